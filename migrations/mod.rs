@@ -1,0 +1,13 @@
+//! The steps by which the database came to its present form: one dated file each, forward only, for SQLite and
+//! PostgreSQL alike. A step that was released is never edited.
+use sea_orm_migration::prelude::*;
+
+mod m20261124_000001_main;
+
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261124_000001_main::Migration)]
+    }
+}

@@ -1,0 +1,109 @@
+//! app: builds the leaves from the configuration and holds them; the edges and the tests are handed it.
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+
+use crate::config::Settings;
+use crate::domain::Clock;
+use crate::fetch::Fetcher;
+use crate::index::{Index, Writer};
+use crate::record::{Location, Record};
+use crate::store::Store;
+
+/// All that the process holds; clones share it.
+#[derive(Clone)]
+pub struct App {
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub record: Record,
+    pub store: Store,
+    pub index: Index,
+    pub fetcher: Fetcher,
+    pub started_at: Timestamp,
+    /// Absent where another process writes the index, and once the index job has it.
+    writer: Arc<Mutex<Option<Writer>>>,
+    /// Held while this process is the one that serves from the data folder.
+    _lock: Option<Arc<File>>,
+}
+
+/// What a process is going to do with the data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Serve from it, alone.
+    Server,
+    /// Look at it or change something, perhaps beside a server.
+    Command,
+}
+
+impl App {
+    pub async fn open(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<Self> {
+        let folder = &settings.data_dir;
+        make_private(folder).with_context(|| format!("data_dir: the folder {} cannot be made", folder.display()))?;
+        let lock = match role {
+            Role::Server => Some(Arc::new(lock(folder)?)),
+            Role::Command => None,
+        };
+        let location = match &settings.database_url {
+            Some(url) => Location::from_url(url),
+            None => Location::Sqlite(folder.join("acervo.db")),
+        };
+        let record = Record::open(&location, settings.receiver.queue).await.context("the database cannot be opened")?;
+        let archive = settings.archive_dir.clone().unwrap_or_else(|| folder.join("archive"));
+        let store = Store::open(&archive, &folder.join("tmp"))
+            .with_context(|| format!("the archive folder {} cannot be opened", archive.display()))?;
+        let (index, writer) = open_index(&folder.join("index"), role)?;
+        let fetcher = Fetcher::new(&settings.fetch)?;
+        Ok(Self {
+            started_at: clock.now(),
+            settings: Arc::new(settings),
+            clock,
+            record,
+            store,
+            index,
+            fetcher,
+            writer: Arc::new(Mutex::new(writer)),
+            _lock: lock,
+        })
+    }
+
+    /// The index's writer, for the one who asks first; `None` where another process has it.
+    pub fn take_writer(&self) -> Option<Writer> {
+        self.writer.lock().ok()?.take()
+    }
+}
+
+/// A command beside a server reads the index that the server writes.
+fn open_index(folder: &Path, role: Role) -> anyhow::Result<(Index, Option<Writer>)> {
+    match Index::open(folder) {
+        Ok((index, writer)) => Ok((index, Some(writer))),
+        Err(crate::index::IndexError::InUse) if role == Role::Command => {
+            let index = Index::open_existing(folder).context("the search index cannot be read")?;
+            Ok((index, None))
+        }
+        Err(e) => Err(e).with_context(|| format!("the search index in {} cannot be opened", folder.display())),
+    }
+}
+
+/// The folder holds links that live: nobody else may look into it.
+fn make_private(folder: &PathBuf) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("serve.lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another acervo serves from {}; stop it, or set another data_dir (ACERVO_DATA_DIR)", folder.display())
+        }
+        Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}

@@ -1,0 +1,35 @@
+//! Logs go to stderr: text for a person, JSON for a machine.
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, Settings};
+
+/// Libraries that print addresses or statements in their finer levels: these may hold links.
+const QUIET: &[&str] = &[
+    "h2",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "sqlx",
+    "sea_orm",
+    "sea_orm_migration",
+    "tower_http",
+    "tantivy",
+];
+
+pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
+    let mut filter: EnvFilter = settings.log_level.parse()?;
+    for library in QUIET {
+        filter = filter.add_directive(format!("{library}=warn").parse()?);
+    }
+    let terminal = std::io::stderr().is_terminal();
+    let format = settings.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let started = match format {
+        LogFormat::Text => builder.with_ansi(terminal).compact().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+    };
+    started.map_err(|e| anyhow::anyhow!("logging cannot be started: {e}"))
+}

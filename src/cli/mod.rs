@@ -1,0 +1,154 @@
+//! cli: one command per file; speaks to a person or a script and decides nothing.
+//!
+//! Exit codes: 0, 1 (it ran and something is wrong), 2 (usage or configuration).
+mod config;
+mod demo;
+mod get;
+mod log;
+mod output;
+mod reindex;
+mod retry;
+mod search;
+mod serve;
+mod simulate;
+mod status;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::{App, Role};
+use crate::config::{ConfigError, Overrides, Settings};
+use crate::domain::Clock;
+
+/// An archive of everything ONS publishes on its SINtegre portal.
+#[derive(Parser)]
+#[command(name = "acervo", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    settings: SettingArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Settings go over the environment, and that over the file.
+#[derive(Args)]
+struct SettingArgs {
+    /// The configuration file [ACERVO_CONFIG; default: acervo.toml if present]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address to listen on [ACERVO_LISTEN]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where the database, the archive and the index lie [ACERVO_DATA_DIR]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// What to log: error, warn, info, debug, trace [ACERVO_LOG]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<String>,
+    /// text or json [ACERVO_LOG_FORMAT]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Any key of the configuration, such as fetch.concurrency=4; may be given again
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Receive notifications, fetch and archive their files, answer questions
+    Serve,
+    /// See the main job run: a service and a simulated portal on loopback
+    Demo(demo::Args),
+    /// A simulated SINtegre portal alone
+    Simulate(simulate::Args),
+    /// Search the history
+    Search(search::Args),
+    /// Write an archived file
+    Get(get::Args),
+    /// Counts, the queue, the link that dies first, the disk
+    Status(status::Args),
+    /// Queue notifications again
+    Retry(retry::Args),
+    /// Build the search index anew
+    Reindex,
+    /// Print the GraphQL schema
+    Schema,
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Keys for the API
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+impl SettingArgs {
+    fn overrides(&self) -> Overrides {
+        let flags = [
+            ("listen", &self.listen),
+            ("data_dir", &self.data_dir),
+            ("log.level", &self.log),
+            ("log.format", &self.log_format),
+        ];
+        let mut values: Vec<(String, String)> =
+            flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
+        values.extend(self.set.iter().map(|set| match set.split_once('=') {
+            Some((key, value)) => (key.trim().to_owned(), value.to_owned()),
+            None => (String::new(), String::new()),
+        }));
+        Overrides { config: self.config.clone(), values }
+    }
+}
+
+/// Reads the environment's settings; they are the only ones who do.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Runs the command line and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::from(if e.is::<ConfigError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // Commands that need no archive.
+    match cli.command {
+        Command::Schema => {
+            output::print(&crate::graphql::sdl());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Token(command) => return token::run(&command),
+        Command::Config(command) => return config::run(&command, &cli.settings.overrides()),
+        _ => {}
+    }
+    let settings = crate::config::load(&cli.settings.overrides(), &environment)?;
+    log::start(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve => serve::run(settings).await,
+            Command::Demo(args) => demo::run(args, settings).await,
+            Command::Simulate(args) => simulate::run(args).await,
+            Command::Search(args) => search::run(args, settings).await,
+            Command::Get(args) => get::run(args, settings).await,
+            Command::Status(args) => status::run(args, settings).await,
+            Command::Retry(args) => retry::run(args, settings).await,
+            Command::Reindex => reindex::run(settings).await,
+            Command::Schema | Command::Token(_) | Command::Config(_) => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+/// The archive, for a command that may run beside a server.
+async fn open(settings: Settings) -> anyhow::Result<App> {
+    App::open(settings, Role::Command, Clock::default()).await
+}

@@ -1,0 +1,169 @@
+//! `acervo search`: the history in the terminal.
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::output;
+use crate::config::Settings;
+use crate::domain::{LocalDateTime, TextMatch, parse_local_date};
+use crate::graphql::format_instant;
+use crate::index::{Filter, Order};
+use crate::jobs;
+use crate::query::{Paging, PublicationAsk, PublicationRow, Queries};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Words to find, in any order; the last may be a beginning
+    text: Vec<String>,
+    /// Only processes whose name contains this
+    #[arg(long)]
+    process: Option<String>,
+    /// Only periods that reach this day or later (YYYY-MM-DD)
+    #[arg(long, value_name = "DAY")]
+    from: Option<String>,
+    /// Only periods that begin on this day or earlier (YYYY-MM-DD)
+    #[arg(long, value_name = "DAY")]
+    to: Option<String>,
+    /// As the archive knew the world then (2025-02-20 or 2025-02-20T12:00:00Z)
+    #[arg(long, value_name = "INSTANT")]
+    as_of: Option<String>,
+    /// At most so many rows
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    limit: i64,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    let day = |name: &str, text: &Option<String>| {
+        text.as_deref()
+            .map(|text| {
+                parse_local_date(text).with_context(|| format!("--{name}: `{text}` is no day such as 2025-02-20"))
+            })
+            .transpose()
+    };
+    let text = args.text.join(" ");
+    let ask = PublicationAsk {
+        order: if text.trim().is_empty() { Order::Period { descending: true } } else { Order::Relevance },
+        search: Some(text).filter(|text| !text.trim().is_empty()),
+        filter: Filter {
+            process: args.process.map(TextMatch::containing),
+            period_from: day("from", &args.from)?.map(LocalDateTime::start_of),
+            period_to: day("to", &args.to)?.map(LocalDateTime::end_of),
+            ..Filter::default()
+        },
+        as_of: args.as_of.as_deref().map(instant).transpose()?,
+        paging: Paging::first(args.limit),
+    };
+    let app = super::open(settings).await?;
+    // Where no server keeps the index up, it is done now.
+    if let Some(writer) = app.take_writer() {
+        jobs::catch_up(&app, writer).await?;
+    }
+    let found = Queries::new(app).publications(ask).await?;
+    let rows: Vec<PublicationRow> = found.rows.into_iter().map(|(_, row)| row).collect();
+    match args.format {
+        Format::Table => output::print(&table(&rows, found.total)),
+        Format::Json => output::print(&serde_json::to_string_pretty(&rows.iter().map(object).collect::<Vec<_>>())?),
+        Format::Csv => output::print(&csv(&rows)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An instant, or the end of a day in São Paulo.
+fn instant(text: &str) -> anyhow::Result<Timestamp> {
+    if let Some(day) = parse_local_date(text) {
+        let end = LocalDateTime::end_of(day).0;
+        return Ok(crate::domain::sao_paulo().to_timestamp(end)?);
+    }
+    match text.parse() {
+        Ok(instant) => Ok(instant),
+        Err(_) => bail!("--as-of: `{text}` is no instant such as 2025-02-20T12:00:00Z, and no day"),
+    }
+}
+
+fn table(rows: &[PublicationRow], total: u64) -> String {
+    if rows.is_empty() {
+        return "nothing found\n".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["name", "reference date", "rev", "status", "file", "size", "revision id"]);
+    for row in rows {
+        let shown = row.shown.as_ref();
+        table.add_row([
+            row.publication.name.clone(),
+            row.publication.reference_date.clone(),
+            shown.map(|revision| format!("{}/{}", revision.number, row.publication.revision_count)).unwrap_or_default(),
+            row.status().as_str().to_lowercase(),
+            shown.map(|revision| revision.file_name.clone()).unwrap_or_default(),
+            shown.map(|revision| output::size(revision.file.size)).unwrap_or_default(),
+            shown.map(|revision| revision.id.to_string()).unwrap_or_default(),
+        ]);
+    }
+    if let Some(column) = table.column_mut(5) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{table}\n{} of {total}\n", rows.len())
+}
+
+fn object(row: &PublicationRow) -> serde_json::Value {
+    let publication = &row.publication;
+    let shown = row.shown.as_ref();
+    json!({
+        "id": publication.id.to_string(),
+        "productId": publication.product_id.to_string(),
+        "name": publication.name,
+        "process": publication.process,
+        "macroProcess": publication.macro_process,
+        "referenceDate": publication.reference_date,
+        "periodStart": publication.period.start.to_string(),
+        "periodEnd": publication.period.end.to_string(),
+        "granularity": publication.granularity.as_str(),
+        "status": row.status().as_str(),
+        "revisionId": shown.map(|revision| revision.id.to_string()),
+        "revisionNumber": shown.map(|revision| revision.number),
+        "revisionCount": publication.revision_count,
+        "fileName": shown.map(|revision| &revision.file_name),
+        "size": shown.map(|revision| revision.file.size),
+        "sha256": shown.map(|revision| revision.file.digest.to_string()),
+        "archivedAt": shown.map(|revision| format_instant(revision.archived_at)),
+    })
+}
+
+/// RFC 4180, with the columns of the JSON form.
+fn csv(rows: &[PublicationRow]) -> String {
+    let mut text = String::new();
+    let objects: Vec<_> = rows.iter().map(object).collect();
+    let Some(serde_json::Value::Object(first)) = objects.first() else { return text };
+    text.push_str(&first.keys().cloned().collect::<Vec<_>>().join(","));
+    text.push_str("\r\n");
+    for row in &objects {
+        let cells = row.as_object().into_iter().flat_map(|row| row.values()).map(cell);
+        text.push_str(&cells.collect::<Vec<_>>().join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+fn cell(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) if text.contains([',', '"', '\r', '\n']) => {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        }
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,153 @@
+//! `acervo simulate`: the simulated portal alone, or a press of one of its buttons.
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+
+use super::output;
+use crate::domain::{Clock, Secret};
+use crate::portal::{self, Credentials, Portal, PortalSettings, Webhook};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A button of a portal that runs already; without one a portal is started
+    #[command(subcommand)]
+    button: Option<Button>,
+    /// Where the portal is, or is to be
+    #[arg(long, default_value = "127.0.0.1:9080", value_name = "ADDRESS")]
+    at: String,
+    /// Where to send notifications
+    #[arg(long, default_value = "http://127.0.0.1:8080/webhook", value_name = "URL")]
+    webhook: String,
+    /// The token sent with them, bare in Authorization
+    #[arg(long, conflicts_with = "username")]
+    token: Option<String>,
+    /// Or a user name, for Basic
+    #[arg(long, requires = "password")]
+    username: Option<String>,
+    #[arg(long)]
+    password: Option<String>,
+    /// How long links live
+    #[arg(long, default_value = "24h1min", value_name = "DURATION")]
+    link_life: String,
+    /// How many products the catalogue has
+    #[arg(long, default_value_t = 44)]
+    products: usize,
+    /// Serve the files of a folder instead: each file a product, each folder one with its files as versions
+    #[arg(long, value_name = "FOLDER")]
+    files: Option<PathBuf>,
+    /// Publish a new version of some product every so often
+    #[arg(long, value_name = "DURATION")]
+    publish_every: Option<String>,
+}
+
+#[derive(clap::Subcommand)]
+enum Button {
+    /// Send one product's last version
+    Enviar { number: u32 },
+    /// Send the last version of every product
+    EnviarTudo,
+    /// Send those whose last POST was not answered 20x
+    ReenviarPendentes,
+    /// Publish a product's next version and send it
+    Publicar { number: u32 },
+    /// How the last POST of each product went ("Exibir Detalhes")
+    Detalhes,
+    /// Let downloads go wrong, as JSON: '{"status":503,"times":10}'; '{}' ends it
+    Falhas { faults: String },
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match &args.button {
+        Some(button) => press(&args.at, button).await?,
+        None => serve(&args).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn press(at: &str, button: &Button) -> anyhow::Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = |path: String| format!("http://{at}/{path}");
+    let request = match button {
+        Button::Enviar { number } => client.post(url(format!("enviar/{number}"))),
+        Button::EnviarTudo => client.post(url("enviar-tudo".to_owned())),
+        Button::ReenviarPendentes => client.post(url("reenviar-pendentes".to_owned())),
+        Button::Publicar { number } => client.post(url(format!("publicar/{number}"))),
+        Button::Detalhes => client.get(url("detalhes".to_owned())),
+        Button::Falhas { faults } => {
+            client.put(url("falhas".to_owned())).header("content-type", "application/json").body(faults.clone())
+        }
+    };
+    let answer =
+        request.send().await.with_context(|| format!("no portal answers at {at}; start one with `acervo simulate`"))?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    if !status.is_success() {
+        bail!("the portal answered {status}: {}", text.trim());
+    }
+    output::print(&text);
+    Ok(())
+}
+
+async fn serve(args: &Args) -> anyhow::Result<()> {
+    let clock = Clock::default();
+    let products = match &args.files {
+        Some(folder) => portal::from_folder(folder, clock.now())
+            .with_context(|| format!("--files: {} cannot be read", folder.display()))?,
+        None => portal::builtin(args.products, clock.now()),
+    };
+    let credentials = match (&args.token, &args.username, &args.password) {
+        (Some(token), ..) => Credentials::Token(Secret::new(token)),
+        (None, Some(username), Some(password)) => {
+            Credentials::Basic { username: username.clone(), password: Secret::new(password) }
+        }
+        _ => Credentials::None,
+    };
+    let settings = PortalSettings {
+        webhook: Webhook { url: args.webhook.clone(), credentials },
+        link_life: duration("--link-life", &args.link_life)?,
+        subscriber: "assinante@example.com.br".to_owned(),
+        clock,
+    };
+    let listener = TcpListener::bind(&args.at).await.with_context(|| format!("--at: {} cannot be had", args.at))?;
+    let numbers: Vec<u32> = products.iter().map(|product| product.number).collect();
+    let portal = Portal::start(listener, settings, products)?;
+    output::print(&format!(
+        "simulated portal at {} with {} products, sending to {}\npress its buttons from another terminal: acervo simulate enviar-tudo",
+        portal.address(),
+        numbers.len(),
+        args.webhook
+    ));
+    let stop = super::serve::stop_signal()?;
+    match &args.publish_every {
+        None => stop.await,
+        Some(every) => {
+            let every = duration("--publish-every", every)?;
+            tokio::select! {
+                _ = stop => {}
+                _ = publish(&portal, &numbers, every) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One product after the other, round and round.
+async fn publish(portal: &Portal, numbers: &[u32], every: Duration) {
+    for number in numbers.iter().cycle() {
+        tokio::time::sleep(every).await;
+        if let Some(delivery) = portal.publish(*number).await {
+            let answer = delivery.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            output::print(&format!("published a version of product {number}: {answer}"));
+        }
+    }
+}
+
+fn duration(flag: &str, text: &str) -> anyhow::Result<Duration> {
+    let parsed: jiff::SignedDuration =
+        text.parse().ok().with_context(|| format!("{flag}: `{text}` is no duration such as 30s or 24h"))?;
+    Duration::try_from(parsed).with_context(|| format!("{flag}: `{text}` is negative"))
+}

@@ -1,0 +1,100 @@
+//! `acervo status`: what an operator looks at first.
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::output;
+use crate::config::Settings;
+use crate::domain::NotificationStatus;
+use crate::graphql::format_instant;
+use crate::query::{Queries, Status};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    let status = Queries::new(super::open(settings).await?).status().await?;
+    match args.format {
+        Format::Text => output::print(&text(&status)),
+        Format::Json => output::print(&serde_json::to_string_pretty(&object(&status))?),
+    }
+    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn text(status: &Status) -> String {
+    let counts = &status.counts;
+    let of = |status| counts.of(status);
+    let instant = |at: Option<jiff::Timestamp>| at.map_or_else(|| "none".to_owned(), format_instant);
+    let mut lines = vec![
+        format!("ready                {}", if status.ready { "yes" } else { "no" }),
+        format!("products             {}", counts.products),
+        format!("publications         {}", counts.publications),
+        format!("revisions            {}", counts.revisions),
+        format!(
+            "files                {} published, {} stored",
+            output::size(natural(counts.size)),
+            output::size(natural(counts.stored_size))
+        ),
+        format!("last notification    {}", instant(counts.last_notification_at)),
+        format!(
+            "waiting              {} queued, {} fetching, {} retrying",
+            of(NotificationStatus::Queued),
+            of(NotificationStatus::Fetching),
+            of(NotificationStatus::Retrying)
+        ),
+        format!("next link to die     {}", instant(counts.next_link_expiry)),
+        format!(
+            "settled              {} archived, {} unchanged",
+            of(NotificationStatus::Archived),
+            of(NotificationStatus::Unchanged)
+        ),
+        format!(
+            "not settled          {} expired, {} failed, {} rejected",
+            of(NotificationStatus::Expired),
+            of(NotificationStatus::Failed),
+            of(NotificationStatus::Rejected)
+        ),
+        format!("disk free            {}", status.disk_free.map_or_else(|| "unknown".to_owned(), output::size)),
+        format!("index lag            {} changes", status.index_lag),
+    ];
+    if of(NotificationStatus::Expired) > 0 {
+        lines.push("expired links: press \"Enviar\" for these products on the portal, or \"Enviar Tudo\"".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn object(status: &Status) -> serde_json::Value {
+    let counts = &status.counts;
+    let by_status: serde_json::Map<String, serde_json::Value> = NotificationStatus::ALL
+        .iter()
+        .map(|status| (status.as_str().to_lowercase(), counts.of(*status).into()))
+        .collect();
+    json!({
+        "version": status.version,
+        "ready": status.ready,
+        "products": counts.products,
+        "publications": counts.publications,
+        "revisions": counts.revisions,
+        "size": counts.size,
+        "storedSize": counts.stored_size,
+        "notifications": by_status,
+        "lastNotificationAt": counts.last_notification_at.map(format_instant),
+        "nextLinkExpiry": counts.next_link_expiry.map(format_instant),
+        "diskFree": status.disk_free,
+        "indexLag": status.index_lag,
+    })
+}
+
+fn natural(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or_default()
+}

@@ -1,0 +1,211 @@
+//! The four places a value can come from, the first that has it wins.
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{DEFAULTS, values::Problem};
+
+/// What was given on the command line, as typed.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub config: Option<PathBuf>,
+    /// Keys and values, `fetch.concurrency` and `4`.
+    pub values: Vec<(String, String)>,
+}
+
+/// The environment's names for keys.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("ACERVO_LISTEN", "listen"),
+    ("ACERVO_DATA_DIR", "data_dir"),
+    ("ACERVO_PUBLIC_URL", "public_url"),
+    ("ACERVO_DATABASE_URL", "database_url"),
+    ("ACERVO_ARCHIVE_URL", "archive_url"),
+    ("ACERVO_RECEIVER_USERNAME", "receiver.username"),
+    ("ACERVO_RECEIVER_PASSWORD", "receiver.password"),
+    ("ACERVO_RECEIVER_TOKEN", "receiver.token"),
+    ("ACERVO_API_TOKEN", "api.token"),
+    ("ACERVO_FETCH_ALLOWED_HOSTS", "fetch.allowed_hosts"),
+    ("ACERVO_FETCH_ALLOW_PRIVATE", "fetch.allow_private"),
+    ("ACERVO_FETCH_MAX_BYTES", "fetch.max_bytes"),
+    ("ACERVO_FETCH_PROXY", "fetch.proxy"),
+    ("ACERVO_FETCH_RETRY_FIRST", "fetch.retry_first"),
+    ("ACERVO_FETCH_RETRY_MAX", "fetch.retry_max"),
+    ("ACERVO_FETCH_STALL", "fetch.stall"),
+    ("ACERVO_LOG", "log.level"),
+    ("ACERVO_LOG_FORMAT", "log.format"),
+];
+
+/// All values, and which keys were asked for so far.
+pub struct Layers {
+    /// From the strongest to the weakest.
+    tables: Vec<Table>,
+    file: Option<Table>,
+    asked: Vec<String>,
+    pub problems: Vec<Problem>,
+}
+
+impl Layers {
+    pub fn gather(overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
+        let named = overrides.config.clone().or_else(|| environment("ACERVO_CONFIG").map(PathBuf::from));
+        let file = read_file(named.as_deref())?;
+        let mut flags = Table::new();
+        for (key, value) in &overrides.values {
+            insert(&mut flags, key, value);
+        }
+        let mut variables = Table::new();
+        for (name, key) in ENVIRONMENT {
+            if let Some(value) = environment(name).filter(|value| !value.is_empty()) {
+                insert(&mut variables, key, &value);
+            }
+        }
+        let defaults = DEFAULTS.parse().map_err(|e| Problem::new("default.toml", format!("{e}")))?;
+        let tables = [Some(flags), Some(variables), file.clone(), Some(defaults)].into_iter().flatten().collect();
+        let asked = Vec::new();
+        let mut problems = Vec::new();
+        for (key, _) in &overrides.values {
+            if key.trim().is_empty() {
+                problems.push(Problem::new("--set", "wants KEY=VALUE"));
+            }
+        }
+        Ok(Self { tables, file, asked, problems })
+    }
+
+    /// The value of a key, read by `parse`; a problem is noted and reads as absent.
+    pub fn get<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        self.asked.push(key.to_owned());
+        let value = self.tables.iter().find_map(|table| lookup(table, key))?;
+        let parsed = scalar(value).and_then(|text| if text.is_empty() { Ok(None) } else { parse(&text).map(Some) });
+        self.note(key, parsed).flatten()
+    }
+
+    /// A list: an array, or one text with commas.
+    pub fn list<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
+        self.asked.push(key.to_owned());
+        let Some(value) = self.tables.iter().find_map(|table| lookup(table, key)) else { return Vec::new() };
+        let texts: Result<Vec<String>, String> = match value {
+            Value::Array(items) => items.iter().map(scalar).collect(),
+            other => scalar(other).map(|text| text.split(',').map(|part| part.trim().to_owned()).collect()),
+        };
+        let parsed =
+            texts.and_then(|texts| texts.iter().filter(|text| !text.is_empty()).map(|text| parse(text)).collect());
+        self.note(key, parsed).unwrap_or_default()
+    }
+
+    /// The tables under a key of the file: `[[api.keys]]` as `api.keys.0`, `[receiver.sources.x]` as `receiver.sources.x`.
+    pub fn children(&mut self, key: &str) -> Vec<String> {
+        match self.file.as_ref().and_then(|file| lookup(file, key)) {
+            Some(Value::Array(items)) => (0..items.len()).map(|i| format!("{key}.{i}")).collect(),
+            Some(Value::Table(table)) => table.keys().map(|name| format!("{key}.{name}")).collect(),
+            Some(_) => {
+                self.problems.push(Problem::new(key, "is no table"));
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Keys that nobody asked for are misspelt.
+    pub fn unknown_keys(&self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        for table in &self.tables {
+            walk(table, "", &mut |key| {
+                let nearest = || {
+                    self.asked.iter().min_by_key(|known| distance(known, key)).filter(|known| distance(known, key) <= 3)
+                };
+                if !self.asked.iter().any(|known| known == key) {
+                    let hint = nearest().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+                    found.push(Problem::new(key, format!("is no key that Acervo knows{hint}")));
+                }
+            });
+        }
+        found
+    }
+
+    fn note<T>(&mut self, key: &str, parsed: Result<T, String>) -> Option<T> {
+        parsed.map_err(|message| self.problems.push(Problem::new(key, message))).ok()
+    }
+}
+
+fn read_file(named: Option<&Path>) -> Result<Option<Table>, Problem> {
+    let path = named.unwrap_or(Path::new("acervo.toml"));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(None),
+        Err(e) => return Err(Problem::new(&path.display().to_string(), format!("cannot be read: {e}"))),
+    };
+    // The parser's message quotes the line, which may hold a password: only its place is told.
+    text.parse::<Table>().map(Some).map_err(|e| {
+        let line = e.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        Problem::new(&path.display().to_string(), format!("{place}{}", e.message()))
+    })
+}
+
+fn insert(table: &mut Table, key: &str, value: &str) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), Value::String(value.to_owned()));
+        }
+        Some((head, rest)) => {
+            let below = table.entry(head).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(below) = below {
+                insert(below, rest, value);
+            }
+        }
+    }
+}
+
+fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let mut parts = key.split('.');
+    let mut value = table.get(parts.next()?)?;
+    for part in parts {
+        value = match value {
+            Value::Table(table) => table.get(part)?,
+            Value::Array(items) => items.get(part.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    Some(value)
+}
+
+fn scalar(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Boolean(flag) => Ok(flag.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err("is no single value".to_owned()),
+    }
+}
+
+fn walk(table: &Table, prefix: &str, visit: &mut dyn FnMut(&str)) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Table(below) => walk(below, &key, visit),
+            Value::Array(items) if items.iter().any(Value::is_table) => {
+                for (i, item) in items.iter().enumerate() {
+                    if let Value::Table(below) = item {
+                        walk(below, &format!("{key}.{i}"), visit);
+                    }
+                }
+            }
+            _ => visit(&key),
+        }
+    }
+}
+
+/// Levenshtein's, for "did you mean".
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            let best = substituted.min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
+}

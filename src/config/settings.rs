@@ -1,0 +1,299 @@
+//! The settings as the program uses them.
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::ConfigError;
+use super::layers::Layers;
+use super::values::{self, HostPattern, Problem};
+use crate::domain::{Digest, Secret};
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    /// Without a slash at its end.
+    pub public_url: Option<String>,
+    /// May hold a password.
+    pub database_url: Option<Secret>,
+    pub archive_dir: Option<PathBuf>,
+    pub receiver: Receiver,
+    pub api: Api,
+    pub fetch: Fetch,
+    pub metrics_open: bool,
+    pub log_level: String,
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// Of the source `default`, and of every source without its own.
+    pub credentials: Credentials,
+    pub sources: Vec<(String, Credentials)>,
+    pub open: bool,
+    pub queue: usize,
+}
+
+/// What a source's portal was told to send; any one of them opens.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    pub basic: Option<(String, Secret)>,
+    pub tokens: Vec<Secret>,
+}
+
+impl Credentials {
+    pub fn is_empty(&self) -> bool {
+        self.basic.is_none() && self.tokens.is_empty()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Api {
+    pub keys: Vec<ApiKey>,
+    pub open: bool,
+}
+
+/// A key is kept as its digest alone: keys are random, so nothing slower is needed to make guessing hopeless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    pub name: String,
+    pub role: Role,
+    pub hash: Digest,
+}
+
+/// What a key may do; each can do what those before it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Reader,
+    Operator,
+    Admin,
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "reader" => Ok(Self::Reader),
+            "operator" => Ok(Self::Operator),
+            "admin" => Ok(Self::Admin),
+            _ => Err(format!("`{text}` is none of reader, operator, admin")),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// As the file holds it.
+pub fn hash_of_key(key: &str) -> String {
+    format!("sha256:{}", Digest::of(key.as_bytes()))
+}
+
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    pub allowed_hosts: Vec<HostPattern>,
+    pub allow_private: bool,
+    pub max_bytes: u64,
+    /// May hold credentials.
+    pub proxy: Option<Secret>,
+    pub retry_first: Duration,
+    pub retry_max: Duration,
+    pub stall: Duration,
+    pub concurrency: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Settings {
+    /// Takes every key once, so that what nobody took is known to be misspelt.
+    pub(super) fn read(mut layers: Layers) -> Result<Self, ConfigError> {
+        let listen = layers.get("listen", |value| {
+            value.parse::<SocketAddr>().map_err(|_| format!("`{value}` is no address such as \"127.0.0.1:8080\""))
+        });
+        let data_dir = layers.get("data_dir", |value| Ok(PathBuf::from(value)));
+        let public_url = layers.get("public_url", public_url);
+        let database_url = layers.get("database_url", database_url);
+        let archive_dir = layers.get("archive_url", archive_dir);
+        let receiver = receiver(&mut layers);
+        let api = api(&mut layers);
+        let fetch = fetch(&mut layers);
+        let metrics_open = layers.get("metrics.open", values::flag).unwrap_or_default();
+        let log_level = layers.get("log.level", log_level).unwrap_or_else(|| "info".to_owned());
+        let log_format = layers.get("log.format", |value| match value {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(format!("`{value}` is neither text nor json")),
+        });
+        let mut problems = layers.unknown_keys();
+        problems.append(&mut layers.problems);
+        match (listen, data_dir, receiver, fetch) {
+            (Some(listen), Some(data_dir), Some(receiver), Some(fetch)) if problems.is_empty() => Ok(Self {
+                listen,
+                data_dir,
+                public_url,
+                database_url,
+                archive_dir,
+                receiver,
+                api,
+                fetch,
+                metrics_open,
+                log_level,
+                log_format,
+            }),
+            _ => Err(ConfigError(problems)),
+        }
+    }
+
+    /// What would stand open to others if this were served: an error where it was not said to be meant.
+    pub fn exposure(&self) -> Result<(), ConfigError> {
+        if self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        let mut problems = Vec::new();
+        let unguarded = self.receiver.credentials.is_empty() && !self.receiver.open;
+        if unguarded {
+            problems.push(Problem::new(
+                "receiver.token",
+                format!("{} can be reached by others: set it (ACERVO_RECEIVER_TOKEN), or receiver.username and receiver.password, or say `receiver.open = true`", self.listen),
+            ));
+        }
+        if self.api.keys.is_empty() && !self.api.open {
+            problems.push(Problem::new(
+                "api.token",
+                format!("{} can be reached by others: set it (ACERVO_API_TOKEN) or add [[api.keys]] (`acervo token new`), or say `api.open = true`", self.listen),
+            ));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError(problems)) }
+    }
+}
+
+fn receiver(layers: &mut Layers) -> Option<Receiver> {
+    let own = credentials(layers, "receiver");
+    let sources = layers
+        .children("receiver.sources")
+        .into_iter()
+        .map(|key| (key.rsplit('.').next().unwrap_or_default().to_owned(), credentials(layers, &key)))
+        .collect();
+    Some(Receiver {
+        credentials: own,
+        sources,
+        open: layers.get("receiver.open", values::flag).unwrap_or_default(),
+        queue: layers.get("receiver.queue", values::count)?,
+    })
+}
+
+fn credentials(layers: &mut Layers, key: &str) -> Credentials {
+    let username = layers.get(&format!("{key}.username"), values::text);
+    let password = layers.get(&format!("{key}.password"), values::text);
+    let tokens = layers.list(&format!("{key}.token"), |value| Ok(Secret::new(value)));
+    let basic = match (username, password) {
+        (Some(username), Some(password)) => Some((username, Secret::new(password))),
+        (None, None) => None,
+        (Some(_), None) => {
+            layers.problems.push(Problem::new(&format!("{key}.password"), "is missing beside the username"));
+            None
+        }
+        (None, Some(_)) => {
+            layers.problems.push(Problem::new(&format!("{key}.username"), "is missing beside the password"));
+            None
+        }
+    };
+    Credentials { basic, tokens }
+}
+
+fn api(layers: &mut Layers) -> Api {
+    let mut keys = Vec::new();
+    if let Some(token) = layers.get("api.token", values::text) {
+        keys.push(ApiKey { name: "api.token".to_owned(), role: Role::Admin, hash: Digest::of(token.as_bytes()) });
+    }
+    for key in layers.children("api.keys") {
+        let name = layers.get(&format!("{key}.name"), values::text).unwrap_or_else(|| key.clone());
+        let role = layers.get(&format!("{key}.role"), Role::from_str);
+        let hash = layers.get(&format!("{key}.hash"), |value| {
+            let wrong = || "is no hash as `acervo token new` prints it (sha256: and 64 hexadecimal digits)".to_owned();
+            value.strip_prefix("sha256:").ok_or_else(wrong)?.parse().map_err(|()| wrong())
+        });
+        match (role, hash) {
+            (Some(role), Some(hash)) => keys.push(ApiKey { name, role, hash }),
+            (None, _) => {
+                layers.problems.push(Problem::new(&format!("{key}.role"), "must be reader, operator or admin"))
+            }
+            (_, None) => {
+                layers.problems.push(Problem::new(&format!("{key}.hash"), "is missing; `acervo token new` prints one"))
+            }
+        }
+    }
+    Api { keys, open: layers.get("api.open", values::flag).unwrap_or_default() }
+}
+
+fn fetch(layers: &mut Layers) -> Option<Fetch> {
+    let allowed_hosts = layers.list("fetch.allowed_hosts", HostPattern::parse);
+    let allow_private = layers.get("fetch.allow_private", values::flag);
+    let max_bytes = layers.get("fetch.max_bytes", values::size);
+    let proxy = layers.get("fetch.proxy", |value| match url::Url::parse(value) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(Secret::new(value)),
+        _ => Err("is no address such as \"http://proxy.example.com:3128\"".to_owned()),
+    });
+    let retry_first = layers.get("fetch.retry_first", values::duration);
+    let retry_max = layers.get("fetch.retry_max", values::duration);
+    let stall = layers.get("fetch.stall", values::duration);
+    let concurrency = layers.get("fetch.concurrency", values::count);
+    Some(Fetch {
+        allowed_hosts,
+        allow_private: allow_private?,
+        max_bytes: max_bytes?,
+        proxy,
+        retry_first: retry_first?,
+        retry_max: retry_max?,
+        stall: stall?,
+        concurrency: concurrency?,
+    })
+}
+
+fn public_url(value: &str) -> Result<String, String> {
+    match url::Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+            Ok(value.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!("`{value}` is no address such as \"https://acervo.example.com\"")),
+    }
+}
+
+fn database_url(value: &str) -> Result<Secret, String> {
+    let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
+    // The value may hold a password: it is not repeated.
+    if known { Ok(Secret::new(value)) } else { Err("begins with neither sqlite:// nor postgres://".to_owned()) }
+}
+
+fn archive_dir(value: &str) -> Result<PathBuf, String> {
+    if value.starts_with("s3://") {
+        return Err("object stores are not supported by this version; use file:///path".to_owned());
+    }
+    let url = url::Url::parse(value).map_err(|_| format!("`{value}` is no address such as \"file:///srv/acervo\""))?;
+    match url.scheme() {
+        "file" => url.to_file_path().map_err(|()| format!("`{value}` names no folder of this machine")),
+        _ => Err(format!("`{value}` is no address such as \"file:///srv/acervo\"")),
+    }
+}
+
+fn log_level(value: &str) -> Result<String, String> {
+    match value.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(value.to_owned()),
+        Err(_) => Err(format!("`{value}` is no level (error, warn, info, debug, trace) and no filter")),
+    }
+}

@@ -1,0 +1,84 @@
+//! How single values are written.
+use std::fmt;
+use std::time::Duration;
+
+/// What is wrong with one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub key: String,
+    pub message: String,
+}
+
+impl Problem {
+    pub fn new(key: &str, message: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)
+    }
+}
+
+pub fn text(value: &str) -> Result<String, String> {
+    Ok(value.to_owned())
+}
+
+pub fn flag(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(format!("`{value}` is neither true nor false")),
+    }
+}
+
+pub fn size(value: &str) -> Result<u64, String> {
+    value
+        .parse::<bytesize::ByteSize>()
+        .map(|size| size.0)
+        .map_err(|_| format!("`{value}` is no size such as \"4 GiB\""))
+}
+
+pub fn duration(value: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{value}` is no duration such as \"5s\" or \"15min\"");
+    let parsed: jiff::SignedDuration = value.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
+}
+
+pub fn count(value: &str) -> Result<usize, String> {
+    value.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{value}` is no whole number above 0"))
+}
+
+/// A host that links may name: `apps08.ons.org.br`, an address, or `*.ons.org.br` for any name below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPattern(String);
+
+impl HostPattern {
+    pub fn parse(value: &str) -> Result<Self, String> {
+        let pattern = value.trim().trim_end_matches('.').to_ascii_lowercase();
+        let host = pattern.strip_prefix("*.").unwrap_or(&pattern);
+        let plain = !host.is_empty()
+            && !host.contains(['*', '/', ' ', '@', '?'])
+            && (!host.contains(':') || host.parse::<std::net::Ipv6Addr>().is_ok());
+        if plain {
+            Ok(Self(pattern))
+        } else {
+            Err(format!("`{value}` is no host such as \"apps08.ons.org.br\" or \"*.ons.org.br\""))
+        }
+    }
+
+    /// Whether `host` (lower case, IPv6 without brackets) is meant.
+    pub fn matches(&self, host: &str) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+            None => host == self.0,
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,27 @@
+//! domain: the plain words of the business, as values. No IO.
+//!
+//! What a notification is and must hold, how its dates are read, what a link's token tells, in which order the revisions
+//! of a publication stand. Every room may use these; they use nothing but each other.
+mod clock;
+mod digest;
+mod fold;
+mod ids;
+mod link;
+mod matching;
+mod notice;
+mod period;
+mod revisions;
+mod state;
+mod text;
+
+pub use clock::{Clock, millis, timestamp};
+pub use digest::Digest;
+pub use fold::{fold, words};
+pub use ids::{NotificationId, ProductId, PublicationId, RevisionId};
+pub use link::{Claims, Link, Secret};
+pub use matching::TextMatch;
+pub use notice::{Announcement, Identity, Notice, Rejection};
+pub use period::{Granularity, LocalDateTime, Period, parse_local_date, sao_paulo};
+pub use revisions::{Interval, Place, latest, superseded_at};
+pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
+pub use text::{clean, extension_of, file_name};

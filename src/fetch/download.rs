@@ -1,0 +1,79 @@
+//! A body on its way: counted, and looked at for what is no file.
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use super::{FetchError, name};
+
+/// A file whose bytes are coming.
+pub struct Download {
+    response: Response,
+    /// The published name, where the portal gave one.
+    pub name: Option<String>,
+    /// The media type without its parameters, where the portal gave one.
+    pub content_type: Option<String>,
+    received: u64,
+    max_bytes: u64,
+    /// Whether the body may be an HTML page.
+    html_expected: bool,
+}
+
+impl Download {
+    pub(super) fn new(response: Response, max_bytes: u64) -> Result<Self, FetchError> {
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(FetchError::Status { status: status.as_u16(), retry_after: retry_after(response.headers()) });
+        }
+        if response.content_length().is_some_and(|length| length > max_bytes) {
+            return Err(FetchError::TooLarge { max: max_bytes });
+        }
+        let headers = response.headers();
+        let name = headers.get(CONTENT_DISPOSITION).and_then(|value| name::from_disposition(value.as_bytes()));
+        let content_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+            .filter(|value| value.contains('/'));
+        Ok(Self { response, name, content_type, received: 0, max_bytes, html_expected: false })
+    }
+
+    /// Says that the file is meant to be an HTML page.
+    pub fn expect_html(&mut self) {
+        self.html_expected = true;
+    }
+
+    /// The next bytes; `None` once the whole file was had. A body that ends early is an error.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+        let Some(bytes) = self.response.chunk().await.map_err(FetchError::network)? else {
+            return if self.received == 0 { Err(FetchError::Empty) } else { Ok(None) };
+        };
+        if self.received == 0 && !self.html_expected && self.looks_like_html(&bytes) {
+            return Err(FetchError::Html);
+        }
+        self.received += bytes.len() as u64;
+        if self.received > self.max_bytes {
+            return Err(FetchError::TooLarge { max: self.max_bytes });
+        }
+        Ok(Some(bytes))
+    }
+
+    fn looks_like_html(&self, start: &[u8]) -> bool {
+        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
+        let begins =
+            |mark: &str| start.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark.as_bytes()));
+        let said_to_be = matches!(self.content_type.as_deref(), Some("text/html" | "application/xhtml+xml"));
+        begins("<!doctype html") || begins("<html") || begins("<head") || (said_to_be && begins("<"))
+    }
+}
+
+/// Seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
+}

@@ -1,0 +1,168 @@
+//! What the service may connect to. The address that is checked is the address that is dialled: names are resolved by
+//! the resolver below, whose answer the client uses as it is.
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use super::FetchError;
+use crate::config::{self, HostPattern};
+
+#[derive(Clone)]
+pub(super) struct Guard {
+    allowed_hosts: Arc<Vec<HostPattern>>,
+    allow_private: bool,
+    /// The proxy is configured by the operator and may be a private host.
+    proxy_host: Option<String>,
+}
+
+/// Said by the resolver, from below the client.
+#[derive(Debug, thiserror::Error)]
+#[error("the host resolves to {0}, which is no public address (fetch.allow_private)")]
+pub(super) struct Refused(IpAddr);
+
+impl Guard {
+    pub fn new(settings: &config::Fetch) -> Self {
+        let proxy_host =
+            settings.proxy.as_ref().and_then(|url| Url::parse(url.expose()).ok()?.host_str().map(str::to_owned));
+        Self {
+            allowed_hosts: Arc::new(settings.allowed_hosts.clone()),
+            allow_private: settings.allow_private,
+            proxy_host,
+        }
+    }
+
+    /// Whether this address may be asked at all.
+    pub fn check(&self, url: &Url) -> Result<(), FetchError> {
+        let refuse = |reason: String| Err(FetchError::Guarded(reason));
+        match url.scheme() {
+            "https" => {}
+            "http" if self.allow_private => {}
+            // What follows may be a secret; schemes of an absurd length are cut.
+            other => {
+                return refuse(format!(
+                    "the link's scheme is `{}`, not https",
+                    other.chars().take(16).collect::<String>()
+                ));
+            }
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("the link holds a user name or password".to_owned());
+        }
+        if let Some(port) = url.port().filter(|_| !self.allow_private) {
+            return refuse(format!("the link names the port {port}"));
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.trim_end_matches('.').to_ascii_lowercase(),
+            Some(Host::Ipv4(address)) => self.check_address(address.into())?.to_string(),
+            Some(Host::Ipv6(address)) => self.check_address(address.into())?.to_string(),
+            None => return refuse("the link names no host".to_owned()),
+        };
+        if self.allowed_hosts.iter().any(|pattern| pattern.matches(&host)) {
+            return Ok(());
+        }
+        refuse(format!(
+            "the link's host `{}` is none of fetch.allowed_hosts",
+            host.chars().take(100).collect::<String>()
+        ))
+    }
+
+    fn check_address(&self, address: IpAddr) -> Result<IpAddr, FetchError> {
+        if self.allow_private || is_public(address) {
+            return Ok(address);
+        }
+        Err(FetchError::Guarded(format!("the link names {address}, which is no public address (fetch.allow_private)")))
+    }
+
+    pub fn resolver(&self) -> GuardedResolver {
+        GuardedResolver(self.clone())
+    }
+}
+
+/// The system's resolver, whose answers must all be public.
+pub(super) struct GuardedResolver(Guard);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0.clone();
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let exempt = guard.allow_private || guard.proxy_host.as_deref() == Some(host.as_str());
+            // One private address among public ones is an attempt to get in: nothing is dialled then.
+            if let Some(private) = found.iter().find(|address| !exempt && !is_public(address.ip())) {
+                return Err(Refused(private.ip()).into());
+            }
+            let addresses: Addrs = Box::new(found.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// The blocks of the IANA special-purpose registries that are not globally reachable, and multicast.
+/// <https://www.iana.org/assignments/iana-ipv4-special-registry>, <https://www.iana.org/assignments/iana-ipv6-special-registry>
+static NOT_PUBLIC: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+    [
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "::/128",
+        "::1/128",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "100:0:0:1::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "2620:4f:8000::/48",
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
+    ]
+    .iter()
+    .filter_map(|block| block.parse().ok())
+    .collect()
+});
+
+fn is_public(address: IpAddr) -> bool {
+    let address = match address {
+        IpAddr::V6(six) => embedded(six).map_or(IpAddr::V6(six), IpAddr::V4),
+        four => four,
+    };
+    !NOT_PUBLIC.iter().any(|block| block.contains(&address))
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped, compatible, translated (NAT64) or 6to4.
+fn embedded(six: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, high, low] = six.segments();
+    let from = |high: u16, low: u16| {
+        let ([w, x], [y, z]) = (high.to_be_bytes(), low.to_be_bytes());
+        Some(Ipv4Addr::new(w, x, y, z))
+    };
+    match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => from(high, low),
+        (0, 0, 0, 0, 0xffff, 0) => from(high, low),
+        (0, 0, 0, 0, 0, 0) if high != 0 => from(high, low),
+        (0x2002, ..) => from(b, c),
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! fetch: an announced link becomes a bounded stream of bytes, or an error that says whether a retry helps.
+//!
+//! Connects to nothing that the guard has not passed: scheme, host, port, and every address at the moment it is dialled,
+//! for the link and for each redirect. Knows no database and no archive. No error holds a link.
+mod download;
+mod error;
+mod guard;
+mod name;
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT_ENCODING, LOCATION};
+use reqwest::redirect::Policy;
+use url::Url;
+
+pub use download::Download;
+pub use error::FetchError;
+
+use crate::config;
+use crate::domain::Link;
+use guard::Guard;
+
+/// Redirects followed.
+const REDIRECTS_MAX: usize = 3;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Fetches files; clones share connections.
+#[derive(Clone)]
+pub struct Fetcher {
+    client: reqwest::Client,
+    guard: Guard,
+    max_bytes: u64,
+}
+
+impl Fetcher {
+    pub fn new(settings: &config::Fetch) -> Result<Self, FetchError> {
+        // An error means that it is there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let guard = Guard::new(settings);
+        let mut client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .dns_resolver(guard.resolver())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(settings.stall)
+            .referer(false)
+            .user_agent(concat!("acervo/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = &settings.proxy {
+            client = client.proxy(reqwest::Proxy::all(proxy.expose()).map_err(FetchError::set_up)?);
+        }
+        Ok(Self { client: client.build().map_err(FetchError::set_up)?, guard, max_bytes: settings.max_bytes })
+    }
+
+    /// Asks for a link's file. The body is yet to be read.
+    pub async fn get(&self, link: &Link) -> Result<Download, FetchError> {
+        let mut url =
+            Url::parse(link.expose()).map_err(|_| FetchError::Guarded("the link is no address".to_owned()))?;
+        for _ in 0..=REDIRECTS_MAX {
+            self.guard.check(&url)?;
+            // Compressed transfers would hide how much is coming; a portal that compresses all the same is decoded.
+            let request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+            let response = request.send().await.map_err(FetchError::network)?;
+            if !response.status().is_redirection() {
+                return Download::new(response, self.max_bytes);
+            }
+            let target = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            url = target.and_then(|to| url.join(to).ok()).ok_or(FetchError::Redirect("it names no address"))?;
+        }
+        Err(FetchError::Redirect("there are more than three"))
+    }
+}

@@ -1,0 +1,39 @@
+//! Errors as the asker sees them: a code, and a message that names the value and the bound, never an inside.
+use async_graphql::{Error, ErrorExtensions};
+
+use crate::query::QueryError;
+
+/// The codes of `extensions.code`.
+pub mod code {
+    pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
+    pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+    pub const FORBIDDEN: &str = "FORBIDDEN";
+    pub const NOT_FOUND: &str = "NOT_FOUND";
+    pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
+    pub const INTERNAL: &str = "INTERNAL";
+}
+
+pub(super) fn coded(code: &'static str, message: impl Into<String>) -> Error {
+    Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+pub(super) fn bad(message: impl Into<String>) -> Error {
+    coded(code::BAD_USER_INPUT, message)
+}
+
+pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
+    tracing::error!(%error, "a question could not be answered");
+    coded(code::INTERNAL, "the archive could not answer; the log of the service says why")
+}
+
+/// A question's error for the asker. Not a `From`: async-graphql turns every error that can be printed into one of its
+/// own, insides included, so each is passed through here by name.
+pub(super) fn shown(error: QueryError) -> Error {
+    match &error {
+        QueryError::BadInput(message) => bad(message.clone()),
+        QueryError::NotFound { .. } => coded(code::NOT_FOUND, error.to_string()),
+        QueryError::Record(e) => internal(e),
+        QueryError::Index(e) => internal(e),
+        QueryError::Store(e) => internal(e),
+    }
+}

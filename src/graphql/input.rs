@@ -1,0 +1,256 @@
+//! The inputs of the contract, and the questions they become.
+use async_graphql::{Enum, Error, ID, InputObject};
+use uuid::Uuid;
+
+use super::error::bad;
+use super::scalar::{DateTime, LocalDate};
+use crate::domain::{self, NotificationId, ProductId, TextMatch};
+use crate::index::{Filter, Order};
+use crate::record::NotificationQuery;
+
+macro_rules! mirror {
+    ($(#[$doc:meta])* $name:ident => $of:path { $($variant:ident),* }) => {
+        $(#[$doc])*
+        #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($variant),* }
+
+        impl From<$of> for $name {
+            fn from(of: $of) -> Self {
+                match of { $(<$of>::$variant => Self::$variant),* }
+            }
+        }
+
+        impl From<$name> for $of {
+            fn from(shown: $name) -> Self {
+                match shown { $($name::$variant => Self::$variant),* }
+            }
+        }
+    };
+}
+
+mirror! {
+    /// How long a period is.
+    Granularity => domain::Granularity { Day, Week, Month, Other }
+}
+mirror! {
+    /// AWAITED: no file yet; LOST: no file and no live link; ARCHIVED; PURGED: removed by a retention policy.
+    PublicationStatus => domain::PublicationStatus { Awaited, Archived, Lost, Purged }
+}
+mirror! {
+    /// What has become of a notification.
+    NotificationStatus => domain::NotificationStatus { Queued, Fetching, Retrying, Archived, Unchanged, Expired, Failed, Rejected }
+}
+
+/// By what publications are put in order.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum PublicationOrder {
+    PeriodDesc,
+    PeriodAsc,
+    ArchivedDesc,
+    ArchivedAsc,
+    ReceivedDesc,
+    NameAsc,
+    SizeDesc,
+    Relevance,
+}
+
+impl From<PublicationOrder> for Order {
+    fn from(order: PublicationOrder) -> Self {
+        match order {
+            PublicationOrder::PeriodDesc => Self::Period { descending: true },
+            PublicationOrder::PeriodAsc => Self::Period { descending: false },
+            PublicationOrder::ArchivedDesc => Self::Archived { descending: true },
+            PublicationOrder::ArchivedAsc => Self::Archived { descending: false },
+            PublicationOrder::ReceivedDesc => Self::Received { descending: true },
+            PublicationOrder::NameAsc => Self::Name,
+            PublicationOrder::SizeDesc => Self::Size { descending: true },
+            PublicationOrder::Relevance => Self::Relevance,
+        }
+    }
+}
+
+/// By what revisions are put in order.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum RevisionOrder {
+    ArchivedDesc,
+    ArchivedAsc,
+    PeriodDesc,
+    PeriodAsc,
+    SizeDesc,
+    Relevance,
+}
+
+impl From<RevisionOrder> for Order {
+    fn from(order: RevisionOrder) -> Self {
+        match order {
+            RevisionOrder::ArchivedDesc => Self::Archived { descending: true },
+            RevisionOrder::ArchivedAsc => Self::Archived { descending: false },
+            RevisionOrder::PeriodDesc => Self::Period { descending: true },
+            RevisionOrder::PeriodAsc => Self::Period { descending: false },
+            RevisionOrder::SizeDesc => Self::Size { descending: true },
+            RevisionOrder::Relevance => Self::Relevance,
+        }
+    }
+}
+
+/// By what products are put in order.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum ProductOrder {
+    NameAsc,
+    LastPeriodDesc,
+    SizeDesc,
+    Relevance,
+}
+
+impl From<ProductOrder> for Order {
+    fn from(order: ProductOrder) -> Self {
+        match order {
+            ProductOrder::NameAsc => Self::Name,
+            ProductOrder::LastPeriodDesc => Self::PeriodEnd { descending: true },
+            ProductOrder::SizeDesc => Self::Size { descending: true },
+            ProductOrder::Relevance => Self::Relevance,
+        }
+    }
+}
+
+/// Blind to case, accents and runs of white space; on a name, aliases count too.
+#[derive(InputObject, Clone)]
+pub struct TextFilter {
+    eq: Option<String>,
+    #[graphql(name = "in")]
+    any_of: Option<Vec<String>>,
+    contains: Option<String>,
+    starts_with: Option<String>,
+}
+
+impl From<TextFilter> for TextMatch {
+    fn from(filter: TextFilter) -> Self {
+        Self { eq: filter.eq, any_of: filter.any_of, contains: filter.contains, starts_with: filter.starts_with }
+    }
+}
+
+/// Both days included; either may be left out.
+#[derive(InputObject, Clone)]
+pub struct LocalDateRange {
+    from: Option<LocalDate>,
+    to: Option<LocalDate>,
+}
+
+/// Half open: from <= x < to; either may be left out.
+#[derive(InputObject, Clone)]
+pub struct DateTimeRange {
+    from: Option<DateTime>,
+    to: Option<DateTime>,
+}
+
+impl DateTimeRange {
+    fn bounds(range: Option<Self>) -> (Option<jiff::Timestamp>, Option<jiff::Timestamp>) {
+        range.map_or((None, None), |range| (range.from.map(|at| at.0), range.to.map(|at| at.0)))
+    }
+}
+
+/// All that are given must hold.
+#[derive(InputObject, Clone)]
+pub struct PublicationFilter {
+    id: Option<Vec<ID>>,
+    product_id: Option<Vec<ID>>,
+    name: Option<TextFilter>,
+    process: Option<TextFilter>,
+    macro_process: Option<TextFilter>,
+    file_name: Option<TextFilter>,
+    reference_date: Option<TextFilter>,
+    /// Matches when the publication's period overlaps.
+    period: Option<LocalDateRange>,
+    received_at: Option<DateTimeRange>,
+    archived_at: Option<DateTimeRange>,
+    granularity: Option<Vec<Granularity>>,
+    status: Option<Vec<PublicationStatus>>,
+    extension: Option<Vec<String>>,
+}
+
+impl PublicationFilter {
+    pub(super) fn read(filter: Option<Self>) -> Result<Filter, Error> {
+        let Some(filter) = filter else { return Ok(Filter::default()) };
+        let period = filter.period.map_or((None, None), |range| (range.from, range.to));
+        Ok(Filter {
+            ids: uuids("filter.id", filter.id)?,
+            product_ids: uuids("filter.productId", filter.product_id)?,
+            name: filter.name.map(Into::into),
+            process: filter.process.map(Into::into),
+            macro_process: filter.macro_process.map(Into::into),
+            file_name: filter.file_name.map(Into::into),
+            reference_date: filter.reference_date.map(Into::into),
+            list_path: None,
+            period_from: period.0.map(|day| domain::LocalDateTime::start_of(day.0)),
+            period_to: period.1.map(|day| domain::LocalDateTime::end_of(day.0)),
+            received: DateTimeRange::bounds(filter.received_at),
+            archived: DateTimeRange::bounds(filter.archived_at),
+            granularity: filter.granularity.map(|all| all.into_iter().map(Into::into).collect()),
+            status: filter.status.map(|all| all.into_iter().map(Into::into).collect()),
+            extension: filter.extension,
+        })
+    }
+}
+
+/// All that are given must hold.
+#[derive(InputObject, Clone)]
+pub struct ProductFilter {
+    id: Option<Vec<ID>>,
+    name: Option<TextFilter>,
+    process: Option<TextFilter>,
+    macro_process: Option<TextFilter>,
+    list_path: Option<TextFilter>,
+}
+
+impl ProductFilter {
+    pub(super) fn read(filter: Option<Self>) -> Result<Filter, Error> {
+        let Some(filter) = filter else { return Ok(Filter::default()) };
+        Ok(Filter {
+            ids: uuids("filter.id", filter.id)?,
+            name: filter.name.map(Into::into),
+            process: filter.process.map(Into::into),
+            macro_process: filter.macro_process.map(Into::into),
+            list_path: filter.list_path.map(Into::into),
+            ..Filter::default()
+        })
+    }
+}
+
+/// All that are given must hold.
+#[derive(InputObject, Clone)]
+pub struct NotificationFilter {
+    ids: Option<Vec<ID>>,
+    status: Option<Vec<NotificationStatus>>,
+    product_id: Option<Vec<ID>>,
+    name: Option<TextFilter>,
+    source: Option<Vec<String>>,
+    received_at: Option<DateTimeRange>,
+}
+
+impl NotificationFilter {
+    pub(super) fn read(filter: Option<Self>) -> Result<NotificationQuery, Error> {
+        let Some(filter) = filter else { return Ok(NotificationQuery::default()) };
+        let (received_from, received_to) = DateTimeRange::bounds(filter.received_at);
+        Ok(NotificationQuery {
+            ids: uuids("filter.ids", filter.ids)?.map(|ids| ids.into_iter().map(NotificationId).collect()),
+            status: filter.status.map(|all| all.into_iter().map(Into::into).collect()),
+            product_id: uuids("filter.productId", filter.product_id)?
+                .map(|ids| ids.into_iter().map(ProductId).collect()),
+            publication_id: None,
+            name: filter.name.map(Into::into),
+            source: filter.source,
+            received_from,
+            received_to,
+        })
+    }
+}
+
+fn uuids(name: &str, ids: Option<Vec<ID>>) -> Result<Option<Vec<Uuid>>, Error> {
+    ids.map(|ids| ids.iter().map(|id| uuid(name, id)).collect()).transpose()
+}
+
+/// An id that is given; `name` is the argument's.
+pub(super) fn uuid(name: &str, id: &ID) -> Result<Uuid, Error> {
+    let shown: String = id.chars().take(60).collect();
+    Uuid::try_parse(id).map_err(|_| bad(format!("`{name}` is `{shown}`: no id of this archive")))
+}

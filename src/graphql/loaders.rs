@@ -1,0 +1,64 @@
+//! Batched look-ups for rows that name other rows.
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::{DataLoader, Loader};
+use async_graphql::{Context, Error};
+
+use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
+use crate::query::{PublicationRow, Queries, QueryError, RevisionRow};
+use crate::record;
+
+pub struct Loaders(pub Queries);
+
+/// All revisions of a publication.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RevisionsOf(pub PublicationId);
+
+macro_rules! loader {
+    ($key:ty => $value:ty, $load:ident) => {
+        impl Loader<$key> for Loaders {
+            type Value = $value;
+            type Error = Arc<QueryError>;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Self::Error> {
+                self.0.$load(keys).await.map_err(Arc::new)
+            }
+        }
+    };
+}
+
+loader!(PublicationId => PublicationRow, publication_rows);
+loader!(RevisionId => RevisionRow, revision_rows);
+loader!(ProductId => record::Product, products_by_id);
+loader!(NotificationId => record::Notification, notifications_by_id);
+
+impl Loader<RevisionsOf> for Loaders {
+    type Value = Vec<RevisionRow>;
+    type Error = Arc<QueryError>;
+
+    async fn load(&self, keys: &[RevisionsOf]) -> Result<HashMap<RevisionsOf, Vec<RevisionRow>>, Self::Error> {
+        let ids: Vec<PublicationId> = keys.iter().map(|key| key.0).collect();
+        let found = self.0.revisions_of(&ids).await.map_err(Arc::new)?;
+        Ok(found.into_iter().map(|(id, rows)| (RevisionsOf(id), rows)).collect())
+    }
+}
+
+/// The row under a key, fetched together with others that are asked for at the same time.
+pub async fn load<K>(ctx: &Context<'_>, key: K) -> Result<Option<<Loaders as Loader<K>>::Value>, Error>
+where
+    K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+    Loaders: Loader<K, Error = Arc<QueryError>>,
+{
+    let loader = ctx.data::<DataLoader<Loaders>>()?;
+    loader.load_one(key).await.map_err(|e| super::error::internal(&e))
+}
+
+/// The same, for a key that a row holds: it cannot be missing.
+pub async fn must_load<K>(ctx: &Context<'_>, key: K) -> Result<<Loaders as Loader<K>>::Value, Error>
+where
+    K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+    Loaders: Loader<K, Error = Arc<QueryError>>,
+{
+    load(ctx, key).await?.ok_or_else(|| super::error::internal(&"a row names another that is not there"))
+}

@@ -1,0 +1,62 @@
+//! graphql: the schema over `query`, its mutations over `jobs`.
+//!
+//! Speaks the types of the published contract and decides nothing: every bound but those of the document itself is
+//! checked in `query`, and every error is turned into a code and a message in one place.
+mod connection;
+mod error;
+mod input;
+mod loaders;
+mod mutation;
+mod notification;
+mod product;
+mod publication;
+mod query;
+mod revision;
+mod scalar;
+mod status;
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::{EmptySubscription, SchemaBuilder};
+
+use crate::app::App;
+use crate::query::Queries;
+use loaders::Loaders;
+use mutation::MutationRoot;
+use query::QueryRoot;
+
+pub use error::code;
+pub use scalar::format_instant;
+
+/// The schema that is served.
+pub type Schema = async_graphql::Schema<QueryRoot, MutationRoot, EmptySubscription>;
+
+/// Who asks: what the mutations need to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    pub may_operate: bool,
+}
+
+/// Deeper documents are mistakes or worse; introspection needs 13.
+const DEPTH_MAX: usize = 15;
+
+const COMPLEXITY_MAX: usize = 5000;
+
+fn builder() -> SchemaBuilder<QueryRoot, MutationRoot, EmptySubscription> {
+    Schema::build(QueryRoot, MutationRoot, EmptySubscription)
+        .limit_depth(DEPTH_MAX)
+        .limit_complexity(COMPLEXITY_MAX)
+        .limit_directives(20)
+}
+
+/// The schema over an archive.
+pub fn schema(app: &App) -> Schema {
+    let queries = Queries::new(app.clone());
+    let loaders = DataLoader::new(Loaders(queries.clone()), tokio::spawn);
+    builder().data(app.clone()).data(queries).data(loaders).finish()
+}
+
+/// The schema's text, sorted so that it changes only when the schema does.
+pub fn sdl() -> String {
+    let options = async_graphql::SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items();
+    builder().finish().sdl_with_options(options)
+}

@@ -1,0 +1,80 @@
+use async_graphql::{Context, ID, Object, Result};
+
+use super::input::NotificationStatus;
+use super::loaders::load;
+use super::publication::Publication;
+use super::revision::Revision;
+use super::scalar::{DateTime, LocalDateTime};
+use crate::domain::Notice;
+use crate::record;
+
+/// One POST of the portal.
+#[derive(Clone)]
+pub struct Notification(pub record::Notification);
+
+/// One POST of the portal; every authenticated one is recorded.
+#[Object]
+impl Notification {
+    async fn id(&self) -> ID {
+        self.0.id.0.into()
+    }
+    async fn received_at(&self) -> DateTime {
+        DateTime(self.0.received_at)
+    }
+    /// `default`, or the last part of POST /webhook/{source}.
+    async fn source(&self) -> &str {
+        &self.0.source
+    }
+    async fn status(&self) -> NotificationStatus {
+        self.0.status.into()
+    }
+    /// Fetches begun.
+    async fn attempts(&self) -> i32 {
+        self.0.attempts
+    }
+    async fn next_attempt_at(&self) -> Option<DateTime> {
+        self.0.next_attempt_at.map(DateTime)
+    }
+    async fn link_expires_at(&self) -> Option<DateTime> {
+        self.0.link_expires_at.map(DateTime)
+    }
+    /// What went wrong and what helps; never holds the link.
+    async fn error(&self) -> Option<&str> {
+        self.0.error.as_deref()
+    }
+    async fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+    async fn process(&self) -> Option<&str> {
+        self.0.process.as_deref()
+    }
+    async fn macro_process(&self) -> Option<&str> {
+        self.0.macro_process.as_deref()
+    }
+    async fn reference_date(&self) -> Option<&str> {
+        self.0.reference_date.as_deref()
+    }
+    async fn period_start(&self) -> Option<LocalDateTime> {
+        self.0.period_start.map(LocalDateTime)
+    }
+    async fn period_end(&self) -> Option<LocalDateTime> {
+        self.0.period_end.map(LocalDateTime)
+    }
+    /// As sent, the link redacted; null where it was no JSON object.
+    async fn body(&self) -> Option<serde_json::Value> {
+        Notice::body_as_json(&self.0.body)
+    }
+    async fn publication(&self, ctx: &Context<'_>) -> Result<Option<Publication>> {
+        match self.0.publication_id {
+            Some(id) => Ok(load(ctx, id).await?.map(Publication)),
+            None => Ok(None),
+        }
+    }
+    /// The one that it made, or that it was found equal to (UNCHANGED).
+    async fn revision(&self, ctx: &Context<'_>) -> Result<Option<Revision>> {
+        match self.0.revision_id {
+            Some(id) => Ok(load(ctx, id).await?.map(Revision)),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use async_graphql::{Context, ID, Object, Result};
+
+use super::connection::{Connection, paging};
+use super::error::shown;
+use super::input::{Granularity, PublicationStatus};
+use super::loaders::{RevisionsOf, load, must_load};
+use super::notification::Notification;
+use super::product::Product;
+use super::revision::Revision;
+use super::scalar::{DateTime, LocalDateTime, Long};
+use crate::query::{NotificationAsk, PublicationRow, Queries};
+use crate::record::NotificationQuery;
+
+/// One product for one reference period.
+#[derive(Clone)]
+pub struct Publication(pub PublicationRow);
+
+/// Flat enough for a table: the scalars of its latest revision (or of the one that asOf asks for) stand on it.
+#[Object]
+impl Publication {
+    async fn id(&self) -> ID {
+        self.0.publication.id.0.into()
+    }
+    async fn product_id(&self) -> ID {
+        self.0.publication.product_id.0.into()
+    }
+    /// The product's current name.
+    async fn name(&self) -> &str {
+        &self.0.publication.name
+    }
+    async fn process(&self) -> &str {
+        &self.0.publication.process
+    }
+    async fn macro_process(&self) -> &str {
+        &self.0.publication.macro_process
+    }
+    /// As the portal wrote it: 20/02/2025, 02/2025 or 06/09/2025 - 12/09/2025.
+    async fn reference_date(&self) -> &str {
+        &self.0.publication.reference_date
+    }
+    async fn period_start(&self) -> LocalDateTime {
+        LocalDateTime(self.0.publication.period.start)
+    }
+    async fn period_end(&self) -> LocalDateTime {
+        LocalDateTime(self.0.publication.period.end)
+    }
+    async fn granularity(&self) -> Granularity {
+        self.0.publication.granularity.into()
+    }
+    /// Of the revision shown.
+    async fn status(&self) -> PublicationStatus {
+        self.0.status().into()
+    }
+    async fn revision_id(&self) -> Option<ID> {
+        self.0.shown.as_ref().map(|revision| revision.id.0.into())
+    }
+    async fn revision_number(&self) -> Option<i32> {
+        self.0.shown.as_ref().map(|revision| revision.number)
+    }
+    async fn revision_count(&self) -> i32 {
+        self.0.publication.revision_count
+    }
+    /// As published.
+    async fn file_name(&self) -> Option<&str> {
+        self.0.shown.as_ref().map(|revision| revision.file_name.as_str())
+    }
+    /// Lower case, without the dot.
+    async fn file_extension(&self) -> Option<&str> {
+        self.0.shown.as_ref().and_then(|revision| revision.extension.as_deref())
+    }
+    async fn content_type(&self) -> Option<&str> {
+        self.0.shown.as_ref().and_then(|revision| revision.content_type.as_deref())
+    }
+    /// Bytes as published.
+    async fn size(&self) -> Option<Long> {
+        self.0.shown.as_ref().map(|revision| revision.file.size.into())
+    }
+    /// Bytes that the archive spends on it.
+    async fn stored_size(&self) -> Option<Long> {
+        self.0.shown.as_ref().map(|revision| revision.file.stored_size.into())
+    }
+    async fn sha256(&self) -> Option<String> {
+        self.0.shown.as_ref().map(|revision| revision.file.digest.to_string())
+    }
+    /// Where the file is had.
+    async fn file_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let queries = ctx.data::<Queries>()?;
+        let present = self.0.shown.as_ref().filter(|revision| revision.purged_at.is_none());
+        Ok(present.map(|revision| queries.file_url(revision.id)))
+    }
+    /// Of the notification behind the revision shown, else of the last one.
+    async fn received_at(&self) -> DateTime {
+        DateTime(self.0.shown.as_ref().map_or(self.0.publication.received_at, |revision| revision.received_at))
+    }
+    async fn archived_at(&self) -> Option<DateTime> {
+        self.0.shown.as_ref().map(|revision| DateTime(revision.archived_at))
+    }
+    /// Relevance, where a search was given.
+    async fn score(&self) -> Option<f32> {
+        self.0.score
+    }
+    async fn product(&self, ctx: &Context<'_>) -> Result<Product> {
+        must_load(ctx, self.0.publication.product_id).await.map(Product)
+    }
+    /// All of them, by number.
+    async fn revisions(&self, ctx: &Context<'_>) -> Result<Vec<Revision>> {
+        let rows = load(ctx, RevisionsOf(self.0.publication.id)).await?.unwrap_or_default();
+        Ok(rows.into_iter().map(Revision).collect())
+    }
+    /// Newest first.
+    async fn notifications(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<Notification>> {
+        let query = NotificationQuery { publication_id: Some(self.0.publication.id), ..Default::default() };
+        let ask = NotificationAsk { query, paging: paging(first, after, None, None, None) };
+        Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
+    }
+}

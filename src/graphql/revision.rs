@@ -1,0 +1,141 @@
+use async_graphql::{Context, ID, Object, Result};
+
+use super::connection::{Connection, paging};
+use super::error::shown;
+use super::loaders::must_load;
+use super::publication::Publication;
+use super::scalar::{DateTime, LocalDateTime, Long};
+use crate::query::{MemberRow, Queries, RevisionRow};
+
+/// One content of a publication.
+#[derive(Clone)]
+pub struct Revision(pub RevisionRow);
+
+/// One content of a publication, numbered 1, 2, … in the order of archiving.
+#[Object]
+impl Revision {
+    async fn id(&self) -> ID {
+        self.0.revision.id.0.into()
+    }
+    async fn publication_id(&self) -> ID {
+        self.0.revision.publication_id.0.into()
+    }
+    async fn number(&self) -> i32 {
+        self.0.revision.number
+    }
+    /// The product's current name.
+    async fn name(&self) -> &str {
+        &self.0.publication.name
+    }
+    async fn process(&self) -> &str {
+        &self.0.publication.process
+    }
+    async fn reference_date(&self) -> &str {
+        &self.0.publication.reference_date
+    }
+    async fn period_start(&self) -> LocalDateTime {
+        LocalDateTime(self.0.publication.period.start)
+    }
+    async fn period_end(&self) -> LocalDateTime {
+        LocalDateTime(self.0.publication.period.end)
+    }
+    /// As published.
+    async fn file_name(&self) -> &str {
+        &self.0.revision.file_name
+    }
+    /// Lower case, without the dot.
+    async fn file_extension(&self) -> Option<&str> {
+        self.0.revision.extension.as_deref()
+    }
+    async fn content_type(&self) -> Option<&str> {
+        self.0.revision.content_type.as_deref()
+    }
+    /// Bytes as published.
+    async fn size(&self) -> Long {
+        self.0.revision.file.size.into()
+    }
+    /// Bytes that the archive spends on it.
+    async fn stored_size(&self) -> Long {
+        self.0.revision.file.stored_size.into()
+    }
+    async fn sha256(&self) -> String {
+        self.0.revision.file.digest.to_string()
+    }
+    /// Where the file is had; null once it is purged.
+    async fn file_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let queries = ctx.data::<Queries>()?;
+        Ok(self.0.revision.purged_at.is_none().then(|| queries.file_url(self.0.revision.id)))
+    }
+    /// When the portal announced this content last.
+    async fn announced_at(&self) -> DateTime {
+        DateTime(self.0.revision.announced_at)
+    }
+    /// When the notification that made it came.
+    async fn received_at(&self) -> DateTime {
+        DateTime(self.0.revision.received_at)
+    }
+    async fn archived_at(&self) -> DateTime {
+        DateTime(self.0.revision.archived_at)
+    }
+    /// Since when the archive has one that was announced later.
+    async fn superseded_at(&self) -> Option<DateTime> {
+        self.0.revision.superseded_at.map(DateTime)
+    }
+    async fn purged_at(&self) -> Option<DateTime> {
+        self.0.revision.purged_at.map(DateTime)
+    }
+    /// Whether retention may not remove it.
+    async fn held(&self) -> bool {
+        self.0.revision.held
+    }
+    async fn hold_reason(&self) -> Option<&str> {
+        self.0.revision.hold_reason.as_deref()
+    }
+    /// What seems wrong with the file.
+    async fn warnings(&self) -> &[String] {
+        &self.0.revision.warnings
+    }
+    async fn publication(&self, ctx: &Context<'_>) -> Result<Publication> {
+        must_load(ctx, self.0.revision.publication_id).await.map(Publication)
+    }
+    /// What a zip holds, nested zips as folders; `match` keeps the paths that contain it.
+    async fn members(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        #[graphql(name = "match")] matching: Option<String>,
+    ) -> Result<Connection<Member>> {
+        let paging = paging(first, after, None, None, None);
+        let listed =
+            ctx.data::<Queries>()?.members(&self.0.revision, matching.as_deref(), &paging).await.map_err(shown)?;
+        Ok(Connection::new(listed, Member))
+    }
+}
+
+/// A file inside a zip.
+#[derive(Clone)]
+pub struct Member(pub MemberRow);
+
+/// A file inside a zip.
+#[Object]
+impl Member {
+    /// Inside the zip; of a nested one outer.zip/inner.dat.
+    async fn path(&self) -> &str {
+        &self.0.member.path
+    }
+    async fn size(&self) -> Long {
+        self.0.member.size.into()
+    }
+    async fn compressed_size(&self) -> Option<Long> {
+        self.0.member.compressed_size.map(Into::into)
+    }
+    /// As the packer's clock said.
+    async fn modified_at(&self) -> Option<LocalDateTime> {
+        self.0.member.modified_at.map(LocalDateTime)
+    }
+    /// Where it is had.
+    async fn url(&self) -> &str {
+        &self.0.url
+    }
+}

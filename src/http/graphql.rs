@@ -1,0 +1,143 @@
+//! GraphQL over HTTP, as the published specification says.
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Request as Question, Response as Answer, ServerError, Variables};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+
+use super::{Http, Problem};
+use crate::config::Role;
+use crate::graphql::{Asker, code};
+
+/// The largest document taken, its variables included.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
+const JSON: &str = "application/json";
+
+pub(super) async fn answer(State(http): State<Http>, Extension(role): Extension<Role>, request: Request) -> Response {
+    let media = media_type(request.headers());
+    let method = request.method().clone();
+    let question = match method {
+        Method::GET => from_query(request.uri().query().unwrap_or_default()),
+        Method::POST => from_body(request).await,
+        _ => Err(Problem::new(405, "ask by GET or POST").header(header::ALLOW, "GET, POST")),
+    };
+    let mut question = match question {
+        Ok(question) => question,
+        Err(problem) => return problem.into_response(),
+    };
+    if method == Method::GET && !reads_only(&mut question) {
+        return Problem::new(405, "by GET only queries are answered: send mutations by POST")
+            .header(header::ALLOW, "POST")
+            .into_response();
+    }
+    let asker = Asker { may_operate: role >= Role::Operator };
+    let answer = http.schema.execute(question.data(asker)).await;
+    respond(coded(answer), media)
+}
+
+/// The newer media type where it is asked for; JSON, which every tool takes, elsewhere.
+fn media_type(headers: &HeaderMap) -> &'static str {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains(GRAPHQL_RESPONSE) { GRAPHQL_RESPONSE } else { JSON }
+}
+
+fn from_query(query: &str) -> Result<Question, Problem> {
+    let mut fields = serde_json::Map::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let value = match name.as_ref() {
+            "variables" | "extensions" if !value.is_empty() => {
+                serde_json::from_str(&value).map_err(|_| Problem::new(400, format!("`{name}` is no JSON")))?
+            }
+            _ => Value::String(value.into_owned()),
+        };
+        fields.insert(name.into_owned(), value);
+    }
+    from_fields(fields)
+}
+
+async fn from_body(request: Request<Body>) -> Result<Question, Problem> {
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case(JSON) {
+        return Err(Problem::new(415, format!("the content type is `{media}`: send application/json")));
+    }
+    let too_large = |_| Problem::new(413, format!("the request has more than {BODY_BYTES_MAX} bytes"));
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await.map_err(too_large)?.to_bytes();
+    match serde_json::from_slice(&body) {
+        Ok(Value::Object(fields)) => from_fields(fields),
+        Ok(_) => {
+            Err(Problem::new(400, "the body is no JSON object; several questions in one request are not answered"))
+        }
+        Err(_) => Err(Problem::new(400, "the body is no JSON")),
+    }
+}
+
+fn from_fields(mut fields: serde_json::Map<String, Value>) -> Result<Question, Problem> {
+    let wrong = |name: &str, what: &str| Problem::new(400, format!("`{name}` is no {what}"));
+    let Some(Value::String(query)) = fields.remove("query") else {
+        return Err(Problem::new(400, "`query` is missing: the GraphQL document"));
+    };
+    let mut question = Question::new(query);
+    match fields.remove("variables") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.is_empty() => {}
+        Some(Value::Object(variables)) => question = question.variables(Variables::from_json(Value::Object(variables))),
+        Some(_) => return Err(wrong("variables", "JSON object")),
+    }
+    match fields.remove("operationName") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(name)) if name.is_empty() => {}
+        Some(Value::String(name)) => question = question.operation_name(name),
+        Some(_) => return Err(wrong("operationName", "text")),
+    }
+    match fields.remove("extensions") {
+        None | Some(Value::Null | Value::Object(_)) => Ok(question),
+        Some(_) => Err(wrong("extensions", "JSON object")),
+    }
+}
+
+/// Whether the operation asked for is a query. A document that does not parse changes nothing either.
+fn reads_only(question: &mut Question) -> bool {
+    let wanted = question.operation_name.clone();
+    let Ok(document) = question.parsed_query() else { return true };
+    let mut chosen = document
+        .operations
+        .iter()
+        .filter(|(name, _)| wanted.is_none() || name.map(|n| n.as_str()) == wanted.as_deref());
+    chosen.all(|(_, operation)| operation.node.ty == OperationType::Query)
+}
+
+/// Gives every error a code. Those without one come from the document itself.
+fn coded(mut answer: Answer) -> Answer {
+    let is_bare =
+        |error: &ServerError| error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none());
+    for error in answer.errors.iter_mut().filter(|error| is_bare(error)) {
+        let heavy = error.message.contains("too complex") || error.message.contains("too deep");
+        let code = if heavy { code::TOO_COMPLEX } else { code::BAD_USER_INPUT };
+        error.extensions.get_or_insert_default().set("code", code);
+    }
+    answer
+}
+
+fn respond(answer: Answer, media: &'static str) -> Response {
+    // A document that could not be run has no data; with the newer media type that is the client's error.
+    let refused = answer.is_err()
+        && answer.data == async_graphql::Value::Null
+        && answer.errors.iter().all(|error| error.path.is_empty());
+    let status = if refused && media == GRAPHQL_RESPONSE { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    match serde_json::to_vec(&answer) {
+        Ok(body) => {
+            let content_type =
+                HeaderValue::from_str(&format!("{media}; charset=utf-8")).unwrap_or(HeaderValue::from_static(JSON));
+            (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
+        }
+        Err(e) => Problem::internal(&e).into_response(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Problems as RFC 9457 writes them.
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::query::QueryError;
+
+/// An answer that says what is wrong.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    extra: Vec<(&'static str, String)>,
+}
+
+impl Problem {
+    pub fn new(status: u16, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, detail: detail.into(), headers: Vec::new(), extra: Vec::new() }
+    }
+
+    pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// A member beside the standard ones.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.extra.push((name, value.into()));
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request could not be answered");
+        Self::new(500, "the archive could not answer; the log of the service says why")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        for (name, value) in self.extra {
+            body[name] = value.into();
+        }
+        let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let mut response = (self.status, [content_type], body.to_string()).into_response();
+        for (name, value) in self.headers {
+            response.headers_mut().append(name, value);
+        }
+        response
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match &error {
+            QueryError::BadInput(message) => Self::new(400, message.clone()),
+            QueryError::NotFound { .. } => Self::new(404, error.to_string()),
+            QueryError::Record(e) => Self::internal(e),
+            QueryError::Index(e) => Self::internal(e),
+            QueryError::Store(e) => Self::internal(e),
+        }
+    }
+}
+
+/// A panic is a defect of ours: it is logged by its place alone, since its words may hold anything.
+pub(super) fn of_panic(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::internal(&"a handler panicked").into_response()
+}

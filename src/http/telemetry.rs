@@ -1,0 +1,50 @@
+//! Metrics, for Prometheus to scrape.
+use std::sync::OnceLock;
+
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::query::Status;
+
+static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Begins to count. Called once, before anything is served; what is counted before that is lost.
+pub fn install() -> anyhow::Result<()> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])?
+        .install_recorder()?;
+    describe_counter!("acervo_notifications_total", "Notifications by the status they were answered with");
+    describe_histogram!("acervo_notification_seconds", "From a notification's first byte to its answer");
+    describe_counter!("acervo_fetches_total", "Fetches by their outcome");
+    describe_counter!("acervo_fetched_bytes_total", "Bytes of files fetched");
+    describe_gauge!("acervo_notifications", "Notifications by state");
+    describe_gauge!(
+        "acervo_next_link_expiry_seconds",
+        "When the first link dies whose file is still wanted; 0 for none"
+    );
+    describe_gauge!("acervo_last_notification_seconds", "When the last notification came; 0 for never");
+    describe_gauge!("acervo_publications", "Publications known");
+    describe_gauge!("acervo_revisions", "Revisions archived");
+    describe_gauge!("acervo_files_bytes", "Bytes of all different files, as published and as stored");
+    describe_gauge!("acervo_disk_free_bytes", "Bytes free where the archive lies");
+    describe_gauge!("acervo_index_lag", "Changes that the search index has yet to take in");
+    // A second call, by another service in one process, has nothing to add.
+    let _ = EXPORTER.set(handle);
+    Ok(())
+}
+
+pub(super) fn render(status: &Status) -> String {
+    for (state, count) in &status.counts.by_status {
+        gauge!("acervo_notifications", "state" => state.as_str().to_lowercase()).set(*count as f64);
+    }
+    let seconds = |at: Option<jiff::Timestamp>| at.map_or(0.0, |at| at.as_millisecond() as f64 / 1000.0);
+    gauge!("acervo_next_link_expiry_seconds").set(seconds(status.counts.next_link_expiry));
+    gauge!("acervo_last_notification_seconds").set(seconds(status.counts.last_notification_at));
+    gauge!("acervo_publications").set(status.counts.publications as f64);
+    gauge!("acervo_revisions").set(status.counts.revisions as f64);
+    gauge!("acervo_files_bytes", "as" => "published").set(status.counts.size as f64);
+    gauge!("acervo_files_bytes", "as" => "stored").set(status.counts.stored_size as f64);
+    gauge!("acervo_disk_free_bytes").set(status.disk_free.unwrap_or_default() as f64);
+    gauge!("acervo_index_lag").set(status.index_lag as f64);
+    EXPORTER.get().map(PrometheusHandle::render).unwrap_or_default()
+}

@@ -1,0 +1,179 @@
+//! What is indexed, as plain values, and how it becomes documents.
+use jiff::Timestamp;
+use tantivy::TantivyDocument;
+use uuid::Uuid;
+
+use super::schema::{Fields, Flag};
+use crate::domain::{
+    Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, fold, millis, words,
+};
+
+/// A product, with what it is found by.
+#[derive(Clone, Debug)]
+pub struct Product {
+    pub id: ProductId,
+    pub name: String,
+    pub aliases: Vec<String>,
+    pub process: String,
+    pub macro_process: String,
+    pub list_path: Option<String>,
+    pub last_period_end: Option<i64>,
+    pub size: i64,
+}
+
+/// A publication with all its revisions.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    pub id: PublicationId,
+    pub product_id: ProductId,
+    pub name: String,
+    pub aliases: Vec<String>,
+    pub process: String,
+    pub macro_process: String,
+    pub reference_date: String,
+    pub period: Period,
+    pub granularity: Granularity,
+    pub status: PublicationStatus,
+    pub received_at: Timestamp,
+    pub latest: Option<RevisionId>,
+    pub revisions: Vec<Revision>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Revision {
+    pub id: RevisionId,
+    pub file_name: String,
+    pub extension: Option<String>,
+    pub member_names: Vec<String>,
+    pub size: i64,
+    pub received_at: Timestamp,
+    pub archived_at: Timestamp,
+    pub superseded_at: Option<Timestamp>,
+    pub purged: bool,
+}
+
+/// How an id is written as a term.
+pub(super) fn term(id: Uuid) -> String {
+    id.simple().to_string()
+}
+
+struct Builder<'a> {
+    fields: &'a Fields,
+    doc: TantivyDocument,
+    words: Vec<String>,
+}
+
+impl Builder<'_> {
+    fn flag(&mut self, flag: Flag) {
+        self.doc.add_text(self.fields.flags, flag.as_str());
+    }
+
+    fn id(&mut self, id: Uuid) {
+        let (high, low) = id.as_u64_pair();
+        self.doc.add_u64(self.fields.id_high, high);
+        self.doc.add_u64(self.fields.id_low, low);
+    }
+
+    fn names(&mut self, name: &str, aliases: &[String]) {
+        let folded = fold(name);
+        self.doc.add_text(self.fields.name_sort, &folded);
+        let mut all: Vec<String> = aliases.iter().map(|alias| fold(alias)).chain([folded]).collect();
+        all.sort();
+        all.dedup();
+        for name in all {
+            self.words.extend(words(&name));
+            self.doc.add_text(self.fields.name, &name);
+        }
+    }
+
+    fn processes(&mut self, process: &str, macro_process: &str) {
+        self.doc.add_text(self.fields.process, fold(process));
+        self.doc.add_text(self.fields.macro_process, fold(macro_process));
+        self.words.extend(words(process));
+        self.words.extend(words(macro_process));
+    }
+
+    fn build(mut self) -> TantivyDocument {
+        self.doc.add_text(self.fields.text, self.words.join(" "));
+        self.doc
+    }
+}
+
+impl Product {
+    pub(super) fn document(&self, fields: &Fields) -> TantivyDocument {
+        let mut builder = Builder { fields, doc: TantivyDocument::new(), words: Vec::new() };
+        builder.flag(Flag::Product);
+        builder.doc.add_text(fields.product, term(self.id.0));
+        builder.id(self.id.0);
+        builder.names(&self.name, &self.aliases);
+        builder.processes(&self.process, &self.macro_process);
+        if let Some(path) = &self.list_path {
+            builder.doc.add_text(fields.list_path, fold(path));
+        }
+        builder.doc.add_i64(fields.period_end, self.last_period_end.unwrap_or(i64::MIN));
+        builder.doc.add_i64(fields.size, self.size);
+        builder.build()
+    }
+}
+
+impl Publication {
+    pub(super) fn documents(&self, fields: &Fields) -> Vec<TantivyDocument> {
+        if self.revisions.is_empty() {
+            return vec![self.document(fields, None)];
+        }
+        self.revisions.iter().map(|revision| self.document(fields, Some(revision))).collect()
+    }
+
+    fn document(&self, fields: &Fields, revision: Option<&Revision>) -> TantivyDocument {
+        let mut builder = Builder { fields, doc: TantivyDocument::new(), words: Vec::new() };
+        builder.doc.add_text(fields.publication, term(self.id.0));
+        builder.doc.add_text(fields.product, term(self.product_id.0));
+        builder.id(self.id.0);
+        builder.names(&self.name, &self.aliases);
+        builder.processes(&self.process, &self.macro_process);
+        builder.doc.add_text(fields.reference_date, fold(&self.reference_date));
+        builder.doc.add_text(fields.granularity, self.granularity.as_str());
+        builder.doc.add_i64(fields.period_start, self.period.start.as_number());
+        builder.doc.add_i64(fields.period_end, self.period.end.as_number());
+        if revision.map(|revision| revision.id) == self.latest {
+            builder.flag(Flag::Current);
+        }
+        match revision {
+            Some(revision) => revision.add_to(&mut builder),
+            None => {
+                builder.doc.add_text(fields.status, self.status.as_str());
+                builder.doc.add_i64(fields.received_at, millis(self.received_at));
+                builder.doc.add_u64(fields.revision_high, 0);
+                builder.doc.add_u64(fields.revision_low, 0);
+            }
+        }
+        builder.build()
+    }
+}
+
+impl Revision {
+    fn add_to(&self, builder: &mut Builder<'_>) {
+        let fields = builder.fields;
+        builder.flag(Flag::Revision);
+        let (high, low) = self.id.0.as_u64_pair();
+        let doc = &mut builder.doc;
+        doc.add_text(fields.revision, term(self.id.0));
+        doc.add_u64(fields.revision_high, high);
+        doc.add_u64(fields.revision_low, low);
+        let status = if self.purged { PublicationStatus::Purged } else { PublicationStatus::Archived };
+        doc.add_text(fields.status, status.as_str());
+        doc.add_text(fields.file_name, fold(&self.file_name));
+        if let Some(extension) = &self.extension {
+            doc.add_text(fields.extension, extension);
+        }
+        doc.add_i64(fields.received_at, millis(self.received_at));
+        doc.add_i64(fields.archived_at, millis(self.archived_at));
+        doc.add_i64(fields.superseded_at, self.superseded_at.map_or(i64::MAX, millis));
+        doc.add_i64(fields.size, self.size);
+        builder.words.extend(words(&self.file_name));
+        let mut members: Vec<String> = self.member_names.iter().flat_map(|name| words(name)).collect();
+        members.sort();
+        members.dedup();
+        builder.words.append(&mut members);
+    }
+}

@@ -1,0 +1,30 @@
+//! index: documents in, hits out.
+//!
+//! Derived data: it is built from the record's feed, stores with each commit how far it has come, and can be thrown away
+//! at any moment. One document per revision (and one per publication that has none), with the interval during which it
+//! was the latest, and one per product; so filters, `asOf`, order and counts are all answered here.
+mod collect;
+mod document;
+mod open;
+mod query;
+mod schema;
+mod write;
+
+pub use collect::{Hit, Hits, SortValue};
+pub use document::{Product, Publication, Revision};
+pub use open::{Index, Position};
+pub use query::{Filter, Order, Query, Target};
+pub use write::Writer;
+
+/// What can go wrong with the index; it is then built anew.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    #[error("the index: {0}")]
+    Tantivy(#[from] tantivy::TantivyError),
+    #[error("the index folder: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("the index is written by another process")]
+    InUse,
+    #[error("the index was interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,114 @@
+//! Opening: an index that is missing, broken or of another version is begun anew.
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tantivy::schema::Schema;
+use tantivy::{IndexReader, ReloadPolicy};
+
+use super::schema::{self, Fields};
+use super::{IndexError, Writer};
+
+/// How far the index has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The last number of the feed that it holds.
+    pub feed: i64,
+    /// The wish for a new index that it was built for.
+    pub epoch: u64,
+}
+
+impl Position {
+    pub(super) fn payload(self) -> String {
+        format!("{} {} {}", schema::VERSION, self.feed, self.epoch)
+    }
+
+    fn parse(payload: &str) -> Option<Self> {
+        let mut parts = payload.split(' ');
+        let version: u32 = parts.next()?.parse().ok()?;
+        let feed = parts.next()?.parse().ok()?;
+        let epoch = parts.next()?.parse().ok()?;
+        (version == schema::VERSION).then_some(Self { feed, epoch })
+    }
+}
+
+/// The index in a folder; clones share it.
+#[derive(Clone)]
+pub struct Index {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub index: tantivy::Index,
+    pub reader: IndexReader,
+    pub fields: Fields,
+}
+
+impl Index {
+    /// Opens the index of a folder for writing and reading, begun anew where it cannot be used.
+    pub fn open(folder: &Path) -> Result<(Self, Writer), IndexError> {
+        match Self::open_existing(folder).and_then(|index| index.writer().map(|writer| (index, writer))) {
+            Ok(opened) => Ok(opened),
+            Err(IndexError::InUse) => Err(IndexError::InUse),
+            Err(e) => {
+                if folder.join("meta.json").exists() {
+                    tracing::warn!(error = %e, "the search index cannot be used and is built anew");
+                }
+                empty(folder)?;
+                let (schema, fields) = schema::build();
+                let index = Self::with(tantivy::Index::create_in_dir(folder, schema)?, fields)?;
+                let writer = index.writer()?;
+                Ok((index, writer))
+            }
+        }
+    }
+
+    /// Opens the index of a folder as it is, for reading beside another process that writes it.
+    pub fn open_existing(folder: &Path) -> Result<Self, IndexError> {
+        let (schema, fields) = schema::build();
+        let index = tantivy::Index::open_in_dir(folder)?;
+        let opened = Self::with(index, fields)?;
+        if !opened.is_of(&schema) {
+            return Err(IndexError::Io(std::io::Error::other("it is of another version")));
+        }
+        Ok(opened)
+    }
+
+    fn with(index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { inner: Arc::new(Inner { index, reader, fields }) })
+    }
+
+    fn is_of(&self, schema: &Schema) -> bool {
+        self.inner.index.schema() == *schema
+            && (self.position().is_some() || self.inner.reader.searcher().num_docs() == 0)
+    }
+
+    /// How far the last commit had come; `None` where none tells.
+    pub fn position(&self) -> Option<Position> {
+        let payload = self.inner.index.load_metas().ok()?.payload?;
+        Position::parse(&payload)
+    }
+
+    fn writer(&self) -> Result<Writer, IndexError> {
+        Writer::new(self.clone())
+    }
+
+    /// Lets readers see what was committed.
+    pub fn reload(&self) -> Result<(), IndexError> {
+        Ok(self.inner.reader.reload()?)
+    }
+}
+
+/// Empties a folder without removing it: it may be a mount.
+fn empty(folder: &Path) -> Result<(), IndexError> {
+    std::fs::create_dir_all(folder)?;
+    for entry in std::fs::read_dir(folder)? {
+        let path: PathBuf = entry?.path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path)?;
+        } else {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}

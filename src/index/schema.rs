@@ -1,0 +1,95 @@
+//! The fields of a document.
+use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
+
+/// Counts up with every change of the fields or of what they hold; an index of another version is built anew.
+pub(super) const VERSION: u32 = 1;
+
+/// What a document is, several at once: see [`Flag`].
+#[derive(Clone)]
+pub(super) struct Fields {
+    pub flags: Field,
+    pub publication: Field,
+    pub revision: Field,
+    pub product: Field,
+    /// The product's name and all its aliases, folded.
+    pub name: Field,
+    pub process: Field,
+    pub macro_process: Field,
+    pub file_name: Field,
+    pub reference_date: Field,
+    pub extension: Field,
+    pub granularity: Field,
+    pub status: Field,
+    pub list_path: Field,
+    /// All words that people may look for, folded.
+    pub text: Field,
+    /// The id that breaks ties and is given back: of the publication, of a product's document the product.
+    pub id_high: Field,
+    pub id_low: Field,
+    /// Zero where there is no revision.
+    pub revision_high: Field,
+    pub revision_low: Field,
+    pub name_sort: Field,
+    /// Wall clock as a number.
+    pub period_start: Field,
+    pub period_end: Field,
+    /// Milliseconds since 1970.
+    pub received_at: Field,
+    pub archived_at: Field,
+    /// `i64::MAX` while it is the latest.
+    pub superseded_at: Field,
+    pub size: Field,
+}
+
+/// What a document is.
+#[derive(Clone, Copy)]
+pub(super) enum Flag {
+    Product,
+    /// Shows its publication as it is now.
+    Current,
+    /// Has a revision.
+    Revision,
+}
+
+impl Flag {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Product => "product",
+            Self::Current => "current",
+            Self::Revision => "revision",
+        }
+    }
+}
+
+pub(super) fn build() -> (Schema, Fields) {
+    let mut schema = Schema::builder();
+    let words = TextFieldIndexing::default().set_tokenizer("whitespace").set_index_option(IndexRecordOption::WithFreqs);
+    let fields = Fields {
+        flags: schema.add_text_field("flags", STRING),
+        publication: schema.add_text_field("publication", STRING),
+        revision: schema.add_text_field("revision", STRING),
+        product: schema.add_text_field("product", STRING),
+        name: schema.add_text_field("name", STRING),
+        process: schema.add_text_field("process", STRING),
+        macro_process: schema.add_text_field("macro_process", STRING),
+        file_name: schema.add_text_field("file_name", STRING),
+        reference_date: schema.add_text_field("reference_date", STRING),
+        extension: schema.add_text_field("extension", STRING),
+        granularity: schema.add_text_field("granularity", STRING),
+        status: schema.add_text_field("status", STRING),
+        list_path: schema.add_text_field("list_path", STRING),
+        text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
+        id_high: schema.add_u64_field("id_high", FAST),
+        id_low: schema.add_u64_field("id_low", FAST),
+        revision_high: schema.add_u64_field("revision_high", FAST),
+        revision_low: schema.add_u64_field("revision_low", FAST),
+        name_sort: schema.add_text_field("name_sort", TextOptions::default().set_fast("raw")),
+        period_start: schema.add_i64_field("period_start", FAST | INDEXED),
+        period_end: schema.add_i64_field("period_end", FAST | INDEXED),
+        received_at: schema.add_i64_field("received_at", FAST | INDEXED),
+        archived_at: schema.add_i64_field("archived_at", FAST | INDEXED),
+        superseded_at: schema.add_i64_field("superseded_at", FAST | INDEXED),
+        size: schema.add_i64_field("size", FAST),
+    };
+    (schema.build(), fields)
+}

@@ -1,0 +1,65 @@
+//! Writing: publications and products replaced by their id, committed with the position they bring the index to.
+use tantivy::{IndexWriter, TantivyDocument, Term};
+
+use super::document::term;
+use super::open::Inner;
+use super::{Index, IndexError, Position, Product, Publication};
+
+/// Memory for documents that wait for a commit; the least that tantivy takes is 15 MB.
+const HEAP_BYTES: usize = 20_000_000;
+
+/// The one writer of an index.
+pub struct Writer {
+    index: Index,
+    writer: IndexWriter<TantivyDocument>,
+}
+
+impl Writer {
+    pub(super) fn new(index: Index) -> Result<Self, IndexError> {
+        let writer = index.inner.index.writer_with_num_threads(1, HEAP_BYTES).map_err(|e| match e {
+            tantivy::TantivyError::LockFailure(..) => IndexError::InUse,
+            other => other.into(),
+        })?;
+        Ok(Self { index, writer })
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.index.inner
+    }
+
+    /// Puts a publication's documents in the place of those it had.
+    pub fn replace_publication(&mut self, publication: &Publication) -> Result<(), IndexError> {
+        let fields = &self.index.inner.fields;
+        self.writer.delete_term(Term::from_field_text(fields.publication, &term(publication.id.0)));
+        for document in publication.documents(fields) {
+            self.writer.add_document(document)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a product's document in the place of the one it had.
+    pub fn replace_product(&mut self, product: &Product) -> Result<(), IndexError> {
+        let fields = &self.index.inner.fields;
+        // Publications carry their product's id too; only the product's own document has it in `revision`.
+        let own = format!("product:{}", term(product.id.0));
+        self.writer.delete_term(Term::from_field_text(fields.revision, &own));
+        let mut document = product.document(fields);
+        document.add_text(fields.revision, own);
+        self.writer.add_document(document)?;
+        Ok(())
+    }
+
+    /// Forgets everything, once committed.
+    pub fn clear(&mut self) -> Result<(), IndexError> {
+        self.writer.delete_all_documents()?;
+        Ok(())
+    }
+
+    /// Commits and lets readers see it. Blocks for the disk.
+    pub fn commit(&mut self, position: Position) -> Result<(), IndexError> {
+        let mut prepared = self.writer.prepare_commit()?;
+        prepared.set_payload(&position.payload());
+        prepared.commit()?;
+        Ok(self.inner().reader.reload()?)
+    }
+}

@@ -1,0 +1,129 @@
+//! From a claim to a revision: the transfer into the archive, the name, the look into a zip, the record.
+use bytes::Bytes;
+
+use super::fetch::{TransferError, later};
+use crate::app::App;
+use crate::domain::{LocalDateTime, extension_of, file_name};
+use crate::fetch::Download;
+use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
+use crate::store::{Key, MemberError};
+
+/// How much of a file's start tells what it is.
+const HEAD: usize = 8;
+
+/// What a zip begins with, an empty one too.
+const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+
+pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
+    let Some(lead) = claim.lead() else { return Ok(()) };
+    let started_at = app.clock.now();
+    let mut download = app.fetcher.get(&lead.link).await?;
+    let announced = announced_name(lead);
+    let published = download.name.as_deref().and_then(file_name);
+    let expected = published.as_ref().or(announced.as_ref()).and_then(|name| extension_of(name));
+    if matches!(expected.as_deref(), Some("htm" | "html" | "xhtml")) {
+        download.expect_html();
+    }
+    let (key, was_known, head) = transfer(app, &mut download).await?;
+    let name = published.or(announced).unwrap_or_else(|| named_for_product(lead, &head));
+    let extension = extension_of(&name);
+    let (members, warning) = look_inside(app, key, extension.as_deref(), &head).await?;
+    let again = warning.is_some() && !claim.notifications.iter().any(|n| n.made_revision);
+    let fetched = Fetched {
+        file: StoredFile {
+            digest: key.digest,
+            size: key.size,
+            stored_size: key.stored_size,
+            encoding: key.encoding.as_str().to_owned(),
+        },
+        content_type: content_type(&download, &name),
+        extension,
+        file_name: name,
+        warnings: warning.into_iter().collect(),
+        members,
+        started_at,
+        again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
+    };
+    let settled = app.record.settle(claim, &fetched, app.clock.now()).await?;
+    tracing::info!(
+        name = lead.name,
+        file = fetched.file_name,
+        size = key.size,
+        stored = if was_known { 0 } else { key.stored_size },
+        new_revisions = settled.new_revisions.len(),
+        unchanged = settled.unchanged,
+        "archived"
+    );
+    Ok(())
+}
+
+async fn transfer(app: &App, download: &mut Download) -> Result<(Key, bool, Vec<u8>), TransferError> {
+    let mut put = app.store.put();
+    let mut head = Vec::with_capacity(HEAD);
+    while let Some(bytes) = download.next().await? {
+        let bytes: Bytes = bytes;
+        head.extend_from_slice(&bytes[..bytes.len().min(HEAD.saturating_sub(head.len()))]);
+        put.write(&bytes).await?;
+    }
+    let stored = put.finish().await?;
+    Ok((stored.key, stored.was_known, head))
+}
+
+/// The name in the token's path; a folder comes as a zip that has the product's name.
+fn announced_name(lead: &Claimed) -> Option<String> {
+    if lead.is_file == Some(false) {
+        return file_name(&format!("{}.zip", lead.name));
+    }
+    let path = lead.link.claims().path?;
+    let last = path.rsplit('/').next()?;
+    let decoded = percent_encoding::percent_decode_str(last).decode_utf8().ok()?;
+    file_name(&decoded).filter(|name| extension_of(name).is_some())
+}
+
+fn named_for_product(lead: &Claimed, head: &[u8]) -> String {
+    let name = file_name(&lead.name.replace(['/', '\\'], "-")).unwrap_or_else(|| "file".to_owned());
+    match head {
+        _ if is_zip(head) => format!("{name}.zip"),
+        _ if head.starts_with(b"%PDF") => format!("{name}.pdf"),
+        _ => name,
+    }
+}
+
+fn is_zip(head: &[u8]) -> bool {
+    ZIP_MARKS.iter().any(|mark| head.starts_with(mark))
+}
+
+fn content_type(download: &Download, name: &str) -> Option<String> {
+    let vague =
+        ["application/octet-stream", "application/force-download", "application/x-download", "binary/octet-stream"];
+    let said = download.content_type.clone().filter(|said| !vague.contains(&said.as_str()));
+    said.or_else(|| mime_guess::from_path(name).first_raw().map(str::to_owned))
+        .or_else(|| download.content_type.clone())
+}
+
+/// The members of a zip, or what is wrong with it.
+async fn look_inside(
+    app: &App,
+    key: Key,
+    extension: Option<&str>,
+    head: &[u8],
+) -> Result<(Vec<Member>, Option<String>), TransferError> {
+    // Workbooks are zips too, but nobody looks for their parts.
+    let is_office = extension
+        .is_some_and(|e| matches!(e, "xlsx" | "xlsm" | "xlsb" | "docx" | "docm" | "pptx" | "odt" | "ods" | "jar"));
+    if is_office || !(extension == Some("zip") || is_zip(head)) {
+        return Ok((Vec::new(), None));
+    }
+    match app.store.members(key).await {
+        Ok(members) => Ok((members.into_iter().map(member).collect(), None)),
+        Err(MemberError::Store(e)) => Err(e.into()),
+        Err(e) => Ok((Vec::new(), Some(format!("the zip does not open: {e}")))),
+    }
+}
+
+fn member(found: crate::store::Member) -> Member {
+    let modified_at = found.modified.and_then(|(year, month, day, hour, minute, second)| {
+        LocalDateTime::parse(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
+    });
+    Member { path: found.path, size: found.size, compressed_size: Some(found.compressed_size), modified_at }
+}

@@ -1,0 +1,132 @@
+//! The fetchers: claim, transfer, settle; as many at once as the settings allow.
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{archive, schedule};
+use crate::app::App;
+use crate::domain::{millis, timestamp};
+use crate::fetch::FetchError;
+use crate::record::{Claim, RecordError};
+use crate::store::StoreError;
+
+/// How long a claim holds without a sign of life.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How often a worker gives one.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The longest time between two looks at the queue, for what other processes put there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a transfer ended without a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransferError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut queued = app.record.watch_queue();
+    let mut workers = JoinSet::new();
+    while !stop.is_cancelled() {
+        queued.borrow_and_update();
+        let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
+        match app.record.claim(app.clock.now(), LEASE, free as u64).await {
+            Ok(claims) => {
+                for claim in claims {
+                    workers.spawn(work(app.clone(), claim, stop.clone()));
+                }
+            }
+            Err(e) => tracing::error!(error = %e, "the queue cannot be read"),
+        }
+        let wait = wait(&app).await;
+        tokio::select! {
+            _ = stop.cancelled() => {}
+            Some(_) = workers.join_next() => {}
+            _ = queued.changed(), if workers.len() < app.settings.fetch.concurrency => {}
+            _ = tokio::time::sleep(wait) => {}
+        }
+    }
+    while workers.join_next().await.is_some() {}
+}
+
+/// Until something is due.
+async fn wait(app: &App) -> Duration {
+    let next = app.record.next_event().await.ok().flatten();
+    let until = |at: Timestamp| Duration::try_from(at.duration_since(app.clock.now())).unwrap_or_default();
+    next.map_or(LOOK_EVERY, until).clamp(Duration::from_millis(20), LOOK_EVERY)
+}
+
+/// One fetch, from the claim to its settlement.
+async fn work(app: App, claim: Claim, stop: CancellationToken) {
+    let outcome = tokio::select! {
+        outcome = archive::archive(&app, &claim) => outcome,
+        lost = keep_alive(&app, &claim) => Err(lost.into()),
+        _ = stop.cancelled() => {
+            if let Err(e) = app.record.release(&claim).await {
+                tracing::warn!(error = %e, "work could not be given back; its lease runs out");
+            }
+            return;
+        }
+    };
+    if let Err(e) = outcome {
+        settle_failure(&app, &claim, e).await;
+    }
+}
+
+/// Renews the lease until that fails.
+async fn keep_alive(app: &App, claim: &Claim) -> RecordError {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let until = later(app.clock.now(), LEASE);
+        if let Err(e) = app.record.renew(claim, until).await {
+            return e;
+        }
+    }
+}
+
+async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
+    let Some(lead) = claim.lead() else { return };
+    let now = app.clock.now();
+    let name = lead.name.as_str();
+    let settled = match &error {
+        TransferError::Fetch(e) if e.is_final() => {
+            tracing::error!(name, error = %e, "a file cannot be fetched");
+            app.record.settle_failed(claim, now, &e.to_string()).await
+        }
+        TransferError::Fetch(e) => {
+            let next = later(now, schedule::delay(&app.settings.fetch, lead.attempt, e));
+            tracing::warn!(name, attempt = lead.attempt, error = %e, next = %next, "an attempt failed");
+            app.record.settle_retry(claim, next, &e.to_string()).await
+        }
+        TransferError::Store(e) => {
+            let next = later(now, app.settings.fetch.retry_first);
+            tracing::error!(name, error = %e, full = e.is_full(), next = %next, "a file cannot be stored");
+            app.record.settle_retry(claim, next, &e.to_string()).await
+        }
+        TransferError::Record(RecordError::LeaseLost) => {
+            tracing::warn!(name, "the lease was lost; another worker has the work");
+            return;
+        }
+        TransferError::Record(e) => {
+            tracing::error!(name, error = %e, "a file is stored but cannot be recorded; it is tried again");
+            app.record
+                .settle_retry(claim, later(now, app.settings.fetch.retry_first), "the database did not take the file")
+                .await
+        }
+    };
+    if let Err(e) = settled {
+        tracing::error!(name, error = %e, "a failed attempt could not be recorded; its lease runs out");
+    }
+}
+
+pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
+    timestamp(millis(at).saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+}

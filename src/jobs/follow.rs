@@ -1,0 +1,223 @@
+//! The index follows the feed; where it cannot, it is built anew.
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::domain::{Digest, ProductId, PublicationId};
+use crate::index::{self, Position, Writer};
+use crate::record::{Product, Publication, Record, RecordError, Revision};
+
+/// Publications read and indexed at once.
+const BATCH: u64 = 500;
+
+/// The longest time between two looks at the feed, for what other processes add.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The epoch of an index that is still being built: never that of a finished one.
+const UNFINISHED: u64 = u64::MAX;
+
+pub(super) async fn run(app: App, mut writer: Writer, stop: CancellationToken) {
+    let mut fed = app.record.watch_feed();
+    while !stop.is_cancelled() {
+        fed.borrow_and_update();
+        let (back, outcome) = step(&app, writer, &|_, _| {}).await;
+        writer = match back {
+            Some(writer) => writer,
+            None => {
+                tracing::error!("the search index lost its writer; it is followed again after a restart");
+                return;
+            }
+        };
+        if let Err(e) = outcome {
+            tracing::error!(error = format!("{e:#}"), "the search index cannot follow; trying again");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::select! {
+            _ = stop.cancelled() => {}
+            _ = fed.changed() => {}
+            _ = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Brings the index to the feed's end, once.
+pub async fn catch_up(app: &App, writer: Writer) -> anyhow::Result<Writer> {
+    finish(step(app, writer, &|_, _| {}).await)
+}
+
+/// Builds the index anew; `progress` is told how many of how many publications are done.
+pub async fn rebuild(app: &App, writer: Writer, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<Writer> {
+    let epoch = app.record.ask_for_reindex().await?;
+    tracing::debug!(epoch, "the index is to be built anew");
+    finish(step(app, writer, progress).await)
+}
+
+fn finish((writer, outcome): (Option<Writer>, anyhow::Result<()>)) -> anyhow::Result<Writer> {
+    outcome?;
+    writer.ok_or_else(|| anyhow::anyhow!("the search index was interrupted"))
+}
+
+/// The writer goes in and out of threads; it comes back unless one of them panicked.
+async fn step(app: &App, writer: Writer, progress: &(dyn Fn(u64, u64) + Sync)) -> (Option<Writer>, anyhow::Result<()>) {
+    let mut slot = Some(writer);
+    let outcome = follow(app, &mut slot, progress).await;
+    (slot, outcome)
+}
+
+async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<()> {
+    let epoch = app.record.index_epoch().await?;
+    let head = app.record.feed_head().await?;
+    let mut at = match app.index.position() {
+        Some(position) if position.epoch == epoch && position.feed <= head => position,
+        before => {
+            // Searches go on in the old index until the new one is committed, if there is an old one that is whole.
+            let keep_old = before.is_some_and(|before| before.epoch != UNFINISHED);
+            build(app, slot, Position { feed: head, epoch }, keep_old, progress).await?
+        }
+    };
+    loop {
+        let changes = app.record.changes_after(at.feed, BATCH * 4).await?;
+        let Some(last) = changes.last() else { return Ok(()) };
+        at.feed = last.number;
+        let mut seen = HashSet::new();
+        let ids: Vec<PublicationId> =
+            changes.iter().map(|change| change.publication_id).filter(|id| seen.insert(*id)).collect();
+        for some in ids.chunks(BATCH as usize) {
+            let batch = Batch::load(&app.record, some).await?;
+            on_thread(slot, move |writer| batch.write(writer)).await?;
+        }
+        on_thread(slot, move |writer| writer.commit(at)).await?;
+    }
+}
+
+async fn build(
+    app: &App,
+    slot: &mut Option<Writer>,
+    goal: Position,
+    keep_old: bool,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> anyhow::Result<Position> {
+    let total = app.record.counts().await?.publications;
+    if total > 0 {
+        tracing::info!(publications = total, "building the search index");
+    }
+    on_thread(slot, |writer| writer.clear()).await?;
+    let mut after = None;
+    let mut done = 0;
+    loop {
+        let ids = app.record.publication_ids_after(after, BATCH).await?;
+        let Some(last) = ids.last() else { break };
+        after = Some(*last);
+        done += ids.len() as u64;
+        let batch = Batch::load(&app.record, &ids).await?;
+        let partly = (!keep_old).then_some(Position { feed: 0, epoch: UNFINISHED });
+        on_thread(slot, move |writer| {
+            batch.write(writer)?;
+            partly.map_or(Ok(()), |partly| writer.commit(partly))
+        })
+        .await?;
+        progress(done, total);
+    }
+    on_thread(slot, move |writer| writer.commit(goal)).await?;
+    if total > 0 {
+        tracing::info!(publications = done, "the search index is built");
+    }
+    Ok(goal)
+}
+
+async fn on_thread<F>(slot: &mut Option<Writer>, work: F) -> anyhow::Result<()>
+where
+    F: FnOnce(&mut Writer) -> Result<(), index::IndexError> + Send + 'static,
+{
+    let mut writer = slot.take().ok_or(index::IndexError::Interrupted)?;
+    let (writer, outcome) = tokio::task::spawn_blocking(move || {
+        let outcome = work(&mut writer);
+        (writer, outcome)
+    })
+    .await?;
+    *slot = Some(writer);
+    Ok(outcome?)
+}
+
+/// Publications as documents, with the products they belong to.
+struct Batch {
+    publications: Vec<index::Publication>,
+    products: Vec<index::Product>,
+}
+
+impl Batch {
+    async fn load(record: &Record, ids: &[PublicationId]) -> Result<Self, RecordError> {
+        let publications = record.publications_by_id(ids).await?;
+        let mut revisions = record.revisions_of(ids).await?;
+        let product_ids: HashSet<ProductId> = publications.values().map(|publication| publication.product_id).collect();
+        let products = record.products_by_id(&product_ids.into_iter().collect::<Vec<_>>()).await?;
+        let digests: HashSet<Digest> = revisions.values().flatten().map(|revision| revision.file.digest).collect();
+        let members = record.member_names(&digests.into_iter().collect::<Vec<_>>()).await?;
+        let publications = publications
+            .into_values()
+            .map(|publication| {
+                let own = revisions.remove(&publication.id).unwrap_or_default();
+                publication_document(&products, &members, publication, own)
+            })
+            .collect();
+        Ok(Self { publications, products: products.into_values().map(product_document).collect() })
+    }
+
+    fn write(&self, writer: &mut Writer) -> Result<(), index::IndexError> {
+        self.publications.iter().try_for_each(|publication| writer.replace_publication(publication))?;
+        self.products.iter().try_for_each(|product| writer.replace_product(product))
+    }
+}
+
+fn aliases(product: &Product) -> Vec<String> {
+    product.aliases.iter().map(|alias| alias.name.clone()).collect()
+}
+
+fn product_document(product: Product) -> index::Product {
+    index::Product {
+        aliases: aliases(&product),
+        id: product.id,
+        name: product.name,
+        process: product.process,
+        macro_process: product.macro_process,
+        list_path: product.list_path,
+        last_period_end: product.last_period_end.map(|end| end.as_number()),
+        size: product.size,
+    }
+}
+
+fn publication_document(
+    products: &HashMap<ProductId, Product>,
+    members: &HashMap<Digest, Vec<String>>,
+    publication: Publication,
+    revisions: Vec<Revision>,
+) -> index::Publication {
+    let revision = |revision: Revision| index::Revision {
+        id: revision.id,
+        member_names: members.get(&revision.file.digest).cloned().unwrap_or_default(),
+        file_name: revision.file_name,
+        extension: revision.extension,
+        size: i64::try_from(revision.file.size).unwrap_or(i64::MAX),
+        received_at: revision.received_at,
+        archived_at: revision.archived_at,
+        superseded_at: revision.superseded_at,
+        purged: revision.purged_at.is_some(),
+    };
+    index::Publication {
+        id: publication.id,
+        product_id: publication.product_id,
+        aliases: products.get(&publication.product_id).map(aliases).unwrap_or_default(),
+        name: publication.name,
+        process: publication.process,
+        macro_process: publication.macro_process,
+        reference_date: publication.reference_date,
+        period: publication.period,
+        granularity: publication.granularity,
+        status: publication.status,
+        received_at: publication.received_at,
+        latest: publication.latest_revision,
+        revisions: revisions.into_iter().map(revision).collect(),
+    }
+}

@@ -1,0 +1,63 @@
+//! jobs: all that runs at its own pace. Fetch, store, record, index; expiry and erasure; retry.
+//!
+//! Every job is safe to run twice and to be killed anywhere: what it has not committed is done again.
+mod archive;
+mod fetch;
+mod follow;
+mod schedule;
+mod upkeep;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+pub use follow::{catch_up, rebuild};
+
+/// The jobs of a server.
+pub struct Jobs {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    /// Starts them all.
+    pub async fn start(app: &App) -> anyhow::Result<Self> {
+        // A process that has the queue for itself need not wait for the leases of those that died.
+        if !app.record.is_shared() {
+            let released = app.record.release_all().await?;
+            if released > 0 {
+                tracing::info!(released, "took up the work that the last run left");
+            }
+        }
+        let stop = CancellationToken::new();
+        let mut tasks = vec![
+            tokio::spawn(fetch::run(app.clone(), stop.clone())),
+            tokio::spawn(upkeep::run(app.clone(), stop.clone())),
+        ];
+        if let Some(writer) = app.take_writer() {
+            tasks.push(tokio::spawn(follow::run(app.clone(), writer, stop.clone())));
+        }
+        Ok(Self { stop, tasks })
+    }
+
+    /// Lets them give back what they hold, and waits until they have.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            if let Err(e) = task.await {
+                tracing::error!(error = %e, "a job ended badly");
+            }
+        }
+    }
+}
+
+/// Queues notifications again, as far as that can help.
+pub async fn retry(
+    app: &App,
+    which: &crate::record::NotificationQuery,
+) -> Result<crate::record::RetryCounts, crate::record::RecordError> {
+    let counts = app.record.retry(which, app.clock.now()).await?;
+    tracing::info!(matched = counts.matched, queued = counts.queued, dead = counts.dead, "queued again");
+    Ok(counts)
+}

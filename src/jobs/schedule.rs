@@ -1,0 +1,54 @@
+//! When a fetch is tried again.
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::config;
+use crate::fetch::FetchError;
+
+/// The delay before the next attempt: doubling from the first to the longest, the portal's own wish heeded, and the
+/// longest at once where the portal does not know the link. Up to a tenth is added or taken away, so that links which
+/// failed together do not all come back together.
+pub(super) fn delay(settings: &config::Fetch, attempt: u32, error: &FetchError) -> Duration {
+    let doubled = settings.retry_first.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(30)));
+    let planned = if error.is_unknown_to_portal() { settings.retry_max } else { doubled.min(settings.retry_max) };
+    let jittered = planned.mul_f64(rand::rng().random_range(0.9..=1.1));
+    // A portal that asks for a day must not cost us the link.
+    let asked = error.retry_after().map(|asked| asked.min(settings.retry_max)).unwrap_or_default();
+    jittered.max(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> config::Fetch {
+        config::Fetch {
+            allowed_hosts: Vec::new(),
+            allow_private: false,
+            max_bytes: 1,
+            proxy: None,
+            retry_first: Duration::from_secs(5),
+            retry_max: Duration::from_secs(900),
+            stall: Duration::from_secs(60),
+            concurrency: 1,
+        }
+    }
+
+    #[test]
+    fn delays_double_up_to_the_longest() {
+        let broken = FetchError::Network("reset".to_owned());
+        for (attempt, seconds) in [(1, 5.0), (2, 10.0), (3, 20.0), (8, 640.0), (9, 900.0), (4_000_000_000, 900.0)] {
+            let delay = delay(&settings(), attempt, &broken).as_secs_f64();
+            assert!((seconds * 0.89..=seconds * 1.11).contains(&delay), "attempt {attempt}: {delay}");
+        }
+    }
+
+    #[test]
+    fn the_portal_is_heeded() {
+        let busy = FetchError::Status { status: 503, retry_after: Some(Duration::from_secs(120)) };
+        assert!(delay(&settings(), 1, &busy) >= Duration::from_secs(120));
+        let unknown = FetchError::Status { status: 404, retry_after: None };
+        assert!(delay(&settings(), 1, &unknown) >= Duration::from_secs(800));
+    }
+}

@@ -1,0 +1,58 @@
+//! What must be done every so often: links that died are ended and erased, leavings of crashes are swept.
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// A link must be gone within a minute of its death or of its file's arrival.
+const ERASE_EVERY: Duration = Duration::from_secs(15);
+
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut tick = interval(EXPIRE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut erase_at = Instant::now();
+    let mut sweep_at = Instant::now();
+    loop {
+        tokio::select! {
+            _ = stop.cancelled() => break,
+            _ = tick.tick() => {}
+        }
+        match app.record.expire(app.clock.now()).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::warn!(expired, "links died before their files could be had; see `acervo status`"),
+            Err(e) => tracing::error!(error = %e, "dead links could not be ended"),
+        }
+        if erase_at.elapsed() >= ERASE_EVERY {
+            erase_at = Instant::now();
+            erase(&app).await;
+        }
+        if sweep_at.elapsed() >= SWEEP_EVERY {
+            sweep_at = Instant::now();
+            sweep(&app).await;
+        }
+    }
+    erase(&app).await;
+}
+
+async fn erase(app: &App) {
+    match app.record.erase_links(app.clock.now()).await {
+        Ok(true) => {}
+        Ok(false) => tracing::debug!("a reader holds the database's log; it is emptied next time"),
+        Err(e) => tracing::error!(error = %e, "dead links could not be erased"),
+    }
+}
+
+async fn sweep(app: &App) {
+    let store = app.store.clone();
+    match tokio::task::spawn_blocking(move || store.sweep()).await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(removed)) => tracing::info!(removed, "removed what a crash had left half written"),
+        Ok(Err(e)) => tracing::error!(error = %e, "the archive could not be swept"),
+    }
+}

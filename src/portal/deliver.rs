@@ -1,0 +1,139 @@
+//! The buttons: "Enviar", "Enviar Tudo", "Reenviar Pendentes".
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::Serialize;
+use serde_json::json;
+
+use super::token::{self, Claims};
+use super::{Credentials, Portal, Product, held};
+
+/// POSTs under way at once.
+const AT_ONCE: usize = 8;
+
+/// How the last POST of a product went: what "Exibir Detalhes" shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    #[serde(serialize_with = "as_text")]
+    pub at: Timestamp,
+    /// Absent where nobody answered.
+    pub status: Option<u16>,
+    pub attempts: u32,
+}
+
+fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+impl Delivery {
+    /// The portal counts any 20x for delivered, whatever becomes of the file.
+    pub fn is_delivered(&self) -> bool {
+        self.status.is_some_and(|status| (200..210).contains(&status))
+    }
+}
+
+/// What a button did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    pub sent: u32,
+    pub delivered: u32,
+}
+
+impl Portal {
+    /// Sends one product's last version. `None` where there is no such product, or nothing of it.
+    pub async fn enviar(&self, number: u32) -> Option<Delivery> {
+        let product = self.products().into_iter().find(|product| product.number == number)?;
+        let body = self.notification(&product)?;
+        let status = self.post(&body).await;
+        let mut products = held(&self.inner.products);
+        let product = products.iter_mut().find(|product| product.number == number)?;
+        let attempts = product.delivery.as_ref().map_or(0, |delivery| delivery.attempts) + 1;
+        let delivery = Delivery { at: self.now(), status, attempts };
+        product.delivery = Some(delivery.clone());
+        Some(delivery)
+    }
+
+    /// Sends the last version of every product.
+    pub async fn enviar_tudo(&self) -> Sent {
+        self.send(self.products().iter().map(|product| product.number).collect()).await
+    }
+
+    /// Sends those whose last POST was not answered 20x. What was answered 202 is delivered for the portal, whether or
+    /// not its file was ever fetched.
+    pub async fn reenviar_pendentes(&self) -> Sent {
+        let pending = |product: &&Product| product.delivery.as_ref().is_some_and(|delivery| !delivery.is_delivered());
+        self.send(self.products().iter().filter(pending).map(|product| product.number).collect()).await
+    }
+
+    /// Publishes a product's next version and sends it.
+    pub async fn publish(&self, number: u32) -> Option<Delivery> {
+        let now = self.now();
+        self.change(number, |product| product.publish(now))?;
+        self.enviar(number).await
+    }
+
+    async fn send(&self, numbers: Vec<u32>) -> Sent {
+        let deliveries =
+            futures_util::stream::iter(numbers).map(|number| self.enviar(number)).buffer_unordered(AT_ONCE);
+        deliveries
+            .fold(Sent::default(), |mut sent, delivery| async move {
+                sent.sent += u32::from(delivery.is_some());
+                sent.delivered += u32::from(delivery.is_some_and(|delivery| delivery.is_delivered()));
+                sent
+            })
+            .await
+    }
+
+    /// The body that the portal sends for a product, its link freshly signed.
+    pub fn notification(&self, product: &Product) -> Option<String> {
+        let version = product.latest()?;
+        // In the order of real bodies.
+        let body = json!({
+            "nome": product.name,
+            "processo": product.process,
+            "dataProduto": version.period.reference_date(),
+            "macroProcesso": product.macro_process,
+            "periodicidade": version.period.start.to_string(),
+            "periodicidadeFinal": version.period.end.to_string(),
+            "url": self.link(product)?,
+        });
+        Some(body.to_string())
+    }
+
+    /// A link to a product's last version.
+    pub fn link(&self, product: &Product) -> Option<String> {
+        let (life, subscriber) = {
+            let settings = held(&self.inner.settings);
+            (settings.link_life, settings.subscriber.clone())
+        };
+        let sent_at = self.now().as_second();
+        let claims = Claims {
+            url: product.claim_path(product.latest()?),
+            username: subscriber,
+            product: product.name.clone(),
+            is_file: if product.is_file { "True" } else { "False" }.to_owned(),
+            iss: "http://local.ons.org.br".to_owned(),
+            aud: "http://local.ons.org.br".to_owned(),
+            exp: sent_at.saturating_add_unsigned(life.as_secs()),
+            nbf: sent_at,
+        };
+        let token = token::sign(&self.inner.key, &claims).ok()?;
+        Some(format!("{}/ONS.Sintegre.Proxy/webhook?token={token}", self.inner.address))
+    }
+
+    async fn post(&self, body: &str) -> Option<u16> {
+        let webhook = held(&self.inner.settings).webhook.clone();
+        let request = self.inner.client.post(&webhook.url).header(CONTENT_TYPE, "application/json; charset=UTF-8");
+        let request = match &webhook.credentials {
+            Credentials::None => request,
+            Credentials::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
+            Credentials::Token(token) => request.header(AUTHORIZATION, token.expose()),
+        };
+        let answer = request.body(body.to_owned()).send().await;
+        answer.ok().map(|answer| answer.status().as_u16())
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        held(&self.inner.settings).clock.now()
+    }
+}

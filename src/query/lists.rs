@@ -1,0 +1,246 @@
+//! The lists, and single things by their ids.
+use std::collections::HashMap;
+
+use super::paging::{Cursor, Window, kind_of};
+use super::{
+    Listed, NotificationAsk, Paging, ProductAsk, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk,
+    RevisionRow,
+};
+use crate::domain::{Digest, NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
+use crate::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
+use crate::record::{Member, Notification, Page, Product, Revision};
+use crate::store::{Bytes, Key};
+
+/// A search is for people: longer texts are mistakes.
+const SEARCH_MAX: usize = 500;
+
+/// The letter of cursors into lists that the record orders.
+const RECORD_ORDER: char = 'l';
+
+/// A member with the address it is had under.
+#[derive(Clone, Debug)]
+pub struct MemberRow {
+    pub member: Member,
+    pub url: String,
+}
+
+impl Queries {
+    pub async fn publications(&self, ask: PublicationAsk) -> Result<Listed<PublicationRow>, QueryError> {
+        let target = Target::Publications { as_of: ask.as_of };
+        let (window, hits) = self.search(target, ask.search, ask.filter, ask.order, &ask.paging).await?;
+        let ids: Vec<PublicationId> = hits.hits.iter().map(Hit::publication).collect();
+        let shown: Vec<RevisionId> = hits.hits.iter().filter_map(Hit::revision).collect();
+        let mut publications = self.app.record.publications_by_id(&ids).await?;
+        let mut revisions = self.app.record.revisions_by_id(&shown).await?;
+        let rows = hits.hits.iter().filter_map(|hit| {
+            let row = PublicationRow {
+                publication: publications.remove(&hit.publication())?,
+                shown: hit.revision().and_then(|id| revisions.remove(&id)),
+                score: hit.score,
+            };
+            Some((cursor(hit, target, ask.order), row))
+        });
+        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+    }
+
+    pub async fn revisions(&self, ask: RevisionAsk) -> Result<Listed<RevisionRow>, QueryError> {
+        let target = Target::Revisions;
+        let (window, hits) = self.search(target, ask.search, ask.filter, ask.order, &ask.paging).await?;
+        let ids: Vec<RevisionId> = hits.hits.iter().filter_map(Hit::revision).collect();
+        let mut rows = self.revision_rows(&ids).await?;
+        let rows =
+            hits.hits.iter().filter_map(|hit| Some((cursor(hit, target, ask.order), rows.remove(&hit.revision()?)?)));
+        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+    }
+
+    pub async fn products(&self, ask: ProductAsk) -> Result<Listed<Product>, QueryError> {
+        let target = Target::Products;
+        let (window, hits) = self.search(target, ask.search, ask.filter, ask.order, &ask.paging).await?;
+        let ids: Vec<ProductId> = hits.hits.iter().map(Hit::product).collect();
+        let mut products = self.app.record.products_by_id(&ids).await?;
+        let rows =
+            hits.hits.iter().filter_map(|hit| Some((cursor(hit, target, ask.order), products.remove(&hit.product())?)));
+        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+    }
+
+    async fn search(
+        &self,
+        target: Target,
+        search: Option<String>,
+        filter: Filter,
+        order: Order,
+        paging: &Paging,
+    ) -> Result<(Window, Hits), QueryError> {
+        let window = paging.window(kind_of(order))?;
+        if let Some(text) = search.as_ref().filter(|text| text.chars().count() > SEARCH_MAX) {
+            return Err(QueryError::bad(format!(
+                "`search` has {} characters: at most {SEARCH_MAX} are searched",
+                text.chars().count()
+            )));
+        }
+        let query = Query {
+            target,
+            search: search.filter(|text| !text.trim().is_empty()),
+            filter,
+            order,
+            beyond: window.beyond.clone().map(|cursor| (cursor.value, cursor.tie)),
+            backwards: window.backwards,
+            offset: window.offset,
+            limit: window.limit,
+        };
+        let index = self.app.index.clone();
+        let found = tokio::task::spawn_blocking(move || index.search(&query)).await;
+        Ok((window, found.map_err(|_| crate::index::IndexError::Interrupted)??))
+    }
+
+    pub async fn notifications(&self, ask: NotificationAsk) -> Result<Listed<Notification>, QueryError> {
+        let window = ask.paging.window(RECORD_ORDER)?;
+        let beyond = window.beyond.as_ref().map(|cursor| match cursor.value {
+            SortValue::Number(at) => (timestamp(at), NotificationId(cursor.tie)),
+            SortValue::Text(_) | SortValue::Score(_) => (timestamp(0), NotificationId(cursor.tie)),
+        });
+        let limit = window.limit as u64;
+        // One more tells whether there is more.
+        let page = Page { beyond, backwards: window.backwards, offset: window.offset as u64, limit: limit + 1 };
+        let (rows, total) = tokio::try_join!(
+            self.app.record.notifications(&ask.query, &page),
+            self.app.record.count_notifications(&ask.query)
+        )?;
+        let more = rows.len() as u64 > limit;
+        let rows = rows.into_iter().take(window.limit).map(|row| {
+            let cursor = Cursor { value: SortValue::Number(millis(row.received_at)), tie: row.id.0 };
+            (cursor.format(RECORD_ORDER), row)
+        });
+        Ok(Listed::new(&window, total, rows.collect(), more))
+    }
+
+    /// The members of a revision's file, in the zip's order.
+    pub async fn members(
+        &self,
+        revision: &Revision,
+        matching: Option<&str>,
+        paging: &Paging,
+    ) -> Result<Listed<MemberRow>, QueryError> {
+        let window = paging.window(RECORD_ORDER)?;
+        let after = window.beyond.as_ref().and_then(|cursor| match cursor.value {
+            SortValue::Number(position) => i32::try_from(position).ok(),
+            SortValue::Text(_) | SortValue::Score(_) => None,
+        });
+        let limit = window.limit as u64;
+        let (rows, total) = self.app.record.members(revision.file.digest, matching, after, limit + 1).await?;
+        let more = rows.len() as u64 > limit;
+        let rows = rows.into_iter().take(window.limit).map(|(position, member)| {
+            let cursor = Cursor { value: SortValue::Number(position.into()), tie: uuid::Uuid::nil() };
+            let url = format!("{}/members/{}", self.file_url(revision.id), path_in_url(&member.path));
+            (cursor.format(RECORD_ORDER), MemberRow { member, url })
+        });
+        Ok(Listed::new(&window, total, rows.collect(), more))
+    }
+
+    pub async fn publication_rows(
+        &self,
+        ids: &[PublicationId],
+    ) -> Result<HashMap<PublicationId, PublicationRow>, QueryError> {
+        let publications = self.app.record.publications_by_id(ids).await?;
+        let shown: Vec<RevisionId> =
+            publications.values().filter_map(|publication| publication.latest_revision).collect();
+        let mut revisions = self.app.record.revisions_by_id(&shown).await?;
+        let row = |(id, publication): (_, crate::record::Publication)| {
+            let shown = publication.latest_revision.and_then(|id| revisions.remove(&id));
+            (id, PublicationRow { publication, shown, score: None })
+        };
+        Ok(publications.into_iter().map(row).collect())
+    }
+
+    pub async fn revision_rows(&self, ids: &[RevisionId]) -> Result<HashMap<RevisionId, RevisionRow>, QueryError> {
+        let revisions = self.app.record.revisions_by_id(ids).await?;
+        let publications: Vec<PublicationId> = revisions.values().map(|revision| revision.publication_id).collect();
+        let publications = self.app.record.publications_by_id(&publications).await?;
+        let row = |(id, revision): (_, Revision)| {
+            let publication = publications.get(&revision.publication_id)?.clone();
+            Some((id, RevisionRow { revision, publication }))
+        };
+        Ok(revisions.into_iter().filter_map(row).collect())
+    }
+
+    /// All revisions of some publications, by number.
+    pub async fn revisions_of(
+        &self,
+        ids: &[PublicationId],
+    ) -> Result<HashMap<PublicationId, Vec<RevisionRow>>, QueryError> {
+        let publications = self.app.record.publications_by_id(ids).await?;
+        let mut found = HashMap::with_capacity(ids.len());
+        for (id, revisions) in self.app.record.revisions_of(ids).await? {
+            if let Some(publication) = publications.get(&id) {
+                let rows =
+                    revisions.into_iter().map(|revision| RevisionRow { revision, publication: publication.clone() });
+                found.insert(id, rows.collect());
+            }
+        }
+        Ok(found)
+    }
+
+    pub async fn products_by_id(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, QueryError> {
+        Ok(self.app.record.products_by_id(ids).await?)
+    }
+
+    pub async fn notifications_by_id(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<HashMap<NotificationId, Notification>, QueryError> {
+        Ok(self.app.record.notifications_by_id(ids).await?)
+    }
+
+    /// A revision, for its file; an error names the id.
+    pub async fn revision(&self, id: RevisionId) -> Result<RevisionRow, QueryError> {
+        let found = self.revision_rows(&[id]).await?.remove(&id);
+        found.ok_or_else(|| QueryError::NotFound { what: "revision", id: id.to_string() })
+    }
+
+    /// The published bytes: all, or a part.
+    pub async fn file(&self, revision: &Revision, part: Option<std::ops::Range<u64>>) -> Result<Bytes, QueryError> {
+        Ok(self.app.store.read(key_of(revision)?, part).await?)
+    }
+
+    /// The zstd frame that the archive keeps; `None` where it keeps the plain bytes.
+    pub async fn frame(&self, revision: &Revision) -> Result<Option<Bytes>, QueryError> {
+        let key = key_of(revision)?;
+        match key.encoding {
+            crate::store::Encoding::Zstd => Ok(Some(self.app.store.read_frame(key).await?)),
+            crate::store::Encoding::Plain => Ok(None),
+        }
+    }
+
+    /// A member's bytes and their number.
+    pub async fn member(
+        &self,
+        revision: &Revision,
+        path: &str,
+    ) -> Result<(u64, impl std::io::Read + Send + 'static), QueryError> {
+        let id = format!("`{path}` in the file of revision {}", revision.id);
+        self.app.store.member(key_of(revision)?, path).await.map_err(|e| match e {
+            crate::store::MemberError::Store(e) => e.into(),
+            crate::store::MemberError::NoMember(_) | crate::store::MemberError::NotAZip(_) => {
+                QueryError::NotFound { what: "member", id }
+            }
+        })
+    }
+}
+
+fn key_of(revision: &Revision) -> Result<Key, QueryError> {
+    let file = &revision.file;
+    let encoding = file.encoding.parse().map_err(crate::record::RecordError::Corrupt)?;
+    let digest: Digest = file.digest;
+    Ok(Key { digest, size: file.size, stored_size: file.stored_size, encoding })
+}
+
+fn cursor(hit: &Hit, target: Target, order: Order) -> String {
+    Cursor { value: hit.value.clone(), tie: hit.tie(target) }.format(kind_of(order))
+}
+
+/// A member's path in an address: everything but letters, digits and a few signs is escaped.
+fn path_in_url(path: &str) -> String {
+    const KEPT: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    percent_encoding::utf8_percent_encode(path, KEPT).to_string()
+}

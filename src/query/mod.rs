@@ -1,0 +1,56 @@
+//! query: every question the outside may ask, answered read-only.
+//!
+//! The index finds and orders, the record fills in; what comes back is flat rows. Bounds are checked here, once for all
+//! edges, and an error for the asker names the value and the bound.
+mod ask;
+mod lists;
+mod paging;
+mod status;
+mod views;
+
+use crate::app::App;
+
+pub use ask::{NotificationAsk, ProductAsk, PublicationAsk, RevisionAsk};
+pub use lists::MemberRow;
+pub use paging::{FIRST_MAX, Listed, Paging};
+pub use status::Status;
+pub use views::{PublicationRow, RevisionRow};
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// For the asker: names the value and the bound.
+    #[error("{0}")]
+    BadInput(String),
+    #[error("there is no {what} {id}")]
+    NotFound { what: &'static str, id: String },
+    #[error(transparent)]
+    Record(#[from] crate::record::RecordError),
+    #[error(transparent)]
+    Index(#[from] crate::index::IndexError),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl QueryError {
+    pub(crate) fn bad(message: impl Into<String>) -> Self {
+        Self::BadInput(message.into())
+    }
+}
+
+/// Asks questions of an archive; clones are cheap.
+#[derive(Clone)]
+pub struct Queries {
+    app: App,
+}
+
+impl Queries {
+    pub fn new(app: App) -> Self {
+        Self { app }
+    }
+
+    /// What `fileUrl` is for a revision: absolute where the public address is known.
+    pub fn file_url(&self, id: crate::domain::RevisionId) -> String {
+        format!("{}/files/{id}", self.app.settings.public_url.as_deref().unwrap_or_default())
+    }
+}

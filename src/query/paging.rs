@@ -1,0 +1,151 @@
+//! Pages: relay's cursors, and offsets for tools that know only pages.
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use super::QueryError;
+use crate::index::{Order, SortValue};
+
+/// The most rows of one page.
+pub const FIRST_MAX: i64 = 1000;
+
+/// Rows of a page when nothing is said.
+const FIRST_DEFAULT: usize = 100;
+
+/// Which part of a list, as asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Paging {
+    pub first: Option<i64>,
+    pub after: Option<String>,
+    pub last: Option<i64>,
+    pub before: Option<String>,
+    pub offset: Option<i64>,
+}
+
+/// Which part of a list, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    pub beyond: Option<Cursor>,
+    pub backwards: bool,
+    pub offset: usize,
+    pub limit: usize,
+}
+
+/// Where a row stands in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Cursor {
+    pub value: SortValue,
+    pub tie: Uuid,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug)]
+pub struct Listed<Row> {
+    pub total: u64,
+    /// With their cursors.
+    pub rows: Vec<(String, Row)>,
+    pub has_next: bool,
+    pub has_previous: bool,
+}
+
+impl<Row> Listed<Row> {
+    /// Rows that were read in the window's direction, put in the list's.
+    pub(super) fn new(window: &Window, total: u64, mut rows: Vec<(String, Row)>, more: bool) -> Self {
+        let skipped = window.beyond.is_some() || window.offset > 0;
+        if window.backwards {
+            rows.reverse();
+        }
+        let (has_next, has_previous) = if window.backwards { (skipped, more) } else { (more, skipped) };
+        Self { total, rows, has_next, has_previous }
+    }
+}
+
+impl Paging {
+    pub fn first(first: i64) -> Self {
+        Self { first: Some(first), ..Self::default() }
+    }
+
+    /// `kind` tells the cursors of one order from another's.
+    pub(super) fn window(&self, kind: char) -> Result<Window, QueryError> {
+        let bound = |name: &str, value: i64| match usize::try_from(value) {
+            Ok(n) if value <= FIRST_MAX => Ok(n),
+            _ => Err(QueryError::bad(format!("`{name}` is {value}: it must be from 0 to {FIRST_MAX}"))),
+        };
+        if self.first.is_some() && self.last.is_some() {
+            return Err(QueryError::bad("`first` and `last` are both given: give one of them"));
+        }
+        let backwards = self.last.is_some() || (self.before.is_some() && self.first.is_none());
+        let (cursor, odd) = if backwards { (&self.before, &self.after) } else { (&self.after, &self.before) };
+        if odd.is_some() {
+            let message = if backwards {
+                "`after` goes with `first`, not with `last` or `before`"
+            } else {
+                "`before` goes with `last`, not with `first`"
+            };
+            return Err(QueryError::bad(message));
+        }
+        let limit = match (self.first, self.last) {
+            (Some(first), _) => bound("first", first)?,
+            (None, Some(last)) => bound("last", last)?,
+            (None, None) => FIRST_DEFAULT,
+        };
+        let offset = self.offset.unwrap_or_default();
+        let offset = usize::try_from(offset)
+            .map_err(|_| QueryError::bad(format!("`offset` is {offset}: it must be 0 or more")))?;
+        let beyond = cursor.as_deref().map(|text| Cursor::parse(text, kind)).transpose()?;
+        Ok(Window { beyond, backwards, offset, limit })
+    }
+}
+
+/// The letter that an order's cursors carry.
+pub(super) fn kind_of(order: Order) -> char {
+    match order {
+        Order::Period { descending: true } => 'p',
+        Order::Period { descending: false } => 'P',
+        Order::PeriodEnd { descending: true } => 'e',
+        Order::PeriodEnd { descending: false } => 'E',
+        Order::Archived { descending: true } => 'a',
+        Order::Archived { descending: false } => 'A',
+        Order::Received { descending: true } => 'r',
+        Order::Received { descending: false } => 'R',
+        Order::Size { descending: true } => 's',
+        Order::Size { descending: false } => 'S',
+        Order::Name => 'n',
+        Order::Relevance => 'v',
+    }
+}
+
+impl Cursor {
+    /// Opaque to the asker: the order's letter, the id, the value.
+    pub fn format(&self, kind: char) -> String {
+        let value = match &self.value {
+            SortValue::Number(number) => format!("i{number}"),
+            SortValue::Text(text) => format!("t{text}"),
+            SortValue::Score(score) => format!("s{}", score.to_bits()),
+        };
+        URL_SAFE_NO_PAD.encode(format!("{kind}{}{value}", self.tie.simple()))
+    }
+
+    pub fn parse(text: &str, kind: char) -> Result<Self, QueryError> {
+        let broken = || {
+            let shown: String = text.chars().take(60).collect();
+            QueryError::bad(format!(
+                "the cursor `{shown}` is none of this list in this order: take it from `endCursor` or `startCursor` of the page before"
+            ))
+        };
+        let decoded =
+            URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(broken)?;
+        let rest = decoded.strip_prefix(kind).ok_or_else(broken)?;
+        let (id, value) = rest.split_at_checked(32).ok_or_else(broken)?;
+        let mut chars = value.chars();
+        let value = match (chars.next(), chars.as_str(), kind) {
+            (Some('t'), text, 'n') => SortValue::Text(text.to_owned()),
+            (Some('s'), bits, 'v') => SortValue::Score(f32::from_bits(bits.parse().map_err(|_| broken())?)),
+            (Some('i'), number, kind) if kind != 'n' && kind != 'v' => {
+                SortValue::Number(number.parse().map_err(|_| broken())?)
+            }
+            _ => return Err(broken()),
+        };
+        Ok(Self { value, tie: Uuid::try_parse(id).map_err(|_| broken())? })
+    }
+}

@@ -1,0 +1,28 @@
+//! Rows as they are shown.
+use crate::domain::PublicationStatus;
+use crate::record;
+
+/// A publication with the revision that is shown of it.
+#[derive(Clone, Debug)]
+pub struct PublicationRow {
+    pub publication: record::Publication,
+    pub shown: Option<record::Revision>,
+    pub score: Option<f32>,
+}
+
+impl PublicationRow {
+    pub fn status(&self) -> PublicationStatus {
+        match &self.shown {
+            Some(revision) if revision.purged_at.is_some() => PublicationStatus::Purged,
+            Some(_) => PublicationStatus::Archived,
+            None => self.publication.status,
+        }
+    }
+}
+
+/// A revision with its publication.
+#[derive(Clone, Debug)]
+pub struct RevisionRow {
+    pub revision: record::Revision,
+    pub publication: record::Publication,
+}

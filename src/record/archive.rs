@@ -1,0 +1,285 @@
+//! A fetched file becomes a revision, or is found equal to the latest: one transaction for all that it settles.
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Order,
+    QueryFilter, QueryOrder, Set,
+};
+
+use super::entity::{files, members, notifications, products, publications, revisions};
+use super::queue::end;
+use super::rows::long;
+use super::{Claim, Member, Record, RecordError, StoredFile, feed};
+use crate::domain::{
+    ChangeKind, Interval, NotificationId, NotificationStatus as Status, Place, PublicationId, PublicationStatus,
+    RevisionId, latest, millis, superseded_at, timestamp,
+};
+use notifications::Column as N;
+
+/// A token's `nbf` counts whole seconds: what was sent in the last part of one may speak of a file put there after a
+/// fetch that began in its first part. So a fetch serves a notification that came later only from the next second on.
+const SENT_WITHIN: Duration = Duration::from_secs(1);
+
+/// A file that is in the archive and not yet in the record.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub file: StoredFile,
+    pub file_name: String,
+    pub extension: Option<String>,
+    pub content_type: Option<String>,
+    pub warnings: Vec<String>,
+    pub members: Vec<Member>,
+    /// When the request went out.
+    pub started_at: Timestamp,
+    /// Set where the file looks broken: what it settles is fetched once more then.
+    pub again_at: Option<Timestamp>,
+}
+
+/// What became of a fetch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub new_revisions: Vec<RevisionId>,
+    pub unchanged: u32,
+}
+
+impl Record {
+    /// Settles the claim's notifications, and all others that this fetch serves, with the file.
+    pub async fn settle(&self, claim: &Claim, fetched: &Fetched, now: Timestamp) -> Result<Settled, RecordError> {
+        let txn = self.begin().await?;
+        let own = notifications::Entity::find().filter(N::Lease.eq(claim.lease));
+        let mut served = own.all(&txn).await?;
+        if served.is_empty() {
+            return Err(RecordError::LeaseLost);
+        }
+        if fetched.again_at.is_none() {
+            served.extend(also_served(&txn, claim, fetched.started_at).await?);
+        }
+        served.sort_by_key(|row| (row.announced_at, row.id));
+        save_file(&txn, fetched, now).await?;
+        let mut settled = Settled::default();
+        for row in &served {
+            settle_one(&txn, row, fetched, now, &mut settled).await?;
+        }
+        txn.commit().await?;
+        self.note_erased();
+        self.tell_feed();
+        self.tell_queue();
+        Ok(settled)
+    }
+}
+
+/// Those that wait for the same file and were sent before this fetch began.
+async fn also_served(
+    txn: &DatabaseTransaction,
+    claim: &Claim,
+    started_at: Timestamp,
+) -> Result<Vec<notifications::Model>, DbErr> {
+    let started = millis(started_at);
+    let sent_before = Condition::any()
+        .add(N::ReceivedAt.lte(started))
+        .add(N::NotBefore.lte(started - i64::try_from(SENT_WITHIN.as_millis()).unwrap_or_default()));
+    notifications::Entity::find()
+        .filter(N::Status.is_in([Status::Queued.as_str(), Status::Retrying.as_str()]))
+        .filter(N::FileKey.eq(&claim.file_key))
+        .filter(sent_before)
+        .all(txn)
+        .await
+}
+
+async fn save_file(txn: &DatabaseTransaction, fetched: &Fetched, now: Timestamp) -> Result<(), DbErr> {
+    let digest = fetched.file.digest.0.to_vec();
+    let known = files::Entity::find_by_id(digest.clone()).one(txn).await?.is_some();
+    if known {
+        return Ok(());
+    }
+    let row = files::ActiveModel {
+        digest: Set(digest.clone()),
+        size: Set(long(fetched.file.size)),
+        stored_size: Set(long(fetched.file.stored_size)),
+        encoding: Set(fetched.file.encoding.clone()),
+        stored_at: Set(millis(now)),
+    };
+    files::Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(txn)
+        .await?;
+    for (chunk, some) in fetched.members.chunks(1000).enumerate() {
+        let rows = some.iter().enumerate().map(|(i, member)| members::ActiveModel {
+            digest: Set(digest.clone()),
+            position: Set(i32::try_from(chunk * 1000 + i).unwrap_or(i32::MAX)),
+            path: Set(member.path.clone()),
+            size: Set(long(member.size)),
+            compressed_size: Set(member.compressed_size.map(long)),
+            modified_at: Set(member.modified_at.map(|at| at.to_string())),
+        });
+        members::Entity::insert_many(rows).exec_without_returning(txn).await?;
+    }
+    Ok(())
+}
+
+async fn settle_one(
+    txn: &DatabaseTransaction,
+    row: &notifications::Model,
+    fetched: &Fetched,
+    now: Timestamp,
+    settled: &mut Settled,
+) -> Result<(), RecordError> {
+    let missing = || RecordError::Corrupt(format!("the notification {} has no publication", row.id));
+    let publication_id = row.publication_id.ok_or_else(missing)?;
+    let publication = publications::Entity::find_by_id(publication_id).one(txn).await?.ok_or_else(missing)?;
+    let mut known = revisions::Entity::find()
+        .filter(revisions::Column::PublicationId.eq(publication_id))
+        .order_by(revisions::Column::Number, Order::Asc)
+        .all(txn)
+        .await?;
+    let last = latest(&intervals(&known)).map(|i| &known[i]);
+    let equal = last.filter(|revision| revision.digest == fetched.file.digest.0);
+    let (status, revision_id) = match equal {
+        Some(revision) => {
+            renew(txn, revision, row).await?;
+            // The second look at a file that seemed broken found it as it was: this notification made the revision.
+            let own = row.revision_id == Some(revision.id);
+            settled.unchanged += u32::from(!own);
+            (if own { Status::Archived } else { Status::Unchanged }, revision.id)
+        }
+        None => {
+            let revision = new_revision(row, fetched, known.len(), now)?;
+            revisions::Entity::insert(revision.clone().into_active_model()).exec_without_returning(txn).await?;
+            known.push(revision.clone());
+            settled.new_revisions.push(RevisionId(revision.id));
+            place(txn, &publication, &mut known, now).await?;
+            count(txn, &publication, &fetched.file).await?;
+            (Status::Archived, revision.id)
+        }
+    };
+    let again_at = fetched.again_at.filter(|_| row.revision_id.is_none() && status == Status::Archived);
+    let update =
+        notifications::Entity::update_many().filter(N::Id.eq(row.id)).col_expr(N::RevisionId, Expr::value(revision_id));
+    match again_at {
+        Some(at) => {
+            let why = fetched.warnings.first().map(String::as_str).unwrap_or("the file looks broken");
+            update
+                .col_expr(N::Status, Expr::value(Status::Retrying.as_str()))
+                .col_expr(N::NextAttemptAt, Expr::value(millis(at)))
+                .col_expr(N::Lease, Expr::value(None::<Uuid>))
+                .col_expr(N::LeaseUntil, Expr::value(None::<i64>))
+                .col_expr(N::Error, Expr::value(format!("{why}; it is kept as delivered and fetched once more")))
+                .exec(txn)
+                .await?;
+        }
+        None => {
+            update.col_expr(N::Link, Expr::value(None::<String>)).exec(txn).await?;
+            end(txn, vec![row.id], status, Expr::value(None::<String>)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The revision was announced again: it may now be the one announced last by a later word.
+async fn renew(
+    txn: &DatabaseTransaction,
+    revision: &revisions::Model,
+    row: &notifications::Model,
+) -> Result<(), DbErr> {
+    if (row.announced_at, row.id) > (revision.announced_at, revision.announced_by) {
+        let renewed = revisions::ActiveModel {
+            id: Set(revision.id),
+            announced_at: Set(row.announced_at),
+            announced_by: Set(row.id),
+            ..Default::default()
+        };
+        renewed.update_without_returning(txn).await?;
+    }
+    Ok(())
+}
+
+fn new_revision(
+    row: &notifications::Model,
+    fetched: &Fetched,
+    known: usize,
+    now: Timestamp,
+) -> Result<revisions::Model, RecordError> {
+    let warnings = serde_json::to_string(&fetched.warnings).map_err(|e| RecordError::Corrupt(e.to_string()))?;
+    Ok(revisions::Model {
+        id: Uuid::now_v7(),
+        publication_id: row.publication_id.unwrap_or_default(),
+        number: i32::try_from(known + 1).unwrap_or(i32::MAX),
+        notification_id: row.id,
+        digest: fetched.file.digest.0.to_vec(),
+        file_name: fetched.file_name.clone(),
+        extension: fetched.extension.clone(),
+        content_type: fetched.content_type.clone(),
+        announced_at: row.announced_at,
+        announced_by: row.id,
+        received_at: row.received_at,
+        archived_at: millis(now),
+        superseded_at: None,
+        purged_at: None,
+        held: false,
+        hold_reason: None,
+        warnings,
+    })
+}
+
+fn intervals(revisions: &[revisions::Model]) -> Vec<Interval> {
+    let interval = |row: &revisions::Model| Interval {
+        place: Place {
+            announced_at: timestamp(row.announced_at),
+            announced_by: NotificationId(row.announced_by),
+            number: row.number,
+        },
+        archived_at: timestamp(row.archived_at),
+    };
+    revisions.iter().map(interval).collect()
+}
+
+/// Sets the intervals of all revisions anew, and what the publication shows. The last of `known` is the new one.
+async fn place(
+    txn: &DatabaseTransaction,
+    publication: &publications::Model,
+    known: &mut [revisions::Model],
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    let intervals = intervals(known);
+    let id = PublicationId(publication.id);
+    let mut told = Vec::new();
+    if let Some(new) = known.last() {
+        told.push((ChangeKind::Archived, id, Some(RevisionId(new.id))));
+    }
+    for (i, row) in known.iter_mut().enumerate() {
+        let until = superseded_at(&intervals, i).map(millis);
+        if until == row.superseded_at {
+            continue;
+        }
+        row.superseded_at = until;
+        let ended = revisions::ActiveModel { id: Set(row.id), superseded_at: Set(until), ..Default::default() };
+        ended.update_without_returning(txn).await?;
+        told.push((ChangeKind::Superseded, id, Some(RevisionId(row.id))));
+    }
+    let shown = latest(&intervals).map(|i| known[i].id);
+    let row = publications::ActiveModel {
+        id: Set(publication.id),
+        status: Set(PublicationStatus::Archived.as_str().to_owned()),
+        latest_revision_id: Set(shown),
+        revision_count: Set(i32::try_from(known.len()).unwrap_or(i32::MAX)),
+        ..Default::default()
+    };
+    row.update_without_returning(txn).await?;
+    feed::tell(txn, millis(now), told).await
+}
+
+async fn count(txn: &DatabaseTransaction, publication: &publications::Model, file: &StoredFile) -> Result<(), DbErr> {
+    use products::Column as P;
+    let plus = |column: P, by: i64| Expr::col(column).add(by);
+    products::Entity::update_many()
+        .col_expr(P::RevisionCount, plus(P::RevisionCount, 1))
+        .col_expr(P::Size, plus(P::Size, long(file.size)))
+        .col_expr(P::StoredSize, plus(P::StoredSize, long(file.stored_size)))
+        .filter(P::Id.eq(publication.product_id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}

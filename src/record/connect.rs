@@ -1,0 +1,119 @@
+//! Opening the database: SQLite with one writer and several readers, or PostgreSQL.
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+
+use super::RecordError;
+use super::migrations::Migrator;
+use crate::domain::Secret;
+
+/// The key of the lock under which PostgreSQL writers take turns; any number that nothing else here uses.
+const WRITER_LOCK: i64 = 0x6163_6572_766f;
+
+/// The two ways into the database.
+pub(super) struct Connections {
+    /// SQLite: exactly one connection.
+    pub writer: DatabaseConnection,
+    pub reader: DatabaseConnection,
+}
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    Sqlite(std::path::PathBuf),
+    Postgres(Secret),
+}
+
+impl Location {
+    /// `sqlite://path`, `sqlite:path` or `postgres://…`.
+    pub fn from_url(url: &Secret) -> Self {
+        match url.expose().strip_prefix("sqlite:") {
+            Some(path) => Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into()),
+            None => Self::Postgres(url.clone()),
+        }
+    }
+}
+
+pub(super) async fn connect(location: &Location) -> Result<Connections, RecordError> {
+    let connections = match location {
+        Location::Sqlite(path) => {
+            let writer = sqlite(path, false).await?;
+            migrate(&writer).await?;
+            Connections { writer, reader: sqlite(path, true).await? }
+        }
+        Location::Postgres(url) => {
+            let writer = postgres(url, 4).await?;
+            migrate(&writer).await?;
+            Connections { writer, reader: postgres(url, 8).await? }
+        }
+    };
+    Ok(connections)
+}
+
+async fn sqlite(path: &Path, read_only: bool) -> Result<DatabaseConnection, RecordError> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    let path = path.to_owned();
+    options.max_connections(if read_only { 8 } else { 1 }).min_connections(1).sqlx_logging(false);
+    options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>).test_before_acquire(false);
+    options.acquire_timeout(Duration::from_secs(30));
+    options.map_sqlx_sqlite_opts(move |options| {
+        options
+            .filename(&path)
+            .in_memory(false)
+            .shared_cache(false)
+            .create_if_missing(!read_only)
+            .read_only(read_only)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A 202 promises that a power cut loses nothing: each commit is synced.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(20))
+            // Cut links must not live on in free pages.
+            .pragma("secure_delete", "ON")
+            .pragma("cache_size", "-8000")
+            .statement_cache_capacity(200)
+    });
+    Database::connect(options).await.map_err(RecordError::from)
+}
+
+async fn postgres(url: &Secret, connections_max: u32) -> Result<DatabaseConnection, RecordError> {
+    let mut options = ConnectOptions::new(url.expose());
+    options.max_connections(connections_max).sqlx_logging(false).acquire_timeout(Duration::from_secs(10));
+    options.set_application_name("acervo");
+    Database::connect(options).await.map_err(RecordError::from)
+}
+
+/// Takes the steps that are missing, in one transaction; refuses a database that has taken steps we do not know.
+async fn migrate(writer: &DatabaseConnection) -> Result<(), RecordError> {
+    let txn = begin(writer).await?;
+    Migrator::install(&txn).await?;
+    let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+    let applied = Migrator::get_migration_models(&txn).await?;
+    if let Some(newer) = applied.iter().find(|step| !known.contains(&step.version)) {
+        return Err(RecordError::Newer { step: newer.version.clone() });
+    }
+    Migrator::up(&txn, None).await?;
+    txn.commit().await?;
+    Ok(())
+}
+
+/// A transaction that writes. On both databases writers take turns, so that what was read holds until the commit, and
+/// numbers of the feed are given in commit order.
+pub(super) async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction, sea_orm::DbErr> {
+    match writer.get_database_backend() {
+        DbBackend::Sqlite => {
+            let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+            writer.begin_with_options(TransactionOptions { sqlite_transaction_mode, ..Default::default() }).await
+        }
+        _ => {
+            let txn = writer.begin().await?;
+            txn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})")).await?;
+            Ok(txn)
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The tables, column by column; see `migrations/` for what each holds. Nothing outside `record` sees these.
+use sea_orm::entity::prelude::*;
+
+macro_rules! table {
+    ($module:ident, $name:literal, { $($body:tt)* }) => {
+        pub mod $module {
+            use super::*;
+
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+            #[sea_orm(table_name = $name)]
+            pub struct Model { $($body)* }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+table!(products, "products", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub identity: String,
+    pub list_path: Option<String>,
+    pub name: String,
+    pub process: String,
+    pub macro_process: String,
+    pub announced_at: i64,
+    pub publication_count: i32,
+    pub revision_count: i32,
+    pub size: i64,
+    pub stored_size: i64,
+    pub first_period_start: Option<String>,
+    pub last_period_end: Option<String>,
+    pub last_notification_id: Option<Uuid>,
+});
+
+table!(product_aliases, "product_aliases", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub product_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    pub name_folded: String,
+    pub first_seen_at: i64,
+    pub last_seen_at: i64,
+});
+
+table!(publications, "publications", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub product_id: Uuid,
+    pub process: String,
+    pub macro_process: String,
+    pub reference_date: String,
+    pub period_start: String,
+    pub period_end: String,
+    pub granularity: String,
+    pub status: String,
+    pub announced_at: i64,
+    pub received_at: i64,
+    pub latest_revision_id: Option<Uuid>,
+    pub revision_count: i32,
+});
+
+table!(revisions, "revisions", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub publication_id: Uuid,
+    pub number: i32,
+    pub notification_id: Uuid,
+    pub digest: Vec<u8>,
+    pub file_name: String,
+    pub extension: Option<String>,
+    pub content_type: Option<String>,
+    pub announced_at: i64,
+    pub announced_by: Uuid,
+    pub received_at: i64,
+    pub archived_at: i64,
+    pub superseded_at: Option<i64>,
+    pub purged_at: Option<i64>,
+    pub held: bool,
+    pub hold_reason: Option<String>,
+    pub warnings: String,
+});
+
+table!(files, "files", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub digest: Vec<u8>,
+    pub size: i64,
+    pub stored_size: i64,
+    pub encoding: String,
+    pub stored_at: i64,
+});
+
+table!(members, "members", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub digest: Vec<u8>,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub position: i32,
+    pub path: String,
+    pub size: i64,
+    pub compressed_size: Option<i64>,
+    pub modified_at: Option<String>,
+});
+
+table!(notifications, "notifications", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub source: String,
+    pub received_at: i64,
+    pub status: String,
+    pub attempts: i32,
+    pub next_attempt_at: Option<i64>,
+    pub lease_until: Option<i64>,
+    pub lease: Option<Uuid>,
+    pub error: Option<String>,
+    pub link: Option<String>,
+    pub file_key: Option<String>,
+    pub list_path: Option<String>,
+    pub is_file: Option<bool>,
+    pub not_before: Option<i64>,
+    pub link_expires_at: Option<i64>,
+    pub announced_at: i64,
+    pub priority: i32,
+    pub name: Option<String>,
+    pub name_folded: Option<String>,
+    pub process: Option<String>,
+    pub macro_process: Option<String>,
+    pub reference_date: Option<String>,
+    pub period_start: Option<String>,
+    pub period_end: Option<String>,
+    pub body: Vec<u8>,
+    pub body_digest: Vec<u8>,
+    pub product_id: Option<Uuid>,
+    pub publication_id: Option<Uuid>,
+    pub revision_id: Option<Uuid>,
+});
+
+table!(changes, "changes", {
+    #[sea_orm(primary_key)]
+    pub number: i64,
+    pub at: i64,
+    pub kind: String,
+    pub publication_id: Uuid,
+    pub revision_id: Option<Uuid>,
+});
+
+table!(state, "state", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key: String,
+    pub value: String,
+});

@@ -1,0 +1,99 @@
+//! The feed: every committed change of the archive, numbered in commit order.
+//!
+//! Writers take turns and a number is given inside the writing transaction, so a reader that has seen a number has seen
+//! all below it.
+use sea_orm::prelude::Uuid;
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::entity::{changes, publications, state};
+use super::{Change, Record, RecordError};
+use crate::domain::{ChangeKind, PublicationId, RevisionId, timestamp};
+
+/// Adds lines to the feed, at the time `at` in milliseconds.
+pub(super) async fn tell(
+    txn: &DatabaseTransaction,
+    at: i64,
+    lines: Vec<(ChangeKind, PublicationId, Option<RevisionId>)>,
+) -> Result<(), DbErr> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let rows = lines.into_iter().map(|(kind, publication_id, revision_id)| changes::ActiveModel {
+        at: Set(at),
+        kind: Set(kind.as_str().to_owned()),
+        publication_id: Set(publication_id.0),
+        revision_id: Set(revision_id.map(|id| id.0)),
+        ..Default::default()
+    });
+    changes::Entity::insert_many(rows).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// Adds a line for each publication of a product.
+pub(super) async fn tell_all_of_product(
+    txn: &DatabaseTransaction,
+    product_id: Uuid,
+    at: i64,
+    kind: ChangeKind,
+) -> Result<(), DbErr> {
+    let ids: Vec<Uuid> = publications::Entity::find()
+        .select_only()
+        .column(publications::Column::Id)
+        .filter(publications::Column::ProductId.eq(product_id))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    for some in ids.chunks(1000) {
+        tell(txn, at, some.iter().map(|id| (kind, PublicationId(*id), None)).collect()).await?;
+    }
+    Ok(())
+}
+
+/// The key under which the wish for a new index is kept.
+const INDEX_EPOCH: &str = "index_epoch";
+
+impl Record {
+    /// The lines after a number, oldest first.
+    pub async fn changes_after(&self, number: i64, limit: u64) -> Result<Vec<Change>, RecordError> {
+        let rows = changes::Entity::find()
+            .filter(changes::Column::Number.gt(number))
+            .order_by_asc(changes::Column::Number)
+            .limit(limit)
+            .all(self.reader())
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Change {
+                    number: row.number,
+                    at: timestamp(row.at),
+                    kind: row.kind.parse().map_err(RecordError::Corrupt)?,
+                    publication_id: PublicationId(row.publication_id),
+                    revision_id: row.revision_id.map(RevisionId),
+                })
+            })
+            .collect()
+    }
+
+    /// The last number given, 0 when there is none.
+    pub async fn feed_head(&self) -> Result<i64, RecordError> {
+        let last = changes::Entity::find().order_by_desc(changes::Column::Number).one(self.reader()).await?;
+        Ok(last.map(|row| row.number).unwrap_or_default())
+    }
+
+    /// Counts up whenever somebody asks for the index to be built anew.
+    pub async fn index_epoch(&self) -> Result<u64, RecordError> {
+        let row = state::Entity::find_by_id(INDEX_EPOCH).one(self.reader()).await?;
+        Ok(row.and_then(|row| row.value.parse().ok()).unwrap_or_default())
+    }
+
+    /// Asks every process that keeps an index to build it anew.
+    pub async fn ask_for_reindex(&self) -> Result<u64, RecordError> {
+        let next = self.index_epoch().await? + 1;
+        let row = state::ActiveModel { key: Set(INDEX_EPOCH.to_owned()), value: Set(next.to_string()) };
+        let replace =
+            sea_orm::sea_query::OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
+        state::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.inner.writer).await?;
+        self.tell_feed();
+        Ok(next)
+    }
+}

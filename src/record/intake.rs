@@ -1,0 +1,171 @@
+//! Group commit: all notifications that wait are committed and synced as one, then each sender is told.
+use jiff::Timestamp;
+use sea_orm::{DatabaseConnection, DbErr, EntityTrait, Set};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{announce, connect, entity::notifications};
+use crate::domain::{Announcement, Digest, Notice, NotificationId, NotificationStatus, PublicationId, fold, millis};
+
+/// At most so many rows go into one statement; SQLite takes 32,766 values.
+const BATCH_MAX: usize = 256;
+
+/// How long a link lives whose token says nothing: what was seen of every real one, less its minute of grace.
+const LINK_LIFE_HOURS: i64 = 24;
+
+/// A notification that is to be recorded.
+#[derive(Debug)]
+pub struct NewNotification {
+    pub id: NotificationId,
+    pub source: String,
+    pub received_at: Timestamp,
+    pub notice: Notice,
+    /// Of the body as sent, the link included.
+    pub body_digest: Digest,
+}
+
+impl NewNotification {
+    pub(super) fn announced_at(&self) -> Timestamp {
+        Announcement::announced_at(&self.notice.claims, self.received_at)
+    }
+}
+
+/// Why a notification was not recorded; the portal is asked to send it again.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("more notifications wait for the database than may")]
+    Full,
+    #[error("the database cannot take it: {0}")]
+    Unavailable(String),
+}
+
+struct Waiting {
+    notification: NewNotification,
+    done: oneshot::Sender<Result<(), Refusal>>,
+}
+
+pub(super) struct Intake {
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl super::Record {
+    /// Records a notification. Once this returns `Ok`, it survives a power cut.
+    pub async fn accept(&self, notification: NewNotification) -> Result<(), Refusal> {
+        self.inner.intake.accept(notification).await
+    }
+}
+
+impl Intake {
+    pub fn start(
+        writer: DatabaseConnection,
+        capacity: usize,
+        queued: watch::Sender<u64>,
+        fed: watch::Sender<u64>,
+    ) -> Self {
+        let (queue, waiting) = mpsc::channel(capacity);
+        tokio::spawn(run(writer, waiting, queued, fed));
+        Self { queue }
+    }
+
+    async fn accept(&self, notification: NewNotification) -> Result<(), Refusal> {
+        let (done, answer) = oneshot::channel();
+        self.queue.try_send(Waiting { notification, done }).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => Refusal::Full,
+            mpsc::error::TrySendError::Closed(_) => Refusal::Unavailable("it is closed".to_owned()),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(Refusal::Unavailable("its writer stopped".to_owned())))
+    }
+}
+
+/// Ends when the last `Intake` is gone and all that waited is committed.
+async fn run(
+    writer: DatabaseConnection,
+    mut waiting: mpsc::Receiver<Waiting>,
+    queued: watch::Sender<u64>,
+    fed: watch::Sender<u64>,
+) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let (notifications, senders): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.notification, w.done)).unzip();
+        let outcomes = match commit(&writer, &notifications).await {
+            Ok(()) => notifications.iter().map(|_| Ok(())).collect(),
+            // One that the database will not take must not refuse its neighbours.
+            Err(e) if notifications.len() > 1 => {
+                tracing::warn!(error = %e, notifications = notifications.len(), "a batch could not be committed; committing one by one");
+                let mut outcomes = Vec::with_capacity(notifications.len());
+                for one in &notifications {
+                    outcomes.push(
+                        commit(&writer, std::slice::from_ref(one))
+                            .await
+                            .map_err(|e| Refusal::Unavailable(e.to_string())),
+                    );
+                }
+                outcomes
+            }
+            Err(e) => vec![Err(Refusal::Unavailable(e.to_string()))],
+        };
+        for (done, outcome) in senders.into_iter().zip(outcomes) {
+            // A sender that hung up is not owed an answer; its notification is recorded all the same.
+            let _ = done.send(outcome);
+        }
+        queued.send_modify(|n| *n += 1);
+        fed.send_modify(|n| *n += 1);
+    }
+}
+
+async fn commit(writer: &DatabaseConnection, batch: &[NewNotification]) -> Result<(), DbErr> {
+    let txn = connect::begin(writer).await?;
+    let announced = announce::announce(&txn, batch).await?;
+    let rows = batch.iter().zip(announced).map(|(notification, publication)| row(notification, publication));
+    notifications::Entity::insert_many(rows).exec_without_returning(&txn).await?;
+    txn.commit().await
+}
+
+/// What `announce` found for a notification that was understood.
+pub(super) struct Announced {
+    pub product_id: sea_orm::prelude::Uuid,
+    pub publication_id: PublicationId,
+    /// Whether the publication has a file already.
+    pub has_revision: bool,
+}
+
+fn row(notification: &NewNotification, announced: Option<Announced>) -> notifications::ActiveModel {
+    let NewNotification { id, source, received_at, notice, body_digest } = notification;
+    let understood = notice.outcome.as_ref().ok();
+    let queued = understood.is_some();
+    let link_expires_at = notice.link.as_ref().map(|_| {
+        let default = millis(*received_at) + LINK_LIFE_HOURS * 3_600_000;
+        notice.claims.expires.map(millis).unwrap_or(default)
+    });
+    let status = if queued { NotificationStatus::Queued } else { NotificationStatus::Rejected };
+    notifications::ActiveModel {
+        id: Set(id.0),
+        source: Set(source.clone()),
+        received_at: Set(millis(*received_at)),
+        status: Set(status.as_str().to_owned()),
+        attempts: Set(0),
+        next_attempt_at: Set(queued.then(|| millis(*received_at))),
+        lease_until: Set(None),
+        lease: Set(None),
+        error: Set(notice.outcome.as_ref().err().map(ToString::to_string)),
+        link: Set(notice.link.as_ref().filter(|_| queued).map(|link| link.expose().to_owned())),
+        file_key: Set(notice.link.as_ref().map(|link| link.file_key(&notice.claims))),
+        list_path: Set(notice.claims.list_path.clone()),
+        is_file: Set(notice.claims.is_file),
+        not_before: Set(notice.claims.not_before.map(millis)),
+        link_expires_at: Set(link_expires_at),
+        announced_at: Set(millis(notification.announced_at())),
+        priority: Set(announced.as_ref().is_some_and(|a| a.has_revision).into()),
+        name_folded: Set(notice.name.as_deref().map(fold)),
+        name: Set(notice.name.clone()),
+        process: Set(notice.process.clone()),
+        macro_process: Set(notice.macro_process.clone()),
+        reference_date: Set(understood.map(|a| a.reference_date.clone()).or_else(|| notice.reference_date.clone())),
+        period_start: Set(understood.map(|a| a.period.start.to_string())),
+        period_end: Set(understood.map(|a| a.period.end.to_string())),
+        body: Set(notice.body.clone()),
+        body_digest: Set(body_digest.0.to_vec()),
+        product_id: Set(announced.as_ref().map(|a| a.product_id)),
+        publication_id: Set(announced.as_ref().map(|a| a.publication_id.0)),
+        revision_id: Set(None),
+    }
+}

@@ -1,0 +1,107 @@
+//! record: the system of record, and the only room that speaks SQL.
+//!
+//! Rows go in and come out as plain values. What `accept` and `settle` return for has been committed and synced. Owns
+//! the database and nothing else: it knows no HTTP, no file, no index; what the index needs it reads from the feed.
+//!
+//! Writers take turns (SQLite has one connection for them, PostgreSQL a lock), so each transaction below reads and
+//! writes as if it were alone.
+mod announce;
+mod archive;
+mod connect;
+mod entity;
+mod erase;
+mod feed;
+mod intake;
+#[path = "../../migrations/mod.rs"]
+mod migrations;
+mod queue;
+mod read;
+mod rows;
+mod watch;
+
+use std::sync::Arc;
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
+use tokio::sync::watch as channel;
+
+pub use archive::{Fetched, Settled};
+pub use connect::Location;
+pub use intake::{NewNotification, Refusal};
+pub use queue::{Claim, Claimed, RetryCounts};
+pub use read::{NotificationQuery, Page};
+pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
+pub use watch::Counts;
+
+/// What can go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error(
+        "the database was written by a newer Acervo (it has taken the step {step}, which this one does not know): start that version, or a later one"
+    )]
+    Newer { step: String },
+    #[error("the database holds what should not be there: {0}")]
+    Corrupt(String),
+    #[error("the lease ran out and another worker has the notification")]
+    LeaseLost,
+    #[error("the database: {0}")]
+    Database(#[from] DbErr),
+}
+
+/// The database, shared by all who ask it.
+#[derive(Clone)]
+pub struct Record {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    intake: intake::Intake,
+    /// Counts this process's commits that gave work to the fetchers or the index.
+    queued: channel::Sender<u64>,
+    fed: channel::Sender<u64>,
+    erased: std::sync::atomic::AtomicBool,
+}
+
+impl Record {
+    /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once.
+    pub async fn open(location: &Location, queue: usize) -> Result<Self, RecordError> {
+        let connect::Connections { writer, reader } = connect::connect(location).await?;
+        let (queued, _) = channel::channel(0);
+        let (fed, _) = channel::channel(0);
+        let intake = intake::Intake::start(writer.clone(), queue, queued.clone(), fed.clone());
+        let erased = std::sync::atomic::AtomicBool::new(true);
+        Ok(Self { inner: Arc::new(Inner { writer, reader, intake, queued, fed, erased }) })
+    }
+
+    /// Whether other processes may work on the same queue.
+    pub fn is_shared(&self) -> bool {
+        self.inner.writer.get_database_backend() != DbBackend::Sqlite
+    }
+
+    /// Tells of every commit of this process that queued something.
+    pub fn watch_queue(&self) -> channel::Receiver<u64> {
+        self.inner.queued.subscribe()
+    }
+
+    /// Tells of every commit of this process that added to the feed.
+    pub fn watch_feed(&self) -> channel::Receiver<u64> {
+        self.inner.fed.subscribe()
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        connect::begin(&self.inner.writer).await
+    }
+
+    fn reader(&self) -> &DatabaseConnection {
+        &self.inner.reader
+    }
+
+    fn tell_queue(&self) {
+        self.inner.queued.send_modify(|n| *n += 1);
+    }
+
+    fn tell_feed(&self) {
+        self.inner.fed.send_modify(|n| *n += 1);
+    }
+}

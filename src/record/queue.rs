@@ -1,0 +1,345 @@
+//! The queue of fetches: the notification is the work item, held by a lease that runs out.
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::entity::{notifications, publications};
+use super::read::NotificationQuery;
+use super::{Record, RecordError, feed};
+use crate::domain::{
+    ChangeKind, Link, NotificationId, NotificationStatus as Status, PublicationId, PublicationStatus, millis, timestamp,
+};
+use notifications::Column as C;
+
+/// What helps when a link is dead; the portal holds what was answered 202 for delivered.
+const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
+
+/// Work for one fetch: all notifications that wait for one file.
+#[derive(Debug)]
+pub struct Claim {
+    /// The fencing token.
+    pub lease: Uuid,
+    pub file_key: String,
+    /// In the order of announcement; never empty.
+    pub notifications: Vec<Claimed>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub id: NotificationId,
+    pub link: Link,
+    pub link_expires_at: Timestamp,
+    /// The attempt that is about to be made, from 1.
+    pub attempt: u32,
+    pub name: String,
+    pub is_file: Option<bool>,
+    /// A revision that this notification made already, whose zip did not open.
+    pub made_revision: bool,
+}
+
+impl Claim {
+    /// The notification whose link lives longest.
+    pub fn lead(&self) -> Option<&Claimed> {
+        self.notifications.iter().max_by_key(|n| n.link_expires_at)
+    }
+}
+
+/// What `retry` did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryCounts {
+    pub matched: u64,
+    pub queued: u64,
+    /// Their links are dead.
+    pub dead: u64,
+}
+
+impl Record {
+    /// Takes up to `count` files' worth of due work: new publications first, then the link that dies first.
+    pub async fn claim(&self, now: Timestamp, lease_for: Duration, count: u64) -> Result<Vec<Claim>, RecordError> {
+        let txn = self.begin().await?;
+        let due = notifications::Entity::find()
+            .filter(due(now))
+            .order_by(C::Priority, Order::Asc)
+            .order_by(C::LinkExpiresAt, Order::Asc)
+            .order_by(C::Id, Order::Asc)
+            // One file may have several notifications in line.
+            .limit(count * 4)
+            .all(&txn)
+            .await?;
+        let mut claims = Vec::new();
+        for row in due {
+            let Some(file_key) = row.file_key else { continue };
+            if claims.len() as u64 == count {
+                break;
+            }
+            if claims.iter().all(|claim: &Claim| claim.file_key != file_key) {
+                claims.extend(claim_file(&txn, file_key, now, lease_for).await?);
+            }
+        }
+        txn.commit().await?;
+        Ok(claims)
+    }
+
+    /// Keeps a claim for longer. An error means that it is lost, and the work with it.
+    pub async fn renew(&self, claim: &Claim, until: Timestamp) -> Result<(), RecordError> {
+        let renewed = notifications::Entity::update_many()
+            .col_expr(C::LeaseUntil, Expr::value(millis(until)))
+            .filter(C::Lease.eq(claim.lease))
+            .exec(&self.inner.writer)
+            .await?;
+        if renewed.rows_affected == 0 { Err(RecordError::LeaseLost) } else { Ok(()) }
+    }
+
+    /// Gives a claim back as it was found.
+    pub async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
+        release(&self.inner.writer, C::Lease.eq(claim.lease)).await?;
+        self.tell_queue();
+        Ok(())
+    }
+
+    /// Gives back all that any process holds: for the start of the only process that works on this database.
+    pub async fn release_all(&self) -> Result<u64, RecordError> {
+        Ok(release(&self.inner.writer, C::Status.eq(Status::Fetching.as_str())).await?)
+    }
+
+    /// An attempt failed; another one is due at `next`.
+    pub async fn settle_retry(&self, claim: &Claim, next: Timestamp, error: &str) -> Result<(), RecordError> {
+        let update = notifications::Entity::update_many()
+            .col_expr(C::Status, Expr::value(Status::Retrying.as_str()))
+            .col_expr(C::NextAttemptAt, Expr::value(millis(next)))
+            .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
+            .col_expr(C::Lease, Expr::value(None::<Uuid>))
+            .col_expr(C::Error, Expr::value(error))
+            .filter(C::Lease.eq(claim.lease));
+        let settled = update.exec(&self.inner.writer).await?;
+        self.tell_queue();
+        if settled.rows_affected == 0 { Err(RecordError::LeaseLost) } else { Ok(()) }
+    }
+
+    /// No attempt can help.
+    pub async fn settle_failed(&self, claim: &Claim, now: Timestamp, error: &str) -> Result<(), RecordError> {
+        let txn = self.begin().await?;
+        let rows = notifications::Entity::find().filter(C::Lease.eq(claim.lease)).all(&txn).await?;
+        if rows.is_empty() {
+            return Err(RecordError::LeaseLost);
+        }
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        end(&txn, ids, Status::Failed, Expr::value(error)).await?;
+        lose(&txn, &rows, now).await?;
+        txn.commit().await?;
+        self.tell_feed();
+        Ok(())
+    }
+
+    /// Ends the wait for links that died. Returns how many notifications that were.
+    pub async fn expire(&self, now: Timestamp) -> Result<u64, RecordError> {
+        const AT_ONCE: u64 = 500;
+        let dead = Condition::all()
+            .add(C::LinkExpiresAt.lte(millis(now)))
+            .add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(now)));
+        if notifications::Entity::find().filter(dead.clone()).one(self.reader()).await?.is_none() {
+            return Ok(0);
+        }
+        let txn = self.begin().await?;
+        let rows = notifications::Entity::find().filter(dead).limit(AT_ONCE).all(&txn).await?;
+        for row in &rows {
+            let reason = match &row.error {
+                Some(last) => format!("the link died before the file could be had (last: {last}); {ENVIAR}"),
+                None => format!("the link was dead before the first attempt; {ENVIAR}"),
+            };
+            end(&txn, vec![row.id], Status::Expired, Expr::value(reason)).await?;
+        }
+        lose(&txn, &rows, now).await?;
+        let links = C::Id.is_in(rows.iter().map(|row| row.id));
+        notifications::Entity::update_many()
+            .col_expr(C::Link, Expr::value(None::<String>))
+            .filter(links)
+            .exec(&txn)
+            .await?;
+        txn.commit().await?;
+        self.note_erased();
+        self.tell_feed();
+        Ok(rows.len() as u64)
+    }
+
+    /// When there is something to do next that no commit will tell of: an attempt, a lease or a link that runs out.
+    pub async fn next_event(&self) -> Result<Option<Timestamp>, RecordError> {
+        let first = |column: C, of: Status| {
+            notifications::Entity::find().filter(C::Status.eq(of.as_str())).select_only().column_as(column.min(), "at")
+        };
+        let mut next: Option<i64> = None;
+        for (column, status) in [
+            (C::NextAttemptAt, Status::Queued),
+            (C::NextAttemptAt, Status::Retrying),
+            (C::LinkExpiresAt, Status::Retrying),
+            (C::LeaseUntil, Status::Fetching),
+        ] {
+            let at: Option<Option<i64>> = first(column, status).into_tuple().one(self.reader()).await?;
+            next = next.into_iter().chain(at.flatten()).min();
+        }
+        Ok(next.map(timestamp))
+    }
+
+    /// Queues again what a query names, as far as its link lives and its file is not there.
+    pub async fn retry(&self, query: &NotificationQuery, now: Timestamp) -> Result<RetryCounts, RecordError> {
+        let txn = self.begin().await?;
+        let rows = notifications::Entity::find().filter(query.condition()).all(&txn).await?;
+        let mut counts = RetryCounts { matched: rows.len() as u64, ..Default::default() };
+        let mut again = Vec::new();
+        for row in &rows {
+            let wants_file =
+                [Status::Queued, Status::Retrying, Status::Failed].iter().any(|s| row.status == s.as_str());
+            let lives = row.link.is_some() && row.link_expires_at.is_some_and(|at| at > millis(now));
+            if row.status == Status::Expired.as_str() || (wants_file && !lives) {
+                counts.dead += 1;
+            } else if wants_file {
+                again.push(row);
+            }
+        }
+        counts.queued = again.len() as u64;
+        for some in again.chunks(500) {
+            notifications::Entity::update_many()
+                .col_expr(C::Status, Expr::value(Status::Queued.as_str()))
+                .col_expr(C::Attempts, Expr::value(0))
+                .col_expr(C::NextAttemptAt, Expr::value(millis(now)))
+                .filter(C::Id.is_in(some.iter().map(|row| row.id)))
+                .exec(&txn)
+                .await?;
+        }
+        await_again(&txn, again.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+        txn.commit().await?;
+        self.tell_queue();
+        self.tell_feed();
+        Ok(counts)
+    }
+}
+
+fn waiting() -> [&'static str; 2] {
+    [Status::Queued.as_str(), Status::Retrying.as_str()]
+}
+
+/// Held by a worker that is gone.
+fn abandoned(now: Timestamp) -> Condition {
+    Condition::all().add(C::Status.eq(Status::Fetching.as_str())).add(C::LeaseUntil.lte(millis(now)))
+}
+
+fn due(now: Timestamp) -> Condition {
+    let waits = Condition::all().add(C::Status.is_in(waiting())).add(C::NextAttemptAt.lte(millis(now)));
+    Condition::all().add(C::LinkExpiresAt.gt(millis(now))).add(Condition::any().add(waits).add(abandoned(now)))
+}
+
+/// Claims every notification that waits for a file, those between attempts included: one fetch serves them all.
+async fn claim_file(
+    txn: &DatabaseTransaction,
+    file_key: String,
+    now: Timestamp,
+    lease_for: Duration,
+) -> Result<Option<Claim>, RecordError> {
+    let lease = Uuid::now_v7();
+    let lives = Condition::all().add(C::LinkExpiresAt.gt(millis(now))).add(C::FileKey.eq(&file_key));
+    let rows = notifications::Entity::find()
+        .filter(lives.add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(now))))
+        .order_by(C::AnnouncedAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .limit(1000)
+        .all(txn)
+        .await?;
+    let lease_for_ms = i64::try_from(lease_for.as_millis()).unwrap_or(i64::MAX);
+    notifications::Entity::update_many()
+        .col_expr(C::Status, Expr::value(Status::Fetching.as_str()))
+        .col_expr(C::Attempts, Expr::col(C::Attempts).add(1))
+        .col_expr(C::Lease, Expr::value(lease))
+        .col_expr(C::LeaseUntil, Expr::value(millis(now).saturating_add(lease_for_ms)))
+        .filter(C::Id.is_in(rows.iter().map(|row| row.id)))
+        .exec(txn)
+        .await?;
+    let notifications: Vec<Claimed> = rows
+        .into_iter()
+        .filter_map(|row| {
+            Some(Claimed {
+                id: NotificationId(row.id),
+                link: Link::from_kept(row.link?),
+                link_expires_at: timestamp(row.link_expires_at.unwrap_or(i64::MAX)),
+                attempt: u32::try_from(row.attempts + 1).unwrap_or(u32::MAX),
+                name: row.name.unwrap_or_default(),
+                is_file: row.is_file,
+                made_revision: row.revision_id.is_some(),
+            })
+        })
+        .collect();
+    Ok((!notifications.is_empty()).then_some(Claim { lease, file_key, notifications }))
+}
+
+async fn release<C2: sea_orm::ConnectionTrait>(db: &C2, which: Expr) -> Result<u64, DbErr> {
+    let released = notifications::Entity::update_many()
+        .col_expr(C::Status, Expr::value(Status::Queued.as_str()))
+        .col_expr(C::Attempts, Expr::col(C::Attempts).sub(1))
+        .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(C::Lease, Expr::value(None::<Uuid>))
+        .filter(which)
+        .exec(db)
+        .await?;
+    Ok(released.rows_affected)
+}
+
+/// Settles notifications for good.
+pub(super) async fn end(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: Status, error: Expr) -> Result<(), DbErr> {
+    notifications::Entity::update_many()
+        .col_expr(C::Status, Expr::value(status.as_str()))
+        .col_expr(C::NextAttemptAt, Expr::value(None::<i64>))
+        .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(C::Lease, Expr::value(None::<Uuid>))
+        .col_expr(C::Error, error)
+        .filter(C::Id.is_in(ids))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Publications without a file whose last hope these notifications were are LOST.
+async fn lose(txn: &DatabaseTransaction, ended: &[notifications::Model], now: Timestamp) -> Result<(), DbErr> {
+    let mut lost = Vec::new();
+    let mut ids: Vec<Uuid> = ended.iter().filter_map(|row| row.publication_id).collect();
+    ids.sort();
+    ids.dedup();
+    for id in ids {
+        let hope =
+            Condition::all().add(C::PublicationId.eq(id)).add(C::Status.is_in(Status::OPEN.iter().map(|s| s.as_str())));
+        if notifications::Entity::find().filter(hope).one(txn).await?.is_some() {
+            continue;
+        }
+        let changed = set_status(txn, vec![id], PublicationStatus::Awaited, PublicationStatus::Lost).await?;
+        if changed > 0 {
+            lost.push((ChangeKind::Lost, PublicationId(id), None));
+        }
+    }
+    feed::tell(txn, millis(now), lost).await
+}
+
+async fn await_again(txn: &DatabaseTransaction, publications: Vec<Uuid>, now: Timestamp) -> Result<(), DbErr> {
+    let mut told = Vec::new();
+    for id in publications {
+        if set_status(txn, vec![id], PublicationStatus::Lost, PublicationStatus::Awaited).await? > 0 {
+            told.push((ChangeKind::Announced, PublicationId(id), None));
+        }
+    }
+    feed::tell(txn, millis(now), told).await
+}
+
+async fn set_status(
+    txn: &DatabaseTransaction,
+    ids: Vec<Uuid>,
+    from: PublicationStatus,
+    to: PublicationStatus,
+) -> Result<u64, DbErr> {
+    let update = publications::Entity::update_many()
+        .col_expr(publications::Column::Status, Expr::value(to.as_str()))
+        .filter(publications::Column::Id.is_in(ids))
+        .filter(publications::Column::Status.eq(from.as_str()));
+    Ok(update.exec(txn).await?.rows_affected)
+}

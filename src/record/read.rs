@@ -1,0 +1,269 @@
+//! Reading: rows by their ids, and the log of notifications, page by page.
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{files, members, notifications, product_aliases, products, publications, revisions};
+use super::rows::{digest, natural};
+use super::{Member, Notification, Product, Publication, Record, RecordError, Revision, StoredFile};
+use crate::domain::{
+    Digest, NotificationId, NotificationStatus, ProductId, PublicationId, RevisionId, TextMatch, fold, millis,
+};
+use notifications::Column as N;
+
+/// Which notifications; all that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct NotificationQuery {
+    pub ids: Option<Vec<NotificationId>>,
+    pub status: Option<Vec<NotificationStatus>>,
+    pub product_id: Option<Vec<ProductId>>,
+    pub publication_id: Option<PublicationId>,
+    pub name: Option<TextMatch>,
+    pub source: Option<Vec<String>>,
+    /// From, included.
+    pub received_from: Option<Timestamp>,
+    /// To, excluded.
+    pub received_to: Option<Timestamp>,
+}
+
+/// Which part of a list, newest first.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Only what stands after this row, in the direction read.
+    pub beyond: Option<(Timestamp, NotificationId)>,
+    /// Read from the end.
+    pub backwards: bool,
+    pub offset: u64,
+    pub limit: u64,
+}
+
+/// Every text given is folded before it is compared.
+fn matches<T: ColumnTrait>(wanted: &TextMatch, folded: T) -> Condition {
+    let like = |pattern: String| folded.like(LikeExpr::new(pattern).escape('\\'));
+    Condition::all()
+        .add_option(wanted.eq.as_deref().map(|text| folded.eq(fold(text))))
+        .add_option(wanted.any_of.as_ref().map(|texts| folded.is_in(texts.iter().map(|text| fold(text)))))
+        .add_option(wanted.contains.as_deref().map(|text| like(format!("%{}%", escaped(text)))))
+        .add_option(wanted.starts_with.as_deref().map(|text| like(format!("{}%", escaped(text)))))
+}
+
+fn escaped(text: &str) -> String {
+    fold(text).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+impl NotificationQuery {
+    pub(super) fn condition(&self) -> Condition {
+        let by_name = self.name.as_ref().map(|name| {
+            let aliased = product_aliases::Entity::find()
+                .select_only()
+                .column(product_aliases::Column::ProductId)
+                .filter(matches(name, product_aliases::Column::NameFolded));
+            Condition::any()
+                .add(matches(name, N::NameFolded))
+                .add(N::ProductId.in_subquery(sea_orm::QueryTrait::into_query(aliased)))
+        });
+        Condition::all()
+            .add_option(self.ids.as_ref().map(|ids| N::Id.is_in(ids.iter().map(|id| id.0))))
+            .add_option(self.status.as_ref().map(|all| N::Status.is_in(all.iter().map(|status| status.as_str()))))
+            .add_option(self.product_id.as_ref().map(|ids| N::ProductId.is_in(ids.iter().map(|id| id.0))))
+            .add_option(self.publication_id.map(|id| N::PublicationId.eq(id.0)))
+            .add_option(self.source.as_ref().map(|all| N::Source.is_in(all)))
+            .add_option(self.received_from.map(|at| N::ReceivedAt.gte(millis(at))))
+            .add_option(self.received_to.map(|at| N::ReceivedAt.lt(millis(at))))
+            .add_option(by_name)
+    }
+}
+
+impl Record {
+    /// A page of the log, in the direction read.
+    pub async fn notifications(
+        &self,
+        query: &NotificationQuery,
+        page: &Page,
+    ) -> Result<Vec<Notification>, RecordError> {
+        let beyond = page.beyond.map(|(at, id)| {
+            let row = Expr::tuple([Expr::col(N::ReceivedAt), Expr::col(N::Id)]);
+            let edge = Expr::tuple([Expr::value(millis(at)), Expr::value(id.0)]);
+            if page.backwards { row.gt(edge) } else { row.lt(edge) }
+        });
+        let order = if page.backwards { Order::Asc } else { Order::Desc };
+        let rows = notifications::Entity::find()
+            .filter(query.condition().add_option(beyond))
+            .order_by(N::ReceivedAt, order.clone())
+            .order_by(N::Id, order)
+            .offset(page.offset)
+            .limit(page.limit)
+            .all(self.reader())
+            .await?;
+        rows.into_iter().map(Notification::read).collect()
+    }
+
+    pub async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, RecordError> {
+        Ok(notifications::Entity::find().filter(query.condition()).count(self.reader()).await?)
+    }
+
+    pub async fn notifications_by_id(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<HashMap<NotificationId, Notification>, RecordError> {
+        let rows =
+            notifications::Entity::find().filter(N::Id.is_in(ids.iter().map(|id| id.0))).all(self.reader()).await?;
+        rows.into_iter().map(|row| Ok((NotificationId(row.id), Notification::read(row)?))).collect()
+    }
+
+    pub async fn products_by_id(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, RecordError> {
+        let mut found = HashMap::with_capacity(ids.len());
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows = products::Entity::find().filter(products::Column::Id.is_in(ids.clone())).all(self.reader()).await?;
+        let mut aliases: HashMap<Uuid, Vec<_>> = HashMap::new();
+        let by_product = product_aliases::Entity::find()
+            .filter(product_aliases::Column::ProductId.is_in(ids))
+            .order_by(product_aliases::Column::FirstSeenAt, Order::Asc)
+            .order_by(product_aliases::Column::Name, Order::Asc);
+        for alias in by_product.all(self.reader()).await? {
+            aliases.entry(alias.product_id).or_default().push(alias.into());
+        }
+        for row in rows {
+            let own = aliases.remove(&row.id).unwrap_or_default();
+            found.insert(ProductId(row.id), Product::read(row, own)?);
+        }
+        Ok(found)
+    }
+
+    pub async fn publications_by_id(
+        &self,
+        ids: &[PublicationId],
+    ) -> Result<HashMap<PublicationId, Publication>, RecordError> {
+        let wanted = publications::Column::Id.is_in(ids.iter().map(|id| id.0));
+        let rows = publications::Entity::find().filter(wanted).all(self.reader()).await?;
+        let mut products: Vec<Uuid> = rows.iter().map(|row| row.product_id).collect();
+        products.sort();
+        products.dedup();
+        let names: HashMap<Uuid, String> = products::Entity::find()
+            .select_only()
+            .columns([products::Column::Id, products::Column::Name])
+            .filter(products::Column::Id.is_in(products))
+            .into_tuple()
+            .all(self.reader())
+            .await?
+            .into_iter()
+            .collect();
+        rows.into_iter()
+            .map(|row| {
+                let name = names.get(&row.product_id).cloned().unwrap_or_default();
+                Ok((PublicationId(row.id), Publication::read(row, name)?))
+            })
+            .collect()
+    }
+
+    pub async fn revisions_by_id(&self, ids: &[RevisionId]) -> Result<HashMap<RevisionId, Revision>, RecordError> {
+        let revisions = self.read_revisions(revisions::Column::Id.is_in(ids.iter().map(|id| id.0))).await?;
+        Ok(revisions.into_iter().map(|revision| (revision.id, revision)).collect())
+    }
+
+    /// All revisions of some publications, by number.
+    pub async fn revisions_of(
+        &self,
+        ids: &[PublicationId],
+    ) -> Result<HashMap<PublicationId, Vec<Revision>>, RecordError> {
+        let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(ids.len());
+        for revision in self.read_revisions(revisions::Column::PublicationId.is_in(ids.iter().map(|id| id.0))).await? {
+            found.entry(revision.publication_id).or_default().push(revision);
+        }
+        Ok(found)
+    }
+
+    async fn read_revisions(&self, which: Expr) -> Result<Vec<Revision>, RecordError> {
+        let rows = revisions::Entity::find()
+            .filter(which)
+            .order_by(revisions::Column::PublicationId, Order::Asc)
+            .order_by(revisions::Column::Number, Order::Asc)
+            .all(self.reader())
+            .await?;
+        let mut digests: Vec<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
+        digests.sort();
+        digests.dedup();
+        let mut stored = HashMap::with_capacity(digests.len());
+        for some in digests.chunks(1000) {
+            let known =
+                files::Entity::find().filter(files::Column::Digest.is_in(some.to_vec())).all(self.reader()).await?;
+            stored.extend(known.into_iter().map(|file| (file.digest.clone(), file)));
+        }
+        rows.into_iter()
+            .map(|row| {
+                let file = stored.get(&row.digest).ok_or_else(|| {
+                    RecordError::Corrupt(format!("the revision {} names a file that is not recorded", row.id))
+                })?;
+                Revision::read(row, stored_file(file)?)
+            })
+            .collect()
+    }
+
+    /// Publications after one, in the order of their ids.
+    pub async fn publication_ids_after(
+        &self,
+        after: Option<PublicationId>,
+        limit: u64,
+    ) -> Result<Vec<PublicationId>, RecordError> {
+        let mut all = publications::Entity::find().select_only().column(publications::Column::Id);
+        if let Some(after) = after {
+            all = all.filter(publications::Column::Id.gt(after.0));
+        }
+        let ids: Vec<Uuid> =
+            all.order_by(publications::Column::Id, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
+        Ok(ids.into_iter().map(PublicationId).collect())
+    }
+
+    /// The paths of all members of some zips.
+    pub async fn member_names(&self, of: &[Digest]) -> Result<HashMap<Digest, Vec<String>>, RecordError> {
+        let mut found: HashMap<Digest, Vec<String>> = HashMap::new();
+        for some in of.chunks(500) {
+            let rows: Vec<(Vec<u8>, String)> = members::Entity::find()
+                .select_only()
+                .columns([members::Column::Digest, members::Column::Path])
+                .filter(members::Column::Digest.is_in(some.iter().map(|digest| digest.0.to_vec())))
+                .into_tuple()
+                .all(self.reader())
+                .await?;
+            for (of, path) in rows {
+                found.entry(digest(&of)?).or_default().push(path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The members of a zip whose path contains `matching`, in the zip's order; and how many there are.
+    pub async fn members(
+        &self,
+        of: Digest,
+        matching: Option<&str>,
+        after: Option<i32>,
+        limit: u64,
+    ) -> Result<(Vec<(i32, Member)>, u64), RecordError> {
+        let mut all = members::Entity::find().filter(members::Column::Digest.eq(of.0.to_vec()));
+        if let Some(text) = matching {
+            let pattern = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let folded = Expr::expr(sea_orm::sea_query::Func::lower(Expr::col(members::Column::Path)));
+            all = all.filter(folded.like(LikeExpr::new(format!("%{pattern}%")).escape('\\')));
+        }
+        let total = all.clone().count(self.reader()).await?;
+        if let Some(after) = after {
+            all = all.filter(members::Column::Position.gt(after));
+        }
+        let rows = all.order_by(members::Column::Position, Order::Asc).limit(limit).all(self.reader()).await?;
+        let page: Result<_, RecordError> = rows.into_iter().map(|row| Ok((row.position, Member::read(row)?))).collect();
+        Ok((page?, total))
+    }
+}
+
+fn stored_file(row: &files::Model) -> Result<StoredFile, RecordError> {
+    Ok(StoredFile {
+        digest: digest(&row.digest)?,
+        size: natural(row.size),
+        stored_size: natural(row.stored_size),
+        encoding: row.encoding.clone(),
+    })
+}

@@ -1,0 +1,145 @@
+//! Where files lie, and how they are found again.
+use std::path::{Path as FsPath, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::{Put, StoreError};
+use crate::domain::Digest;
+
+/// Uploads in progress lie here until their digest is known.
+const INCOMING: &str = "incoming";
+
+/// How old an upload must be before it is taken for one that a crash left behind. Longer than any transfer.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
+
+/// How a file's bytes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Plain,
+    Zstd,
+}
+
+impl Encoding {
+    /// The word for it in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Plain, Self::Zstd]
+            .into_iter()
+            .find(|e| e.as_str() == text)
+            .ok_or_else(|| format!("no encoding `{text}`"))
+    }
+}
+
+/// All that is needed to read a file back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub digest: Digest,
+    pub size: u64,
+    pub stored_size: u64,
+    pub encoding: Encoding,
+}
+
+/// A file that is in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub key: Key,
+    /// Whether the archive had it before.
+    pub was_known: bool,
+}
+
+/// The archive; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    root: PathBuf,
+    /// For what must be read out of order.
+    pub(super) scratch: PathBuf,
+}
+
+impl Store {
+    /// Opens the archive in a folder, making it when it is not there. `scratch` is for files of passing use.
+    pub fn open(root: &FsPath, scratch: &FsPath) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(root.join(INCOMING))?;
+        std::fs::create_dir_all(scratch)?;
+        let objects = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
+        Ok(Self { objects: Arc::new(objects), root: root.to_owned(), scratch: scratch.to_owned() })
+    }
+
+    /// Begins to archive a file.
+    pub fn put(&self) -> Put {
+        Put::new(self.clone())
+    }
+
+    pub(super) fn path_of(digest: Digest, encoding: Encoding) -> Path {
+        let hex = digest.to_string();
+        match encoding {
+            Encoding::Plain => Path::from(format!("{}/{hex}", &hex[..2])),
+            Encoding::Zstd => Path::from(format!("{}/{hex}.zst", &hex[..2])),
+        }
+    }
+
+    pub(super) fn incoming() -> Path {
+        Path::from(format!("{INCOMING}/{}", uuid::Uuid::now_v7()))
+    }
+
+    /// The file with these bytes, if the archive has it.
+    pub(super) async fn find(&self, digest: Digest, size: u64) -> Result<Option<Key>, StoreError> {
+        for encoding in [Encoding::Zstd, Encoding::Plain] {
+            match self.objects.head(&Self::path_of(digest, encoding)).await {
+                Ok(meta) => return Ok(Some(Key { digest, size, stored_size: meta.size, encoding })),
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Bytes free where the archive lies, for whoever runs as we do.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        let stat = rustix::fs::statvfs(&self.root).map_err(std::io::Error::from)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Removes what a crash left half written. Files that a process may still be writing are left alone.
+    pub fn sweep(&self) -> Result<u64, StoreError> {
+        let now = SystemTime::now();
+        let mut removed = 0;
+        for folder in std::fs::read_dir(&self.root)? {
+            let folder = folder?;
+            if !folder.file_type()?.is_dir() {
+                continue;
+            }
+            let is_incoming = folder.file_name() == INCOMING;
+            for file in std::fs::read_dir(folder.path())? {
+                let file = file?;
+                // The object store stages a file beside its place, under its name with `#` and a number.
+                let is_staged = file.file_name().to_string_lossy().contains('#');
+                let is_old = || {
+                    file.metadata()
+                        .and_then(|m| m.modified())
+                        .is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > LEFT_BEHIND))
+                };
+                if (is_incoming || is_staged) && is_old() {
+                    std::fs::remove_file(file.path())?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
