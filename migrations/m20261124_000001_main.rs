@@ -225,6 +225,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("aliases_name", "product_aliases", &["name_folded"]),
         index("notifications_received", "notifications", &["received_at", "id"]),
         index("notifications_status", "notifications", &["status", "priority", "link_expires_at"]),
+        index("notifications_file", "notifications", &["file_key"]),
         index("notifications_publication", "notifications", &["publication_id"]),
         index("notifications_product", "notifications", &["product_id", "received_at"]),
     ]

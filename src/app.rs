@@ -73,6 +73,13 @@ impl App {
     pub fn take_writer(&self) -> Option<Writer> {
         self.writer.lock().ok()?.take()
     }
+
+    /// Gives the index's writer back, for the next who asks.
+    pub fn put_back_writer(&self, writer: Writer) {
+        if let Ok(mut slot) = self.writer.lock() {
+            *slot = Some(writer);
+        }
+    }
 }
 
 /// A command beside a server reads the index that the server writes.

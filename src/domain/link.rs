@@ -93,7 +93,10 @@ impl Claims {
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        let path = find("URL").and_then(Value::as_str).map(super::clean).filter(|path| !path.is_empty());
+        let path = find("URL")
+            .and_then(Value::as_str)
+            .map(|path| super::scrubbed(&super::clean(path)))
+            .filter(|path| !path.is_empty());
         Self {
             list_path: path.as_deref().and_then(list_path),
             path,

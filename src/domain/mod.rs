@@ -11,6 +11,7 @@ mod matching;
 mod notice;
 mod period;
 mod revisions;
+mod scrub;
 mod state;
 mod text;
 
@@ -23,5 +24,6 @@ pub use matching::TextMatch;
 pub use notice::{Announcement, Identity, Notice, Rejection};
 pub use period::{Granularity, LocalDateTime, Period, parse_local_date, sao_paulo};
 pub use revisions::{Interval, Place, latest, superseded_at};
+pub use scrub::{scrub, scrubbed};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use text::{clean, extension_of, file_name};

@@ -2,12 +2,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use base64::Engine as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Claims, Link, LocalDateTime, Period, clean, fold};
+use super::{Claims, Link, LocalDateTime, Period, clean, fold, scrub, scrubbed};
 
 /// A body as it is kept: the fields we know, and the bytes with the link cut out.
 #[derive(Debug)]
@@ -170,7 +169,7 @@ impl Read {
     }
 
     fn into_notice(self, body: Vec<u8>) -> Notice {
-        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(clean);
+        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(kept_text);
         let link = self.link.as_ref().and_then(Value::as_str).and_then(Link::parse);
         let claims = link.as_ref().map(Link::claims).unwrap_or_default();
         Notice {
@@ -249,7 +248,7 @@ fn reject<T>(reason: &str) -> Result<T, Rejection> {
 fn optional(field: &str, value: &Option<Value>) -> Result<Option<String>, Rejection> {
     match value {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(clean(text))),
+        Some(Value::String(text)) => Ok(Some(kept_text(text))),
         Some(other) => reject(&format!("`{field}` is `{}`, not a text", short(&other.to_string()))),
     }
 }
@@ -266,10 +265,14 @@ fn wall_clock(field: &str, value: &Option<Value>) -> Result<Option<LocalDateTime
     }
 }
 
-/// A value for a message: long ones cut, and nothing that looks like a token or an address of a person.
+/// A text as it is kept and shown: nothing in it moves a terminal or opens a door.
+fn kept_text(text: &str) -> String {
+    scrubbed(&clean(text))
+}
+
+/// A value for a message.
 fn short(text: &str) -> String {
-    let secret = text.contains("eyJ") || text.contains("token=") || text.contains('@');
-    if secret { "[redacted]".to_owned() } else { text.chars().take(60).collect() }
+    scrubbed(text).chars().take(60).collect()
 }
 
 /// UTF-8, else the bytes as Windows-1252, the superset of Latin-1 that Brazilian systems write.
@@ -308,20 +311,12 @@ fn cut_out(bytes: &[u8], spans: &[Range<usize>], mark: &str) -> Vec<u8> {
 /// A body that repeats its link or a token outside the field we cut is kept with every such run of characters
 /// overwritten: the link may not outlive its file anywhere.
 fn without_secrets(mut body: Vec<u8>, link: Option<&str>) -> Vec<u8> {
-    let token = link.and_then(|link| link.split_once("token=")).map(|(_, token)| token.to_owned());
-    let email = token.as_deref().and_then(email_of);
-    for secret in [link, token.as_deref(), email.as_deref()].into_iter().flatten().filter(|secret| secret.len() > 5) {
+    scrub(&mut body);
+    for secret in link.into_iter().filter(|link| link.len() > 5) {
         let found: Vec<usize> = memchr::memmem::find_iter(&body, secret.as_bytes()).collect();
         for at in found {
             body[at..at + secret.len()].fill(b'*');
         }
     }
     body
-}
-
-fn email_of(token: &str) -> Option<String> {
-    let payload = token.split('.').nth(1)?;
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    claims.get("username").and_then(Value::as_str).map(str::to_owned)
 }

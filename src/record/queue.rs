@@ -61,9 +61,23 @@ pub struct RetryCounts {
 impl Record {
     /// Takes up to `count` files' worth of due work: new publications first, then the link that dies first.
     pub async fn claim(&self, now: Timestamp, lease_for: Duration, count: u64) -> Result<Vec<Claim>, RecordError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let txn = self.begin().await?;
+        // One fetch of a file at a time: what arrives meanwhile is served by it, or together by the next one.
+        let underway: Vec<Option<String>> = notifications::Entity::find()
+            .select_only()
+            .column(C::FileKey)
+            .distinct()
+            .filter(C::Status.eq(Status::Fetching.as_str()))
+            .filter(C::LeaseUntil.gt(millis(now)))
+            .into_tuple()
+            .all(&txn)
+            .await?;
         let due = notifications::Entity::find()
             .filter(due(now))
+            .filter(C::FileKey.is_not_in(underway.into_iter().flatten()))
             .order_by(C::Priority, Order::Asc)
             .order_by(C::LinkExpiresAt, Order::Asc)
             .order_by(C::Id, Order::Asc)

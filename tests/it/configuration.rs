@@ -1,0 +1,100 @@
+use acervo::config::{self, Overrides};
+
+use crate::harness::process;
+
+fn load(values: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<config::Settings, String> {
+    let values = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let environment: Vec<(String, String)> =
+        environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let find = move |name: &str| environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+    config::load(&Overrides { config: None, values }, &find).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_defaults_are_those_of_the_manual() {
+    let settings = load(&[], &[]).expect("sound defaults");
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.data_dir.to_str(), Some("./acervo-data"));
+    assert_eq!(settings.fetch.max_bytes, 4 << 30);
+    assert_eq!(settings.fetch.retry_first.as_secs(), 5);
+    assert_eq!(settings.fetch.retry_max.as_secs(), 900);
+    assert_eq!(settings.fetch.stall.as_secs(), 60);
+    assert!(!settings.fetch.allow_private);
+    assert!(settings.fetch.allowed_hosts[0].matches("apps08.ons.org.br"));
+    assert!(!settings.fetch.allowed_hosts[0].matches("evilons.org.br"));
+}
+
+#[test]
+fn flags_go_over_the_environment_over_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("acervo.toml");
+    std::fs::write(&file, "listen = \"127.0.0.1:1\"\ndata_dir = \"file\"\n[fetch]\nretry_first = \"1s\"\n")
+        .expect("a file");
+    let file = file.display().to_string();
+    let environment =
+        [("ACERVO_CONFIG", file.as_str()), ("ACERVO_LISTEN", "127.0.0.1:2"), ("ACERVO_DATA_DIR", "environment")];
+    let settings = load(&[("listen", "127.0.0.1:3")], &environment).expect("sound settings");
+    assert_eq!(settings.listen.port(), 3);
+    assert_eq!(settings.data_dir.to_str(), Some("environment"));
+    assert_eq!(settings.fetch.retry_first.as_secs(), 1);
+}
+
+#[test]
+fn every_problem_is_told_by_its_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("acervo.toml");
+    let text = "lisen = \"x\"\n[fetch]\nmax_bytes = \"many\"\nretry_first = \"soon\"\nconcurrency = 0\n[receiver]\nusername = \"u\"\n[[api.keys]]\nname = \"a\"\nrole = \"boss\"\nhash = \"x\"\n";
+    std::fs::write(&file, text).expect("a file");
+    let error =
+        load(&[], &[("ACERVO_CONFIG", &file.display().to_string()), ("ACERVO_DATABASE_URL", "mysql://u:segredo@h/x")])
+            .expect_err("problems");
+    for expected in [
+        "lisen: is no key that Acervo knows; did you mean `listen`?",
+        "fetch.max_bytes: `many` is no size",
+        "fetch.retry_first: `soon` is no duration",
+        "fetch.concurrency: `0` is no whole number above 0",
+        "receiver.password: is missing beside the username",
+        "api.keys.0.role: `boss` is none of reader, operator, admin",
+        "api.keys.0.hash: is no hash",
+        "database_url: begins with neither sqlite:// nor postgres://",
+    ] {
+        assert!(error.contains(expected), "{expected}\n{error}");
+    }
+    assert!(!error.contains("segredo"), "{error}");
+}
+
+#[test]
+fn an_address_that_others_reach_needs_credentials() {
+    let open = load(&[("listen", "0.0.0.0:8080")], &[])
+        .expect("sound settings")
+        .exposure()
+        .expect_err("a refusal")
+        .to_string();
+    assert!(open.contains("ACERVO_RECEIVER_TOKEN") && open.contains("ACERVO_API_TOKEN"), "{open}");
+    let guarded = [("listen", "0.0.0.0:8080"), ("receiver.token", "a"), ("api.token", "b")];
+    load(&guarded, &[]).expect("sound settings").exposure().expect("no refusal");
+    let meant = [("listen", "[::]:8080"), ("receiver.open", "true"), ("api.open", "true")];
+    load(&meant, &[]).expect("sound settings").exposure().expect("no refusal");
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = process::acervo(folder.path())
+        .env_remove("ACERVO_API_TOKEN")
+        .args(["serve", "--listen", "0.0.0.0:0"])
+        .output()
+        .expect("a binary");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("api.token"));
+}
+
+#[test]
+fn secrets_do_not_print() {
+    let settings = load(
+        &[
+            ("receiver.token", "segredo-um"),
+            ("api.token", "segredo-dois"),
+            ("database_url", "postgres://u:segredo-tres@h/x"),
+        ],
+        &[],
+    );
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("segredo"), "{shown}");
+}

@@ -1,0 +1,233 @@
+//! One service and one portal for each test, and words to speak to them.
+pub mod links;
+pub mod postgres;
+pub mod process;
+pub mod samples;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use acervo::app::{App, Role};
+use acervo::config::{self, Overrides, Settings};
+use acervo::domain::{Clock, Secret};
+use acervo::http;
+use acervo::jobs::Jobs;
+use acervo::portal::{Credentials, Portal, PortalSettings, Webhook};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// The credentials of the tests.
+pub const TOKEN: &str = "ninguemsabe";
+pub const KEY: &str = "chave";
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Db {
+    Sqlite,
+    Postgres,
+}
+
+impl Db {
+    /// Those that are to be had here.
+    pub fn all() -> Vec<Self> {
+        match postgres::server() {
+            Some(_) => vec![Self::Sqlite, Self::Postgres],
+            None => vec![Self::Sqlite],
+        }
+    }
+}
+
+/// A service in this process, with a portal beside it.
+pub struct TestApp {
+    pub app: App,
+    pub portal: Portal,
+    pub url: String,
+    pub client: reqwest::Client,
+    pub folder: Arc<TempDir>,
+    jobs: Option<Jobs>,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// How a test wants its service.
+#[derive(Default)]
+pub struct Options {
+    pub values: Vec<(&'static str, String)>,
+    pub database_url: Option<String>,
+    pub folder: Option<Arc<TempDir>>,
+    /// Leaves the queue and the index alone.
+    pub without_jobs: bool,
+}
+
+pub fn settings(folder: &Path, options: &Options) -> Settings {
+    let mut values: Vec<(String, String)> = [
+        ("listen", "127.0.0.1:0"),
+        ("receiver.token", TOKEN),
+        ("api.token", KEY),
+        ("fetch.allowed_hosts", "127.0.0.1"),
+        ("fetch.allow_private", "true"),
+        ("fetch.retry_first", "50ms"),
+        ("fetch.retry_max", "200ms"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into();
+    values.push(("data_dir".to_owned(), folder.display().to_string()));
+    values.extend(options.database_url.clone().map(|url| ("database_url".to_owned(), url)));
+    values.extend(options.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings")
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn on(db: Db) -> Self {
+        Self::with(Options { database_url: postgres::database(db), ..Options::default() }).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let folder = options.folder.clone().unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a folder")));
+        let settings = settings(&folder.path().join("data"), &options);
+        let app = App::open(settings, Role::Server, Clock::default()).await.expect("an archive");
+        let jobs = match options.without_jobs {
+            true => None,
+            false => Some(Jobs::start(&app).await.expect("jobs")),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let served = app.clone();
+        let server = tokio::spawn(async move { http::serve(listener, &served, async { drop(stopped.await) }).await });
+        let portal = portal(&format!("{url}/webhook"), app.clock.clone()).await;
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { app, portal, url, client, folder, jobs, server, stop: Some(stop) }
+    }
+
+    /// Ends the service; its folder stays as long as somebody holds it.
+    pub async fn stop(mut self) -> Arc<TempDir> {
+        let _ = self.stop.take().expect("a running server").send(());
+        (&mut self.server).await.expect("a server that did not panic").expect("a server that ended well");
+        if let Some(jobs) = self.jobs.take() {
+            jobs.stop().await;
+        }
+        self.folder.clone()
+    }
+
+    /// Sends a body as the portal would.
+    pub async fn notify(&self, body: &str) -> (u16, Value) {
+        self.send(body.as_bytes().to_vec(), "application/json; charset=UTF-8").await
+    }
+
+    pub async fn send(&self, body: Vec<u8>, content_type: &str) -> (u16, Value) {
+        let request = self.client.post(format!("{}/webhook", self.url)).header("authorization", TOKEN);
+        let answer = request.header("content-type", content_type).body(body).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        self.get_with(path, &[]).await
+    }
+
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+        let mut request = self.client.get(format!("{}{path}", self.url)).bearer_auth(KEY);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("an answer")
+    }
+
+    /// A question's whole answer, errors and all.
+    pub async fn ask(&self, query: &str, variables: Value) -> Value {
+        let body = json!({ "query": query, "variables": variables });
+        let request = self.client.post(format!("{}/graphql", self.url)).bearer_auth(KEY).json(&body);
+        request.send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    /// The data of a question that must be answered.
+    pub async fn query(&self, query: &str) -> Value {
+        self.query_with(query, json!({})).await
+    }
+
+    pub async fn query_with(&self, query: &str, variables: Value) -> Value {
+        let answer = self.ask(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{query}: {answer}");
+        answer["data"].clone()
+    }
+
+    /// Waits until `total` notifications are there, none is open and the index is up.
+    pub async fn settled(&self, total: u64) {
+        let query = "{ all: notifications(first: 1) { totalCount }
+            open: notifications(first: 1, filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount }
+            status { indexLag } }";
+        self.until(query, |data| {
+            data["all"]["totalCount"].as_u64() >= Some(total)
+                && data["open"]["totalCount"] == 0
+                && data["status"]["indexLag"] == 0
+        })
+        .await;
+    }
+
+    /// Asks until the answer is as it should be.
+    pub async fn until(&self, query: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let data = self.query(query).await;
+            if holds(&data) {
+                return data;
+            }
+            assert!(began.elapsed() < PATIENCE, "not in time: {query}: {data}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends one product's last version and waits until it is settled; gives the notification's end.
+    pub async fn archive(&self, number: u32) -> Value {
+        let delivery = self.portal.enviar(number).await.expect("a product of that number");
+        assert_eq!(delivery.status, Some(202));
+        self.settled(1).await;
+        let data = self
+            .query("{ notifications(first: 1) { nodes { id status error attempts revision { id number sha256 warnings } publication { id } } } }")
+            .await;
+        data["notifications"]["nodes"][0].clone()
+    }
+}
+
+pub async fn portal(webhook: &str, clock: Clock) -> Portal {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let settings = PortalSettings {
+        webhook: Webhook { url: webhook.to_owned(), credentials: Credentials::Token(Secret::new(TOKEN)) },
+        link_life: acervo::portal::LINK_LIFE,
+        subscriber: samples::EMAIL.to_owned(),
+        clock,
+    };
+    Portal::start(listener, settings, Vec::new()).expect("a portal")
+}
+
+/// Bytes of all files below a folder.
+pub fn bytes_in(folder: &Path) -> u64 {
+    files_in(folder).iter().map(|path| path.metadata().expect("metadata").len()).sum()
+}
+
+pub fn files_in(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files_in(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    acervo::domain::Digest::of(bytes).to_string()
+}

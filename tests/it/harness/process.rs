@@ -1,0 +1,102 @@
+//! The binary, run as an operator runs it.
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{KEY, PATIENCE, TOKEN};
+
+/// `acervo serve` as a process of its own.
+pub struct Served {
+    child: Child,
+    pub url: String,
+    pub log: PathBuf,
+}
+
+/// The binary with the tests' settings.
+pub fn acervo(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acervo"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACERVO_")) {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(folder)
+        .env("ACERVO_DATA_DIR", folder.join("data"))
+        .env("ACERVO_RECEIVER_TOKEN", TOKEN)
+        .env("ACERVO_API_TOKEN", KEY)
+        .env("ACERVO_FETCH_ALLOWED_HOSTS", "127.0.0.1")
+        .env("ACERVO_FETCH_ALLOW_PRIVATE", "true")
+        .env("ACERVO_FETCH_RETRY_FIRST", "50ms")
+        .env("ACERVO_FETCH_RETRY_MAX", "1s")
+        .env("ACERVO_LOG_FORMAT", "json");
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(folder: &Path, args: &[&str]) -> Output {
+    acervo(folder).args(args).output().expect("a binary that starts")
+}
+
+/// What a command printed; it must have ended well.
+pub fn printed(folder: &Path, args: &[&str]) -> String {
+    let output = run(folder, args);
+    assert!(output.status.success(), "{args:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+impl Served {
+    /// Starts it on a port and waits until it is ready.
+    pub fn start(folder: &Path, port: u16, level: &str) -> Self {
+        let log = folder.join("log.txt");
+        let sink = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
+        let address = format!("127.0.0.1:{port}");
+        let mut command = acervo(folder);
+        command.arg("serve").env("ACERVO_LISTEN", &address).env("ACERVO_LOG", level);
+        let child = command.stdout(Stdio::null()).stderr(sink).spawn().expect("a binary that starts");
+        let mut served = Self { child, url: format!("http://{address}"), log };
+        let began = Instant::now();
+        while !ready(&address) {
+            let ended = served.child.try_wait().expect("a child");
+            assert!(ended.is_none() && began.elapsed() < PATIENCE, "it does not serve: {}", served.logged());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        served
+    }
+
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// As a power cut ends it, but for the disk.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a process");
+        self.child.wait().expect("its end");
+    }
+
+    /// Asks it to stop and gives its exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a process");
+        self.child.wait().expect("its end").code()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ready(address: &str) -> bool {
+    use std::io::{Read, Write};
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let mut answer = String::new();
+    asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
+}

@@ -1,0 +1,29 @@
+//! Tests from the outside, with real parts: a temporary database, a folder, the simulated portal on port 0.
+mod harness;
+
+/// Bad notifications, each with its answer, and nothing lost.
+mod bad_input;
+/// The command line, run as a user runs it.
+mod cli;
+/// Settings and their problems.
+mod configuration;
+/// `kill -9` at bad moments.
+mod crash;
+/// Fetching: names, retries, faults, the guard, links that die.
+mod fetch;
+/// `GET /files`: bytes, names, ranges, the stored frame, members.
+mod files;
+/// GraphQL: filters, search, paging, bounds.
+mod graphql;
+/// The index: thrown away, rebuilt, followed.
+mod index;
+/// The portal's buttons, and what they mean.
+mod portal;
+/// The real notifications and files, where they are at hand.
+mod real;
+/// What must not be seen anywhere.
+mod redaction;
+/// The order of revisions, against a naive model.
+mod revisions;
+/// The archive of files by itself.
+mod store;

@@ -1,0 +1,120 @@
+use std::time::{Duration, Instant};
+
+use acervo::portal::Faults;
+use serde_json::json;
+
+use crate::harness::process::{Served, free_port};
+use crate::harness::samples::{EMAIL, product};
+use crate::harness::{KEY, PATIENCE, TOKEN, TestApp, files_in, portal};
+
+/// Every piece of a link that may be seen nowhere.
+fn secrets(link: &str) -> Vec<String> {
+    let token = link.split("token=").nth(1).expect("a token");
+    let mut all: Vec<String> = token.split('.').skip(1).map(str::to_owned).collect();
+    all.push(EMAIL.to_owned());
+    all
+}
+
+#[tokio::test]
+async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let mut served = Served::start(folder.path(), port, "trace");
+    let portal = portal(&format!("{}/webhook", served.url), Default::default()).await;
+    let mut links = Vec::new();
+    for (number, faults) in [
+        (1, Faults::default()),
+        (2, Faults { status: Some(404), times: Some(1), ..Faults::default() }),
+        (3, Faults { redirects: 2, ..Faults::default() }),
+        (4, Faults { redirects: 9, times: Some(1), ..Faults::default() }),
+        (5, Faults { cut_after: Some(1), times: Some(1), ..Faults::default() }),
+    ] {
+        let number = portal.add(product(number, &format!("Produto {number}"), "a.csv", format!("conteúdo {number}")));
+        portal.set_faults(faults);
+        let product = portal.products().into_iter().find(|p| p.number == number).expect("the product");
+        links.push(portal.link(&product).expect("a link"));
+        let delivery = portal.enviar(number).await.expect("a product");
+        assert_eq!(delivery.status, Some(202));
+        wait(&served, "{ notifications(filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount } }", 0).await;
+    }
+    let client = reqwest::Client::new();
+    // Rejected bodies and wrong doors that hold one.
+    let odd = [
+        json!({ "url": links[0] }),
+        json!({ "nome": "x", "dataProduto": links[0], "url": links[0] }),
+        json!({ "nome": "x", "periodicidade": format!("por {EMAIL}"), "url": links[0] }),
+        json!({ "nome": "x", "url": "x", "outro": { "copia": links[0] } }),
+    ];
+    let mut seen = String::new();
+    for body in &odd {
+        let answer = client
+            .post(format!("{}/webhook", served.url))
+            .header("authorization", TOKEN)
+            .json(body)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 422);
+        seen += &answer.text().await.expect("text");
+    }
+    let everything =
+        "{ notifications(first: 1000) { nodes { error body name referenceDate } } products { nodes { name listPath } }
+        revisions(first: 1000) { nodes { fileName warnings fileUrl } } status { version } }";
+    let answer = client.post(format!("{}/graphql", served.url)).bearer_auth(KEY).json(&json!({ "query": everything }));
+    seen += &answer.send().await.expect("an answer").text().await.expect("text");
+    seen += &client
+        .get(format!("{}/metrics?key={KEY}", served.url))
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
+    served.terminate();
+    seen += &served.logged();
+    assert!(seen.contains("archived"), "there is no log to look at");
+    for secret in links.iter().flat_map(|link| secrets(link)).chain([TOKEN.to_owned()]) {
+        assert!(!seen.contains(&secret), "{secret} was seen");
+    }
+    assert!(!seen.contains(&format!("key={KEY}")));
+}
+
+async fn wait(served: &Served, query: &str, count: u64) {
+    let client = reqwest::Client::new();
+    let began = Instant::now();
+    loop {
+        let request = client.post(format!("{}/graphql", served.url)).bearer_auth(KEY).json(&json!({ "query": query }));
+        let answer: serde_json::Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        if answer["data"]["notifications"]["totalCount"].as_u64() == Some(count) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{answer}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_dead_or_done_is_in_no_file_of_the_data_folder() {
+    let app = TestApp::start().await;
+    let done = app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
+    let dead = app.portal.add(product(2, "Produto 2", "b.csv", &b"y"[..]));
+    app.archive(done).await;
+    app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
+    app.portal.enviar(dead).await;
+    // Fixed parts of every token of this portal: the header is no secret, the subscriber's name in the payload is one.
+    let holds_link = || {
+        files_in(app.folder.path()).iter().any(|path| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            memchr::memmem::find(&bytes, b"webhook?token=").is_some()
+        })
+    };
+    app.until("{ status { retrying } }", |data| data["status"]["retrying"] == 1).await;
+    assert!(holds_link(), "the link of what is still wanted must be there");
+    app.app.clock.advance(Duration::from_secs(86_700));
+    app.until("{ status { expired } }", |data| data["status"]["expired"] == 1).await;
+    let began = Instant::now();
+    while holds_link() {
+        assert!(began.elapsed() < Duration::from_secs(60), "a link is still there after a minute");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,86 @@
+use acervo::store::{Encoding, Key, Store, StoreError, Stored};
+use futures_util::StreamExt;
+use proptest::prelude::*;
+
+async fn put(store: &Store, bytes: &[u8], piece: usize) -> Stored {
+    let mut put = store.put();
+    for some in bytes.chunks(piece.max(1)) {
+        put.write(some).await.expect("room");
+    }
+    put.finish().await.expect("a file")
+}
+
+async fn read(store: &Store, key: Key, part: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = store.read(key, part).await?;
+    let mut all = Vec::new();
+    while let Some(piece) = bytes.next().await {
+        all.extend_from_slice(&piece?);
+    }
+    Ok(all)
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("archive"), &folder.path().join("tmp")).expect("a store");
+    (folder, store)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_goes_in_comes_out(pattern in prop::collection::vec(any::<u8>(), 1..200), repeat in 1usize..4000, piece in 1usize..100_000, at in 0.0f64..1.0, length in 0.0f64..1.0) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (_folder, store) = store();
+            let bytes = pattern.repeat(repeat);
+            let stored = put(&store, &bytes, piece).await;
+            assert_eq!(stored.key.size, bytes.len() as u64);
+            assert!(stored.key.stored_size <= stored.key.size);
+            assert!(!stored.was_known);
+            assert!(read(&store, stored.key, None).await.expect("the file") == bytes);
+            let start = (bytes.len() as f64 * at) as usize;
+            let end = start + ((bytes.len() - start) as f64 * length) as usize;
+            let part = read(&store, stored.key, Some(start as u64..end as u64)).await.expect("a part");
+            assert!(part == bytes[start..end]);
+            assert!(put(&store, &bytes, 7).await.was_known);
+        });
+    }
+}
+
+#[tokio::test]
+async fn damage_is_told_and_never_passed_on_as_whole() {
+    for bytes in [b"text that shrinks ".repeat(5000), vec![7], (0..255).collect::<Vec<u8>>()] {
+        let (folder, store) = store();
+        let stored = put(&store, &bytes, 1000).await;
+        let path = crate::harness::files_in(&folder.path().join("archive")).remove(0);
+        let sound = std::fs::read(&path).expect("the object");
+        let mut damaged = Vec::new();
+        for i in (0..sound.len()).step_by(1 + sound.len() / 40) {
+            let mut other = sound.clone();
+            other[i] ^= 0x40;
+            damaged.push(other);
+        }
+        damaged.push(sound[..sound.len() - 1].to_vec());
+        damaged.push([&sound[..], b"x"].concat());
+        damaged.push(Vec::new());
+        for object in damaged {
+            std::fs::write(&path, &object).expect("the object");
+            let outcome = read(&store, stored.key, None).await;
+            assert!(
+                matches!(outcome, Err(StoreError::Damaged(digest)) if digest == stored.key.digest),
+                "{:?}",
+                outcome.map(|b| b.len())
+            );
+        }
+        std::fs::remove_file(&path).expect("the object");
+        assert!(matches!(store.read(stored.key, None).await, Err(StoreError::Missing(_))));
+    }
+}
+
+#[tokio::test]
+async fn the_smaller_form_is_kept() {
+    let (_folder, store) = store();
+    assert_eq!(put(&store, &b"a".repeat(1000), 100).await.key.encoding, Encoding::Zstd);
+    assert_eq!(put(&store, b"a", 100).await.key.encoding, Encoding::Plain);
+}
