@@ -31,5 +31,11 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
         LogFormat::Text => builder.with_ansi(terminal).compact().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
     };
-    started.map_err(|e| anyhow::anyhow!("logging cannot be started: {e}"))
+    started.map_err(|e| anyhow::anyhow!("logging cannot be started: {e}"))?;
+    // A panic's words may hold what must not be seen: its place is enough to find the defect.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a defect: the program panicked here");
+    }));
+    Ok(())
 }

@@ -130,7 +130,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(command) => return config::run(&command, &cli.settings.overrides()),
         _ => {}
     }
-    let settings = crate::config::load(&cli.settings.overrides(), &environment)?;
+    let mut settings = crate::config::load(&cli.settings.overrides(), &environment)?;
+    if !matches!(cli.command, Command::Serve) && settings.log_level == "info" {
+        // What a command does, it prints.
+        settings.log_level = "warn".to_owned();
+    }
     log::start(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

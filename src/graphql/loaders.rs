@@ -11,6 +11,10 @@ use crate::record;
 
 pub struct Loaders(pub Queries);
 
+/// The newest notification of a product.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LastOf(pub ProductId);
+
 /// All revisions of a publication.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RevisionsOf(pub PublicationId);
@@ -41,6 +45,17 @@ impl Loader<RevisionsOf> for Loaders {
         let ids: Vec<PublicationId> = keys.iter().map(|key| key.0).collect();
         let found = self.0.revisions_of(&ids).await.map_err(Arc::new)?;
         Ok(found.into_iter().map(|(id, rows)| (RevisionsOf(id), rows)).collect())
+    }
+}
+
+impl Loader<LastOf> for Loaders {
+    type Value = record::Notification;
+    type Error = Arc<QueryError>;
+
+    async fn load(&self, keys: &[LastOf]) -> Result<HashMap<LastOf, record::Notification>, Self::Error> {
+        let ids: Vec<ProductId> = keys.iter().map(|key| key.0).collect();
+        let found = self.0.last_notifications(&ids).await.map_err(Arc::new)?;
+        Ok(found.into_iter().map(|(id, row)| (LastOf(id), row)).collect())
     }
 }
 

@@ -2,7 +2,7 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::connection::{Connection, paging};
 use super::error::shown;
-use super::loaders::load;
+use super::loaders::{LastOf, load};
 use super::notification::Notification;
 use super::publication::Publication;
 use super::scalar::{DateTime, LocalDateTime, Long};
@@ -72,10 +72,7 @@ impl Product {
         self.0.last_period_end.map(LocalDateTime)
     }
     async fn last_notification(&self, ctx: &Context<'_>) -> Result<Option<Notification>> {
-        match self.0.last_notification {
-            Some(id) => Ok(load(ctx, id).await?.map(Notification)),
-            None => Ok(None),
-        }
+        Ok(load(ctx, LastOf(self.0.id)).await?.map(Notification))
     }
     /// By period, newest first; as the archive knew them at `asOf`.
     async fn publications(

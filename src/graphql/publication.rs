@@ -114,7 +114,11 @@ impl Publication {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Notification>> {
-        let query = NotificationQuery { publication_id: Some(self.0.publication.id), ..Default::default() };
+        let query = NotificationQuery {
+            product_id: Some(vec![self.0.publication.product_id]),
+            publication_id: Some(self.0.publication.id),
+            ..Default::default()
+        };
         let ask = NotificationAsk { query, paging: paging(first, after, None, None, None) };
         Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
     }

@@ -66,6 +66,7 @@ async fn transfer(app: &App, download: &mut Download) -> Result<(Key, bool, Vec<
         put.write(&bytes).await?;
     }
     let stored = put.finish().await?;
+    metrics::counter!("acervo_fetched_bytes_total").increment(stored.key.size);
     Ok((stored.key, stored.was_known, head))
 }
 

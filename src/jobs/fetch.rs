@@ -46,11 +46,13 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
             }
             Err(e) => tracing::error!(error = %e, "the queue cannot be read"),
         }
-        let wait = wait(&app).await;
+        let idle = workers.len() < app.settings.fetch.concurrency;
+        // With all hands full there is nothing to be early for.
+        let wait = if idle { wait(&app).await } else { LOOK_EVERY };
         tokio::select! {
             _ = stop.cancelled() => {}
             Some(_) = workers.join_next() => {}
-            _ = queued.changed(), if workers.len() < app.settings.fetch.concurrency => {}
+            _ = queued.changed(), if idle => {}
             _ = tokio::time::sleep(wait) => {}
         }
     }
@@ -76,6 +78,12 @@ async fn work(app: App, claim: Claim, stop: CancellationToken) {
             return;
         }
     };
+    let word = match &outcome {
+        Ok(()) => "archived",
+        Err(TransferError::Fetch(e)) if e.is_final() => "refused",
+        Err(_) => "failed",
+    };
+    metrics::counter!("acervo_fetches_total", "outcome" => word).increment(1);
     if let Err(e) = outcome {
         settle_failure(&app, &claim, e).await;
     }

@@ -184,6 +184,11 @@ impl Queries {
         Ok(self.app.record.products_by_id(ids).await?)
     }
 
+    /// The newest notification of some products.
+    pub async fn last_notifications(&self, of: &[ProductId]) -> Result<HashMap<ProductId, Notification>, QueryError> {
+        Ok(self.app.record.last_notifications(of).await?)
+    }
+
     pub async fn notifications_by_id(
         &self,
         ids: &[NotificationId],

@@ -1,17 +1,23 @@
 //! What a batch of notifications says of products and publications: new ones, new names, files awaited again.
+//!
+//! Written for bursts: a batch takes a handful of statements, however many products and publications it speaks of, and
+//! nothing is written of those that are as they were.
+use std::cmp::{max, min};
 use std::collections::HashMap;
 
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, Set,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter, Set,
 };
 
 use super::entity::{product_aliases, products, publications};
-use super::feed;
 use super::intake::{Announced, NewNotification};
+use super::{batch, feed};
 use crate::domain::{Announcement, ChangeKind, PublicationId, PublicationStatus, fold, millis};
+
+type Understood<'a> = Vec<(&'a NewNotification, &'a Announcement)>;
 
 /// Resolves each notification of a batch to its publication (`None` for those that were not understood), making what is
 /// new and noting what changed. The batch may name one product or publication many times.
@@ -19,7 +25,7 @@ pub(super) async fn announce(
     txn: &DatabaseTransaction,
     batch: &[NewNotification],
 ) -> Result<Vec<Option<Announced>>, DbErr> {
-    let mut understood: Vec<(&NewNotification, &Announcement)> =
+    let mut understood: Understood<'_> =
         batch.iter().filter_map(|n| n.notice.outcome.as_ref().ok().map(|a| (n, a))).collect();
     if understood.is_empty() {
         return Ok(batch.iter().map(|_| None).collect());
@@ -27,17 +33,16 @@ pub(super) async fn announce(
     // In the order of announcement the last word of each product and publication is the one that stands.
     understood.sort_by_key(|(n, _)| (n.announced_at(), n.id));
     let mut products = Products::load(txn, &understood).await?;
-    for (notification, announcement) in &understood {
-        products.take(notification, announcement);
-    }
-    products.save(txn).await?;
+    products.take(&understood);
+    products.save_new(txn).await?;
     save_aliases(txn, &products, &understood).await?;
     let mut publications = Publications::load(txn, &products, &understood).await?;
     for (notification, announcement) in &understood {
         publications.take(&products, notification, announcement);
     }
     publications.save(txn).await?;
-    products.count_and_tell(txn, &publications).await?;
+    products.count(&publications);
+    products.save(txn).await?;
     Ok(batch
         .iter()
         .map(|notification| {
@@ -56,50 +61,75 @@ pub(super) async fn announce(
 struct Entry<Row> {
     row: Row,
     is_new: bool,
+    /// Something is to be written.
     changed: bool,
-    /// Of a product: it has another name; of a publication: something that readers see.
+    /// Readers are to be told.
     told: bool,
+}
+
+impl<Row> Entry<Row> {
+    fn known(row: Row) -> Self {
+        Self { row, is_new: false, changed: false, told: false }
+    }
 }
 
 struct Products {
     by_identity: HashMap<String, Entry<products::Model>>,
+    /// When the name that a product has was announced last; only of products that were called otherwise in this batch.
+    named_at: HashMap<Uuid, i64>,
     now: i64,
 }
 
 impl Products {
-    async fn load(txn: &DatabaseTransaction, understood: &[(&NewNotification, &Announcement)]) -> Result<Self, DbErr> {
+    async fn load(txn: &DatabaseTransaction, understood: &Understood<'_>) -> Result<Self, DbErr> {
         let mut identities: Vec<String> = understood.iter().map(|(_, a)| a.identity.key()).collect();
         identities.sort();
         identities.dedup();
-        let rows = products::Entity::find().filter(products::Column::Identity.is_in(identities)).all(txn).await?;
+        let rows = products::Entity::find()
+            .filter(products::Column::Identity.is_in(batch::padded(identities)))
+            .all(txn)
+            .await?;
+        let by_identity: HashMap<_, _> =
+            rows.into_iter().map(|row| (row.identity.clone(), Entry::known(row))).collect();
         let now = understood.iter().map(|(n, _)| millis(n.received_at)).max().unwrap_or_default();
-        let entry = |row| Entry { row, is_new: false, changed: false, told: false };
-        Ok(Self {
-            by_identity: rows.into_iter().map(|row: products::Model| (row.identity.clone(), entry(row))).collect(),
-            now,
-        })
+        let mut products = Self { by_identity, named_at: HashMap::new(), now };
+        products.load_named_at(txn, understood).await?;
+        Ok(products)
     }
 
-    fn take(&mut self, notification: &NewNotification, announcement: &Announcement) {
-        let announced_at = millis(notification.announced_at());
-        let identity = announcement.identity.key();
-        let entry = self.by_identity.entry(identity).or_insert_with_key(|identity| Entry {
-            row: new_product(identity.clone(), notification, announcement),
-            is_new: true,
-            changed: false,
-            told: false,
+    /// Most batches call every product what it is called already, and this asks nothing.
+    async fn load_named_at(&mut self, txn: &DatabaseTransaction, understood: &Understood<'_>) -> Result<(), DbErr> {
+        let renamed = understood.iter().filter_map(|(_, a)| {
+            let row = &self.by_identity.get(&a.identity.key())?.row;
+            (!is_called(row, a)).then(|| (row.id, row.name.clone()))
         });
-        let row = &mut entry.row;
-        row.last_notification_id = Some(notification.id.0);
-        entry.changed = true;
-        if announced_at < row.announced_at {
-            return;
+        let renamed: HashMap<Uuid, String> = renamed.collect();
+        for (product_id, name) in renamed {
+            let alias = product_aliases::Entity::find_by_id((product_id, name)).one(txn).await?;
+            self.named_at.insert(product_id, alias.map(|alias| alias.last_seen_at).unwrap_or(i64::MIN));
         }
-        row.announced_at = announced_at;
-        entry.told |= !entry.is_new && row.name != announcement.name;
-        row.name.clone_from(&announcement.name);
-        row.process.clone_from(&announcement.process);
-        row.macro_process.clone_from(&announcement.macro_process);
+        Ok(())
+    }
+
+    fn take(&mut self, understood: &Understood<'_>) {
+        for (notification, announcement) in understood {
+            let announced_at = millis(notification.announced_at());
+            let entry = self.by_identity.entry(announcement.identity.key()).or_insert_with_key(|identity| Entry {
+                row: new_product(identity.clone(), notification, announcement),
+                is_new: true,
+                changed: false,
+                told: false,
+            });
+            let named_at = self.named_at.get(&entry.row.id).copied().unwrap_or(i64::MIN);
+            if is_called(&entry.row, announcement) || announced_at < named_at {
+                continue;
+            }
+            entry.changed = true;
+            entry.told |= entry.row.name != announcement.name;
+            entry.row.name.clone_from(&announcement.name);
+            entry.row.process.clone_from(&announcement.process);
+            entry.row.macro_process.clone_from(&announcement.macro_process);
+        }
     }
 
     fn id_of(&self, announcement: &Announcement) -> Uuid {
@@ -107,52 +137,55 @@ impl Products {
         self.by_identity.get(&announcement.identity.key()).map(|entry| entry.row.id).unwrap_or_default()
     }
 
-    async fn save(&self, txn: &DatabaseTransaction) -> Result<(), DbErr> {
+    /// Before the publications, which name them.
+    async fn save_new(&self, txn: &DatabaseTransaction) -> Result<(), DbErr> {
         let new =
             self.by_identity.values().filter(|entry| entry.is_new).map(|entry| entry.row.clone().into_active_model());
-        insert_if_any::<products::Entity, _>(txn, new.collect()).await?;
-        for entry in self.by_identity.values().filter(|entry| entry.changed && !entry.is_new) {
-            let row = &entry.row;
-            products::ActiveModel {
-                id: Set(row.id),
-                name: Set(row.name.clone()),
-                process: Set(row.process.clone()),
-                macro_process: Set(row.macro_process.clone()),
-                announced_at: Set(row.announced_at),
-                last_notification_id: Set(row.last_notification_id),
-                ..Default::default()
-            }
-            .update_without_returning(txn)
-            .await?;
-        }
-        Ok(())
+        batch::insert(txn, new.collect(), None).await
     }
 
-    /// Counts the new publications, and tells of every publication whose product has another name.
-    async fn count_and_tell(&self, txn: &DatabaseTransaction, publications: &Publications) -> Result<(), DbErr> {
-        for entry in self.by_identity.values() {
-            let new: Vec<_> =
-                publications.by_key.values().filter(|p| p.is_new && p.row.product_id == entry.row.id).collect();
-            if !new.is_empty() {
-                let first = new.iter().map(|p| &p.row.period_start).min();
-                let last = new.iter().map(|p| &p.row.period_end).max();
-                let row = &entry.row;
-                products::ActiveModel {
-                    id: Set(row.id),
-                    publication_count: Set(row.publication_count + i32::try_from(new.len()).unwrap_or(i32::MAX)),
-                    first_period_start: Set(first.into_iter().chain(&row.first_period_start).min().cloned()),
-                    last_period_end: Set(last.into_iter().chain(&row.last_period_end).max().cloned()),
-                    ..Default::default()
-                }
-                .update_without_returning(txn)
-                .await?;
-            }
-            if entry.told {
-                feed::tell_all_of_product(txn, entry.row.id, self.now, ChangeKind::Renamed).await?;
-            }
+    /// Counts the new publications.
+    fn count(&mut self, publications: &Publications) {
+        let mut new: HashMap<Uuid, Vec<&publications::Model>> = HashMap::new();
+        for entry in publications.by_key.values().filter(|entry| entry.is_new) {
+            new.entry(entry.row.product_id).or_default().push(&entry.row);
+        }
+        for entry in self.by_identity.values_mut() {
+            let Some(new) = new.get(&entry.row.id) else { continue };
+            let row = &mut entry.row;
+            row.publication_count += i32::try_from(new.len()).unwrap_or(i32::MAX);
+            row.first_period_start = new.iter().map(|p| &p.period_start).chain(&row.first_period_start).min().cloned();
+            row.last_period_end = new.iter().map(|p| &p.period_end).chain(&row.last_period_end).max().cloned();
+            entry.changed = true;
+        }
+    }
+
+    /// Writes what changed, and tells of every publication whose product has another name.
+    async fn save(&self, txn: &DatabaseTransaction) -> Result<(), DbErr> {
+        use products::Column as C;
+        let changed = self.by_identity.values().filter(|entry| entry.changed);
+        let replaced = OnConflict::column(C::Id)
+            .update_columns([
+                C::Name,
+                C::Process,
+                C::MacroProcess,
+                C::PublicationCount,
+                C::FirstPeriodStart,
+                C::LastPeriodEnd,
+            ])
+            .to_owned();
+        batch::insert(txn, changed.map(|entry| entry.row.clone().into_active_model()).collect(), Some(replaced))
+            .await?;
+        for entry in self.by_identity.values().filter(|entry| entry.told) {
+            feed::tell_all_of_product(txn, entry.row.id, self.now, ChangeKind::Renamed).await?;
         }
         Ok(())
     }
+}
+
+fn is_called(row: &products::Model, announcement: &Announcement) -> bool {
+    (&row.name, &row.process, &row.macro_process)
+        == (&announcement.name, &announcement.process, &announcement.macro_process)
 }
 
 fn new_product(identity: String, notification: &NewNotification, announcement: &Announcement) -> products::Model {
@@ -163,27 +196,25 @@ fn new_product(identity: String, notification: &NewNotification, announcement: &
         name: announcement.name.clone(),
         process: announcement.process.clone(),
         macro_process: announcement.macro_process.clone(),
-        announced_at: millis(notification.announced_at()),
         publication_count: 0,
         revision_count: 0,
         size: 0,
         stored_size: 0,
         first_period_start: None,
         last_period_end: None,
-        last_notification_id: None,
     }
 }
 
 async fn save_aliases(
     txn: &DatabaseTransaction,
     products: &Products,
-    understood: &[(&NewNotification, &Announcement)],
+    understood: &Understood<'_>,
 ) -> Result<(), DbErr> {
     let mut seen: HashMap<(Uuid, &str), (i64, i64)> = HashMap::new();
     for (notification, announcement) in understood {
         let at = millis(notification.announced_at());
         let span = seen.entry((products.id_of(announcement), &announcement.name)).or_insert((at, at));
-        *span = (std::cmp::min(span.0, at), std::cmp::max(span.1, at));
+        *span = (min(span.0, at), max(span.1, at));
     }
     let rows = seen.into_iter().map(|((product_id, name), (first, last))| product_aliases::ActiveModel {
         product_id: Set(product_id),
@@ -202,8 +233,7 @@ async fn save_aliases(
         .value(product_aliases::Column::FirstSeenAt, widen(least, "first_seen_at"))
         .value(product_aliases::Column::LastSeenAt, widen(greatest, "last_seen_at"))
         .to_owned();
-    product_aliases::Entity::insert_many(rows).on_conflict(widened).exec_without_returning(txn).await?;
-    Ok(())
+    batch::insert(txn, rows.collect(), Some(widened)).await
 }
 
 type Key = (Uuid, String, String, String);
@@ -219,30 +249,21 @@ struct Publications {
 }
 
 impl Publications {
-    async fn load(
-        txn: &DatabaseTransaction,
-        products: &Products,
-        understood: &[(&NewNotification, &Announcement)],
-    ) -> Result<Self, DbErr> {
+    async fn load(txn: &DatabaseTransaction, products: &Products, understood: &Understood<'_>) -> Result<Self, DbErr> {
         use publications::Column as C;
         let mut keys: Vec<Key> = understood.iter().map(|(_, a)| key_of(products.id_of(a), a)).collect();
         keys.sort();
         keys.dedup();
-        let columns = Expr::tuple([C::ProductId, C::ReferenceDate, C::PeriodStart, C::PeriodEnd].map(Expr::col));
-        let wanted = keys.into_iter().map(|key| {
-            Expr::tuple([key.0.into(), key.1.into(), key.2.into(), key.3.into()].map(Expr::value::<sea_orm::Value>))
+        // Alternatives of equalities, and no list of tuples: SQLite walks the index for these, the table for those.
+        let wanted = batch::padded(keys).into_iter().fold(Condition::any(), |any, (product, reference, start, end)| {
+            let one = Condition::all().add(C::ProductId.eq(product)).add(C::ReferenceDate.eq(reference));
+            any.add(one.add(C::PeriodStart.eq(start)).add(C::PeriodEnd.eq(end)))
         });
-        let rows = publications::Entity::find().filter(columns.is_in(wanted)).all(txn).await?;
-        let entry = |row| Entry { row, is_new: false, changed: false, told: false };
-        let by_key = rows
-            .into_iter()
-            .map(|row: publications::Model| {
-                let key =
-                    (row.product_id, row.reference_date.clone(), row.period_start.clone(), row.period_end.clone());
-                (key, entry(row))
-            })
-            .collect();
-        Ok(Self { by_key, now: products.now })
+        let rows = publications::Entity::find().filter(wanted).all(txn).await?;
+        let key = |row: &publications::Model| {
+            (row.product_id, row.reference_date.clone(), row.period_start.clone(), row.period_end.clone())
+        };
+        Ok(Self { by_key: rows.into_iter().map(|row| (key(&row), Entry::known(row))).collect(), now: products.now })
     }
 
     fn take(&mut self, products: &Products, notification: &NewNotification, announcement: &Announcement) {
@@ -256,49 +277,39 @@ impl Publications {
             told: true,
         });
         let row = &mut entry.row;
-        if announced_at >= row.announced_at {
-            row.announced_at = announced_at;
-            let processes = (&row.process, &row.macro_process);
-            if processes != (&announcement.process, &announcement.macro_process) {
-                row.process.clone_from(&announcement.process);
-                row.macro_process.clone_from(&announcement.macro_process);
-                entry.told = true;
-            }
-        }
-        row.received_at = std::cmp::max(row.received_at, received_at);
-        entry.changed = true;
-        if row.latest_revision_id.is_none() {
-            row.status = PublicationStatus::Awaited.as_str().to_owned();
+        let processes = (&announcement.process, &announcement.macro_process);
+        if announced_at >= row.announced_at && (&row.process, &row.macro_process) != processes {
+            row.process.clone_from(&announcement.process);
+            row.macro_process.clone_from(&announcement.macro_process);
+            entry.changed = true;
             entry.told = true;
+        }
+        // What is shown while there is no file.
+        if row.latest_revision_id.is_none() {
+            row.received_at = max(row.received_at, received_at);
+            row.status = PublicationStatus::Awaited.as_str().to_owned();
+            entry.changed = true;
+            entry.told = true;
+        }
+        if entry.changed {
+            row.announced_at = max(row.announced_at, announced_at);
         }
     }
 
     async fn save(&self, txn: &DatabaseTransaction) -> Result<(), DbErr> {
-        let new = self.by_key.values().filter(|entry| entry.is_new).map(|entry| entry.row.clone().into_active_model());
-        insert_if_any::<publications::Entity, _>(txn, new.collect()).await?;
-        let mut told = Vec::new();
-        for entry in self.by_key.values() {
-            let row = &entry.row;
-            if entry.changed && !entry.is_new {
-                publications::ActiveModel {
-                    id: Set(row.id),
-                    process: Set(row.process.clone()),
-                    macro_process: Set(row.macro_process.clone()),
-                    announced_at: Set(row.announced_at),
-                    received_at: Set(row.received_at),
-                    status: Set(row.status.clone()),
-                    ..Default::default()
-                }
-                .update_without_returning(txn)
-                .await?;
-            }
-            if entry.told {
-                // A known publication whose process is written otherwise was not announced anew.
-                let kind = if row.latest_revision_id.is_none() { ChangeKind::Announced } else { ChangeKind::Renamed };
-                told.push((kind, PublicationId(row.id), None));
-            }
-        }
-        feed::tell(txn, self.now, told).await
+        use publications::Column as C;
+        let written = self.by_key.values().filter(|entry| entry.is_new || entry.changed);
+        let replaced = OnConflict::column(C::Id)
+            .update_columns([C::Process, C::MacroProcess, C::AnnouncedAt, C::ReceivedAt, C::Status])
+            .to_owned();
+        batch::insert(txn, written.map(|entry| entry.row.clone().into_active_model()).collect(), Some(replaced))
+            .await?;
+        let told = self.by_key.values().filter(|entry| entry.told).map(|entry| {
+            // A known publication whose process is written otherwise was not announced anew.
+            let awaited = entry.row.latest_revision_id.is_none();
+            (if awaited { ChangeKind::Announced } else { ChangeKind::Renamed }, PublicationId(entry.row.id), None)
+        });
+        feed::tell(txn, self.now, told.collect()).await
     }
 }
 
@@ -323,15 +334,4 @@ fn new_publication(
         latest_revision_id: None,
         revision_count: 0,
     }
-}
-
-async fn insert_if_any<E, A>(txn: &DatabaseTransaction, rows: Vec<A>) -> Result<(), DbErr>
-where
-    E: EntityTrait,
-    A: sea_orm::ActiveModelTrait<Entity = E> + Send,
-{
-    if !rows.is_empty() {
-        E::insert_many(rows).exec_without_returning(txn).await?;
-    }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use sea_orm::{
 use super::entity::{files, members, notifications, products, publications, revisions};
 use super::queue::end;
 use super::rows::long;
-use super::{Claim, Member, Record, RecordError, StoredFile, feed};
+use super::{Claim, Member, Record, RecordError, StoredFile, batch, feed};
 use crate::domain::{
     ChangeKind, Interval, NotificationId, NotificationStatus as Status, Place, PublicationId, PublicationStatus,
     RevisionId, latest, millis, superseded_at, timestamp,
@@ -84,6 +84,7 @@ async fn also_served(
     notifications::Entity::find()
         .filter(N::Status.is_in([Status::Queued.as_str(), Status::Retrying.as_str()]))
         .filter(N::FileKey.eq(&claim.file_key))
+        .filter(N::NextAttemptAt.is_not_null())
         .filter(sent_before)
         .all(txn)
         .await
@@ -106,18 +107,15 @@ async fn save_file(txn: &DatabaseTransaction, fetched: &Fetched, now: Timestamp)
         .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(txn)
         .await?;
-    for (chunk, some) in fetched.members.chunks(1000).enumerate() {
-        let rows = some.iter().enumerate().map(|(i, member)| members::ActiveModel {
-            digest: Set(digest.clone()),
-            position: Set(i32::try_from(chunk * 1000 + i).unwrap_or(i32::MAX)),
-            path: Set(member.path.clone()),
-            size: Set(long(member.size)),
-            compressed_size: Set(member.compressed_size.map(long)),
-            modified_at: Set(member.modified_at.map(|at| at.to_string())),
-        });
-        members::Entity::insert_many(rows).exec_without_returning(txn).await?;
-    }
-    Ok(())
+    let rows = fetched.members.iter().enumerate().map(|(i, member)| members::ActiveModel {
+        digest: Set(digest.clone()),
+        position: Set(i32::try_from(i).unwrap_or(i32::MAX)),
+        path: Set(member.path.clone()),
+        size: Set(long(member.size)),
+        compressed_size: Set(member.compressed_size.map(long)),
+        modified_at: Set(member.modified_at.map(|at| at.to_string())),
+    });
+    batch::insert(txn, rows.collect(), None).await
 }
 
 async fn settle_one(

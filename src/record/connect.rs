@@ -16,11 +16,13 @@ use crate::domain::Secret;
 /// The key of the lock under which PostgreSQL writers take turns; any number that nothing else here uses.
 const WRITER_LOCK: i64 = 0x6163_6572_766f;
 
-/// The two ways into the database.
+/// The ways into the database.
 pub(super) struct Connections {
     /// SQLite: exactly one connection.
     pub writer: DatabaseConnection,
     pub reader: DatabaseConnection,
+    /// SQLite: what copies the write-ahead log back.
+    pub keeper: Option<Keeper>,
 }
 
 /// Where the database is.
@@ -45,12 +47,13 @@ pub(super) async fn connect(location: &Location) -> Result<Connections, RecordEr
         Location::Sqlite(path) => {
             let writer = sqlite(path, false).await?;
             migrate(&writer).await?;
-            Connections { writer, reader: sqlite(path, true).await? }
+            let keeper = Some(Keeper::start(sqlite(path, false).await?));
+            Connections { writer, reader: sqlite(path, true).await?, keeper }
         }
         Location::Postgres(url) => {
             let writer = postgres(url, 4).await?;
             migrate(&writer).await?;
-            Connections { writer, reader: postgres(url, 8).await? }
+            Connections { writer, reader: postgres(url, 8).await?, keeper: None }
         }
     };
     Ok(connections)
@@ -75,10 +78,37 @@ async fn sqlite(path: &Path, read_only: bool) -> Result<DatabaseConnection, Reco
             .busy_timeout(Duration::from_secs(20))
             // Cut links must not live on in free pages.
             .pragma("secure_delete", "ON")
+            // Done beside the writer, by `keep`, so that no commit waits for it.
+            .pragma("wal_autocheckpoint", "0")
             .pragma("cache_size", "-8000")
-            .statement_cache_capacity(200)
+            .statement_cache_capacity(300)
     });
     Database::connect(options).await.map_err(RecordError::from)
+}
+
+/// How often the write-ahead log is copied back: often enough that reading through it stays quick.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+
+/// Copies the write-ahead log back into the database, beside the writer, until it is dropped.
+pub(super) struct Keeper(tokio::task::JoinHandle<()>);
+
+impl Keeper {
+    pub fn start(connection: DatabaseConnection) -> Self {
+        Self(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(CHECKPOINT_EVERY).await;
+                if let Err(e) = connection.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await {
+                    tracing::error!(error = %e, "the database's log could not be copied back");
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 async fn postgres(url: &Secret, connections_max: u32) -> Result<DatabaseConnection, RecordError> {

@@ -26,14 +26,12 @@ table!(products, "products", {
     pub name: String,
     pub process: String,
     pub macro_process: String,
-    pub announced_at: i64,
     pub publication_count: i32,
     pub revision_count: i32,
     pub size: i64,
     pub stored_size: i64,
     pub first_period_start: Option<String>,
     pub last_period_end: Option<String>,
-    pub last_notification_id: Option<Uuid>,
 });
 
 table!(product_aliases, "product_aliases", {

@@ -15,9 +15,6 @@ pub(super) async fn tell(
     at: i64,
     lines: Vec<(ChangeKind, PublicationId, Option<RevisionId>)>,
 ) -> Result<(), DbErr> {
-    if lines.is_empty() {
-        return Ok(());
-    }
     let rows = lines.into_iter().map(|(kind, publication_id, revision_id)| changes::ActiveModel {
         at: Set(at),
         kind: Set(kind.as_str().to_owned()),
@@ -25,8 +22,7 @@ pub(super) async fn tell(
         revision_id: Set(revision_id.map(|id| id.0)),
         ..Default::default()
     });
-    changes::Entity::insert_many(rows).exec_without_returning(txn).await?;
-    Ok(())
+    super::batch::insert(txn, rows.collect(), None).await
 }
 
 /// Adds a line for each publication of a product.

@@ -1,13 +1,16 @@
 //! Group commit: all notifications that wait are committed and synced as one, then each sender is told.
 use jiff::Timestamp;
-use sea_orm::{DatabaseConnection, DbErr, EntityTrait, Set};
+use sea_orm::{DatabaseConnection, DbErr, Set};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{announce, connect, entity::notifications};
+use super::{announce, batch, connect, entity::notifications};
 use crate::domain::{Announcement, Digest, Notice, NotificationId, NotificationStatus, PublicationId, fold, millis};
 
-/// At most so many rows go into one statement; SQLite takes 32,766 values.
+/// Notifications of one commit.
 const BATCH_MAX: usize = 256;
+
+/// So many looks without a newcomer end the gathering of a batch.
+const IDLE_LOOKS: usize = 16;
 
 /// How long a link lives whose token says nothing: what was seen of every real one, less its minute of grace.
 const LINK_LIFE_HOURS: i64 = 24;
@@ -85,6 +88,7 @@ async fn run(
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        gather(&mut waiting, &mut batch).await;
         let (notifications, senders): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.notification, w.done)).unzip();
         let outcomes = match commit(&writer, &notifications).await {
             Ok(()) => notifications.iter().map(|_| Ok(())).collect(),
@@ -112,11 +116,27 @@ async fn run(
     }
 }
 
+/// Lets the requests that are being read come along: those that were answered by the last commit are already back with
+/// the next. Costs a moment's look when nobody else is there.
+async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
+    let mut idle_looks = 0;
+    while idle_looks < IDLE_LOOKS && batch.len() < BATCH_MAX {
+        tokio::task::yield_now().await;
+        match waiting.try_recv() {
+            Ok(one) => {
+                batch.push(one);
+                idle_looks = 0;
+            }
+            Err(_) => idle_looks += 1,
+        }
+    }
+}
+
 async fn commit(writer: &DatabaseConnection, batch: &[NewNotification]) -> Result<(), DbErr> {
     let txn = connect::begin(writer).await?;
     let announced = announce::announce(&txn, batch).await?;
     let rows = batch.iter().zip(announced).map(|(notification, publication)| row(notification, publication));
-    notifications::Entity::insert_many(rows).exec_without_returning(&txn).await?;
+    batch::insert(&txn, rows.collect(), None).await?;
     txn.commit().await
 }
 

@@ -7,6 +7,7 @@
 //! writes as if it were alone.
 mod announce;
 mod archive;
+mod batch;
 mod connect;
 mod entity;
 mod erase;
@@ -56,6 +57,7 @@ pub struct Record {
 struct Inner {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    _keeper: Option<connect::Keeper>,
     intake: intake::Intake,
     /// Counts this process's commits that gave work to the fetchers or the index.
     queued: channel::Sender<u64>,
@@ -66,12 +68,12 @@ struct Inner {
 impl Record {
     /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once.
     pub async fn open(location: &Location, queue: usize) -> Result<Self, RecordError> {
-        let connect::Connections { writer, reader } = connect::connect(location).await?;
+        let connect::Connections { writer, reader, keeper } = connect::connect(location).await?;
         let (queued, _) = channel::channel(0);
         let (fed, _) = channel::channel(0);
         let intake = intake::Intake::start(writer.clone(), queue, queued.clone(), fed.clone());
         let erased = std::sync::atomic::AtomicBool::new(true);
-        Ok(Self { inner: Arc::new(Inner { writer, reader, intake, queued, fed, erased }) })
+        Ok(Self { inner: Arc::new(Inner { writer, reader, _keeper: keeper, intake, queued, fed, erased }) })
     }
 
     /// Whether other processes may work on the same queue.

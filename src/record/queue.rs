@@ -75,16 +75,22 @@ impl Record {
             .into_tuple()
             .all(&txn)
             .await?;
-        let due = notifications::Entity::find()
-            .filter(due(now))
-            .filter(C::FileKey.is_not_in(underway.into_iter().flatten()))
-            .order_by(C::Priority, Order::Asc)
-            .order_by(C::LinkExpiresAt, Order::Asc)
-            .order_by(C::Id, Order::Asc)
-            // One file may have several notifications in line.
-            .limit(count * 4)
-            .all(&txn)
-            .await?;
+        let underway: Vec<String> = underway.into_iter().flatten().collect();
+        let mut due = Vec::new();
+        // State by state, so that each look-up is a short walk along the index, however long the queue is.
+        for state in [in_state(Status::Queued, now), in_state(Status::Retrying, now), abandoned(now)] {
+            let some = notifications::Entity::find()
+                .filter(state)
+                .filter(C::LinkExpiresAt.gt(millis(now)))
+                .filter(C::FileKey.is_not_in(&underway))
+                .order_by(C::Priority, Order::Asc)
+                .order_by(C::LinkExpiresAt, Order::Asc)
+                .order_by(C::Id, Order::Asc)
+                // One file may have several notifications in line.
+                .limit(count * 4);
+            due.append(&mut some.all(&txn).await?);
+        }
+        due.sort_by_key(|row| (row.priority, row.link_expires_at, row.id));
         let mut claims = Vec::new();
         for row in due {
             let Some(file_key) = row.file_key else { continue };
@@ -242,9 +248,8 @@ fn abandoned(now: Timestamp) -> Condition {
     Condition::all().add(C::Status.eq(Status::Fetching.as_str())).add(C::LeaseUntil.lte(millis(now)))
 }
 
-fn due(now: Timestamp) -> Condition {
-    let waits = Condition::all().add(C::Status.is_in(waiting())).add(C::NextAttemptAt.lte(millis(now)));
-    Condition::all().add(C::LinkExpiresAt.gt(millis(now))).add(Condition::any().add(waits).add(abandoned(now)))
+fn in_state(state: Status, now: Timestamp) -> Condition {
+    Condition::all().add(C::Status.eq(state.as_str())).add(C::NextAttemptAt.lte(millis(now)))
 }
 
 /// Claims every notification that waits for a file, those between attempts included: one fetch serves them all.
@@ -255,7 +260,11 @@ async fn claim_file(
     lease_for: Duration,
 ) -> Result<Option<Claim>, RecordError> {
     let lease = Uuid::now_v7();
-    let lives = Condition::all().add(C::LinkExpiresAt.gt(millis(now))).add(C::FileKey.eq(&file_key));
+    // The last condition always holds of these; it says that the index of files will do.
+    let lives = Condition::all()
+        .add(C::LinkExpiresAt.gt(millis(now)))
+        .add(C::FileKey.eq(&file_key))
+        .add(C::NextAttemptAt.is_not_null());
     let rows = notifications::Entity::find()
         .filter(lives.add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(now))))
         .order_by(C::AnnouncedAt, Order::Asc)

@@ -114,6 +114,23 @@ impl Record {
         rows.into_iter().map(|row| Ok((NotificationId(row.id), Notification::read(row)?))).collect()
     }
 
+    /// The newest notification of some products.
+    pub async fn last_notifications(&self, of: &[ProductId]) -> Result<HashMap<ProductId, Notification>, RecordError> {
+        let mut found = HashMap::with_capacity(of.len());
+        for id in of {
+            let newest = notifications::Entity::find()
+                .filter(N::ProductId.eq(id.0))
+                .order_by(N::ReceivedAt, Order::Desc)
+                .order_by(N::Id, Order::Desc)
+                .one(self.reader())
+                .await?;
+            if let Some(row) = newest {
+                found.insert(*id, Notification::read(row)?);
+            }
+        }
+        Ok(found)
+    }
+
     pub async fn products_by_id(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, RecordError> {
         let mut found = HashMap::with_capacity(ids.len());
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();

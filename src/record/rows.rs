@@ -31,7 +31,6 @@ pub struct Product {
     pub stored_size: i64,
     pub first_period_start: Option<LocalDateTime>,
     pub last_period_end: Option<LocalDateTime>,
-    pub last_notification: Option<NotificationId>,
     pub aliases: Vec<Alias>,
 }
 
@@ -160,7 +159,6 @@ impl Product {
             stored_size: row.stored_size,
             first_period_start: opt_local(&row.first_period_start)?,
             last_period_end: opt_local(&row.last_period_end)?,
-            last_notification: row.last_notification_id.map(NotificationId),
             aliases,
         })
     }

@@ -1,4 +1,6 @@
 //! Tests from the outside, with real parts: a temporary database, a folder, the simulated portal on port 0.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so by ending")]
+
 mod harness;
 
 /// Bad notifications, each with its answer, and nothing lost.

@@ -1,0 +1,82 @@
+//! What the benchmarks share: a service in this process, a plain HTTP client, and figures.
+use std::time::Duration;
+
+use acervo::app::{App, Role};
+use acervo::config::{self, Overrides};
+use acervo::domain::Clock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A service on a folder, at a port of its own.
+pub async fn service(folder: &std::path::Path) -> (App, String) {
+    let values = [
+        ("data_dir", folder.display().to_string()),
+        ("fetch.allowed_hosts", "127.0.0.1".to_owned()),
+        ("fetch.allow_private", "true".to_owned()),
+    ];
+    let values = values.map(|(key, value)| (key.to_owned(), value)).into();
+    let settings = config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings");
+    let app = App::open(settings, Role::Server, Clock::default()).await.expect("an archive");
+    let address = serve(acervo::http::router(&app)).await;
+    (app, address)
+}
+
+/// Serves a router and gives its address, `127.0.0.1:1234`.
+pub async fn serve(router: axum::Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// One connection that is kept; as little of a client as will do, so that the service is what is measured.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a service");
+        stream.set_nodelay(true).expect("a socket");
+        Self { stream, buffer: Vec::with_capacity(64 << 10) }
+    }
+
+    /// Sends a whole request and gives the status and the body.
+    pub async fn send(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
+        self.stream.write_all(request).await.expect("a connection");
+        self.buffer.clear();
+        let (mut end, mut length) = (0, usize::MAX);
+        while length == usize::MAX || self.buffer.len() < end + length {
+            if self.stream.read_buf(&mut self.buffer).await.expect("a connection") == 0 {
+                panic!("the connection was closed");
+            }
+            if let (usize::MAX, Some(at)) = (length, self.buffer.windows(4).position(|w| w == b"\r\n\r\n")) {
+                let head = String::from_utf8_lossy(&self.buffer[..at]).to_ascii_lowercase();
+                let field = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+                length = field.map_or(0, |value| value.trim().parse().expect("a length"));
+                end = at + 4;
+            }
+        }
+        let status = std::str::from_utf8(&self.buffer[9..12]).expect("a status").parse().expect("a status");
+        (status, self.buffer[end..].to_vec())
+    }
+}
+
+/// A POST as bytes.
+pub fn post(path: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// The value below which so much of a sorted list lies.
+pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    sorted[((sorted.len() - 1) as f64 * share) as usize]
+}
+
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,36 @@
+//! Many rows in few statements, of few lengths: a statement whose text was seen before need not be prepared again.
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait};
+
+/// The most rows of one statement: SQLite takes 32,766 values, and the widest table has 30 columns.
+const ROWS_MAX: usize = 256;
+
+/// Inserts rows, or does with those that are there what is said.
+pub(super) async fn insert<A>(txn: &DatabaseTransaction, rows: Vec<A>, or: Option<OnConflict>) -> Result<(), DbErr>
+where
+    A: ActiveModelTrait + Send,
+{
+    let mut rows = rows;
+    while !rows.is_empty() {
+        let some = rows.split_off(rows.len() - length(rows.len()));
+        let insert = A::Entity::insert_many(some);
+        match &or {
+            Some(or) => insert.on_conflict(or.clone()).exec_without_returning(txn).await?,
+            None => insert.exec_without_returning(txn).await?,
+        };
+    }
+    Ok(())
+}
+
+/// How many of `n` rows go into the next statement: 1, 2, 4 or some eights.
+fn length(n: usize) -> usize {
+    if n < 8 { 1 << n.ilog2() } else { (n - n % 8).min(ROWS_MAX) }
+}
+
+/// Fills a list up to a power of two by saying its last value again: in a list of alternatives that changes nothing.
+pub(super) fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}
