@@ -80,7 +80,8 @@ async fn sqlite(path: &Path, read_only: bool) -> Result<DatabaseConnection, Reco
             .pragma("secure_delete", "ON")
             // Done beside the writer, by `keep`, so that no commit waits for it.
             .pragma("wal_autocheckpoint", "0")
-            .pragma("cache_size", "-8000")
+            // In KiB. The writer keeps the ends of its indexes at hand; readers' pages are the system's business.
+            .pragma("cache_size", if read_only { "-2000" } else { "-16000" })
             .statement_cache_capacity(300)
     });
     Database::connect(options).await.map_err(RecordError::from)

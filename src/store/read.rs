@@ -8,7 +8,7 @@ use object_store::path::Path;
 use object_store::{GetResultPayload, ObjectStoreExt};
 use sha2::Digest as _;
 use tokio::sync::mpsc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
 use super::{Encoding, Key, Store, StoreError};
 use crate::domain::Digest;
@@ -39,7 +39,12 @@ impl Store {
     pub async fn read_frame(&self, key: Key) -> Result<Bytes, StoreError> {
         let found =
             self.objects.get(&Self::path_of(key.digest, key.encoding)).await.map_err(|e| missing(e, key.digest))?;
-        Ok(found.into_stream().map_err(StoreError::from).boxed())
+        Ok(match found.payload {
+            GetResultPayload::File(file, _) => {
+                ReaderStream::with_capacity(tokio::fs::File::from_std(file), PIECE).map_err(StoreError::from).boxed()
+            }
+            GetResultPayload::Stream(pieces) => pieces.map_err(StoreError::from).boxed(),
+        })
     }
 
     /// A file that can be read out of order.
@@ -81,8 +86,10 @@ pub(super) async fn decode_at(
     part: Option<Range<u64>>,
 ) -> Result<Bytes, StoreError> {
     let found = store.objects.get(&path).await.map_err(|e| missing(e, key.digest))?;
-    let source = found.into_stream().map_err(io::Error::other).boxed();
-    let source = SyncIoBridge::new(StreamReader::new(source));
+    let source: Box<dyn Read + Send> = match found.payload {
+        GetResultPayload::File(file, _) => Box::new(file),
+        GetResultPayload::Stream(pieces) => Box::new(SyncIoBridge::new(StreamReader::new(pieces.map_err(io::Error::other)))),
+    };
     let (pieces, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
         let outcome = match key.encoding {
