@@ -88,7 +88,9 @@ pub(super) async fn decode_at(
     let found = store.objects.get(&path).await.map_err(|e| missing(e, key.digest))?;
     let source: Box<dyn Read + Send> = match found.payload {
         GetResultPayload::File(file, _) => Box::new(file),
-        GetResultPayload::Stream(pieces) => Box::new(SyncIoBridge::new(StreamReader::new(pieces.map_err(io::Error::other)))),
+        GetResultPayload::Stream(pieces) => {
+            Box::new(SyncIoBridge::new(StreamReader::new(pieces.map_err(io::Error::other))))
+        }
     };
     let (pieces, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
