@@ -1,7 +1,8 @@
 //! From a claim to a revision: the transfer into the archive, the name, the look into a zip, the record.
 use bytes::Bytes;
 
-use super::fetch::{TransferError, later};
+use super::schedule::later;
+use super::transfer::TransferError;
 use crate::app::App;
 use crate::domain::{LocalDateTime, extension_of, file_name};
 use crate::fetch::Download;

@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{archive, schedule};
+use super::archive;
+use super::schedule::{self, later};
+use super::transfer::TransferError;
 use crate::app::App;
-use crate::domain::{millis, timestamp};
-use crate::fetch::FetchError;
 use crate::record::{Claim, RecordError};
-use crate::store::StoreError;
 
 /// How long a claim holds without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
@@ -20,17 +19,6 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The longest time between two looks at the queue, for what other processes put there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Why a transfer ended without a file.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TransferError {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Record(#[from] RecordError),
-}
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut queued = app.record.watch_queue();
@@ -133,8 +121,4 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
     if let Err(e) = settled {
         tracing::error!(name, error = %e, "a failed attempt could not be recorded; its lease runs out");
     }
-}
-
-pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
-    timestamp(millis(at).saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }

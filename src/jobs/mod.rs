@@ -5,6 +5,7 @@ mod archive;
 mod fetch;
 mod follow;
 mod schedule;
+mod transfer;
 mod upkeep;
 
 use tokio::task::JoinHandle;

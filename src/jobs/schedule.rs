@@ -1,9 +1,11 @@
 //! When a fetch is tried again.
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rand::RngExt;
 
 use crate::config;
+use crate::domain::{millis, timestamp};
 use crate::fetch::FetchError;
 
 /// The delay before the next attempt: doubling from the first to the longest, the portal's own wish heeded, and the
@@ -16,6 +18,10 @@ pub(super) fn delay(settings: &config::Fetch, attempt: u32, error: &FetchError) 
     // A portal that asks for a day must not cost us the link.
     let asked = error.retry_after().map(|asked| asked.min(settings.retry_max)).unwrap_or_default();
     jittered.max(asked)
+}
+
+pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
+    timestamp(millis(at).saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 
 use super::entity::{product_aliases, products, publications};
-use super::intake::{Announced, NewNotification};
+use super::incoming::{Announced, NewNotification};
 use super::{batch, feed};
 use crate::domain::{Announcement, ChangeKind, PublicationId, PublicationStatus, fold, millis};
 

@@ -1,10 +1,10 @@
 //! Group commit: all notifications that wait are committed and synced as one, then each sender is told.
-use jiff::Timestamp;
 use sea_orm::{DatabaseConnection, DbErr, Set};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::incoming::{Announced, NewNotification};
 use super::{announce, batch, connect, entity::notifications};
-use crate::domain::{Announcement, Digest, Notice, NotificationId, NotificationStatus, PublicationId, fold, millis};
+use crate::domain::{NotificationStatus, fold, millis};
 
 /// Notifications of one commit.
 const BATCH_MAX: usize = 256;
@@ -14,23 +14,6 @@ const IDLE_LOOKS: usize = 16;
 
 /// How long a link lives whose token says nothing: what was seen of every real one, less its minute of grace.
 const LINK_LIFE_HOURS: i64 = 24;
-
-/// A notification that is to be recorded.
-#[derive(Debug)]
-pub struct NewNotification {
-    pub id: NotificationId,
-    pub source: String,
-    pub received_at: Timestamp,
-    pub notice: Notice,
-    /// Of the body as sent, the link included.
-    pub body_digest: Digest,
-}
-
-impl NewNotification {
-    pub(super) fn announced_at(&self) -> Timestamp {
-        Announcement::announced_at(&self.notice.claims, self.received_at)
-    }
-}
 
 /// Why a notification was not recorded; the portal is asked to send it again.
 #[derive(Debug, thiserror::Error)]
@@ -138,14 +121,6 @@ async fn commit(writer: &DatabaseConnection, batch: &[NewNotification]) -> Resul
     let rows = batch.iter().zip(announced).map(|(notification, publication)| row(notification, publication));
     batch::insert(&txn, rows.collect(), None).await?;
     txn.commit().await
-}
-
-/// What `announce` found for a notification that was understood.
-pub(super) struct Announced {
-    pub product_id: sea_orm::prelude::Uuid,
-    pub publication_id: PublicationId,
-    /// Whether the publication has a file already.
-    pub has_revision: bool,
 }
 
 fn row(notification: &NewNotification, announced: Option<Announced>) -> notifications::ActiveModel {

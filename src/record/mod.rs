@@ -12,6 +12,7 @@ mod connect;
 mod entity;
 mod erase;
 mod feed;
+mod incoming;
 mod intake;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
@@ -27,7 +28,8 @@ use tokio::sync::watch as channel;
 
 pub use archive::{Fetched, Settled};
 pub use connect::Location;
-pub use intake::{NewNotification, Refusal};
+pub use incoming::NewNotification;
+pub use intake::Refusal;
 pub use queue::{Claim, Claimed, RetryCounts};
 pub use read::{NotificationQuery, Page};
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};

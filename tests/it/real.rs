@@ -50,7 +50,13 @@ fn key(body: &Value) -> String {
     let path = claims["URL"].as_str().expect("a path").replace("https://sintegre.ons.org.br", "");
     let at = path.find("/Produtos/").expect("a list");
     let list: String = path[at + 10..].chars().take_while(char::is_ascii_digit).collect();
-    format!("{}/{list} {} {} {}", &path[..at], body["dataProduto"], body["periodicidade"], body["periodicidadeFinal"])
+    format!(
+        "{}/Produtos/{list} {} {} {}",
+        &path[..at],
+        body["dataProduto"],
+        body["periodicidade"],
+        body["periodicidadeFinal"]
+    )
 }
 
 #[tokio::test]
