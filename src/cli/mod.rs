@@ -4,9 +4,11 @@
 mod config;
 mod demo;
 mod get;
+mod hold;
 mod log;
 mod output;
 mod reindex;
+mod retention;
 mod retry;
 mod search;
 mod serve;
@@ -72,6 +74,13 @@ enum Command {
     Status(status::Args),
     /// Queue notifications again
     Retry(retry::Args),
+    /// Protect a revision from retention
+    Hold(hold::HoldArgs),
+    /// Protect it no longer
+    Release(hold::ReleaseArgs),
+    /// What the policies would remove and why; do it; take it back
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Build the search index anew
     Reindex,
     /// Print the GraphQL schema
@@ -109,6 +118,8 @@ fn environment(name: &str) -> Option<String> {
 
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
+    // Reads which fault points are set, in builds that have any: those of the tests.
+    let _faults = fail::FailScenario::setup();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
@@ -127,7 +138,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Token(command) => return token::run(&command),
-        Command::Config(command) => return config::run(&command, &cli.settings.overrides()),
+        Command::Config(config::Command::Default) => {
+            output::print(crate::config::DEFAULTS);
+            return Ok(ExitCode::SUCCESS);
+        }
         _ => {}
     }
     let mut settings = crate::config::load(&cli.settings.overrides(), &environment)?;
@@ -147,7 +161,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Status(args) => status::run(args, settings).await,
             Command::Retry(args) => retry::run(args, settings).await,
             Command::Reindex => reindex::run(settings).await,
-            Command::Schema | Command::Token(_) | Command::Config(_) => Ok(ExitCode::SUCCESS),
+            Command::Hold(args) => hold::hold(args, settings).await,
+            Command::Release(args) => hold::release(args, settings).await,
+            Command::Retention(command) => retention::run(command, settings).await,
+            Command::Config(command) => config::run(command, settings).await,
+            Command::Schema | Command::Token(_) => Ok(ExitCode::SUCCESS),
         }
     })
 }

@@ -76,7 +76,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     match args.format {
         Format::Table => output::print(&table(&rows, found.total)),
         Format::Json => output::print(&serde_json::to_string_pretty(&rows.iter().map(object).collect::<Vec<_>>())?),
-        Format::Csv => output::print(&csv(&rows)),
+        Format::Csv => output::print(&output::csv(rows.iter().map(object))),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -140,30 +140,4 @@ fn object(row: &PublicationRow) -> serde_json::Value {
         "sha256": shown.map(|revision| revision.file.digest.to_string()),
         "archivedAt": shown.map(|revision| format_instant(revision.archived_at)),
     })
-}
-
-/// RFC 4180, with the columns of the JSON form.
-fn csv(rows: &[PublicationRow]) -> String {
-    let mut text = String::new();
-    let objects: Vec<_> = rows.iter().map(object).collect();
-    let Some(serde_json::Value::Object(first)) = objects.first() else { return text };
-    text.push_str(&first.keys().cloned().collect::<Vec<_>>().join(","));
-    text.push_str("\r\n");
-    for row in &objects {
-        let cells = row.as_object().into_iter().flat_map(|row| row.values()).map(cell);
-        text.push_str(&cells.collect::<Vec<_>>().join(","));
-        text.push_str("\r\n");
-    }
-    text
-}
-
-fn cell(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) if text.contains([',', '"', '\r', '\n']) => {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        }
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

@@ -31,6 +31,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_FETCH_RETRY_FIRST", "fetch.retry_first"),
     ("ACERVO_FETCH_RETRY_MAX", "fetch.retry_max"),
     ("ACERVO_FETCH_STALL", "fetch.stall"),
+    ("ACERVO_RETENTION_SCHEDULE", "retention.schedule"),
     ("ACERVO_LOG", "log.level"),
     ("ACERVO_LOG_FORMAT", "log.format"),
 ];

@@ -4,10 +4,12 @@
 //! documentation of every key. All problems are found in one go and each names its key; nothing else reads the
 //! environment.
 mod layers;
+mod retention;
 mod settings;
 mod values;
 
 pub use layers::{Layers, Overrides};
+pub use retention::{Glob, Policy, Retention, Schedule};
 pub use settings::{Api, ApiKey, Credentials, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key};
 pub use values::{HostPattern, Problem};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::layers::Layers;
+use super::retention::Retention;
 use super::values::{self, HostPattern, Problem};
 use crate::domain::{Digest, Secret};
 
@@ -23,6 +24,7 @@ pub struct Settings {
     pub receiver: Receiver,
     pub api: Api,
     pub fetch: Fetch,
+    pub retention: Retention,
     pub metrics_open: bool,
     pub log_level: String,
     pub log_format: Option<LogFormat>,
@@ -132,6 +134,7 @@ impl Settings {
         let receiver = receiver(&mut layers);
         let api = api(&mut layers);
         let fetch = fetch(&mut layers);
+        let retention = Retention::read(&mut layers);
         let metrics_open = layers.get("metrics.open", values::flag).unwrap_or_default();
         let log_level = layers.get("log.level", log_level).unwrap_or_else(|| "info".to_owned());
         let log_format = layers.get("log.format", |value| match value {
@@ -141,20 +144,23 @@ impl Settings {
         });
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
-        match (listen, data_dir, receiver, fetch) {
-            (Some(listen), Some(data_dir), Some(receiver), Some(fetch)) if problems.is_empty() => Ok(Self {
-                listen,
-                data_dir,
-                public_url,
-                database_url,
-                archive_dir,
-                receiver,
-                api,
-                fetch,
-                metrics_open,
-                log_level,
-                log_format,
-            }),
+        match (listen, data_dir, receiver, fetch, retention) {
+            (Some(listen), Some(data_dir), Some(receiver), Some(fetch), Some(retention)) if problems.is_empty() => {
+                Ok(Self {
+                    listen,
+                    data_dir,
+                    public_url,
+                    database_url,
+                    archive_dir,
+                    receiver,
+                    api,
+                    fetch,
+                    retention,
+                    metrics_open,
+                    log_level,
+                    log_format,
+                })
+            }
             _ => Err(ConfigError(problems)),
         }
     }

@@ -46,6 +46,12 @@ pub fn duration(value: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
 }
 
+/// A span of the calendar: `90d`, `5y`.
+pub fn span(value: &str) -> Result<jiff::Span, String> {
+    let wrong = || format!("`{value}` is no span such as \"90d\" or \"5y\"");
+    value.parse::<jiff::Span>().ok().filter(|span| !span.is_negative()).ok_or_else(wrong)
+}
+
 pub fn count(value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{value}` is no whole number above 0"))
 }

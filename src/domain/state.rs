@@ -83,6 +83,9 @@ states! {
         Archived = "ARCHIVED",
         Superseded = "SUPERSEDED",
         Lost = "LOST",
+        Purged = "PURGED",
         Renamed = "RENAMED",
+        Held = "HELD",
+        Released = "RELEASED",
     }
 }

@@ -4,6 +4,7 @@ use async_graphql::{OutputType, SimpleObject};
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
+use super::retention::{JobRun, RetentionLine, RetentionRun};
 use super::revision::{Member, Revision};
 use crate::query::{Listed, Paging};
 
@@ -23,6 +24,9 @@ pub struct PageInfo {
 #[graphql(concrete(name = "ProductConnection", params(Product)))]
 #[graphql(concrete(name = "NotificationConnection", params(Notification)))]
 #[graphql(concrete(name = "MemberConnection", params(Member)))]
+#[graphql(concrete(name = "RetentionLineConnection", params(RetentionLine)))]
+#[graphql(concrete(name = "RetentionRunConnection", params(RetentionRun)))]
+#[graphql(concrete(name = "JobRunConnection", params(JobRun)))]
 pub struct Connection<T: OutputType + Clone>
 where
     Edge<T>: OutputType,
@@ -41,6 +45,9 @@ where
 #[graphql(concrete(name = "ProductEdge", params(Product)))]
 #[graphql(concrete(name = "NotificationEdge", params(Notification)))]
 #[graphql(concrete(name = "MemberEdge", params(Member)))]
+#[graphql(concrete(name = "RetentionLineEdge", params(RetentionLine)))]
+#[graphql(concrete(name = "RetentionRunEdge", params(RetentionRun)))]
+#[graphql(concrete(name = "JobRunEdge", params(JobRun)))]
 pub struct Edge<T: OutputType> {
     cursor: String,
     node: T,

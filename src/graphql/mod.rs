@@ -11,6 +11,7 @@ mod notification;
 mod product;
 mod publication;
 mod query;
+mod retention;
 mod revision;
 mod scalar;
 mod status;
@@ -31,9 +32,12 @@ pub use scalar::format_instant;
 pub type Schema = async_graphql::Schema<QueryRoot, MutationRoot, EmptySubscription>;
 
 /// Who asks: what the mutations need to know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asker {
     pub may_operate: bool,
+    pub may_administer: bool,
+    /// Of the key: what a hold is signed with.
+    pub name: String,
 }
 
 /// Deeper documents are mistakes or worse; introspection needs 13.

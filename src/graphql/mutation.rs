@@ -1,11 +1,16 @@
-use async_graphql::{Context, Object, Result, SimpleObject};
+use async_graphql::{Context, Error, ID, Object, Result, SimpleObject};
 
 use super::Asker;
 use super::connection::int;
-use super::error::{code, coded, internal};
-use super::input::NotificationFilter;
+use super::error::{bad, code, coded, internal};
+use super::input::{NotificationFilter, uuid};
+use super::loaders::must_load;
+use super::retention::RetentionRun;
+use super::revision::Revision;
 use crate::app::App;
+use crate::domain::{RevisionId, clean};
 use crate::jobs;
+use crate::record::HoldError;
 
 pub struct MutationRoot;
 
@@ -23,14 +28,75 @@ pub struct RetryResult {
 impl MutationRoot {
     /// Queues notifications again, as far as their links live and their files are not there.
     async fn retry_notifications(&self, ctx: &Context<'_>, filter: NotificationFilter) -> Result<RetryResult> {
-        if !ctx.data::<Asker>()?.may_operate {
-            return Err(coded(
-                code::FORBIDDEN,
-                "this key is a reader's: a key with the role operator or admin is needed",
-            ));
-        }
+        operator(ctx)?;
         let which = NotificationFilter::read(Some(filter))?;
         let counts = jobs::retry(ctx.data::<App>()?, &which).await.map_err(|e| internal(&e))?;
         Ok(RetryResult { matched: int(counts.matched), queued: int(counts.queued), dead: int(counts.dead) })
+    }
+
+    /// Protects a revision: no rule of retention removes it.
+    async fn hold_revision(&self, ctx: &Context<'_>, id: ID, reason: String) -> Result<Revision> {
+        let asker = operator(ctx)?;
+        let reason = clean(&reason);
+        if reason.is_empty() {
+            return Err(bad("`reason` is empty: say why the revision must stay"));
+        }
+        let app = ctx.data::<App>()?;
+        let id = RevisionId(uuid("id", &id)?);
+        app.record.hold(id, &reason, &asker.name, app.clock.now()).await.map_err(hold_error)?;
+        must_load(ctx, id).await.map(Revision)
+    }
+
+    /// Ends a revision's protection.
+    async fn release_revision(&self, ctx: &Context<'_>, id: ID) -> Result<Revision> {
+        operator(ctx)?;
+        let app = ctx.data::<App>()?;
+        let id = RevisionId(uuid("id", &id)?);
+        app.record.release_hold(id, app.clock.now()).await.map_err(hold_error)?;
+        must_load(ctx, id).await.map(Revision)
+    }
+
+    /// Carries the policies out, or only counts what they would remove. The real thing needs the role admin.
+    async fn run_retention(&self, ctx: &Context<'_>, #[graphql(default = true)] dry_run: bool) -> Result<RetentionRun> {
+        if dry_run {
+            operator(ctx)?
+        } else {
+            admin(ctx)?
+        };
+        let app = ctx.data::<App>()?;
+        let run = jobs::retention::run(app, app.clock.now(), dry_run).await.map_err(|e| internal(&format!("{e:#}")))?;
+        Ok(run.into())
+    }
+
+    /// Brings back what a run marked, within its grace. Needs the role admin.
+    async fn undo_retention(&self, ctx: &Context<'_>, run_id: ID) -> Result<RetentionRun> {
+        admin(ctx)?;
+        let id = uuid("runId", &run_id)?.to_string();
+        let undone = jobs::retention::undo(ctx.data::<App>()?, &id).await;
+        undone.map(|(run, _)| run.into()).map_err(|e| coded(code::BAD_USER_INPUT, e.to_string()))
+    }
+}
+
+fn operator<'a>(ctx: &Context<'a>) -> Result<&'a Asker> {
+    let asker = ctx.data::<Asker>()?;
+    if asker.may_operate {
+        return Ok(asker);
+    }
+    Err(coded(code::FORBIDDEN, "this key is a reader's: a key with the role operator or admin is needed"))
+}
+
+fn admin<'a>(ctx: &Context<'a>) -> Result<&'a Asker> {
+    let asker = ctx.data::<Asker>()?;
+    if asker.may_administer {
+        return Ok(asker);
+    }
+    Err(coded(code::FORBIDDEN, "a key with the role admin is needed"))
+}
+
+fn hold_error(error: HoldError) -> Error {
+    match &error {
+        HoldError::Missing(_) => coded(code::NOT_FOUND, error.to_string()),
+        HoldError::Purged(..) => bad(error.to_string()),
+        HoldError::Record(e) => internal(e),
     }
 }

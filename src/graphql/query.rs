@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{Connection, paging};
-use super::error::shown;
+use super::error::{internal, shown};
 use super::input::{
     NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder, RevisionOrder, uuid,
 };
@@ -9,11 +11,14 @@ use super::loaders::load;
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
+use super::retention::{JobRun, JobStatus, RetentionPlan, RetentionRun};
 use super::revision::Revision;
 use super::scalar::DateTime;
 use super::status::ServiceStatus;
+use crate::app::App;
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
-use crate::query::{NotificationAsk, ProductAsk, PublicationAsk, Queries, RevisionAsk};
+use crate::jobs::{self, Job};
+use crate::query::{NotificationAsk, Paging, ProductAsk, PublicationAsk, Queries, RevisionAsk};
 
 pub struct QueryRoot;
 
@@ -118,8 +123,48 @@ impl QueryRoot {
         Ok(load(ctx, NotificationId(uuid("id", &id)?)).await?.map(Notification))
     }
 
+    /// What the policies would keep and remove now.
+    async fn retention_plan(&self, ctx: &Context<'_>) -> Result<RetentionPlan> {
+        let app = ctx.data::<App>()?;
+        let planned =
+            jobs::retention::make_plan(app, app.clock.now()).await.map_err(|e| internal(&format!("{e:#}")))?;
+        Ok(RetentionPlan(Arc::new(planned)))
+    }
+
+    /// Newest first.
+    async fn retention_runs(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<RetentionRun>> {
+        let listed =
+            ctx.data::<Queries>()?.retention_runs(&paging(first, after, None, None, None)).await.map_err(shown)?;
+        Ok(Connection::new(listed, RetentionRun::from))
+    }
+
+    /// Newest first.
+    async fn job_runs(
+        &self,
+        ctx: &Context<'_>,
+        name: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<JobRun>> {
+        let page = paging(first, after, None, None, None);
+        let listed = ctx.data::<Queries>()?.job_runs(name.as_deref(), &page).await.map_err(shown)?;
+        Ok(Connection::new(listed, JobRun::from))
+    }
+
     /// How the service is.
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
-        Ok(ctx.data::<Queries>()?.status().await.map_err(shown)?.into())
+        let queries = ctx.data::<Queries>()?;
+        let mut status: ServiceStatus = queries.status().await.map_err(shown)?.into();
+        for job in Job::ALL {
+            let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await.map_err(shown)?;
+            let last = last.rows.into_iter().next().map(|(_, run)| run);
+            status.jobs.push(JobStatus::new(ctx.data::<App>()?, *job, last));
+        }
+        Ok(status)
     }
 }

@@ -91,6 +91,17 @@ impl Revision {
     async fn hold_reason(&self) -> Option<&str> {
         self.0.revision.hold_reason.as_deref()
     }
+    /// Whose key held it.
+    async fn held_by(&self) -> Option<&str> {
+        self.0.revision.held_by.as_deref()
+    }
+    async fn held_at(&self) -> Option<DateTime> {
+        self.0.revision.held_at.map(DateTime)
+    }
+    /// The policy and the rule that removed it.
+    async fn purge_reason(&self) -> Option<&str> {
+        self.0.revision.purge_rule.as_deref()
+    }
     /// What seems wrong with the file.
     async fn warnings(&self) -> &[String] {
         &self.0.revision.warnings

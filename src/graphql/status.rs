@@ -1,6 +1,7 @@
 use async_graphql::SimpleObject;
 
 use super::connection::int;
+use super::retention::JobStatus;
 use super::scalar::{DateTime, Long};
 use crate::domain::NotificationStatus;
 use crate::query::Status;
@@ -30,6 +31,8 @@ pub struct ServiceStatus {
     disk_free: Option<Long>,
     /// Changes that the search index has yet to take in.
     index_lag: i32,
+    /// Scheduled jobs.
+    pub jobs: Vec<JobStatus>,
 }
 
 impl From<Status> for ServiceStatus {
@@ -52,6 +55,7 @@ impl From<Status> for ServiceStatus {
             stored_size: Long(counts.stored_size),
             disk_free: status.disk_free.map(Into::into),
             index_lag: i32::try_from(status.index_lag).unwrap_or(i32::MAX),
+            jobs: Vec::new(),
         }
     }
 }

@@ -11,13 +11,21 @@ use super::{Http, Problem};
 use crate::config::{Api, Role};
 use crate::domain::Digest;
 
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub role: Role,
+    /// Of the key.
+    pub name: String,
+}
+
 /// Lets pass who shows a key, with its role; and everyone where the API is open.
 pub(super) async fn require_key(State(http): State<Http>, mut request: Request, next: Next) -> Response {
     let api = &http.app.settings.api;
     let shown = shown_key(request.method(), request.uri(), request.headers());
-    match role_of(api, shown.as_deref()) {
-        Some(role) => {
-            request.extensions_mut().insert(role);
+    match caller(api, shown.as_deref()) {
+        Some(caller) => {
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
         None => {
@@ -34,12 +42,12 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
     }
 }
 
-fn role_of(api: &Api, shown: Option<&str>) -> Option<Role> {
+fn caller(api: &Api, shown: Option<&str>) -> Option<Caller> {
     if let Some(key) = shown {
         let digest = Digest::of(key.as_bytes());
         let found = api.keys.iter().find(|known| known.hash.0.ct_eq(&digest.0).into());
         if let Some(known) = found {
-            return Some(known.role);
+            return Some(Caller { role: known.role, name: known.name.clone() });
         }
         // A wrong key is told so even where none is needed.
         if !api.keys.is_empty() {
@@ -48,8 +56,8 @@ fn role_of(api: &Api, shown: Option<&str>) -> Option<Role> {
     }
     match (api.open, api.keys.is_empty()) {
         // Nobody but this machine reaches us: that was checked at start.
-        (false, true) => Some(Role::Admin),
-        (true, _) => Some(Role::Reader),
+        (false, true) => Some(Caller { role: Role::Admin, name: "this machine".to_owned() }),
+        (true, _) => Some(Caller { role: Role::Reader, name: "anyone".to_owned() }),
         (false, false) => None,
     }
 }

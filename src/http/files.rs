@@ -72,10 +72,13 @@ pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
     let id: RevisionId = id.parse().map_err(|_| Problem::new(404, format!("`{shown}` is no id of a revision")))?;
     let revision = http.queries.revision(id).await?.revision;
     match revision.purged_at {
-        Some(at) => Err(Problem::new(
-            410,
-            format!("the file was removed by retention at {}", crate::graphql::format_instant(at)),
-        )),
+        Some(at) => {
+            let why = revision.purge_rule.unwrap_or_default();
+            Err(Problem::new(
+                410,
+                format!("the file was removed by retention at {}: {why}", crate::graphql::format_instant(at)),
+            ))
+        }
         None => Ok(revision),
     }
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
+use super::auth::Caller;
 use super::{Http, Problem};
 use crate::config::Role;
 use crate::graphql::{Asker, code};
@@ -19,7 +20,11 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 
-pub(super) async fn answer(State(http): State<Http>, Extension(role): Extension<Role>, request: Request) -> Response {
+pub(super) async fn answer(
+    State(http): State<Http>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
     let media = media_type(request.headers());
     let method = request.method().clone();
     let question = match method {
@@ -36,7 +41,11 @@ pub(super) async fn answer(State(http): State<Http>, Extension(role): Extension<
             .header(header::ALLOW, "POST")
             .into_response();
     }
-    let asker = Asker { may_operate: role >= Role::Operator };
+    let asker = Asker {
+        may_operate: caller.role >= Role::Operator,
+        may_administer: caller.role >= Role::Admin,
+        name: caller.name,
+    };
     let answer = http.schema.execute(question.data(asker)).await;
     respond(coded(answer), media)
 }

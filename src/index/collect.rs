@@ -95,6 +95,23 @@ impl Index {
     }
 }
 
+impl Index {
+    /// How many publications the index holds.
+    pub fn publications(&self) -> Result<usize, IndexError> {
+        let query = Query {
+            target: Target::Publications { as_of: None },
+            search: None,
+            filter: super::Filter::default(),
+            order: Order::Name,
+            beyond: None,
+            backwards: false,
+            offset: 0,
+            limit: 0,
+        };
+        Ok(self.search(&query)?.total)
+    }
+}
+
 struct TopHits {
     target: Target,
     order: Order,

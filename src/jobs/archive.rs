@@ -45,7 +45,8 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         started_at,
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
-    let settled = app.record.settle(claim, &fetched, app.clock.now()).await?;
+    let is_there = app.store.has(key.digest, key.encoding);
+    let settled = app.record.settle(claim, &fetched, app.clock.now(), is_there).await?;
     tracing::info!(
         name = lead.name,
         file = fetched.file_name,

@@ -4,7 +4,9 @@
 mod archive;
 mod fetch;
 mod follow;
+pub mod retention;
 mod schedule;
+mod scheduler;
 mod transfer;
 mod upkeep;
 
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 
 pub use follow::{catch_up, rebuild};
+pub use scheduler::Job;
 
 /// The jobs of a server.
 pub struct Jobs {
@@ -30,11 +33,14 @@ impl Jobs {
             if released > 0 {
                 tracing::info!(released, "took up the work that the last run left");
             }
+            app.record.end_interrupted_jobs(app.clock.now()).await?;
         }
+        retention::reserve(app);
         let stop = CancellationToken::new();
         let mut tasks = vec![
             tokio::spawn(fetch::run(app.clone(), stop.clone())),
             tokio::spawn(upkeep::run(app.clone(), stop.clone())),
+            tokio::spawn(scheduler::run(app.clone(), stop.clone())),
         ];
         if let Some(writer) = app.take_writer() {
             tasks.push(tokio::spawn(follow::run(app.clone(), writer, stop.clone())));

@@ -137,6 +137,26 @@ impl Queries {
         Ok(Listed::new(&window, total, rows.collect(), more))
     }
 
+    /// Newest first.
+    pub async fn retention_runs(&self, paging: &Paging) -> Result<Listed<crate::record::RetentionRun>, QueryError> {
+        let window = paging.window(RECORD_ORDER)?;
+        let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
+        let (rows, total) = self.app.record.retention_runs(after.as_deref(), window.limit as u64 + 1).await?;
+        Ok(by_id(&window, rows, total, |run| &run.id))
+    }
+
+    /// Newest first.
+    pub async fn job_runs(
+        &self,
+        name: Option<&str>,
+        paging: &Paging,
+    ) -> Result<Listed<crate::record::JobRun>, QueryError> {
+        let window = paging.window(RECORD_ORDER)?;
+        let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
+        let (rows, total) = self.app.record.job_runs(name, after.as_deref(), window.limit as u64 + 1).await?;
+        Ok(by_id(&window, rows, total, |run| &run.id))
+    }
+
     pub async fn publication_rows(
         &self,
         ids: &[PublicationId],
@@ -237,6 +257,16 @@ fn key_of(revision: &Revision) -> Result<Key, QueryError> {
     let encoding = file.encoding.parse().map_err(crate::record::RecordError::Corrupt)?;
     let digest: Digest = file.digest;
     Ok(Key { digest, size: file.size, stored_size: file.stored_size, encoding })
+}
+
+/// A page of rows whose id alone is their place; one row more than the page tells whether there is more.
+fn by_id<Row>(window: &Window, rows: Vec<Row>, total: u64, id: impl Fn(&Row) -> &str) -> Listed<Row> {
+    let more = rows.len() > window.limit;
+    let rows = rows.into_iter().take(window.limit).map(|row| {
+        let tie = id(&row).parse().unwrap_or_default();
+        (Cursor { value: SortValue::Number(0), tie }.format(RECORD_ORDER), row)
+    });
+    Listed::new(window, total, rows.collect(), more)
 }
 
 fn cursor(hit: &Hit, target: Target, order: Order) -> String {

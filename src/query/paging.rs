@@ -60,6 +60,26 @@ impl<Row> Listed<Row> {
     }
 }
 
+impl<Row> Listed<Row> {
+    /// A page of what an iterator gives, in its order; a row's place in it is its cursor.
+    pub fn of_iterator(rows: impl Iterator<Item = Row>, total: u64, paging: &Paging) -> Result<Self, QueryError> {
+        const KIND: char = '#';
+        let window = paging.window(KIND)?;
+        let skipped = match window.beyond.as_ref().map(|cursor| &cursor.value) {
+            Some(SortValue::Number(place)) => usize::try_from(*place).unwrap_or_default() + 1,
+            _ => 0,
+        };
+        let mut page: Vec<(String, Row)> = Vec::new();
+        for (place, row) in rows.enumerate().skip(skipped).take(window.limit + 1) {
+            let value = SortValue::Number(i64::try_from(place).unwrap_or(i64::MAX));
+            page.push((Cursor { value, tie: Uuid::nil() }.format(KIND), row));
+        }
+        let more = page.len() > window.limit;
+        page.truncate(window.limit);
+        Ok(Self::new(&window, total, page, more))
+    }
+}
+
 impl Paging {
     pub fn first(first: i64) -> Self {
         Self { first: Some(first), ..Self::default() }

@@ -47,7 +47,16 @@ pub struct Settled {
 
 impl Record {
     /// Settles the claim's notifications, and all others that this fetch serves, with the file.
-    pub async fn settle(&self, claim: &Claim, fetched: &Fetched, now: Timestamp) -> Result<Settled, RecordError> {
+    ///
+    /// `is_there` tells whether the archive has the bytes; it is asked inside the transaction, and only where a sweep once
+    /// removed them: sweeps remove bytes inside theirs, so what it says holds until the commit.
+    pub async fn settle(
+        &self,
+        claim: &Claim,
+        fetched: &Fetched,
+        now: Timestamp,
+        is_there: impl Future<Output = bool>,
+    ) -> Result<Settled, RecordError> {
         let txn = self.begin().await?;
         let own = notifications::Entity::find().filter(N::Lease.eq(claim.lease));
         let mut served = own.all(&txn).await?;
@@ -58,7 +67,7 @@ impl Record {
             served.extend(also_served(&txn, claim, fetched.started_at).await?);
         }
         served.sort_by_key(|row| (row.announced_at, row.id));
-        save_file(&txn, fetched, now).await?;
+        save_file(&txn, fetched, now, is_there).await?;
         let mut settled = Settled::default();
         for row in &served {
             settle_one(&txn, row, fetched, now, &mut settled).await?;
@@ -90,10 +99,29 @@ async fn also_served(
         .await
 }
 
-async fn save_file(txn: &DatabaseTransaction, fetched: &Fetched, now: Timestamp) -> Result<(), DbErr> {
+async fn save_file(
+    txn: &DatabaseTransaction,
+    fetched: &Fetched,
+    now: Timestamp,
+    is_there: impl Future<Output = bool>,
+) -> Result<(), RecordError> {
     let digest = fetched.file.digest.0.to_vec();
-    let known = files::Entity::find_by_id(digest.clone()).one(txn).await?.is_some();
-    if known {
+    if let Some(known) = files::Entity::find_by_id(digest.clone()).one(txn).await? {
+        if known.removed_at.is_none() {
+            return Ok(());
+        }
+        if !is_there.await {
+            return Err(RecordError::FileGone);
+        }
+        let back = files::ActiveModel {
+            digest: Set(digest),
+            stored_size: Set(long(fetched.file.stored_size)),
+            encoding: Set(fetched.file.encoding.clone()),
+            stored_at: Set(millis(now)),
+            removed_at: Set(None),
+            ..Default::default()
+        };
+        back.update_without_returning(txn).await?;
         return Ok(());
     }
     let row = files::ActiveModel {
@@ -102,6 +130,7 @@ async fn save_file(txn: &DatabaseTransaction, fetched: &Fetched, now: Timestamp)
         stored_size: Set(long(fetched.file.stored_size)),
         encoding: Set(fetched.file.encoding.clone()),
         stored_at: Set(millis(now)),
+        removed_at: Set(None),
     };
     files::Entity::insert(row)
         .on_conflict(OnConflict::new().do_nothing().to_owned())
@@ -115,7 +144,7 @@ async fn save_file(txn: &DatabaseTransaction, fetched: &Fetched, now: Timestamp)
         compressed_size: Set(member.compressed_size.map(long)),
         modified_at: Set(member.modified_at.map(|at| at.to_string())),
     });
-    batch::insert(txn, rows.collect(), None).await
+    Ok(batch::insert(txn, rows.collect(), None).await?)
 }
 
 async fn settle_one(
@@ -134,7 +163,8 @@ async fn settle_one(
         .all(txn)
         .await?;
     let last = latest(&intervals(&known)).map(|i| &known[i]);
-    let equal = last.filter(|revision| revision.digest == fetched.file.digest.0);
+    // A latest revision that retention removed is not there to be equal to.
+    let equal = last.filter(|revision| revision.digest == fetched.file.digest.0 && revision.purged_at.is_none());
     let (status, revision_id) = match equal {
         Some(revision) => {
             renew(txn, revision, row).await?;
@@ -219,6 +249,11 @@ fn new_revision(
         held: false,
         hold_reason: None,
         warnings,
+        held_by: None,
+        held_at: None,
+        purge_run: None,
+        purge_rule: None,
+        swept_at: None,
     })
 }
 

@@ -80,6 +80,11 @@ table!(revisions, "revisions", {
     pub held: bool,
     pub hold_reason: Option<String>,
     pub warnings: String,
+    pub held_by: Option<String>,
+    pub held_at: Option<i64>,
+    pub purge_run: Option<String>,
+    pub purge_rule: Option<String>,
+    pub swept_at: Option<i64>,
 });
 
 table!(files, "files", {
@@ -89,6 +94,7 @@ table!(files, "files", {
     pub stored_size: i64,
     pub encoding: String,
     pub stored_at: i64,
+    pub removed_at: Option<i64>,
 });
 
 table!(members, "members", {
@@ -148,4 +154,28 @@ table!(state, "state", {
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
     pub value: String,
+});
+
+table!(retention_runs, "retention_runs", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub dry_run: bool,
+    pub started_at: i64,
+    pub ended_at: Option<i64>,
+    pub removed: i64,
+    pub bytes_freed: i64,
+    pub sweep_after: Option<i64>,
+    pub undone_at: Option<i64>,
+    pub swept_at: Option<i64>,
+});
+
+table!(job_runs, "job_runs", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub name: String,
+    pub slot: i64,
+    pub started_at: i64,
+    pub ended_at: Option<i64>,
+    pub outcome: Option<String>,
+    pub detail: String,
 });

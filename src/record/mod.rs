@@ -18,7 +18,9 @@ mod intake;
 mod migrations;
 mod queue;
 mod read;
+mod retention;
 mod rows;
+mod runs;
 mod watch;
 
 use std::sync::Arc;
@@ -32,7 +34,9 @@ pub use incoming::NewNotification;
 pub use intake::Refusal;
 pub use queue::{Claim, Claimed, RetryCounts};
 pub use read::{NotificationQuery, Page};
+pub use retention::{HoldError, InventoryProduct, InventoryRow, RetentionRun};
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
+pub use runs::JobRun;
 pub use watch::Counts;
 
 /// What can go wrong with the database.
@@ -46,6 +50,10 @@ pub enum RecordError {
     Corrupt(String),
     #[error("the lease ran out and another worker has the notification")]
     LeaseLost,
+    #[error("the bytes that the file relies on were removed meanwhile")]
+    FileGone,
+    #[error("a file could not be removed from the archive: {0}")]
+    Sweep(String),
     #[error("the database: {0}")]
     Database(#[from] DbErr),
 }

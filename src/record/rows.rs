@@ -76,6 +76,10 @@ pub struct Revision {
     pub purged_at: Option<Timestamp>,
     pub held: bool,
     pub hold_reason: Option<String>,
+    pub held_by: Option<String>,
+    pub held_at: Option<Timestamp>,
+    /// What removed it.
+    pub purge_rule: Option<String>,
     pub warnings: Vec<String>,
 }
 
@@ -206,6 +210,9 @@ impl Revision {
             purged_at: row.purged_at.map(timestamp),
             held: row.held,
             hold_reason: row.hold_reason,
+            held_by: row.held_by,
+            held_at: row.held_at.map(timestamp),
+            purge_rule: row.purge_rule,
             warnings: serde_json::from_str(&row.warnings).map_err(|_| corrupt("the warnings", &row.warnings))?,
         })
     }

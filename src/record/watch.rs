@@ -62,6 +62,7 @@ impl Record {
             ))
         };
         let sums: Option<(i64, i64)> = files::Entity::find()
+            .filter(files::Column::RemovedAt.is_null())
             .select_only()
             .expr_as(total(files::Column::Size), "size")
             .expr_as(total(files::Column::StoredSize), "stored")

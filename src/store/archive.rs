@@ -109,6 +109,19 @@ impl Store {
         Ok(None)
     }
 
+    /// Whether the archive has a file, in that encoding.
+    pub async fn has(&self, digest: Digest, encoding: Encoding) -> bool {
+        self.objects.head(&Self::path_of(digest, encoding)).await.is_ok()
+    }
+
+    /// Removes a file. One that is gone already is no error.
+    pub async fn remove(&self, digest: Digest, encoding: Encoding) -> Result<(), StoreError> {
+        match self.objects.delete(&Self::path_of(digest, encoding)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// Bytes free where the archive lies, for whoever runs as we do.
     pub fn free_bytes(&self) -> Result<u64, StoreError> {
         let stat = rustix::fs::statvfs(&self.root).map_err(std::io::Error::from)?;

@@ -25,6 +25,8 @@ mod portal;
 mod real;
 /// What must not be seen anywhere.
 mod redaction;
+/// Policies, plans, runs and the schedule.
+mod retention;
 /// The order of revisions, against a naive model.
 mod revisions;
 /// The archive of files by itself.

@@ -118,7 +118,11 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
             started_at: timestamp(start - 100_000_000),
             again_at: None,
         };
-        app.app.record.settle(of(*i), &fetched, timestamp(at)).await.expect("a settled claim");
+        app.app
+            .record
+            .settle(of(*i), &fetched, timestamp(at), std::future::ready(true))
+            .await
+            .expect("a settled claim");
         naive[step.publication].arrive(step.content, step.sent, *i, at);
     }
     if let Some(writer) = app.app.take_writer() {

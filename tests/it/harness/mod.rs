@@ -60,6 +60,8 @@ pub struct Options {
     pub values: Vec<(&'static str, String)>,
     pub database_url: Option<String>,
     pub folder: Option<Arc<TempDir>>,
+    /// A configuration file under the tests' own values.
+    pub config: Option<std::path::PathBuf>,
     /// Leaves the queue and the index alone.
     pub without_jobs: bool,
 }
@@ -79,7 +81,7 @@ pub fn settings(folder: &Path, options: &Options) -> Settings {
     values.push(("data_dir".to_owned(), folder.display().to_string()));
     values.extend(options.database_url.clone().map(|url| ("database_url".to_owned(), url)));
     values.extend(options.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings")
+    config::load(&Overrides { config: options.config.clone(), values }, &|_| None).expect("sound settings")
 }
 
 impl TestApp {

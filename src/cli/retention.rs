@@ -1,0 +1,150 @@
+//! `acervo retention plan|run|undo|runs`: what the policies would remove and why; do it; take it back.
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::output;
+use crate::app::App;
+use crate::config::Settings;
+use crate::graphql::format_instant;
+use crate::jobs::retention::{self, Line, Planned};
+use crate::query::{Paging, Queries};
+use crate::record::RetentionRun;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// What the policies would remove now, and why
+    Plan {
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+        /// As if it were this instant (RFC 3339)
+        #[arg(long, value_name = "INSTANT")]
+        now: Option<String>,
+    },
+    /// Mark what the plan removes, and sweep what was marked longer ago than the grace
+    Run {
+        /// As if it were this instant (RFC 3339)
+        #[arg(long, value_name = "INSTANT")]
+        now: Option<String>,
+    },
+    /// Bring back what a run marked
+    Undo { run: String },
+    /// The last runs
+    Runs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    let app = super::open(settings).await?;
+    match command {
+        Command::Plan { format, now } => {
+            let planned = retention::make_plan(&app, instant(&app, now.as_deref())?).await?;
+            match format {
+                Format::Table => output::print(&table(&app, &planned)),
+                Format::Json => output::print(&serde_json::to_string_pretty(&object(&app, &planned))?),
+                Format::Csv => output::print(&csv(&app, &planned)),
+            }
+        }
+        Command::Run { now } => {
+            let now = instant(&app, now.as_deref())?;
+            output::print(&told(&retention::run(&app, now, false).await?));
+        }
+        Command::Undo { run } => {
+            let (_, back) = retention::undo(&app, &run).await?;
+            output::print(&format!("{back} revisions are back"));
+        }
+        Command::Runs => {
+            let runs = Queries::new(app).retention_runs(&Paging::first(20)).await?;
+            for (_, run) in runs.rows {
+                output::print(&told(&run));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn instant(app: &App, text: Option<&str>) -> anyhow::Result<Timestamp> {
+    match text {
+        None => Ok(app.clock.now()),
+        Some(text) => {
+            text.parse().ok().with_context(|| format!("--now: `{text}` is no instant such as 2025-02-20T12:00:00Z"))
+        }
+    }
+}
+
+fn told(run: &RetentionRun) -> String {
+    let kind = if run.dry_run { "would remove" } else { "removed" };
+    let after = match (run.undone_at, run.swept_at, run.sweep_after) {
+        (Some(at), ..) => format!("undone at {}", format_instant(at)),
+        (None, Some(at), _) => format!("swept at {}", format_instant(at)),
+        (None, None, Some(at)) => {
+            format!("swept after {}; until then: acervo retention undo {}", format_instant(at), run.id)
+        }
+        (None, None, None) => "nothing is changed".to_owned(),
+    };
+    format!("run {}: {kind} {} revisions, {}; {after}", run.id, run.removed, output::size(run.bytes_freed))
+}
+
+fn table(app: &App, planned: &Planned) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["name", "reference date", "rev", "policy", "why", "frees"]);
+    for line in planned.lines(app).filter(|line| !line.keep) {
+        let policy = line.policy.unwrap_or_default();
+        table.add_row([
+            line.name,
+            line.reference_date,
+            line.number.to_string(),
+            policy,
+            line.reason.to_owned(),
+            output::size(line.bytes_freed),
+        ]);
+    }
+    let summary = format!(
+        "{} kept, {} removed, {} freed",
+        planned.plan.keep,
+        planned.plan.remove,
+        output::size(planned.plan.bytes_freed)
+    );
+    if planned.plan.remove == 0 { format!("nothing to remove: {summary}") } else { format!("{table}\n{summary}") }
+}
+
+/// The plan as GraphQL shows it, all lines as one list.
+fn object(app: &App, planned: &Planned) -> Value {
+    json!({
+        "at": format_instant(planned.at),
+        "keep": planned.plan.keep,
+        "remove": planned.plan.remove,
+        "bytesFreed": planned.plan.bytes_freed,
+        "lines": planned.lines(app).map(|line| fields(&line)).collect::<Vec<_>>(),
+    })
+}
+
+fn fields(line: &Line) -> Value {
+    json!({
+        "revisionId": line.revision_id.to_string(),
+        "publicationId": line.publication_id.to_string(),
+        "name": line.name,
+        "referenceDate": line.reference_date,
+        "number": line.number,
+        "action": if line.keep { "KEEP" } else { "REMOVE" },
+        "policy": line.policy,
+        "rule": line.rule,
+        "reason": line.reason,
+        "bytesFreed": line.bytes_freed,
+    })
+}
+
+fn csv(app: &App, planned: &Planned) -> String {
+    output::csv(planned.lines(app).map(|line| fields(&line)))
+}

@@ -1,0 +1,256 @@
+//! The retention policies, as they are written.
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use croner::Cron;
+use jiff::{Span, Timestamp};
+
+use super::layers::Layers;
+use super::values::{self, Problem};
+use crate::domain::{fold, sao_paulo};
+
+#[derive(Clone, Debug)]
+pub struct Retention {
+    pub schedule: Option<Schedule>,
+    /// Between the mark and the sweep.
+    pub grace: Span,
+    pub max_stored: Option<u64>,
+    pub jitter: Duration,
+    /// How long bodies of notifications are kept.
+    pub notification_bodies: Option<Span>,
+    pub policies: Vec<Policy>,
+}
+
+/// A rule of what to keep, for the publications that it matches.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    pub name: String,
+    /// Each list: any of its patterns; an empty one: all.
+    pub names: Vec<Glob>,
+    pub processes: Vec<Glob>,
+    pub macro_processes: Vec<Glob>,
+    /// Folded, without the dot.
+    pub extensions: Vec<String>,
+    /// Bytes; the file must have more.
+    pub larger_than: Option<u64>,
+    pub keep_last: Option<u32>,
+    pub keep_superseded: Option<Span>,
+    pub keep_within: Option<Span>,
+    pub keep_daily: Option<u32>,
+    pub keep_weekly: Option<u32>,
+    pub keep_monthly: Option<u32>,
+    pub keep_yearly: Option<u32>,
+    pub keep_all: bool,
+}
+
+/// A pattern of names, blind to case and accents; `*` stands for any run of characters, `?` for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(Vec<char>);
+
+impl Glob {
+    pub fn new(pattern: &str) -> Self {
+        Self(fold(pattern).chars().collect())
+    }
+
+    /// Whether a folded text is meant.
+    pub fn matches(&self, folded: &str) -> bool {
+        let text: Vec<char> = folded.chars().collect();
+        let (mut at, mut from) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        while from < text.len() {
+            match self.0.get(at) {
+                Some('*') => {
+                    star = Some((at, from));
+                    at += 1;
+                }
+                Some(c) if *c == '?' || *c == text[from] => {
+                    at += 1;
+                    from += 1;
+                }
+                // Give the last star one character more.
+                _ => match star {
+                    Some((place, eaten)) => {
+                        star = Some((place, eaten + 1));
+                        at = place + 1;
+                        from = eaten + 1;
+                    }
+                    None => return false,
+                },
+            }
+        }
+        self.0[at..].iter().all(|c| *c == '*')
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|c| write!(f, "{c}"))
+    }
+}
+
+/// A cron expression, read in São Paulo time.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    text: String,
+    cron: Cron,
+}
+
+impl Schedule {
+    pub fn parse(value: &str) -> Result<Self, String> {
+        let cron = Cron::from_str(value)
+            .map_err(|e| format!("`{value}` is no cron expression such as \"30 2 * * *\": {e}"))?;
+        Ok(Self { text: value.to_owned(), cron })
+    }
+
+    /// The first time after an instant.
+    pub fn after(&self, at: Timestamp) -> Option<Timestamp> {
+        let next = self.cron.find_next_occurrence(&reading(at)?, false).ok()?;
+        instant(next)
+    }
+
+    /// The last time at an instant or before.
+    pub fn before(&self, at: Timestamp) -> Option<Timestamp> {
+        let last = self.cron.find_previous_occurrence(&reading(at)?, true).ok()?;
+        instant(last)
+    }
+}
+
+/// The wall clock in São Paulo, given to the cron library as if it were UTC: it has no zones of its own to go by.
+fn reading(at: Timestamp) -> Option<DateTime<Utc>> {
+    let local = sao_paulo().to_datetime(at);
+    NaiveDateTime::parse_from_str(&local.strftime("%Y-%m-%dT%H:%M:%S").to_string(), "%Y-%m-%dT%H:%M:%S")
+        .ok()
+        .map(|naive| naive.and_utc())
+}
+
+fn instant(reading: DateTime<Utc>) -> Option<Timestamp> {
+    let local: jiff::civil::DateTime = reading.format("%Y-%m-%dT%H:%M:%S").to_string().parse().ok()?;
+    sao_paulo().to_timestamp(local).ok()
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Retention {
+    pub(super) fn read(layers: &mut Layers) -> Option<Self> {
+        let schedule = layers.get("retention.schedule", |value| match value {
+            "off" => Ok(None),
+            cron => Schedule::parse(cron).map(Some),
+        });
+        let grace = layers.get("retention.grace", values::span);
+        let max_stored = layers.get("retention.max_stored", values::size);
+        let jitter = layers.get("retention.jitter", |value| {
+            values::duration(value).or_else(|e| if value == "0s" { Ok(Duration::ZERO) } else { Err(e) })
+        });
+        let notification_bodies = layers.get("retention.notification_bodies", values::span);
+        let policies = layers.children("retention.policy").iter().map(|key| policy(layers, key)).collect();
+        Some(Self {
+            schedule: schedule.flatten(),
+            grace: grace?,
+            max_stored,
+            jitter: jitter?,
+            notification_bodies,
+            policies,
+        })
+    }
+}
+
+fn policy(layers: &mut Layers, key: &str) -> Policy {
+    let of = |name: &str| format!("{key}.{name}");
+    let glob = |value: &str| Ok(Glob::new(value));
+    let number = |value: &str| {
+        values::count(value).and_then(|n| u32::try_from(n).map_err(|_| format!("`{value}` is too large")))
+    };
+    let policy = Policy {
+        name: layers.get(&of("name"), values::text).unwrap_or_default(),
+        names: layers.list(&of("match.name"), glob),
+        processes: layers.list(&of("match.process"), glob),
+        macro_processes: layers.list(&of("match.macro_process"), glob),
+        extensions: layers.list(&of("match.extension"), |value| Ok(fold(value.trim_start_matches('.')))),
+        larger_than: layers.get(&of("match.larger_than"), values::size),
+        keep_last: layers.get(&of("keep_last"), number),
+        keep_superseded: layers.get(&of("keep_superseded"), values::span),
+        keep_within: layers.get(&of("keep_within"), values::span),
+        keep_daily: layers.get(&of("keep_daily"), number),
+        keep_weekly: layers.get(&of("keep_weekly"), number),
+        keep_monthly: layers.get(&of("keep_monthly"), number),
+        keep_yearly: layers.get(&of("keep_yearly"), number),
+        keep_all: layers.get(&of("keep_all"), values::flag).unwrap_or_default(),
+    };
+    if policy.name.is_empty() {
+        layers.problems.push(Problem::new(
+            &of("name"),
+            "is missing: each policy has a name, which is told with all that it removes",
+        ));
+    }
+    if policy.is_empty() {
+        layers.problems.push(Problem::new(key, "has no rule: a policy that keeps nothing would remove everything; give it a keep_… rule, or `keep_all = true`"));
+    }
+    policy
+}
+
+impl Policy {
+    fn is_empty(&self) -> bool {
+        !self.chooses_publications() && !self.chooses_revisions()
+    }
+
+    /// Whether it has a rule about publications; without one it keeps them all.
+    pub fn chooses_publications(&self) -> bool {
+        let counts = [self.keep_daily, self.keep_weekly, self.keep_monthly, self.keep_yearly];
+        self.keep_all || self.keep_within.is_some() || counts.iter().any(Option::is_some)
+    }
+
+    /// Whether it has a rule about revisions; without one it keeps all of the publications that it keeps.
+    pub fn chooses_revisions(&self) -> bool {
+        self.keep_last.is_some() || self.keep_superseded.is_some()
+    }
+
+    /// The policy in words.
+    pub fn describe(&self) -> String {
+        let any = |what: &str, of: Vec<String>| (!of.is_empty()).then(|| format!("{what} {}", of.join(" or ")));
+        let shown = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let matches: Vec<String> = [
+            any("the name", shown(&self.names)),
+            any("the process", shown(&self.processes)),
+            any("the macro-process", shown(&self.macro_processes)),
+            any("the extension", self.extensions.clone()),
+            self.larger_than.map(|n| format!("more than {}", bytesize::ByteSize(n))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let newest = |n: Option<u32>, what: &str| {
+            n.map(|n| format!("the last of each of the {n} newest {what} on which a period starts"))
+        };
+        let publications: Vec<String> = [
+            self.keep_all.then(|| "all".to_owned()),
+            self.keep_within.map(|span| format!("those whose period ended within {span:#}")),
+            newest(self.keep_daily, "days"),
+            newest(self.keep_weekly, "weeks"),
+            newest(self.keep_monthly, "months"),
+            newest(self.keep_yearly, "years"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let revisions: Vec<String> = [
+            self.keep_last.map(|n| format!("the {n} latest")),
+            self.keep_superseded.map(|span| format!("those superseded within {span:#}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let join = |of: Vec<String>, none: &str| if of.is_empty() { none.to_owned() } else { of.join(", and ") };
+        format!(
+            "of publications with {} it keeps {}; of their revisions {}",
+            join(matches, "any name"),
+            join(publications, "all"),
+            join(revisions, "all")
+        )
+    }
+}

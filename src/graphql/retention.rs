@@ -1,0 +1,175 @@
+//! Plans and runs of retention, and of scheduled jobs.
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+
+use super::connection::{Connection, int, paging};
+use super::error::shown;
+use super::scalar::{DateTime, Long};
+use crate::app::App;
+use crate::jobs::Job;
+use crate::jobs::retention::{Line, Planned};
+use crate::query::Listed;
+use crate::record;
+
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum RetentionAction {
+    Keep,
+    Remove,
+}
+
+/// What the policies would keep and remove now.
+pub struct RetentionPlan(pub Arc<Planned>);
+
+/// What the policies would keep and remove now.
+#[Object]
+impl RetentionPlan {
+    async fn at(&self) -> DateTime {
+        DateTime(self.0.at)
+    }
+    /// Revisions kept.
+    async fn keep(&self) -> i32 {
+        int(self.0.plan.keep as u64)
+    }
+    /// Revisions removed.
+    async fn remove(&self) -> i32 {
+        int(self.0.plan.remove as u64)
+    }
+    /// What the disk gains: bytes that a kept revision shares are none of it.
+    async fn bytes_freed(&self) -> Long {
+        self.0.plan.bytes_freed.into()
+    }
+    /// A line for each revision whose bytes are there.
+    async fn lines(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        action: Option<RetentionAction>,
+    ) -> Result<Connection<RetentionLine>> {
+        let wanted = |line: &Line| action.is_none_or(|action| line.keep == (action == RetentionAction::Keep));
+        let total = match action {
+            None => self.0.len(),
+            Some(RetentionAction::Keep) => self.0.plan.keep,
+            Some(RetentionAction::Remove) => self.0.plan.remove,
+        };
+        let lines = self.0.lines(ctx.data::<App>()?).filter(wanted);
+        let listed =
+            Listed::of_iterator(lines, total as u64, &paging(first, after, None, None, None)).map_err(shown)?;
+        Ok(Connection::new(listed, RetentionLine::from))
+    }
+}
+
+/// What becomes of one revision, and why.
+#[derive(SimpleObject, Clone)]
+pub struct RetentionLine {
+    revision_id: ID,
+    publication_id: ID,
+    name: String,
+    reference_date: String,
+    number: i32,
+    action: RetentionAction,
+    policy: Option<String>,
+    rule: Option<String>,
+    reason: String,
+    bytes_freed: Long,
+}
+
+impl From<Line> for RetentionLine {
+    fn from(line: Line) -> Self {
+        Self {
+            revision_id: line.revision_id.0.into(),
+            publication_id: line.publication_id.0.into(),
+            name: line.name,
+            reference_date: line.reference_date,
+            number: line.number,
+            action: if line.keep { RetentionAction::Keep } else { RetentionAction::Remove },
+            policy: line.policy,
+            rule: Some(line.rule.to_owned()),
+            reason: line.reason.to_owned(),
+            bytes_freed: line.bytes_freed.into(),
+        }
+    }
+}
+
+/// One time that the policies were carried out, or tried.
+#[derive(SimpleObject, Clone)]
+pub struct RetentionRun {
+    id: ID,
+    dry_run: bool,
+    started_at: DateTime,
+    ended_at: Option<DateTime>,
+    /// Revisions.
+    removed: i32,
+    bytes_freed: Long,
+    /// Until then it can be undone.
+    sweep_after: Option<DateTime>,
+    undone_at: Option<DateTime>,
+}
+
+impl From<record::RetentionRun> for RetentionRun {
+    fn from(run: record::RetentionRun) -> Self {
+        Self {
+            id: run.id.into(),
+            dry_run: run.dry_run,
+            started_at: DateTime(run.started_at),
+            ended_at: run.ended_at.map(DateTime),
+            removed: int(run.removed),
+            bytes_freed: run.bytes_freed.into(),
+            sweep_after: run.sweep_after.map(DateTime),
+            undone_at: run.undone_at.map(DateTime),
+        }
+    }
+}
+
+/// One run of a scheduled job.
+#[derive(SimpleObject, Clone)]
+pub struct JobRun {
+    id: ID,
+    name: String,
+    started_at: DateTime,
+    ended_at: Option<DateTime>,
+    /// succeeded, failed or interrupted.
+    outcome: Option<String>,
+    detail: Option<serde_json::Value>,
+}
+
+impl From<record::JobRun> for JobRun {
+    fn from(run: record::JobRun) -> Self {
+        Self {
+            id: run.id.into(),
+            name: run.name,
+            started_at: DateTime(run.started_at),
+            ended_at: run.ended_at.map(DateTime),
+            outcome: run.outcome,
+            detail: Some(run.detail),
+        }
+    }
+}
+
+/// A scheduled job.
+#[derive(SimpleObject)]
+pub struct JobStatus {
+    name: String,
+    /// Cron, São Paulo time.
+    schedule: Option<String>,
+    last_started_at: Option<DateTime>,
+    last_ended_at: Option<DateTime>,
+    last_outcome: Option<String>,
+    next_at: Option<DateTime>,
+}
+
+impl JobStatus {
+    /// What is to be told of a job whose last run is given.
+    pub fn new(app: &App, job: Job, last: Option<record::JobRun>) -> Self {
+        let schedule = job.schedule(app);
+        Self {
+            name: job.name().to_owned(),
+            next_at: schedule.as_ref().and_then(|schedule| schedule.after(app.clock.now())).map(DateTime),
+            schedule: schedule.map(|schedule| schedule.to_string()),
+            last_started_at: last.as_ref().map(|run| DateTime(run.started_at)),
+            last_ended_at: last.as_ref().and_then(|run| run.ended_at).map(DateTime),
+            last_outcome: last.and_then(|run| run.outcome),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Retention: plan, then act. A run marks what its plan removes; a sweep takes the bytes once the grace is over, and until
+//! then the run can be undone. Every step can be interrupted anywhere and is taken up by the next run.
+mod inventory;
+mod plan;
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+
+use super::schedule::later;
+use crate::app::App;
+use crate::domain::RevisionId;
+use crate::record::RetentionRun;
+use crate::store::Encoding;
+
+pub use inventory::{Inventory, Product, Publication, Revision};
+pub use plan::{Decision, Plan, Rule, is_named, plan};
+
+/// Publications read at once.
+const PAGE: u64 = 5000;
+
+/// Revisions marked, or swept, in one transaction: few enough that writers in between wait for milliseconds.
+const BATCH: usize = 200;
+
+/// How long the lock of a run holds without a sign of life.
+const LOCK: Duration = Duration::from_secs(15);
+
+/// A plan with what it is about.
+pub struct Planned {
+    pub at: Timestamp,
+    pub inventory: Inventory,
+    pub plan: Plan,
+}
+
+/// A line of a plan, in words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    pub revision_id: RevisionId,
+    pub publication_id: crate::domain::PublicationId,
+    pub name: String,
+    pub reference_date: String,
+    pub number: i32,
+    pub keep: bool,
+    pub policy: Option<String>,
+    pub rule: &'static str,
+    pub reason: &'static str,
+    pub bytes_freed: u64,
+}
+
+/// Reads the archive and plans; changes nothing.
+pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
+    let inventory = load(app).await?;
+    let settings = app.settings.clone();
+    tokio::task::spawn_blocking(move || {
+        let retention = &settings.retention;
+        let plan = plan(&inventory, &retention.policies, retention.max_stored, now);
+        Planned { at: now, inventory, plan }
+    })
+    .await
+    .context("the plan was interrupted")
+}
+
+async fn load(app: &App) -> anyhow::Result<Inventory> {
+    let mut inventory = Inventory::default();
+    let mut product_of = std::collections::HashMap::new();
+    for product in app.record.inventory_products().await? {
+        product_of.insert(product.id, u32::try_from(inventory.products.len())?);
+        inventory.products.push(Product { id: product.id, name: product.name, names: product.names });
+    }
+    let mut after = None;
+    loop {
+        let (rows, last) = app.record.inventory_page(after, PAGE).await?;
+        let Some(last) = last else { break };
+        after = Some(last);
+        for row in rows {
+            // A product that came after the first query is new, and nothing of it is removed yet.
+            let Some(product) = product_of.get(&row.product) else { continue };
+            inventory.add(*product, row);
+        }
+    }
+    inventory.settle();
+    Ok(inventory)
+}
+
+impl Planned {
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.plan.decisions.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.plan.decisions.is_empty()
+    }
+
+    /// The lines, in the order of the archive.
+    pub fn lines<'a>(&'a self, app: &'a App) -> impl Iterator<Item = Line> + 'a {
+        self.inventory.publications.iter().flat_map(move |publication| {
+            self.inventory.of(publication).map(move |(i, revision)| {
+                let decision = &self.plan.decisions[i as usize];
+                let policy = decision.policy.and_then(|p| app.settings.retention.policies.get(usize::from(p)));
+                Line {
+                    revision_id: revision.id.into(),
+                    publication_id: crate::domain::PublicationId(publication.id),
+                    name: self.inventory.products[publication.product as usize].name.clone(),
+                    reference_date: publication.reference_date.to_string(),
+                    number: revision.number,
+                    keep: decision.keep,
+                    policy: policy.map(|policy| policy.name.clone()),
+                    rule: decision.rule.as_str(),
+                    reason: decision.rule.reason(),
+                    bytes_freed: decision.bytes_freed,
+                }
+            })
+        })
+    }
+}
+
+/// Plans and, unless it is a dry run, marks what the plan removes and sweeps what an earlier run's grace has ended for.
+pub async fn run(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<RetentionRun> {
+    let id = uuid::Uuid::now_v7().to_string();
+    // Given away first: on a full disk not even the lock could be written.
+    let room = Reserve::open(app);
+    let lock = lock(app, &id).await?;
+    let outcome = run_locked(app, now, dry_run, &id).await;
+    lock.release().await;
+    room.close();
+    outcome?;
+    app.record.retention_run(&id).await?.context("the run was not recorded")
+}
+
+async fn run_locked(app: &App, now: Timestamp, dry_run: bool, id: &str) -> anyhow::Result<()> {
+    let planned = make_plan(app, now).await?;
+    let grace = now.to_zoned_datetime(crate::domain::sao_paulo().clone()).checked_add(app.settings.retention.grace);
+    let run = RetentionRun {
+        id: id.to_owned(),
+        dry_run,
+        started_at: app.clock.now(),
+        ended_at: None,
+        removed: 0,
+        bytes_freed: 0,
+        sweep_after: (!dry_run).then(|| grace.map(|at| at.timestamp())).transpose()?,
+        undone_at: None,
+        swept_at: None,
+    };
+    app.record.begin_retention_run(&run).await?;
+    let mut removed = planned.plan.remove as u64;
+    if !dry_run {
+        removed = mark(app, &planned, id, now).await?;
+        fault("retention-after-mark");
+    }
+    app.record.end_retention_run(id, removed, planned.plan.bytes_freed, app.clock.now()).await?;
+    if !dry_run {
+        drop(planned);
+        sweep(app, now, id).await?;
+        thin(app, now).await?;
+    }
+    tracing::info!(run = id, dry_run, removed, "retention ran");
+    Ok(())
+}
+
+async fn mark(app: &App, planned: &Planned, id: &str, now: Timestamp) -> anyhow::Result<u64> {
+    let mut marked = 0;
+    let mut chosen = Vec::with_capacity(BATCH);
+    for publication in &planned.inventory.publications {
+        for (i, revision) in planned.inventory.of(publication) {
+            let decision = &planned.plan.decisions[i as usize];
+            if decision.keep {
+                continue;
+            }
+            let policy = decision.policy.and_then(|p| app.settings.retention.policies.get(usize::from(p)));
+            let policy = policy.map_or_else(|| "max_stored".to_owned(), |policy| format!("policy `{}`", policy.name));
+            let rule = format!("{policy}: {}", decision.rule.reason());
+            chosen.push((RevisionId(revision.id), i == publication.latest, rule));
+            if chosen.len() == BATCH {
+                marked += app.record.mark(id, &chosen, now).await?;
+                chosen.clear();
+                fault("retention-between-marks");
+                keep_lock(app, id).await?;
+            }
+        }
+    }
+    Ok(marked + app.record.mark(id, &chosen, now).await?)
+}
+
+/// Takes the bytes of all marks whose grace is over. The one place where bytes leave the archive.
+async fn sweep(app: &App, now: Timestamp, id: &str) -> anyhow::Result<(u64, u64)> {
+    let (mut swept, mut freed) = (0, 0);
+    loop {
+        let store = app.store.clone();
+        let delete = |digest, encoding: String| {
+            let store = store.clone();
+            async move {
+                let encoding: Encoding = encoding.parse()?;
+                store.remove(digest, encoding).await.map_err(|e| e.to_string())
+            }
+        };
+        let (some, bytes) = app.record.sweep(now, BATCH as u64, delete).await?;
+        swept += some;
+        freed += bytes;
+        fault("retention-between-sweeps");
+        if some == 0 {
+            break;
+        }
+        keep_lock(app, id).await?;
+    }
+    if swept > 0 {
+        tracing::info!(swept, freed, "swept what retention had marked");
+    }
+    Ok((swept, freed))
+}
+
+async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
+    let Some(span) = app.settings.retention.notification_bodies else { return Ok(()) };
+    let before = crate::domain::timestamp(plan::cutoff(now, span));
+    while app.record.thin_notifications(before, 1000).await? > 0 {}
+    Ok(())
+}
+
+/// Brings back what a run marked.
+pub async fn undo(app: &App, id: &str) -> anyhow::Result<(RetentionRun, u64)> {
+    let Some(run) = app.record.retention_run(id).await? else {
+        bail!("there is no run {id}; `acervo retention runs` lists them");
+    };
+    if run.dry_run {
+        bail!("the run {id} was a dry one: there is nothing to bring back");
+    }
+    let lock = lock(app, &format!("undo-{id}")).await?;
+    let outcome = app.record.undo_retention(id, app.clock.now()).await;
+    lock.release().await;
+    let (back, lost) = outcome?;
+    if lost > 0 && back == 0 {
+        bail!("the grace of the run {id} is over, and its {lost} revisions are swept: nothing can be brought back");
+    }
+    tracing::info!(run = id, back, lost, "retention was undone");
+    let run = app.record.retention_run(id).await?.context("the run is gone")?;
+    Ok((run, back))
+}
+
+struct Held<'a> {
+    app: &'a App,
+}
+
+/// One run at a time, whoever asks for it.
+async fn lock<'a>(app: &'a App, holder: &str) -> anyhow::Result<Held<'a>> {
+    let began = tokio::time::Instant::now();
+    loop {
+        let now = app.clock.now();
+        if app.record.lock("retention", holder, now, later(now, LOCK)).await? {
+            return Ok(Held { app });
+        }
+        if began.elapsed() > LOCK * 2 {
+            bail!("another run of retention is under way");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn keep_lock(app: &App, holder: &str) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    if app.record.lock("retention", holder, now, later(now, LOCK)).await? {
+        return Ok(());
+    }
+    bail!("another run of retention took over");
+}
+
+impl Held<'_> {
+    async fn release(self) {
+        if let Err(e) = self.app.record.unlock("retention").await {
+            tracing::warn!(error = %e, "the lock of retention runs out by itself");
+        }
+    }
+}
+
+/// Room that is kept for the hour when the disk is full: marks have to be written down before anything can be freed.
+struct Reserve {
+    path: std::path::PathBuf,
+}
+
+const RESERVE_BYTES: usize = 8 << 20;
+
+impl Reserve {
+    /// Gives the room away for the length of a run.
+    fn open(app: &App) -> Self {
+        let path = app.settings.data_dir.join("reserve");
+        if let Err(e) = std::fs::remove_file(&path)
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(error = %e, "the room kept for a full disk could not be given");
+        }
+        Self { path }
+    }
+
+    /// Keeps the room again. Without enough of it there is none to keep.
+    fn close(self) {
+        if let Err(e) = keep_room(&self.path) {
+            tracing::warn!(error = %e, "no room could be kept for a full disk");
+        }
+    }
+}
+
+fn keep_room(path: &std::path::Path) -> std::io::Result<()> {
+    // Written, not only said: a hole in a file is no room.
+    std::fs::write(path, vec![0; RESERVE_BYTES])
+}
+
+/// Keeps room for a run on a full disk, if there is some.
+pub(super) fn reserve(app: &App) {
+    let path = app.settings.data_dir.join("reserve");
+    if !path.exists() && app.store.free_bytes().is_ok_and(|free| free > 8 * RESERVE_BYTES as u64) {
+        Reserve { path }.close();
+    }
+}
+
+/// A place where tests end the process, as a power cut would.
+fn fault(name: &'static str) {
+    #[allow(clippy::let_underscore_untyped, reason = "the macro is empty without its feature")]
+    let _ = name;
+    fail::fail_point!(name, |_| std::process::abort());
+}

@@ -1,0 +1,123 @@
+//! Work at its hour: one job at a time, each slot of a schedule once, on one replica, missed slots made up once.
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::RngExt;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::retention;
+use super::schedule::later;
+use crate::app::App;
+use crate::config::Schedule;
+
+/// How often the clock is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The hour of the index's upkeep, São Paulo time.
+const INDEX_SCHEDULE: &str = "15 4 * * *";
+
+/// Work that has an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    Retention,
+    Index,
+}
+
+impl Job {
+    pub const ALL: &[Self] = &[Self::Retention, Self::Index];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::Index => "index",
+        }
+    }
+
+    /// When it runs; `None`: only by hand.
+    pub fn schedule(self, app: &App) -> Option<Schedule> {
+        match self {
+            Self::Retention => app.settings.retention.schedule.clone(),
+            Self::Index => Schedule::parse(INDEX_SCHEDULE).ok(),
+        }
+    }
+
+    async fn run(self, app: &App) -> anyhow::Result<Value> {
+        match self {
+            Self::Retention => {
+                let run = retention::run(app, app.clock.now(), false).await?;
+                Ok(json!({ "run": run.id, "removed": run.removed, "bytesFreed": run.bytes_freed }))
+            }
+            Self::Index => check_index(app).await,
+        }
+    }
+}
+
+/// What is known of a job between two looks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// The last slot that somebody took.
+    taken: Option<Timestamp>,
+    /// When the slot that is due is to start.
+    start_at: Option<Timestamp>,
+}
+
+pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut seen: Vec<(Job, Seen)> = Job::ALL.iter().map(|job| (*job, Seen::default())).collect();
+    while !stop.is_cancelled() {
+        for (job, seen) in &mut seen {
+            if let Err(e) = look(&app, *job, seen).await {
+                tracing::error!(job = job.name(), error = format!("{e:#}"), "the schedule could not be looked at");
+            }
+        }
+        tokio::select! {
+            _ = stop.cancelled() => {}
+            _ = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Runs a job whose last slot nobody has taken.
+async fn look(app: &App, job: Job, seen: &mut Seen) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let Some(schedule) = job.schedule(app) else { return Ok(()) };
+    let Some(slot) = schedule.before(now).filter(|slot| seen.taken != Some(*slot)) else { return Ok(()) };
+    let since = app.record.scheduled_since(job.name(), &schedule.to_string(), now).await?;
+    if slot <= since {
+        seen.taken = Some(slot);
+        return Ok(());
+    }
+    let jitter = app.settings.retention.jitter;
+    let start = *seen.start_at.get_or_insert_with(|| later(now, jitter.mul_f64(rand::rng().random_range(0.0..=1.0))));
+    if now < start {
+        return Ok(());
+    }
+    *seen = Seen { taken: Some(slot), start_at: None };
+    let Some(id) = app.record.begin_job(job.name(), slot, now).await? else { return Ok(()) };
+    tracing::info!(job = job.name(), %slot, "a scheduled job begins");
+    let (outcome, detail) = match job.run(app).await {
+        Ok(detail) => ("succeeded", detail),
+        Err(e) => {
+            tracing::error!(job = job.name(), error = format!("{e:#}"), "a scheduled job failed");
+            ("failed", json!({ "error": format!("{e:#}") }))
+        }
+    };
+    metrics::counter!("acervo_job_runs_total", "job" => job.name(), "outcome" => outcome).increment(1);
+    metrics::gauge!("acervo_job_failing", "job" => job.name()).set(if outcome == "failed" { 1.0 } else { 0.0 });
+    app.record.end_job(&id, outcome, &detail, app.clock.now()).await?;
+    Ok(())
+}
+
+/// Asks for a new index where the one there is does not count what the record counts.
+async fn check_index(app: &App) -> anyhow::Result<Value> {
+    let recorded = app.record.counts().await?.publications;
+    let index = app.index.clone();
+    let indexed = tokio::task::spawn_blocking(move || index.publications()).await?? as u64;
+    let behind = app.record.feed_head().await? - app.index.position().map(|position| position.feed).unwrap_or_default();
+    let differs = recorded != indexed && behind == 0;
+    if differs {
+        tracing::warn!(recorded, indexed, "the search index differs from the record and is built anew");
+        app.record.ask_for_reindex().await?;
+    }
+    Ok(json!({ "recorded": recorded, "indexed": indexed, "rebuilt": differs }))
+}

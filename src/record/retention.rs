@@ -1,0 +1,514 @@
+//! What retention reads and writes: the inventory, marks, sweeps, holds, runs.
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
+
+use super::entity::{files, notifications, product_aliases, products, publications, retention_runs, revisions, state};
+use super::rows::{digest, local, natural};
+use super::{Record, RecordError, batch, feed};
+use crate::domain::{
+    ChangeKind, Digest, LocalDateTime, PublicationId, PublicationStatus, RevisionId, fold, millis, timestamp,
+};
+
+/// A product with the names it is matched by, folded.
+#[derive(Clone, Debug)]
+pub struct InventoryProduct {
+    pub id: Uuid,
+    pub name: String,
+    pub names: Vec<String>,
+}
+
+/// A revision whose bytes are there, with what retention asks of its publication.
+#[derive(Clone, Debug)]
+pub struct InventoryRow {
+    pub revision: RevisionId,
+    pub number: i32,
+    pub digest: Digest,
+    pub size: u64,
+    pub stored_size: u64,
+    pub extension: Option<String>,
+    pub announced_at: i64,
+    pub archived_at: i64,
+    pub superseded_at: Option<i64>,
+    pub held: bool,
+    pub publication: Uuid,
+    pub product: Uuid,
+    pub process: String,
+    pub macro_process: String,
+    pub reference_date: String,
+    pub period_start: LocalDateTime,
+    pub period_end: LocalDateTime,
+}
+
+#[derive(FromQueryResult)]
+struct RawRow {
+    id: Uuid,
+    number: i32,
+    digest: Vec<u8>,
+    size: i64,
+    stored_size: i64,
+    extension: Option<String>,
+    announced_at: i64,
+    archived_at: i64,
+    superseded_at: Option<i64>,
+    held: bool,
+    publication_id: Uuid,
+}
+
+/// A run of retention.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetentionRun {
+    pub id: String,
+    pub dry_run: bool,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub removed: u64,
+    pub bytes_freed: u64,
+    pub sweep_after: Option<Timestamp>,
+    pub undone_at: Option<Timestamp>,
+    pub swept_at: Option<Timestamp>,
+}
+
+impl From<retention_runs::Model> for RetentionRun {
+    fn from(row: retention_runs::Model) -> Self {
+        Self {
+            id: row.id,
+            dry_run: row.dry_run,
+            started_at: timestamp(row.started_at),
+            ended_at: row.ended_at.map(timestamp),
+            removed: natural(row.removed),
+            bytes_freed: natural(row.bytes_freed),
+            sweep_after: row.sweep_after.map(timestamp),
+            undone_at: row.undone_at.map(timestamp),
+            swept_at: row.swept_at.map(timestamp),
+        }
+    }
+}
+
+/// Why a revision cannot be held or released.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    #[error("there is no revision {0}")]
+    Missing(RevisionId),
+    #[error("the revision {0} is removed already; within the grace period `acervo retention undo {1}` brings it back")]
+    Purged(RevisionId, String),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl From<DbErr> for HoldError {
+    fn from(error: DbErr) -> Self {
+        Self::Record(error.into())
+    }
+}
+
+impl Record {
+    pub async fn inventory_products(&self) -> Result<Vec<InventoryProduct>, RecordError> {
+        let rows = products::Entity::find().order_by(products::Column::Id, Order::Asc).all(self.reader()).await?;
+        let aliases = product_aliases::Entity::find().all(self.reader()).await?;
+        let mut names: std::collections::HashMap<Uuid, Vec<String>> = std::collections::HashMap::new();
+        for alias in aliases {
+            names.entry(alias.product_id).or_default().push(alias.name_folded);
+        }
+        let product = |row: products::Model| {
+            let mut names = names.remove(&row.id).unwrap_or_default();
+            names.push(fold(&row.name));
+            InventoryProduct { id: row.id, name: row.name, names }
+        };
+        Ok(rows.into_iter().map(product).collect())
+    }
+
+    /// The revisions of up to `count` publications after one, in the order of publications and numbers.
+    pub async fn inventory_page(
+        &self,
+        after: Option<Uuid>,
+        count: u64,
+    ) -> Result<(Vec<InventoryRow>, Option<Uuid>), RecordError> {
+        let mut some = publications::Entity::find();
+        if let Some(after) = after {
+            some = some.filter(publications::Column::Id.gt(after));
+        }
+        let some = some.order_by(publications::Column::Id, Order::Asc).limit(count).all(self.reader()).await?;
+        let (Some(first), Some(last)) = (some.first(), some.last()) else { return Ok((Vec::new(), None)) };
+        let last_id = last.id;
+        let rows = revisions::Entity::find()
+            .select_only()
+            .columns([
+                revisions::Column::Id,
+                revisions::Column::Number,
+                revisions::Column::Digest,
+                revisions::Column::Extension,
+                revisions::Column::AnnouncedAt,
+                revisions::Column::ArchivedAt,
+                revisions::Column::SupersededAt,
+                revisions::Column::Held,
+                revisions::Column::PublicationId,
+            ])
+            .column(files::Column::Size)
+            .column(files::Column::StoredSize)
+            .join(
+                sea_orm::JoinType::InnerJoin,
+                revisions::Entity::belongs_to(files::Entity)
+                    .from(revisions::Column::Digest)
+                    .to(files::Column::Digest)
+                    .into(),
+            )
+            .filter(revisions::Column::PublicationId.between(first.id, last_id))
+            .filter(revisions::Column::PurgedAt.is_null())
+            .order_by(revisions::Column::PublicationId, Order::Asc)
+            .order_by(revisions::Column::Number, Order::Asc)
+            .into_model::<RawRow>()
+            .all(self.reader())
+            .await?;
+        let by_id: std::collections::HashMap<Uuid, publications::Model> =
+            some.into_iter().map(|row| (row.id, row)).collect();
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(publication) = by_id.get(&row.publication_id) else { continue };
+            found.push(InventoryRow {
+                revision: RevisionId(row.id),
+                number: row.number,
+                digest: digest(&row.digest)?,
+                size: natural(row.size),
+                stored_size: natural(row.stored_size),
+                extension: row.extension,
+                announced_at: row.announced_at,
+                archived_at: row.archived_at,
+                superseded_at: row.superseded_at,
+                held: row.held,
+                publication: row.publication_id,
+                product: publication.product_id,
+                process: fold(&publication.process),
+                macro_process: fold(&publication.macro_process),
+                reference_date: publication.reference_date.clone(),
+                period_start: local(&publication.period_start)?,
+                period_end: local(&publication.period_end)?,
+            });
+        }
+        Ok((found, Some(last_id)))
+    }
+
+    pub async fn begin_retention_run(&self, run: &RetentionRun) -> Result<(), RecordError> {
+        let row = retention_runs::ActiveModel {
+            id: Set(run.id.clone()),
+            dry_run: Set(run.dry_run),
+            started_at: Set(millis(run.started_at)),
+            ended_at: Set(run.ended_at.map(millis)),
+            removed: Set(super::rows::long(run.removed)),
+            bytes_freed: Set(super::rows::long(run.bytes_freed)),
+            sweep_after: Set(run.sweep_after.map(millis)),
+            undone_at: Set(None),
+            swept_at: Set(None),
+        };
+        retention_runs::Entity::insert(row).exec_without_returning(&self.inner.writer).await?;
+        Ok(())
+    }
+
+    pub async fn end_retention_run(
+        &self,
+        id: &str,
+        removed: u64,
+        bytes_freed: u64,
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
+        use retention_runs::Column as C;
+        retention_runs::Entity::update_many()
+            .col_expr(C::EndedAt, Expr::value(millis(now)))
+            .col_expr(C::Removed, Expr::value(super::rows::long(removed)))
+            .col_expr(C::BytesFreed, Expr::value(super::rows::long(bytes_freed)))
+            .filter(C::Id.eq(id))
+            .exec(&self.inner.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Newest first.
+    pub async fn retention_runs(
+        &self,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<(Vec<RetentionRun>, u64), RecordError> {
+        use sea_orm::PaginatorTrait;
+        let mut all = retention_runs::Entity::find();
+        let total = all.clone().count(self.reader()).await?;
+        if let Some(after) = after {
+            all = all.filter(retention_runs::Column::Id.lt(after));
+        }
+        let rows = all.order_by(retention_runs::Column::Id, Order::Desc).limit(limit).all(self.reader()).await?;
+        Ok((rows.into_iter().map(Into::into).collect(), total))
+    }
+
+    pub async fn retention_run(&self, id: &str) -> Result<Option<RetentionRun>, RecordError> {
+        Ok(retention_runs::Entity::find_by_id(id).one(self.reader()).await?.map(Into::into))
+    }
+
+    /// Marks revisions as removed by a run. What was held since the plan was made stays, and so does what was announced
+    /// again and is the latest by now although it was not then. Returns how many were marked.
+    pub async fn mark(
+        &self,
+        run: &str,
+        chosen: &[(RevisionId, bool, String)],
+        now: Timestamp,
+    ) -> Result<u64, RecordError> {
+        use revisions::Column as C;
+        let txn = self.begin().await?;
+        let ids = chosen.iter().map(|(id, ..)| id.0);
+        let rows = revisions::Entity::find()
+            .filter(C::Id.is_in(ids))
+            .filter(C::PurgedAt.is_null())
+            .filter(C::Held.eq(false))
+            .all(&txn)
+            .await?;
+        let parents = publications::Entity::find()
+            .filter(publications::Column::Id.is_in(rows.iter().map(|row| row.publication_id)))
+            .all(&txn)
+            .await?;
+        let latest: std::collections::HashSet<Uuid> = parents.iter().filter_map(|row| row.latest_revision_id).collect();
+        let mut told = Vec::new();
+        let mut gone = Vec::new();
+        for row in &rows {
+            let Some((_, was_latest, rule)) = chosen.iter().find(|(id, ..)| id.0 == row.id) else { continue };
+            let is_latest = latest.contains(&row.id);
+            if is_latest && !was_latest {
+                continue;
+            }
+            revisions::Entity::update_many()
+                .col_expr(C::PurgedAt, Expr::value(millis(now)))
+                .col_expr(C::PurgeRun, Expr::value(run))
+                .col_expr(C::PurgeRule, Expr::value(rule.as_str()))
+                .filter(C::Id.eq(row.id))
+                .exec(&txn)
+                .await?;
+            if is_latest {
+                gone.push(row.publication_id);
+            }
+            told.push((ChangeKind::Purged, PublicationId(row.publication_id), Some(RevisionId(row.id))));
+        }
+        set_publications(&txn, gone, PublicationStatus::Purged).await?;
+        let marked = told.len() as u64;
+        feed::tell(&txn, millis(now), told).await?;
+        txn.commit().await?;
+        self.tell_feed();
+        Ok(marked)
+    }
+
+    /// Brings back what a run marked and no sweep has taken. Returns how many came back, and how many cannot.
+    pub async fn undo_retention(&self, run: &str, now: Timestamp) -> Result<(u64, u64), RecordError> {
+        use revisions::Column as C;
+        let txn = self.begin().await?;
+        let rows = revisions::Entity::find().filter(C::PurgeRun.eq(run)).all(&txn).await?;
+        let (back, lost): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.swept_at.is_none());
+        for some in back.chunks(500) {
+            revisions::Entity::update_many()
+                .col_expr(C::PurgedAt, Expr::value(None::<i64>))
+                .col_expr(C::PurgeRun, Expr::value(None::<String>))
+                .col_expr(C::PurgeRule, Expr::value(None::<String>))
+                .filter(C::Id.is_in(some.iter().map(|row| row.id)))
+                .exec(&txn)
+                .await?;
+            let shown = publications::Entity::find()
+                .filter(publications::Column::LatestRevisionId.is_in(some.iter().map(|row| row.id)))
+                .all(&txn)
+                .await?;
+            set_publications(&txn, shown.into_iter().map(|row| row.id).collect(), PublicationStatus::Archived).await?;
+            let told = some
+                .iter()
+                .map(|row| (ChangeKind::Archived, PublicationId(row.publication_id), Some(RevisionId(row.id))));
+            feed::tell(&txn, millis(now), told.collect()).await?;
+        }
+        retention_runs::Entity::update_many()
+            .col_expr(retention_runs::Column::UndoneAt, Expr::value(millis(now)))
+            .filter(retention_runs::Column::Id.eq(run))
+            .exec(&txn)
+            .await?;
+        txn.commit().await?;
+        self.tell_feed();
+        Ok((back.len() as u64, lost.len() as u64))
+    }
+
+    /// Sweeps up to `limit` revisions whose grace is over: the bytes that nobody else has are given to `delete`, inside the
+    /// transaction, so that no file that is being recorded can count on bytes that are going. Returns how many revisions
+    /// were swept, and how many bytes are gone.
+    pub async fn sweep<F>(
+        &self,
+        now: Timestamp,
+        limit: u64,
+        mut delete: impl FnMut(Digest, String) -> F,
+    ) -> Result<(u64, u64), RecordError>
+    where
+        F: Future<Output = Result<(), String>>,
+    {
+        use revisions::Column as C;
+        let over: Vec<String> = retention_runs::Entity::find()
+            .select_only()
+            .column(retention_runs::Column::Id)
+            .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
+            .filter(retention_runs::Column::SweptAt.is_null())
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        if over.is_empty() {
+            return Ok((0, 0));
+        }
+        let txn = self.begin().await?;
+        let rows = revisions::Entity::find()
+            .filter(C::PurgeRun.is_in(&over))
+            .filter(C::SweptAt.is_null())
+            .limit(limit)
+            .all(&txn)
+            .await?;
+        if rows.is_empty() {
+            retention_runs::Entity::update_many()
+                .col_expr(retention_runs::Column::SweptAt, Expr::value(millis(now)))
+                .filter(retention_runs::Column::Id.is_in(&over))
+                .filter(retention_runs::Column::EndedAt.is_not_null())
+                .exec(&txn)
+                .await?;
+            txn.commit().await?;
+            return Ok((0, 0));
+        }
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        revisions::Entity::update_many()
+            .col_expr(C::SweptAt, Expr::value(millis(now)))
+            .filter(C::Id.is_in(ids))
+            .exec(&txn)
+            .await?;
+        let mut digests: Vec<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
+        digests.sort();
+        digests.dedup();
+        let mut freed = 0;
+        for bytes in digests {
+            let wanted = Condition::all().add(C::Digest.eq(bytes.clone())).add(C::SweptAt.is_null());
+            let used = revisions::Entity::find().filter(wanted).one(&txn).await?.is_some();
+            let Some(file) = files::Entity::find_by_id(bytes.clone())
+                .one(&txn)
+                .await?
+                .filter(|file| !used && file.removed_at.is_none())
+            else {
+                continue;
+            };
+            delete(digest(&bytes)?, file.encoding).await.map_err(RecordError::Sweep)?;
+            freed += natural(file.stored_size);
+            files::Entity::update_many()
+                .col_expr(files::Column::RemovedAt, Expr::value(millis(now)))
+                .filter(files::Column::Digest.eq(bytes))
+                .exec(&txn)
+                .await?;
+        }
+        fail::fail_point!("retention-after-delete", |_| Err(RecordError::Sweep("a fault point".to_owned())));
+        uncount(&txn, &rows).await?;
+        txn.commit().await?;
+        Ok((rows.len() as u64, freed))
+    }
+
+    /// Protects a revision from retention.
+    pub async fn hold(&self, id: RevisionId, reason: &str, by: &str, now: Timestamp) -> Result<(), HoldError> {
+        self.set_hold(id, Some((reason, by)), now).await
+    }
+
+    pub async fn release_hold(&self, id: RevisionId, now: Timestamp) -> Result<(), HoldError> {
+        self.set_hold(id, None, now).await
+    }
+
+    async fn set_hold(&self, id: RevisionId, hold: Option<(&str, &str)>, now: Timestamp) -> Result<(), HoldError> {
+        use revisions::Column as C;
+        let txn = self.begin().await?;
+        let row = revisions::Entity::find_by_id(id.0).one(&txn).await?.ok_or(HoldError::Missing(id))?;
+        if row.purged_at.is_some() && hold.is_some() {
+            return Err(HoldError::Purged(id, row.purge_run.unwrap_or_default()));
+        }
+        revisions::Entity::update_many()
+            .col_expr(C::Held, Expr::value(hold.is_some()))
+            .col_expr(C::HoldReason, Expr::value(hold.map(|(reason, _)| reason)))
+            .col_expr(C::HeldBy, Expr::value(hold.map(|(_, by)| by)))
+            .col_expr(C::HeldAt, Expr::value(hold.map(|_| millis(now))))
+            .filter(C::Id.eq(id.0))
+            .exec(&txn)
+            .await?;
+        let kind = if hold.is_some() { ChangeKind::Held } else { ChangeKind::Released };
+        feed::tell(&txn, millis(now), vec![(kind, PublicationId(row.publication_id), Some(id))]).await?;
+        txn.commit().await?;
+        self.tell_feed();
+        Ok(())
+    }
+
+    /// Empties the bodies of up to `limit` notifications received before an instant; the lines stay. Returns how many.
+    pub async fn thin_notifications(&self, before: Timestamp, limit: u64) -> Result<u64, RecordError> {
+        use notifications::Column as N;
+        let ids: Vec<Uuid> = notifications::Entity::find()
+            .select_only()
+            .column(N::Id)
+            .filter(N::ReceivedAt.lt(millis(before)))
+            .filter(N::Body.ne(Vec::<u8>::new()))
+            .filter(N::Link.is_null())
+            .limit(limit)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let thinned = notifications::Entity::update_many()
+            .col_expr(N::Body, Expr::value(Vec::<u8>::new()))
+            .filter(N::Id.is_in(ids))
+            .exec(&self.inner.writer)
+            .await?;
+        Ok(thinned.rows_affected)
+    }
+
+    /// Takes a lock that others see, for so long; its holder may take it again. `false` while somebody else has it.
+    pub async fn lock(&self, name: &str, holder: &str, now: Timestamp, until: Timestamp) -> Result<bool, RecordError> {
+        let key = format!("lock:{name}");
+        let txn = self.begin().await?;
+        let held = state::Entity::find_by_id(&key).one(&txn).await?;
+        let free = held.as_ref().is_none_or(|row| {
+            let (owner, until) = row.value.split_once(' ').unwrap_or_default();
+            owner == holder || until.parse::<i64>().is_ok_and(|until| until <= millis(now))
+        });
+        if free {
+            let row = state::ActiveModel { key: Set(key), value: Set(format!("{holder} {}", millis(until))) };
+            let replace = sea_orm::sea_query::OnConflict::column(state::Column::Key)
+                .update_column(state::Column::Value)
+                .to_owned();
+            batch::insert(&txn, vec![row], Some(replace)).await?;
+        }
+        txn.commit().await?;
+        Ok(free)
+    }
+
+    pub async fn unlock(&self, name: &str) -> Result<(), RecordError> {
+        state::Entity::delete_by_id(format!("lock:{name}")).exec(&self.inner.writer).await?;
+        Ok(())
+    }
+}
+
+async fn set_publications(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: PublicationStatus) -> Result<(), DbErr> {
+    publications::Entity::update_many()
+        .col_expr(publications::Column::Status, Expr::value(status.as_str()))
+        .filter(publications::Column::Id.is_in(ids))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// What a product spends is less by what was swept.
+async fn uncount(txn: &DatabaseTransaction, swept: &[revisions::Model]) -> Result<(), DbErr> {
+    for row in swept {
+        let size = files::Entity::find_by_id(row.digest.clone())
+            .one(txn)
+            .await?
+            .map(|file| file.stored_size)
+            .unwrap_or_default();
+        let Some(publication) = publications::Entity::find_by_id(row.publication_id).one(txn).await? else { continue };
+        products::Entity::update_many()
+            .col_expr(products::Column::StoredSize, Expr::col(products::Column::StoredSize).sub(size))
+            .filter(products::Column::Id.eq(publication.product_id))
+            .exec(txn)
+            .await?;
+    }
+    Ok(())
+}

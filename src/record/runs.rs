@@ -1,0 +1,115 @@
+//! Runs of jobs: one row each, one run for each slot of a schedule.
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::entity::{job_runs, state};
+use super::{Record, RecordError};
+use crate::domain::{millis, timestamp};
+use job_runs::Column as C;
+
+/// A run of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRun {
+    pub id: String,
+    pub name: String,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub outcome: Option<String>,
+    pub detail: serde_json::Value,
+}
+
+impl From<job_runs::Model> for JobRun {
+    fn from(row: job_runs::Model) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            started_at: timestamp(row.started_at),
+            ended_at: row.ended_at.map(timestamp),
+            outcome: row.outcome,
+            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+        }
+    }
+}
+
+impl Record {
+    /// Takes a slot of a job's schedule; `None` where somebody has it already.
+    pub async fn begin_job(&self, name: &str, slot: Timestamp, now: Timestamp) -> Result<Option<String>, RecordError> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let row = job_runs::ActiveModel {
+            id: Set(id.clone()),
+            name: Set(name.to_owned()),
+            slot: Set(millis(slot)),
+            started_at: Set(millis(now)),
+            ended_at: Set(None),
+            outcome: Set(None),
+            detail: Set("{}".to_owned()),
+        };
+        let once = OnConflict::columns([C::Name, C::Slot]).do_nothing().to_owned();
+        let inserted =
+            job_runs::Entity::insert(row).on_conflict(once).exec_without_returning(&self.inner.writer).await?;
+        Ok((inserted > 0).then_some(id))
+    }
+
+    pub async fn end_job(
+        &self,
+        id: &str,
+        outcome: &str,
+        detail: &serde_json::Value,
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
+        job_runs::Entity::update_many()
+            .col_expr(C::EndedAt, Expr::value(millis(now)))
+            .col_expr(C::Outcome, Expr::value(outcome))
+            .col_expr(C::Detail, Expr::value(detail.to_string()))
+            .filter(C::Id.eq(id))
+            .exec(&self.inner.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends the runs that a process which is gone left open; for the start of the only process on this database.
+    pub async fn end_interrupted_jobs(&self, now: Timestamp) -> Result<u64, RecordError> {
+        let ended = job_runs::Entity::update_many()
+            .col_expr(C::EndedAt, Expr::value(millis(now)))
+            .col_expr(C::Outcome, Expr::value("interrupted"))
+            .filter(C::EndedAt.is_null())
+            .exec(&self.inner.writer)
+            .await?;
+        Ok(ended.rows_affected)
+    }
+
+    /// Newest first; and how many there are.
+    pub async fn job_runs(
+        &self,
+        name: Option<&str>,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<(Vec<JobRun>, u64), RecordError> {
+        let mut all = job_runs::Entity::find();
+        if let Some(name) = name {
+            all = all.filter(C::Name.eq(name));
+        }
+        let total = all.clone().count(self.reader()).await?;
+        if let Some(after) = after {
+            all = all.filter(C::Id.lt(after));
+        }
+        let rows = all.order_by(C::Id, Order::Desc).limit(limit).all(self.reader()).await?;
+        Ok((rows.into_iter().map(Into::into).collect(), total))
+    }
+
+    /// Since when a job has a schedule here: slots before that were never missed.
+    pub async fn scheduled_since(&self, name: &str, schedule: &str, now: Timestamp) -> Result<Timestamp, RecordError> {
+        let key = format!("scheduled:{name}");
+        let value = format!("{} {schedule}", millis(now));
+        let known = state::Entity::find_by_id(&key).one(self.reader()).await?;
+        let same = known.as_ref().and_then(|row| row.value.split_once(' ')).filter(|(_, of)| *of == schedule);
+        if let Some(since) = same.and_then(|(since, _)| since.parse().ok()) {
+            return Ok(timestamp(since));
+        }
+        let row = state::ActiveModel { key: Set(key), value: Set(value) };
+        let replace = OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
+        state::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.inner.writer).await?;
+        Ok(now)
+    }
+}

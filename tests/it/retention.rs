@@ -1,0 +1,615 @@
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use acervo::config::{Glob, Policy};
+use acervo::domain::{Digest, LocalDateTime};
+use acervo::jobs::retention::{Inventory, Product, Publication, Revision, plan};
+use jiff::civil::date;
+use jiff::{Span, Timestamp, ToSpan};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::samples::{product, replace};
+use crate::harness::{Options, TestApp, bytes_in, process};
+
+const NAMES: [&str; 3] = ["Deck NEWAVE Preliminar", "DECOMP - Valor Esperado", "Acomph"];
+
+/// A small archive made up from a seed.
+fn archive(random: &mut StdRng) -> Inventory {
+    let mut inventory = Inventory::default();
+    let count = random.random_range(1..=3);
+    for name in &NAMES[..count] {
+        inventory.products.push(Product {
+            id: uuid(random),
+            name: (*name).into(),
+            names: vec![acervo::domain::fold(name)],
+        });
+    }
+    for _ in 0..random.random_range(1..=14) {
+        let start = date(2024, 1, 1).saturating_add(i64::from(random.random_range(0..800)).days());
+        let days = [0, 6, 29][random.random_range(0..3)];
+        let end = start.saturating_add(i64::from(days).days());
+        let from = inventory.revisions.len() as u32;
+        let revisions = random.random_range(1..=4);
+        let mut own: Vec<(i64, i64)> = Vec::new();
+        for number in 1..=revisions {
+            let archived_at = instant(random.random_range(0..800));
+            let announced_at = archived_at - i64::from(random.random_range(0..5)) * 86_400_000;
+            let file = inventory
+                .file(Digest::of(&[random.random_range(0..12)]), 100 * u64::from(random.random_range(1..9u32)));
+            own.push((announced_at, archived_at));
+            inventory.revisions.push(Revision {
+                id: uuid(random),
+                number,
+                file,
+                announced_at,
+                archived_at,
+                superseded_at: i64::MAX,
+                held: random.random_range(0..12) == 0,
+            });
+        }
+        let latest = (0..own.len()).max_by_key(|i| (own[*i].0, *i)).expect("a revision");
+        for i in 0..own.len() {
+            let newer =
+                (0..own.len()).filter(|j| (own[*j].0, *j) > (own[i].0, i)).map(|j| own[j].1.max(own[i].1)).min();
+            inventory.revisions[from as usize + i].superseded_at = newer.unwrap_or(i64::MAX);
+        }
+        inventory.publications.push(Publication {
+            id: uuid(random),
+            product: random.random_range(0..count) as u32,
+            process: "medio prazo".into(),
+            macro_process: "programacao da operacao".into(),
+            reference_date: "x".into(),
+            period_start: LocalDateTime::start_of(start).as_number(),
+            period_end: LocalDateTime::end_of(end).as_number(),
+            revisions: (from, from + revisions as u32),
+            latest: from + latest as u32,
+            extension: Some(["zip", "pdf"][random.random_range(0..2)].into()),
+            size: random.random_range(0..2000),
+            announced_at: own[latest].0,
+        });
+    }
+    inventory
+}
+
+fn uuid(random: &mut StdRng) -> Uuid {
+    Uuid::from_u128(random.random())
+}
+
+fn instant(day: i64) -> i64 {
+    "2024-01-01T12:00:00Z".parse::<Timestamp>().expect("an instant").as_millisecond() + day * 86_400_000
+}
+
+fn policies(random: &mut StdRng) -> Vec<Policy> {
+    let mut all = Vec::new();
+    for i in 0..random.random_range(0..=3) {
+        let mut policy = Policy { name: format!("p{i}"), ..Policy::default() };
+        if random.random_range(0..2) == 0 {
+            policy.names =
+                vec![Glob::new(["deck*", "*valor ESPERADO", "Acomph", "nada", "*"][random.random_range(0..5)])];
+        }
+        if random.random_range(0..4) == 0 {
+            policy.extensions = vec!["zip".into()];
+        }
+        if random.random_range(0..5) == 0 {
+            policy.larger_than = Some(700);
+        }
+        let mut some = |n: u32| (random.random_range(0..4) == 0).then(|| random.random_range(1..=n));
+        policy.keep_last = some(3);
+        policy.keep_superseded = some(400).map(|days| i64::from(days).days());
+        policy.keep_within = some(500).map(|days| i64::from(days).days());
+        policy.keep_daily = some(5);
+        policy.keep_weekly = some(5);
+        policy.keep_monthly = some(5);
+        policy.keep_yearly = some(2);
+        policy.keep_all = random.random_range(0..12) == 0;
+        if policy.chooses_publications() || policy.chooses_revisions() {
+            all.push(policy);
+        }
+    }
+    all
+}
+
+/// Told again, from the manual: which revisions stay.
+fn naive(inventory: &Inventory, policies: &[Policy], now: Timestamp) -> HashSet<u32> {
+    let policy_of = |p: &Publication| {
+        policies.iter().position(|policy| {
+            let names = &inventory.products[p.product as usize].names;
+            (policy.names.is_empty() || policy.names.iter().any(|g| names.iter().any(|n| g.matches(n))))
+                && (policy.extensions.is_empty()
+                    || policy.extensions.iter().any(|e| Some(e.as_str()) == p.extension.as_deref()))
+                && policy.larger_than.is_none_or(|n| p.size > n)
+        })
+    };
+    let local_now = acervo::domain::sao_paulo().to_datetime(now);
+    let start = |p: &Publication| date(1970, 1, 1).at(0, 0, 0, 0).saturating_add(p.period_start.seconds());
+    let newest_by = |i: usize, count: Option<u32>, key: &dyn Fn(&Publication) -> String| {
+        let Some(count) = count else { return false };
+        let own = &inventory.publications[i];
+        let mut buckets: BTreeMap<String, Vec<&Publication>> = BTreeMap::new();
+        for other in
+            inventory.publications.iter().filter(|o| o.product == own.product && policy_of(o) == policy_of(own))
+        {
+            buckets.entry(key(other)).or_default().push(other);
+        }
+        let newest: Vec<_> = buckets.into_iter().rev().take(count as usize).collect();
+        newest
+            .iter()
+            .any(|(_, of)| of.iter().max_by_key(|p| (p.announced_at, p.id)).is_some_and(|last| last.id == own.id))
+    };
+    let mut stays = HashSet::new();
+    for (i, publication) in inventory.publications.iter().enumerate() {
+        let newest = inventory.publications.iter().filter(|p| p.product == publication.product);
+        let newest = newest.max_by_key(|p| (p.period_start, p.period_end, p.announced_at, p.id)).expect("itself").id
+            == publication.id;
+        let policy = policy_of(publication).map(|p| &policies[p]);
+        let kept = newest
+            || policy.is_none_or(|p| {
+                p.keep_all
+                    || !p.chooses_publications()
+                    || p.keep_within.is_some_and(|span| {
+                        publication.period_end >= LocalDateTime(local_now.saturating_sub(span)).as_number()
+                    })
+                    || newest_by(i, p.keep_daily, &|o| start(o).strftime("%Y-%m-%d").to_string())
+                    || newest_by(i, p.keep_weekly, &|o| start(o).strftime("%G-%V").to_string())
+                    || newest_by(i, p.keep_monthly, &|o| start(o).strftime("%Y-%m").to_string())
+                    || newest_by(i, p.keep_yearly, &|o| start(o).strftime("%Y").to_string())
+            });
+        let (from, to) = publication.revisions;
+        for r in from..to {
+            let revision = &inventory.revisions[r as usize];
+            let later = (from..to).filter(|o| {
+                let other = &inventory.revisions[*o as usize];
+                (other.announced_at, other.number) > (revision.announced_at, revision.number)
+            });
+            let rank = later.count() as u32;
+            let chosen = policy.is_none_or(|p| {
+                !p.chooses_revisions()
+                    || p.keep_last.is_some_and(|n| rank < n)
+                    || p.keep_superseded.is_some_and(|span| revision.superseded_at > before(now, span))
+            });
+            if revision.held || (kept && (rank == 0 || chosen)) {
+                stays.insert(r);
+            }
+        }
+    }
+    stays
+}
+
+fn before(now: Timestamp, span: Span) -> i64 {
+    let zoned = now.to_zoned_datetime(acervo::domain::sao_paulo().clone());
+    zoned.checked_sub(span).expect("an instant").timestamp().as_millisecond()
+}
+
+fn kept(inventory: &Inventory, policies: &[Policy], max: Option<u64>, now: Timestamp) -> HashSet<u32> {
+    let plan = plan(inventory, policies, max, now);
+    assert_eq!(plan.decisions.len(), inventory.revisions.len());
+    assert_eq!(
+        (plan.keep, plan.keep + plan.remove),
+        (plan.decisions.iter().filter(|d| d.keep).count(), plan.decisions.len())
+    );
+    assert_eq!(plan.bytes_freed, plan.decisions.iter().map(|d| d.bytes_freed).sum::<u64>());
+    (0u32..).zip(&plan.decisions).filter(|(_, decision)| decision.keep).map(|(i, _)| i).collect()
+}
+
+/// The archive after a run.
+fn without(inventory: &Inventory, stays: &HashSet<u32>) -> (Inventory, Vec<u32>) {
+    let mut rest = Inventory::default();
+    rest.products.clone_from(&inventory.products);
+    rest.stored_sizes.clone_from(&inventory.stored_sizes);
+    let mut places = Vec::new();
+    for publication in &inventory.publications {
+        let own: Vec<u32> = (publication.revisions.0..publication.revisions.1).filter(|r| stays.contains(r)).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let from = rest.revisions.len() as u32;
+        rest.revisions.extend(own.iter().map(|r| inventory.revisions[*r as usize]));
+        let latest = (0..own.len()).max_by_key(|i| {
+            let revision = &inventory.revisions[own[*i] as usize];
+            (revision.announced_at, revision.number)
+        });
+        let latest = from + latest.expect("one that stays") as u32;
+        let announced_at = rest.revisions[latest as usize].announced_at;
+        rest.publications.push(Publication {
+            revisions: (from, from + own.len() as u32),
+            latest,
+            announced_at,
+            ..publication.clone()
+        });
+        places.extend(own);
+    }
+    (rest, places)
+}
+
+#[test]
+fn ten_thousand_archives_keep_what_the_manual_says() {
+    let mut random = StdRng::seed_from_u64(20_261_124);
+    let mut removed = 0;
+    for case in 0..10_000 {
+        let inventory = archive(&mut random);
+        let policies = policies(&mut random);
+        let now = Timestamp::from_millisecond(instant(random.random_range(300..1200))).expect("an instant");
+        let stays = kept(&inventory, &policies, None, now);
+        assert_eq!(stays, naive(&inventory, &policies, now), "case {case}: {policies:#?}\n{inventory:#?}");
+        removed += inventory.revisions.len() - stays.len();
+        // The true figure: what nobody who stays has.
+        let files =
+            |of: &HashSet<u32>| of.iter().map(|r| inventory.revisions[*r as usize].file).collect::<HashSet<_>>();
+        let all: HashSet<u32> = (0..inventory.revisions.len() as u32).collect();
+        let freed: u64 =
+            files(&all).difference(&files(&stays)).map(|file| inventory.stored_sizes[*file as usize]).sum();
+        assert_eq!(plan(&inventory, &policies, None, now).bytes_freed, freed, "case {case}");
+        // A second run at the same time removes nothing more.
+        let (rest, places) = without(&inventory, &stays);
+        if policies.iter().all(|p| p.extensions.is_empty() && p.larger_than.is_none()) {
+            let again: HashSet<u32> = kept(&rest, &policies, None, now).iter().map(|i| places[*i as usize]).collect();
+            assert_eq!(again, stays, "case {case}: {policies:#?}");
+        }
+        // Another rule beside rules of its kind keeps more, never less.
+        let mut more = policies.clone();
+        for policy in &mut more {
+            if policy.chooses_publications() {
+                policy.keep_yearly = policy.keep_yearly.or(Some(1));
+            }
+            if policy.chooses_revisions() {
+                policy.keep_superseded = policy.keep_superseded.or(Some(30.days()));
+            }
+        }
+        assert!(kept(&inventory, &more, None, now).is_superset(&stays), "case {case}");
+        // However small the archive is to be: only what no policy keeps goes, and never the last of a product.
+        let shrunk = kept(&inventory, &policies, Some(0), now);
+        for publication in &inventory.publications {
+            let (from, to) = publication.revisions;
+            let of_policy =
+                policies.iter().any(|p| p.names.is_empty() && p.extensions.is_empty() && p.larger_than.is_none());
+            if of_policy {
+                assert!((from..to).all(|r| stays.contains(&r) == shrunk.contains(&r)), "case {case}");
+            }
+            let some_stay = (from..to).any(|r| shrunk.contains(&r) && !inventory.revisions[r as usize].held);
+            assert!(
+                !some_stay || shrunk.contains(&publication.latest),
+                "case {case}: a publication without its latest"
+            );
+        }
+        for product in 0..inventory.products.len() as u32 {
+            let own = inventory.publications.iter().filter(|p| p.product == product);
+            if let Some(newest) = own.max_by_key(|p| (p.period_start, p.period_end, p.announced_at, p.id)) {
+                assert!(shrunk.contains(&newest.latest), "case {case}: a product without its newest publication");
+            }
+        }
+    }
+    assert!(removed > 10_000, "the policies were too kind to prove anything: {removed}");
+}
+
+/// A service with policies, and twelve daily publications of one product, the last two revised once.
+async fn some_history(policy: &str) -> TestApp {
+    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("acervo.toml");
+    std::fs::write(&file, policy).expect("a file");
+    let app = TestApp::with(Options { folder: Some(folder), config: Some(file), ..Options::default() }).await;
+    let mut deck = product(1, "Deck NEWAVE Preliminar", "deck.txt", &b""[..]);
+    let first = deck.versions.remove(0);
+    for day in 0..12i64 {
+        let mut version = first.clone();
+        version.period = acervo::portal::Periodicity::Daily.period_of(date(2025, 1, 1).saturating_add(day.days()));
+        version.content = acervo::portal::Content::Bytes(format!("{day} ").repeat(20_000).into());
+        deck.to_come.push(version);
+    }
+    app.portal.add(deck);
+    let mut sent = 0;
+    for _ in 0..12 {
+        app.portal.publish(1).await.expect("a delivery");
+        sent += 1;
+    }
+    app.settled(sent).await;
+    app.portal.change(1, |product| replace(product, "outro ".repeat(20_000)));
+    app.portal.enviar(1).await;
+    app.settled(sent + 1).await;
+    app
+}
+
+const PLAN: &str = "{ retentionPlan { keep remove bytesFreed lines(first: 1000) { totalCount nodes { revisionId number action policy rule reason bytesFreed referenceDate } } } }";
+const DECKS: &str = "[retention]\ngrace = \"7d\"\n[[retention.policy]]\nname = \"decks\"\nmatch = { name = [\"deck newave*\"] }\nkeep_daily = 3\nkeep_last = 1\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_marks_can_be_undone_and_sweeps_after_the_grace() {
+    let app = some_history(DECKS).await;
+    let stored = || bytes_in(&app.folder.path().join("data/archive"));
+    let full = stored();
+    let plan = app.query(PLAN).await["retentionPlan"].clone();
+    assert_eq!((plan["keep"].as_i64(), plan["remove"].as_i64()), (Some(3), Some(10)));
+    // The command line says the same, to the line.
+    let printed =
+        tokio::task::block_in_place(|| process::printed(app.folder.path(), &["retention", "plan", "--format", "json"]));
+    let told: Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(told["lines"].as_array().map(Vec::len), Some(13));
+    assert_eq!((told["remove"].as_i64(), &told["bytesFreed"]), (Some(10), &plan["bytesFreed"]));
+    let dry = app.query("mutation { runRetention { id dryRun removed bytesFreed sweepAfter } }").await["runRetention"]
+        .clone();
+    assert_eq!(
+        (dry["dryRun"].as_bool(), dry["removed"].as_i64(), dry["sweepAfter"].is_null()),
+        (Some(true), Some(10), true)
+    );
+    assert_eq!(app.query(PLAN).await["retentionPlan"]["remove"], 10, "a dry run changed something");
+    // A hold saves one.
+    let victim = plan["lines"]["nodes"]
+        .as_array()
+        .expect("lines")
+        .iter()
+        .find(|line| line["action"] == "REMOVE")
+        .expect("a victim")["revisionId"]
+        .clone();
+    let hold = format!("mutation {{ holdRevision(id: {victim}, reason: \"auditoria\") {{ held holdReason heldBy }} }}");
+    assert_eq!(
+        app.query(&hold).await["holdRevision"],
+        json!({ "held": true, "holdReason": "auditoria", "heldBy": "api.token" })
+    );
+    let run = app.query("mutation { runRetention(dryRun: false) { id removed bytesFreed sweepAfter } }").await["runRetention"].clone();
+    assert_eq!(run["removed"], 9);
+    assert_eq!(app.query(PLAN).await["retentionPlan"]["remove"], 0, "a second run would remove more");
+    app.until("{ publications(filter: { status: [PURGED] }) { totalCount } }", |data| {
+        data["publications"]["totalCount"] == 8
+    })
+    .await;
+    let gone = app.query("{ publications(search: \"newave\", filter: { status: [PURGED] }, first: 1) { nodes { revisionId sha256 fileUrl status } } revisions { totalCount } }").await;
+    let gone = gone["publications"]["nodes"][0].clone();
+    assert!(gone["sha256"].is_string() && gone["fileUrl"].is_null(), "{gone}");
+    let answer = app.get(&format!("/files/{}", gone["revisionId"].as_str().expect("an id"))).await;
+    assert_eq!(answer.status(), 410);
+    assert!(answer.text().await.expect("text").contains("policy `decks`"));
+    assert_eq!(stored(), full, "bytes went before the grace was over");
+    // Taken back.
+    let undo = format!("mutation {{ undoRetention(runId: {}) {{ undoneAt }} }}", run["id"]);
+    assert!(app.query(&undo).await["undoRetention"]["undoneAt"].is_string());
+    app.until("{ publications(filter: { status: [PURGED] }) { totalCount } }", |data| {
+        data["publications"]["totalCount"] == 0
+    })
+    .await;
+    assert_eq!(app.get(&format!("/files/{}", gone["revisionId"].as_str().expect("an id"))).await.status(), 200);
+    // And done again, for good.
+    app.query("mutation { runRetention(dryRun: false) { id } }").await;
+    app.app.clock.advance(Duration::from_secs(8 * 86_400));
+    app.query("mutation { runRetention(dryRun: false) { id } }").await;
+    assert!(stored() < full, "nothing was swept");
+    let kept: u64 =
+        app.query("{ status { storedSize } products { nodes { storedSize } } }").await["status"]["storedSize"]
+            .as_u64()
+            .expect("a size");
+    assert_eq!(stored(), kept);
+    let again = app.ask(&undo, json!({})).await;
+    assert_eq!(again["errors"], Value::Null, "an undone run is undone twice without harm: {again}");
+    // What was removed and is published again is a new revision.
+    let before = app.query("{ revisions { totalCount } }").await["revisions"]["totalCount"].as_u64().expect("a count");
+    app.portal.change(1, |product| {
+        product.versions.truncate(1);
+    });
+    app.portal.enviar(1).await;
+    app.settled(14).await;
+    let data = app.query("{ revisions { totalCount } publications(filter: { period: { to: \"2025-01-01\" } }) { nodes { status revisionNumber } } }").await;
+    assert_eq!(
+        data["revisions"]["totalCount"].as_u64(),
+        Some(before + u64::from(data["publications"]["nodes"][0]["revisionNumber"] == 2))
+    );
+    assert_eq!(data["publications"]["nodes"][0]["status"], "ARCHIVED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_step_nothing_kept_is_gone_and_the_next_run_finishes() {
+    for step in
+        ["retention-between-marks", "retention-after-mark", "retention-after-delete", "retention-between-sweeps"]
+    {
+        let app = some_history(&DECKS.replace("7d", "0s")).await;
+        let plan = app.query(PLAN).await["retentionPlan"]["lines"]["nodes"].clone();
+        let folder = app.stop().await;
+        let mut command = process::acervo(folder.path());
+        command.args(["retention", "run"]).env("FAILPOINTS", format!("{step}=return"));
+        let output = tokio::task::block_in_place(|| command.output().expect("a binary that starts"));
+        // One of them is only reached by archives of more revisions than one batch.
+        assert!(
+            !output.status.success() || step == "retention-between-marks",
+            "{step}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        tokio::task::block_in_place(|| process::printed(folder.path(), &["retention", "run"]));
+        let file = folder.path().join("acervo.toml");
+        let app = TestApp::with(Options { folder: Some(folder), config: Some(file), ..Options::default() }).await;
+        for line in plan.as_array().expect("lines") {
+            let status =
+                app.get(&format!("/files/{}", line["revisionId"].as_str().expect("an id"))).await.status().as_u16();
+            assert_eq!(status, if line["action"] == "KEEP" { 200 } else { 410 }, "{step}: {line}");
+        }
+        let size = app.query("{ status { storedSize } }").await["status"]["storedSize"].as_u64().expect("a size");
+        assert_eq!(bytes_in(&app.folder.path().join("data/archive")), size, "{step}: something dangles");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_freed() {
+    let disk = tempfile::tempdir().expect("a folder");
+    let mount = |args: &[&str]| {
+        std::process::Command::new(args[0]).args(&args[1..]).arg(disk.path()).output().is_ok_and(|o| o.status.success())
+    };
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs"]) {
+        eprintln!("skipped: no small disk can be mounted here");
+        return;
+    }
+    let app = some_history(&DECKS.replace("7d", "0s")).await;
+    let folder = app.stop().await;
+    let copy = |from: &std::path::Path| {
+        std::process::Command::new("cp").arg("-a").arg(from).arg(disk.path()).status().expect("cp").success()
+    };
+    assert!(copy(&folder.path().join("data")) && copy(&folder.path().join("acervo.toml")));
+    std::fs::write(disk.path().join("data/reserve"), vec![0; 8 << 20]).expect("room kept");
+    // Filled to the last byte.
+    let mut ballast = std::fs::File::create(disk.path().join("ballast")).expect("a file");
+    for piece in [1 << 20, 4096, 1] {
+        while std::io::Write::write_all(&mut ballast, &vec![1; piece]).is_ok() {}
+    }
+    let archive = disk.path().join("data/archive");
+    let before = bytes_in(&archive);
+    let output = tokio::task::block_in_place(|| process::run(disk.path(), &["retention", "run"]));
+    let after = bytes_in(&archive);
+    drop(ballast);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(mount(&["umount", "-l"]));
+    assert!(output.status.success(), "{message}");
+    assert!(after < before, "{before} bytes before, {after} after");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_schedule_is_kept_and_a_missed_hour_made_up_once() {
+    let policy =
+        format!("{}\n", DECKS.replace("[retention]\n", "[retention]\nschedule = \"30 2 * * *\"\njitter = \"0s\"\n"));
+    let app = some_history(&policy).await;
+    let runs = "{ jobRuns(name: \"retention\") { totalCount nodes { name outcome detail endedAt } } status { jobs { name schedule lastOutcome nextAt } } }";
+    let before = app.until(runs, |data| data["status"]["jobs"][0]["nextAt"].is_string()).await;
+    assert_eq!(before["jobRuns"]["totalCount"], 0, "an hour of before there was a schedule was made up");
+    // Three nights pass while nobody looks: one run.
+    app.app.clock.advance(Duration::from_secs(3 * 86_400));
+    let data = app.until(runs, |data| data["jobRuns"]["nodes"][0]["outcome"] == "succeeded").await;
+    assert_eq!(data["jobRuns"]["totalCount"], 1);
+    assert_eq!(data["jobRuns"]["nodes"][0]["detail"]["removed"], 10);
+    assert_eq!(data["status"]["jobs"][0]["lastOutcome"], "succeeded");
+    app.app.clock.advance(Duration::from_secs(86_400));
+    app.until(runs, |data| data["jobRuns"]["totalCount"] == 2).await;
+    let metrics = app.get("/metrics").await.text().await.expect("text");
+    assert!(metrics.is_empty() || metrics.contains("acervo_"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_bodies_of_notifications_are_thinned_and_their_lines_stay() {
+    let app =
+        some_history(&format!("{}\n", DECKS.replace("[retention]\n", "[retention]\nnotification_bodies = \"30d\"\n")))
+            .await;
+    app.query("mutation { runRetention(dryRun: false) { id } }").await;
+    assert!(
+        app.query("{ notifications(last: 1) { nodes { body } } }").await["notifications"]["nodes"][0]["body"]
+            .is_object()
+    );
+    app.app.clock.advance(Duration::from_secs(31 * 86_400));
+    app.query("mutation { runRetention(dryRun: false) { id } }").await;
+    let data = app.query("{ notifications(last: 1) { totalCount nodes { name body } } }").await;
+    assert_eq!(data["notifications"]["totalCount"], 13);
+    assert_eq!(data["notifications"]["nodes"][0], json!({ "name": "Deck NEWAVE Preliminar", "body": null }));
+}
+
+#[test]
+fn policies_are_checked_and_said_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |text: &str| {
+        std::fs::write(folder.path().join("acervo.toml"), text).expect("a file");
+        let output = process::run(folder.path(), &["config", "check"]);
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (code, text) = check("[[retention.policy]]\nname = \"nada\"\nkeep_all = false\n");
+    assert_eq!(code, Some(2));
+    assert!(text.contains("retention.policy.0: has no rule"), "{text}");
+    let (code, text) =
+        check("[retention]\nschedule = \"often\"\ngrace = \"soon\"\n[[retention.policy]]\nkeep_lats = 1\n");
+    assert_eq!(code, Some(2));
+    for expected in [
+        "retention.schedule: `often`",
+        "retention.grace: `soon`",
+        "retention.policy.0.name: is missing",
+        "did you mean `retention.policy.0.keep_last`?",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+    let (code, text) = check(DECKS);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("the last of each of the 3 newest days") && text.contains("the 1 latest"), "{text}");
+}
+
+/// The twelve examples of the manual, each on the archive that the manual describes: what it says they keep.
+#[test]
+fn the_worked_examples_keep_what_the_manual_says() {
+    let manual = include_str!("../../docs/retention.md");
+    let mut examples = 0;
+    for section in manual.split("\n### ").skip(1) {
+        let title = section.lines().next().expect("a title");
+        let toml = section.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a policy");
+        let says = section.lines().find_map(|line| line.strip_prefix("Keeps ")).expect("a figure");
+        let expected: usize = says.split(' ').next().expect("a figure").parse().expect("a figure");
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("acervo.toml"), toml).expect("a file");
+        let overrides =
+            acervo::config::Overrides { config: Some(folder.path().join("acervo.toml")), values: Vec::new() };
+        let settings = acervo::config::load(&overrides, &|_| None).unwrap_or_else(|e| panic!("{title}: {e}"));
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().expect("an instant");
+        let inventory = example_archive();
+        let plan = plan(&inventory, &settings.retention.policies, settings.retention.max_stored, now);
+        assert_eq!(plan.keep, expected, "{title}: of {}", inventory.revisions.len());
+        examples += 1;
+    }
+    assert_eq!(examples, 12);
+}
+
+/// The archive of the manual: two years of a daily PDF, of a weekly deck with three revisions a week, of a monthly deck
+/// with two revisions a month; 1 MiB, 10 MiB and 40 MiB each.
+fn example_archive() -> Inventory {
+    let mut inventory = Inventory::default();
+    let kinds = [
+        ("IPDO (Informativo Preliminar Diário da Operação)", "pdf", 1, 1u64),
+        ("Deck e Resultados DECOMP - Valor Esperado", "zip", 3, 10),
+        ("Deck NEWAVE Preliminar", "zip", 2, 40),
+    ];
+    for (product, (name, extension, revisions, mebibytes)) in kinds.into_iter().enumerate() {
+        let mut random = StdRng::seed_from_u64(product as u64);
+        inventory.products.push(Product {
+            id: uuid(&mut random),
+            name: name.into(),
+            names: vec![acervo::domain::fold(name)],
+        });
+        let mut day = date(2024, 1, if product == 1 { 6 } else { 1 });
+        while day < date(2026, 1, 1) {
+            let next = match product {
+                0 => day.saturating_add(1.day()),
+                1 => day.saturating_add(1.week()),
+                _ => day.saturating_add(1.month()),
+            };
+            let from = inventory.revisions.len() as u32;
+            let published = day.at(9, 0, 0, 0);
+            let at = |n: i64| {
+                acervo::domain::sao_paulo()
+                    .to_timestamp(published.saturating_add(n.days()))
+                    .expect("an instant")
+                    .as_millisecond()
+            };
+            for n in 0..revisions {
+                let file = inventory.file(Digest::of(format!("{name} {day} {n}").as_bytes()), mebibytes << 20);
+                inventory.revisions.push(Revision {
+                    id: uuid(&mut random),
+                    number: n as i32 + 1,
+                    file,
+                    announced_at: at(n),
+                    archived_at: at(n),
+                    superseded_at: if n + 1 < revisions { at(n + 1) } else { i64::MAX },
+                    held: false,
+                });
+            }
+            let last = from + revisions as u32 - 1;
+            inventory.publications.push(Publication {
+                id: uuid(&mut random),
+                product: product as u32,
+                process: "operacao".into(),
+                macro_process: "programacao da operacao".into(),
+                reference_date: day.to_string().into(),
+                period_start: LocalDateTime::start_of(day).as_number(),
+                period_end: LocalDateTime::end_of(next.saturating_sub(1.day())).as_number(),
+                revisions: (from, last + 1),
+                latest: last,
+                extension: Some(extension.into()),
+                size: mebibytes << 20,
+                announced_at: at(revisions - 1),
+            });
+            day = next;
+        }
+    }
+    inventory
+}
