@@ -7,6 +7,8 @@
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 mod common;
+#[path = "common/service.rs"]
+mod service;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +32,7 @@ fn main() {
 
 async fn run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (_app, acervo) = common::service(folder.path()).await;
+    let (_app, acervo) = service::service(folder.path()).await;
     let parse = post(|body: bytes::Bytes| async move {
         let value: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         let id = value["nome"].as_str().map_or(0, str::len);

@@ -6,6 +6,8 @@
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 mod common;
+#[path = "common/service.rs"]
+mod service;
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ fn main() {
 
 async fn run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (app, address) = common::service(folder.path()).await;
+    let (app, address) = service::service(folder.path()).await;
     let jobs = Jobs::start(&app).await.expect("jobs");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let settings = PortalSettings {

@@ -42,6 +42,7 @@ impl App {
     pub async fn open(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<Self> {
         let folder = &settings.data_dir;
         make_private(folder).with_context(|| format!("data_dir: the folder {} cannot be made", folder.display()))?;
+        give_room(folder);
         let lock = match role {
             Role::Server => Some(Arc::new(lock(folder)?)),
             Role::Command => None,
@@ -91,6 +92,20 @@ fn open_index(folder: &Path, role: Role) -> anyhow::Result<(Index, Option<Writer
             Ok((index, None))
         }
         Err(e) => Err(e).with_context(|| format!("the search index in {} cannot be opened", folder.display())),
+    }
+}
+
+/// A file of no use but its size: room that is kept for the hour when the disk is full.
+pub const RESERVE: &str = "reserve";
+
+/// With less than this the database cannot even be opened.
+const OPENING_BYTES: u64 = 4 << 20;
+
+/// Gives the kept room away where there is hardly any other, so that what frees the disk can be done at all.
+fn give_room(folder: &Path) {
+    let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    if free.is_ok_and(|free| free < OPENING_BYTES) && std::fs::remove_file(folder.join(RESERVE)).is_ok() {
+        tracing::warn!("the disk is full: the room that was kept for this hour is used");
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let queries = Queries::new(super::open(settings).await?);
     let revision = find(&queries, &args.id).await?;
     if let Some(at) = revision.purged_at {
-        bail!("the file of revision {} was removed by retention at {at:.0}", revision.id);
+        let why = revision.purge_rule.unwrap_or_default();
+        bail!("the file of revision {} was removed by retention at {at:.0}: {why}", revision.id);
     }
     let own_name = match &args.member {
         Some(path) => file_name(path),

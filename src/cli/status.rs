@@ -5,10 +5,12 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::output;
+use crate::app::App;
 use crate::config::Settings;
 use crate::domain::NotificationStatus;
 use crate::graphql::format_instant;
-use crate::query::{Queries, Status};
+use crate::jobs::Job;
+use crate::query::{Paging, Queries, Status};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -23,9 +25,16 @@ enum Format {
 }
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    let status = Queries::new(super::open(settings).await?).status().await?;
+    let app = super::open(settings).await?;
+    let queries = Queries::new(app.clone());
+    let status = queries.status().await?;
     match args.format {
-        Format::Text => output::print(&text(&status)),
+        Format::Text => {
+            output::print(&text(&status));
+            for job in Job::ALL {
+                output::print(&told(&app, &queries, *job).await?);
+            }
+        }
         Format::Json => output::print(&serde_json::to_string_pretty(&object(&status))?),
     }
     Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -71,6 +80,24 @@ fn text(status: &Status) -> String {
         lines.push("expired links: press \"Enviar\" for these products on the portal, or \"Enviar Tudo\"".to_owned());
     }
     lines.join("\n")
+}
+
+/// How a scheduled job's last run went, and when the next one is.
+async fn told(app: &App, queries: &Queries, job: Job) -> anyhow::Result<String> {
+    let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await?.rows.into_iter().next();
+    let last = last.map_or_else(
+        || "never ran".to_owned(),
+        |(_, run)| {
+            format!(
+                "{} at {}",
+                run.outcome.as_deref().unwrap_or("running since"),
+                format_instant(run.ended_at.unwrap_or(run.started_at))
+            )
+        },
+    );
+    let next = job.schedule(app).and_then(|schedule| schedule.after(app.clock.now()));
+    let next = next.map_or_else(|| "only by hand".to_owned(), |at| format!("next {}", format_instant(at)));
+    Ok(format!("{:<20} {last}, {next}", format!("job {}", job.name())))
 }
 
 fn object(status: &Status) -> serde_json::Value {

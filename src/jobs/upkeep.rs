@@ -11,6 +11,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 /// A link must be gone within a minute of its death or of its file's arrival.
 const ERASE_EVERY: Duration = Duration::from_secs(15);
 
+/// How soon after its grace a mark is swept.
+const RETENTION_EVERY: Duration = Duration::from_secs(5);
+
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
@@ -18,6 +21,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut erase_at = Instant::now();
     let mut sweep_at = Instant::now();
+    let mut retention_at = Instant::now();
     loop {
         tokio::select! {
             _ = stop.cancelled() => break,
@@ -31,6 +35,12 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         if erase_at.elapsed() >= ERASE_EVERY {
             erase_at = Instant::now();
             erase(&app).await;
+        }
+        if retention_at.elapsed() >= RETENTION_EVERY {
+            retention_at = Instant::now();
+            if let Err(e) = super::retention::sweep_due(&app).await {
+                tracing::error!(error = format!("{e:#}"), "what retention had marked could not be swept");
+            }
         }
         if sweep_at.elapsed() >= SWEEP_EVERY {
             sweep_at = Instant::now();

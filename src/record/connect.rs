@@ -36,7 +36,11 @@ impl Location {
     /// `sqlite://path`, `sqlite:path` or `postgres://…`.
     pub fn from_url(url: &Secret) -> Self {
         match url.expose().strip_prefix("sqlite:") {
-            Some(path) => Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into()),
+            Some(path) => {
+                // Options such as `?mode=rwc`, which other programs take there, say nothing that is not done anyway.
+                let path = path.split('?').next().unwrap_or(path);
+                Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())
+            }
             None => Self::Postgres(url.clone()),
         }
     }

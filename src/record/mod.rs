@@ -34,7 +34,9 @@ pub use incoming::NewNotification;
 pub use intake::Refusal;
 pub use queue::{Claim, Claimed, RetryCounts};
 pub use read::{NotificationQuery, Page};
-pub use retention::{HoldError, InventoryProduct, InventoryRow, RetentionRun};
+pub use retention::{
+    HoldError, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision, RetentionRun,
+};
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
 pub use runs::JobRun;
 pub use watch::Counts;

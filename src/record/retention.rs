@@ -1,17 +1,16 @@
 //! What retention reads and writes: the inventory, marks, sweeps, holds, runs.
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
-    QuerySelect, Set,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::entity::{files, notifications, product_aliases, products, publications, retention_runs, revisions, state};
 use super::rows::{digest, local, natural};
 use super::{Record, RecordError, batch, feed};
 use crate::domain::{
-    ChangeKind, Digest, LocalDateTime, PublicationId, PublicationStatus, RevisionId, fold, millis, timestamp,
+    ChangeKind, Digest, Period, PublicationId, PublicationStatus, RevisionId, fold, millis, timestamp,
 };
 
 /// A product with the names it is matched by, folded.
@@ -22,41 +21,36 @@ pub struct InventoryProduct {
     pub names: Vec<String>,
 }
 
-/// A revision whose bytes are there, with what retention asks of its publication.
-#[derive(Clone, Debug)]
-pub struct InventoryRow {
-    pub revision: RevisionId,
-    pub number: i32,
+/// A file whose bytes are there.
+#[derive(Clone, Copy, Debug)]
+pub struct InventoryFile {
     pub digest: Digest,
     pub size: u64,
     pub stored_size: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct InventoryPublication {
+    pub id: Uuid,
+    pub product: Uuid,
+    pub process: String,
+    pub macro_process: String,
+    pub reference_date: String,
+    pub period: Period,
+}
+
+/// A revision whose bytes are there.
+#[derive(Clone, Debug)]
+pub struct InventoryRevision {
+    pub id: RevisionId,
+    pub publication: Uuid,
+    pub number: i32,
+    pub digest: Digest,
     pub extension: Option<String>,
     pub announced_at: i64,
     pub archived_at: i64,
     pub superseded_at: Option<i64>,
     pub held: bool,
-    pub publication: Uuid,
-    pub product: Uuid,
-    pub process: String,
-    pub macro_process: String,
-    pub reference_date: String,
-    pub period_start: LocalDateTime,
-    pub period_end: LocalDateTime,
-}
-
-#[derive(FromQueryResult)]
-struct RawRow {
-    id: Uuid,
-    number: i32,
-    digest: Vec<u8>,
-    size: i64,
-    stored_size: i64,
-    extension: Option<String>,
-    announced_at: i64,
-    archived_at: i64,
-    superseded_at: Option<i64>,
-    held: bool,
-    publication_id: Uuid,
 }
 
 /// A run of retention.
@@ -110,7 +104,7 @@ impl Record {
     pub async fn inventory_products(&self) -> Result<Vec<InventoryProduct>, RecordError> {
         let rows = products::Entity::find().order_by(products::Column::Id, Order::Asc).all(self.reader()).await?;
         let aliases = product_aliases::Entity::find().all(self.reader()).await?;
-        let mut names: std::collections::HashMap<Uuid, Vec<String>> = std::collections::HashMap::new();
+        let mut names: HashMap<Uuid, Vec<String>> = HashMap::new();
         for alias in aliases {
             names.entry(alias.product_id).or_default().push(alias.name_folded);
         }
@@ -122,74 +116,88 @@ impl Record {
         Ok(rows.into_iter().map(product).collect())
     }
 
-    /// The revisions of up to `count` publications after one, in the order of publications and numbers.
-    pub async fn inventory_page(
+    /// Files after one, in the order of their digests.
+    pub async fn inventory_files(&self, after: Option<Digest>, limit: u64) -> Result<Vec<InventoryFile>, RecordError> {
+        use files::Column as C;
+        let mut some = files::Entity::find()
+            .select_only()
+            .columns([C::Digest, C::Size, C::StoredSize])
+            .filter(C::RemovedAt.is_null());
+        if let Some(after) = after {
+            some = some.filter(C::Digest.gt(after.0.to_vec()));
+        }
+        let rows: Vec<(Vec<u8>, i64, i64)> =
+            some.order_by(C::Digest, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
+        let file = |(bytes, size, stored): (Vec<u8>, i64, i64)| {
+            Ok(InventoryFile { digest: digest(&bytes)?, size: natural(size), stored_size: natural(stored) })
+        };
+        rows.into_iter().map(file).collect()
+    }
+
+    /// Publications after one, in the order of their ids.
+    pub async fn inventory_publications(
         &self,
         after: Option<Uuid>,
-        count: u64,
-    ) -> Result<(Vec<InventoryRow>, Option<Uuid>), RecordError> {
-        let mut some = publications::Entity::find();
+        limit: u64,
+    ) -> Result<Vec<InventoryPublication>, RecordError> {
+        use publications::Column as C;
+        let columns =
+            [C::Id, C::ProductId, C::Process, C::MacroProcess, C::ReferenceDate, C::PeriodStart, C::PeriodEnd];
+        let mut some = publications::Entity::find().select_only().columns(columns);
         if let Some(after) = after {
-            some = some.filter(publications::Column::Id.gt(after));
+            some = some.filter(C::Id.gt(after));
         }
-        let some = some.order_by(publications::Column::Id, Order::Asc).limit(count).all(self.reader()).await?;
-        let (Some(first), Some(last)) = (some.first(), some.last()) else { return Ok((Vec::new(), None)) };
-        let last_id = last.id;
-        let rows = revisions::Entity::find()
+        let rows: Vec<(Uuid, Uuid, String, String, String, String, String)> =
+            some.order_by(C::Id, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
+        rows.into_iter()
+            .map(|(id, product, process, macro_process, reference_date, start, end)| {
+                let period = Period { start: local(&start)?, end: local(&end)? };
+                Ok(InventoryPublication { id, product, process, macro_process, reference_date, period })
+            })
+            .collect()
+    }
+
+    /// The revisions of the publications from one to another, in the order of publications and numbers.
+    pub async fn inventory_revisions(&self, from: Uuid, to: Uuid) -> Result<Vec<InventoryRevision>, RecordError> {
+        use revisions::Column as C;
+        type Row = (Uuid, Uuid, i32, Vec<u8>, Option<String>, i64, i64, Option<i64>, bool);
+        let columns = [
+            C::Id,
+            C::PublicationId,
+            C::Number,
+            C::Digest,
+            C::Extension,
+            C::AnnouncedAt,
+            C::ArchivedAt,
+            C::SupersededAt,
+            C::Held,
+        ];
+        let rows: Vec<Row> = revisions::Entity::find()
             .select_only()
-            .columns([
-                revisions::Column::Id,
-                revisions::Column::Number,
-                revisions::Column::Digest,
-                revisions::Column::Extension,
-                revisions::Column::AnnouncedAt,
-                revisions::Column::ArchivedAt,
-                revisions::Column::SupersededAt,
-                revisions::Column::Held,
-                revisions::Column::PublicationId,
-            ])
-            .column(files::Column::Size)
-            .column(files::Column::StoredSize)
-            .join(
-                sea_orm::JoinType::InnerJoin,
-                revisions::Entity::belongs_to(files::Entity)
-                    .from(revisions::Column::Digest)
-                    .to(files::Column::Digest)
-                    .into(),
-            )
-            .filter(revisions::Column::PublicationId.between(first.id, last_id))
-            .filter(revisions::Column::PurgedAt.is_null())
-            .order_by(revisions::Column::PublicationId, Order::Asc)
-            .order_by(revisions::Column::Number, Order::Asc)
-            .into_model::<RawRow>()
+            .columns(columns)
+            .filter(C::PublicationId.between(from, to))
+            .filter(C::PurgedAt.is_null())
+            .order_by(C::PublicationId, Order::Asc)
+            .order_by(C::Number, Order::Asc)
+            .into_tuple()
             .all(self.reader())
             .await?;
-        let by_id: std::collections::HashMap<Uuid, publications::Model> =
-            some.into_iter().map(|row| (row.id, row)).collect();
-        let mut found = Vec::with_capacity(rows.len());
-        for row in rows {
-            let Some(publication) = by_id.get(&row.publication_id) else { continue };
-            found.push(InventoryRow {
-                revision: RevisionId(row.id),
-                number: row.number,
-                digest: digest(&row.digest)?,
-                size: natural(row.size),
-                stored_size: natural(row.stored_size),
-                extension: row.extension,
-                announced_at: row.announced_at,
-                archived_at: row.archived_at,
-                superseded_at: row.superseded_at,
-                held: row.held,
-                publication: row.publication_id,
-                product: publication.product_id,
-                process: fold(&publication.process),
-                macro_process: fold(&publication.macro_process),
-                reference_date: publication.reference_date.clone(),
-                period_start: local(&publication.period_start)?,
-                period_end: local(&publication.period_end)?,
-            });
-        }
-        Ok((found, Some(last_id)))
+        rows.into_iter()
+            .map(|(id, publication, number, bytes, extension, announced_at, archived_at, superseded_at, held)| {
+                let (id, digest) = (RevisionId(id), digest(&bytes)?);
+                Ok(InventoryRevision {
+                    id,
+                    publication,
+                    number,
+                    digest,
+                    extension,
+                    announced_at,
+                    archived_at,
+                    superseded_at,
+                    held,
+                })
+            })
+            .collect()
     }
 
     pub async fn begin_retention_run(&self, run: &RetentionRun) -> Result<(), RecordError> {
@@ -221,6 +229,19 @@ impl Record {
             .col_expr(C::Removed, Expr::value(super::rows::long(removed)))
             .col_expr(C::BytesFreed, Expr::value(super::rows::long(bytes_freed)))
             .filter(C::Id.eq(id))
+            .exec(&self.inner.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends the runs that were killed, with what they had marked. For who has the lock.
+    pub async fn end_killed_retention_runs(&self, now: Timestamp) -> Result<(), RecordError> {
+        use retention_runs::Column as C;
+        let marked = Expr::cust("(SELECT COUNT(*) FROM revisions WHERE revisions.purge_run = retention_runs.id)");
+        retention_runs::Entity::update_many()
+            .col_expr(C::EndedAt, Expr::value(millis(now)))
+            .col_expr(C::Removed, marked)
+            .filter(C::EndedAt.is_null())
             .exec(&self.inner.writer)
             .await?;
         Ok(())
@@ -267,26 +288,32 @@ impl Record {
             .filter(publications::Column::Id.is_in(rows.iter().map(|row| row.publication_id)))
             .all(&txn)
             .await?;
-        let latest: std::collections::HashSet<Uuid> = parents.iter().filter_map(|row| row.latest_revision_id).collect();
+        let latest: HashSet<Uuid> = parents.iter().filter_map(|row| row.latest_revision_id).collect();
+        let rules: HashMap<Uuid, (bool, &str)> =
+            chosen.iter().map(|(id, was_latest, rule)| (id.0, (*was_latest, rule.as_str()))).collect();
         let mut told = Vec::new();
         let mut gone = Vec::new();
+        let mut by_rule: HashMap<&str, Vec<Uuid>> = HashMap::new();
         for row in &rows {
-            let Some((_, was_latest, rule)) = chosen.iter().find(|(id, ..)| id.0 == row.id) else { continue };
+            let Some((was_latest, rule)) = rules.get(&row.id) else { continue };
             let is_latest = latest.contains(&row.id);
             if is_latest && !was_latest {
                 continue;
             }
-            revisions::Entity::update_many()
-                .col_expr(C::PurgedAt, Expr::value(millis(now)))
-                .col_expr(C::PurgeRun, Expr::value(run))
-                .col_expr(C::PurgeRule, Expr::value(rule.as_str()))
-                .filter(C::Id.eq(row.id))
-                .exec(&txn)
-                .await?;
+            by_rule.entry(rule).or_default().push(row.id);
             if is_latest {
                 gone.push(row.publication_id);
             }
             told.push((ChangeKind::Purged, PublicationId(row.publication_id), Some(RevisionId(row.id))));
+        }
+        for (rule, ids) in by_rule {
+            revisions::Entity::update_many()
+                .col_expr(C::PurgedAt, Expr::value(millis(now)))
+                .col_expr(C::PurgeRun, Expr::value(run))
+                .col_expr(C::PurgeRule, Expr::value(rule))
+                .filter(C::Id.is_in(ids))
+                .exec(&txn)
+                .await?;
         }
         set_publications(&txn, gone, PublicationStatus::Purged).await?;
         let marked = told.len() as u64;
@@ -328,6 +355,15 @@ impl Record {
         txn.commit().await?;
         self.tell_feed();
         Ok((back.len() as u64, lost.len() as u64))
+    }
+
+    /// Whether some run's grace is over and its bytes are not swept.
+    pub async fn sweep_is_due(&self, now: Timestamp) -> Result<bool, RecordError> {
+        let due = retention_runs::Entity::find()
+            .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
+            .filter(retention_runs::Column::SweptAt.is_null())
+            .filter(retention_runs::Column::EndedAt.is_not_null());
+        Ok(due.one(self.reader()).await?.is_some())
     }
 
     /// Sweeps up to `limit` revisions whose grace is over: the bytes that nobody else has are given to `delete`, inside the
@@ -377,30 +413,34 @@ impl Record {
             .filter(C::Id.is_in(ids))
             .exec(&txn)
             .await?;
-        let mut digests: Vec<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
-        digests.sort();
-        digests.dedup();
+        let digests: HashSet<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
+        let used: HashSet<Vec<u8>> = revisions::Entity::find()
+            .select_only()
+            .column(C::Digest)
+            .distinct()
+            .filter(C::Digest.is_in(digests.iter().cloned()))
+            .filter(C::SweptAt.is_null())
+            .into_tuple()
+            .all(&txn)
+            .await?
+            .into_iter()
+            .collect();
+        let files = files::Entity::find().filter(files::Column::Digest.is_in(digests)).all(&txn).await?;
+        let sizes: HashMap<Vec<u8>, i64> = files.iter().map(|file| (file.digest.clone(), file.stored_size)).collect();
         let mut freed = 0;
-        for bytes in digests {
-            let wanted = Condition::all().add(C::Digest.eq(bytes.clone())).add(C::SweptAt.is_null());
-            let used = revisions::Entity::find().filter(wanted).one(&txn).await?.is_some();
-            let Some(file) = files::Entity::find_by_id(bytes.clone())
-                .one(&txn)
-                .await?
-                .filter(|file| !used && file.removed_at.is_none())
-            else {
-                continue;
-            };
-            delete(digest(&bytes)?, file.encoding).await.map_err(RecordError::Sweep)?;
+        let mut removed = Vec::new();
+        for file in files.into_iter().filter(|file| file.removed_at.is_none() && !used.contains(&file.digest)) {
+            delete(digest(&file.digest)?, file.encoding).await.map_err(RecordError::Sweep)?;
             freed += natural(file.stored_size);
-            files::Entity::update_many()
-                .col_expr(files::Column::RemovedAt, Expr::value(millis(now)))
-                .filter(files::Column::Digest.eq(bytes))
-                .exec(&txn)
-                .await?;
+            removed.push(file.digest);
         }
+        files::Entity::update_many()
+            .col_expr(files::Column::RemovedAt, Expr::value(millis(now)))
+            .filter(files::Column::Digest.is_in(removed))
+            .exec(&txn)
+            .await?;
         fail::fail_point!("retention-after-delete", |_| Err(RecordError::Sweep("a fault point".to_owned())));
-        uncount(&txn, &rows).await?;
+        uncount(&txn, &rows, &sizes).await?;
         txn.commit().await?;
         Ok((rows.len() as u64, freed))
     }
@@ -496,17 +536,30 @@ async fn set_publications(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: Pub
 }
 
 /// What a product spends is less by what was swept.
-async fn uncount(txn: &DatabaseTransaction, swept: &[revisions::Model]) -> Result<(), DbErr> {
+async fn uncount(
+    txn: &DatabaseTransaction,
+    swept: &[revisions::Model],
+    sizes: &HashMap<Vec<u8>, i64>,
+) -> Result<(), DbErr> {
+    let parents: HashMap<Uuid, Uuid> = publications::Entity::find()
+        .select_only()
+        .columns([publications::Column::Id, publications::Column::ProductId])
+        .filter(publications::Column::Id.is_in(swept.iter().map(|row| row.publication_id)))
+        .into_tuple()
+        .all(txn)
+        .await?
+        .into_iter()
+        .collect();
+    let mut by_product: HashMap<Uuid, i64> = HashMap::new();
     for row in swept {
-        let size = files::Entity::find_by_id(row.digest.clone())
-            .one(txn)
-            .await?
-            .map(|file| file.stored_size)
-            .unwrap_or_default();
-        let Some(publication) = publications::Entity::find_by_id(row.publication_id).one(txn).await? else { continue };
+        if let Some(product) = parents.get(&row.publication_id) {
+            *by_product.entry(*product).or_default() += sizes.get(&row.digest).copied().unwrap_or_default();
+        }
+    }
+    for (product, size) in by_product {
         products::Entity::update_many()
             .col_expr(products::Column::StoredSize, Expr::col(products::Column::StoredSize).sub(size))
-            .filter(products::Column::Id.eq(publication.product_id))
+            .filter(products::Column::Id.eq(product))
             .exec(txn)
             .await?;
     }

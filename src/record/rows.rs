@@ -128,8 +128,9 @@ fn corrupt(what: &str, value: &str) -> RecordError {
     RecordError::Corrupt(format!("{what} `{value}`"))
 }
 
+/// As it is kept: always without an offset.
 pub(super) fn local(text: &str) -> Result<LocalDateTime, RecordError> {
-    LocalDateTime::parse(text).ok_or_else(|| corrupt("the date", text))
+    text.parse().map(LocalDateTime).map_err(|_| corrupt("the date", text))
 }
 
 fn opt_local(text: &Option<String>) -> Result<Option<LocalDateTime>, RecordError> {

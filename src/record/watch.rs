@@ -18,6 +18,8 @@ pub struct Counts {
     pub products: u64,
     pub publications: u64,
     pub revisions: u64,
+    /// Different files, those that were removed among them.
+    pub files: u64,
     /// Of the different files, as published and as stored.
     pub size: i64,
     pub stored_size: i64,
@@ -80,6 +82,7 @@ impl Record {
             products: products::Entity::find().count(reader).await?,
             publications: publications::Entity::find().count(reader).await?,
             revisions: revisions::Entity::find().count(reader).await?,
+            files: files::Entity::find().count(reader).await?,
             size,
             stored_size,
         })

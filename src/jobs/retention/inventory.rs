@@ -1,10 +1,10 @@
-//! What a plan is made of: the archive as plain rows, small enough that a million revisions fit in little memory.
+//! What a plan is made of: the archive as plain rows, small enough that a million revisions fit in 300 MiB.
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::domain::Digest;
-use crate::record::InventoryRow;
+use crate::domain::{Digest, LocalDateTime, Period, fold};
+use crate::record::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
 
 /// The whole archive, as far as retention looks at it: revisions whose bytes are there.
 #[derive(Clone, Debug, Default)]
@@ -12,9 +12,22 @@ pub struct Inventory {
     pub products: Vec<Product>,
     pub publications: Vec<Publication>,
     pub revisions: Vec<Revision>,
-    /// Bytes on the disk of each different file.
+    /// Of each different file, bytes on the disk and as published.
     pub stored_sizes: Vec<u64>,
-    pub(super) files: HashMap<Digest, u32>,
+    sizes: Vec<u64>,
+    /// Texts that many rows share: processes and extensions, folded.
+    texts: Vec<String>,
+    /// While the archive is read.
+    reading: Reading,
+}
+
+/// Where things are that rows name.
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    /// By half of the digest: 128 bits tell files apart as surely as 256 do.
+    files: HashMap<u128, u32>,
+    products: HashMap<Uuid, u32>,
+    texts: HashMap<String, u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,21 +43,19 @@ pub struct Publication {
     pub id: Uuid,
     /// Which of the products.
     pub product: u32,
-    /// Folded.
-    pub process: Box<str>,
-    pub macro_process: Box<str>,
-    pub reference_date: Box<str>,
-    /// Wall clock as seconds.
-    pub period_start: i64,
-    pub period_end: i64,
+    /// Which of the texts.
+    process: u32,
+    macro_process: u32,
+    /// Of its latest revision; absent while there is none.
+    extension: u32,
+    /// Where it is not what the period would be written as.
+    odd_reference_date: Option<Box<str>>,
+    pub period: Period,
     /// Which of the revisions are its own: from, to.
     pub revisions: (u32, u32),
     /// Which of them was announced last.
     pub latest: u32,
-    /// Its extension, and its size as published.
-    pub extension: Option<Box<str>>,
-    pub size: u64,
-    /// When that was announced: what tells the later of two publications.
+    /// When that was: what tells the later of two publications.
     pub announced_at: i64,
 }
 
@@ -63,60 +74,82 @@ pub struct Revision {
 }
 
 impl Inventory {
-    /// The place of a file, new or known.
-    pub fn file(&mut self, digest: Digest, stored_size: u64) -> u32 {
-        let next = u32::try_from(self.stored_sizes.len()).unwrap_or(u32::MAX);
-        let place = *self.files.entry(digest).or_insert(next);
-        if place == next {
-            self.stored_sizes.push(stored_size);
-        }
-        place
+    /// Makes room once, instead of moving everything again and again.
+    pub fn with_room(publications: usize, revisions: usize, files: usize) -> Self {
+        let mut inventory = Self::default();
+        inventory.publications.reserve_exact(publications);
+        inventory.revisions.reserve_exact(revisions);
+        inventory.stored_sizes.reserve_exact(files);
+        inventory.sizes.reserve_exact(files);
+        inventory.reading.files.reserve(files);
+        inventory
     }
 
-    /// Adds a revision; those of one publication come one after the other.
-    pub(super) fn add(&mut self, product: u32, row: InventoryRow) {
-        let place = u32::try_from(self.revisions.len()).unwrap_or(u32::MAX);
-        let file = self.file(row.digest, row.stored_size);
-        self.revisions.push(Revision {
-            id: row.revision.0,
-            number: row.number,
-            file,
-            announced_at: row.announced_at,
-            archived_at: row.archived_at,
-            superseded_at: row.superseded_at.unwrap_or(i64::MAX),
-            held: row.held,
-        });
-        if self.publications.last().is_none_or(|last| last.id != row.publication) {
-            self.publications.push(Publication {
-                id: row.publication,
-                product,
-                process: row.process.into(),
-                macro_process: row.macro_process.into(),
-                reference_date: row.reference_date.into(),
-                period_start: row.period_start.as_number(),
-                period_end: row.period_end.as_number(),
-                revisions: (place, place),
-                latest: u32::MAX,
-                extension: None,
-                size: 0,
-                announced_at: i64::MIN,
+    pub fn add_product(&mut self, product: InventoryProduct) {
+        self.reading.products.insert(product.id, place(self.products.len()));
+        self.products.push(Product { id: product.id, name: product.name, names: product.names });
+    }
+
+    pub fn add_file(&mut self, file: InventoryFile) {
+        let next = place(self.stored_sizes.len());
+        if *self.reading.files.entry(half(file.digest)).or_insert(next) == next {
+            self.stored_sizes.push(file.stored_size);
+            self.sizes.push(file.size);
+        }
+    }
+
+    /// Adds a publication with its revisions, by number. One that came after its product or its files were read is new, and
+    /// nothing of it is removed yet: it is left out.
+    pub fn add_publication(&mut self, publication: InventoryPublication, revisions: &[InventoryRevision]) {
+        let Some(product) = self.reading.products.get(&publication.product).copied() else { return };
+        let from = place(self.revisions.len());
+        let mut latest: Option<(u32, &InventoryRevision)> = None;
+        for revision in revisions {
+            let Some(file) = self.reading.files.get(&half(revision.digest)).copied() else { continue };
+            // By announcement, as everywhere; where the latest itself was removed, the latest of what is left.
+            if latest.is_none_or(|(_, best)| revision.announced_at >= best.announced_at) {
+                latest = Some((place(self.revisions.len()), revision));
+            }
+            self.revisions.push(Revision {
+                id: revision.id.0,
+                number: revision.number,
+                file,
+                announced_at: revision.announced_at,
+                archived_at: revision.archived_at,
+                superseded_at: revision.superseded_at.unwrap_or(i64::MAX),
+                held: revision.held,
             });
         }
-        if let Some(publication) = self.publications.last_mut() {
-            publication.revisions.1 = place + 1;
-            // By announcement, as everywhere; where the latest itself was removed, the latest of what is left.
-            if row.announced_at >= publication.announced_at {
-                publication.latest = place;
-                publication.extension = row.extension.map(Into::into);
-                publication.size = row.size;
-                publication.announced_at = row.announced_at;
-            }
-        }
+        let Some((latest, shown)) = latest else { return };
+        let usual = publication.period.reference_date() == publication.reference_date;
+        let publication = Publication {
+            id: publication.id,
+            product,
+            process: self.text(&publication.process),
+            macro_process: self.text(&publication.macro_process),
+            extension: self.text(shown.extension.as_deref().unwrap_or_default()),
+            odd_reference_date: (!usual).then(|| publication.reference_date.into()),
+            period: publication.period,
+            revisions: (from, place(self.revisions.len())),
+            latest,
+            announced_at: shown.announced_at,
+        };
+        self.publications.push(publication);
     }
 
-    /// Forgets what was only needed for adding.
-    pub(super) fn settle(&mut self) {
-        self.files = HashMap::new();
+    fn text(&mut self, text: &str) -> u32 {
+        if let Some(known) = self.reading.texts.get(text) {
+            return *known;
+        }
+        let next = place(self.texts.len());
+        self.texts.push(fold(text));
+        self.reading.texts.insert(text.to_owned(), next);
+        next
+    }
+
+    /// Forgets what was only needed for reading.
+    pub fn settle(&mut self) {
+        self.reading = Reading::default();
     }
 
     /// The revisions of a publication, with their places.
@@ -124,4 +157,50 @@ impl Inventory {
         let (from, to) = publication.revisions;
         (from..to).map(|i| (i, &self.revisions[i as usize]))
     }
+
+    /// Folded.
+    pub fn process(&self, publication: &Publication) -> &str {
+        &self.texts[publication.process as usize]
+    }
+
+    /// Folded.
+    pub fn macro_process(&self, publication: &Publication) -> &str {
+        &self.texts[publication.macro_process as usize]
+    }
+
+    /// Of the publication's latest revision; empty where it has none.
+    pub fn extension(&self, publication: &Publication) -> &str {
+        &self.texts[publication.extension as usize]
+    }
+
+    /// Of the publication's latest revision, as published.
+    pub fn size(&self, publication: &Publication) -> u64 {
+        let file = self.revisions[publication.latest as usize].file;
+        self.sizes[file as usize]
+    }
+}
+
+impl Publication {
+    pub fn reference_date(&self) -> String {
+        self.odd_reference_date.as_deref().map_or_else(|| self.period.reference_date(), str::to_owned)
+    }
+
+    /// Wall clock as seconds.
+    pub fn period_start(&self) -> i64 {
+        LocalDateTime::as_number(self.period.start)
+    }
+
+    pub fn period_end(&self) -> i64 {
+        LocalDateTime::as_number(self.period.end)
+    }
+}
+
+fn place(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn half(digest: Digest) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.0[..16]);
+    u128::from_be_bytes(bytes)
 }

@@ -62,21 +62,33 @@ pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
 }
 
 async fn load(app: &App) -> anyhow::Result<Inventory> {
-    let mut inventory = Inventory::default();
-    let mut product_of = std::collections::HashMap::new();
-    for product in app.record.inventory_products().await? {
-        product_of.insert(product.id, u32::try_from(inventory.products.len())?);
-        inventory.products.push(Product { id: product.id, name: product.name, names: product.names });
+    let record = &app.record;
+    let counts = record.counts().await?;
+    let room = |n: u64| usize::try_from(n).unwrap_or_default();
+    let mut inventory = Inventory::with_room(room(counts.publications), room(counts.revisions), room(counts.files));
+    for product in record.inventory_products().await? {
+        inventory.add_product(product);
     }
     let mut after = None;
     loop {
-        let (rows, last) = app.record.inventory_page(after, PAGE).await?;
-        let Some(last) = last else { break };
-        after = Some(last);
-        for row in rows {
-            // A product that came after the first query is new, and nothing of it is removed yet.
-            let Some(product) = product_of.get(&row.product) else { continue };
-            inventory.add(*product, row);
+        let files = record.inventory_files(after, PAGE).await?;
+        let Some(last) = files.last() else { break };
+        after = Some(last.digest);
+        files.into_iter().for_each(|file| inventory.add_file(file));
+    }
+    let mut after = None;
+    loop {
+        let publications = record.inventory_publications(after, PAGE).await?;
+        let (Some(first), Some(last)) = (publications.first(), publications.last()) else { break };
+        after = Some(last.id);
+        let revisions = record.inventory_revisions(first.id, last.id).await?;
+        let mut rest = revisions.as_slice();
+        for publication in publications {
+            // Both are in the order of the publications.
+            let own = rest.iter().take_while(|revision| revision.publication == publication.id).count();
+            let (own, others) = rest.split_at(own);
+            rest = others;
+            inventory.add_publication(publication, own);
         }
     }
     inventory.settle();
@@ -103,7 +115,7 @@ impl Planned {
                     revision_id: revision.id.into(),
                     publication_id: crate::domain::PublicationId(publication.id),
                     name: self.inventory.products[publication.product as usize].name.clone(),
-                    reference_date: publication.reference_date.to_string(),
+                    reference_date: publication.reference_date(),
                     number: revision.number,
                     keep: decision.keep,
                     policy: policy.map(|policy| policy.name.clone()),
@@ -130,6 +142,7 @@ pub async fn run(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<Ret
 }
 
 async fn run_locked(app: &App, now: Timestamp, dry_run: bool, id: &str) -> anyhow::Result<()> {
+    app.record.end_killed_retention_runs(app.clock.now()).await?;
     let planned = make_plan(app, now).await?;
     let grace = now.to_zoned_datetime(crate::domain::sao_paulo().clone()).checked_add(app.settings.retention.grace);
     let run = RetentionRun {
@@ -210,6 +223,21 @@ async fn sweep(app: &App, now: Timestamp, id: &str) -> anyhow::Result<(u64, u64)
     Ok((swept, freed))
 }
 
+/// Sweeps what a run marked, once its grace is over and nobody else is at it.
+pub(super) async fn sweep_due(app: &App) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    if !app.record.sweep_is_due(now).await? {
+        return Ok(());
+    }
+    let holder = format!("sweep-{}", uuid::Uuid::now_v7());
+    if !app.record.lock("retention", &holder, now, later(now, LOCK)).await? {
+        return Ok(());
+    }
+    let outcome = sweep(app, now, &holder).await;
+    Held { app }.release().await;
+    outcome.map(drop)
+}
+
 async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
     let Some(span) = app.settings.retention.notification_bodies else { return Ok(()) };
     let before = crate::domain::timestamp(plan::cutoff(now, span));
@@ -282,7 +310,7 @@ const RESERVE_BYTES: usize = 8 << 20;
 impl Reserve {
     /// Gives the room away for the length of a run.
     fn open(app: &App) -> Self {
-        let path = app.settings.data_dir.join("reserve");
+        let path = app.settings.data_dir.join(crate::app::RESERVE);
         if let Err(e) = std::fs::remove_file(&path)
             && e.kind() != std::io::ErrorKind::NotFound
         {
@@ -306,7 +334,7 @@ fn keep_room(path: &std::path::Path) -> std::io::Result<()> {
 
 /// Keeps room for a run on a full disk, if there is some.
 pub(super) fn reserve(app: &App) {
-    let path = app.settings.data_dir.join("reserve");
+    let path = app.settings.data_dir.join(crate::app::RESERVE);
     if !path.exists() && app.store.free_bytes().is_ok_and(|free| free > 8 * RESERVE_BYTES as u64) {
         Reserve { path }.close();
     }

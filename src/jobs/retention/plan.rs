@@ -136,7 +136,7 @@ impl<'a> Matcher<'a> {
     fn match_all(&self) -> Vec<Option<u16>> {
         let first = |publication: &Publication| {
             let fits = |(i, policy): &(usize, &Policy)| {
-                self.names[publication.product as usize][*i] && fits_file(policy, publication)
+                self.names[publication.product as usize][*i] && fits_file(policy, self.inventory, publication)
             };
             self.policies.iter().enumerate().find(fits).and_then(|(i, _)| u16::try_from(i).ok())
         };
@@ -144,15 +144,17 @@ impl<'a> Matcher<'a> {
     }
 }
 
-fn fits_file(policy: &Policy, publication: &Publication) -> bool {
+fn fits_file(policy: &Policy, inventory: &Inventory, publication: &Publication) -> bool {
     let any =
         |globs: &[crate::config::Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(text));
-    let extension = publication.extension.as_deref().unwrap_or_default();
-    any(&policy.processes, &publication.process)
-        && any(&policy.macro_processes, &publication.macro_process)
-        && (policy.extensions.is_empty() || policy.extensions.iter().any(|e| e == extension))
-        && policy.larger_than.is_none_or(|size| publication.size > size)
+    any(&policy.processes, inventory.process(publication))
+        && any(&policy.macro_processes, inventory.macro_process(publication))
+        && (policy.extensions.is_empty() || policy.extensions.iter().any(|e| e == inventory.extension(publication)))
+        && policy.larger_than.is_none_or(|size| inventory.size(publication) > size)
 }
+
+/// The number of the calendar's bucket that a day falls in; later ones have higher numbers.
+type Bucket = fn(DateTime) -> i64;
 
 /// By what a publication is kept; `None` where it is not.
 fn kept_publications(
@@ -174,7 +176,7 @@ fn kept_publications(
             None => kept[i] = Some(Rule::NoPolicy),
             Some(p) => {
                 let policy = &policies[usize::from(p)];
-                let within = policy.keep_within.is_some_and(|span| publication.period_end >= local_cutoff(now, span));
+                let within = policy.keep_within.is_some_and(|span| publication.period_end() >= local_cutoff(now, span));
                 if policy.keep_all || !policy.chooses_publications() {
                     kept[i] = Some(Rule::KeepAll);
                 } else if within {
@@ -186,7 +188,7 @@ fn kept_publications(
     }
     for ((_, p), own) in by_policy {
         let policy = &policies[usize::from(p)];
-        let buckets: [(Option<u32>, Rule, fn(DateTime) -> i64); 4] = [
+        let buckets: [(Option<u32>, Rule, Bucket); 4] = [
             (policy.keep_daily, Rule::KeepDaily, day),
             (policy.keep_weekly, Rule::KeepWeekly, week),
             (policy.keep_monthly, Rule::KeepMonthly, month),
@@ -208,15 +210,15 @@ fn kept_publications(
 
 /// The newest of a product is that of the newest period, among these the one announced last.
 fn rank(publication: &Publication) -> (i64, i64, i64, uuid::Uuid) {
-    (publication.period_start, publication.period_end, publication.announced_at, publication.id)
+    (publication.period_start(), publication.period_end(), publication.announced_at, publication.id)
 }
 
 /// Of the newest buckets the publication announced last in each.
-fn last_of_buckets(inventory: &Inventory, own: &[usize], count: u32, bucket: fn(DateTime) -> i64) -> Vec<usize> {
+fn last_of_buckets(inventory: &Inventory, own: &[usize], count: u32, bucket: Bucket) -> Vec<usize> {
     let mut last: BTreeMap<i64, usize> = BTreeMap::new();
     let order = |i: usize| (inventory.publications[i].announced_at, inventory.publications[i].id);
     for i in own {
-        let start = reading(inventory.publications[*i].period_start);
+        let start = reading(inventory.publications[*i].period_start());
         last.entry(bucket(start))
             .and_modify(|best| *best = if order(*i) > order(*best) { *i } else { *best })
             .or_insert(*i);
