@@ -55,6 +55,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Forgets what was not committed, and works again after a disk was full.
+    pub fn recover(&mut self) -> Result<(), IndexError> {
+        self.writer.rollback()?;
+        Ok(())
+    }
+
     /// Commits and lets readers see it. Blocks for the disk.
     pub fn commit(&mut self, position: Position) -> Result<(), IndexError> {
         let mut prepared = self.writer.prepare_commit()?;

@@ -33,6 +33,14 @@ pub(super) async fn run(app: App, mut writer: Writer, stop: CancellationToken) {
         if let Err(e) = outcome {
             tracing::error!(error = format!("{e:#}"), "the search index cannot follow; trying again");
             tokio::time::sleep(LOOK_EVERY).await;
+            let mut slot = Some(writer);
+            if let Err(e) = on_thread(&mut slot, |writer| writer.recover()).await {
+                tracing::error!(error = format!("{e:#}"), "the search index is not to be written yet");
+            }
+            match slot {
+                Some(back) => writer = back,
+                None => return,
+            }
         }
         tokio::select! {
             _ = stop.cancelled() => {}

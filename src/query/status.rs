@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use super::{Queries, QueryError};
 use crate::record::Counts;
 
-/// Below this much free space the service does not count as ready: a burst could fill it.
-const FREE_MIN: u64 = 64 << 20;
+/// Below this much free space the service does not count as ready: the next commits may not fit.
+const FREE_MIN: u64 = 1 << 20;
 
 /// The state of the service.
 #[derive(Clone, Debug)]

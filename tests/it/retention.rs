@@ -282,12 +282,8 @@ fn ten_thousand_archives_keep_what_the_manual_says() {
     assert!(removed > 10_000, "the policies were too kind to prove anything: {removed}");
 }
 
-/// A service with policies, and twelve daily publications of one product, the last two revised once.
-async fn some_history(policy: &str) -> TestApp {
-    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
-    let file = folder.path().join("acervo.toml");
-    std::fs::write(&file, policy).expect("a file");
-    let app = TestApp::with(Options { folder: Some(folder), config: Some(file), ..Options::default() }).await;
+/// A product with twelve daily versions to come.
+fn twelve_days() -> acervo::portal::Product {
     let mut deck = product(1, "Deck NEWAVE Preliminar", "deck.txt", &b""[..]);
     let first = deck.versions.remove(0);
     for day in 0..12i64 {
@@ -296,7 +292,16 @@ async fn some_history(policy: &str) -> TestApp {
         version.content = acervo::portal::Content::Bytes(format!("{day} ").repeat(20_000).into());
         deck.to_come.push(version);
     }
-    app.portal.add(deck);
+    deck
+}
+
+/// A service with policies, and twelve daily publications of one product, the last two revised once.
+async fn some_history(policy: &str) -> TestApp {
+    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("acervo.toml");
+    std::fs::write(&file, policy).expect("a file");
+    let app = TestApp::with(Options { folder: Some(folder), config: Some(file), ..Options::default() }).await;
+    app.portal.add(twelve_days());
     let mut sent = 0;
     for _ in 0..12 {
         app.portal.publish(1).await.expect("a delivery");
@@ -460,6 +465,65 @@ async fn a_full_disk_is_freed() {
     assert!(mount(&["umount", "-l"]));
     assert!(output.status.success(), "{message}");
     assert!(after < before, "{before} bytes before, {after} after");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_freed_beside_a_server_that_goes_on() {
+    let disk = tempfile::tempdir().expect("a folder");
+    let mount = |args: &[&str]| {
+        std::process::Command::new(args[0]).args(&args[1..]).arg(disk.path()).output().is_ok_and(|o| o.status.success())
+    };
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs"]) {
+        eprintln!("skipped: no small disk can be mounted here");
+        return;
+    }
+    std::fs::write(disk.path().join("acervo.toml"), DECKS.replace("7d", "0s")).expect("a file");
+    let port = process::free_port();
+    let mut served = process::Served::start(disk.path(), port, "info");
+    let portal = crate::harness::portal(&format!("{}/webhook", served.url), Default::default()).await;
+    portal.add(twelve_days());
+    for _ in 0..12 {
+        assert_eq!(portal.publish(1).await.and_then(|delivery| delivery.status), Some(202));
+    }
+    let client = reqwest::Client::new();
+    let ask = |query: &str| {
+        let request = client.post(format!("{}/graphql", served.url)).bearer_auth(crate::harness::KEY);
+        let request = request.json(&json!({ "query": query }));
+        async { request.send().await.expect("an answer").json::<Value>().await.expect("JSON")["data"].clone() }
+    };
+    let until = |query: &'static str, holds: fn(&Value) -> bool| async move {
+        let began = std::time::Instant::now();
+        loop {
+            let data = ask(query).await;
+            if holds(&data) {
+                return;
+            }
+            assert!(began.elapsed() < crate::harness::PATIENCE, "{query}: {data}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until("{ publications(filter: { status: [ARCHIVED] }) { totalCount } }", |d| d["publications"]["totalCount"] == 12)
+        .await;
+    let mut ballast = std::fs::File::create(disk.path().join("ballast")).expect("a file");
+    for piece in [1 << 20, 4096, 1] {
+        while std::io::Write::write_all(&mut ballast, &vec![1; piece]).is_ok() {}
+    }
+    let archive = disk.path().join("data/archive");
+    let before = bytes_in(&archive);
+    let output = tokio::task::block_in_place(|| process::run(disk.path(), &["retention", "run"]));
+    let (after, log) = (bytes_in(&archive), served.logged());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && after < before, "{before} bytes before, {after} after: {message}");
+    // Once there is room the index follows, and what is sent is archived again.
+    drop(ballast);
+    std::fs::remove_file(disk.path().join("ballast")).expect("the ballast");
+    until("{ publications(filter: { status: [PURGED] }) { totalCount } status { indexLag } }", |d| {
+        d["publications"]["totalCount"] == 9 && d["status"]["indexLag"] == 0
+    })
+    .await;
+    assert_eq!(portal.enviar(1).await.and_then(|delivery| delivery.status), Some(202), "{log}");
+    served.kill();
+    assert!(mount(&["umount", "-l"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -301,42 +301,51 @@ impl Held<'_> {
 }
 
 /// Room that is kept for the hour when the disk is full: marks have to be written down before anything can be freed.
-struct Reserve {
+struct Reserve<'a> {
+    app: &'a App,
     path: std::path::PathBuf,
 }
 
-const RESERVE_BYTES: usize = 8 << 20;
+const RESERVE_BYTES: u64 = 8 << 20;
 
-impl Reserve {
+/// On a small disk a smaller part is kept: this share of what is free.
+const RESERVE_SHARE: u64 = 8;
+
+impl<'a> Reserve<'a> {
+    fn new(app: &'a App) -> Self {
+        Self { app, path: app.settings.data_dir.join(crate::app::RESERVE) }
+    }
+
     /// Gives the room away for the length of a run.
-    fn open(app: &App) -> Self {
-        let path = app.settings.data_dir.join(crate::app::RESERVE);
-        if let Err(e) = std::fs::remove_file(&path)
+    fn open(app: &'a App) -> Self {
+        let reserve = Self::new(app);
+        if let Err(e) = std::fs::remove_file(&reserve.path)
             && e.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(error = %e, "the room kept for a full disk could not be given");
         }
-        Self { path }
+        reserve
     }
 
-    /// Keeps the room again. Without enough of it there is none to keep.
+    /// Keeps the room again, as much as there is to keep.
     fn close(self) {
-        if let Err(e) = keep_room(&self.path) {
+        let free = self.app.store.free_bytes().unwrap_or_default();
+        if let Err(e) = keep_room(&self.path, RESERVE_BYTES.min(free / RESERVE_SHARE)) {
             tracing::warn!(error = %e, "no room could be kept for a full disk");
         }
     }
 }
 
-fn keep_room(path: &std::path::Path) -> std::io::Result<()> {
+fn keep_room(path: &std::path::Path, bytes: u64) -> std::io::Result<()> {
     // Written, not only said: a hole in a file is no room.
-    std::fs::write(path, vec![0; RESERVE_BYTES])
+    std::fs::write(path, vec![0; usize::try_from(bytes).unwrap_or_default()])
 }
 
-/// Keeps room for a run on a full disk, if there is some.
+/// Keeps room for a run on a full disk.
 pub(super) fn reserve(app: &App) {
-    let path = app.settings.data_dir.join(crate::app::RESERVE);
-    if !path.exists() && app.store.free_bytes().is_ok_and(|free| free > 8 * RESERVE_BYTES as u64) {
-        Reserve { path }.close();
+    let reserve = Reserve::new(app);
+    if !reserve.path.exists() {
+        reserve.close();
     }
 }
 
