@@ -14,7 +14,7 @@ impl MigrationTrait for Migration {
             "ALTER TABLE revisions ADD COLUMN purge_rule text",
             "ALTER TABLE revisions ADD COLUMN swept_at bigint",
             "ALTER TABLE files ADD COLUMN removed_at bigint",
-            "CREATE INDEX revisions_purge ON revisions (purge_run) WHERE purge_run IS NOT NULL",
+            "CREATE INDEX revisions_purge ON revisions (purge_run, swept_at) WHERE purge_run IS NOT NULL",
             "CREATE TABLE retention_runs (id text NOT NULL PRIMARY KEY, dry_run boolean NOT NULL, started_at bigint NOT NULL, \
              ended_at bigint, removed bigint NOT NULL, bytes_freed bigint NOT NULL, sweep_after bigint, undone_at bigint, \
              swept_at bigint)",

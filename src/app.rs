@@ -1,6 +1,7 @@
 //! app: builds the leaves from the configuration and holds them; the edges and the tests are handed it.
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
@@ -23,6 +24,8 @@ pub struct App {
     pub index: Index,
     pub fetcher: Fetcher,
     pub started_at: Timestamp,
+    /// Set once the service has been asked to stop.
+    pub stopping: Arc<AtomicBool>,
     /// Absent where another process writes the index, and once the index job has it.
     writer: Arc<Mutex<Option<Writer>>>,
     /// Held while this process is the one that serves from the data folder.
@@ -65,6 +68,7 @@ impl App {
             store,
             index,
             fetcher,
+            stopping: Arc::default(),
             writer: Arc::new(Mutex::new(writer)),
             _lock: lock,
         })

@@ -27,6 +27,8 @@ pub(super) enum Command {
     },
     /// Mark what the plan removes, and sweep what was marked longer ago than the grace
     Run {
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
         /// As if it were this instant (RFC 3339)
         #[arg(long, value_name = "INSTANT")]
         now: Option<String>,
@@ -55,9 +57,14 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
                 Format::Csv => output::print(&csv(&app, &planned)),
             }
         }
-        Command::Run { now } => {
+        Command::Run { format, now } => {
             let now = instant(&app, now.as_deref())?;
-            output::print(&told(&retention::run(&app, now, false).await?));
+            let run = retention::run(&app, now, false).await?;
+            match format {
+                Format::Table => output::print(&told(&run)),
+                Format::Json => output::print(&serde_json::to_string_pretty(&run_fields(&run))?),
+                Format::Csv => output::print(&output::csv(std::iter::once(run_fields(&run)))),
+            }
         }
         Command::Undo { run } => {
             let (_, back) = retention::undo(&app, &run).await?;
@@ -93,6 +100,20 @@ fn told(run: &RetentionRun) -> String {
         (None, None, None) => "nothing is changed".to_owned(),
     };
     format!("run {}: {kind} {} revisions, {}; {after}", run.id, run.removed, output::size(run.bytes_freed))
+}
+
+/// The run as GraphQL shows it.
+fn run_fields(run: &RetentionRun) -> Value {
+    json!({
+        "id": run.id,
+        "dryRun": run.dry_run,
+        "startedAt": format_instant(run.started_at),
+        "endedAt": run.ended_at.map(format_instant),
+        "removed": run.removed,
+        "bytesFreed": run.bytes_freed,
+        "sweepAfter": run.sweep_after.map(format_instant),
+        "undoneAt": run.undone_at.map(format_instant),
+    })
 }
 
 fn table(app: &App, planned: &Planned) -> String {

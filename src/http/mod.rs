@@ -9,6 +9,7 @@ mod telemetry;
 mod webhook;
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -72,8 +73,10 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let flag = app.stopping.clone();
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
         stop.await;
+        flag.store(true, Ordering::Release);
         let _ = stopping.send(());
     });
     tokio::select! {

@@ -1,4 +1,5 @@
 //! Writing: publications and products replaced by their id, committed with the position they bring the index to.
+use tantivy::indexer::IndexWriterOptions;
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::document::term;
@@ -16,7 +17,13 @@ pub struct Writer {
 
 impl Writer {
     pub(super) fn new(index: Index) -> Result<Self, IndexError> {
-        let writer = index.inner.index.writer_with_num_threads(1, HEAP_BYTES).map_err(|e| match e {
+        // One thread each for writing and merging: the processors belong to those who ask.
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(HEAP_BYTES)
+            .build();
+        let writer = index.inner.index.writer_with_options(options).map_err(|e| match e {
             tantivy::TantivyError::LockFailure(..) => IndexError::InUse,
             other => other.into(),
         })?;

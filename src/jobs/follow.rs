@@ -15,6 +15,11 @@ const BATCH: u64 = 500;
 /// The longest time between two looks at the feed, for what other processes add.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// After a step with so many publications the index rests a moment: what follows is taken together, and readers have the
+/// processors meanwhile.
+const MANY: usize = 50;
+const REST: Duration = Duration::from_millis(500);
+
 /// The epoch of an index that is still being built: never that of a finished one.
 const UNFINISHED: u64 = u64::MAX;
 
@@ -97,6 +102,9 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
             on_thread(slot, move |writer| batch.write(writer)).await?;
         }
         on_thread(slot, move |writer| writer.commit(at)).await?;
+        if seen.len() >= MANY {
+            tokio::time::sleep(REST).await;
+        }
     }
 }
 

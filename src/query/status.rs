@@ -1,4 +1,6 @@
 //! How the service is.
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 
 use super::{Queries, QueryError};
@@ -37,6 +39,9 @@ impl Queries {
 
     /// Why notifications cannot be taken now, if so.
     pub async fn not_ready(&self) -> Option<String> {
+        if self.app.stopping.load(Ordering::Acquire) {
+            return Some("the service is stopping".to_owned());
+        }
         if let Err(e) = self.app.record.ping().await {
             tracing::error!(error = %e, "the database does not answer");
             return Some("the database does not answer".to_owned());

@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::harness::disk::SmallDisk;
 use crate::harness::samples::{product, replace};
 use crate::harness::{Options, TestApp, bytes_in, process};
 
@@ -436,47 +437,25 @@ async fn killed_at_every_step_nothing_kept_is_gone_and_the_next_run_finishes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_freed() {
-    let disk = tempfile::tempdir().expect("a folder");
-    let mount = |args: &[&str]| {
-        std::process::Command::new(args[0]).args(&args[1..]).arg(disk.path()).output().is_ok_and(|o| o.status.success())
-    };
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs"]) {
-        eprintln!("skipped: no small disk can be mounted here");
-        return;
-    }
+    let Some(disk) = SmallDisk::mount("120m") else { return };
     let app = some_history(&DECKS.replace("7d", "0s")).await;
     let folder = app.stop().await;
-    let copy = |from: &std::path::Path| {
-        std::process::Command::new("cp").arg("-a").arg(from).arg(disk.path()).status().expect("cp").success()
-    };
-    assert!(copy(&folder.path().join("data")) && copy(&folder.path().join("acervo.toml")));
-    std::fs::write(disk.path().join("data/reserve"), vec![0; 8 << 20]).expect("room kept");
-    // Filled to the last byte.
-    let mut ballast = std::fs::File::create(disk.path().join("ballast")).expect("a file");
-    for piece in [1 << 20, 4096, 1] {
-        while std::io::Write::write_all(&mut ballast, &vec![1; piece]).is_ok() {}
+    for name in ["data", "acervo.toml"] {
+        let copied = std::process::Command::new("cp").arg("-a").arg(folder.path().join(name)).arg(disk.path()).status();
+        assert!(copied.expect("cp").success());
     }
+    disk.fill();
     let archive = disk.path().join("data/archive");
     let before = bytes_in(&archive);
     let output = tokio::task::block_in_place(|| process::run(disk.path(), &["retention", "run"]));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let after = bytes_in(&archive);
-    drop(ballast);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(mount(&["umount", "-l"]));
-    assert!(output.status.success(), "{message}");
     assert!(after < before, "{before} bytes before, {after} after");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_freed_beside_a_server_that_goes_on() {
-    let disk = tempfile::tempdir().expect("a folder");
-    let mount = |args: &[&str]| {
-        std::process::Command::new(args[0]).args(&args[1..]).arg(disk.path()).output().is_ok_and(|o| o.status.success())
-    };
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs"]) {
-        eprintln!("skipped: no small disk can be mounted here");
-        return;
-    }
+    let Some(disk) = SmallDisk::mount("48m") else { return };
     std::fs::write(disk.path().join("acervo.toml"), DECKS.replace("7d", "0s")).expect("a file");
     let port = process::free_port();
     let mut served = process::Served::start(disk.path(), port, "info");
@@ -504,10 +483,7 @@ async fn a_full_disk_is_freed_beside_a_server_that_goes_on() {
     };
     until("{ publications(filter: { status: [ARCHIVED] }) { totalCount } }", |d| d["publications"]["totalCount"] == 12)
         .await;
-    let mut ballast = std::fs::File::create(disk.path().join("ballast")).expect("a file");
-    for piece in [1 << 20, 4096, 1] {
-        while std::io::Write::write_all(&mut ballast, &vec![1; piece]).is_ok() {}
-    }
+    disk.fill();
     let archive = disk.path().join("data/archive");
     let before = bytes_in(&archive);
     let output = tokio::task::block_in_place(|| process::run(disk.path(), &["retention", "run"]));
@@ -515,15 +491,13 @@ async fn a_full_disk_is_freed_beside_a_server_that_goes_on() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && after < before, "{before} bytes before, {after} after: {message}");
     // Once there is room the index follows, and what is sent is archived again.
-    drop(ballast);
-    std::fs::remove_file(disk.path().join("ballast")).expect("the ballast");
+    disk.empty();
     until("{ publications(filter: { status: [PURGED] }) { totalCount } status { indexLag } }", |d| {
         d["publications"]["totalCount"] == 9 && d["status"]["indexLag"] == 0
     })
     .await;
     assert_eq!(portal.enviar(1).await.and_then(|delivery| delivery.status), Some(202), "{log}");
     served.kill();
-    assert!(mount(&["umount", "-l"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,10 @@ pub use plan::{Decision, Plan, Rule, is_named, plan};
 const PAGE: u64 = 5000;
 
 /// Revisions marked, or swept, in one transaction: few enough that writers in between wait for milliseconds.
-const BATCH: usize = 200;
+const BATCH: usize = 50;
+
+/// A run rests so many times as long as it works: readers and the portal come first.
+const REST: u32 = 3;
 
 /// How long the lock of a run holds without a sign of life.
 const LOCK: Duration = Duration::from_secs(15);
@@ -186,10 +189,12 @@ async fn mark(app: &App, planned: &Planned, id: &str, now: Timestamp) -> anyhow:
             let rule = format!("{policy}: {}", decision.rule.reason());
             chosen.push((RevisionId(revision.id), i == publication.latest, rule));
             if chosen.len() == BATCH {
+                let began = tokio::time::Instant::now();
                 marked += app.record.mark(id, &chosen, now).await?;
                 chosen.clear();
                 fault("retention-between-marks");
                 keep_lock(app, id).await?;
+                tokio::time::sleep(began.elapsed() * REST).await;
             }
         }
     }
@@ -208,6 +213,7 @@ async fn sweep(app: &App, now: Timestamp, id: &str) -> anyhow::Result<(u64, u64)
                 store.remove(digest, encoding).await.map_err(|e| e.to_string())
             }
         };
+        let began = tokio::time::Instant::now();
         let (some, bytes) = app.record.sweep(now, BATCH as u64, delete).await?;
         swept += some;
         freed += bytes;
@@ -216,6 +222,7 @@ async fn sweep(app: &App, now: Timestamp, id: &str) -> anyhow::Result<(u64, u64)
             break;
         }
         keep_lock(app, id).await?;
+        tokio::time::sleep(began.elapsed() * REST).await;
     }
     if swept > 0 {
         tracing::info!(swept, freed, "swept what retention had marked");

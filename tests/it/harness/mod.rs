@@ -1,4 +1,5 @@
 //! One service and one portal for each test, and words to speak to them.
+pub mod disk;
 pub mod links;
 pub mod postgres;
 pub mod process;

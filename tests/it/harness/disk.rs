@@ -1,0 +1,45 @@
+//! A small disk of its own, that can be filled to the last byte.
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+pub struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None`, with a word, where no disk can be mounted: that takes root.
+    pub fn mount(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .output();
+        if !mounted.is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: no small disk can be mounted here");
+            return None;
+        }
+        Some(Self(folder))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Leaves no byte free.
+    pub fn fill(&self) {
+        let mut ballast = std::fs::File::create(self.path().join("ballast")).expect("a file");
+        for piece in [1 << 20, 4096, 1] {
+            while ballast.write_all(&vec![1; piece]).is_ok() {}
+        }
+    }
+
+    /// Takes back what filled it.
+    pub fn empty(&self) {
+        std::fs::remove_file(self.path().join("ballast")).expect("the ballast");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
