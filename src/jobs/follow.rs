@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::domain::{Digest, ProductId, PublicationId};
+use crate::domain::{ChangeKind, Digest, ProductId, PublicationId};
 use crate::index::{self, Position, Writer};
 use crate::record::{Product, Publication, Record, RecordError, Revision};
 
@@ -15,10 +15,9 @@ const BATCH: u64 = 500;
 /// The longest time between two looks at the feed, for what other processes add.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// After a step with so many publications the index rests a moment: what follows is taken together, and readers have the
-/// processors meanwhile.
-const MANY: usize = 50;
-const REST: Duration = Duration::from_millis(500);
+/// What retention marks comes in thousands and nobody waits for it: the index takes it together after a rest, since the
+/// first questions after each of its commits are slower.
+const REST: Duration = Duration::from_millis(2500);
 
 /// The epoch of an index that is still being built: never that of a finished one.
 const UNFINISHED: u64 = u64::MAX;
@@ -102,7 +101,7 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
             on_thread(slot, move |writer| batch.write(writer)).await?;
         }
         on_thread(slot, move |writer| writer.commit(at)).await?;
-        if seen.len() >= MANY {
+        if changes.iter().all(|change| change.kind == ChangeKind::Purged) {
             tokio::time::sleep(REST).await;
         }
     }

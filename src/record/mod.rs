@@ -14,6 +14,8 @@ mod erase;
 mod feed;
 mod incoming;
 mod intake;
+mod inventory;
+mod lock;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 mod queue;
@@ -32,11 +34,10 @@ pub use archive::{Fetched, Settled};
 pub use connect::Location;
 pub use incoming::NewNotification;
 pub use intake::Refusal;
+pub use inventory::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
 pub use queue::{Claim, Claimed, RetryCounts};
 pub use read::{NotificationQuery, Page};
-pub use retention::{
-    HoldError, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision, RetentionRun,
-};
+pub use retention::{HoldError, RetentionRun};
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
 pub use runs::JobRun;
 pub use watch::Counts;

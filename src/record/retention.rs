@@ -1,4 +1,4 @@
-//! What retention reads and writes: the inventory, marks, sweeps, holds, runs.
+//! What retention writes: marks, sweeps, holds, runs.
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -6,52 +6,10 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::entity::{files, notifications, product_aliases, products, publications, retention_runs, revisions, state};
-use super::rows::{digest, local, natural};
-use super::{Record, RecordError, batch, feed};
-use crate::domain::{
-    ChangeKind, Digest, Period, PublicationId, PublicationStatus, RevisionId, fold, millis, timestamp,
-};
-
-/// A product with the names it is matched by, folded.
-#[derive(Clone, Debug)]
-pub struct InventoryProduct {
-    pub id: Uuid,
-    pub name: String,
-    pub names: Vec<String>,
-}
-
-/// A file whose bytes are there.
-#[derive(Clone, Copy, Debug)]
-pub struct InventoryFile {
-    pub digest: Digest,
-    pub size: u64,
-    pub stored_size: u64,
-}
-
-#[derive(Clone, Debug)]
-pub struct InventoryPublication {
-    pub id: Uuid,
-    pub product: Uuid,
-    pub process: String,
-    pub macro_process: String,
-    pub reference_date: String,
-    pub period: Period,
-}
-
-/// A revision whose bytes are there.
-#[derive(Clone, Debug)]
-pub struct InventoryRevision {
-    pub id: RevisionId,
-    pub publication: Uuid,
-    pub number: i32,
-    pub digest: Digest,
-    pub extension: Option<String>,
-    pub announced_at: i64,
-    pub archived_at: i64,
-    pub superseded_at: Option<i64>,
-    pub held: bool,
-}
+use super::entity::{files, notifications, products, publications, retention_runs, revisions};
+use super::rows::{digest, natural};
+use super::{Record, RecordError, feed};
+use crate::domain::{ChangeKind, Digest, PublicationId, PublicationStatus, RevisionId, millis, timestamp};
 
 /// A run of retention.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,105 +59,6 @@ impl From<DbErr> for HoldError {
 }
 
 impl Record {
-    pub async fn inventory_products(&self) -> Result<Vec<InventoryProduct>, RecordError> {
-        let rows = products::Entity::find().order_by(products::Column::Id, Order::Asc).all(self.reader()).await?;
-        let aliases = product_aliases::Entity::find().all(self.reader()).await?;
-        let mut names: HashMap<Uuid, Vec<String>> = HashMap::new();
-        for alias in aliases {
-            names.entry(alias.product_id).or_default().push(alias.name_folded);
-        }
-        let product = |row: products::Model| {
-            let mut names = names.remove(&row.id).unwrap_or_default();
-            names.push(fold(&row.name));
-            InventoryProduct { id: row.id, name: row.name, names }
-        };
-        Ok(rows.into_iter().map(product).collect())
-    }
-
-    /// Files after one, in the order of their digests.
-    pub async fn inventory_files(&self, after: Option<Digest>, limit: u64) -> Result<Vec<InventoryFile>, RecordError> {
-        use files::Column as C;
-        let mut some = files::Entity::find()
-            .select_only()
-            .columns([C::Digest, C::Size, C::StoredSize])
-            .filter(C::RemovedAt.is_null());
-        if let Some(after) = after {
-            some = some.filter(C::Digest.gt(after.0.to_vec()));
-        }
-        let rows: Vec<(Vec<u8>, i64, i64)> =
-            some.order_by(C::Digest, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
-        let file = |(bytes, size, stored): (Vec<u8>, i64, i64)| {
-            Ok(InventoryFile { digest: digest(&bytes)?, size: natural(size), stored_size: natural(stored) })
-        };
-        rows.into_iter().map(file).collect()
-    }
-
-    /// Publications after one, in the order of their ids.
-    pub async fn inventory_publications(
-        &self,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<InventoryPublication>, RecordError> {
-        use publications::Column as C;
-        let columns =
-            [C::Id, C::ProductId, C::Process, C::MacroProcess, C::ReferenceDate, C::PeriodStart, C::PeriodEnd];
-        let mut some = publications::Entity::find().select_only().columns(columns);
-        if let Some(after) = after {
-            some = some.filter(C::Id.gt(after));
-        }
-        let rows: Vec<(Uuid, Uuid, String, String, String, String, String)> =
-            some.order_by(C::Id, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
-        rows.into_iter()
-            .map(|(id, product, process, macro_process, reference_date, start, end)| {
-                let period = Period { start: local(&start)?, end: local(&end)? };
-                Ok(InventoryPublication { id, product, process, macro_process, reference_date, period })
-            })
-            .collect()
-    }
-
-    /// The revisions of the publications from one to another, in the order of publications and numbers.
-    pub async fn inventory_revisions(&self, from: Uuid, to: Uuid) -> Result<Vec<InventoryRevision>, RecordError> {
-        use revisions::Column as C;
-        type Row = (Uuid, Uuid, i32, Vec<u8>, Option<String>, i64, i64, Option<i64>, bool);
-        let columns = [
-            C::Id,
-            C::PublicationId,
-            C::Number,
-            C::Digest,
-            C::Extension,
-            C::AnnouncedAt,
-            C::ArchivedAt,
-            C::SupersededAt,
-            C::Held,
-        ];
-        let rows: Vec<Row> = revisions::Entity::find()
-            .select_only()
-            .columns(columns)
-            .filter(C::PublicationId.between(from, to))
-            .filter(C::PurgedAt.is_null())
-            .order_by(C::PublicationId, Order::Asc)
-            .order_by(C::Number, Order::Asc)
-            .into_tuple()
-            .all(self.reader())
-            .await?;
-        rows.into_iter()
-            .map(|(id, publication, number, bytes, extension, announced_at, archived_at, superseded_at, held)| {
-                let (id, digest) = (RevisionId(id), digest(&bytes)?);
-                Ok(InventoryRevision {
-                    id,
-                    publication,
-                    number,
-                    digest,
-                    extension,
-                    announced_at,
-                    archived_at,
-                    superseded_at,
-                    held,
-                })
-            })
-            .collect()
-    }
-
     pub async fn begin_retention_run(&self, run: &RetentionRun) -> Result<(), RecordError> {
         let row = retention_runs::ActiveModel {
             id: Set(run.id.clone()),
@@ -498,31 +357,6 @@ impl Record {
             .exec(&self.inner.writer)
             .await?;
         Ok(thinned.rows_affected)
-    }
-
-    /// Takes a lock that others see, for so long; its holder may take it again. `false` while somebody else has it.
-    pub async fn lock(&self, name: &str, holder: &str, now: Timestamp, until: Timestamp) -> Result<bool, RecordError> {
-        let key = format!("lock:{name}");
-        let txn = self.begin().await?;
-        let held = state::Entity::find_by_id(&key).one(&txn).await?;
-        let free = held.as_ref().is_none_or(|row| {
-            let (owner, until) = row.value.split_once(' ').unwrap_or_default();
-            owner == holder || until.parse::<i64>().is_ok_and(|until| until <= millis(now))
-        });
-        if free {
-            let row = state::ActiveModel { key: Set(key), value: Set(format!("{holder} {}", millis(until))) };
-            let replace = sea_orm::sea_query::OnConflict::column(state::Column::Key)
-                .update_column(state::Column::Value)
-                .to_owned();
-            batch::insert(&txn, vec![row], Some(replace)).await?;
-        }
-        txn.commit().await?;
-        Ok(free)
-    }
-
-    pub async fn unlock(&self, name: &str) -> Result<(), RecordError> {
-        state::Entity::delete_by_id(format!("lock:{name}")).exec(&self.inner.writer).await?;
-        Ok(())
     }
 }
 

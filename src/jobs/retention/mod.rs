@@ -24,7 +24,7 @@ const PAGE: u64 = 5000;
 const BATCH: usize = 50;
 
 /// A run rests so many times as long as it works: readers and the portal come first.
-const REST: u32 = 3;
+const REST: u32 = 2;
 
 /// How long the lock of a run holds without a sign of life.
 const LOCK: Duration = Duration::from_secs(15);
