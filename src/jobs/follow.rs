@@ -12,6 +12,9 @@ use crate::record::{Product, Publication, Record, RecordError, Revision};
 /// Publications read and indexed at once.
 const BATCH: u64 = 500;
 
+/// Publications of a step taken at once: few, since their rows are read where questions are answered too.
+const FEW: usize = 50;
+
 /// The longest time between two looks at the feed, for what other processes add.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -96,7 +99,7 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
         let mut seen = HashSet::new();
         let ids: Vec<PublicationId> =
             changes.iter().map(|change| change.publication_id).filter(|id| seen.insert(*id)).collect();
-        for some in ids.chunks(BATCH as usize) {
+        for some in ids.chunks(FEW) {
             let batch = Batch::load(&app.record, some).await?;
             on_thread(slot, move |writer| batch.write(writer)).await?;
         }
