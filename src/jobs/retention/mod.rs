@@ -21,10 +21,10 @@ pub use plan::{Decision, Plan, Rule, is_named, plan};
 const PAGE: u64 = 5000;
 
 /// Revisions marked, or swept, in one transaction: few enough that writers in between wait for milliseconds.
-const BATCH: usize = 50;
+const BATCH: usize = 25;
 
 /// A run rests so many times as long as it works: readers and the portal come first.
-const REST: u32 = 2;
+const REST: u32 = 3;
 
 /// How long the lock of a run holds without a sign of life.
 const LOCK: Duration = Duration::from_secs(15);
