@@ -358,7 +358,6 @@ pub(super) fn reserve(app: &App) {
 
 /// A place where tests end the process, as a power cut would.
 fn fault(name: &'static str) {
-    #[allow(clippy::let_underscore_untyped, reason = "the macro is empty without its feature")]
     let _ = name;
     fail::fail_point!(name, |_| std::process::abort());
 }
