@@ -4,11 +4,16 @@ use sea_orm_migration::prelude::*;
 
 mod m20261124_000001_main;
 mod m20261124_000002_retention;
+mod m20261124_000003_bad_days;
 
 pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_main::Migration), Box::new(m20261124_000002_retention::Migration)]
+        vec![
+            Box::new(m20261124_000001_main::Migration),
+            Box::new(m20261124_000002_retention::Migration),
+            Box::new(m20261124_000003_bad_days::Migration),
+        ]
     }
 }

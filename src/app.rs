@@ -1,4 +1,7 @@
 //! app: builds the leaves from the configuration and holds them; the edges and the tests are handed it.
+mod disk;
+
+use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -11,8 +14,10 @@ use crate::config::Settings;
 use crate::domain::Clock;
 use crate::fetch::Fetcher;
 use crate::index::{Index, Writer};
-use crate::record::{Location, Record};
+use crate::record::{Location, Record, ReplayRule};
 use crate::store::Store;
+
+pub use disk::{Disk, NoRoom};
 
 /// All that the process holds; clones share it.
 #[derive(Clone)]
@@ -23,6 +28,9 @@ pub struct App {
     pub store: Store,
     pub index: Index,
     pub fetcher: Fetcher,
+    pub disk: Disk,
+    /// Log-ins that were refused and are yet to be counted.
+    pub denied: Denied,
     pub started_at: Timestamp,
     /// Set once the service has been asked to stop.
     pub stopping: Arc<AtomicBool>,
@@ -30,6 +38,23 @@ pub struct App {
     writer: Arc<Mutex<Option<Writer>>>,
     /// Held while this process is the one that serves from the data folder.
     _lock: Option<Arc<File>>,
+}
+
+/// Counts log-ins that were refused, by source: a flood of them must not become a flood of commits.
+#[derive(Clone, Debug, Default)]
+pub struct Denied(Arc<Mutex<HashMap<String, u64>>>);
+
+impl Denied {
+    pub fn note(&self, source: &str) {
+        if let Ok(mut counts) = self.0.lock() {
+            *counts.entry(source.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Gives the counts away.
+    pub fn take(&self) -> HashMap<String, u64> {
+        self.0.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default()
+    }
 }
 
 /// What a process is going to do with the data folder.
@@ -54,12 +79,15 @@ impl App {
             Some(url) => Location::from_url(url),
             None => Location::Sqlite(folder.join("acervo.db")),
         };
-        let record = Record::open(&location, settings.receiver.queue).await.context("the database cannot be opened")?;
+        let receiver = &settings.receiver;
+        let rule = ReplayRule { at_least: receiver.replay_at_least as u64, gap: receiver.replay_gap };
+        let record = Record::open(&location, receiver.queue, rule).await.context("the database cannot be opened")?;
         let archive = settings.archive_dir.clone().unwrap_or_else(|| folder.join("archive"));
         let store = Store::open(&archive, &folder.join("tmp"))
             .with_context(|| format!("the archive folder {} cannot be opened", archive.display()))?;
         let (index, writer) = open_index(&folder.join("index"), role)?;
         let fetcher = Fetcher::new(&settings.fetch)?;
+        let disk = Disk::new(&archive, (!record.is_shared()).then_some(folder), &settings.disk);
         Ok(Self {
             started_at: clock.now(),
             settings: Arc::new(settings),
@@ -68,6 +96,8 @@ impl App {
             store,
             index,
             fetcher,
+            disk,
+            denied: Denied::default(),
             stopping: Arc::default(),
             writer: Arc::new(Mutex::new(writer)),
             _lock: lock,

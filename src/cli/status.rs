@@ -10,7 +10,8 @@ use crate::config::Settings;
 use crate::domain::NotificationStatus;
 use crate::graphql::format_instant;
 use crate::jobs::Job;
-use crate::query::{Paging, Queries, Status};
+use crate::query::{Paging, Queries, SourceStatus, Status};
+use crate::record::Replay;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -73,13 +74,60 @@ fn text(status: &Status) -> String {
             of(NotificationStatus::Failed),
             of(NotificationStatus::Rejected)
         ),
+        replay(status.last_replay.as_ref()),
         format!("disk free            {}", status.disk_free.map_or_else(|| "unknown".to_owned(), output::size)),
         format!("index lag            {} changes", status.index_lag),
     ];
     if of(NotificationStatus::Expired) > 0 {
         lines.push("expired links: press \"Enviar\" for these products on the portal, or \"Enviar Tudo\"".to_owned());
     }
+    if status.dying.count > 0 {
+        let (count, names) = (status.dying.count, status.dying.names.join(", "));
+        lines.push(format!("about to die         {count} links whose files are not had yet: {names}"));
+    }
+    if let Some(why) = &status.fetching_waits {
+        lines.push(format!("fetching waits       {why}"));
+    }
+    lines.extend(status.sources.iter().map(source));
     lines.join("\n")
+}
+
+fn replay(last: Option<&Replay>) -> String {
+    let told = last.map_or_else(
+        || "none".to_owned(),
+        |replay| {
+            let state = if replay.ended_at.is_none() {
+                "comes in"
+            } else if replay.waiting > 0 {
+                "is worked on"
+            } else {
+                "is done"
+            };
+            format!(
+                "{state}, began {}: {} announced, {} unchanged, {} new, {} failed, {} waiting, {} added",
+                format_instant(replay.started_at),
+                replay.announced,
+                replay.unchanged,
+                replay.new_revisions,
+                replay.failed,
+                replay.waiting,
+                output::size(replay.bytes_added)
+            )
+        },
+    );
+    format!("last replay          {told}")
+}
+
+fn source(SourceStatus { source, is_silent }: &SourceStatus) -> String {
+    let heard = source
+        .last_notification_at
+        .map_or_else(|| "never heard".to_owned(), |at| format!("heard {}", format_instant(at)));
+    let silent = if *is_silent { ", SILENT for longer than its past makes likely" } else { "" };
+    let denied = match source.last_denied_at {
+        Some(at) => format!(", {} log-ins refused, the last {}", source.denied, format_instant(at)),
+        None => String::new(),
+    };
+    format!("{:<20} {heard}{silent}{denied}", format!("source {}", source.name))
 }
 
 /// How a scheduled job's last run went, and when the next one is.
@@ -119,6 +167,27 @@ fn object(status: &Status) -> serde_json::Value {
         "nextLinkExpiry": counts.next_link_expiry.map(format_instant),
         "diskFree": status.disk_free,
         "indexLag": status.index_lag,
+        "dyingLinks": status.dying.count,
+        "fetchingWaits": status.fetching_waits,
+        "sources": status.sources.iter().map(|SourceStatus { source, is_silent }| json!({
+            "name": source.name,
+            "lastNotificationAt": source.last_notification_at.map(format_instant),
+            "silent": is_silent,
+            "denied": source.denied,
+            "lastDeniedAt": source.last_denied_at.map(format_instant),
+        })).collect::<Vec<_>>(),
+        "lastReplay": status.last_replay.as_ref().map(|replay| json!({
+            "id": replay.id.to_string(),
+            "source": replay.source,
+            "startedAt": format_instant(replay.started_at),
+            "endedAt": replay.ended_at.map(format_instant),
+            "announced": replay.announced,
+            "waiting": replay.waiting,
+            "unchanged": replay.unchanged,
+            "newRevisions": replay.new_revisions,
+            "failed": replay.failed,
+            "bytesAdded": replay.bytes_added,
+        })),
     })
 }
 

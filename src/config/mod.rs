@@ -10,7 +10,7 @@ mod values;
 
 pub use layers::{Layers, Overrides};
 pub use retention::{Glob, Policy, Retention, Schedule};
-pub use settings::{Api, ApiKey, Credentials, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key};
+pub use settings::{Api, ApiKey, Credentials, Disk, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key};
 pub use values::{HostPattern, Problem};
 
 /// The commented default file.

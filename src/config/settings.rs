@@ -24,6 +24,7 @@ pub struct Settings {
     pub receiver: Receiver,
     pub api: Api,
     pub fetch: Fetch,
+    pub disk: Disk,
     pub retention: Retention,
     pub metrics_open: bool,
     pub log_level: String,
@@ -37,6 +38,12 @@ pub struct Receiver {
     pub sources: Vec<(String, Credentials)>,
     pub open: bool,
     pub queue: usize,
+    /// Notifications that make a replay.
+    pub replay_at_least: usize,
+    /// The longest time between two of them.
+    pub replay_gap: Duration,
+    /// No source is called silent before so long.
+    pub silence_floor: Duration,
 }
 
 /// What a source's portal was told to send; any one of them opens.
@@ -113,6 +120,18 @@ pub struct Fetch {
     pub retry_max: Duration,
     pub stall: Duration,
     pub concurrency: usize,
+    pub concurrency_per_host: usize,
+    /// How long before its death a wanted link is warned of.
+    pub warn_before: Duration,
+}
+
+/// How much room must stay free, in bytes; what is not set follows from the size of the disk.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    /// Below it nothing is fetched.
+    pub fetch_floor: Option<u64>,
+    /// Below it nothing is taken.
+    pub receive_floor: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +153,10 @@ impl Settings {
         let receiver = receiver(&mut layers);
         let api = api(&mut layers);
         let fetch = fetch(&mut layers);
+        let disk = Disk {
+            fetch_floor: layers.get("disk.fetch_floor", values::size),
+            receive_floor: layers.get("disk.receive_floor", values::size),
+        };
         let retention = Retention::read(&mut layers);
         let metrics_open = layers.get("metrics.open", values::flag).unwrap_or_default();
         let log_level = layers.get("log.level", log_level).unwrap_or_else(|| "info".to_owned());
@@ -155,6 +178,7 @@ impl Settings {
                     receiver,
                     api,
                     fetch,
+                    disk,
                     retention,
                     metrics_open,
                     log_level,
@@ -200,6 +224,9 @@ fn receiver(layers: &mut Layers) -> Option<Receiver> {
         sources,
         open: layers.get("receiver.open", values::flag).unwrap_or_default(),
         queue: layers.get("receiver.queue", values::count)?,
+        replay_at_least: layers.get("receiver.replay_at_least", values::count)?,
+        replay_gap: layers.get("receiver.replay_gap", values::duration)?,
+        silence_floor: layers.get("receiver.silence_floor", values::duration)?,
     })
 }
 
@@ -259,6 +286,8 @@ fn fetch(layers: &mut Layers) -> Option<Fetch> {
     let retry_max = layers.get("fetch.retry_max", values::duration);
     let stall = layers.get("fetch.stall", values::duration);
     let concurrency = layers.get("fetch.concurrency", values::count);
+    let concurrency_per_host = layers.get("fetch.concurrency_per_host", values::count);
+    let warn_before = layers.get("fetch.warn_before", values::duration);
     Some(Fetch {
         allowed_hosts,
         allow_private: allow_private?,
@@ -268,6 +297,8 @@ fn fetch(layers: &mut Layers) -> Option<Fetch> {
         retry_max: retry_max?,
         stall: stall?,
         concurrency: concurrency?,
+        concurrency_per_host: concurrency_per_host?,
+        warn_before: warn_before?,
     })
 }
 

@@ -70,6 +70,11 @@ impl Link {
         claims.path.clone().unwrap_or_else(|| Digest::of(self.expose().as_bytes()).to_string())
     }
 
+    /// The host that is to be asked, in lower case.
+    pub fn host(&self) -> Option<String> {
+        Url::parse(self.expose()).ok()?.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase())
+    }
+
     /// What the token says; whatever cannot be read is absent.
     pub fn claims(&self) -> Claims {
         self.token_payload().map(|payload| Claims::read(&payload)).unwrap_or_default()

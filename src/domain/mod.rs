@@ -5,6 +5,7 @@
 mod clock;
 mod digest;
 mod fold;
+mod habit;
 mod ids;
 mod link;
 mod matching;
@@ -14,10 +15,12 @@ mod revisions;
 mod scrub;
 mod state;
 mod text;
+mod validator;
 
 pub use clock::{Clock, millis, timestamp};
 pub use digest::Digest;
 pub use fold::{fold, words};
+pub use habit::{Habit, memory_begins};
 pub use ids::{NotificationId, ProductId, PublicationId, RevisionId};
 pub use link::{Claims, Link, Secret};
 pub use matching::TextMatch;
@@ -27,3 +30,4 @@ pub use revisions::{Interval, Place, latest, superseded_at};
 pub use scrub::{scrub, scrubbed};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use text::{clean, extension_of, file_name};
+pub use validator::Validator;

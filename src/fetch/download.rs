@@ -2,10 +2,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_DISPOSITION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode};
+use tokio::time::Instant;
 
 use super::{FetchError, name};
+use crate::domain::Validator;
 
 /// A file whose bytes are coming.
 pub struct Download {
@@ -14,14 +18,23 @@ pub struct Download {
     pub name: Option<String>,
     /// The media type without its parameters, where the portal gave one.
     pub content_type: Option<String>,
+    /// What tells this content from the next, where the portal gave anything that does.
+    pub validator: Option<Validator>,
     received: u64,
     max_bytes: u64,
     /// Whether the body may be an HTML page.
     html_expected: bool,
+    stall: Duration,
+    /// When the watched stretch began, and what was received before it.
+    watched: (Instant, u64),
 }
 
+/// A transfer that brings less than this while it may bring nothing is as good as stalled: else a portal that drips could
+/// keep every hand busy.
+const STALLED_BELOW: u64 = 1 << 10;
+
 impl Download {
-    pub(super) fn new(response: Response, max_bytes: u64) -> Result<Self, FetchError> {
+    pub(super) fn new(response: Response, max_bytes: u64, stall: Duration) -> Result<Self, FetchError> {
         let status = response.status();
         if status != StatusCode::OK {
             return Err(FetchError::Status { status: status.as_u16(), retry_after: retry_after(response.headers()) });
@@ -36,7 +49,25 @@ impl Download {
             .and_then(|value| value.to_str().ok())
             .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
             .filter(|value| value.contains('/'));
-        Ok(Self { response, name, content_type, received: 0, max_bytes, html_expected: false })
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let validator = Validator::of_answer(text(ETAG), text(LAST_MODIFIED), text(DATE));
+        let watched = (Instant::now(), 0);
+        Ok(Self {
+            response,
+            name,
+            content_type,
+            validator,
+            received: 0,
+            max_bytes,
+            html_expected: false,
+            stall,
+            watched,
+        })
+    }
+
+    /// How many bytes are to come, where the portal says so.
+    pub fn length(&self) -> Option<u64> {
+        self.response.content_length()
     }
 
     /// Says that the file is meant to be an HTML page.
@@ -53,6 +84,13 @@ impl Download {
             return Err(FetchError::Html);
         }
         self.received += bytes.len() as u64;
+        let (since, before) = self.watched;
+        if since.elapsed() >= self.stall {
+            if self.received - before < STALLED_BELOW {
+                return Err(FetchError::Network(format!("fewer than {STALLED_BELOW} bytes came in {:?}", self.stall)));
+            }
+            self.watched = (Instant::now(), self.received);
+        }
         if self.received > self.max_bytes {
             return Err(FetchError::TooLarge { max: self.max_bytes });
         }

@@ -37,6 +37,18 @@ impl FetchError {
         matches!(self, Self::Status { status: 401 | 403 | 404 | 410, .. })
     }
 
+    /// What it tells of the host.
+    pub fn health(&self) -> super::Health {
+        match self {
+            Self::Status { status: 429 | 503, retry_after } => super::Health::Failed { retry_after: *retry_after },
+            Self::Status { status: 500..=599, .. } | Self::Network(_) => super::Health::Failed { retry_after: None },
+            Self::Status { .. } | Self::Empty | Self::Html | Self::Redirect(_) | Self::TooLarge { .. } => {
+                super::Health::Answered
+            }
+            Self::Guarded(_) | Self::SetUp(_) => super::Health::Unknown,
+        }
+    }
+
     /// How long the portal asks us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

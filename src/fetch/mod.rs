@@ -5,19 +5,22 @@
 mod download;
 mod error;
 mod guard;
+mod hosts;
 mod name;
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, LOCATION};
+use reqwest::StatusCode;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use reqwest::redirect::Policy;
 use url::Url;
 
 pub use download::Download;
 pub use error::FetchError;
+pub use hosts::{Health, Hosts, Turn};
 
 use crate::config;
-use crate::domain::Link;
+use crate::domain::{Link, Validator};
 use guard::Guard;
 
 /// Redirects followed.
@@ -30,7 +33,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Fetcher {
     client: reqwest::Client,
     guard: Guard,
+    hosts: Hosts,
     max_bytes: u64,
+    stall: Duration,
+}
+
+/// What a portal says when it is asked for a file.
+pub enum Answer {
+    /// Its bytes are coming.
+    File(Download),
+    /// It is still the one that was told of.
+    NotModified,
 }
 
 impl Fetcher {
@@ -49,24 +62,52 @@ impl Fetcher {
         if let Some(proxy) = &settings.proxy {
             client = client.proxy(reqwest::Proxy::all(proxy.expose()).map_err(FetchError::set_up)?);
         }
-        Ok(Self { client: client.build().map_err(FetchError::set_up)?, guard, max_bytes: settings.max_bytes })
+        Ok(Self {
+            client: client.build().map_err(FetchError::set_up)?,
+            guard,
+            hosts: Hosts::new(settings.concurrency_per_host, settings.retry_first, settings.retry_max),
+            max_bytes: settings.max_bytes,
+            stall: settings.stall,
+        })
     }
 
-    /// Asks for a link's file. The body is yet to be read.
-    pub async fn get(&self, link: &Link) -> Result<Download, FetchError> {
+    /// How the hosts are.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Asks for a link's file; where `known` is given, only if it is another one by now. The body is yet to be read.
+    pub async fn get(&self, link: &Link, known: Option<&Validator>) -> Result<Answer, FetchError> {
+        let mut headers = known.map(conditions).unwrap_or_default();
+        // Compressed transfers would hide how much is coming; a portal that compresses all the same is decoded.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut url =
             Url::parse(link.expose()).map_err(|_| FetchError::Guarded("the link is no address".to_owned()))?;
         for _ in 0..=REDIRECTS_MAX {
             self.guard.check(&url)?;
-            // Compressed transfers would hide how much is coming; a portal that compresses all the same is decoded.
-            let request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+            let request = self.client.get(url.clone()).headers(headers.clone());
             let response = request.send().await.map_err(FetchError::network)?;
+            if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
+                return Ok(Answer::NotModified);
+            }
             if !response.status().is_redirection() {
-                return Download::new(response, self.max_bytes);
+                return Download::new(response, self.max_bytes, self.stall).map(Answer::File);
             }
             let target = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             url = target.and_then(|to| url.join(to).ok()).ok_or(FetchError::Redirect("it names no address"))?;
         }
         Err(FetchError::Redirect("there are more than three"))
     }
+}
+
+/// The headers that ask for a file only if it is another one by now.
+fn conditions(known: &Validator) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let pairs = [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)];
+    for (name, value) in pairs {
+        if let Some(value) = value.as_deref().and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
 }

@@ -4,6 +4,7 @@ use async_graphql::{OutputType, SimpleObject};
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
+use super::replay::Replay;
 use super::retention::{JobRun, RetentionLine, RetentionRun};
 use super::revision::{Member, Revision};
 use crate::query::{Listed, Paging};
@@ -24,6 +25,7 @@ pub struct PageInfo {
 #[graphql(concrete(name = "ProductConnection", params(Product)))]
 #[graphql(concrete(name = "NotificationConnection", params(Notification)))]
 #[graphql(concrete(name = "MemberConnection", params(Member)))]
+#[graphql(concrete(name = "ReplayConnection", params(Replay)))]
 #[graphql(concrete(name = "RetentionLineConnection", params(RetentionLine)))]
 #[graphql(concrete(name = "RetentionRunConnection", params(RetentionRun)))]
 #[graphql(concrete(name = "JobRunConnection", params(JobRun)))]
@@ -45,6 +47,7 @@ where
 #[graphql(concrete(name = "ProductEdge", params(Product)))]
 #[graphql(concrete(name = "NotificationEdge", params(Notification)))]
 #[graphql(concrete(name = "MemberEdge", params(Member)))]
+#[graphql(concrete(name = "ReplayEdge", params(Replay)))]
 #[graphql(concrete(name = "RetentionLineEdge", params(RetentionLine)))]
 #[graphql(concrete(name = "RetentionRunEdge", params(RetentionRun)))]
 #[graphql(concrete(name = "JobRunEdge", params(JobRun)))]

@@ -11,6 +11,7 @@ mod notification;
 mod product;
 mod publication;
 mod query;
+mod replay;
 mod retention;
 mod revision;
 mod scalar;

@@ -11,10 +11,11 @@ use super::loaders::load;
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
+use super::replay::Replay;
 use super::retention::{JobRun, JobStatus, RetentionPlan, RetentionRun};
 use super::revision::Revision;
 use super::scalar::DateTime;
-use super::status::ServiceStatus;
+use super::status::{PausedHost, ServiceStatus};
 use crate::app::App;
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
 use crate::jobs::{self, Job};
@@ -123,6 +124,17 @@ impl QueryRoot {
         Ok(load(ctx, NotificationId(uuid("id", &id)?)).await?.map(Notification))
     }
 
+    /// Newest first.
+    async fn replays(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<Replay>> {
+        let listed = ctx.data::<Queries>()?.replays(&paging(first, after, None, None, None)).await.map_err(shown)?;
+        Ok(Connection::new(listed, Replay::from))
+    }
+
     /// What the policies would keep and remove now.
     async fn retention_plan(&self, ctx: &Context<'_>) -> Result<RetentionPlan> {
         let app = ctx.data::<App>()?;
@@ -160,6 +172,10 @@ impl QueryRoot {
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
         let queries = ctx.data::<Queries>()?;
         let mut status: ServiceStatus = queries.status().await.map_err(shown)?.into();
+        status.paused_hosts = jobs::paused_hosts(ctx.data::<App>()?)
+            .into_iter()
+            .map(|(host, until)| PausedHost { host, until: DateTime(until) })
+            .collect();
         for job in Job::ALL {
             let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await.map_err(shown)?;
             let last = last.rows.into_iter().next().map(|(_, run)| run);

@@ -1,10 +1,42 @@
 use async_graphql::SimpleObject;
 
 use super::connection::int;
+use super::replay::Replay;
 use super::retention::JobStatus;
 use super::scalar::{DateTime, Long};
 use crate::domain::NotificationStatus;
-use crate::query::Status;
+use crate::query::{self, Status};
+
+/// A source of notifications.
+#[derive(SimpleObject)]
+pub struct SourceStatus {
+    name: String,
+    last_notification_at: Option<DateTime>,
+    /// Nothing came for longer than its own past makes likely at this hour.
+    silent: bool,
+    /// Log-ins that were refused, ever.
+    denied: i32,
+    last_denied_at: Option<DateTime>,
+}
+
+impl From<query::SourceStatus> for SourceStatus {
+    fn from(status: query::SourceStatus) -> Self {
+        Self {
+            name: status.source.name,
+            last_notification_at: status.source.last_notification_at.map(DateTime),
+            silent: status.is_silent,
+            denied: int(status.source.denied),
+            last_denied_at: status.source.last_denied_at.map(DateTime),
+        }
+    }
+}
+
+/// A host that is left alone for a while.
+#[derive(SimpleObject)]
+pub struct PausedHost {
+    pub host: String,
+    pub until: DateTime,
+}
 
 /// How the service is.
 #[derive(SimpleObject)]
@@ -31,6 +63,16 @@ pub struct ServiceStatus {
     disk_free: Option<Long>,
     /// Changes that the search index has yet to take in.
     index_lag: i32,
+    /// Why no file is fetched now, if so: the disk is too full.
+    fetching_waits: Option<String>,
+    /// Wanted links that die soon (`fetch.warn_before`).
+    dying_links: i32,
+    /// Who sends notifications.
+    sources: Vec<SourceStatus>,
+    /// The newest replay.
+    last_replay: Option<Replay>,
+    /// Hosts that fail steadily and are left alone for a while.
+    pub paused_hosts: Vec<PausedHost>,
     /// Scheduled jobs.
     pub jobs: Vec<JobStatus>,
 }
@@ -55,6 +97,11 @@ impl From<Status> for ServiceStatus {
             stored_size: Long(counts.stored_size),
             disk_free: status.disk_free.map(Into::into),
             index_lag: i32::try_from(status.index_lag).unwrap_or(i32::MAX),
+            dying_links: int(status.dying.count),
+            fetching_waits: status.fetching_waits,
+            sources: status.sources.into_iter().map(SourceStatus::from).collect(),
+            last_replay: status.last_replay.map(Replay::from),
+            paused_hosts: Vec::new(),
             jobs: Vec::new(),
         }
     }

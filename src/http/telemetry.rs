@@ -1,10 +1,10 @@
 //! Metrics, for Prometheus to scrape.
 use std::sync::OnceLock;
 
-use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use crate::query::Status;
+use crate::query::{SourceStatus, Status};
 
 static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -23,6 +23,12 @@ pub fn install() -> anyhow::Result<()> {
         "When the first link dies whose file is still wanted; 0 for none"
     );
     describe_gauge!("acervo_last_notification_seconds", "When the last notification came; 0 for never");
+    describe_gauge!("acervo_dying_links", "Wanted links that die within fetch.warn_before");
+    describe_gauge!("acervo_source_silent", "1 where a source is silent for longer than its past makes likely");
+    describe_gauge!("acervo_source_last_notification_seconds", "When a source was heard last");
+    describe_counter!("acervo_source_denied_total", "Log-ins that were refused, by source");
+    describe_gauge!("acervo_replay_waiting", "Notifications of the newest replay that still want a file");
+    describe_gauge!("acervo_fetching_waits", "1 while no file is fetched for want of room");
     describe_gauge!("acervo_publications", "Publications known");
     describe_gauge!("acervo_revisions", "Revisions archived");
     describe_gauge!("acervo_files_bytes", "Bytes of all different files, as published and as stored");
@@ -40,6 +46,16 @@ pub(super) fn render(status: &Status) -> String {
     let seconds = |at: Option<jiff::Timestamp>| at.map_or(0.0, |at| at.as_millisecond() as f64 / 1000.0);
     gauge!("acervo_next_link_expiry_seconds").set(seconds(status.counts.next_link_expiry));
     gauge!("acervo_last_notification_seconds").set(seconds(status.counts.last_notification_at));
+    gauge!("acervo_dying_links").set(status.dying.count as f64);
+    for SourceStatus { source, is_silent } in &status.sources {
+        let name = source.name.clone();
+        gauge!("acervo_source_silent", "source" => name.clone()).set(f64::from(u8::from(*is_silent)));
+        gauge!("acervo_source_last_notification_seconds", "source" => name.clone())
+            .set(seconds(source.last_notification_at));
+        counter!("acervo_source_denied_total", "source" => name).absolute(source.denied);
+    }
+    gauge!("acervo_replay_waiting").set(status.last_replay.as_ref().map_or(0, |replay| replay.waiting) as f64);
+    gauge!("acervo_fetching_waits").set(f64::from(u8::from(status.fetching_waits.is_some())));
     gauge!("acervo_publications").set(status.counts.publications as f64);
     gauge!("acervo_revisions").set(status.counts.revisions as f64);
     gauge!("acervo_files_bytes", "as" => "published").set(status.counts.size as f64);

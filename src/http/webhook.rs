@@ -96,10 +96,14 @@ impl From<Turned> for Problem {
             Turned::UnknownSource => Self::new(404, detail),
             Turned::ContentType(_) => Self::new(415, detail),
             Turned::NotAnObject(_) => Self::new(400, detail),
-            Turned::Overloaded(refusal) => {
-                tracing::error!(error = %refusal, "a notification was turned away");
-                Self::new(503, detail).header(header::RETRY_AFTER, "10")
-            }
+            Turned::Overloaded(refusal) => turned_away(&refusal, detail),
+            Turned::NoRoom(no_room) => turned_away(&no_room, detail),
         }
     }
+}
+
+/// The portal keeps what is answered so for pending, and sends it again.
+fn turned_away(why: &dyn std::fmt::Display, detail: String) -> Problem {
+    tracing::error!(error = %why, "a notification was turned away");
+    Problem::new(503, detail).header(header::RETRY_AFTER, "10")
 }

@@ -1,11 +1,12 @@
 //! From a claim to a revision: the transfer into the archive, the name, the look into a zip, the record.
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
 use crate::domain::{LocalDateTime, extension_of, file_name};
-use crate::fetch::Download;
+use crate::fetch::{Answer, Download};
 use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
 use crate::store::{Key, MemberError};
 
@@ -18,7 +19,11 @@ const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let Some(lead) = claim.lead() else { return Ok(()) };
     let started_at = app.clock.now();
-    let mut download = app.fetcher.get(&lead.link).await?;
+    let validator = claim.known.as_ref().map(|known| &known.validator);
+    let mut download = match app.fetcher.get(&lead.link, validator).await? {
+        Answer::File(download) => download,
+        Answer::NotModified => return not_modified(app, claim, started_at).await,
+    };
     let announced = announced_name(lead);
     let published = download.name.as_deref().and_then(file_name);
     let expected = published.as_ref().or(announced.as_ref()).and_then(|name| extension_of(name));
@@ -42,6 +47,7 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         file_name: name,
         warnings: warning.into_iter().collect(),
         members,
+        validator: download.validator.clone(),
         started_at,
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
@@ -59,13 +65,34 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     Ok(())
 }
 
+/// The portal says that the file is the one we have: no byte was transferred.
+async fn not_modified(app: &App, claim: &Claim, started_at: Timestamp) -> Result<(), TransferError> {
+    let name = claim.lead().map_or("", |lead| lead.name.as_str());
+    match app.record.settle_not_modified(claim, started_at).await? {
+        Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),
+        None => tracing::info!(name, "not modified, but what is shown is another file by now: fetched whole"),
+    }
+    Ok(())
+}
+
+/// How much of a transfer passes between two looks at the disk.
+const LOOK_EVERY_BYTES: u64 = 16 << 20;
+
 async fn transfer(app: &App, download: &mut Download) -> Result<(Key, bool, Vec<u8>), TransferError> {
+    app.disk.make_sure(download.length().unwrap_or_default())?;
     let mut put = app.store.put();
+    let mut looked_at = 0;
+    let mut received = 0;
     let mut head = Vec::with_capacity(HEAD);
     while let Some(bytes) = download.next().await? {
         let bytes: Bytes = bytes;
         head.extend_from_slice(&bytes[..bytes.len().min(HEAD.saturating_sub(head.len()))]);
         put.write(&bytes).await?;
+        received += bytes.len() as u64;
+        if received - looked_at >= LOOK_EVERY_BYTES {
+            looked_at = received;
+            app.disk.make_sure(0)?;
+        }
     }
     let stored = put.finish().await?;
     metrics::counter!("acervo_fetched_bytes_total").increment(stored.key.size);

@@ -9,7 +9,8 @@ use super::archive;
 use super::schedule::{self, later};
 use super::transfer::TransferError;
 use crate::app::App;
-use crate::record::{Claim, RecordError};
+use crate::fetch::{Health, Turn};
+use crate::record::{Claim, RecordError, Room};
 
 /// How long a claim holds without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
@@ -23,18 +24,23 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut queued = app.record.watch_queue();
     let mut workers = JoinSet::new();
+    let mut halted = false;
     while !stop.is_cancelled() {
         queued.borrow_and_update();
-        let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
-        match app.record.claim(app.clock.now(), LEASE, free as u64).await {
-            Ok(claims) => {
-                for claim in claims {
-                    workers.spawn(work(app.clone(), claim, stop.clone()));
+        halted = has_no_room(&app, halted);
+        if !halted {
+            let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
+            match app.record.claim(app.clock.now(), LEASE, room(&app, free)).await {
+                Ok(claims) => {
+                    for claim in claims {
+                        app.fetcher.hosts().begin(&claim.host);
+                        workers.spawn(work(app.clone(), claim, stop.clone()));
+                    }
                 }
+                Err(e) => tracing::error!(error = %e, "the queue cannot be read"),
             }
-            Err(e) => tracing::error!(error = %e, "the queue cannot be read"),
         }
-        let idle = workers.len() < app.settings.fetch.concurrency;
+        let idle = workers.len() < app.settings.fetch.concurrency && !halted;
         // With all hands full there is nothing to be early for.
         let wait = if idle { wait(&app).await } else { LOOK_EVERY };
         tokio::select! {
@@ -47,11 +53,30 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     while workers.join_next().await.is_some() {}
 }
 
+/// Whether files must wait for room on the disk; told once when it begins and once when it ends.
+fn has_no_room(app: &App, halted: bool) -> bool {
+    let room = app.disk.may_fetch();
+    match &room {
+        Err(e) if !halted => tracing::error!(error = %e, "fetching waits; notifications are still recorded"),
+        Ok(()) if halted => tracing::info!("there is room again: fetching goes on"),
+        Err(_) | Ok(()) => {}
+    }
+    room.is_err()
+}
+
+fn room(app: &App, free: usize) -> Room {
+    let hosts = app.fetcher.hosts();
+    Room { total: free, per_host: hosts.at_once(), hosts: hosts.room(app.clock.now()) }
+}
+
 /// Until something is due.
 async fn wait(app: &App) -> Duration {
     let next = app.record.next_event().await.ok().flatten();
     let until = |at: Timestamp| Duration::try_from(at.duration_since(app.clock.now())).unwrap_or_default();
-    next.map_or(LOOK_EVERY, until).clamp(Duration::from_millis(20), LOOK_EVERY)
+    // What is due and cannot be had, since its host is left alone, is no reason to look all the time.
+    let paused = !app.fetcher.hosts().paused(app.clock.now()).is_empty();
+    let least = Duration::from_millis(if paused { 100 } else { 20 });
+    next.map_or(LOOK_EVERY, until).clamp(least, LOOK_EVERY)
 }
 
 /// One fetch, from the claim to its settlement.
@@ -60,12 +85,19 @@ async fn work(app: App, claim: Claim, stop: CancellationToken) {
         outcome = archive::archive(&app, &claim) => outcome,
         lost = keep_alive(&app, &claim) => Err(lost.into()),
         _ = stop.cancelled() => {
+            app.fetcher.hosts().end(&claim.host, Health::Unknown, app.clock.now());
             if let Err(e) = app.record.release(&claim).await {
                 tracing::warn!(error = %e, "work could not be given back; its lease runs out");
             }
             return;
         }
     };
+    let health = match &outcome {
+        Ok(()) => Health::Answered,
+        Err(TransferError::Fetch(e)) => e.health(),
+        Err(TransferError::Store(_) | TransferError::NoRoom(_) | TransferError::Record(_)) => Health::Unknown,
+    };
+    tell(&claim.host, app.fetcher.hosts().end(&claim.host, health, app.clock.now()));
     let word = match &outcome {
         Ok(()) => "archived",
         Err(TransferError::Fetch(e)) if e.is_final() => "refused",
@@ -74,6 +106,16 @@ async fn work(app: App, claim: Claim, stop: CancellationToken) {
     metrics::counter!("acervo_fetches_total", "outcome" => word).increment(1);
     if let Err(e) = outcome {
         settle_failure(&app, &claim, e).await;
+    }
+}
+
+fn tell(host: &str, turn: Option<Turn>) {
+    match turn {
+        Some(Turn::Paused { until, failures }) => {
+            tracing::warn!(host, failures, %until, "a host fails steadily and is left alone; receiving goes on");
+        }
+        Some(Turn::Resumed) => tracing::info!(host, "a host is back: fetching goes on"),
+        None => {}
     }
 }
 
@@ -105,6 +147,11 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
         TransferError::Store(e) => {
             let next = later(now, app.settings.fetch.retry_first);
             tracing::error!(name, error = %e, full = e.is_full(), next = %next, "a file cannot be stored");
+            app.record.settle_retry(claim, next, &e.to_string()).await
+        }
+        TransferError::NoRoom(e) => {
+            let next = later(now, app.settings.fetch.retry_first);
+            tracing::error!(name, error = %e, next = %next, "a file waits for room");
             app.record.settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::Record(RecordError::LeaseLost) => {

@@ -1,6 +1,7 @@
 //! jobs: all that runs at its own pace. Fetch, store, record, index; expiry and erasure; retry.
 //!
 //! Every job is safe to run twice and to be killed anywhere: what it has not committed is done again.
+mod alarms;
 mod archive;
 mod fetch;
 mod follow;
@@ -40,6 +41,7 @@ impl Jobs {
         let mut tasks = vec![
             tokio::spawn(fetch::run(app.clone(), stop.clone())),
             tokio::spawn(upkeep::run(app.clone(), stop.clone())),
+            tokio::spawn(alarms::run(app.clone(), stop.clone())),
             tokio::spawn(scheduler::run(app.clone(), stop.clone())),
         ];
         if let Some(writer) = app.take_writer() {
@@ -57,6 +59,11 @@ impl Jobs {
             }
         }
     }
+}
+
+/// The hosts that are left alone since they fail steadily, and until when.
+pub fn paused_hosts(app: &App) -> Vec<(String, jiff::Timestamp)> {
+    app.fetcher.hosts().paused(app.clock.now())
 }
 
 /// Queues notifications again, as far as that can help.

@@ -38,6 +38,8 @@ mod tests {
             retry_max: Duration::from_secs(900),
             stall: Duration::from_secs(60),
             concurrency: 1,
+            concurrency_per_host: 1,
+            warn_before: Duration::from_secs(1),
         }
     }
 

@@ -1,4 +1,5 @@
 //! How a transfer can end without a file.
+use crate::app::NoRoom;
 use crate::fetch::FetchError;
 use crate::record::RecordError;
 use crate::store::StoreError;
@@ -10,6 +11,8 @@ pub(super) enum TransferError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     #[error(transparent)]
     Record(#[from] RecordError),
 }

@@ -142,7 +142,15 @@ impl Queries {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.app.record.retention_runs(after.as_deref(), window.limit as u64 + 1).await?;
-        Ok(by_id(&window, rows, total, |run| &run.id))
+        Ok(by_id(&window, rows, total, |run| run.id.parse().unwrap_or_default()))
+    }
+
+    /// Newest first.
+    pub async fn replays(&self, paging: &Paging) -> Result<Listed<crate::record::Replay>, QueryError> {
+        let window = paging.window(RECORD_ORDER)?;
+        let after = window.beyond.as_ref().map(|cursor| cursor.tie);
+        let (rows, total) = self.app.record.replays(after, window.limit as u64 + 1).await?;
+        Ok(by_id(&window, rows, total, |replay| replay.id))
     }
 
     /// Newest first.
@@ -154,7 +162,7 @@ impl Queries {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.app.record.job_runs(name, after.as_deref(), window.limit as u64 + 1).await?;
-        Ok(by_id(&window, rows, total, |run| &run.id))
+        Ok(by_id(&window, rows, total, |run| run.id.parse().unwrap_or_default()))
     }
 
     pub async fn publication_rows(
@@ -260,12 +268,12 @@ fn key_of(revision: &Revision) -> Result<Key, QueryError> {
 }
 
 /// A page of rows whose id alone is their place; one row more than the page tells whether there is more.
-fn by_id<Row>(window: &Window, rows: Vec<Row>, total: u64, id: impl Fn(&Row) -> &str) -> Listed<Row> {
+fn by_id<Row>(window: &Window, rows: Vec<Row>, total: u64, id: impl Fn(&Row) -> uuid::Uuid) -> Listed<Row> {
     let more = rows.len() > window.limit;
-    let rows = rows.into_iter().take(window.limit).map(|row| {
-        let tie = id(&row).parse().unwrap_or_default();
-        (Cursor { value: SortValue::Number(0), tie }.format(RECORD_ORDER), row)
-    });
+    let rows = rows
+        .into_iter()
+        .take(window.limit)
+        .map(|row| (Cursor { value: SortValue::Number(0), tie: id(&row) }.format(RECORD_ORDER), row));
     Listed::new(window, total, rows.collect(), more)
 }
 

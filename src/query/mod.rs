@@ -13,7 +13,7 @@ use crate::app::App;
 pub use ask::{NotificationAsk, ProductAsk, PublicationAsk, RevisionAsk};
 pub use lists::MemberRow;
 pub use paging::{FIRST_MAX, Listed, Paging};
-pub use status::Status;
+pub use status::{SourceStatus, Status};
 pub use views::{PublicationRow, RevisionRow};
 
 /// Why a question has no answer.

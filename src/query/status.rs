@@ -4,10 +4,15 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use super::{Queries, QueryError};
-use crate::record::Counts;
+use crate::record::{Counts, Dying, Replay, Source};
 
-/// Below this much free space the service does not count as ready: the next commits may not fit.
-const FREE_MIN: u64 = 1 << 20;
+/// How a source of notifications is.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    pub source: Source,
+    /// For longer than its own past makes likely.
+    pub is_silent: bool,
+}
 
 /// The state of the service.
 #[derive(Clone, Debug)]
@@ -17,6 +22,13 @@ pub struct Status {
     pub started_at: Timestamp,
     pub counts: Counts,
     pub disk_free: Option<u64>,
+    /// Why no file is fetched now, if so.
+    pub fetching_waits: Option<String>,
+    pub sources: Vec<SourceStatus>,
+    /// Wanted links that die within `fetch.warn_before`.
+    pub dying: Dying,
+    /// The newest replay.
+    pub last_replay: Option<Replay>,
     /// Changes that the search index has yet to take in.
     pub index_lag: i64,
 }
@@ -27,12 +39,22 @@ impl Queries {
         let counts = app.record.counts().await?;
         let head = app.record.feed_head().await?;
         let at = app.index.position().map(|position| position.feed).unwrap_or_default();
+        let now = app.clock.now();
+        let mut sources = Vec::new();
+        for source in app.record.sources().await? {
+            let is_silent = app.record.is_silent(&source, app.settings.receiver.silence_floor, now).await?;
+            sources.push(SourceStatus { source, is_silent });
+        }
         Ok(Status {
             version: env!("CARGO_PKG_VERSION"),
             ready: self.not_ready().await.is_none(),
             started_at: app.started_at,
             counts,
             disk_free: app.store.free_bytes().ok(),
+            fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
+            sources,
+            dying: app.record.dying(now, app.settings.fetch.warn_before, 5).await?,
+            last_replay: app.record.replays(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
         })
     }
@@ -46,13 +68,10 @@ impl Queries {
             tracing::error!(error = %e, "the database does not answer");
             return Some("the database does not answer".to_owned());
         }
-        match self.app.store.free_bytes() {
-            Ok(free) if free >= FREE_MIN => None,
-            Ok(free) => Some(format!("the disk of the archive has {free} bytes free, {FREE_MIN} are needed")),
-            Err(e) => {
-                tracing::error!(error = %e, "the archive does not answer");
-                Some("the archive does not answer".to_owned())
-            }
+        if let Err(e) = self.app.store.free_bytes() {
+            tracing::error!(error = %e, "the archive does not answer");
+            return Some("the archive does not answer".to_owned());
         }
+        self.app.disk.may_receive().err().map(|e| e.to_string())
     }
 }

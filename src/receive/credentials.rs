@@ -26,6 +26,11 @@ impl Gate {
         Self { common: settings.credentials.clone(), sources: settings.sources.clone(), open }
     }
 
+    /// Whether a source has credentials of its own.
+    pub fn knows(&self, source: &str) -> bool {
+        self.sources.iter().any(|(name, _)| name == source)
+    }
+
     pub fn opens(&self, source: &str, presented: &Presented) -> bool {
         let own = self.sources.iter().find(|(name, credentials)| name == source && !credentials.is_empty());
         match own {

@@ -5,7 +5,7 @@ mod credentials;
 
 use std::sync::Arc;
 
-use crate::app::App;
+use crate::app::{App, NoRoom};
 use crate::domain::{Digest, Notice, NotificationId};
 use crate::record::{NewNotification, Refusal};
 
@@ -35,6 +35,8 @@ pub enum Turned {
     NotAnObject(&'static str),
     #[error("the notification cannot be recorded now; send it again")]
     Overloaded(#[from] Refusal),
+    #[error("the notification cannot be recorded now; send it again")]
+    NoRoom(#[from] NoRoom),
 }
 
 /// Takes notifications; clones share all.
@@ -63,11 +65,17 @@ impl Receiver {
         if source.is_empty() || source.len() > 64 || !source.bytes().all(plain) {
             return Err(Turned::UnknownSource);
         }
-        if self.gate.opens(source, presented) { Ok(()) } else { Err(Turned::Unauthenticated) }
+        if self.gate.opens(source, presented) {
+            return Ok(());
+        }
+        // Names that anybody may make up are counted where their credentials are.
+        self.app.denied.note(if self.gate.knows(source) { source } else { "default" });
+        Err(Turned::Unauthenticated)
     }
 
     /// Records a notification that was admitted.
     pub async fn receive(&self, source: &str, content_type: Option<&str>, body: &[u8]) -> Result<Receipt, Turned> {
+        self.app.disk.may_receive()?;
         let notice = match form_of(content_type)? {
             Form::Json => Notice::from_json(body).ok_or(Turned::NotAnObject("JSON object"))?,
             Form::Urlencoded => Notice::from_form(body).ok_or(Turned::NotAnObject("form"))?,

@@ -52,6 +52,7 @@ pub(super) async fn announce(
             Some(Announced {
                 product_id,
                 publication_id: PublicationId(publication.row.id),
+                was_known: !publication.is_new,
                 has_revision: publication.row.latest_revision_id.is_some(),
             })
         })

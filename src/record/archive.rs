@@ -9,13 +9,13 @@ use sea_orm::{
     QueryFilter, QueryOrder, Set,
 };
 
-use super::entity::{files, members, notifications, products, publications, revisions};
+use super::entity::{files, members, notifications, products, publications, revisions, validators};
 use super::queue::end;
 use super::rows::long;
 use super::{Claim, Member, Record, RecordError, StoredFile, batch, feed};
 use crate::domain::{
     ChangeKind, Interval, NotificationId, NotificationStatus as Status, Place, PublicationId, PublicationStatus,
-    RevisionId, latest, millis, superseded_at, timestamp,
+    RevisionId, Validator, latest, millis, superseded_at, timestamp,
 };
 use notifications::Column as N;
 
@@ -32,6 +32,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     pub warnings: Vec<String>,
     pub members: Vec<Member>,
+    /// What tells this content of the portal's address from the next.
+    pub validator: Option<Validator>,
     /// When the request went out.
     pub started_at: Timestamp,
     /// Set where the file looks broken: what it settles is fetched once more then.
@@ -68,6 +70,7 @@ impl Record {
         }
         served.sort_by_key(|row| (row.announced_at, row.id));
         save_file(&txn, fetched, now, is_there).await?;
+        save_validator(&txn, claim, fetched).await?;
         let mut settled = Settled::default();
         for row in &served {
             settle_one(&txn, row, fetched, now, &mut settled).await?;
@@ -78,6 +81,68 @@ impl Record {
         self.tell_queue();
         Ok(settled)
     }
+
+    /// Settles the claim's notifications, and all others that this request serves, by the portal's word that the file is
+    /// still the one that is known. `None` where that no longer helps, since what is known is not what is shown by now;
+    /// the claim is then given back, to be fetched without a condition.
+    pub async fn settle_not_modified(
+        &self,
+        claim: &Claim,
+        started_at: Timestamp,
+    ) -> Result<Option<Settled>, RecordError> {
+        let txn = self.begin().await?;
+        let own = notifications::Entity::find().filter(N::Lease.eq(claim.lease)).all(&txn).await?;
+        if own.is_empty() {
+            return Err(RecordError::LeaseLost);
+        }
+        let Some(known) = &claim.known else { return Ok(None) };
+        let mut settled = Settled::default();
+        for row in own.iter().chain(&also_served(&txn, claim, started_at).await?) {
+            if !super::queue::shows(&txn, row.publication_id, &known.digest.0).await? {
+                let is_own = row.lease == Some(claim.lease);
+                if is_own {
+                    validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
+                    super::queue::release(&txn, N::Lease.eq(claim.lease)).await?;
+                    txn.commit().await?;
+                    self.tell_queue();
+                    return Ok(None);
+                }
+                continue;
+            }
+            let publication =
+                publications::Entity::find_by_id(row.publication_id.unwrap_or_default()).one(&txn).await?;
+            let latest = publication.and_then(|publication| publication.latest_revision_id).unwrap_or_default();
+            if let Some(revision) = revisions::Entity::find_by_id(latest).one(&txn).await? {
+                renew(&txn, &revision, row).await?;
+                let update = notifications::Entity::update_many().filter(N::Id.eq(row.id));
+                update
+                    .col_expr(N::RevisionId, Expr::value(revision.id))
+                    .col_expr(N::Link, Expr::value(None::<String>))
+                    .exec(&txn)
+                    .await?;
+                end(&txn, vec![row.id], Status::Unchanged, Expr::value(None::<String>)).await?;
+                settled.unchanged += 1;
+            }
+        }
+        txn.commit().await?;
+        self.note_erased();
+        self.tell_queue();
+        Ok(Some(settled))
+    }
+}
+
+async fn save_validator(txn: &DatabaseTransaction, claim: &Claim, fetched: &Fetched) -> Result<(), DbErr> {
+    use validators::Column as C;
+    // What looks broken is to be fetched whole once more.
+    let Some(validator) = fetched.validator.as_ref().filter(|_| fetched.again_at.is_none()) else { return Ok(()) };
+    let row = validators::ActiveModel {
+        file_key: Set(claim.file_key.clone()),
+        etag: Set(validator.etag.clone()),
+        last_modified: Set(validator.last_modified.clone()),
+        digest: Set(fetched.file.digest.0.to_vec()),
+    };
+    let replaced = OnConflict::column(C::FileKey).update_columns([C::Etag, C::LastModified, C::Digest]).to_owned();
+    batch::insert(txn, vec![row], Some(replaced)).await
 }
 
 /// Those that wait for the same file and were sent before this fetch began.

@@ -2,7 +2,7 @@
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait};
 
-/// The most rows of one statement: SQLite takes 32,766 values, and the widest table has 30 columns.
+/// The most rows of one statement: SQLite takes 32,766 values, and the widest table has 31 columns.
 const ROWS_MAX: usize = 256;
 
 /// Inserts rows, or does with those that are there what is said.

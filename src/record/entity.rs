@@ -126,6 +126,7 @@ table!(notifications, "notifications", {
     pub not_before: Option<i64>,
     pub link_expires_at: Option<i64>,
     pub announced_at: i64,
+    /// 0: fresh, or of a publication without a file; 1: what a replay says again of one that has some.
     pub priority: i32,
     pub name: Option<String>,
     pub name_folded: Option<String>,
@@ -139,6 +140,38 @@ table!(notifications, "notifications", {
     pub product_id: Option<Uuid>,
     pub publication_id: Option<Uuid>,
     pub revision_id: Option<Uuid>,
+    pub host: Option<String>,
+    pub replay_id: Option<Uuid>,
+});
+
+table!(sources, "sources", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    pub last_at: Option<i64>,
+    pub run_started_at: Option<i64>,
+    pub run_count: i64,
+    pub run_known: i64,
+    pub run_replay: Option<Uuid>,
+    pub denied: i64,
+    pub denied_at: Option<i64>,
+});
+
+table!(replays, "replays", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub source: String,
+    pub started_at: i64,
+    pub last_at: i64,
+    pub ended_at: Option<i64>,
+    pub told: bool,
+});
+
+table!(validators, "validators", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub file_key: String,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    pub digest: Vec<u8>,
 });
 
 table!(changes, "changes", {

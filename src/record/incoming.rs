@@ -25,6 +25,8 @@ impl NewNotification {
 pub(super) struct Announced {
     pub product_id: Uuid,
     pub publication_id: PublicationId,
+    /// Whether the publication was known before.
+    pub was_known: bool,
     /// Whether the publication has a file already.
     pub has_revision: bool,
 }

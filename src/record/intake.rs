@@ -3,8 +3,9 @@ use sea_orm::{DatabaseConnection, DbErr, Set};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::incoming::{Announced, NewNotification};
+use super::replays::{self, ReplayRule};
 use super::{announce, batch, connect, entity::notifications};
-use crate::domain::{NotificationStatus, fold, millis};
+use crate::domain::{Link, NotificationStatus, fold, millis};
 
 /// Notifications of one commit.
 const BATCH_MAX: usize = 256;
@@ -44,11 +45,12 @@ impl Intake {
     pub fn start(
         writer: DatabaseConnection,
         capacity: usize,
+        rule: ReplayRule,
         queued: watch::Sender<u64>,
         fed: watch::Sender<u64>,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(capacity);
-        tokio::spawn(run(writer, waiting, queued, fed));
+        tokio::spawn(run(writer, rule, waiting, queued, fed));
         Self { queue }
     }
 
@@ -65,6 +67,7 @@ impl Intake {
 /// Ends when the last `Intake` is gone and all that waited is committed.
 async fn run(
     writer: DatabaseConnection,
+    rule: ReplayRule,
     mut waiting: mpsc::Receiver<Waiting>,
     queued: watch::Sender<u64>,
     fed: watch::Sender<u64>,
@@ -73,7 +76,7 @@ async fn run(
     while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
         gather(&mut waiting, &mut batch).await;
         let (notifications, senders): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.notification, w.done)).unzip();
-        let outcomes = match commit(&writer, &notifications).await {
+        let outcomes = match commit(&writer, rule, &notifications).await {
             Ok(()) => notifications.iter().map(|_| Ok(())).collect(),
             // One that the database will not take must not refuse its neighbours.
             Err(e) if notifications.len() > 1 => {
@@ -81,7 +84,7 @@ async fn run(
                 let mut outcomes = Vec::with_capacity(notifications.len());
                 for one in &notifications {
                     outcomes.push(
-                        commit(&writer, std::slice::from_ref(one))
+                        commit(&writer, rule, std::slice::from_ref(one))
                             .await
                             .map_err(|e| Refusal::Unavailable(e.to_string())),
                     );
@@ -115,15 +118,24 @@ async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>)
     }
 }
 
-async fn commit(writer: &DatabaseConnection, batch: &[NewNotification]) -> Result<(), DbErr> {
+async fn commit(writer: &DatabaseConnection, rule: ReplayRule, batch: &[NewNotification]) -> Result<(), DbErr> {
     let txn = connect::begin(writer).await?;
     let announced = announce::announce(&txn, batch).await?;
-    let rows = batch.iter().zip(announced).map(|(notification, publication)| row(notification, publication));
+    let part_of = replays::follow(&txn, rule, batch, &announced).await?;
+    let known = announced.into_iter().zip(part_of);
+    let rows = batch.iter().zip(known).map(|(notification, (publication, replay))| {
+        let mut row = row(notification, publication.as_ref());
+        // What is new goes before what a replay says again.
+        row.priority = Set((replay.is_some() && publication.is_some_and(|p| p.has_revision)).into());
+        row.replay_id = Set(replay);
+        row
+    });
     batch::insert(&txn, rows.collect(), None).await?;
     txn.commit().await
 }
 
-fn row(notification: &NewNotification, announced: Option<Announced>) -> notifications::ActiveModel {
+/// As it is recorded, of what is fresh.
+pub(super) fn row(notification: &NewNotification, announced: Option<&Announced>) -> notifications::ActiveModel {
     let NewNotification { id, source, received_at, notice, body_digest } = notification;
     let understood = notice.outcome.as_ref().ok();
     let queued = understood.is_some();
@@ -149,7 +161,7 @@ fn row(notification: &NewNotification, announced: Option<Announced>) -> notifica
         not_before: Set(notice.claims.not_before.map(millis)),
         link_expires_at: Set(link_expires_at),
         announced_at: Set(millis(notification.announced_at())),
-        priority: Set(announced.as_ref().is_some_and(|a| a.has_revision).into()),
+        priority: Set(0),
         name_folded: Set(notice.name.as_deref().map(fold)),
         name: Set(notice.name.clone()),
         process: Set(notice.process.clone()),
@@ -159,8 +171,10 @@ fn row(notification: &NewNotification, announced: Option<Announced>) -> notifica
         period_end: Set(understood.map(|a| a.period.end.to_string())),
         body: Set(notice.body.clone()),
         body_digest: Set(body_digest.0.to_vec()),
-        product_id: Set(announced.as_ref().map(|a| a.product_id)),
-        publication_id: Set(announced.as_ref().map(|a| a.publication_id.0)),
+        product_id: Set(announced.map(|a| a.product_id)),
+        publication_id: Set(announced.map(|a| a.publication_id.0)),
         revision_id: Set(None),
+        host: Set(notice.link.as_ref().and_then(Link::host)),
+        replay_id: Set(None),
     }
 }

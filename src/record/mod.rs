@@ -20,9 +20,11 @@ mod lock;
 mod migrations;
 mod queue;
 mod read;
+mod replays;
 mod retention;
 mod rows;
 mod runs;
+mod sources;
 mod watch;
 
 use std::sync::Arc;
@@ -35,12 +37,14 @@ pub use connect::Location;
 pub use incoming::NewNotification;
 pub use intake::Refusal;
 pub use inventory::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
-pub use queue::{Claim, Claimed, RetryCounts};
+pub use queue::{Claim, Claimed, Known, RetryCounts, Room};
 pub use read::{NotificationQuery, Page};
+pub use replays::{Replay, ReplayRule};
 pub use retention::{HoldError, RetentionRun};
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
 pub use runs::JobRun;
-pub use watch::Counts;
+pub use sources::Source;
+pub use watch::{Counts, Dying};
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +75,7 @@ struct Inner {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     _keeper: Option<connect::Keeper>,
+    rule: ReplayRule,
     intake: intake::Intake,
     /// Counts this process's commits that gave work to the fetchers or the index.
     queued: channel::Sender<u64>,
@@ -79,14 +84,15 @@ struct Inner {
 }
 
 impl Record {
-    /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once.
-    pub async fn open(location: &Location, queue: usize) -> Result<Self, RecordError> {
+    /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once;
+    /// `rule` says which of them are a replay.
+    pub async fn open(location: &Location, queue: usize, rule: ReplayRule) -> Result<Self, RecordError> {
         let connect::Connections { writer, reader, keeper } = connect::connect(location).await?;
         let (queued, _) = channel::channel(0);
         let (fed, _) = channel::channel(0);
-        let intake = intake::Intake::start(writer.clone(), queue, queued.clone(), fed.clone());
+        let intake = intake::Intake::start(writer.clone(), queue, rule, queued.clone(), fed.clone());
         let erased = std::sync::atomic::AtomicBool::new(true);
-        Ok(Self { inner: Arc::new(Inner { writer, reader, _keeper: keeper, intake, queued, fed, erased }) })
+        Ok(Self { inner: Arc::new(Inner { writer, reader, _keeper: keeper, rule, intake, queued, fed, erased }) })
     }
 
     /// Whether other processes may work on the same queue.

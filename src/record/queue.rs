@@ -1,4 +1,5 @@
 //! The queue of fetches: the notification is the work item, held by a lease that runs out.
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,11 +9,13 @@ use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::entity::{notifications, publications};
+use super::entity::{notifications, publications, revisions, validators};
 use super::read::NotificationQuery;
+use super::rows::digest;
 use super::{Record, RecordError, feed};
 use crate::domain::{
-    ChangeKind, Link, NotificationId, NotificationStatus as Status, PublicationId, PublicationStatus, millis, timestamp,
+    ChangeKind, Digest, Link, NotificationId, NotificationStatus as Status, PublicationId, PublicationStatus,
+    Validator, millis, timestamp,
 };
 use notifications::Column as C;
 
@@ -25,8 +28,35 @@ pub struct Claim {
     /// The fencing token.
     pub lease: Uuid,
     pub file_key: String,
+    /// Of the lead's link.
+    pub host: String,
     /// In the order of announcement; never empty.
     pub notifications: Vec<Claimed>,
+    /// What the portal said of the file when it was fetched last; there only where its bytes are the latest revision of
+    /// every publication that is waiting for it.
+    pub known: Option<Known>,
+}
+
+/// A content that was fetched before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub validator: Validator,
+    pub digest: Digest,
+}
+
+/// How many files may be claimed.
+#[derive(Clone, Debug)]
+pub struct Room {
+    pub total: usize,
+    /// Of one host of which nothing else is said.
+    pub per_host: usize,
+    pub hosts: HashMap<String, usize>,
+}
+
+impl Room {
+    fn of(&self, host: &str) -> usize {
+        self.hosts.get(host).copied().unwrap_or(self.per_host)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -59,11 +89,13 @@ pub struct RetryCounts {
 }
 
 impl Record {
-    /// Takes up to `count` files' worth of due work: new publications first, then the link that dies first.
-    pub async fn claim(&self, now: Timestamp, lease_for: Duration, count: u64) -> Result<Vec<Claim>, RecordError> {
+    /// Takes as many files' worth of due work as there is room for: what is fresh first, then the link that dies first.
+    pub async fn claim(&self, now: Timestamp, lease_for: Duration, mut room: Room) -> Result<Vec<Claim>, RecordError> {
+        let count = room.total;
         if count == 0 {
             return Ok(Vec::new());
         }
+        let shut: Vec<String> = room.hosts.iter().filter(|(_, n)| **n == 0).map(|(name, _)| name.clone()).collect();
         let txn = self.begin().await?;
         // One fetch of a file at a time: what arrives meanwhile is served by it, or together by the next one.
         let underway: Vec<Option<String>> = notifications::Entity::find()
@@ -83,22 +115,30 @@ impl Record {
                 .filter(state)
                 .filter(C::LinkExpiresAt.gt(millis(now)))
                 .filter(C::FileKey.is_not_in(&underway))
+                .filter(Condition::any().add(C::Host.is_null()).add(C::Host.is_not_in(&shut)))
                 .order_by(C::Priority, Order::Asc)
                 .order_by(C::LinkExpiresAt, Order::Asc)
                 .order_by(C::Id, Order::Asc)
                 // One file may have several notifications in line.
-                .limit(count * 4);
+                .limit(count as u64 * 4);
             due.append(&mut some.all(&txn).await?);
         }
         due.sort_by_key(|row| (row.priority, row.link_expires_at, row.id));
         let mut claims = Vec::new();
         for row in due {
             let Some(file_key) = row.file_key else { continue };
-            if claims.len() as u64 == count {
+            if claims.len() == count {
                 break;
             }
-            if claims.iter().all(|claim: &Claim| claim.file_key != file_key) {
-                claims.extend(claim_file(&txn, file_key, now, lease_for).await?);
+            // What was recorded before hosts were has none.
+            let host = row.host.unwrap_or_default();
+            let left = room.of(&host);
+            if left == 0 || claims.iter().any(|claim: &Claim| claim.file_key == file_key) {
+                continue;
+            }
+            if let Some(claim) = claim_file(&txn, file_key, now, lease_for).await? {
+                room.hosts.insert(host, left - 1);
+                claims.push(claim);
             }
         }
         txn.commit().await?;
@@ -281,6 +321,8 @@ async fn claim_file(
         .filter(C::Id.is_in(rows.iter().map(|row| row.id)))
         .exec(txn)
         .await?;
+    let made_revision = rows.iter().any(|row| row.revision_id.is_some());
+    let known = if made_revision { None } else { known(txn, &file_key, &rows).await? };
     let notifications: Vec<Claimed> = rows
         .into_iter()
         .filter_map(|row| {
@@ -295,10 +337,37 @@ async fn claim_file(
             })
         })
         .collect();
-    Ok((!notifications.is_empty()).then_some(Claim { lease, file_key, notifications }))
+    let mut claim = Claim { lease, file_key, host: String::new(), notifications, known };
+    claim.host = claim.lead().and_then(|lead| lead.link.host()).unwrap_or_default();
+    Ok((!claim.notifications.is_empty()).then_some(claim))
 }
 
-async fn release<C2: sea_orm::ConnectionTrait>(db: &C2, which: Expr) -> Result<u64, DbErr> {
+/// What the portal said of a file, where its bytes are what all these notifications' publications show.
+async fn known(
+    txn: &DatabaseTransaction,
+    file_key: &str,
+    rows: &[notifications::Model],
+) -> Result<Option<Known>, RecordError> {
+    let Some(said) = validators::Entity::find_by_id(file_key).one(txn).await? else { return Ok(None) };
+    for row in rows {
+        if !shows(txn, row.publication_id, &said.digest).await? {
+            return Ok(None);
+        }
+    }
+    let validator = Validator { etag: said.etag, last_modified: said.last_modified };
+    Ok(Some(Known { validator, digest: digest(&said.digest)? }))
+}
+
+/// Whether a publication's latest revision has these bytes, and they are there.
+pub(super) async fn shows(txn: &DatabaseTransaction, publication: Option<Uuid>, digest: &[u8]) -> Result<bool, DbErr> {
+    let Some(id) = publication else { return Ok(false) };
+    let Some(row) = publications::Entity::find_by_id(id).one(txn).await? else { return Ok(false) };
+    let Some(latest) = row.latest_revision_id else { return Ok(false) };
+    let revision = revisions::Entity::find_by_id(latest).one(txn).await?;
+    Ok(revision.is_some_and(|revision| revision.digest == digest && revision.purged_at.is_none()))
+}
+
+pub(super) async fn release<C2: sea_orm::ConnectionTrait>(db: &C2, which: Expr) -> Result<u64, DbErr> {
     let released = notifications::Entity::update_many()
         .col_expr(C::Status, Expr::value(Status::Queued.as_str()))
         .col_expr(C::Attempts, Expr::col(C::Attempts).sub(1))

@@ -1,11 +1,26 @@
 //! Counts for those who watch the service.
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{files, notifications, products, publications, revisions};
 use super::{Record, RecordError};
-use crate::domain::{NotificationStatus as Status, timestamp};
+use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
+
+/// Links that die soon while their files are still wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Dying {
+    pub count: u64,
+    /// When the first one dies.
+    pub first: Option<Timestamp>,
+    /// Of some of their products.
+    pub names: Vec<String>,
+}
+
+/// What was received a moment ago is on its way and no worry yet.
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// The state of the whole archive.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +100,29 @@ impl Record {
             files: files::Entity::find().count(reader).await?,
             size,
             stored_size,
+        })
+    }
+
+    /// The links that die within some time and whose files are still wanted; `names` of them are named.
+    pub async fn dying(&self, now: Timestamp, within: Duration, names: u64) -> Result<Dying, RecordError> {
+        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let dying = notifications::Entity::find()
+            .filter(N::Status.is_in(Status::OPEN.iter().map(|s| s.as_str())))
+            .filter(N::LinkExpiresAt.lte(millis(now).saturating_add(ms(within))))
+            .filter(N::ReceivedAt.lte(millis(now).saturating_sub(ms(SETTLING))));
+        let some: Vec<(Option<i64>, Option<String>)> = dying
+            .clone()
+            .select_only()
+            .columns([N::LinkExpiresAt, N::Name])
+            .order_by(N::LinkExpiresAt, Order::Asc)
+            .limit(names)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        Ok(Dying {
+            count: dying.count(self.reader()).await?,
+            first: some.first().and_then(|(at, _)| at.map(timestamp)),
+            names: some.into_iter().filter_map(|(_, name)| name).collect(),
         })
     }
 

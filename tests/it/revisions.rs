@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acervo::domain::{Digest, millis, timestamp};
-use acervo::record::{Claim, Fetched, StoredFile};
+use acervo::record::{Claim, Fetched, Room, StoredFile};
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -97,7 +97,8 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         let body = json!({ "nome": format!("{case} {}", step.publication), "dataProduto": case, "periodicidade": "2025-01-01T00:00:00", "url": link });
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
     }
-    let claims = app.app.record.claim(app.app.clock.now(), Duration::from_secs(60), 100).await.expect("claims");
+    let room = Room { total: 100, per_host: 100, hosts: Default::default() };
+    let claims = app.app.record.claim(app.app.clock.now(), Duration::from_secs(60), room).await.expect("claims");
     let of = |i: usize| -> &Claim {
         claims.iter().find(|claim| claim.file_key.ends_with(&format!("{case}-{i}"))).expect("a claim")
     };
@@ -115,6 +116,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
             content_type: None,
             warnings: Vec::new(),
             members: Vec::new(),
+            validator: None,
             started_at: timestamp(start - 100_000_000),
             again_at: None,
         };

@@ -1,0 +1,91 @@
+//! What is known of each source of notifications: when it was heard, and who was turned away at its door.
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use super::entity::{notifications, sources};
+use super::rows::{long, natural};
+use super::{Record, RecordError};
+use crate::domain::{Habit, memory_begins, millis, timestamp};
+use notifications::Column as N;
+
+/// One source of notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub name: String,
+    pub last_notification_at: Option<Timestamp>,
+    /// Log-ins that were refused, ever.
+    pub denied: u64,
+    pub last_denied_at: Option<Timestamp>,
+}
+
+impl Record {
+    /// All sources that were ever heard or knocked at, by name.
+    pub async fn sources(&self) -> Result<Vec<Source>, RecordError> {
+        let rows = sources::Entity::find().order_by(sources::Column::Name, Order::Asc).all(self.reader()).await?;
+        let source = |row: sources::Model| Source {
+            name: row.name,
+            last_notification_at: row.last_at.map(timestamp),
+            denied: natural(row.denied),
+            last_denied_at: row.denied_at.map(timestamp),
+        };
+        Ok(rows.into_iter().map(source).collect())
+    }
+
+    /// The hours (since 1970, UTC) from one instant to another in which a source was heard, and how often in each.
+    async fn hours_heard(
+        &self,
+        source: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<HashMap<i64, u64>, RecordError> {
+        // Written out: PostgreSQL takes two bound values for two expressions.
+        let hour = || Expr::cust("received_at / 3600000");
+        let rows: Vec<(i64, i64)> = notifications::Entity::find()
+            .select_only()
+            .expr_as(hour(), "hour")
+            .column_as(N::Id.count(), "n")
+            .filter(N::Source.eq(source))
+            .filter(N::ReceivedAt.gte(millis(from)))
+            .filter(N::ReceivedAt.lte(millis(to)))
+            .group_by(hour())
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        Ok(rows.into_iter().map(|(hour, n)| (hour, natural(n))).collect())
+    }
+
+    /// Whether a source has been silent for longer than its own past makes likely, and than `floor`.
+    pub async fn is_silent(&self, source: &Source, floor: Duration, now: Timestamp) -> Result<bool, RecordError> {
+        let Some(last) = source.last_notification_at else { return Ok(false) };
+        if Duration::try_from(now.duration_since(last)).unwrap_or_default() < floor {
+            return Ok(false);
+        }
+        let heard = self.hours_heard(&source.name, memory_begins(last), last).await?;
+        Ok(Habit::learn(&heard, last).is_odd(last, now))
+    }
+
+    /// Counts log-ins that were refused.
+    pub async fn note_denied(&self, source: &str, count: u64, at: Timestamp) -> Result<(), RecordError> {
+        use sources::Column as C;
+        let row = sources::ActiveModel {
+            name: Set(source.to_owned()),
+            last_at: Set(None),
+            run_started_at: Set(None),
+            run_count: Set(0),
+            run_known: Set(0),
+            run_replay: Set(None),
+            denied: Set(long(count)),
+            denied_at: Set(Some(millis(at))),
+        };
+        let counted = OnConflict::column(C::Name)
+            .value(C::Denied, Expr::cust("sources.denied + excluded.denied"))
+            .update_column(C::DeniedAt)
+            .to_owned();
+        sources::Entity::insert(row).on_conflict(counted).exec_without_returning(&self.inner.writer).await?;
+        Ok(())
+    }
+}
