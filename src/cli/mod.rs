@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod get;
 mod hold;
+mod import;
 mod log;
 mod output;
 mod reindex;
@@ -72,6 +73,8 @@ enum Command {
     Get(get::Args),
     /// Counts, the queue, the link that dies first, the disk
     Status(status::Args),
+    /// Take over notifications of another receiver, or files that are had already
+    Import(import::Args),
     /// Queue notifications again
     Retry(retry::Args),
     /// Protect a revision from retention
@@ -159,6 +162,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Search(args) => search::run(args, settings).await,
             Command::Get(args) => get::run(args, settings).await,
             Command::Status(args) => status::run(args, settings).await,
+            Command::Import(args) => import::run(args, settings).await,
             Command::Retry(args) => retry::run(args, settings).await,
             Command::Reindex => reindex::run(settings).await,
             Command::Hold(args) => hold::hold(args, settings).await,

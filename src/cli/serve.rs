@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Role};
 use crate::config::Settings;
@@ -18,10 +19,19 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen: {address} cannot be had"))?;
     let app = App::open(settings, Role::Server, Clock::default()).await?;
     let jobs = Jobs::start(&app).await?;
-    let stop = stop_signal()?;
+    let stop = CancellationToken::new();
+    let (signal, asked) = (stop_signal()?, stop.clone());
+    tokio::spawn(async move {
+        signal.await;
+        asked.cancel();
+    });
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
-    http::serve(listener, &app, stop).await?;
-    jobs.stop().await;
+    // What is being fetched is given back at once, while requests that are under way end.
+    let (served, ()) = tokio::join!(http::serve(listener, &app, stop.clone().cancelled_owned()), async {
+        stop.cancelled().await;
+        jobs.stop().await;
+    });
+    served?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

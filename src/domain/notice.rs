@@ -61,6 +61,9 @@ const JSON_LINK: &str = "\"[link]\"";
 const FORM_LINK: &str = "[link]";
 
 impl Notice {
+    /// The largest body taken; real ones have under 2 KiB.
+    pub const BYTES_MAX: usize = 256 << 10;
+
     /// Reads a JSON object. `None` where the bytes are none.
     pub fn from_json(body: &[u8]) -> Option<Self> {
         let text = decode(body);
@@ -76,6 +79,22 @@ impl Notice {
         // Latin-1 bytes were decoded: their spans are those of the decoded text, which is then what is kept.
         let kept = cut_out(text.as_bytes(), &cut, JSON_LINK);
         Some(read.into_notice(kept))
+    }
+
+    /// Reads a JSON object that tells of a file which is had already, and so has no link: the same fields, and
+    /// `listPath` in the place of what a token would tell.
+    pub fn of_file(body: &[u8]) -> Option<Self> {
+        let fields: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let mut read = Read { has_file: true, ..Read::default() };
+        let mut claims = Claims::default();
+        for (key, value) in fields {
+            if key.trim().eq_ignore_ascii_case("listpath") {
+                claims.list_path = value.as_str().map(clean).filter(|path| !path.is_empty());
+            } else if !is_link(&key) {
+                read.take(&key, value);
+            }
+        }
+        Some(read.with_claims(body.to_vec(), None, claims))
     }
 
     /// Reads a form. `None` where it has no field at all.
@@ -148,6 +167,8 @@ struct Read {
     period_start: Option<Value>,
     period_end: Option<Value>,
     link: Option<Value>,
+    /// The file is had already.
+    has_file: bool,
 }
 
 impl Read {
@@ -169,9 +190,13 @@ impl Read {
     }
 
     fn into_notice(self, body: Vec<u8>) -> Notice {
-        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(kept_text);
         let link = self.link.as_ref().and_then(Value::as_str).and_then(Link::parse);
         let claims = link.as_ref().map(Link::claims).unwrap_or_default();
+        self.with_claims(body, link, claims)
+    }
+
+    fn with_claims(self, body: Vec<u8>, link: Option<Link>, claims: Claims) -> Notice {
+        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(kept_text);
         Notice {
             name: text(&self.name),
             process: text(&self.process),
@@ -188,6 +213,7 @@ impl Read {
         let name = required("nome", "the product's name", &self.name)?;
         match (&self.link, link) {
             (Some(_), Some(_)) => {}
+            (None, None) if self.has_file => {}
             // The value is not repeated: whatever it is, it stands where a secret belongs.
             (Some(_), None) => return reject("`url` is no absolute address"),
             (None, _) => return reject("`url` (or `Uri`) is missing: the link to the file"),

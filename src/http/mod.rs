@@ -5,16 +5,12 @@ mod graphql;
 mod health;
 mod members;
 mod problem;
+mod server;
 mod telemetry;
 mod webhook;
 
-use std::future::Future;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
 use axum::Router;
 use axum::routing::{any, get};
-use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -23,10 +19,8 @@ use crate::query::Queries;
 use crate::receive::Receiver;
 use problem::Problem;
 
+pub use server::serve;
 pub use telemetry::install as install_metrics;
-
-/// How long requests may take to end once the service is asked to stop.
-const DRAIN: Duration = Duration::from_secs(25);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -63,27 +57,6 @@ pub fn router(app: &App) -> Router {
         .merge(metrics)
         .fallback(|| async { Problem::new(404, "there is nothing at this address") })
         .layer(CatchPanicLayer::custom(problem::of_panic))
+        .layer(axum::middleware::from_fn_with_state(http.clone(), server::say_farewell))
         .with_state(http)
-}
-
-/// Serves until `stop` is done, then lets what is under way end.
-pub async fn serve(
-    listener: TcpListener,
-    app: &App,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let flag = app.stopping.clone();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
-        stop.await;
-        flag.store(true, Ordering::Release);
-        let _ = stopping.send(());
-    });
-    tokio::select! {
-        ended = server.into_future() => ended,
-        _ = async { let _ = stopped.await; tokio::time::sleep(DRAIN).await } => {
-            tracing::warn!("requests that did not end in {} s are cut off", DRAIN.as_secs());
-            Ok(())
-        }
-    }
 }

@@ -1,5 +1,5 @@
 //! The portal's door.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Body;
@@ -11,12 +11,17 @@ use futures_util::StreamExt;
 use serde_json::json;
 
 use super::{Http, Problem};
-use crate::domain::Secret;
-use crate::receive::{BODY_BYTES_MAX, Presented, Turned};
+use crate::domain::{Notice, Secret};
+use crate::receive::{Presented, Turned};
+
+const BODY_BYTES_MAX: usize = Notice::BYTES_MAX;
 
 /// A sender that is still writing when the answer comes may never read it: so much of a body that is too large is read
 /// and thrown away first.
 const DRAINED_BYTES_MAX: usize = 8 << 20;
+
+/// A body of a few kilobytes that takes longer is not coming.
+const BODY_MAX: Duration = Duration::from_secs(30);
 
 pub(super) async fn default_source(state: State<Http>, request: Request) -> Response {
     answer(state, "default", request).await
@@ -51,7 +56,8 @@ async fn answer(State(http): State<Http>, source: &str, request: Request) -> Res
 async fn receive(http: &Http, source: &str, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let admitted = http.receiver.admit(source, &presented(&parts.headers));
-    let body = read(body).await?;
+    let body =
+        tokio::time::timeout(BODY_MAX, read(body)).await.map_err(|_| Problem::new(408, "the body took too long"))??;
     admitted?;
     let body = body.ok_or_else(|| Problem::new(413, format!("the body has more than {BODY_BYTES_MAX} bytes")))?;
     let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

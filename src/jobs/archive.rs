@@ -11,7 +11,7 @@ use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
 use crate::store::{Key, MemberError};
 
 /// How much of a file's start tells what it is.
-const HEAD: usize = 8;
+pub(super) const HEAD: usize = 8;
 
 /// What a zip begins with, an empty one too.
 const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -132,7 +132,7 @@ fn content_type(download: &Download, name: &str) -> Option<String> {
 }
 
 /// The members of a zip, or what is wrong with it.
-async fn look_inside(
+pub(super) async fn look_inside(
     app: &App,
     key: Key,
     extension: Option<&str>,

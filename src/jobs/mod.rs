@@ -5,6 +5,7 @@ mod alarms;
 mod archive;
 mod fetch;
 mod follow;
+pub mod import;
 pub mod retention;
 mod schedule;
 mod scheduler;

@@ -23,6 +23,12 @@ pub struct Faults {
     pub html: bool,
     /// Take every link for dead.
     pub expired: bool,
+    /// Send one byte in so many milliseconds.
+    pub drip_ms: u64,
+    /// Go on sending for ever, without a length.
+    pub endless: bool,
+    /// Send so many bytes of nothing, packed with gzip, and say so.
+    pub bomb: u64,
     /// Redirect so many times first.
     pub redirects: u32,
 }

@@ -10,7 +10,9 @@ mod faults;
 mod product;
 mod server;
 mod token;
+mod validators;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ pub use content::{Content, Deck};
 pub use deliver::{Delivery, Sent};
 pub use faults::Faults;
 pub use product::{Periodicity, Product, Version};
+pub use validators::Validators;
 
 /// How real links live: 24 h and a minute.
 pub const LINK_LIFE: Duration = Duration::from_secs(86_640);
@@ -69,6 +72,9 @@ struct Inner {
     products: Mutex<Vec<Product>>,
     faults: Mutex<Faults>,
     downloads: Mutex<Vec<String>>,
+    /// Of these, how many were answered with a body.
+    bodies: AtomicU64,
+    validators: Mutex<Validators>,
     key: ring::hmac::Key,
     client: reqwest::Client,
 }
@@ -85,6 +91,8 @@ impl Portal {
                 products: Mutex::new(products),
                 faults: Mutex::default(),
                 downloads: Mutex::default(),
+                bodies: AtomicU64::default(),
+                validators: Mutex::default(),
                 key: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &secret),
                 client: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(100)).build()?,
             }),
@@ -127,6 +135,16 @@ impl Portal {
 
     pub fn products(&self) -> Vec<Product> {
         held(&self.inner.products).clone()
+    }
+
+    /// What the portal says of its files from now on, to be asked with.
+    pub fn set_validators(&self, validators: Validators) {
+        *held(&self.inner.validators) = validators;
+    }
+
+    /// How many files were sent, and not only asked for.
+    pub fn bodies(&self) -> u64 {
+        self.inner.bodies.load(Ordering::SeqCst)
     }
 
     /// The paths of all files that were asked for, in order.

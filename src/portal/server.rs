@@ -1,9 +1,11 @@
 //! The portal's addresses: the download, the buttons, "Exibir Detalhes", the faults.
+use std::io::Write;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -14,7 +16,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::token::{self, Refused};
-use super::{Content, Faults, Portal, Product, Version, held};
+use super::{Content, Faults, Portal, Product, Version, held, validators};
 
 pub(super) fn router(portal: Portal) -> Router {
     Router::new()
@@ -68,7 +70,7 @@ async fn set_faults(State(portal): State<Portal>, Json(faults): Json<Faults>) ->
     Json(faults)
 }
 
-async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery) -> Response {
+async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery, asked: HeaderMap) -> Response {
     let query = query.unwrap_or_default();
     let find = |wanted: &str| {
         url::form_urlencoded::parse(query.as_bytes())
@@ -95,7 +97,17 @@ async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery) -> Re
         let to = format!("/ONS.Sintegre.Proxy/webhook?token={token}&hop={left}");
         return (StatusCode::FOUND, [(header::LOCATION, to)]).into_response();
     }
-    answer(&product, &version, &faults).await
+    let validators = *held(&portal.inner.validators);
+    let vouched = validators.of(&version);
+    if let Some((name, value)) = vouched.clone().filter(|(name, value)| validators::is_known(&asked, name, value)) {
+        return validators::not_modified(name, value);
+    }
+    let mut response = answer(&product, &version, &faults).await;
+    if response.status() == StatusCode::OK {
+        portal.inner.bodies.fetch_add(1, Ordering::SeqCst);
+        response.headers_mut().extend(vouched);
+    }
+    response
 }
 
 fn page(status: StatusCode, text: &str) -> Response {
@@ -122,6 +134,9 @@ async fn answer(product: &Product, version: &Version, faults: &Faults) -> Respon
     if faults.html {
         return page(StatusCode::OK, "Página não encontrada");
     }
+    if let Some(body) = odd_body(version, faults) {
+        return body;
+    }
     if let (Content::File(path), Faults { cut_after: None, longer_by: 0, .. }) = (&version.content, faults) {
         return from_disk(product, version, path).await;
     }
@@ -136,6 +151,45 @@ async fn answer(product: &Product, version: &Version, faults: &Faults) -> Respon
         cut => broken(bytes.slice(..cut.unwrap_or(bytes.len()).min(bytes.len()))),
     };
     with_headers(product, version, length as u64, body)
+}
+
+/// Bodies that are not what a file should be: dripping, endless, or packed to burst.
+fn odd_body(version: &Version, faults: &Faults) -> Option<Response> {
+    if faults.drip_ms > 0 {
+        let bytes = version.content.bytes().ok()?;
+        let every = Duration::from_millis(faults.drip_ms);
+        let drops = stream::unfold(0, move |at| {
+            let drop = (at < bytes.len()).then(|| bytes.slice(at..at + 1));
+            async move {
+                tokio::time::sleep(every).await;
+                Some((Ok::<_, std::io::Error>(drop?), at + 1))
+            }
+        });
+        return Some(Body::from_stream(drops).into_response());
+    }
+    if faults.endless {
+        let piece = Bytes::from(vec![b'x'; 64 << 10]);
+        return Some(
+            Body::from_stream(stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone()))).into_response(),
+        );
+    }
+    if faults.bomb > 0 {
+        let packed = packed_nothing(faults.bomb).ok()?;
+        return Some(([(header::CONTENT_ENCODING, "gzip")], packed).into_response());
+    }
+    None
+}
+
+fn packed_nothing(bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let piece = vec![0; 1 << 20];
+    let mut left = bytes;
+    while left > 0 {
+        let some = left.min(piece.len() as u64);
+        packed.write_all(&piece[..usize::try_from(some).unwrap_or(piece.len())])?;
+        left -= some;
+    }
+    packed.finish()
 }
 
 /// Some bytes, then the end of the connection.

@@ -11,9 +11,6 @@ use crate::record::{NewNotification, Refusal};
 
 pub use credentials::Presented;
 
-/// The largest body taken; real ones have under 2 KiB.
-pub const BODY_BYTES_MAX: usize = 256 << 10;
-
 /// A notification that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {

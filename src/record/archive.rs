@@ -164,7 +164,7 @@ async fn also_served(
         .await
 }
 
-async fn save_file(
+pub(super) async fn save_file(
     txn: &DatabaseTransaction,
     fetched: &Fetched,
     now: Timestamp,
@@ -289,7 +289,7 @@ async fn renew(
     Ok(())
 }
 
-fn new_revision(
+pub(super) fn new_revision(
     row: &notifications::Model,
     fetched: &Fetched,
     known: usize,
@@ -322,7 +322,7 @@ fn new_revision(
     })
 }
 
-fn intervals(revisions: &[revisions::Model]) -> Vec<Interval> {
+pub(super) fn intervals(revisions: &[revisions::Model]) -> Vec<Interval> {
     let interval = |row: &revisions::Model| Interval {
         place: Place {
             announced_at: timestamp(row.announced_at),
@@ -335,7 +335,7 @@ fn intervals(revisions: &[revisions::Model]) -> Vec<Interval> {
 }
 
 /// Sets the intervals of all revisions anew, and what the publication shows. The last of `known` is the new one.
-async fn place(
+pub(super) async fn place(
     txn: &DatabaseTransaction,
     publication: &publications::Model,
     known: &mut [revisions::Model],
@@ -369,7 +369,11 @@ async fn place(
     feed::tell(txn, millis(now), told).await
 }
 
-async fn count(txn: &DatabaseTransaction, publication: &publications::Model, file: &StoredFile) -> Result<(), DbErr> {
+pub(super) async fn count(
+    txn: &DatabaseTransaction,
+    publication: &publications::Model,
+    file: &StoredFile,
+) -> Result<(), DbErr> {
     use products::Column as P;
     let plus = |column: P, by: i64| Expr::col(column).add(by);
     products::Entity::update_many()

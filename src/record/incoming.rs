@@ -2,7 +2,10 @@
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 
-use crate::domain::{Announcement, Digest, Notice, NotificationId, PublicationId};
+use crate::domain::{Announcement, Digest, Notice, NotificationId, PublicationId, millis, timestamp};
+
+/// How long a link lives whose token says nothing: what was seen of every real one, less its minute of grace.
+const LINK_LIFE_HOURS: i64 = 24;
 
 /// A notification that is to be recorded.
 #[derive(Debug)]
@@ -16,6 +19,13 @@ pub struct NewNotification {
 }
 
 impl NewNotification {
+    /// When the link dies; `None` where there is none.
+    pub fn link_expires_at(&self) -> Option<Timestamp> {
+        self.notice.link.as_ref()?;
+        let default = timestamp(millis(self.received_at) + LINK_LIFE_HOURS * 3_600_000);
+        Some(self.notice.claims.expires.unwrap_or(default))
+    }
+
     pub(super) fn announced_at(&self) -> Timestamp {
         Announcement::announced_at(&self.notice.claims, self.received_at)
     }

@@ -13,9 +13,6 @@ const BATCH_MAX: usize = 256;
 /// So many looks without a newcomer end the gathering of a batch.
 const IDLE_LOOKS: usize = 16;
 
-/// How long a link lives whose token says nothing: what was seen of every real one, less its minute of grace.
-const LINK_LIFE_HOURS: i64 = 24;
-
 /// Why a notification was not recorded; the portal is asked to send it again.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -139,10 +136,6 @@ pub(super) fn row(notification: &NewNotification, announced: Option<&Announced>)
     let NewNotification { id, source, received_at, notice, body_digest } = notification;
     let understood = notice.outcome.as_ref().ok();
     let queued = understood.is_some();
-    let link_expires_at = notice.link.as_ref().map(|_| {
-        let default = millis(*received_at) + LINK_LIFE_HOURS * 3_600_000;
-        notice.claims.expires.map(millis).unwrap_or(default)
-    });
     let status = if queued { NotificationStatus::Queued } else { NotificationStatus::Rejected };
     notifications::ActiveModel {
         id: Set(id.0),
@@ -159,7 +152,7 @@ pub(super) fn row(notification: &NewNotification, announced: Option<&Announced>)
         list_path: Set(notice.claims.list_path.clone()),
         is_file: Set(notice.claims.is_file),
         not_before: Set(notice.claims.not_before.map(millis)),
-        link_expires_at: Set(link_expires_at),
+        link_expires_at: Set(notification.link_expires_at().map(millis)),
         announced_at: Set(millis(notification.announced_at())),
         priority: Set(0),
         name_folded: Set(notice.name.as_deref().map(fold)),

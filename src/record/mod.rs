@@ -12,6 +12,7 @@ mod connect;
 mod entity;
 mod erase;
 mod feed;
+mod import;
 mod incoming;
 mod intake;
 mod inventory;
@@ -34,6 +35,7 @@ use tokio::sync::watch as channel;
 
 pub use archive::{Fetched, Settled};
 pub use connect::Location;
+pub use import::{IMPORT, Imported, ImportedFile, ImportedNotification};
 pub use incoming::NewNotification;
 pub use intake::Refusal;
 pub use inventory::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};

@@ -20,7 +20,7 @@ use crate::domain::{
 use notifications::Column as C;
 
 /// What helps when a link is dead; the portal holds what was answered 202 for delivered.
-const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
+pub(super) const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
 
 /// Work for one fetch: all notifications that wait for one file.
 #[derive(Debug)]
@@ -190,7 +190,7 @@ impl Record {
         }
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         end(&txn, ids, Status::Failed, Expr::value(error)).await?;
-        lose(&txn, &rows, now).await?;
+        lose(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         txn.commit().await?;
         self.tell_feed();
         Ok(())
@@ -214,7 +214,7 @@ impl Record {
             };
             end(&txn, vec![row.id], Status::Expired, Expr::value(reason)).await?;
         }
-        lose(&txn, &rows, now).await?;
+        lose(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         let links = C::Id.is_in(rows.iter().map(|row| row.id));
         notifications::Entity::update_many()
             .col_expr(C::Link, Expr::value(None::<String>))
@@ -394,9 +394,8 @@ pub(super) async fn end(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: Statu
 }
 
 /// Publications without a file whose last hope these notifications were are LOST.
-async fn lose(txn: &DatabaseTransaction, ended: &[notifications::Model], now: Timestamp) -> Result<(), DbErr> {
+pub(super) async fn lose(txn: &DatabaseTransaction, mut ids: Vec<Uuid>, now: Timestamp) -> Result<(), DbErr> {
     let mut lost = Vec::new();
-    let mut ids: Vec<Uuid> = ended.iter().filter_map(|row| row.publication_id).collect();
     ids.sort();
     ids.dedup();
     for id in ids {

@@ -3,6 +3,8 @@
 
 mod harness;
 
+/// "Enviar Tudo" and what can go wrong between the portal and the archive.
+mod bad_days;
 /// Bad notifications, each with its answer, and nothing lost.
 mod bad_input;
 /// The command line, run as a user runs it.
@@ -17,6 +19,8 @@ mod fetch;
 mod files;
 /// GraphQL: filters, search, paging, bounds.
 mod graphql;
+/// Backfill: bodies of another receiver, files that are had already.
+mod import;
 /// The index: thrown away, rebuilt, followed.
 mod index;
 /// The portal's buttons, and what they mean.

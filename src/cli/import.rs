@@ -1,0 +1,122 @@
+//! `acervo import`: a backfill of notifications from another receiver, or of files that are had already.
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output;
+use crate::config::Settings;
+use crate::jobs::import::{self, Event, Report};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Notification bodies, one a line (.ndjson, .gz, .zst); with --manifest a folder or a tar of files
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// What the files are: CSV with a header or NDJSON, with path, nome, dataProduto and more (see docs/import.md)
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Tell what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Where there is no terminal, how often a line tells how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    if args.manifest.is_some() && args.paths.len() > 1 {
+        bail!("--manifest tells of one folder or tar: give one PATH with it");
+    }
+    for path in &args.paths {
+        let kind = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        if kind.is_dir() && args.manifest.is_none() {
+            bail!("{} is a folder: say with --manifest what its files are", path.display());
+        }
+    }
+    let app = super::open(settings).await?;
+    let mut total = Report::default();
+    for path in &args.paths {
+        let mut shown = Shown::new(args.manifest.is_some())?;
+        let mut listener = |event: Event<'_>| shown.tell(&event);
+        let report = match &args.manifest {
+            Some(manifest) => import::files(&app, path, manifest, args.dry_run, &mut listener).await,
+            None => import::notifications(&app, path, args.dry_run, &mut listener).await,
+        };
+        shown.bar.finish_and_clear();
+        let report = report?;
+        for (sum, part) in [
+            (&mut total.read, report.read),
+            (&mut total.queued, report.queued),
+            (&mut total.expired, report.expired),
+            (&mut total.archived, report.archived),
+            (&mut total.known, report.known),
+            (&mut total.refused, report.refused),
+        ] {
+            *sum += part;
+        }
+    }
+    output::print(&summary(&total, args.manifest.is_some(), args.dry_run));
+    Ok(if total.refused > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn summary(report: &Report, files: bool, dry_run: bool) -> String {
+    let would = if dry_run { "would have been " } else { "" };
+    let Report { read, queued, expired, archived, known, refused } = report;
+    let mut lines = vec![format!("{read} {} read", if files { "files" } else { "notifications" })];
+    if files {
+        lines.push(format!("{archived} {would}archived as revisions"));
+    } else {
+        lines.push(format!("{queued} {would}queued: `acervo serve` fetches their files"));
+        lines.push(format!(
+            "{expired} {would}recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current"
+        ));
+    }
+    lines.push(format!("{known} skipped: they are there already"));
+    if *refused > 0 {
+        lines.push(format!("{refused} not taken, for the reasons above"));
+    }
+    lines.join("\n")
+}
+
+/// How far it is, on a terminal as a bar, elsewhere as a line every so often; and what was not taken.
+struct Shown {
+    bar: ProgressBar,
+    on_terminal: bool,
+    began: Instant,
+    told: Instant,
+}
+
+impl Shown {
+    fn new(rows: bool) -> anyhow::Result<Self> {
+        let on_terminal = std::io::stderr().is_terminal();
+        let bar = if on_terminal { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        let template = if rows {
+            "{wide_bar} {pos}/{len} files, {per_sec}, {eta} left"
+        } else {
+            "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
+        };
+        bar.set_style(ProgressStyle::with_template(template)?);
+        Ok(Self { bar, on_terminal, began: Instant::now(), told: Instant::now() })
+    }
+
+    fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Refused { path, line, reason } => self.bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{}:{line}: {reason}", path.display());
+            }),
+            Event::Progress { done, total } => {
+                self.bar.set_length(*total);
+                self.bar.set_position(*done);
+                if !self.on_terminal && self.told.elapsed() >= TELL_EVERY {
+                    self.told = Instant::now();
+                    let left = self.began.elapsed().mul_f64((*total as f64 / (*done).max(1) as f64 - 1.0).max(0.0));
+                    let _ = writeln!(std::io::stderr(), "{done} of {total}, {} s left", left.as_secs());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Lines of a file that may be compressed: read one by one, each bounded.
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What gzip and zstd begin with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Opens a file, plain or compressed, whatever its name says.
+pub(super) fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, Progress)> {
+    let mut file = File::open(path)?;
+    let total = file.metadata()?.len();
+    let mut head = Vec::new();
+    file.by_ref().take(4).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(0))?;
+    let done = Arc::new(AtomicU64::new(0));
+    let counted = Counted { file, done: done.clone() };
+    let reader: Box<dyn Read + Send> = if head.starts_with(&GZIP) {
+        Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(counted)))
+    } else if head.starts_with(&ZSTD) {
+        Box::new(zstd::Decoder::new(counted)?)
+    } else {
+        Box::new(counted)
+    };
+    Ok((Box::new(BufReader::with_capacity(256 << 10, reader)), Progress { done, total }))
+}
+
+/// How much of a file was read, before it is unpacked.
+#[derive(Clone)]
+pub(super) struct Progress {
+    done: Arc<AtomicU64>,
+    pub total: u64,
+}
+
+impl Progress {
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+}
+
+struct Counted {
+    file: File,
+    done: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.done.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+/// A line, or that it is longer than any may be.
+pub(super) enum Line {
+    Text(Vec<u8>),
+    TooLong,
+}
+
+/// The next line without its end; `None` after the last. Of a line that is too long no more than `max` bytes are held.
+pub(super) fn next(reader: &mut dyn BufRead, max: usize) -> io::Result<Option<Line>> {
+    let mut line = Vec::new();
+    let mut read = 0;
+    let mut ended = false;
+    while !ended {
+        let some = reader.fill_buf()?;
+        if some.is_empty() {
+            break;
+        }
+        let end = memchr::memchr(b'\n', some);
+        ended = end.is_some();
+        let length = end.map_or(some.len(), |at| at + 1);
+        let room = (max + 2).saturating_sub(line.len()).min(length);
+        line.extend_from_slice(&some[..room]);
+        read += length;
+        reader.consume(length);
+    }
+    if read == 0 {
+        return Ok(None);
+    }
+    let text = line.strip_suffix(b"\n").unwrap_or(&line);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    Ok(Some(if text.len() > max { Line::TooLong } else { Line::Text(text.to_vec()) }))
+}

@@ -1,0 +1,49 @@
+//! Backfill: notifications that another receiver took, and files that the company has already.
+//!
+//! Everything can be done twice and stopped anywhere: what is there already is left alone. Works beside a running
+//! service, and leaves the database to it between two batches.
+mod files;
+mod lines;
+mod manifest;
+mod notifications;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub use files::import as files;
+pub use manifest::ManifestError;
+pub use notifications::import as notifications;
+
+/// What is told while it runs.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// So much of it is done, in bytes read or rows taken.
+    Progress { done: u64, total: u64 },
+    /// A line or row that could not be taken.
+    Refused { path: &'a Path, line: u64, reason: String },
+}
+
+/// Hears what is told.
+pub type Listener<'a> = dyn FnMut(Event<'_>) + Send + 'a;
+
+/// What came of it; with `dry_run`, what would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Lines or rows read.
+    pub read: u64,
+    /// Notifications whose links live: the service fetches their files.
+    pub queued: u64,
+    /// Notifications whose links were dead.
+    pub expired: u64,
+    /// Files that made a revision.
+    pub archived: u64,
+    /// What is there already.
+    pub known: u64,
+    /// What could not be taken, each told with its reason.
+    pub refused: u64,
+}
+
+/// Leaves the database to others for as long as half a batch took.
+async fn rest(began: Instant) {
+    tokio::time::sleep((began.elapsed() / 2).min(Duration::from_millis(250))).await;
+}

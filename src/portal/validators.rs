@@ -1,0 +1,46 @@
+//! What a portal may say of its files so that they need not be sent twice. No source tells whether the real one does.
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+
+use super::Version;
+use crate::domain::Digest;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validators {
+    #[default]
+    None,
+    /// A strong entity tag.
+    Etag,
+    /// The time at which the version was published.
+    LastModified,
+}
+
+impl Validators {
+    /// The header that vouches for a version; bytes of an unreadable file have none.
+    pub(super) fn of(self, version: &Version) -> Option<(header::HeaderName, HeaderValue)> {
+        let (name, text) = match self {
+            Self::None => return None,
+            Self::Etag => (header::ETAG, format!("\"{}\"", Digest::of(&version.content.bytes().ok()?))),
+            Self::LastModified => (header::LAST_MODIFIED, http_date(version.published_at)?),
+        };
+        Some((name, HeaderValue::from_str(&text).ok()?))
+    }
+}
+
+/// Whether the asker has this version already.
+pub(super) fn is_known(asked: &HeaderMap, name: &header::HeaderName, value: &HeaderValue) -> bool {
+    let condition = if *name == header::ETAG { header::IF_NONE_MATCH } else { header::IF_MODIFIED_SINCE };
+    asked.get(condition).is_some_and(|known| known == value)
+}
+
+pub(super) fn not_modified(name: header::HeaderName, value: HeaderValue) -> Response {
+    let mut response = (StatusCode::NOT_MODIFIED, Body::empty()).into_response();
+    response.headers_mut().insert(name, value);
+    response
+}
+
+fn http_date(at: Timestamp) -> Option<String> {
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
+}
