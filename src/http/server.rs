@@ -26,6 +26,9 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// that keep connections are told to leave.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// How long a client may take for its first word once it was let in.
+const FIRST_WORD: Duration = Duration::from_millis(250);
+
 /// A client that takes longer for the head of a request has nothing to say.
 const HEAD_MAX: Duration = Duration::from_secs(30);
 
@@ -71,6 +74,8 @@ pub async fn serve(
         attend(stream, place);
     }
     drop(listener);
+    // Those that were let in last have yet to say what they want; an idle connection is closed at once below.
+    tokio::time::sleep(FIRST_WORD).await;
     if timeout_at(stopped_at + DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests that did not end in {} s are cut off", DRAIN.as_secs());
     }

@@ -1,7 +1,9 @@
 //! One service and one portal for each test, and words to speak to them.
+pub mod burst;
 pub mod disk;
 pub mod links;
 pub mod postgres;
+pub mod power;
 pub mod process;
 pub mod samples;
 

@@ -46,10 +46,15 @@ pub fn printed(folder: &Path, args: &[&str]) -> String {
 impl Served {
     /// Starts it on a port and waits until it is ready.
     pub fn start(folder: &Path, port: u16, level: &str) -> Self {
-        let log = folder.join("log.txt");
+        Self::spawn(acervo(folder), folder.join("log.txt"), port, level)
+    }
+
+    /// The same with a command that was prepared.
+    pub fn spawn(mut command: Command, log: PathBuf, port: u16, level: &str) -> Self {
+        // For the clients of this process; an error means that it is there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let sink = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
         let address = format!("127.0.0.1:{port}");
-        let mut command = acervo(folder);
         command.arg("serve").env("ACERVO_LISTEN", &address).env("ACERVO_LOG", level);
         let child = command.stdout(Stdio::null()).stderr(sink).spawn().expect("a binary that starts");
         let mut served = Self { child, url: format!("http://{address}"), log };
@@ -74,9 +79,25 @@ impl Served {
 
     /// Asks it to stop and gives its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
+        self.ask_to_stop();
+        self.ended()
+    }
+
+    pub fn ask_to_stop(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a process");
+    }
+
+    /// Waits for its end and gives its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
         self.child.wait().expect("its end").code()
+    }
+
+    /// Bytes of memory that are its own.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") << 10
     }
 }
 
