@@ -1,6 +1,7 @@
 //! What the service may connect to. The address that is checked is the address that is dialled: names are resolved by
 //! the resolver below, whose answer the client uses as it is.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
@@ -55,7 +56,14 @@ impl Guard {
             return refuse(format!("the link names the port {port}"));
         }
         let host = match url.host() {
-            Some(Host::Domain(name)) => name.trim_end_matches('.').to_ascii_lowercase(),
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.').to_ascii_lowercase();
+                // Whatever the resolver says of it (RFC 6761, 6.3).
+                if !self.allow_private && (name == "localhost" || name.ends_with(".localhost")) {
+                    return refuse(format!("the link names `{name}`, this machine (fetch.allow_private)"));
+                }
+                name
+            }
             Some(Host::Ipv4(address)) => self.check_address(address.into())?.to_string(),
             Some(Host::Ipv6(address)) => self.check_address(address.into())?.to_string(),
             None => return refuse("the link names no host".to_owned()),
@@ -77,19 +85,28 @@ impl Guard {
     }
 
     pub fn resolver(&self) -> GuardedResolver {
-        GuardedResolver(self.clone())
+        let look_up = |host: String| -> Looking {
+            Box::pin(async move { Ok(tokio::net::lookup_host((host.as_str(), 0)).await?.collect()) })
+        };
+        GuardedResolver { guard: self.clone(), look_up: Arc::new(look_up) }
     }
 }
 
-/// The system's resolver, whose answers must all be public.
-pub(super) struct GuardedResolver(Guard);
+type Looking = Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// A resolver, the system's, whose answers must all be public. The client dials what it gives and asks nobody else, so a
+/// name that says something else a moment later gains nothing.
+pub(super) struct GuardedResolver {
+    guard: Guard,
+    look_up: Arc<dyn Fn(String) -> Looking + Send + Sync>,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
+        let (guard, look_up) = (self.guard.clone(), self.look_up.clone());
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let found = look_up(host.clone()).await?;
             let exempt = guard.allow_private || guard.proxy_host.as_deref() == Some(host.as_str());
             // One private address among public ones is an attempt to get in: nothing is dialled then.
             if let Some(private) = found.iter().find(|address| !exempt && !is_public(address.ip())) {
@@ -164,5 +181,48 @@ fn embedded(six: Ipv6Addr) -> Option<Ipv4Addr> {
         (0, 0, 0, 0, 0, 0) if high != 0 => from(high, low),
         (0x2002, ..) => from(b, c),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A resolver that gives one answer after the other.
+    fn resolver(answers: &[&[&str]]) -> GuardedResolver {
+        let parse = |answer: &&[&str]| {
+            answer.iter().filter_map(|address| Some(SocketAddr::new(address.parse().ok()?, 0))).collect()
+        };
+        let left: Mutex<Vec<Vec<SocketAddr>>> = Mutex::new(answers.iter().rev().map(parse).collect());
+        let guard = Guard { allowed_hosts: Arc::default(), allow_private: false, proxy_host: None };
+        let look_up = move |_: String| -> Looking {
+            let next = left.lock().ok().and_then(|mut left| left.pop()).unwrap_or_default();
+            Box::pin(async move { Ok(next) })
+        };
+        GuardedResolver { guard, look_up: Arc::new(look_up) }
+    }
+
+    async fn ask(resolver: &GuardedResolver) -> Option<Vec<String>> {
+        let name: Name = "apps08.ons.org.br".parse().ok()?;
+        Some(resolver.resolve(name).await.ok()?.map(|address| address.ip().to_string()).collect())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_gains_nothing() {
+        let resolver = resolver(&[
+            &["200.155.1.1"],
+            &["127.0.0.1"],
+            &["200.155.1.1", "10.0.0.1"],
+            &["2800:1::1", "::ffff:169.254.169.254"],
+            &["2800:1::1"],
+        ]);
+        // One look-up each: what was checked is what is given to be dialled.
+        assert_eq!(ask(&resolver).await, Some(vec!["200.155.1.1".to_owned()]));
+        assert_eq!(ask(&resolver).await, None);
+        assert_eq!(ask(&resolver).await, None, "one private address among public ones");
+        assert_eq!(ask(&resolver).await, None, "in whatever form");
+        assert_eq!(ask(&resolver).await, Some(vec!["2800:1::1".to_owned()]));
     }
 }

@@ -18,6 +18,7 @@ use url::Url;
 pub use download::Download;
 pub use error::FetchError;
 pub use hosts::{Health, Hosts, Turn};
+pub use name::from_disposition;
 
 use crate::config;
 use crate::domain::{Link, Validator};

@@ -2,7 +2,7 @@
 use std::borrow::Cow;
 
 /// The name that the header gives, as it gives it; `None` where it gives none.
-pub(super) fn from_disposition(header: &[u8]) -> Option<String> {
+pub fn from_disposition(header: &[u8]) -> Option<String> {
     // Raw UTF-8 and raw Latin-1 are both sent, against the standard.
     let header = match std::str::from_utf8(header) {
         Ok(text) => Cow::Borrowed(text),

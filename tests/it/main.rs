@@ -13,12 +13,14 @@ mod cli;
 mod configuration;
 /// `kill -9` at bad moments.
 mod crash;
-/// Fetching: names, retries, faults, the guard, links that die.
+/// Fetching: names, retries, faults, links that die.
 mod fetch;
 /// `GET /files`: bytes, names, ranges, the stored frame, members.
 mod files;
 /// GraphQL: filters, search, paging, bounds.
 mod graphql;
+/// Links that lead to where the service must not go.
+mod guard;
 /// Backfill: bodies of another receiver, files that are had already.
 mod import;
 /// The index: thrown away, rebuilt, followed.

@@ -25,7 +25,7 @@ pub enum ManifestError {
 
 /// A row that can be taken.
 #[derive(Debug)]
-pub(super) struct Row {
+pub struct Row {
     pub line: u64,
     /// Under the given folder, or in the tar; with `/`.
     pub path: String,
@@ -35,7 +35,7 @@ pub(super) struct Row {
 }
 
 /// The rows in the order of their time, and those that cannot be taken, each with its line and reason.
-pub(super) type Rows = (Vec<Row>, Vec<(u64, String)>);
+pub type Rows = (Vec<Row>, Vec<(u64, String)>);
 
 pub(super) fn read(path: &Path, now: Timestamp) -> Result<Rows, ManifestError> {
     let shown = || path.display().to_string();
@@ -46,10 +46,14 @@ pub(super) fn read(path: &Path, now: Timestamp) -> Result<Rows, ManifestError> {
     if bytes.len() as u64 > BYTES_MAX {
         return Err(ManifestError::TooLarge(shown()));
     }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    parse(&bytes, now).ok_or_else(|| ManifestError::Headless(shown()))
+}
+
+/// `None` where it begins as no manifest does.
+pub fn parse(bytes: &[u8], now: Timestamp) -> Option<Rows> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let is_json = text.trim_ascii_start().first() == Some(&b'{');
-    let objects =
-        if is_json { from_json(text) } else { from_csv(text).ok_or_else(|| ManifestError::Headless(shown()))? };
+    let objects = if is_json { from_json(text) } else { from_csv(text)? };
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     for (line, object) in objects {
         match object.and_then(|object| row(line, object, now)) {
@@ -59,7 +63,7 @@ pub(super) fn read(path: &Path, now: Timestamp) -> Result<Rows, ManifestError> {
     }
     // Stable: rows of one time, or of none, stay in their order.
     rows.sort_by_key(|row| row.received_at.unwrap_or(Timestamp::MAX));
-    Ok((rows, refused))
+    Some((rows, refused))
 }
 
 type Objects = Vec<(u64, Result<Map<String, Value>, String>)>;

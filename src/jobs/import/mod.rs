@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use files::import as files;
-pub use manifest::ManifestError;
-pub use notifications::import as notifications;
+pub use manifest::{ManifestError, Row, parse as parse_manifest};
+pub use notifications::{import as notifications, read_line};
 
 /// What is told while it runs.
 #[derive(Debug)]

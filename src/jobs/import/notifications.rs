@@ -34,7 +34,11 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
         match line {
             Ok(Some(line)) => {
                 number += 1;
-                match read(line, app.clock.now()) {
+                let Line::Text(text) = line else {
+                    refuse(&mut report, listener, path, number, format!("the line has more than {LINE_MAX} bytes"));
+                    continue;
+                };
+                match read_line(&text, app.clock.now()) {
                     Ok(None) => {}
                     Ok(Some(imported)) => batch.push((number, imported)),
                     Err(reason) => refuse(&mut report, listener, path, number, reason),
@@ -119,9 +123,8 @@ struct Wrapped<'a> {
 }
 
 /// A line's notification; `None` for an empty line.
-fn read(line: Line, now: Timestamp) -> Result<Option<ImportedNotification>, String> {
-    let Line::Text(text) = line else { return Err(format!("the line has more than {LINE_MAX} bytes")) };
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text).trim_ascii();
+pub fn read_line(text: &[u8], now: Timestamp) -> Result<Option<ImportedNotification>, String> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
     if text.is_empty() {
         return Ok(None);
     }
