@@ -79,13 +79,13 @@ impl Hosts {
         paused
     }
 
-    /// An attempt begins.
-    pub fn begin(&self, name: &str) {
+    /// An attempt begins; it is over when what is given here is ended or dropped.
+    pub fn begin(&self, name: &str) -> Visit {
         self.known().entry(name.to_owned()).or_default().under_way += 1;
+        Visit { hosts: self.clone(), name: Some(name.to_owned()) }
     }
 
-    /// An attempt is over.
-    pub fn end(&self, name: &str, health: Health, now: Timestamp) -> Option<Turn> {
+    fn end(&self, name: &str, health: Health, now: Timestamp) -> Option<Turn> {
         let mut known = self.known();
         let host = known.get_mut(name)?;
         host.under_way = host.under_way.saturating_sub(1);
@@ -125,6 +125,27 @@ impl Hosts {
     }
 }
 
+/// An attempt that is under way.
+pub struct Visit {
+    hosts: Hosts,
+    name: Option<String>,
+}
+
+impl Visit {
+    /// The attempt is over.
+    pub fn end(mut self, health: Health, now: Timestamp) -> Option<Turn> {
+        self.hosts.end(&self.name.take()?, health, now)
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            self.hosts.end(&name, Health::Unknown, Timestamp::MIN);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,25 +160,22 @@ mod tests {
     fn a_host_that_fails_steadily_is_left_alone_and_tried_again_one_at_a_time() {
         let hosts = Hosts::new(4, Duration::from_secs(5), Duration::from_secs(900));
         for i in 0..FAILURES_MAX {
-            hosts.begin("a");
-            let turn = hosts.end("a", FAILED, at(0));
+            let turn = hosts.begin("a").end(FAILED, at(0));
             assert_eq!(turn.is_some(), i + 1 == FAILURES_MAX, "{i}: {turn:?}");
         }
         assert_eq!(hosts.room(at(4))["a"], 0);
         assert_eq!(hosts.paused(at(4)), [("a".to_owned(), at(5))]);
         assert_eq!(hosts.room(at(5))["a"], 1);
-        hosts.begin("a");
+        let visit = hosts.begin("a");
         assert_eq!(hosts.room(at(5))["a"], 0);
-        assert_eq!(hosts.end("a", FAILED, at(6)), Some(Turn::Paused { until: at(16), failures: 11 }));
+        assert_eq!(visit.end(FAILED, at(6)), Some(Turn::Paused { until: at(16), failures: 11 }));
         for _ in 0..20 {
             let now = hosts.paused(at(0)).first().map_or(at(0), |(_, until)| *until);
-            hosts.begin("a");
-            hosts.end("a", FAILED, now);
+            hosts.begin("a").end(FAILED, now);
         }
         let (_, until) = hosts.paused(at(0)).remove(0);
         assert!(until <= at(16 + 20 + 40 + 60 * 19), "pauses grow to a minute, not beyond");
-        hosts.begin("a");
-        assert_eq!(hosts.end("a", Health::Answered, until), Some(Turn::Resumed));
+        assert_eq!(hosts.begin("a").end(Health::Answered, until), Some(Turn::Resumed));
         assert_eq!(hosts.room(until).get("a"), None, "what is well is forgotten");
     }
 
@@ -166,19 +184,19 @@ mod tests {
         let hosts = Hosts::new(2, Duration::from_secs(5), Duration::from_secs(900));
         for _ in 0..50 {
             for health in [FAILED, FAILED, Health::Answered] {
-                hosts.begin("a");
-                assert_eq!(hosts.end("a", health, at(0)), None);
+                assert_eq!(hosts.begin("a").end(health, at(0)), None);
             }
         }
-        hosts.begin("b");
+        let visit = hosts.begin("b");
         assert_eq!(hosts.room(at(0))["b"], 1);
+        drop(visit);
+        assert_eq!(hosts.room(at(0)).get("b"), None, "one that broke off is over too");
     }
 
     #[test]
     fn a_host_that_says_when_to_come_back_is_heeded_at_once() {
         let hosts = Hosts::new(2, Duration::from_secs(5), Duration::from_secs(900));
-        hosts.begin("a");
         let asked = Health::Failed { retry_after: Some(Duration::from_secs(30)) };
-        assert_eq!(hosts.end("a", asked, at(0)), Some(Turn::Paused { until: at(30), failures: 1 }));
+        assert_eq!(hosts.begin("a").end(asked, at(0)), Some(Turn::Paused { until: at(30), failures: 1 }));
     }
 }

@@ -17,7 +17,7 @@ use url::Url;
 
 pub use download::Download;
 pub use error::FetchError;
-pub use hosts::{Health, Hosts, Turn};
+pub use hosts::{Health, Hosts, Turn, Visit};
 pub use name::from_disposition;
 
 use crate::config;

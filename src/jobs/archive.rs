@@ -19,6 +19,7 @@ const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let Some(lead) = claim.lead() else { return Ok(()) };
     let started_at = app.clock.now();
+    fail::fail_point!("fetch");
     let validator = claim.known.as_ref().map(|known| &known.validator);
     let mut download = match app.fetcher.get(&lead.link, validator).await? {
         Answer::File(download) => download,

@@ -1,6 +1,8 @@
 //! The fetchers: claim, transfer, settle; as many at once as the settings allow.
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +11,7 @@ use super::archive;
 use super::schedule::{self, later};
 use super::transfer::TransferError;
 use crate::app::App;
-use crate::fetch::{Health, Turn};
+use crate::fetch::{Health, Turn, Visit};
 use crate::record::{Claim, RecordError, Room};
 
 /// How long a claim holds without a sign of life.
@@ -33,8 +35,8 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
             match app.record.claim(app.clock.now(), LEASE, room(&app, free)).await {
                 Ok(claims) => {
                     for claim in claims {
-                        app.fetcher.hosts().begin(&claim.host);
-                        workers.spawn(work(app.clone(), claim, stop.clone()));
+                        let visit = app.fetcher.hosts().begin(&claim.host);
+                        workers.spawn(survive(app.clone(), claim, visit, stop.clone()));
                     }
                 }
                 Err(e) => tracing::error!(error = %e, "the queue cannot be read"),
@@ -79,14 +81,25 @@ async fn wait(app: &App) -> Duration {
     next.map_or(LOOK_EVERY, until).clamp(least, LOOK_EVERY)
 }
 
+/// Works on a claim; what a defect of ours breaks is tried again like any other failure.
+async fn survive(app: App, claim: Claim, visit: Visit, stop: CancellationToken) {
+    if AssertUnwindSafe(work(&app, &claim, visit, stop)).catch_unwind().await.is_err() {
+        let next = later(app.clock.now(), app.settings.fetch.retry_first);
+        tracing::error!(name = claim.lead().map(|lead| &lead.name), %next, "a defect of this service broke an attempt off");
+        let why = "a defect of this service broke the attempt off; its log says where";
+        if let Err(e) = app.record.settle_retry(&claim, next, why).await {
+            tracing::error!(error = %e, "a failed attempt could not be recorded; its lease runs out");
+        }
+    }
+}
+
 /// One fetch, from the claim to its settlement.
-async fn work(app: App, claim: Claim, stop: CancellationToken) {
+async fn work(app: &App, claim: &Claim, visit: Visit, stop: CancellationToken) {
     let outcome = tokio::select! {
-        outcome = archive::archive(&app, &claim) => outcome,
-        lost = keep_alive(&app, &claim) => Err(lost.into()),
+        outcome = archive::archive(app, claim) => outcome,
+        lost = keep_alive(app, claim) => Err(lost.into()),
         _ = stop.cancelled() => {
-            app.fetcher.hosts().end(&claim.host, Health::Unknown, app.clock.now());
-            if let Err(e) = app.record.release(&claim).await {
+            if let Err(e) = app.record.release(claim).await {
                 tracing::warn!(error = %e, "work could not be given back; its lease runs out");
             }
             return;
@@ -97,7 +110,7 @@ async fn work(app: App, claim: Claim, stop: CancellationToken) {
         Err(TransferError::Fetch(e)) => e.health(),
         Err(TransferError::Store(_) | TransferError::NoRoom(_) | TransferError::Record(_)) => Health::Unknown,
     };
-    tell(&claim.host, app.fetcher.hosts().end(&claim.host, health, app.clock.now()));
+    tell(&claim.host, visit.end(health, app.clock.now()));
     let word = match &outcome {
         Ok(()) => "archived",
         Err(TransferError::Fetch(e)) if e.is_final() => "refused",
@@ -105,7 +118,7 @@ async fn work(app: App, claim: Claim, stop: CancellationToken) {
     };
     metrics::counter!("acervo_fetches_total", "outcome" => word).increment(1);
     if let Err(e) = outcome {
-        settle_failure(&app, &claim, e).await;
+        settle_failure(app, claim, e).await;
     }
 }
 

@@ -71,6 +71,8 @@ struct Inner {
     address: String,
     products: Mutex<Vec<Product>>,
     faults: Mutex<Faults>,
+    /// What `Faults::bomb` sends.
+    bomb: Mutex<bytes::Bytes>,
     downloads: Mutex<Vec<String>>,
     /// Of these, how many were answered with a body.
     bodies: AtomicU64,
@@ -90,6 +92,7 @@ impl Portal {
                 address: format!("http://{}", listener.local_addr()?),
                 products: Mutex::new(products),
                 faults: Mutex::default(),
+                bomb: Mutex::default(),
                 downloads: Mutex::default(),
                 bodies: AtomicU64::default(),
                 validators: Mutex::default(),
@@ -118,6 +121,10 @@ impl Portal {
 
     /// What goes wrong with downloads from now on.
     pub fn set_faults(&self, faults: Faults) {
+        if faults.bomb > 0 {
+            // Made before it is asked for: it takes its time.
+            *held(&self.inner.bomb) = server::packed_nothing(faults.bomb).unwrap_or_default().into();
+        }
         *held(&self.inner.faults) = faults;
     }
 

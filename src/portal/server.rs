@@ -102,7 +102,7 @@ async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery, asked
     if let Some((name, value)) = vouched.clone().filter(|(name, value)| validators::is_known(&asked, name, value)) {
         return validators::not_modified(name, value);
     }
-    let mut response = answer(&product, &version, &faults).await;
+    let mut response = answer(&portal, &product, &version, &faults).await;
     if response.status() == StatusCode::OK {
         portal.inner.bodies.fetch_add(1, Ordering::SeqCst);
         response.headers_mut().extend(vouched);
@@ -120,7 +120,7 @@ fn page(status: StatusCode, text: &str) -> Response {
         .into_response()
 }
 
-async fn answer(product: &Product, version: &Version, faults: &Faults) -> Response {
+async fn answer(portal: &Portal, product: &Product, version: &Version, faults: &Faults) -> Response {
     if faults.expired {
         return page(StatusCode::FORBIDDEN, "O link expirou.");
     }
@@ -133,6 +133,10 @@ async fn answer(product: &Product, version: &Version, faults: &Faults) -> Respon
     }
     if faults.html {
         return page(StatusCode::OK, "Página não encontrada");
+    }
+    if faults.bomb > 0 {
+        let packed = held(&portal.inner.bomb).clone();
+        return ([(header::CONTENT_ENCODING, "gzip")], packed).into_response();
     }
     if let Some(body) = odd_body(version, faults) {
         return body;
@@ -153,7 +157,7 @@ async fn answer(product: &Product, version: &Version, faults: &Faults) -> Respon
     with_headers(product, version, length as u64, body)
 }
 
-/// Bodies that are not what a file should be: dripping, endless, or packed to burst.
+/// Bodies that are not what a file should be: dripping or endless.
 fn odd_body(version: &Version, faults: &Faults) -> Option<Response> {
     if faults.drip_ms > 0 {
         let bytes = version.content.bytes().ok()?;
@@ -173,14 +177,11 @@ fn odd_body(version: &Version, faults: &Faults) -> Option<Response> {
             Body::from_stream(stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone()))).into_response(),
         );
     }
-    if faults.bomb > 0 {
-        let packed = packed_nothing(faults.bomb).ok()?;
-        return Some(([(header::CONTENT_ENCODING, "gzip")], packed).into_response());
-    }
     None
 }
 
-fn packed_nothing(bytes: u64) -> std::io::Result<Vec<u8>> {
+/// So many bytes of nothing, packed.
+pub(super) fn packed_nothing(bytes: u64) -> std::io::Result<Vec<u8>> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let piece = vec![0; 1 << 20];
     let mut left = bytes;

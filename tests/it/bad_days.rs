@@ -4,8 +4,11 @@ use acervo::domain::Secret;
 use acervo::portal::{Credentials, Faults, Validators, Webhook};
 use serde_json::{Value, json};
 
+use crate::harness::burst::ask;
+use crate::harness::disk::SmallDisk;
+use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::product;
-use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, bytes_in, sha256};
+use crate::harness::{Db, KEY, Options, PATIENCE, TOKEN, TestApp, bytes_in, sha256};
 
 /// Products that differ in a few kilobytes each.
 fn catalogue(app: &TestApp, products: u32) {
@@ -321,4 +324,110 @@ async fn bodies_that_are_no_file_end_well() {
     let kept: Vec<_> = kept.iter().filter(|path| !path.display().to_string().contains("incoming")).collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(kept[0].display().to_string().contains(&sha256(&bytes)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_stops_fetching_first_and_receiving_last() {
+    let Some(disk) = SmallDisk::mount("64m") else { return };
+    let port = free_port();
+    let mut command = acervo(disk.path());
+    command.env("ACERVO_LOG_FORMAT", "json").args([
+        "--set",
+        "disk.fetch_floor=12 MiB",
+        "--set",
+        "disk.receive_floor=3 MiB",
+    ]);
+    let log = tempfile::NamedTempFile::new().expect("a log");
+    let served = Served::spawn(command, log.path().to_owned(), port, "info");
+    let portal = crate::harness::portal(&format!("{}/webhook", served.url), Default::default()).await;
+    let client = reqwest::Client::new();
+    for number in 1..=4 {
+        portal.add(product(number, &format!("Produto {number}"), "a.csv", format!("conteúdo {number}").repeat(100)));
+    }
+    let until = async |query: &str, holds: &dyn Fn(&Value) -> bool| {
+        let began = Instant::now();
+        loop {
+            let data = ask(&client, &served.url, query).await.expect("an answer");
+            if holds(&data) {
+                return data;
+            }
+            assert!(began.elapsed() < PATIENCE, "{query}: {data}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let archived = |n: u64| move |data: &Value| data["publications"]["totalCount"].as_u64() == Some(n);
+    let query = "{ publications(filter: { status: [ARCHIVED] }) { totalCount nodes { revisionId } } }";
+    portal.enviar(1).await;
+    let revision = until(query, &archived(1)).await["publications"]["nodes"][0]["revisionId"].clone();
+    let file = format!("{}/files/{}", served.url, revision.as_str().expect("an id"));
+    let get = async |url: &str| client.get(url).bearer_auth(KEY).send().await.expect("an answer").status().as_u16();
+    // Between the floors: recorded, not fetched.
+    disk.leave(6 << 20);
+    until("{ status { fetchingWaits } }", &|data| data["status"]["fetchingWaits"].is_string()).await;
+    assert_eq!(portal.enviar(2).await.expect("a product").status, Some(202));
+    assert_eq!(get(&format!("{}/readyz", served.url)).await, 200);
+    let data = ask(&client, &served.url, "{ status { queued fetchingWaits } }").await.expect("an answer");
+    assert_eq!(data["status"]["queued"], 1);
+    // Below both: the portal keeps it. What is there is read all the same.
+    disk.leave(1 << 20);
+    let turned = portal.enviar(3).await.expect("a product");
+    assert_eq!(turned.status, Some(503));
+    assert_eq!((get(&format!("{}/readyz", served.url)).await, get(&file).await), (503, 200));
+    disk.fill();
+    assert_eq!(portal.enviar(4).await.expect("a product").status, Some(503));
+    assert_eq!(get(&file).await, 200);
+    // With room again it goes on by itself, and the portal sends what it kept.
+    disk.empty();
+    let sent = portal.reenviar_pendentes().await;
+    assert_eq!((sent.sent, sent.delivered), (2, 2));
+    until(query, &archived(4)).await;
+    assert_eq!(get(&format!("{}/readyz", served.url)).await, 200);
+    let told = std::fs::read_to_string(log.path()).expect("a log");
+    assert!(told.contains("fetching waits") && told.contains("there is room again"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_stays_flat_whatever_the_bodies() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let mut command = acervo(folder.path());
+    command.env("ACERVO_FETCH_MAX_BYTES", "64 MiB").env("ACERVO_FETCH_STALL", "2s");
+    let served = Served::spawn(command, folder.path().join("log.txt"), port, "warn");
+    let portal = crate::harness::portal(&format!("{}/webhook", served.url), Default::default()).await;
+    let client = reqwest::Client::new();
+    let settled = async |n: u64| {
+        let query = "{ notifications(filter: { status: [ARCHIVED, FAILED, UNCHANGED] }) { totalCount } }";
+        let began = Instant::now();
+        while ask(&client, &served.url, query).await.expect("an answer")["notifications"]["totalCount"].as_u64()
+            != Some(n)
+        {
+            assert!(began.elapsed() < PATIENCE, "not settled: {n}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // What any work takes, once.
+    for number in 1..=20 {
+        portal.add(product(
+            number,
+            &format!("Produto {number}"),
+            "a.csv",
+            format!("conteúdo {number};").repeat(100_000),
+        ));
+        portal.enviar(number).await;
+    }
+    settled(20).await;
+    let before = served.memory();
+    let faults = [
+        Faults { endless: true, ..Faults::default() },
+        Faults { bomb: 100 << 20, ..Faults::default() },
+        Faults { endless: true, ..Faults::default() },
+    ];
+    for (n, faults) in (21..).zip(faults) {
+        portal.add(product(n, &format!("Produto {n}"), "a.csv", &b"x"[..]));
+        portal.set_faults(faults);
+        portal.enviar(n).await;
+        settled(u64::from(n)).await;
+    }
+    let grown = served.memory().saturating_sub(before);
+    assert!(grown <= 32 << 20, "memory grew by {grown} bytes");
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use acervo::portal::Faults;
 use serde_json::json;
 
-use crate::harness::process::{Served, free_port};
+use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::{EMAIL, product};
 use crate::harness::{KEY, PATIENCE, TOKEN, TestApp, files_in, portal};
 
@@ -19,7 +19,10 @@ fn secrets(link: &str) -> Vec<String> {
 async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
-    let mut served = Served::start(folder.path(), port, "trace");
+    // The first attempt of all panics, with a secret in its words.
+    let mut command = acervo(folder.path());
+    command.env("FAILPOINTS", format!("fetch=1*panic({EMAIL})->off")).env("ACERVO_FETCH_STALL", "200ms");
+    let mut served = Served::spawn(command, folder.path().join("log.txt"), port, "trace");
     let portal = portal(&format!("{}/webhook", served.url), Default::default()).await;
     let mut links = Vec::new();
     for (number, faults) in [
@@ -27,6 +30,8 @@ async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
         (2, Faults { status: Some(404), times: Some(1), ..Faults::default() }),
         (3, Faults { redirects: 2, ..Faults::default() }),
         (4, Faults { redirects: 9, times: Some(1), ..Faults::default() }),
+        (6, Faults { drip_ms: 500, times: Some(1), ..Faults::default() }),
+        (7, Faults { latency_ms: 500, times: Some(1), ..Faults::default() }),
         (5, Faults { cut_after: Some(1), times: Some(1), ..Faults::default() }),
     ] {
         let number = portal.add(product(number, &format!("Produto {number}"), "a.csv", format!("conteúdo {number}")));
@@ -73,6 +78,8 @@ async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
     served.terminate();
     seen += &served.logged();
     assert!(seen.contains("archived"), "there is no log to look at");
+    assert!(seen.contains("panicked here") && seen.contains("a defect of this service"), "nothing panicked");
+    assert!(seen.contains("timed out"), "nothing took too long");
     for secret in links.iter().flat_map(|link| secrets(link)).chain([TOKEN.to_owned()]) {
         assert!(!seen.contains(&secret), "{secret} was seen");
     }

@@ -26,9 +26,21 @@ impl SmallDisk {
 
     /// Leaves no byte free.
     pub fn fill(&self) {
-        let mut ballast = std::fs::File::create(self.path().join("ballast")).expect("a file");
+        let mut ballast =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.path().join("ballast")).expect("a file");
         for piece in [1 << 20, 4096, 1] {
             while ballast.write_all(&vec![1; piece]).is_ok() {}
+        }
+    }
+
+    /// Leaves so many bytes free, about.
+    pub fn leave(&self, free: u64) {
+        let stat = rustix::fs::statvfs(self.path()).expect("a disk");
+        let taken = (stat.f_bavail * stat.f_frsize).saturating_sub(free);
+        let mut ballast =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.path().join("ballast")).expect("a file");
+        for _ in 0..taken >> 16 {
+            ballast.write_all(&vec![1; 1 << 16]).expect("room");
         }
     }
 
