@@ -7,6 +7,8 @@
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 mod common;
+#[path = "common/serve.rs"]
+mod serve;
 #[path = "common/service.rs"]
 mod service;
 
@@ -38,7 +40,7 @@ async fn run() {
         let id = value["nome"].as_str().map_or(0, str::len);
         (axum::http::StatusCode::ACCEPTED, axum::Json(json!({ "id": id.to_string() })))
     });
-    let peer = common::serve(axum::Router::new().route("/webhook", parse)).await;
+    let peer = serve::serve(axum::Router::new().route("/webhook", parse)).await;
     let requests = Arc::new(requests());
     load(&peer, &requests).await;
     let (mut ratios, mut rates, mut latencies) = (Vec::new(), Vec::new(), Vec::new());

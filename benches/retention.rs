@@ -7,6 +7,8 @@
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 mod common;
+#[path = "common/serve.rs"]
+mod serve;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,7 +63,7 @@ async fn run() {
     drop(planned);
 
     let jobs = jobs::Jobs::start(&app).await.expect("jobs");
-    let address = common::serve(acervo::http::router(&app)).await;
+    let address = serve::serve(acervo::http::router(&app)).await;
     let quiet = read_for(&address, &probe, Duration::from_secs(10), None).await;
     let done = Arc::new(AtomicBool::new(false));
     let reader = tokio::spawn({

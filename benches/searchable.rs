@@ -6,15 +6,15 @@
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 mod common;
+#[path = "common/portal.rs"]
+mod portal;
 #[path = "common/service.rs"]
 mod service;
 
 use std::time::{Duration, Instant};
 
 use acervo::jobs::Jobs;
-use acervo::portal::{Content, Credentials, Portal, PortalSettings, Webhook, builtin};
 use common::{Connection, milliseconds, percentile};
-use rand::RngExt;
 use serde_json::json;
 
 const FILES: usize = 200;
@@ -30,21 +30,7 @@ async fn run() {
     let folder = tempfile::tempdir().expect("a folder");
     let (app, address) = service::service(folder.path()).await;
     let jobs = Jobs::start(&app).await.expect("jobs");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let settings = PortalSettings {
-        webhook: Webhook { url: format!("http://{address}/webhook"), credentials: Credentials::None },
-        link_life: acervo::portal::LINK_LIFE,
-        subscriber: "x@example.com".to_owned(),
-        clock: app.clock.clone(),
-    };
-    let mut products = builtin(FILES, app.clock.now());
-    for product in &mut products {
-        for version in &mut product.versions {
-            version.content = Content::Bytes(deck(1 << 20).into());
-        }
-    }
-    let numbers: Vec<u32> = products.iter().map(|product| product.number).collect();
-    let portal = Portal::start(listener, settings, products).expect("a portal");
+    let (portal, numbers) = portal::portal(&app, &address, FILES, 1 << 20).await;
     let mut connection = Connection::open(&address).await;
     let mut took = Vec::with_capacity(FILES);
     for (i, number) in numbers.iter().enumerate() {
@@ -70,21 +56,4 @@ async fn run() {
         milliseconds(percentile(&took, 0.5)),
         milliseconds(percentile(&took, 0.99))
     );
-}
-
-/// Fixed-width text with noise in its numbers, as decks are.
-fn deck(bytes: usize) -> Vec<u8> {
-    let mut random = rand::rng();
-    let mut text = String::with_capacity(bytes + 64);
-    while text.len() < bytes {
-        text.push_str(&format!(
-            "{:>5} USINA{:<12}{:>10.2}{:>10.2}\r\n",
-            text.len(),
-            "FURNAS",
-            random.random_range(0.0..9e3),
-            random.random_range(0.0..9e3)
-        ));
-    }
-    text.truncate(bytes);
-    text.into_bytes()
 }

@@ -2,15 +2,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-/// Serves a router and gives its address, `127.0.0.1:1234`.
-pub async fn serve(router: axum::Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
-}
+use tokio::net::TcpStream;
 
 /// One connection that is kept; as little of a client as will do, so that the service is what is measured.
 pub struct Connection {

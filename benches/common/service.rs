@@ -3,8 +3,6 @@ use acervo::app::{App, Role};
 use acervo::config::{self, Overrides};
 use acervo::domain::Clock;
 
-use crate::common::serve;
-
 /// A service on a folder, at a port of its own.
 pub async fn service(folder: &std::path::Path) -> (App, String) {
     let values = [
@@ -15,6 +13,9 @@ pub async fn service(folder: &std::path::Path) -> (App, String) {
     let values = values.map(|(key, value)| (key.to_owned(), value)).into();
     let settings = config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings");
     let app = App::open(settings, Role::Server, Clock::default()).await.expect("an archive");
-    let address = serve(acervo::http::router(&app)).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let served = app.clone();
+    tokio::spawn(async move { acervo::http::serve(listener, &served, std::future::pending()).await });
     (app, address)
 }

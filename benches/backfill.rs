@@ -1,0 +1,79 @@
+//! "Enviar Tudo" of files of 1 MiB from a local portal, against `xargs -P` with curl and zstd on the same files.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
+#[path = "common/portal.rs"]
+mod portal;
+#[path = "common/service.rs"]
+mod service;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use acervo::domain::NotificationStatus;
+use acervo::jobs::Jobs;
+
+const FILES: usize = 500;
+const BYTES: usize = 1 << 20;
+
+/// Downloads at once, on both sides.
+const AT_ONCE: usize = 8;
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+}
+
+async fn run() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (app, address) = service::service(&folder.path().join("data")).await;
+        let (portal, _) = portal::portal(&app, &address, FILES, BYTES).await;
+        let links: Vec<String> = portal
+            .products()
+            .iter()
+            .filter_map(|product| portal.link(product))
+            .map(|link| format!("{link}\n"))
+            .collect();
+        let list = folder.path().join("links");
+        std::fs::write(&list, links.concat()).expect("a list");
+        let peer = peer(&list, &folder.path().join("out")).await;
+        let jobs = Jobs::start(&app).await.expect("jobs");
+        let began = Instant::now();
+        assert_eq!(portal.enviar_tudo().await.delivered as usize, FILES);
+        while app.record.counts().await.expect("counts").of(NotificationStatus::Archived) < FILES as u64 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let own = began.elapsed();
+        jobs.stop().await;
+        let rate = |took: Duration| FILES as f64 / took.as_secs_f64();
+        println!(
+            "{FILES} files of 1 MiB: acervo {:.0} a second, xargs -P{AT_ONCE} curl | zstd {:.0} a second, ratio {:.2}",
+            rate(own),
+            rate(peer),
+            rate(own) / rate(peer)
+        );
+    }
+}
+
+/// What a script would do: nothing is hashed, indexed or synced file by file; the disk is synced once at the end.
+async fn peer(list: &std::path::Path, out: &std::path::Path) -> Duration {
+    std::fs::create_dir(out).expect("a folder");
+    let script = format!(
+        "xargs -P{AT_ONCE} -I{{}} sh -c 'curl -sf \"$0\" | zstd -q -3 -o \"$1/$$.zst\"' {{}} {} < {} && sync -f {}",
+        out.display(),
+        list.display(),
+        out.display()
+    );
+    let began = Instant::now();
+    let done = tokio::task::spawn_blocking(move || Command::new("sh").args(["-c", &script]).status());
+    assert!(done.await.expect("a thread").expect("a shell").success());
+    let took = began.elapsed();
+    assert_eq!(std::fs::read_dir(out).expect("a folder").count(), FILES);
+    took
+}

@@ -1,0 +1,82 @@
+//! A burst: 10,000 notifications in 60 seconds while files of 256 KiB are downloaded, and how long each waited for its 202.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
+mod common;
+#[path = "common/portal.rs"]
+mod portal;
+#[path = "common/service.rs"]
+mod service;
+
+use std::time::{Duration, Instant};
+
+use acervo::jobs::Jobs;
+use common::{Connection, milliseconds, percentile};
+
+const NOTIFICATIONS: u32 = 10_000;
+const SPAN: Duration = Duration::from_secs(60);
+
+/// Files that are there to be had, each announced many times.
+const FILES: usize = 200;
+
+/// Connections that the portal keeps.
+const CONNECTIONS: u32 = 16;
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+}
+
+async fn run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (app, address) = service::service(folder.path()).await;
+    let jobs = Jobs::start(&app).await.expect("jobs");
+    let (portal, numbers) = portal::portal(&app, &address, FILES, 256 << 10).await;
+    let bodies: Vec<Vec<u8>> = portal
+        .products()
+        .iter()
+        .filter_map(|product| portal.notification(product))
+        .map(|body| common::post("/webhook", &body))
+        .collect();
+    assert_eq!(bodies.len(), numbers.len());
+    let began = Instant::now();
+    let sender = |lane: u32| {
+        let (address, bodies) = (address.clone(), bodies.clone());
+        tokio::spawn(async move {
+            let mut connection = Connection::open(&address).await;
+            let mut took = Vec::new();
+            for n in (lane..NOTIFICATIONS).step_by(CONNECTIONS as usize) {
+                // Each has its moment: one that waits does not hold back what is measured of the next.
+                let due = began + SPAN * n / NOTIFICATIONS;
+                tokio::time::sleep_until(due.into()).await;
+                let (status, body) = connection.send(&bodies[n as usize % bodies.len()]).await;
+                assert_eq!(status, 202, "{}", String::from_utf8_lossy(&body));
+                took.push(due.elapsed());
+            }
+            took
+        })
+    };
+    let senders: Vec<_> = (0..CONNECTIONS).map(sender).collect();
+    let mut took = Vec::new();
+    for sender in senders {
+        took.extend(sender.await.expect("a sender"));
+    }
+    took.sort();
+    println!(
+        "{NOTIFICATIONS} notifications in {:.1} s, {} files sent meanwhile",
+        began.elapsed().as_secs_f64(),
+        portal.bodies()
+    );
+    println!(
+        "  answered within   p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms",
+        milliseconds(percentile(&took, 0.5)),
+        milliseconds(percentile(&took, 0.99)),
+        milliseconds(percentile(&took, 1.0))
+    );
+    jobs.stop().await;
+}

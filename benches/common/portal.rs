@@ -1,0 +1,38 @@
+//! A portal in this process.
+use acervo::app::App;
+use acervo::portal::{Content, Credentials, Portal, PortalSettings, Webhook, builtin};
+use rand::RngExt;
+
+/// A portal whose products are files of so many bytes, sending to a service; and their numbers.
+pub async fn portal(app: &App, address: &str, files: usize, bytes: usize) -> (Portal, Vec<u32>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let settings = PortalSettings {
+        webhook: Webhook { url: format!("http://{address}/webhook"), credentials: Credentials::None },
+        link_life: acervo::portal::LINK_LIFE,
+        subscriber: "x@example.com".to_owned(),
+        clock: app.clock.clone(),
+    };
+    let mut products = builtin(files, app.clock.now());
+    for version in products.iter_mut().flat_map(|product| &mut product.versions) {
+        version.content = Content::Bytes(deck(bytes).into());
+    }
+    let numbers = products.iter().map(|product| product.number).collect();
+    (Portal::start(listener, settings, products).expect("a portal"), numbers)
+}
+
+/// Fixed-width text with noise in its numbers, as decks are.
+fn deck(bytes: usize) -> Vec<u8> {
+    let mut random = rand::rng();
+    let mut text = String::with_capacity(bytes + 64);
+    while text.len() < bytes {
+        text.push_str(&format!(
+            "{:>5} USINA{:<12}{:>10.2}{:>10.2}\r\n",
+            text.len(),
+            "FURNAS",
+            random.random_range(0.0..9e3),
+            random.random_range(0.0..9e3)
+        ));
+    }
+    text.truncate(bytes);
+    text.into_bytes()
+}
