@@ -203,7 +203,7 @@ impl Read {
             macro_process: text(&self.macro_process),
             reference_date: text(&self.reference_date),
             outcome: self.understand(link.as_ref(), &claims),
-            body: without_secrets(body, self.link.as_ref().and_then(Value::as_str)),
+            body: without_secrets(body, self.link.as_ref().and_then(Value::as_str).map(str::trim)),
             link,
             claims,
         }

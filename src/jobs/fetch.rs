@@ -23,6 +23,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The longest time between two looks at the queue, for what other processes put there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Nobody notices that a file is asked for so much later.
+const GATHER: Duration = Duration::from_millis(4);
+
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut queued = app.record.watch_queue();
     let mut workers = JoinSet::new();
@@ -47,12 +50,19 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         let wait = if idle { wait(&app).await } else { LOOK_EVERY };
         tokio::select! {
             _ = stop.cancelled() => {}
-            Some(_) = workers.join_next() => {}
+            Some(_) = workers.join_next() => gather(&mut workers).await,
             _ = queued.changed(), if idle => {}
             _ = tokio::time::sleep(wait) => {}
         }
     }
     while workers.join_next().await.is_some() {}
+}
+
+/// Lets workers that are about to be done come along, so that what follows is claimed together: under load a claim costs
+/// as much as a file's settlement.
+async fn gather(workers: &mut JoinSet<()>) {
+    let until = tokio::time::Instant::now() + GATHER;
+    while tokio::time::timeout_at(until, workers.join_next()).await.is_ok_and(|joined| joined.is_some()) {}
 }
 
 /// Whether files must wait for room on the disk; told once when it begins and once when it ends.

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::entity::{files, members, notifications, products, publications, revisions, validators};
-use super::queue::end;
+use super::queue::ended;
 use super::rows::long;
 use super::{Claim, Member, Record, RecordError, StoredFile, batch, feed};
 use crate::domain::{
@@ -60,7 +60,7 @@ impl Record {
         is_there: impl Future<Output = bool>,
     ) -> Result<Settled, RecordError> {
         let txn = self.begin().await?;
-        let own = notifications::Entity::find().filter(N::Lease.eq(claim.lease));
+        let own = notifications::Entity::find().filter(super::queue::held(claim));
         let mut served = own.all(&txn).await?;
         if served.is_empty() {
             return Err(RecordError::LeaseLost);
@@ -91,7 +91,7 @@ impl Record {
         started_at: Timestamp,
     ) -> Result<Option<Settled>, RecordError> {
         let txn = self.begin().await?;
-        let own = notifications::Entity::find().filter(N::Lease.eq(claim.lease)).all(&txn).await?;
+        let own = notifications::Entity::find().filter(super::queue::held(claim)).all(&txn).await?;
         if own.is_empty() {
             return Err(RecordError::LeaseLost);
         }
@@ -99,10 +99,10 @@ impl Record {
         let mut settled = Settled::default();
         for row in own.iter().chain(&also_served(&txn, claim, started_at).await?) {
             if !super::queue::shows(&txn, row.publication_id, &known.digest.0).await? {
-                let is_own = row.lease == Some(claim.lease);
+                let is_own = row.lease == Some(claim.lease) && row.file_key.as_ref() == Some(&claim.file_key);
                 if is_own {
                     validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
-                    super::queue::release(&txn, N::Lease.eq(claim.lease)).await?;
+                    super::queue::release(&txn, super::queue::held(claim)).await?;
                     txn.commit().await?;
                     self.tell_queue();
                     return Ok(None);
@@ -115,12 +115,11 @@ impl Record {
             if let Some(revision) = revisions::Entity::find_by_id(latest).one(&txn).await? {
                 renew(&txn, &revision, row).await?;
                 let update = notifications::Entity::update_many().filter(N::Id.eq(row.id));
-                update
+                ended(update, Status::Unchanged, Expr::value(None::<String>))
                     .col_expr(N::RevisionId, Expr::value(revision.id))
                     .col_expr(N::Link, Expr::value(None::<String>))
                     .exec(&txn)
                     .await?;
-                end(&txn, vec![row.id], Status::Unchanged, Expr::value(None::<String>)).await?;
                 settled.unchanged += 1;
             }
         }
@@ -264,8 +263,10 @@ async fn settle_one(
                 .await?;
         }
         None => {
-            update.col_expr(N::Link, Expr::value(None::<String>)).exec(txn).await?;
-            end(txn, vec![row.id], status, Expr::value(None::<String>)).await?;
+            ended(update, status, Expr::value(None::<String>))
+                .col_expr(N::Link, Expr::value(None::<String>))
+                .exec(txn)
+                .await?;
         }
     }
     Ok(())

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
+    QuerySelect, UpdateMany,
 };
 
 use super::entity::{notifications, publications, revisions, validators};
 use super::read::NotificationQuery;
 use super::rows::digest;
-use super::{Record, RecordError, feed};
+use super::{Record, RecordError, batch, feed};
 use crate::domain::{
     ChangeKind, Digest, Link, NotificationId, NotificationStatus as Status, PublicationId, PublicationStatus,
     Validator, millis, timestamp,
@@ -25,7 +26,7 @@ pub(super) const ENVIAR: &str = "press \"Enviar\" for this product on the portal
 /// Work for one fetch: all notifications that wait for one file.
 #[derive(Debug)]
 pub struct Claim {
-    /// The fencing token.
+    /// The fencing token, shared with what was claimed together.
     pub lease: Uuid,
     pub file_key: String,
     /// Of the lead's link.
@@ -79,6 +80,16 @@ impl Claim {
     }
 }
 
+/// A notification that may be claimed.
+#[derive(FromQueryResult)]
+struct Due {
+    id: Uuid,
+    file_key: Option<String>,
+    host: Option<String>,
+    priority: i32,
+    link_expires_at: Option<i64>,
+}
+
 /// What `retry` did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetryCounts {
@@ -112,6 +123,8 @@ impl Record {
         // State by state, so that each look-up is a short walk along the index, however long the queue is.
         for state in [in_state(Status::Queued, now), in_state(Status::Retrying, now), abandoned(now)] {
             let some = notifications::Entity::find()
+                .select_only()
+                .columns([C::Id, C::FileKey, C::Host, C::Priority, C::LinkExpiresAt])
                 .filter(state)
                 .filter(C::LinkExpiresAt.gt(millis(now)))
                 .filter(C::FileKey.is_not_in(&underway))
@@ -121,26 +134,24 @@ impl Record {
                 .order_by(C::Id, Order::Asc)
                 // One file may have several notifications in line.
                 .limit(count as u64 * 4);
-            due.append(&mut some.all(&txn).await?);
+            due.append(&mut some.into_model::<Due>().all(&txn).await?);
         }
         due.sort_by_key(|row| (row.priority, row.link_expires_at, row.id));
-        let mut claims = Vec::new();
+        let mut chosen: Vec<String> = Vec::new();
         for row in due {
             let Some(file_key) = row.file_key else { continue };
-            if claims.len() == count {
+            if chosen.len() == count {
                 break;
             }
             // What was recorded before hosts were has none.
             let host = row.host.unwrap_or_default();
             let left = room.of(&host);
-            if left == 0 || claims.iter().any(|claim: &Claim| claim.file_key == file_key) {
-                continue;
-            }
-            if let Some(claim) = claim_file(&txn, file_key, now, lease_for).await? {
+            if left > 0 && !chosen.contains(&file_key) {
                 room.hosts.insert(host, left - 1);
-                claims.push(claim);
+                chosen.push(file_key);
             }
         }
+        let claims = claim_files(&txn, chosen, now, lease_for).await?;
         txn.commit().await?;
         Ok(claims)
     }
@@ -149,7 +160,7 @@ impl Record {
     pub async fn renew(&self, claim: &Claim, until: Timestamp) -> Result<(), RecordError> {
         let renewed = notifications::Entity::update_many()
             .col_expr(C::LeaseUntil, Expr::value(millis(until)))
-            .filter(C::Lease.eq(claim.lease))
+            .filter(held(claim))
             .exec(&self.inner.writer)
             .await?;
         if renewed.rows_affected == 0 { Err(RecordError::LeaseLost) } else { Ok(()) }
@@ -157,7 +168,7 @@ impl Record {
 
     /// Gives a claim back as it was found.
     pub async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
-        release(&self.inner.writer, C::Lease.eq(claim.lease)).await?;
+        release(&self.inner.writer, held(claim)).await?;
         self.tell_queue();
         Ok(())
     }
@@ -175,7 +186,7 @@ impl Record {
             .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
             .col_expr(C::Lease, Expr::value(None::<Uuid>))
             .col_expr(C::Error, Expr::value(error))
-            .filter(C::Lease.eq(claim.lease));
+            .filter(held(claim));
         let settled = update.exec(&self.inner.writer).await?;
         self.tell_queue();
         if settled.rows_affected == 0 { Err(RecordError::LeaseLost) } else { Ok(()) }
@@ -184,7 +195,7 @@ impl Record {
     /// No attempt can help.
     pub async fn settle_failed(&self, claim: &Claim, now: Timestamp, error: &str) -> Result<(), RecordError> {
         let txn = self.begin().await?;
-        let rows = notifications::Entity::find().filter(C::Lease.eq(claim.lease)).all(&txn).await?;
+        let rows = notifications::Entity::find().filter(held(claim)).all(&txn).await?;
         if rows.is_empty() {
             return Err(RecordError::LeaseLost);
         }
@@ -292,18 +303,22 @@ fn in_state(state: Status, now: Timestamp) -> Condition {
     Condition::all().add(C::Status.eq(state.as_str())).add(C::NextAttemptAt.lte(millis(now)))
 }
 
-/// Claims every notification that waits for a file, those between attempts included: one fetch serves them all.
-async fn claim_file(
+/// Claims every notification that waits for one of these files, those between attempts included: one fetch of a file
+/// serves them all. The claims come in the order of the files.
+async fn claim_files(
     txn: &DatabaseTransaction,
-    file_key: String,
+    file_keys: Vec<String>,
     now: Timestamp,
     lease_for: Duration,
-) -> Result<Option<Claim>, RecordError> {
+) -> Result<Vec<Claim>, RecordError> {
+    if file_keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let lease = Uuid::now_v7();
     // The last condition always holds of these; it says that the index of files will do.
     let lives = Condition::all()
         .add(C::LinkExpiresAt.gt(millis(now)))
-        .add(C::FileKey.eq(&file_key))
+        .add(C::FileKey.is_in(batch::padded(file_keys.clone())))
         .add(C::NextAttemptAt.is_not_null());
     let rows = notifications::Entity::find()
         .filter(lives.add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(now))))
@@ -318,43 +333,60 @@ async fn claim_file(
         .col_expr(C::Attempts, Expr::col(C::Attempts).add(1))
         .col_expr(C::Lease, Expr::value(lease))
         .col_expr(C::LeaseUntil, Expr::value(millis(now).saturating_add(lease_for_ms)))
-        .filter(C::Id.is_in(rows.iter().map(|row| row.id)))
+        .filter(C::Id.is_in(batch::padded(rows.iter().map(|row| row.id).collect())))
         .exec(txn)
         .await?;
-    let made_revision = rows.iter().any(|row| row.revision_id.is_some());
-    let known = if made_revision { None } else { known(txn, &file_key, &rows).await? };
-    let notifications: Vec<Claimed> = rows
-        .into_iter()
-        .filter_map(|row| {
-            Some(Claimed {
-                id: NotificationId(row.id),
-                link: Link::from_kept(row.link?),
-                link_expires_at: timestamp(row.link_expires_at.unwrap_or(i64::MAX)),
-                attempt: u32::try_from(row.attempts + 1).unwrap_or(u32::MAX),
-                name: row.name.unwrap_or_default(),
-                is_file: row.is_file,
-                made_revision: row.revision_id.is_some(),
-            })
-        })
-        .collect();
-    let mut claim = Claim { lease, file_key, host: String::new(), notifications, known };
-    claim.host = claim.lead().and_then(|lead| lead.link.host()).unwrap_or_default();
-    Ok((!claim.notifications.is_empty()).then_some(claim))
+    let said = validators::Entity::find()
+        .filter(validators::Column::FileKey.is_in(batch::padded(file_keys.clone())))
+        .all(txn)
+        .await?;
+    let mut claims = Vec::with_capacity(file_keys.len());
+    for file_key in file_keys {
+        let own: Vec<notifications::Model> =
+            rows.iter().filter(|row| row.file_key.as_ref() == Some(&file_key)).cloned().collect();
+        let said = said.iter().find(|said| said.file_key == file_key);
+        let known = match said {
+            Some(said) if own.iter().all(|row| row.revision_id.is_none()) => known(txn, said, &own).await?,
+            _ => None,
+        };
+        let notifications: Vec<Claimed> = own.into_iter().filter_map(claimed).collect();
+        let mut claim = Claim { lease, file_key, host: String::new(), notifications, known };
+        let Some(lead) = claim.lead() else { continue };
+        claim.host = lead.link.host().unwrap_or_default();
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+fn claimed(row: notifications::Model) -> Option<Claimed> {
+    Some(Claimed {
+        id: NotificationId(row.id),
+        link: Link::from_kept(row.link?),
+        link_expires_at: timestamp(row.link_expires_at.unwrap_or(i64::MAX)),
+        attempt: u32::try_from(row.attempts + 1).unwrap_or(u32::MAX),
+        name: row.name.unwrap_or_default(),
+        is_file: row.is_file,
+        made_revision: row.revision_id.is_some(),
+    })
+}
+
+/// Which notifications a claim holds: several claims that were made together share their lease.
+pub(super) fn held(claim: &Claim) -> Expr {
+    C::Lease.eq(claim.lease).and(C::FileKey.eq(&claim.file_key))
 }
 
 /// What the portal said of a file, where its bytes are what all these notifications' publications show.
 async fn known(
     txn: &DatabaseTransaction,
-    file_key: &str,
+    said: &validators::Model,
     rows: &[notifications::Model],
 ) -> Result<Option<Known>, RecordError> {
-    let Some(said) = validators::Entity::find_by_id(file_key).one(txn).await? else { return Ok(None) };
     for row in rows {
         if !shows(txn, row.publication_id, &said.digest).await? {
             return Ok(None);
         }
     }
-    let validator = Validator { etag: said.etag, last_modified: said.last_modified };
+    let validator = Validator { etag: said.etag.clone(), last_modified: said.last_modified.clone() };
     Ok(Some(Known { validator, digest: digest(&said.digest)? }))
 }
 
@@ -380,17 +412,23 @@ pub(super) async fn release<C2: sea_orm::ConnectionTrait>(db: &C2, which: Expr) 
 }
 
 /// Settles notifications for good.
-pub(super) async fn end(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: Status, error: Expr) -> Result<(), DbErr> {
-    notifications::Entity::update_many()
+async fn end(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: Status, error: Expr) -> Result<(), DbErr> {
+    ended(notifications::Entity::update_many(), status, error).filter(C::Id.is_in(ids)).exec(txn).await?;
+    Ok(())
+}
+
+/// What is written of a notification that is settled for good.
+pub(super) fn ended(
+    update: UpdateMany<notifications::Entity>,
+    status: Status,
+    error: Expr,
+) -> UpdateMany<notifications::Entity> {
+    update
         .col_expr(C::Status, Expr::value(status.as_str()))
         .col_expr(C::NextAttemptAt, Expr::value(None::<i64>))
         .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(C::Lease, Expr::value(None::<Uuid>))
         .col_expr(C::Error, error)
-        .filter(C::Id.is_in(ids))
-        .exec(txn)
-        .await?;
-    Ok(())
 }
 
 /// Publications without a file whose last hope these notifications were are LOST.
