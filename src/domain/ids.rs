@@ -49,3 +49,15 @@ id! {
     /// Of one content of a publication.
     RevisionId,
 }
+
+impl NotificationId {
+    /// The first of those that are made at an instant, in milliseconds since 1970.
+    pub fn first_of(ms: i64) -> Self {
+        Self(Uuid::from_u128(u128::from(u64::try_from(ms).unwrap_or_default()) << 80))
+    }
+
+    /// When it was made, in milliseconds since 1970.
+    pub fn millis(self) -> i64 {
+        i64::try_from(self.0.as_u128() >> 80).unwrap_or_default()
+    }
+}

@@ -3,6 +3,7 @@
 //! What a notification is and must hold, how its dates are read, what a link's token tells, in which order the revisions
 //! of a publication stand. Every room may use these; they use nothing but each other.
 mod clock;
+mod coverage;
 mod digest;
 mod fold;
 mod habit;
@@ -14,10 +15,12 @@ mod period;
 mod revisions;
 mod scrub;
 mod state;
+mod stem;
 mod text;
 mod validator;
 
 pub use clock::{Clock, millis, timestamp};
+pub use coverage::{Known as KnownPeriod, Rhythm};
 pub use digest::Digest;
 pub use fold::{fold, words};
 pub use habit::{Habit, memory_begins};
@@ -29,5 +32,6 @@ pub use period::{Granularity, LocalDateTime, Period, parse_local_date, sao_paulo
 pub use revisions::{Interval, Place, latest, superseded_at};
 pub use scrub::{scrub, scrubbed};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
+pub use stem::{is_empty_word, stem};
 pub use text::{clean, extension_of, file_name};
 pub use validator::Validator;

@@ -18,6 +18,17 @@ pub struct PageInfo {
     end_cursor: Option<String>,
 }
 
+impl PageInfo {
+    pub(super) fn of<Row>(listed: &Listed<Row>) -> Self {
+        Self {
+            has_next_page: listed.has_next,
+            has_previous_page: listed.has_previous,
+            start_cursor: listed.rows.first().map(|(cursor, _)| cursor.clone()),
+            end_cursor: listed.rows.last().map(|(cursor, _)| cursor.clone()),
+        }
+    }
+}
+
 /// A page of a list.
 #[derive(SimpleObject)]
 #[graphql(concrete(name = "PublicationConnection", params(Publication)))]
@@ -61,19 +72,11 @@ where
     Edge<T>: OutputType,
 {
     pub fn new<Row>(listed: Listed<Row>, show: impl Fn(Row) -> T) -> Self {
+        let page_info = PageInfo::of(&listed);
+        let total_count = int(listed.total);
         let edges: Vec<Edge<T>> =
             listed.rows.into_iter().map(|(cursor, row)| Edge { cursor, node: show(row) }).collect();
-        Self {
-            total_count: int(listed.total),
-            nodes: edges.iter().map(|edge| edge.node.clone()).collect(),
-            page_info: PageInfo {
-                has_next_page: listed.has_next,
-                has_previous_page: listed.has_previous,
-                start_cursor: edges.first().map(|edge| edge.cursor.clone()),
-                end_cursor: edges.last().map(|edge| edge.cursor.clone()),
-            },
-            edges,
-        }
+        Self { total_count, nodes: edges.iter().map(|edge| edge.node.clone()).collect(), page_info, edges }
     }
 }
 
@@ -90,4 +93,11 @@ pub(super) fn paging(
     offset: Option<i32>,
 ) -> Paging {
     Paging { first: first.map(i64::from), after, last: last.map(i64::from), before, offset: offset.map(i64::from) }
+}
+
+/// How many rows a page may hold, for what its answer costs.
+pub(super) fn page(first: Option<i32>, last: Option<i32>) -> usize {
+    let asked = first.or(last).map_or(100, i64::from);
+    // What is out of bounds is refused by the question itself, with the bound in its words.
+    usize::try_from(asked.clamp(1, crate::query::FIRST_MAX)).unwrap_or(1)
 }

@@ -11,7 +11,7 @@ use crate::record::NotificationQuery;
 macro_rules! mirror {
     ($(#[$doc:meta])* $name:ident => $of:path { $($variant:ident),* }) => {
         $(#[$doc])*
-        #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+        #[derive(async_graphql::Enum, Clone, Copy, PartialEq, Eq)]
         pub enum $name { $($variant),* }
 
         impl From<$of> for $name {
@@ -27,6 +27,8 @@ macro_rules! mirror {
         }
     };
 }
+
+pub(super) use mirror;
 
 mirror! {
     /// How long a period is.

@@ -2,7 +2,9 @@
 //!
 //! Speaks the types of the published contract and decides nothing: every bound but those of the document itself is
 //! checked in `query`, and every error is turned into a code and a message in one place.
+mod change;
 mod connection;
+mod document;
 mod error;
 mod input;
 mod loaders;
@@ -15,22 +17,26 @@ mod replay;
 mod retention;
 mod revision;
 mod scalar;
+mod stats;
 mod status;
+mod subscription;
 
+use async_graphql::SchemaBuilder;
 use async_graphql::dataloader::DataLoader;
-use async_graphql::{EmptySubscription, SchemaBuilder};
 
 use crate::app::App;
 use crate::query::Queries;
 use loaders::Loaders;
 use mutation::MutationRoot;
 use query::QueryRoot;
+use subscription::SubscriptionRoot;
 
+pub use document::check_document;
 pub use error::code;
 pub use scalar::format_instant;
 
 /// The schema that is served.
-pub type Schema = async_graphql::Schema<QueryRoot, MutationRoot, EmptySubscription>;
+pub type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 
 /// Who asks: what the mutations need to know.
 #[derive(Clone, Debug)]
@@ -44,10 +50,12 @@ pub struct Asker {
 /// Deeper documents are mistakes or worse; introspection needs 13.
 const DEPTH_MAX: usize = 15;
 
-const COMPLEXITY_MAX: usize = 5000;
+/// Values of an answer, as many as its pages may hold: a thousand rows of every field with their products are a tenth of
+/// it, a thousand rows with a thousand members each are ten times as many.
+const COMPLEXITY_MAX: usize = 300_000;
 
-fn builder() -> SchemaBuilder<QueryRoot, MutationRoot, EmptySubscription> {
-    Schema::build(QueryRoot, MutationRoot, EmptySubscription)
+fn builder() -> SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot> {
+    Schema::build(QueryRoot, MutationRoot, SubscriptionRoot)
         .limit_depth(DEPTH_MAX)
         .limit_complexity(COMPLEXITY_MAX)
         .limit_directives(20)

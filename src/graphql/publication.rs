@@ -1,6 +1,6 @@
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, paging};
+use super::connection::{Connection, page, paging};
 use super::error::shown;
 use super::input::{Granularity, PublicationStatus};
 use super::loaders::{RevisionsOf, load, must_load};
@@ -103,11 +103,13 @@ impl Publication {
         must_load(ctx, self.0.publication.product_id).await.map(Product)
     }
     /// All of them, by number.
+    #[graphql(complexity = "5 * child_complexity")]
     async fn revisions(&self, ctx: &Context<'_>) -> Result<Vec<Revision>> {
         let rows = load(ctx, RevisionsOf(self.0.publication.id)).await?.unwrap_or_default();
         Ok(rows.into_iter().map(Revision).collect())
     }
     /// Newest first.
+    #[graphql(complexity = "page(first, None) * child_complexity")]
     async fn notifications(
         &self,
         ctx: &Context<'_>,

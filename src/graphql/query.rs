@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, paging};
+use super::change::ChangeConnection;
+use super::connection::{Connection, page, paging};
 use super::error::{internal, shown};
 use super::input::{
     NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder, RevisionOrder, uuid,
@@ -14,12 +15,13 @@ use super::publication::Publication;
 use super::replay::Replay;
 use super::retention::{JobRun, JobStatus, RetentionPlan, RetentionRun};
 use super::revision::Revision;
-use super::scalar::DateTime;
+use super::scalar::{DateTime, LocalDate};
+use super::stats::{Coverage, StatsDimension, StatsRow, Suggestion};
 use super::status::{PausedHost, ServiceStatus};
 use crate::app::App;
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
 use crate::jobs::{self, Job};
-use crate::query::{NotificationAsk, Paging, ProductAsk, PublicationAsk, Queries, RevisionAsk};
+use crate::query::{NotificationAsk, Paging, ProductAsk, PublicationAsk, Queries, RevisionAsk, StatsAsk};
 
 pub struct QueryRoot;
 
@@ -28,6 +30,7 @@ pub struct QueryRoot;
 #[allow(clippy::too_many_arguments, reason = "the arguments are the contract's")]
 impl QueryRoot {
     /// first: 100 when no bound is given, 1000 at most. search: for people. filter: exact. Both narrow.
+    #[graphql(complexity = "page(first, last) * child_complexity")]
     async fn publications(
         &self,
         ctx: &Context<'_>,
@@ -56,6 +59,7 @@ impl QueryRoot {
     }
 
     /// Every content of every publication.
+    #[graphql(complexity = "page(first, last) * child_complexity")]
     async fn revisions(
         &self,
         ctx: &Context<'_>,
@@ -81,6 +85,7 @@ impl QueryRoot {
         Ok(load(ctx, RevisionId(uuid("id", &id)?)).await?.map(Revision))
     }
 
+    #[graphql(complexity = "page(first, None) * child_complexity")]
     async fn products(
         &self,
         ctx: &Context<'_>,
@@ -105,6 +110,7 @@ impl QueryRoot {
     }
 
     /// Newest first.
+    #[graphql(complexity = "page(first, last) * child_complexity")]
     async fn notifications(
         &self,
         ctx: &Context<'_>,
@@ -124,7 +130,54 @@ impl QueryRoot {
         Ok(load(ctx, NotificationId(uuid("id", &id)?)).await?.map(Notification))
     }
 
+    /// Publications as they are now, counted in groups, in the order of what they are grouped by.
+    #[graphql(complexity = "100 + child_complexity")]
+    async fn publication_stats(
+        &self,
+        ctx: &Context<'_>,
+        search: Option<String>,
+        filter: Option<PublicationFilter>,
+        group_by: Vec<StatsDimension>,
+        #[graphql(default = 1000)] limit: i32,
+    ) -> Result<Vec<StatsRow>> {
+        let ask = StatsAsk {
+            search,
+            filter: PublicationFilter::read(filter)?,
+            group_by: group_by.into_iter().map(Into::into).collect(),
+            limit: limit.into(),
+        };
+        let rows = ctx.data::<Queries>()?.publication_stats(ask).await.map_err(shown)?;
+        Ok(rows.into_iter().map(StatsRow::from).collect())
+    }
+
+    /// What somebody who typed this may mean: names of products, present and past, of processes and of files.
+    async fn suggest(
+        &self,
+        ctx: &Context<'_>,
+        prefix: String,
+        #[graphql(default = 10)] limit: i32,
+    ) -> Result<Vec<Suggestion>> {
+        let found = ctx.data::<Queries>()?.suggest(&prefix, limit.into()).await.map_err(shown)?;
+        Ok(found.into_iter().map(Suggestion::from).collect())
+    }
+
+    /// The periods that the product's own history leads one to expect, and what became of each.
+    #[graphql(complexity = "100 * child_complexity")]
+    async fn coverage(&self, ctx: &Context<'_>, product_id: ID, from: LocalDate, to: LocalDate) -> Result<Coverage> {
+        let id = ProductId(uuid("productId", &product_id)?);
+        let coverage = ctx.data::<Queries>()?.coverage(id, from.0, to.0).await.map_err(shown)?;
+        Ok(coverage.into())
+    }
+
+    /// Every change of the archive in commit order, oldest first. The cursor resumes, also years later; nothing is skipped.
+    #[graphql(complexity = "page(first, None) * child_complexity")]
+    async fn changes(&self, ctx: &Context<'_>, after: Option<String>, first: Option<i32>) -> Result<ChangeConnection> {
+        let page = paging(first, after, None, None, None);
+        Ok(ctx.data::<Queries>()?.changes(&page).await.map_err(shown)?.into())
+    }
+
     /// Newest first.
+    #[graphql(complexity = "page(first, None) * child_complexity")]
     async fn replays(
         &self,
         ctx: &Context<'_>,
@@ -144,6 +197,7 @@ impl QueryRoot {
     }
 
     /// Newest first.
+    #[graphql(complexity = "page(first, None) * child_complexity")]
     async fn retention_runs(
         &self,
         ctx: &Context<'_>,
@@ -156,6 +210,7 @@ impl QueryRoot {
     }
 
     /// Newest first.
+    #[graphql(complexity = "page(first, None) * child_complexity")]
     async fn job_runs(
         &self,
         ctx: &Context<'_>,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 
-use super::connection::{Connection, int, paging};
+use super::connection::{Connection, int, page, paging};
 use super::error::shown;
 use super::scalar::{DateTime, Long};
 use crate::app::App;
@@ -40,6 +40,7 @@ impl RetentionPlan {
         self.0.plan.bytes_freed.into()
     }
     /// A line for each revision whose bytes are there.
+    #[graphql(complexity = "page(first, None) * child_complexity")]
     async fn lines(
         &self,
         ctx: &Context<'_>,

@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 use super::{Http, Problem};
 use crate::config::{Api, Role};
 use crate::domain::Digest;
+use crate::graphql::Asker;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -17,6 +18,13 @@ pub(super) struct Caller {
     pub role: Role,
     /// Of the key.
     pub name: String,
+}
+
+impl Caller {
+    /// As the questions know it.
+    pub fn asker(self) -> Asker {
+        Asker { may_operate: self.role >= Role::Operator, may_administer: self.role >= Role::Admin, name: self.name }
+    }
 }
 
 /// Lets pass who shows a key, with its role; and everyone where the API is open.
@@ -28,21 +36,20 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        None => {
-            let detail = if shown.is_some() {
-                "the key is not known here"
-            } else {
-                "a key is needed: `Authorization: Bearer KEY`"
-            };
-            Problem::new(401, detail)
-                .header(header::WWW_AUTHENTICATE, "Bearer")
-                .header(header::WWW_AUTHENTICATE, "Basic realm=\"acervo\"")
-                .into_response()
-        }
+        None => unknown(shown.is_some()),
     }
 }
 
-fn caller(api: &Api, shown: Option<&str>) -> Option<Caller> {
+/// What who shows no key is told, or one that is not known.
+pub(super) fn unknown(has_key: bool) -> Response {
+    let detail = if has_key { "the key is not known here" } else { "a key is needed: `Authorization: Bearer KEY`" };
+    Problem::new(401, detail)
+        .header(header::WWW_AUTHENTICATE, "Bearer")
+        .header(header::WWW_AUTHENTICATE, "Basic realm=\"acervo\"")
+        .into_response()
+}
+
+pub(super) fn caller(api: &Api, shown: Option<&str>) -> Option<Caller> {
     if let Some(key) = shown {
         let digest = Digest::of(key.as_bytes());
         let found = api.keys.iter().find(|known| known.hash.0.ct_eq(&digest.0).into());
@@ -62,7 +69,15 @@ fn caller(api: &Api, shown: Option<&str>) -> Option<Caller> {
     }
 }
 
-fn shown_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+/// A key as it may be written: bare, or after `Bearer`.
+pub(super) fn without_scheme(shown: &str) -> &str {
+    match shown.trim().split_once(' ') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
+        _ => shown.trim(),
+    }
+}
+
+pub(super) fn shown_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::trim);
     match shown {
         Some(shown) => {
@@ -71,7 +86,7 @@ fn shown_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<String> 
                 let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
                 return decoded.split_once(':').map(|(_, password)| password.to_owned());
             }
-            Some(if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { shown }.to_owned())
+            Some(without_scheme(shown).to_owned())
         }
         None if method == Method::GET => {
             let query = uri.query()?;

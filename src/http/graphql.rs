@@ -1,4 +1,6 @@
 //! GraphQL over HTTP, as the published specification says.
+use std::time::Duration;
+
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request as Question, Response as Answer, ServerError, Variables};
 use axum::Extension;
@@ -11,11 +13,13 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::{Http, Problem};
-use crate::config::Role;
-use crate::graphql::{Asker, code};
+use crate::graphql::code;
 
-/// The largest document taken, its variables included.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// The largest request taken: a document and its variables.
+const BODY_BYTES_MAX: usize = 256 << 10;
+
+/// How long an answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -41,12 +45,16 @@ pub(super) async fn answer(
             .header(header::ALLOW, "POST")
             .into_response();
     }
-    let asker = Asker {
-        may_operate: caller.role >= Role::Operator,
-        may_administer: caller.role >= Role::Admin,
-        name: caller.name,
-    };
-    let answer = http.schema.execute(question.data(asker)).await;
+    if let Err(problem) = crate::graphql::check_document(&question.query) {
+        return respond(Answer::from_errors(vec![problem]), media);
+    }
+    let running = http.schema.execute(question.data(caller.asker()));
+    let answer = tokio::time::timeout(ANSWER_MAX, running).await.unwrap_or_else(|_| {
+        let told = format!("the answer took more than {} s: ask for less at once", ANSWER_MAX.as_secs());
+        let mut late = ServerError::new(told, None);
+        late.extensions.get_or_insert_default().set("code", code::TIMEOUT);
+        Answer::from_errors(vec![late])
+    });
     respond(coded(answer), media)
 }
 
@@ -141,7 +149,13 @@ fn respond(answer: Answer, media: &'static str) -> Response {
         && answer.data == async_graphql::Value::Null
         && answer.errors.iter().all(|error| error.path.is_empty());
     let status = if refused && media == GRAPHQL_RESPONSE { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    match serde_json::to_vec(&answer) {
+    // What was refused has no data at all, not even none.
+    let body = if refused {
+        serde_json::to_vec(&serde_json::json!({ "errors": answer.errors }))
+    } else {
+        serde_json::to_vec(&answer)
+    };
+    match body {
         Ok(body) => {
             let content_type =
                 HeaderValue::from_str(&format!("{media}; charset=utf-8")).unwrap_or(HeaderValue::from_static(JSON));

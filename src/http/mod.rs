@@ -6,6 +6,7 @@ mod health;
 mod members;
 mod problem;
 mod server;
+mod subscriptions;
 mod telemetry;
 mod webhook;
 
@@ -49,6 +50,7 @@ pub fn router(app: &App) -> Router {
     let metrics = Router::new().route("/metrics", get(health::metrics));
     let metrics = if app.settings.metrics_open { metrics } else { metrics.layer(guarded) };
     Router::new()
+        .route("/graphql/ws", get(subscriptions::subscribe))
         .route("/webhook", any(webhook::default_source))
         .route("/webhook/{source}", any(webhook::named_source))
         .route("/healthz", get(health::alive))

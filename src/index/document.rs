@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::schema::{Fields, Flag};
 use crate::domain::{
-    Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, fold, millis, words,
+    Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, fold, millis, stem, words,
 };
 
 /// A product, with what it is found by.
@@ -36,6 +36,7 @@ pub struct Publication {
     pub status: PublicationStatus,
     pub received_at: Timestamp,
     pub latest: Option<RevisionId>,
+    pub revision_count: i64,
     pub revisions: Vec<Revision>,
 }
 
@@ -46,6 +47,7 @@ pub struct Revision {
     pub extension: Option<String>,
     pub member_names: Vec<String>,
     pub size: i64,
+    pub stored_size: i64,
     pub received_at: Timestamp,
     pub archived_at: Timestamp,
     pub superseded_at: Option<Timestamp>,
@@ -89,11 +91,15 @@ impl Builder<'_> {
     fn processes(&mut self, process: &str, macro_process: &str) {
         self.doc.add_text(self.fields.process, fold(process));
         self.doc.add_text(self.fields.macro_process, fold(macro_process));
+        self.doc.add_text(self.fields.process_shown, process);
+        self.doc.add_text(self.fields.macro_process_shown, macro_process);
         self.words.extend(words(process));
         self.words.extend(words(macro_process));
     }
 
     fn build(mut self) -> TantivyDocument {
+        let stems: Vec<String> = self.words.iter().map(|word| stem(word)).collect();
+        self.doc.add_text(self.fields.stems, stems.join(" "));
         self.doc.add_text(self.fields.text, self.words.join(" "));
         self.doc
     }
@@ -135,6 +141,7 @@ impl Publication {
         builder.doc.add_text(fields.granularity, self.granularity.as_str());
         builder.doc.add_i64(fields.period_start, self.period.start.as_number());
         builder.doc.add_i64(fields.period_end, self.period.end.as_number());
+        builder.doc.add_i64(fields.revision_count, self.revision_count);
         if revision.map(|revision| revision.id) == self.latest {
             builder.flag(Flag::Current);
         }
@@ -170,6 +177,7 @@ impl Revision {
         doc.add_i64(fields.archived_at, millis(self.archived_at));
         doc.add_i64(fields.superseded_at, self.superseded_at.map_or(i64::MAX, millis));
         doc.add_i64(fields.size, self.size);
+        doc.add_i64(fields.stored_size, self.stored_size);
         builder.words.extend(words(&self.file_name));
         let mut members: Vec<String> = self.member_names.iter().flat_map(|name| words(name)).collect();
         members.sort();

@@ -8,12 +8,14 @@ mod document;
 mod open;
 mod query;
 mod schema;
+mod stats;
 mod write;
 
 pub use collect::{Hit, Hits, SortValue};
 pub use document::{Product, Publication, Revision};
 pub use open::{Index, Position};
 pub use query::{Filter, Order, Query, Target};
+pub use stats::{Bucket, Dimension, Group, Sums};
 pub use write::Writer;
 
 /// What can go wrong with the index; it is then built anew.

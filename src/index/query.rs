@@ -4,8 +4,8 @@ use std::ops::Bound;
 use jiff::Timestamp;
 use tantivy::Term;
 use tantivy::query::{
-    AllQuery, BooleanQuery, BoostQuery, EmptyQuery, Occur, Query as TantivyQuery, RangeQuery, RegexQuery, TermQuery,
-    TermSetQuery,
+    AllQuery, BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Occur, Query as TantivyQuery, RangeQuery,
+    RegexQuery, TermQuery, TermSetQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use uuid::Uuid;
@@ -14,7 +14,9 @@ use super::collect::SortValue;
 use super::document::term;
 use super::schema::{Fields, Flag};
 use super::{Index, IndexError};
-use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis, words};
+use crate::domain::{
+    Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, is_empty_word, millis, stem, words,
+};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,11 @@ impl Index {
     }
 }
 
+/// How much less a word counts that was found in another form, as a beginning, or with a slip.
+const AS_FORM: f32 = 0.5;
+const AS_BEGINNING: f32 = 0.1;
+const AS_SLIP: f32 = 0.05;
+
 struct Clauses<'a> {
     fields: &'a Fields,
     clauses: Vec<(Occur, Box<dyn TantivyQuery>)>,
@@ -133,23 +140,51 @@ impl Clauses<'_> {
         self.must(BoostQuery::new(Box::new(TermSetQuery::new(terms)), 0.0));
     }
 
+    /// Every word that says something must be found, in any order: as it is, in another form, or with a slip of the pen;
+    /// the last also as a beginning.
     fn search(&mut self, text: &str) -> Result<(), IndexError> {
-        let words = words(text);
-        let Some((last, others)) = words.split_last() else {
+        let all = words(text);
+        let Some(last) = all.last().cloned() else {
             // Nothing but blanks asks for everything; nothing but signs can be found nowhere.
             if !text.trim().is_empty() {
                 self.must(EmptyQuery);
             }
             return Ok(());
         };
-        let field = self.fields.text;
-        let exact = |word: &str| TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs);
-        for word in others {
-            self.must(exact(word));
+        let mut telling: Vec<&String> = all.iter().filter(|word| !is_empty_word(word)).collect();
+        if telling.is_empty() {
+            telling = all.iter().collect();
         }
-        let begins = RegexQuery::from_pattern(&format!("{}.*", literal(last)), field)?;
-        self.must(BooleanQuery::union(vec![Box::new(exact(last)), Box::new(BoostQuery::new(Box::new(begins), 0.1))]));
+        let count = telling.len();
+        for (i, word) in telling.into_iter().enumerate() {
+            let mut ways = self.ways(word);
+            if i + 1 == count && *word == last {
+                let begins = RegexQuery::from_pattern(&format!("{}.*", literal(word)), self.fields.text)?;
+                ways.push(Box::new(BoostQuery::new(Box::new(begins), AS_BEGINNING)));
+            }
+            self.must(BooleanQuery::union(ways));
+        }
         Ok(())
+    }
+
+    /// How a word may be found, the surest way first.
+    fn ways(&self, word: &str) -> Vec<Box<dyn TantivyQuery>> {
+        let term = |field: Field, text: &str| Term::from_field_text(field, text);
+        let exact = TermQuery::new(term(self.fields.text, word), IndexRecordOption::WithFreqs);
+        let mut ways: Vec<Box<dyn TantivyQuery>> = vec![Box::new(exact)];
+        // Numbers are meant as they are.
+        if word.bytes().any(|b| b.is_ascii_digit()) {
+            return ways;
+        }
+        let form = TermQuery::new(term(self.fields.stems, &stem(word)), IndexRecordOption::WithFreqs);
+        ways.push(Box::new(BoostQuery::new(Box::new(form), AS_FORM)));
+        let letters = word.chars().count();
+        let slips = if letters >= 8 { 2 } else { u8::from(letters >= 5) };
+        if slips > 0 {
+            let near = FuzzyTermQuery::new(term(self.fields.text, word), slips, true);
+            ways.push(Box::new(BoostQuery::new(Box::new(near), AS_SLIP)));
+        }
+        ways
     }
 
     fn text(&mut self, field: Field, wanted: &Option<TextMatch>) -> Result<(), IndexError> {

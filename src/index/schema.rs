@@ -2,7 +2,7 @@
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 
 /// Counts up with every change of the fields or of what they hold; an index of another version is built anew.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What a document is, several at once: see [`Flag`].
 #[derive(Clone)]
@@ -21,8 +21,13 @@ pub(super) struct Fields {
     pub granularity: Field,
     pub status: Field,
     pub list_path: Field,
+    /// As written, for groups.
+    pub process_shown: Field,
+    pub macro_process_shown: Field,
     /// All words that people may look for, folded.
     pub text: Field,
+    /// The same without their endings.
+    pub stems: Field,
     /// The id that breaks ties and is given back: of the publication, of a product's document the product.
     pub id_high: Field,
     pub id_low: Field,
@@ -39,6 +44,9 @@ pub(super) struct Fields {
     /// `i64::MAX` while it is the latest.
     pub superseded_at: Field,
     pub size: Field,
+    pub stored_size: Field,
+    /// Of the publication.
+    pub revision_count: Field,
 }
 
 /// What a document is.
@@ -68,17 +76,20 @@ pub(super) fn build() -> (Schema, Fields) {
         flags: schema.add_text_field("flags", STRING),
         publication: schema.add_text_field("publication", STRING),
         revision: schema.add_text_field("revision", STRING),
-        product: schema.add_text_field("product", STRING),
+        product: schema.add_text_field("product", STRING | FAST),
         name: schema.add_text_field("name", STRING),
         process: schema.add_text_field("process", STRING),
         macro_process: schema.add_text_field("macro_process", STRING),
         file_name: schema.add_text_field("file_name", STRING),
         reference_date: schema.add_text_field("reference_date", STRING),
-        extension: schema.add_text_field("extension", STRING),
-        granularity: schema.add_text_field("granularity", STRING),
-        status: schema.add_text_field("status", STRING),
+        extension: schema.add_text_field("extension", STRING | FAST),
+        granularity: schema.add_text_field("granularity", STRING | FAST),
+        status: schema.add_text_field("status", STRING | FAST),
         list_path: schema.add_text_field("list_path", STRING),
-        text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
+        process_shown: schema.add_text_field("process_shown", TextOptions::default().set_fast("raw")),
+        macro_process_shown: schema.add_text_field("macro_process_shown", TextOptions::default().set_fast("raw")),
+        text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words.clone())),
+        stems: schema.add_text_field("stems", TextOptions::default().set_indexing_options(words)),
         id_high: schema.add_u64_field("id_high", FAST),
         id_low: schema.add_u64_field("id_low", FAST),
         revision_high: schema.add_u64_field("revision_high", FAST),
@@ -90,6 +101,8 @@ pub(super) fn build() -> (Schema, Fields) {
         archived_at: schema.add_i64_field("archived_at", FAST | INDEXED),
         superseded_at: schema.add_i64_field("superseded_at", FAST | INDEXED),
         size: schema.add_i64_field("size", FAST),
+        stored_size: schema.add_i64_field("stored_size", FAST),
+        revision_count: schema.add_i64_field("revision_count", FAST),
     };
     (schema.build(), fields)
 }

@@ -218,6 +218,7 @@ fn publication_document(
         file_name: revision.file_name,
         extension: revision.extension,
         size: i64::try_from(revision.file.size).unwrap_or(i64::MAX),
+        stored_size: i64::try_from(revision.file.stored_size).unwrap_or(i64::MAX),
         received_at: revision.received_at,
         archived_at: revision.archived_at,
         superseded_at: revision.superseded_at,
@@ -236,6 +237,7 @@ fn publication_document(
         status: publication.status,
         received_at: publication.received_at,
         latest: publication.latest_revision,
+        revision_count: publication.revision_count.into(),
         revisions: revisions.into_iter().map(revision).collect(),
     }
 }

@@ -72,12 +72,7 @@ impl Queries {
         paging: &Paging,
     ) -> Result<(Window, Hits), QueryError> {
         let window = paging.window(kind_of(order))?;
-        if let Some(text) = search.as_ref().filter(|text| text.chars().count() > SEARCH_MAX) {
-            return Err(QueryError::bad(format!(
-                "`search` has {} characters: at most {SEARCH_MAX} are searched",
-                text.chars().count()
-            )));
-        }
+        check_search(search.as_deref())?;
         let query = Query {
             target,
             search: search.filter(|text| !text.trim().is_empty()),
@@ -257,6 +252,16 @@ impl Queries {
                 QueryError::NotFound { what: "member", id }
             }
         })
+    }
+}
+
+/// Whether a text may be searched for.
+pub(super) fn check_search(search: Option<&str>) -> Result<(), QueryError> {
+    match search.map(|text| text.chars().count()) {
+        Some(length) if length > SEARCH_MAX => {
+            Err(QueryError::bad(format!("`search` has {length} characters: at most {SEARCH_MAX} are searched")))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

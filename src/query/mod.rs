@@ -3,16 +3,23 @@
 //! The index finds and orders, the record fills in; what comes back is flat rows. Bounds are checked here, once for all
 //! edges, and an error for the asker names the value and the bound.
 mod ask;
+mod changes;
+mod coverage;
 mod lists;
 mod paging;
+mod stats;
 mod status;
+mod streams;
 mod views;
 
 use crate::app::App;
 
 pub use ask::{NotificationAsk, ProductAsk, PublicationAsk, RevisionAsk};
+pub use changes::ChangeRow;
+pub use coverage::{Coverage, CoveragePeriod, CoverageState};
 pub use lists::MemberRow;
 pub use paging::{FIRST_MAX, Listed, Paging};
+pub use stats::{StatsAsk, StatsRow, Suggestion, SuggestionKind};
 pub use status::{SourceStatus, Status};
 pub use views::{PublicationRow, RevisionRow};
 

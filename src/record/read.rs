@@ -11,6 +11,7 @@ use super::rows::{digest, natural};
 use super::{Member, Notification, Product, Publication, Record, RecordError, Revision, StoredFile};
 use crate::domain::{
     Digest, NotificationId, NotificationStatus, ProductId, PublicationId, RevisionId, TextMatch, fold, millis,
+    timestamp,
 };
 use notifications::Column as N;
 
@@ -101,6 +102,21 @@ impl Record {
         rows.into_iter().map(Notification::read).collect()
     }
 
+    /// Those with ids from one on, in the order of their ids.
+    pub async fn notifications_after(
+        &self,
+        from: NotificationId,
+        limit: u64,
+    ) -> Result<Vec<Notification>, RecordError> {
+        let rows = notifications::Entity::find()
+            .filter(N::Id.gte(from.0))
+            .order_by(N::Id, Order::Asc)
+            .limit(limit)
+            .all(self.reader())
+            .await?;
+        rows.into_iter().map(Notification::read).collect()
+    }
+
     pub async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, RecordError> {
         Ok(notifications::Entity::find().filter(query.condition()).count(self.reader()).await?)
     }
@@ -172,6 +188,36 @@ impl Record {
             .map(|row| {
                 let name = names.get(&row.product_id).cloned().unwrap_or_default();
                 Ok((PublicationId(row.id), Publication::read(row, name)?))
+            })
+            .collect()
+    }
+
+    /// All publications of a product, each with the time at which its first file came, or it was heard of.
+    pub async fn publications_of(&self, product: ProductId) -> Result<Vec<(Publication, Timestamp)>, RecordError> {
+        let rows = publications::Entity::find()
+            .filter(publications::Column::ProductId.eq(product.0))
+            .all(self.reader())
+            .await?;
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let mut first: HashMap<Uuid, i64> = HashMap::with_capacity(ids.len());
+        for some in ids.chunks(1000) {
+            let found: Vec<(Uuid, i64)> = revisions::Entity::find()
+                .select_only()
+                .column(revisions::Column::PublicationId)
+                .column_as(revisions::Column::ArchivedAt.min(), "first")
+                .filter(revisions::Column::PublicationId.is_in(some.to_vec()))
+                .group_by(revisions::Column::PublicationId)
+                .into_tuple()
+                .all(self.reader())
+                .await?;
+            first.extend(found);
+        }
+        let name = products::Entity::find_by_id(product.0).one(self.reader()).await?;
+        let name = name.map(|row| row.name).unwrap_or_default();
+        rows.into_iter()
+            .map(|row| {
+                let came_at = first.get(&row.id).copied().unwrap_or(row.received_at);
+                Ok((Publication::read(row, name.clone())?, timestamp(came_at)))
             })
             .collect()
     }

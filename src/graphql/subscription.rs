@@ -1,0 +1,33 @@
+use async_graphql::{Context, Result, Subscription};
+use futures_util::{Stream, StreamExt};
+
+use super::error::shown;
+use super::input::PublicationFilter;
+use super::notification::Notification;
+use super::revision::Revision;
+use crate::query::Queries;
+
+pub struct SubscriptionRoot;
+
+/// What happens from now on; over WebSocket (graphql-ws).
+#[Subscription(name = "Subscription")]
+impl SubscriptionRoot {
+    /// Every revision that is archived and fits the filter.
+    async fn publication_archived(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<PublicationFilter>,
+    ) -> Result<impl Stream<Item = Result<Revision>> + use<>> {
+        let archived = ctx.data::<Queries>()?.archived(PublicationFilter::read(filter)?);
+        Ok(archived.map(|row| row.map(Revision).map_err(shown)))
+    }
+
+    /// Every notification, whatever becomes of it.
+    async fn notification_received(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<impl Stream<Item = Result<Notification>> + use<>> {
+        let received = ctx.data::<Queries>()?.received();
+        Ok(received.map(|row| row.map(Notification).map_err(shown)))
+    }
+}

@@ -1,0 +1,31 @@
+//! The feed, seen from outside: every change in commit order, to be gone on with from any cursor.
+use uuid::Uuid;
+
+use super::paging::Cursor;
+use super::{Listed, Paging, Queries, QueryError};
+use crate::index::SortValue;
+use crate::record::Change;
+
+/// The letter of the feed's cursors.
+const FEED: char = 'f';
+
+/// A line of the feed.
+pub type ChangeRow = Change;
+
+impl Queries {
+    /// The changes after a cursor, oldest first. The cursor is a number of the feed, and so stays good for ever.
+    pub async fn changes(&self, paging: &Paging) -> Result<Listed<ChangeRow>, QueryError> {
+        let window = paging.window(FEED)?;
+        let after = match window.beyond.as_ref().map(|cursor| &cursor.value) {
+            Some(SortValue::Number(number)) => *number,
+            _ => 0,
+        };
+        let rows = self.app.record.changes_after(after, window.limit as u64 + 1).await?;
+        let more = rows.len() > window.limit;
+        let rows = rows.into_iter().take(window.limit).map(|change| {
+            let cursor = Cursor { value: SortValue::Number(change.number), tie: Uuid::nil() };
+            (cursor.format(FEED), change)
+        });
+        Ok(Listed::new(&window, 0, rows.collect(), more))
+    }
+}

@@ -1,0 +1,95 @@
+//! Did we miss anything? The periods that a product's history leads one to expect, and what became of each.
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::{PublicationRow, Queries, QueryError};
+use crate::domain::{Granularity, KnownPeriod, Period, ProductId, PublicationStatus, Rhythm};
+use crate::record::Publication;
+
+/// A span of more days is more than anybody looks at.
+const DAYS_MAX: i32 = 3660;
+
+/// What became of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoverageState {
+    Archived,
+    /// Overdue, and still to be hoped for.
+    Late,
+    /// Announced, or not due yet.
+    Awaited,
+    /// Overdue for so long that it will hardly come by itself.
+    Missing,
+    Lost,
+    Purged,
+}
+
+#[derive(Clone, Debug)]
+pub struct CoveragePeriod {
+    pub period: Period,
+    pub state: CoverageState,
+    pub publication: Option<PublicationRow>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    pub granularity: Granularity,
+    /// In the order of time: what is expected, and what there is besides.
+    pub periods: Vec<CoveragePeriod>,
+}
+
+impl Coverage {
+    pub fn count(&self, state: CoverageState) -> usize {
+        self.periods.iter().filter(|period| period.state == state).count()
+    }
+}
+
+impl Queries {
+    /// The periods of a product that start within a span of days, both included.
+    pub async fn coverage(&self, product: ProductId, from: Date, to: Date) -> Result<Coverage, QueryError> {
+        if to < from {
+            return Err(QueryError::bad(format!("`to` is {to}, before `from`, {from}")));
+        }
+        let days = to.since(from).map_or(i32::MAX, |span| span.get_days());
+        if days > DAYS_MAX {
+            return Err(QueryError::bad(format!(
+                "from {from} to {to} are {days} days: at most {DAYS_MAX} are looked at"
+            )));
+        }
+        let known = self.app.record.publications_of(product).await?;
+        if known.is_empty() && !self.app.record.products_by_id(&[product]).await?.contains_key(&product) {
+            return Err(QueryError::NotFound { what: "product", id: product.to_string() });
+        }
+        let learnt: Vec<KnownPeriod> =
+            known.iter().map(|(one, came_at)| KnownPeriod { period: one.period, came_at: *came_at }).collect();
+        let rhythm = Rhythm::learn(&learnt);
+        let mut periods: BTreeMap<_, (Period, Option<&Publication>)> = BTreeMap::new();
+        for period in rhythm.expected(from, to) {
+            periods.insert((period.start.0, period.end.0), (period, None));
+        }
+        let within = |one: &Publication| (from..=to).contains(&one.period.start.0.date());
+        for (one, _) in known.iter().filter(|(one, _)| within(one)) {
+            periods.insert((one.period.start.0, one.period.end.0), (one.period, Some(one)));
+        }
+        let ids: Vec<_> = periods.values().filter_map(|(_, one)| one.map(|one| one.id)).collect();
+        let mut rows = std::collections::HashMap::new();
+        for some in ids.chunks(1000) {
+            rows.extend(self.publication_rows(some).await?);
+        }
+        let now = self.app.clock.now();
+        let shown = periods.into_values().map(|(period, one)| {
+            let publication = one.and_then(|one| rows.remove(&one.id));
+            let state = match publication.as_ref().map(PublicationRow::status) {
+                Some(PublicationStatus::Archived) => CoverageState::Archived,
+                Some(PublicationStatus::Awaited) => CoverageState::Awaited,
+                Some(PublicationStatus::Lost) => CoverageState::Lost,
+                Some(PublicationStatus::Purged) => CoverageState::Purged,
+                None if now < rhythm.due_at(period) => CoverageState::Awaited,
+                None if now < rhythm.missed_at(period) => CoverageState::Late,
+                None => CoverageState::Missing,
+            };
+            CoveragePeriod { period, state, publication }
+        });
+        Ok(Coverage { granularity: rhythm.granularity, periods: shown.collect() })
+    }
+}

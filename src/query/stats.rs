@@ -1,0 +1,223 @@
+//! Counts in groups, and suggestions while somebody types.
+use super::{Queries, QueryError};
+use crate::domain::{ProductId, TextMatch, fold, words};
+use crate::index::{Dimension, Filter, Order, Query, Sums, Target};
+
+/// Groups that are given back at most.
+const LIMIT_MAX: i64 = 10_000;
+
+/// Suggestions that are given back at most.
+const SUGGESTIONS_MAX: i64 = 100;
+
+/// For counts in groups.
+#[derive(Clone, Debug)]
+pub struct StatsAsk {
+    pub search: Option<String>,
+    pub filter: Filter,
+    pub group_by: Vec<Dimension>,
+    pub limit: i64,
+}
+
+/// A group: what it is grouped by is there, all else is absent.
+#[derive(Clone, Debug, Default)]
+pub struct StatsRow {
+    pub product: Option<String>,
+    pub process: Option<String>,
+    pub macro_process: Option<String>,
+    pub status: Option<String>,
+    pub extension: Option<String>,
+    pub granularity: Option<String>,
+    pub bucket: Option<String>,
+    pub sums: Sums,
+}
+
+/// What a suggestion is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SuggestionKind {
+    Product,
+    Alias,
+    Process,
+    MacroProcess,
+    File,
+}
+
+/// What somebody may mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    pub text: String,
+    pub kind: SuggestionKind,
+    pub product_id: Option<ProductId>,
+    pub publications: u64,
+}
+
+impl Queries {
+    /// Publications as they are now, counted in groups, in the order of what they are grouped by.
+    pub async fn publication_stats(&self, ask: StatsAsk) -> Result<Vec<StatsRow>, QueryError> {
+        if !(0..=LIMIT_MAX).contains(&ask.limit) {
+            return Err(QueryError::bad(format!("`limit` is {}: it must be from 0 to {LIMIT_MAX}", ask.limit)));
+        }
+        let of_time = |dimension: &&Dimension| matches!(dimension, Dimension::Period(_) | Dimension::Archived(_));
+        if ask.group_by.iter().filter(of_time).count() > 1 {
+            return Err(QueryError::bad(
+                "`groupBy` has two stretches of time: a row has one `bucket`, give one of them",
+            ));
+        }
+        if ask.group_by.iter().enumerate().any(|(i, dimension)| ask.group_by[..i].contains(dimension)) {
+            return Err(QueryError::bad("`groupBy` names something twice"));
+        }
+        super::lists::check_search(ask.search.as_deref())?;
+        let (index, dimensions) = (self.app.index.clone(), ask.group_by.clone());
+        let search = ask.search.filter(|text| !text.trim().is_empty());
+        let found = tokio::task::spawn_blocking(move || index.stats(search, ask.filter, &dimensions)).await;
+        let groups = found.map_err(|_| crate::index::IndexError::Interrupted)??;
+        let mut rows = Vec::with_capacity(groups.len());
+        for (values, sums) in groups {
+            let mut row = StatsRow { sums, ..StatsRow::default() };
+            for (dimension, value) in ask.group_by.iter().zip(values) {
+                *row.slot(*dimension) = value;
+            }
+            rows.push(row);
+        }
+        if rows.is_empty() && ask.group_by.is_empty() {
+            rows.push(StatsRow::default());
+        }
+        self.name_products(&mut rows).await?;
+        rows.sort_by_cached_key(|row| {
+            let mut row = row.clone();
+            ask.group_by.iter().map(|dimension| row.slot(*dimension).clone()).collect::<Vec<_>>()
+        });
+        rows.truncate(usize::try_from(ask.limit).unwrap_or_default());
+        Ok(rows)
+    }
+
+    /// The index groups by ids; people read names.
+    async fn name_products(&self, rows: &mut [StatsRow]) -> Result<(), QueryError> {
+        let id = |row: &StatsRow| row.product.as_deref()?.parse::<ProductId>().ok();
+        let ids: Vec<ProductId> = rows.iter().filter_map(id).collect();
+        for some in ids.chunks(1000) {
+            let products = self.app.record.products_by_id(some).await?;
+            for row in rows.iter_mut() {
+                if let Some(product) = id(row).and_then(|id| products.get(&id)) {
+                    row.product = Some(product.name.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of products, present and past, of processes and of files that begin so, or have a word that does.
+    pub async fn suggest(&self, prefix: &str, limit: i64) -> Result<Vec<Suggestion>, QueryError> {
+        if !(0..=SUGGESTIONS_MAX).contains(&limit) {
+            return Err(QueryError::bad(format!("`limit` is {limit}: it must be from 0 to {SUGGESTIONS_MAX}")));
+        }
+        super::lists::check_search(Some(prefix))?;
+        let limit = usize::try_from(limit).unwrap_or_default();
+        if words(prefix).is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut found = self.suggest_products(prefix, limit).await?;
+        found.extend(self.suggest_processes(prefix).await?);
+        found.extend(self.suggest_files(prefix, limit).await?);
+        found.sort_by(|a, b| {
+            (a.kind, std::cmp::Reverse(a.publications), &a.text).cmp(&(
+                b.kind,
+                std::cmp::Reverse(b.publications),
+                &b.text,
+            ))
+        });
+        found.dedup_by(|a, b| a.kind == b.kind && a.text == b.text && a.product_id == b.product_id);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn suggest_products(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, QueryError> {
+        let hits = self.hits(Target::Products, Some(prefix.to_owned()), Filter::default(), limit).await?;
+        let ids: Vec<ProductId> = hits.hits.iter().map(crate::index::Hit::product).collect();
+        let products = self.app.record.products_by_id(&ids).await?;
+        let mut found = Vec::new();
+        for product in products.into_values() {
+            let names = product.aliases.iter().map(|alias| &alias.name).chain([&product.name]);
+            for name in names.filter(|name| begins(name, prefix)) {
+                found.push(Suggestion {
+                    text: name.clone(),
+                    kind: if *name == product.name { SuggestionKind::Product } else { SuggestionKind::Alias },
+                    product_id: Some(product.id),
+                    publications: u64::try_from(product.publication_count).unwrap_or_default(),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn suggest_processes(&self, prefix: &str) -> Result<Vec<Suggestion>, QueryError> {
+        let mut found = Vec::new();
+        for (dimension, kind) in
+            [(Dimension::Process, SuggestionKind::Process), (Dimension::MacroProcess, SuggestionKind::MacroProcess)]
+        {
+            let index = self.app.index.clone();
+            let groups = tokio::task::spawn_blocking(move || index.stats(None, Filter::default(), &[dimension])).await;
+            for (mut values, sums) in groups.map_err(|_| crate::index::IndexError::Interrupted)?? {
+                let Some(text) = values.pop().flatten().filter(|text| begins(text, prefix)) else { continue };
+                found.push(Suggestion { text, kind, product_id: None, publications: sums.publications });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn suggest_files(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, QueryError> {
+        let starts = TextMatch { starts_with: Some(prefix.to_owned()), ..TextMatch::default() };
+        let filter = Filter { file_name: Some(starts), ..Filter::default() };
+        let hits = self.hits(Target::Publications { as_of: None }, None, filter, limit * 4).await?;
+        let shown: Vec<_> = hits.hits.iter().filter_map(crate::index::Hit::revision).collect();
+        let mut found: Vec<Suggestion> = Vec::new();
+        for revision in self.app.record.revisions_by_id(&shown).await?.into_values() {
+            match found.iter_mut().find(|one| one.text == revision.file_name) {
+                Some(one) => one.publications += 1,
+                None => found.push(Suggestion {
+                    text: revision.file_name,
+                    kind: SuggestionKind::File,
+                    product_id: None,
+                    publications: 1,
+                }),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn hits(
+        &self,
+        target: Target,
+        search: Option<String>,
+        filter: Filter,
+        limit: usize,
+    ) -> Result<crate::index::Hits, QueryError> {
+        let order = if search.is_some() { Order::Relevance } else { Order::Archived { descending: true } };
+        let query = Query { target, search, filter, order, beyond: None, backwards: false, offset: 0, limit };
+        let index = self.app.index.clone();
+        let found = tokio::task::spawn_blocking(move || index.search(&query)).await;
+        Ok(found.map_err(|_| crate::index::IndexError::Interrupted)??)
+    }
+}
+
+impl StatsRow {
+    fn slot(&mut self, dimension: Dimension) -> &mut Option<String> {
+        match dimension {
+            Dimension::Product => &mut self.product,
+            Dimension::Process => &mut self.process,
+            Dimension::MacroProcess => &mut self.macro_process,
+            Dimension::Status => &mut self.status,
+            Dimension::Extension => &mut self.extension,
+            Dimension::Granularity => &mut self.granularity,
+            Dimension::Period(_) | Dimension::Archived(_) => &mut self.bucket,
+        }
+    }
+}
+
+/// Whether a text, or one of its words, begins so.
+fn begins(text: &str, prefix: &str) -> bool {
+    let (text, prefix) = (fold(text), fold(prefix));
+    let starts = text
+        .char_indices()
+        .filter(|(at, _)| *at == 0 || text[..*at].chars().next_back().is_some_and(|before| !before.is_alphanumeric()));
+    starts.into_iter().any(|(at, _)| text[at..].starts_with(&prefix))
+}
