@@ -40,9 +40,11 @@ impl Rhythm {
         let granularity = most_frequent(newest.iter().take(MEMORY).map(|known| known.period.granularity()));
         newest.retain(|known| known.period.granularity() == granularity);
         newest.truncate(MEMORY);
-        let mut delays: Vec<i64> = newest.iter().map(|known| millis(known.came_at) - start_of(known.period)).collect();
+        let delays = newest.iter().map(|known| millis(known.came_at) - start_of(known.period));
+        // What came much later was brought along from the past, and says nothing of when it was published.
+        let mut delays: Vec<i64> = delays.filter(|delay| *delay <= backfilled_after(granularity)).collect();
         delays.sort_unstable();
-        let usual_delay = delays.get(delays.len().saturating_sub(1) * 9 / 10).copied().unwrap_or_default();
+        let usual_delay = delays.get(delays.len().saturating_sub(1) * 9 / 10).copied().unwrap_or(DAY_MS);
         Self { granularity, days: days(&newest, granularity), first, usual_delay }
     }
 
@@ -100,6 +102,15 @@ impl Rhythm {
 }
 
 const DAY_MS: i64 = 86_400_000;
+
+fn backfilled_after(granularity: Granularity) -> i64 {
+    let days = match granularity {
+        Granularity::Day | Granularity::Other => 7,
+        Granularity::Week => 14,
+        Granularity::Month => 60,
+    };
+    days * DAY_MS
+}
 
 fn start_of(period: Period) -> i64 {
     sao_paulo().to_timestamp(period.start.0).map(millis).unwrap_or_default()

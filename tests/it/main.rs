@@ -21,6 +21,8 @@ mod files;
 mod graphql;
 /// Links that lead to where the service must not go.
 mod guard;
+/// The history for tools: search, groups, coverage, the feed, subscriptions, hostile questions.
+mod history;
 /// Backfill: bodies of another receiver, files that are had already.
 mod import;
 /// The index: thrown away, rebuilt, followed.

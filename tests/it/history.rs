@@ -1,0 +1,425 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::harness::samples::{self, product};
+use crate::harness::{Db, KEY, TestApp};
+
+/// The names of real products.
+fn real_names() -> Option<Vec<String>> {
+    let path = samples::folder("ACERVO_TEST_PAYLOADS")?.join("products.csv");
+    let mut reader = csv::Reader::from_path(path).expect("a file");
+    let mut names: Vec<String> = reader.records().map(|row| row.expect("a row")[0].to_owned()).collect();
+    names.sort();
+    names.dedup();
+    Some(names)
+}
+
+async fn announce(app: &TestApp, names: &[String]) {
+    for name in names {
+        let body = json!({ "nome": name, "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" });
+        assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    }
+    let query = "{ products { totalCount } status { indexLag } }";
+    app.until(query, |data| data["products"]["totalCount"] == names.len() && data["status"]["indexLag"] == 0).await;
+}
+
+async fn found(app: &TestApp, search: &str) -> BTreeSet<String> {
+    let query = "query($s: String!) { publications(search: $s, orderBy: RELEVANCE, first: 1000) { nodes { name } } }";
+    let data = app.query_with(query, json!({ "s": search })).await;
+    let nodes = data["publications"]["nodes"].as_array().expect("a list").clone();
+    nodes.iter().map(|node| node["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+fn words(name: &str) -> Vec<String> {
+    acervo::domain::words(name)
+}
+
+/// How people ask for a product, each way with its name.
+fn ways(name: &str) -> Vec<(&'static str, String)> {
+    let own = words(name);
+    let mut ways = vec![("as it is", name.to_owned()), ("folded", own.join(" ")), ("upper case", name.to_uppercase())];
+    let mut reversed = own.clone();
+    reversed.reverse();
+    ways.push(("the other way round", reversed.join(" ")));
+    let last = own.last().cloned().unwrap_or_default();
+    if last.len() > 4 {
+        let mut begun = own.clone();
+        begun.pop();
+        begun.push(last[..last.len() - 2].to_owned());
+        ways.push(("the last begun", begun.join(" ")));
+    }
+    let is_plain = |word: &&String| word.len() >= 7 && word.bytes().all(|b| b.is_ascii_lowercase());
+    if let Some(long) = own.iter().filter(is_plain).max_by_key(|word| word.len()) {
+        let (head, tail) = long.split_at(long.len() / 2);
+        let swapped: String =
+            tail.chars().take(2).collect::<Vec<_>>().into_iter().rev().chain(tail.chars().skip(2)).collect();
+        ways.push(("two letters swapped", format!("{head}{swapped}")));
+        ways.push(("a letter left out", format!("{head}{}", &tail[1..])));
+        ways.push(("a letter too many", format!("{head}x{tail}")));
+    }
+    ways
+}
+
+#[tokio::test]
+async fn real_products_are_found_however_people_write_them() {
+    let Some(names) = real_names() else { return };
+    let app = TestApp::start().await;
+    announce(&app, &names).await;
+    let mut pairs = 0;
+    for name in &names {
+        for (way, search) in ways(name) {
+            let found = found(&app, &search).await;
+            assert!(found.contains(name), "{way}: `{search}` does not find `{name}`: {found:?}");
+            pairs += 1;
+        }
+    }
+    // Forms of words, words without their small companions, short words.
+    let forms = [
+        ("previsao semanal", "Resultados preliminares consistidos (vazões semanais - PMO)", false),
+        ("resultado final consistido", "Resultados finais consistidos (vazões diárias - PDP)", true),
+        ("vazao diaria", "Resultados finais consistidos (vazões diárias - PDP)", true),
+        ("previsões carga", "Arquivos de Previsão de Carga para o DESSEM", true),
+        ("limite intercambio", "Relatório Mensal de Limites de Intercâmbio para o Modelo DECOMP", true),
+        ("relatorios do limite", "Relatório Mensal de Limites de Intercâmbio para o Modelo DECOMP", true),
+        ("nota tecnica", "Notas Técnicas - Medio Prazo", true),
+        ("patamar carga", "Intervalos dos Patamares de Carga", true),
+        ("nivel partida", "Níveis de Partida para o DESSEM", true),
+        ("decks newave", "DECK NEWAVE DEFINITIVO", true),
+        ("newave definitivos", "DECK NEWAVE DEFINITIVO", true),
+        ("geração eolicas", "DECKS DA PREVISÃO DE GERAÇÃO EÓLICA SEMANAL WEOL-SM", true),
+        ("precpitação satelite", "Precipitação por Satélite – ONS", true),
+        ("precipitacao saltelite", "Precipitação por Satélite – ONS", true),
+        ("hidrolojico acompanhamento", "Relatório de Acompanhamento Hidrológico", true),
+        ("ferramenta auxiliar", "Ferramentas Auxiliares para o PMO", true),
+    ];
+    for (search, name, fits) in forms {
+        let found = found(&app, search).await;
+        assert_eq!(found.contains(name), fits, "`{search}`, `{name}`: {found:?}");
+        pairs += 1;
+    }
+    assert!(pairs >= 100, "{pairs}");
+}
+
+#[tokio::test]
+async fn what_was_not_meant_is_not_found() {
+    let Some(names) = real_names() else { return };
+    let app = TestApp::start().await;
+    announce(&app, &names).await;
+    let mut pairs = 0;
+    for term in
+        ["newave", "decomp", "dessem", "gevazp", "ecmwf", "gefs", "eust", "rdh", "ipdo", "acomph", "dadvaz", "weol"]
+    {
+        let expected: BTreeSet<String> =
+            names.iter().filter(|name| words(name).iter().any(|word| word.starts_with(term))).cloned().collect();
+        let others = names.len() - expected.len();
+        assert_eq!(found(&app, term).await, expected, "{term}");
+        pairs += others;
+    }
+    for (search, name) in [
+        ("carga", "Acomph"),
+        ("deck newave", "Deck Preliminar DECOMP - Valor Esperado"),
+        ("operador", "IPDO (Informativo Preliminar Diário da Operação)"),
+        ("precipitação 2025", "Precipitação por Satélite – ONS"),
+        ("mensal", "Resultados preliminares consistidos (vazões semanais - PMO)"),
+        ("diário", "Resultados preliminares consistidos (vazões semanais - PMO)"),
+    ] {
+        assert!(!found(&app, search).await.contains(name), "`{search}` finds `{name}`");
+        pairs += 1;
+    }
+    assert!(pairs >= 60, "{pairs}");
+}
+
+/// Three products of some days each, one of them with a second revision.
+async fn some_days(app: &TestApp) {
+    for (number, name, days) in [(1, "IPDO", 6), (2, "Acomph", 4), (3, "Carga mensal", 1)] {
+        let mut one = product(number, name, &format!("arquivo_{number}.txt"), &b""[..]);
+        one.process = if number == 3 { "Médio Prazo".into() } else { "Tempo Real".into() };
+        let first = one.versions.remove(0);
+        for day in 0..days {
+            let date = jiff::civil::date(2025, 2, 24).saturating_add(jiff::Span::new().days(i64::from(day)));
+            one.to_come.push(acervo::portal::Version {
+                period: acervo::portal::Periodicity::Daily.period_of(date),
+                file_name: format!("arquivo_{number}_{}.txt", date.strftime("%Y%m%d")),
+                content: acervo::portal::Content::Bytes(format!("{number} {day}").repeat(10).into()),
+                ..first.clone()
+            });
+        }
+        app.portal.add(one);
+        for _ in 0..days {
+            app.portal.publish(number).await.expect("a delivery");
+        }
+    }
+    app.settled(11).await;
+    app.portal.change(3, |one| samples::replace(one, &b"outra"[..]));
+    app.portal.enviar(3).await;
+    app.settled(12).await;
+}
+
+#[tokio::test]
+async fn groups_count_what_lists_show() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_days(&app).await;
+        let data = app
+            .query(
+                "{ publications(first: 1000) { nodes { name process status periodStart size storedSize revisionCount } }
+                by: publicationStats(groupBy: [PROCESS, PERIOD_MONTH]) { process bucket publications revisions size storedSize product status }
+                all: publicationStats(groupBy: []) { publications revisions size storedSize }
+                products: publicationStats(groupBy: [PRODUCT], filter: { process: { eq: \"TEMPO REAL\" } }) { product publications }
+                found: publicationStats(groupBy: [STATUS, EXTENSION, GRANULARITY], search: \"ipdo\") { status extension granularity publications }
+                one: publicationStats(groupBy: [PERIOD_DAY], limit: 1) { bucket publications } }",
+            )
+            .await;
+        let mut naive: BTreeMap<(String, String), [u64; 4]> = BTreeMap::new();
+        for node in data["publications"]["nodes"].as_array().expect("a list") {
+            let text = |name: &str| node[name].as_str().expect("a text");
+            let sums = naive.entry((text("process").to_owned(), text("periodStart")[..7].to_owned())).or_default();
+            for (sum, field) in sums[1..].iter_mut().zip(["revisionCount", "size", "storedSize"]) {
+                *sum += node[field].as_u64().expect("a number");
+            }
+            sums[0] += 1;
+        }
+        let counted: BTreeMap<(String, String), [u64; 4]> = data["by"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|row| {
+                assert!(row["product"].is_null() && row["status"].is_null());
+                let text = |name: &str| row[name].as_str().expect("a text").to_owned();
+                let number = |name: &str| row[name].as_u64().expect("a number");
+                let sums = ["publications", "revisions", "size", "storedSize"].map(number);
+                ((text("process"), text("bucket")), sums)
+            })
+            .collect();
+        assert_eq!(counted, naive);
+        let sum = |i: usize| naive.values().map(|sums| sums[i]).sum::<u64>();
+        assert_eq!(
+            data["all"],
+            json!([{ "publications": sum(0), "revisions": sum(1), "size": sum(2), "storedSize": sum(3) }])
+        );
+        assert_eq!(sum(1), 12);
+        let mut products = data["products"].as_array().expect("a list").clone();
+        products.sort_by_key(|row| row["product"].to_string());
+        assert_eq!(
+            products,
+            [json!({ "product": "Acomph", "publications": 4 }), json!({ "product": "IPDO", "publications": 6 })]
+        );
+        assert_eq!(
+            data["found"],
+            json!([{ "status": "ARCHIVED", "extension": "txt", "granularity": "DAY", "publications": 6 }])
+        );
+        assert_eq!(data["one"], json!([{ "bucket": "2025-02-24", "publications": 3 }]));
+        for wrong in ["[PERIOD_DAY, ARCHIVED_MONTH]", "[STATUS, STATUS]", "[STATUS], limit: -1"] {
+            let answer = app.ask(&format!("{{ publicationStats(groupBy: {wrong}) {{ size }} }}"), json!({})).await;
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_expected_and_not_there_is_told() {
+    let app = TestApp::start().await;
+    some_days(&app).await;
+    let id = app.query("{ products(filter: { name: { eq: \"IPDO\" } }) { nodes { id } } }").await["products"]["nodes"]
+        [0]["id"]
+        .clone();
+    let query = "query($id: ID!) { coverage(productId: $id, from: \"2025-02-20\", to: \"2025-03-04\") {
+        granularity expected archived late missing periods { periodStart periodEnd state publication { fileName } } } }";
+    let data = app.query_with(query, json!({ "id": id })).await["coverage"].clone();
+    // Monday to Saturday were seen; the second week's days are overdue by more than a year.
+    assert_eq!(data["granularity"], "DAY");
+    let periods = data["periods"].as_array().expect("a list");
+    assert_eq!(
+        (data["expected"].as_u64(), data["archived"].as_u64(), data["missing"].as_u64()),
+        (Some(8), Some(6), Some(2))
+    );
+    assert_eq!(periods[0]["publication"]["fileName"], "arquivo_1_20250224.txt");
+    assert_eq!((&periods[7]["state"], &periods[7]["periodStart"]), (&json!("MISSING"), &json!("2025-03-04T00:00:00")));
+    assert!(periods[7]["publication"].is_null());
+    for (from, to) in [("2025-03-05", "2025-03-04"), ("2000-01-01", "2025-01-01")] {
+        let query =
+            format!("query($id: ID!) {{ coverage(productId: $id, from: \"{from}\", to: \"{to}\") {{ expected }} }}");
+        let answer = app.ask(&query, json!({ "id": id })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
+    }
+    let unknown = "{ coverage(productId: \"019a0000-0000-7000-8000-000000000000\", from: \"2025-01-01\", to: \"2025-01-02\") { expected } }";
+    assert_eq!(app.ask(unknown, json!({})).await["errors"][0]["extensions"]["code"], "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn suggestions_are_what_there_is() {
+    let app = TestApp::start().await;
+    some_days(&app).await;
+    let data = app.query("{ suggest(prefix: \"ac\") { text kind publications productId } }").await;
+    assert_eq!(data["suggest"][0]["text"], "Acomph");
+    assert_eq!((&data["suggest"][0]["kind"], &data["suggest"][0]["publications"]), (&json!("PRODUCT"), &json!(4)));
+    let data = app.query("{ suggest(prefix: \"real\") { text kind publications } }").await;
+    assert_eq!(data["suggest"], json!([{ "text": "Tempo Real", "kind": "PROCESS", "publications": 10 }]));
+    let data = app.query("{ suggest(prefix: \"arquivo_2\", limit: 2) { text kind } }").await;
+    assert_eq!(data["suggest"].as_array().map(Vec::len), Some(2));
+    assert_eq!(data["suggest"][0]["kind"], "FILE");
+    assert_eq!(app.query("{ suggest(prefix: \" \") { text } }").await["suggest"], json!([]));
+}
+
+#[tokio::test]
+async fn the_feed_is_gone_on_with_from_any_cursor_and_skips_nothing() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_days(&app).await;
+        let page = async |after: Value, first: u32| {
+            let query = format!(
+                "query($a: String) {{ changes(after: $a, first: {first}) {{ edges {{ cursor node {{ at kind publication {{ id name }} revision {{ number }} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+            );
+            app.query_with(&query, json!({ "a": after })).await["changes"].clone()
+        };
+        let all = page(Value::Null, 1000).await;
+        let all = all["edges"].as_array().expect("a list").clone();
+        let kinds = |kind: &str| all.iter().filter(|edge| edge["node"]["kind"] == kind).count();
+        assert_eq!((kinds("ANNOUNCED"), kinds("ARCHIVED"), kinds("SUPERSEDED")), (11, 12, 1));
+        let mut walked = Vec::new();
+        let mut after = Value::Null;
+        loop {
+            let some = page(after.clone(), 3).await;
+            walked.extend(some["edges"].as_array().expect("a list").clone());
+            if some["pageInfo"]["hasNextPage"] == false {
+                after = some["pageInfo"]["endCursor"].clone();
+                break;
+            }
+            after = some["pageInfo"]["endCursor"].clone();
+        }
+        assert_eq!(walked, all);
+        // Nothing new; then what happens meanwhile, and only that.
+        assert_eq!(page(after.clone(), 10).await["edges"], json!([]));
+        app.portal.change(1, |one| samples::replace(one, &b"mudou"[..]));
+        app.portal.enviar(1).await;
+        app.settled(13).await;
+        let new = page(after, 10).await;
+        let kinds: Vec<&Value> =
+            new["edges"].as_array().expect("a list").iter().map(|edge| &edge["node"]["kind"]).collect();
+        assert_eq!(kinds, ["ARCHIVED", "SUPERSEDED"]);
+        let answer = app.ask("{ changes(after: \"xyz\") { nodes { at } } }", json!({})).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    }
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn connect(app: &TestApp, init: Value) -> Socket {
+    let url = format!("{}/graphql/ws", app.url.replace("http://", "ws://"));
+    let mut request = url.into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+    let hello = json!({ "type": "connection_init", "payload": init });
+    socket.send(Message::text(hello.to_string())).await.expect("a socket");
+    socket
+}
+
+async fn next(socket: &mut Socket) -> Option<Value> {
+    let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("a message in time")?;
+    match message.ok()? {
+        Message::Text(text) => serde_json::from_str(&text).ok(),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn what_happens_is_told_to_who_listens() {
+    let app = TestApp::start().await;
+    some_days(&app).await;
+    let mut socket = connect(&app, json!({ "Authorization": format!("Bearer {KEY}") })).await;
+    assert_eq!(next(&mut socket).await.expect("a word")["type"], "connection_ack");
+    for (id, query) in [
+        (
+            "a",
+            "subscription { publicationArchived(filter: { name: { contains: \"acomph\" } }) { number fileName publication { name } } }",
+        ),
+        ("n", "subscription { notificationReceived { name status } }"),
+    ] {
+        let message = json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
+        socket.send(Message::text(message.to_string())).await.expect("a socket");
+    }
+    // Sent once both listen: a listener hears what comes after it began.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for number in [1, 2] {
+        app.portal.change(number, |one| samples::replace(one, format!("novo {number}")));
+        app.portal.enviar(number).await;
+    }
+    let mut told = BTreeMap::new();
+    while told.values().map(Vec::len).sum::<usize>() < 3 {
+        let message = next(&mut socket).await.expect("a word");
+        let id = message["id"].as_str().expect("an id").to_owned();
+        told.entry(id).or_insert_with(Vec::new).push(message["payload"]["data"].clone());
+    }
+    assert_eq!(
+        told["a"],
+        [
+            json!({ "publicationArchived": { "number": 2, "fileName": "arquivo_2_20250227.txt", "publication": { "name": "Acomph" } } })
+        ]
+    );
+    let names: Vec<&Value> = told["n"].iter().map(|data| &data["notificationReceived"]["name"]).collect();
+    assert_eq!(names, ["IPDO", "Acomph"]);
+    // Without a key nobody listens.
+    for init in [json!({}), json!({ "authorization": "errado" })] {
+        let mut socket = connect(&app, init).await;
+        let answer = next(&mut socket).await;
+        assert!(answer.is_none_or(|answer| answer["type"] != "connection_ack"));
+    }
+}
+
+#[tokio::test]
+async fn hostile_questions_are_refused_at_once() {
+    let app = TestApp::start().await;
+    some_days(&app).await;
+    let repeat = |text: &str, n: usize| text.repeat(n);
+    let aliases: String = (0..1000).map(|i| format!("a{i}: status {{ version }} ")).collect();
+    let cases = [
+        ("deep", format!("{{ {} id {} }}", repeat("publications { nodes { product {", 30), repeat("} } }", 30))),
+        ("very deep", format!("{}{}", repeat("{ a ", 20_000), repeat("}", 20_000))),
+        ("aliases", format!("{{ {aliases} }}")),
+        ("fields", format!("{{ status {{ {} }} }}", repeat("version ", 10_000))),
+        ("circular fragments", "query { ...a } fragment a on Query { ...b } fragment b on Query { ...a }".to_owned()),
+        ("directives", format!("{{ status {} {{ version }} }}", repeat("@include(if: true) ", 500))),
+        ("a large document", format!("{{ status {{ version }} }} # {}", repeat("x", 1 << 20))),
+        ("a large text", format!("{{ publications(search: \"{}\") {{ totalCount }} }}", repeat("x ", 100_000))),
+        (
+            "pages in pages",
+            "{ publications(first: 1000) { nodes { revisions { members(first: 1000) { nodes { path } } } } } }"
+                .to_owned(),
+        ),
+        (
+            "pages in products",
+            "{ products(first: 1000) { nodes { publications(first: 1000) { nodes { id } } } } }".to_owned(),
+        ),
+        ("too many rows", "{ publications(first: 1001) { totalCount } }".to_owned()),
+        ("unended", "{ publications(search: \"".to_owned()),
+        (
+            "lists in lists",
+            format!("{{ publications(filter: {}1{}) {{ totalCount }} }}", repeat("[", 5000), repeat("]", 5000)),
+        ),
+    ];
+    for (what, query) in cases {
+        let began = Instant::now();
+        let request = app.client.post(format!("{}/graphql", app.url)).bearer_auth(KEY).json(&json!({ "query": query }));
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let body: Value = answer.json().await.expect("JSON");
+        let took = began.elapsed();
+        let refused = status >= 400 || body["errors"][0]["extensions"]["code"].is_string();
+        assert!(refused && body.get("data").is_none_or(Value::is_null), "{what}: {status} {body}");
+        // The bound is 10 ms for what is built with optimizations.
+        assert!(took < Duration::from_millis(250), "{what}: refused after {took:?}");
+    }
+    let batch: Vec<Value> = (0..100).map(|_| json!({ "query": "{ status { version } }" })).collect();
+    let answer =
+        app.client.post(format!("{}/graphql", app.url)).bearer_auth(KEY).json(&batch).send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 400);
+    // What tools ask is answered: a full introspection, and a thousand rows of every column.
+    let columns = "{ publications(first: 1000) { totalCount nodes { id productId name process macroProcess referenceDate periodStart periodEnd granularity status revisionId revisionNumber revisionCount fileName fileExtension contentType size storedSize sha256 fileUrl receivedAt archivedAt product { name listPath } } } }";
+    assert_eq!(app.query(columns).await["publications"]["totalCount"], 11);
+    app.query("{ __schema { types { name fields(includeDeprecated: true) { name args { name type { name ofType { name ofType { name } } } } type { name kind ofType { name kind ofType { name kind ofType { name } } } } } } } }").await;
+}
