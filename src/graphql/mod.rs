@@ -7,6 +7,7 @@ mod connection;
 mod document;
 mod error;
 mod input;
+pub mod inputs;
 mod loaders;
 mod mutation;
 mod notification;

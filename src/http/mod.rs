@@ -1,5 +1,6 @@
 //! http: routes, middleware, errors as statuses; mounts `receive`, `graphql` and the files.
 mod auth;
+mod export;
 mod files;
 mod graphql;
 mod health;
@@ -11,6 +12,7 @@ mod telemetry;
 mod webhook;
 
 use axum::Router;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -22,6 +24,12 @@ use problem::Problem;
 
 pub use server::serve;
 pub use telemetry::install as install_metrics;
+
+/// Parquet is packed already.
+fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media.starts_with("text/") || media.contains("json")
+}
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -43,6 +51,7 @@ pub fn router(app: &App) -> Router {
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
     let api = Router::new()
         .route("/graphql", any(graphql::answer).layer(CompressionLayer::new()))
+        .route("/export/{file}", get(export::export).layer(CompressionLayer::new().compress_when(is_text)))
         .route("/files/{revision}", get(files::get_file))
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))

@@ -11,6 +11,7 @@ mod stats;
 mod status;
 mod streams;
 mod views;
+mod walk;
 
 use crate::app::App;
 

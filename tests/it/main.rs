@@ -13,6 +13,8 @@ mod cli;
 mod configuration;
 /// `kill -9` at bad moments.
 mod crash;
+/// Exports: CSV, NDJSON and Parquet against GraphQL.
+mod export;
 /// Fetching: names, retries, faults, links that die.
 mod fetch;
 /// `GET /files`: bytes, names, ranges, the stored frame, members.

@@ -1,0 +1,226 @@
+use std::collections::BTreeMap;
+
+use parquet::basic::{LogicalType, TimeUnit, Type as Physical};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use serde_json::{Value, json};
+
+use crate::harness::{Db, KEY, TestApp, samples};
+
+const AWKWARD: &[&str] = &[
+    "Resultados \"preliminares\" não consistidos  (vazões, semanais; PMO)",
+    "=SOMA(A1:A9)",
+    "+55 21 números",
+    "@produto",
+    "Precipitação por Satélite – ONS",
+    "a|b\\c",
+];
+
+async fn some_products(app: &TestApp) {
+    for (number, name) in (1..).zip(AWKWARD) {
+        let number = app.portal.add(samples::product(number, name, "arquivo;1.csv", format!("conteúdo {number}")));
+        app.portal.enviar(number).await;
+    }
+    app.settled(AWKWARD.len() as u64).await;
+}
+
+async fn get(app: &TestApp, path: &str) -> reqwest::Response {
+    app.client.get(format!("{}/export/{path}", app.url)).bearer_auth(KEY).send().await.expect("an answer")
+}
+
+async fn bytes(app: &TestApp, path: &str) -> Vec<u8> {
+    let answer = get(app, path).await;
+    assert_eq!(answer.status(), 200, "{path}");
+    answer.bytes().await.expect("a body").to_vec()
+}
+
+/// The rows that GraphQL gives, by id.
+async fn rows(app: &TestApp, list: &str, columns: &str) -> BTreeMap<String, Value> {
+    let data = app.query(&format!("{{ {list}(first: 1000) {{ nodes {{ {columns} }} }} }}")).await;
+    let nodes = data[list]["nodes"].as_array().expect("a list").clone();
+    nodes.into_iter().map(|node| (node["id"].as_str().expect("an id").to_owned(), node)).collect()
+}
+
+const PUBLICATION: &str = "id productId name process macroProcess referenceDate periodStart periodEnd granularity status revisionId revisionNumber revisionCount fileName fileExtension contentType size storedSize sha256 fileUrl receivedAt archivedAt";
+const REVISION: &str = "id publicationId number name process referenceDate periodStart periodEnd fileName fileExtension contentType size storedSize sha256 fileUrl announcedAt receivedAt archivedAt supersededAt purgedAt held holdReason";
+
+#[tokio::test]
+async fn every_format_says_what_graphql_says() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_products(&app).await;
+        for (list, columns) in [("publications", PUBLICATION), ("revisions", REVISION)] {
+            let wanted = rows(&app, list, columns).await;
+            let names = columns.replace(' ', ",");
+            // NDJSON: the same values.
+            let text = String::from_utf8(bytes(&app, &format!("{list}.ndjson?columns={names}")).await).expect("text");
+            let lines: BTreeMap<String, Value> = text
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+                .map(|row| (row["id"].as_str().expect("an id").to_owned(), row))
+                .collect();
+            assert_eq!(lines, wanted);
+            // CSV: the same as text, in every dialect.
+            for (options, delimiter) in
+                [("", b','), ("&delimiter=%3B&decimal=,&bom=true", b';'), ("&delimiter=tab", b'\t')]
+            {
+                let text = bytes(&app, &format!("{list}.csv?columns={names}{options}")).await;
+                let plain = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+                assert_eq!(plain.len() < text.len(), options.contains("bom"));
+                let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(plain);
+                let header: Vec<String> = reader.headers().expect("a header").iter().map(str::to_owned).collect();
+                assert_eq!(header.join(" "), columns);
+                let mut count = 0;
+                for row in reader.records() {
+                    let row = row.expect("a row");
+                    let want = &wanted[&row[0]];
+                    for (name, cell) in header.iter().zip(row.iter()) {
+                        let text = match &want[name] {
+                            Value::Null => String::new(),
+                            Value::String(text) => text.clone(),
+                            other => other.to_string(),
+                        };
+                        assert_eq!(cell, text, "{name}");
+                    }
+                    count += 1;
+                }
+                assert_eq!(count, wanted.len());
+            }
+            // Parquet: the same, with types.
+            let file = bytes(&app, &format!("{list}.parquet?columns={names}")).await;
+            let reader = SerializedFileReader::new(bytes::Bytes::from(file)).expect("a parquet file");
+            let schema = reader.metadata().file_metadata().schema_descr_ptr();
+            for column in schema.columns() {
+                let instant = |in_utc| Some(LogicalType::timestamp(in_utc, TimeUnit::MILLIS));
+                let (physical, logical) = match column.name() {
+                    "size" | "storedSize" => (Physical::INT64, None),
+                    "number" | "revisionNumber" | "revisionCount" => (Physical::INT32, None),
+                    "held" => (Physical::BOOLEAN, None),
+                    "periodStart" | "periodEnd" => (Physical::INT64, instant(false)),
+                    name if name.ends_with("At") => (Physical::INT64, instant(true)),
+                    _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+                };
+                assert_eq!(
+                    (column.physical_type(), column.logical_type_ref().cloned()),
+                    (physical, logical),
+                    "{}",
+                    column.name()
+                );
+            }
+            let mut count = 0;
+            for row in reader.get_row_iter(None).expect("rows") {
+                let row = row.expect("a row");
+                let cells: BTreeMap<&String, &Field> = row.get_column_iter().collect();
+                let text = |name: &str| match cells[&name.to_owned()] {
+                    Field::Str(text) => text.clone(),
+                    other => panic!("{name}: {other}"),
+                };
+                let want = &wanted[&text("id")];
+                assert_eq!(want["name"], text("name"));
+                assert_eq!(
+                    want["size"],
+                    json!(match cells[&"size".to_owned()] {
+                        Field::Long(n) => *n,
+                        other => panic!("{other}"),
+                    })
+                );
+                count += 1;
+            }
+            assert_eq!(count, wanted.len());
+        }
+        let notifications = String::from_utf8(bytes(&app, "notifications.ndjson").await).expect("text");
+        assert_eq!(notifications.lines().count(), AWKWARD.len());
+        let empty = bytes(&app, "publications.parquet?search=nada").await;
+        let reader = SerializedFileReader::new(bytes::Bytes::from(empty)).expect("a parquet file");
+        assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
+    }
+}
+
+#[tokio::test]
+async fn parameters_narrow_as_filters_do_and_the_wrong_ones_are_named() {
+    let app = TestApp::start().await;
+    some_products(&app).await;
+    let count = async |parameters: &str| {
+        let text =
+            String::from_utf8(bytes(&app, &format!("publications.csv?columns=name&{parameters}")).await).expect("text");
+        text.lines().count() - 1
+    };
+    for (parameters, n) in [
+        ("", 6),
+        ("name=PRECIPITACAO", 1),
+        ("search=satelite+precipitacao", 1),
+        ("filter=%7B%22name%22%3A%7B%22startsWith%22%3A%22resultados%22%7D%7D", 1),
+        ("periodFrom=2025-02-20&periodTo=2025-02-20", 6),
+        ("periodFrom=2025-02-21", 0),
+        ("status=ARCHIVED,PURGED&extension=csv&granularity=DAY", 6),
+        ("status=LOST", 0),
+        ("limit=4&orderBy=NAME_ASC", 4),
+        ("limit=0", 0),
+        ("archivedTo=2020-01-01T00:00:00Z", 0),
+        ("asOf=2020-01-01T00:00:00Z", 0),
+        ("fileName=ARQUIVO;1", 6),
+        ("productId=019a0000-0000-7000-8000-000000000000", 0),
+    ] {
+        assert_eq!(count(parameters).await, n, "{parameters}");
+    }
+    let escaped = String::from_utf8(bytes(&app, "publications.csv?columns=name&formulas=escape").await).expect("text");
+    assert!(escaped.contains("'=SOMA(A1:A9)\r\n") && escaped.contains("'+55 21") && escaped.contains("'@produto"));
+    for (parameters, told) in [
+        ("names=x", "`names` is no parameter"),
+        ("status=GONE", "`status` holds `GONE`"),
+        ("periodFrom=20/02/2025", "`periodFrom` is `20/02/2025`"),
+        ("columns=name,nada", "`columns` holds `nada`"),
+        ("delimiter=xx", "`delimiter` is `xx`"),
+        ("orderBy=UP", "`orderBy` is `UP`"),
+        ("limit=-1", "`limit` is `-1`"),
+        ("filter=x", "`filter` is no JSON"),
+        ("filter=%7B%22nome%22%3A1%7D", "`filter`: `nome` is no field"),
+        ("limit=1&limit=2", "`limit` is given twice"),
+    ] {
+        let answer = get(&app, &format!("publications.csv?{parameters}")).await;
+        assert_eq!(answer.status(), 400, "{parameters}");
+        let body: Value = answer.json().await.expect("JSON");
+        assert!(body["detail"].as_str().expect("a detail").contains(told), "{parameters}: {body}");
+    }
+    assert_eq!(get(&app, "products.csv").await.status(), 404);
+    assert_eq!(
+        app.client.get(format!("{}/export/publications.csv", app.url)).send().await.expect("an answer").status(),
+        401
+    );
+    let by_key = app.client.get(format!("{}/export/publications.csv?key={KEY}", app.url));
+    assert_eq!(by_key.send().await.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn an_unchanged_refresh_costs_nothing() {
+    let app = TestApp::start().await;
+    some_products(&app).await;
+    for list in ["publications.csv", "revisions.parquet", "notifications.ndjson"] {
+        let first = get(&app, list).await;
+        let tag = first.headers().get("etag").expect("a tag").clone();
+        let again = |tag: reqwest::header::HeaderValue| {
+            app.client.get(format!("{}/export/{list}", app.url)).bearer_auth(KEY).header("if-none-match", tag).send()
+        };
+        let same = again(tag.clone()).await.expect("an answer");
+        assert_eq!((same.status().as_u16(), same.bytes().await.expect("a body").len()), (304, 0), "{list}");
+        let other = get(&app, &format!("{list}?limit=1")).await;
+        assert_ne!(other.headers().get("etag"), Some(&tag));
+        app.portal.change(1, |one| samples::replace(one, format!("mudou {list}")));
+        let total =
+            app.query("{ notifications(first: 1) { totalCount } }").await["notifications"]["totalCount"].as_u64();
+        app.portal.enviar(1).await;
+        app.settled(total.expect("a count") + 1).await;
+        assert_eq!(again(tag).await.expect("an answer").status(), 200, "{list}");
+    }
+    // One that does not unpack what it gets.
+    let plain = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
+    let packed = plain.get(format!("{}/export/publications.csv", app.url)).bearer_auth(KEY);
+    for coding in ["gzip", "zstd"] {
+        let answer =
+            packed.try_clone().expect("a request").header("accept-encoding", coding).send().await.expect("an answer");
+        assert_eq!(answer.headers().get("content-encoding").and_then(|v| v.to_str().ok()), Some(coding));
+    }
+    let packed = plain.get(format!("{}/export/publications.parquet", app.url)).bearer_auth(KEY);
+    let answer = packed.header("accept-encoding", "gzip").send().await.expect("an answer");
+    assert!(answer.headers().get("content-encoding").is_none());
+}
