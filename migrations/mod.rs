@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::*;
 mod m20261124_000001_main;
 mod m20261124_000002_retention;
 mod m20261124_000003_bad_days;
+mod m20261124_000004_views;
 
 pub struct Migrator;
 
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000001_main::Migration),
             Box::new(m20261124_000002_retention::Migration),
             Box::new(m20261124_000003_bad_days::Migration),
+            Box::new(m20261124_000004_views::Migration),
         ]
     }
 }

@@ -62,6 +62,8 @@ impl Credentials {
 #[derive(Clone, Debug)]
 pub struct Api {
     pub keys: Vec<ApiKey>,
+    /// Of pages that may ask from a browser.
+    pub cors_origins: Vec<String>,
     pub open: bool,
 }
 
@@ -271,7 +273,8 @@ fn api(layers: &mut Layers) -> Api {
             }
         }
     }
-    Api { keys, open: layers.get("api.open", values::flag).unwrap_or_default() }
+    let cors_origins = layers.list("api.cors_origins", origin);
+    Api { keys, cors_origins, open: layers.get("api.open", values::flag).unwrap_or_default() }
 }
 
 fn fetch(layers: &mut Layers) -> Option<Fetch> {
@@ -300,6 +303,14 @@ fn fetch(layers: &mut Layers) -> Option<Fetch> {
         concurrency_per_host: concurrency_per_host?,
         warn_before: warn_before?,
     })
+}
+
+fn origin(value: &str) -> Result<String, String> {
+    let wrong = || format!("`{value}` is no origin such as \"https://paineis.example.com\"");
+    let url = url::Url::parse(value).map_err(|_| wrong())?;
+    let origin = url.origin().ascii_serialization();
+    let is_bare = matches!(url.scheme(), "http" | "https") && value.trim_end_matches('/') == origin;
+    if is_bare { Ok(origin) } else { Err(wrong()) }
 }
 
 fn public_url(value: &str) -> Result<String, String> {

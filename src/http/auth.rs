@@ -1,4 +1,6 @@
 //! API keys: who asks, and what that one may do.
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
@@ -36,8 +38,24 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        None => unknown(shown.is_some()),
+        None => {
+            if shown.is_some() {
+                repent(&http).await;
+            }
+            unknown(shown.is_some())
+        }
     }
+}
+
+/// How long the answer to a wrong key takes, and how many such answers are under way at once: guessing goes no faster,
+/// from however many places it is done.
+const PENANCE: Duration = Duration::from_millis(300);
+pub(super) const PENITENTS_MAX: usize = 16;
+
+async fn repent(http: &Http) {
+    metrics::counter!("acervo_api_denied_total").increment(1);
+    let _place = http.penance.acquire().await;
+    tokio::time::sleep(PENANCE).await;
 }
 
 /// What who shows no key is told, or one that is not known.

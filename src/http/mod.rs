@@ -11,19 +11,39 @@ mod subscriptions;
 mod telemetry;
 mod webhook;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::routing::{any, get};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
 
 use crate::app::App;
+use crate::config;
 use crate::query::Queries;
 use crate::receive::Receiver;
 use problem::Problem;
 
 pub use server::serve;
 pub use telemetry::install as install_metrics;
+
+/// Lets pages of the listed origins ask; a browser asks without a key first whether it may.
+fn cors(api: &config::Api) -> CorsLayer {
+    let origins: Vec<HeaderValue> = api.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::HEAD])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::RANGE, header::IF_NONE_MATCH])
+        .expose_headers([header::ETAG, header::CONTENT_DISPOSITION, header::CONTENT_RANGE])
+        .max_age(Duration::from_secs(3600))
+}
 
 /// Parquet is packed already.
 fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
@@ -38,6 +58,8 @@ struct Http {
     receiver: Receiver,
     queries: Queries,
     schema: crate::graphql::Schema,
+    /// Who shows a wrong key waits here.
+    penance: Arc<Semaphore>,
 }
 
 /// All routes over an archive.
@@ -47,6 +69,7 @@ pub fn router(app: &App) -> Router {
         receiver: Receiver::new(app.clone()),
         queries: Queries::new(app.clone()),
         schema: crate::graphql::schema(app),
+        penance: Arc::new(Semaphore::new(auth::PENITENTS_MAX)),
     };
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
     let api = Router::new()
@@ -55,7 +78,8 @@ pub fn router(app: &App) -> Router {
         .route("/files/{revision}", get(files::get_file))
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))
-        .layer(guarded.clone());
+        .layer(guarded.clone())
+        .layer(cors(&app.settings.api));
     let metrics = Router::new().route("/metrics", get(health::metrics));
     let metrics = if app.settings.metrics_open { metrics } else { metrics.layer(guarded) };
     Router::new()

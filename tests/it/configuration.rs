@@ -98,3 +98,36 @@ fn secrets_do_not_print() {
     let shown = format!("{settings:?}");
     assert!(!shown.contains("segredo"), "{shown}");
 }
+
+#[tokio::test]
+async fn pages_of_listed_origins_may_ask_and_wrong_keys_wait() {
+    let values = vec![("api.cors_origins", "https://paineis.example.com".to_owned())];
+    let app = crate::harness::TestApp::with(crate::harness::Options { values, ..Default::default() }).await;
+    let url = format!("{}/graphql", app.url);
+    let preflight = |origin: &'static str| {
+        let request = app.client.request(reqwest::Method::OPTIONS, &url).header("origin", origin);
+        request
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization")
+            .send()
+    };
+    let allowed = preflight("https://paineis.example.com").await.expect("an answer");
+    assert_eq!(allowed.headers()["access-control-allow-origin"], "https://paineis.example.com");
+    let other = preflight("https://evil.example").await.expect("an answer");
+    assert!(other.headers().get("access-control-allow-origin").is_none());
+    let began = std::time::Instant::now();
+    let wrong = app
+        .client
+        .get(format!("{url}?query={{status{{version}}}}"))
+        .bearer_auth("errada")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(wrong.status().as_u16(), 401);
+    assert!(began.elapsed() >= std::time::Duration::from_millis(300));
+    let problems = acervo::config::load(
+        &acervo::config::Overrides { config: None, values: vec![("api.cors_origins".into(), "*".into())] },
+        &|_| None,
+    );
+    assert!(problems.expect_err("a problem").to_string().contains("api.cors_origins: `*` is no origin"));
+}

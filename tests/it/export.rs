@@ -224,3 +224,62 @@ async fn an_unchanged_refresh_costs_nothing() {
     let answer = packed.header("accept-encoding", "gzip").send().await.expect("an answer");
     assert!(answer.headers().get("content-encoding").is_none());
 }
+
+/// The same rows by SQL alone.
+#[tokio::test]
+async fn the_views_say_what_graphql_says() {
+    use sea_orm::{ConnectionTrait, Database, Statement};
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_products(&app).await;
+        // One that has no file.
+        let body = json!({ "nome": "Sem arquivo", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" });
+        assert_eq!(app.notify(&body.to_string()).await.0, 202);
+        app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == 7).await;
+        let url = match &app.app.settings.database_url {
+            Some(url) => url.expose().to_owned(),
+            None => format!("sqlite://{}?mode=ro", app.app.settings.data_dir.join("acervo.db").display()),
+        };
+        let sql = Database::connect(url).await.expect("a connection");
+        let ask = async |text: &str| {
+            sql.query_all_raw(Statement::from_string(sql.get_database_backend(), text)).await.expect("rows")
+        };
+        for (view, list, texts) in [
+            (
+                "bi_publications",
+                "publications",
+                "id productId name process macroProcess referenceDate granularity status revisionId fileName fileExtension contentType sha256 fileUrl",
+            ),
+            (
+                "bi_revisions",
+                "revisions",
+                "id publicationId name process referenceDate fileName fileExtension contentType sha256 fileUrl holdReason",
+            ),
+            ("bi_notifications", "notifications", "id source status error name process macroProcess referenceDate"),
+            ("bi_products", "products", "id name process macroProcess listPath"),
+        ] {
+            let wanted = rows(&app, list, texts).await;
+            let found = ask(&format!("SELECT * FROM {view}")).await;
+            assert_eq!(found.len(), wanted.len(), "{view}");
+            for row in &found {
+                let want = &wanted[&row.try_get::<String>("", "id").expect("an id")];
+                for name in texts.split(' ') {
+                    let snake: String = name
+                        .chars()
+                        .flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] })
+                        .collect();
+                    let cell: Option<String> = row.try_get("", &snake).expect("a text");
+                    // What waits is tried again and again.
+                    if !matches!(name, "error" | "status") {
+                        assert_eq!(want[name].as_str(), cell.as_deref(), "{view}.{snake}");
+                    }
+                }
+            }
+        }
+        let sum = "SELECT CAST(count(*) AS bigint) AS n, CAST(sum(size) AS bigint) AS bytes FROM bi_publications WHERE status = 'ARCHIVED' AND period_start >= '2025-01-01' AND archived_at > '2020-01-01'";
+        let row = &ask(sum).await[0];
+        assert_eq!(row.try_get::<i64>("", "n").expect("a count"), 6);
+        let all = app.query("{ publicationStats(groupBy: []) { size } }").await["publicationStats"][0]["size"].as_i64();
+        assert_eq!(row.try_get::<Option<i64>>("", "bytes").expect("a sum"), all);
+    }
+}
