@@ -42,7 +42,7 @@ pub struct Fetcher {
 /// What a portal says when it is asked for a file.
 pub enum Answer {
     /// Its bytes are coming.
-    File(Download),
+    File(Box<Download>),
     /// It is still the one that was told of.
     NotModified,
 }
@@ -92,7 +92,7 @@ impl Fetcher {
                 return Ok(Answer::NotModified);
             }
             if !response.status().is_redirection() {
-                return Download::new(response, self.max_bytes, self.stall).map(Answer::File);
+                return Download::new(response, self.max_bytes, self.stall).map(|file| Answer::File(Box::new(file)));
             }
             let target = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             url = target.and_then(|to| url.join(to).ok()).ok_or(FetchError::Redirect("it names no address"))?;

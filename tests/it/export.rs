@@ -283,3 +283,50 @@ async fn the_views_say_what_graphql_says() {
         assert_eq!(row.try_get::<Option<i64>>("", "bytes").expect("a sum"), all);
     }
 }
+
+/// The requests of docs/bi.md, as each tool sends them.
+#[tokio::test]
+async fn the_recipes_are_answered() {
+    let app = TestApp::start().await;
+    some_products(&app).await;
+    let plain = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
+    let url = |path: &str| format!("{}{path}", app.url);
+    // Power BI and Excel: stored credentials as Basic, GET, colons escaped.
+    let refresh = "/export/revisions.csv?archivedFrom=2020-01-01T00%3A00%3A00Z&archivedTo=2099-01-01T00%3A00%3A00Z";
+    let answer = plain.get(url(refresh)).basic_auth("power-bi", Some(KEY)).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.text().await.expect("text").lines().count(), AWKWARD.len() + 1);
+    // Grafana's Infinity: POST, gzip, and its own way to write instants.
+    let grafana = "{ publications(first: 1000, filter: { archivedAt: { from: \"2020-01-01T00:00:00.000Z\", to: \"2099-01-01T00:00:00.000Z\" } }) { nodes { name process referenceDate status fileName size archivedAt } } }";
+    let request = plain.post(url("/graphql")).bearer_auth(KEY).header("accept-encoding", "gzip");
+    let request = request
+        .header("content-type", "application/json")
+        .body(json!({ "query": grafana, "variables": {} }).to_string());
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.headers().get("content-encoding").and_then(|v| v.to_str().ok()), Some("gzip"));
+    let packed = answer.bytes().await.expect("a body");
+    let rows: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&packed[..])).expect("JSON");
+    let rows = rows["data"]["publications"]["nodes"].as_array().expect("a flat list").clone();
+    assert_eq!(rows.len(), AWKWARD.len());
+    assert!(rows.iter().all(|row| row.as_object().is_some_and(|row| row.values().all(|cell| !cell.is_object()))));
+    let stats = app.query("{ publicationStats(groupBy: [ARCHIVED_DAY]) { bucket publications size } }").await;
+    assert_eq!(stats["publicationStats"][0]["publications"], AWKWARD.len());
+    // Python: requests' way with parameters, and the feed.
+    let known = "/export/publications.ndjson?search=resultados&periodFrom=2025-02-20&periodTo=2025-02-20&asOf=2099-09-04T12%3A00%3A00Z";
+    let answer = plain
+        .get(url(known))
+        .bearer_auth(KEY)
+        .header("accept-encoding", "gzip, deflate")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let feed = "query($after: String) { changes(after: $after, first: 1000) {\n  nodes { at kind publication { name referenceDate } revision { number fileUrl } }\n  pageInfo { endCursor hasNextPage } } }";
+    let page = app.query_with(feed, json!({ "after": null })).await;
+    let after = page["changes"]["pageInfo"]["endCursor"].clone();
+    assert_eq!(app.query_with(feed, json!({ "after": after })).await["changes"]["nodes"], json!([]));
+    // By GET, as a browser or a spreadsheet asks.
+    let by_get = plain.get(url("/graphql")).query(&[("query", "{ publications { totalCount } }"), ("key", KEY)]);
+    let answer: Value = by_get.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(answer["data"]["publications"]["totalCount"], AWKWARD.len());
+}
