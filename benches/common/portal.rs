@@ -13,8 +13,13 @@ pub async fn portal(app: &App, address: &str, files: usize, bytes: usize) -> (Po
         clock: app.clock.clone(),
     };
     let mut products = builtin(files, app.clock.now());
-    for version in products.iter_mut().flat_map(|product| &mut product.versions) {
-        version.content = Content::Bytes(deck(bytes).into());
+    for product in &mut products {
+        // Texts, whatever the product's files are: a text that says it is a zip is looked into, and fetched twice.
+        product.is_file = true;
+        for version in &mut product.versions {
+            version.file_name = format!("deck_{}.txt", product.number);
+            version.content = Content::Bytes(deck(bytes).into());
+        }
     }
     let numbers = products.iter().map(|product| product.number).collect();
     (Portal::start(listener, settings, products).expect("a portal"), numbers)
