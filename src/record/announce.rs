@@ -3,7 +3,7 @@
 //! Written for bursts: a batch takes a handful of statements, however many products and publications it speaks of, and
 //! nothing is written of those that are as they were.
 use std::cmp::{max, min};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -108,6 +108,21 @@ impl Products {
         for (product_id, name) in renamed {
             let alias = product_aliases::Entity::find_by_id((product_id, name)).one(txn).await?;
             self.named_at.insert(product_id, alias.map(|alias| alias.last_seen_at).unwrap_or(i64::MIN));
+        }
+        // A name from before that was never seen is one more by which the product is found.
+        let called: HashSet<(Uuid, &String)> = understood
+            .iter()
+            .filter_map(|(_, a)| Some((self.by_identity.get(&a.identity.key())?.row.id, &a.name)))
+            .filter(|(product_id, _)| self.named_at.contains_key(product_id))
+            .collect();
+        let mut aliased = HashSet::new();
+        for (product_id, name) in called {
+            if product_aliases::Entity::find_by_id((product_id, name.clone())).one(txn).await?.is_none() {
+                aliased.insert(product_id);
+            }
+        }
+        for entry in self.by_identity.values_mut() {
+            entry.told |= aliased.contains(&entry.row.id);
         }
         Ok(())
     }

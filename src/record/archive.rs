@@ -60,7 +60,7 @@ impl Record {
         is_there: impl Future<Output = bool>,
     ) -> Result<Settled, RecordError> {
         let txn = self.begin().await?;
-        let own = notifications::Entity::find().filter(super::queue::held(claim));
+        let own = notifications::Entity::find().filter(super::claim::held(claim));
         let mut served = own.all(&txn).await?;
         if served.is_empty() {
             return Err(RecordError::LeaseLost);
@@ -91,18 +91,18 @@ impl Record {
         started_at: Timestamp,
     ) -> Result<Option<Settled>, RecordError> {
         let txn = self.begin().await?;
-        let own = notifications::Entity::find().filter(super::queue::held(claim)).all(&txn).await?;
+        let own = notifications::Entity::find().filter(super::claim::held(claim)).all(&txn).await?;
         if own.is_empty() {
             return Err(RecordError::LeaseLost);
         }
         let Some(known) = &claim.known else { return Ok(None) };
         let mut settled = Settled::default();
         for row in own.iter().chain(&also_served(&txn, claim, started_at).await?) {
-            if !super::queue::shows(&txn, row.publication_id, &known.digest.0).await? {
+            if !super::claim::shows(&txn, row.publication_id, &known.digest.0).await? {
                 let is_own = row.lease == Some(claim.lease) && row.file_key.as_ref() == Some(&claim.file_key);
                 if is_own {
                     validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
-                    super::queue::release(&txn, super::queue::held(claim)).await?;
+                    super::queue::release(&txn, super::claim::held(claim)).await?;
                     txn.commit().await?;
                     self.tell_queue();
                     return Ok(None);

@@ -8,6 +8,7 @@
 mod announce;
 mod archive;
 mod batch;
+mod claim;
 mod connect;
 mod entity;
 mod erase;
@@ -34,12 +35,13 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
 use tokio::sync::watch as channel;
 
 pub use archive::{Fetched, Settled};
+pub use claim::{Claim, Claimed, Known, Room};
 pub use connect::Location;
 pub use import::{IMPORT, Imported, ImportedFile, ImportedNotification};
 pub use incoming::NewNotification;
 pub use intake::Refusal;
 pub use inventory::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
-pub use queue::{Claim, Claimed, Known, RetryCounts, Room};
+pub use queue::RetryCounts;
 pub use read::{NotificationQuery, Page};
 pub use replays::{Replay, ReplayRule};
 pub use retention::{HoldError, RetentionRun};

@@ -233,6 +233,9 @@ async fn an_import_beside_live_announcements_never_displaces_what_is_newer() {
     assert_eq!(code, Some(0), "{out}{err}");
     app.settled(2).await;
     let data = app.query("{ products { nodes { name aliases { name } revisionCount } } publications { totalCount nodes { fileName revisionNumber revisionCount status } } }").await;
+    // The old name finds what is there by now.
+    let found = app.query("{ publications(search: \"velho\") { totalCount } }").await;
+    assert_eq!(found["publications"]["totalCount"], 1);
     assert_eq!(
         data["products"]["nodes"],
         json!([{ "name": "Deck", "aliases": [{ "name": "Deck velho" }, { "name": "Deck" }], "revisionCount": 2 }])
