@@ -405,14 +405,11 @@ async fn memory_stays_flat_whatever_the_bodies() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    // What any work takes, once.
+    // What any work takes, once: small files and a large one.
     for number in 1..=20 {
-        portal.add(product(
-            number,
-            &format!("Produto {number}"),
-            "a.csv",
-            format!("conteúdo {number};").repeat(100_000),
-        ));
+        let pieces = if number == 20 { 3_000_000 } else { 100_000 };
+        let bytes = format!("conteúdo {number};").repeat(pieces);
+        portal.add(product(number, &format!("Produto {number}"), "a.csv", bytes));
         portal.enviar(number).await;
     }
     settled(20).await;
