@@ -75,6 +75,11 @@ async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
         .text()
         .await
         .expect("text");
+    for table in ["publications", "revisions", "notifications"] {
+        let rows =
+            client.get(format!("{}/export/{table}.ndjson?key={KEY}", served.url)).send().await.expect("an answer");
+        seen += &rows.text().await.expect("text");
+    }
     served.terminate();
     seen += &served.logged();
     assert!(seen.contains("archived"), "there is no log to look at");
