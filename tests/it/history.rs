@@ -424,3 +424,62 @@ async fn hostile_questions_are_refused_at_once() {
     assert_eq!(app.query(columns).await["publications"]["totalCount"], 11);
     app.query("{ __schema { types { name fields(includeDeprecated: true) { name args { name type { name ofType { name ofType { name } } } } type { name kind ofType { name kind ofType { name kind ofType { name } } } } } } } }").await;
 }
+
+/// Every pair of a publication's days and the days asked for: touching, inside, around, across, one day, month ends, and
+/// the days on which São Paulo's clocks were put forward or back while they were.
+#[tokio::test]
+async fn periods_overlap_as_days_do() {
+    use jiff::ToSpan;
+    use jiff::civil::Date;
+    let app = TestApp::start().await;
+    let day = |text: &str| text.parse::<Date>().expect("a day");
+    let edges = [
+        "2018-11-04",
+        "2018-02-18",
+        "2018-11-03",
+        "2019-02-16",
+        "2024-02-29",
+        "2025-01-31",
+        "2025-03-01",
+        "2025-12-31",
+    ];
+    let mut publications: Vec<(Date, Date)> = Vec::new();
+    for edge in edges.map(day) {
+        for (before, after) in [(0, 0), (1, 0), (0, 1), (3, 3), (0, 6), (6, 0), (15, 15), (40, 40)] {
+            publications.push((edge.saturating_sub(before.days()), edge.saturating_add(after.days())));
+        }
+    }
+    publications.sort();
+    publications.dedup();
+    for (i, (first, last)) in publications.iter().enumerate() {
+        let body = json!({ "nome": format!("p{i}"), "periodicidade": format!("{first}T00:00:00"), "periodicidadeFinal": format!("{last}T23:59:59"), "url": "http://127.0.0.1:9/x" });
+        assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    }
+    let count = publications.len();
+    app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == count).await;
+    let mut asked = 0;
+    for edge in edges.map(day) {
+        for from in -4i64..=4 {
+            for to in from..=4 {
+                let (from, to) = (edge.saturating_add((from * 3).days()), edge.saturating_add((to * 3).days()));
+                let ranges = [(Some(from), Some(to)), (Some(from), None), (None, Some(to))];
+                for (from, to) in if asked % 9 == 0 { &ranges[..] } else { &ranges[..1] } {
+                    let range = json!({ "from": from.map(|day| day.to_string()), "to": to.map(|day| day.to_string()) });
+                    let query = "query($r: LocalDateRange!) { publications(first: 1000, filter: { period: $r }) { nodes { name } } }";
+                    let data = app.query_with(query, json!({ "r": range })).await;
+                    let nodes = data["publications"]["nodes"].as_array().expect("a list");
+                    let found: BTreeSet<&str> =
+                        nodes.iter().map(|node| node["name"].as_str().expect("a name")).collect();
+                    let overlaps = |(first, last): &(Date, Date)| {
+                        from.is_none_or(|from| *last >= from) && to.is_none_or(|to| *first <= to)
+                    };
+                    let naive: Vec<String> =
+                        (0..count).filter(|i| overlaps(&publications[*i])).map(|i| format!("p{i}")).collect();
+                    assert_eq!(found, naive.iter().map(String::as_str).collect(), "{range}");
+                }
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= 300, "{asked}");
+}
