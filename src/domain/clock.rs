@@ -34,3 +34,9 @@ pub fn millis(at: Timestamp) -> i64 {
 pub fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
+
+/// An instant as HTTP writes it, in whole seconds (RFC 9110, 5.6.7); `None` outside its calendar.
+pub fn http_date(at: Timestamp) -> Option<String> {
+    let whole = Timestamp::from_second(at.as_second()).ok()?;
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&whole).ok()
+}

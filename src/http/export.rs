@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Http, Problem};
-use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, parse_local_date};
+use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, parse_local_date};
 use crate::export::{Column, CsvOptions, Export, Format, Rows, Table};
 use crate::graphql::inputs;
 use crate::index::{Filter, Order};
@@ -52,7 +52,7 @@ pub(super) async fn export(
     let stamps = [
         (header::CACHE_CONTROL, Some("private, no-cache".to_owned())),
         (header::ETAG, tag),
-        (header::LAST_MODIFIED, changed_at.map(http_date)),
+        (header::LAST_MODIFIED, changed_at.and_then(http_date)),
     ];
     for (name, value) in stamps {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
@@ -317,9 +317,4 @@ fn is_known(headers: &HeaderMap, tag: Option<&str>) -> bool {
     let (Some(shown), Some(tag)) = (shown, tag) else { return false };
     // What was packed on its way comes back as a weak tag.
     shown.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)
-}
-
-fn http_date(at: Timestamp) -> String {
-    let whole = Timestamp::from_second(at.as_second()).unwrap_or(at);
-    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&whole).unwrap_or_default()
 }

@@ -1,11 +1,9 @@
 //! What a portal may say of its files so that they need not be sent twice. No source tells whether the real one does.
+use super::Version;
+use crate::domain::{Digest, http_date};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
-
-use super::Version;
-use crate::domain::Digest;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Validators {
@@ -39,8 +37,4 @@ pub(super) fn not_modified(name: header::HeaderName, value: HeaderValue) -> Resp
     let mut response = (StatusCode::NOT_MODIFIED, Body::empty()).into_response();
     response.headers_mut().insert(name, value);
     response
-}
-
-fn http_date(at: Timestamp) -> Option<String> {
-    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
 }

@@ -28,19 +28,26 @@ impl Queries {
     pub async fn publications(&self, ask: PublicationAsk) -> Result<Listed<PublicationRow>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
         let (window, hits) = self.search(target, ask.search, ask.filter, ask.order, &ask.paging).await?;
-        let ids: Vec<PublicationId> = hits.hits.iter().map(Hit::publication).collect();
-        let shown: Vec<RevisionId> = hits.hits.iter().filter_map(Hit::revision).collect();
+        let rows = self.rows_of(&hits.hits).await?;
+        let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), row));
+        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+    }
+
+    /// The publications that were found, each with the revision that was; one that went meanwhile is left out.
+    pub(super) async fn rows_of<'a>(&self, hits: &'a [Hit]) -> Result<Vec<(&'a Hit, PublicationRow)>, QueryError> {
+        let ids: Vec<PublicationId> = hits.iter().map(Hit::publication).collect();
+        let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
         let mut publications = self.app.record.publications_by_id(&ids).await?;
         let mut revisions = self.app.record.revisions_by_id(&shown).await?;
-        let rows = hits.hits.iter().filter_map(|hit| {
+        let row = |hit: &'a Hit| {
             let row = PublicationRow {
                 publication: publications.remove(&hit.publication())?,
                 shown: hit.revision().and_then(|id| revisions.remove(&id)),
                 score: hit.score,
             };
-            Some((cursor(hit, target, ask.order), row))
-        });
-        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+            Some((hit, row))
+        };
+        Ok(hits.iter().filter_map(row).collect())
     }
 
     pub async fn revisions(&self, ask: RevisionAsk) -> Result<Listed<RevisionRow>, QueryError> {
@@ -83,9 +90,7 @@ impl Queries {
             offset: window.offset,
             limit: window.limit,
         };
-        let index = self.app.index.clone();
-        let found = tokio::task::spawn_blocking(move || index.search(&query)).await;
-        Ok((window, found.map_err(|_| crate::index::IndexError::Interrupted)??))
+        Ok((window, self.ask_index(move |index| index.search(&query)).await?))
     }
 
     pub async fn notifications(&self, ask: NotificationAsk) -> Result<Listed<Notification>, QueryError> {

@@ -14,6 +14,7 @@ mod views;
 mod walk;
 
 use crate::app::App;
+use crate::index::{Index, IndexError};
 
 pub use ask::{NotificationAsk, ProductAsk, PublicationAsk, RevisionAsk};
 pub use changes::ChangeRow;
@@ -35,7 +36,7 @@ pub enum QueryError {
     #[error(transparent)]
     Record(#[from] crate::record::RecordError),
     #[error(transparent)]
-    Index(#[from] crate::index::IndexError),
+    Index(#[from] IndexError),
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
 }
@@ -55,6 +56,16 @@ pub struct Queries {
 impl Queries {
     pub fn new(app: App) -> Self {
         Self { app }
+    }
+
+    /// Asks the index, apart from the async threads.
+    async fn ask_index<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Index) -> Result<T, IndexError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let index = self.app.index.clone();
+        let answered = tokio::task::spawn_blocking(move || question(&index)).await;
+        Ok(answered.map_err(|_| IndexError::Interrupted)??)
     }
 
     /// What `fileUrl` is for a revision: absolute where the public address is known.

@@ -66,10 +66,9 @@ impl Queries {
             return Err(QueryError::bad("`groupBy` names something twice"));
         }
         super::lists::check_search(ask.search.as_deref())?;
-        let (index, dimensions) = (self.app.index.clone(), ask.group_by.clone());
+        let dimensions = ask.group_by.clone();
         let search = ask.search.filter(|text| !text.trim().is_empty());
-        let found = tokio::task::spawn_blocking(move || index.stats(search, ask.filter, &dimensions)).await;
-        let groups = found.map_err(|_| crate::index::IndexError::Interrupted)??;
+        let groups = self.ask_index(move |index| index.stats(search, ask.filter, &dimensions)).await?;
         let mut rows = Vec::with_capacity(groups.len());
         for (values, sums) in groups {
             let mut row = StatsRow { sums, ..StatsRow::default() };
@@ -154,9 +153,8 @@ impl Queries {
         for (dimension, kind) in
             [(Dimension::Process, SuggestionKind::Process), (Dimension::MacroProcess, SuggestionKind::MacroProcess)]
         {
-            let index = self.app.index.clone();
-            let groups = tokio::task::spawn_blocking(move || index.stats(None, Filter::default(), &[dimension])).await;
-            for (mut values, sums) in groups.map_err(|_| crate::index::IndexError::Interrupted)?? {
+            let groups = self.ask_index(move |index| index.stats(None, Filter::default(), &[dimension])).await?;
+            for (mut values, sums) in groups {
                 let Some(text) = values.pop().flatten().filter(|text| begins(text, prefix)) else { continue };
                 found.push(Suggestion { text, kind, product_id: None, publications: sums.publications });
             }
@@ -193,9 +191,7 @@ impl Queries {
     ) -> Result<crate::index::Hits, QueryError> {
         let order = if search.is_some() { Order::Relevance } else { Order::Archived { descending: true } };
         let query = Query { target, search, filter, order, beyond: None, backwards: false, offset: 0, limit };
-        let index = self.app.index.clone();
-        let found = tokio::task::spawn_blocking(move || index.search(&query)).await;
-        Ok(found.map_err(|_| crate::index::IndexError::Interrupted)??)
+        self.ask_index(move |index| index.search(&query)).await
     }
 }
 

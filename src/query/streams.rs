@@ -116,9 +116,7 @@ impl Archived {
             offset: 0,
             limit: 100_000,
         };
-        let index = index.clone();
-        let found = tokio::task::spawn_blocking(move || index.search(&query)).await;
-        let hits = found.map_err(|_| crate::index::IndexError::Interrupted)??;
+        let hits = self.queries.ask_index(move |index| index.search(&query)).await?;
         Ok(hits.hits.iter().filter_map(crate::index::Hit::revision).collect())
     }
 }

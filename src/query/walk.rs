@@ -5,7 +5,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 
 use super::{PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
-use crate::domain::{NotificationId, NotificationStatus, PublicationId, RevisionId, millis, timestamp};
+use crate::domain::{NotificationId, NotificationStatus, RevisionId, millis, timestamp};
 use crate::index::{Hit, Hits, Query, Target};
 use crate::record::{Notification, NotificationQuery, Page};
 
@@ -89,9 +89,8 @@ impl Walk {
     /// The next hits; none after the last.
     async fn hits(&mut self) -> Result<Vec<Hit>, QueryError> {
         if self.hits.is_empty() && !self.ended {
-            let (index, query) = (self.queries.app.index.clone(), self.query.clone());
-            let found = tokio::task::spawn_blocking(move || index.search(&query)).await;
-            let Hits { hits, more, .. } = found.map_err(|_| crate::index::IndexError::Interrupted)??;
+            let query = self.query.clone();
+            let Hits { hits, more, .. } = self.queries.ask_index(move |index| index.search(&query)).await?;
             self.ended = !more;
             self.query.beyond = hits.last().map(|hit| (hit.value.clone(), hit.tie(self.query.target)));
             self.hits = hits.into();
@@ -105,18 +104,8 @@ impl Walk {
         if hits.is_empty() {
             return Ok(None);
         }
-        let ids: Vec<PublicationId> = hits.iter().map(Hit::publication).collect();
-        let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
-        let mut publications = self.queries.app.record.publications_by_id(&ids).await?;
-        let mut revisions = self.queries.app.record.revisions_by_id(&shown).await?;
-        let row = |hit: &Hit| {
-            Some(PublicationRow {
-                publication: publications.remove(&hit.publication())?,
-                shown: hit.revision().and_then(|id| revisions.remove(&id)),
-                score: hit.score,
-            })
-        };
-        Ok(Some(hits.iter().filter_map(row).collect()))
+        let rows = self.queries.rows_of(&hits).await?;
+        Ok(Some(rows.into_iter().map(|(_, row)| row).collect()))
     }
 
     async fn revisions(&mut self) -> Result<Option<Vec<RevisionRow>>, QueryError> {

@@ -76,6 +76,15 @@ impl Store {
     pub fn open(root: &FsPath, scratch: &FsPath) -> Result<Self, StoreError> {
         std::fs::create_dir_all(root.join(INCOMING))?;
         std::fs::create_dir_all(scratch)?;
+        // All folders are there and synced before any file is: of two that make one folder at the same time, the second
+        // would find it there, rely on it, and be lost with it.
+        for first in 0..=u8::MAX {
+            std::fs::create_dir_all(root.join(format!("{first:02x}")))?;
+        }
+        std::fs::File::open(root)?.sync_all()?;
+        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::File::open(parent)?.sync_all()?;
+        }
         let objects = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
         Ok(Self { objects: Arc::new(objects), root: root.to_owned(), scratch: scratch.to_owned() })
     }
@@ -107,6 +116,14 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Makes sure that a file which was found stays found: another may be putting it there at this moment, renamed already
+    /// and its folder not yet synced.
+    pub(super) async fn sync_folder_of(&self, digest: Digest) -> Result<(), StoreError> {
+        let folder = self.root.join(&digest.to_string()[..2]);
+        tokio::task::spawn_blocking(move || std::fs::File::open(folder)?.sync_all()).await??;
+        Ok(())
     }
 
     /// Whether the archive has a file, in that encoding.

@@ -75,6 +75,7 @@ impl Put {
         let encoded = tokio::task::spawn_blocking(move || encode.finish()).await??;
         let known = self.store.find(encoded.digest, encoded.size).await?;
         if let Some(key) = known {
+            self.store.sync_folder_of(key.digest).await?;
             if let Some(mut upload) = self.upload {
                 upload.parts.abort().await?;
             }

@@ -54,7 +54,7 @@ pub async fn import(
     let (rows, refused) = tokio::task::block_in_place(|| manifest::read(manifest, now))?;
     let mut report = Report::default();
     for (line, reason) in refused {
-        refuse(&mut report, listener, manifest, line, reason);
+        report.refuse(listener, manifest, line, reason);
     }
     let source = open(app, path, &rows, dry_run, listener).await?;
     let total = rows.len() as u64;
@@ -73,7 +73,7 @@ pub async fn import(
         for (row, content) in batch {
             match content {
                 Ok(content) => ready.push((row, content)),
-                Err(reason) => refuse(&mut report, listener, manifest, row.line, reason),
+                Err(reason) => report.refuse(listener, manifest, row.line, reason),
             }
         }
         report.read += ready.len() as u64;
@@ -89,12 +89,6 @@ pub async fn import(
         listener(Event::Progress { done, total });
     }
     Ok(report)
-}
-
-fn refuse(report: &mut Report, listener: &mut Listener<'_>, path: &Path, line: u64, reason: String) {
-    report.read += 1;
-    report.refused += 1;
-    listener(Event::Refused { path, line, reason });
 }
 
 async fn open(

@@ -43,6 +43,15 @@ pub struct Report {
     pub refused: u64,
 }
 
+impl Report {
+    /// Counts and tells a line or row that cannot be taken.
+    fn refuse(&mut self, listener: &mut Listener<'_>, path: &Path, line: u64, reason: String) {
+        self.read += 1;
+        self.refused += 1;
+        listener(Event::Refused { path, line, reason });
+    }
+}
+
 /// Leaves the database to others for as long as half a batch took.
 async fn rest(began: Instant) {
     tokio::time::sleep((began.elapsed() / 2).min(Duration::from_millis(250))).await;

@@ -35,19 +35,19 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
             Ok(Some(line)) => {
                 number += 1;
                 let Line::Text(text) = line else {
-                    refuse(&mut report, listener, path, number, format!("the line has more than {LINE_MAX} bytes"));
+                    report.refuse(listener, path, number, format!("the line has more than {LINE_MAX} bytes"));
                     continue;
                 };
                 match read_line(&text, app.clock.now()) {
                     Ok(None) => {}
                     Ok(Some(imported)) => batch.push((number, imported)),
-                    Err(reason) => refuse(&mut report, listener, path, number, reason),
+                    Err(reason) => report.refuse(listener, path, number, reason),
                 }
             }
             Ok(None) => ended = true,
             Err(e) => {
                 // What was read of it so far is good.
-                refuse(&mut report, listener, path, number + 1, format!("the file cannot be read any further: {e}"));
+                report.refuse(listener, path, number + 1, format!("the file cannot be read any further: {e}"));
                 ended = true;
             }
         }
@@ -61,12 +61,6 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
         }
     }
     Ok(report)
-}
-
-fn refuse(report: &mut Report, listener: &mut Listener<'_>, path: &Path, line: u64, reason: String) {
-    report.read += 1;
-    report.refused += 1;
-    listener(Event::Refused { path, line, reason });
 }
 
 async fn take(

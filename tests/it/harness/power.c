@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,13 +68,18 @@ static int copy_names(int from, int to) {
     return 0;
 }
 
+/* One at a time: of two syncs of one thing the later image must stay. */
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
 static int keep(int fd) {
     char path[4096];
     struct stat what;
     int before = errno;
     if (path_of(fd, path, sizeof path) && fstat(fd, &what) == 0) {
+        pthread_mutex_lock(&one_at_a_time);
         int failed = S_ISDIR(what.st_mode) ? replace(fd, 'd', what.st_ino, copy_names)
                                            : replace(fd, 'f', what.st_ino, copy_file);
+        pthread_mutex_unlock(&one_at_a_time);
         if (failed) return -1;
     }
     errno = before;
