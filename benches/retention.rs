@@ -7,6 +7,8 @@
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 mod common;
+#[path = "common/history.rs"]
+mod history;
 #[path = "common/serve.rs"]
 mod serve;
 
@@ -16,12 +18,10 @@ use std::time::{Duration, Instant};
 
 use acervo::app::{App, Role};
 use acervo::config::{self, Overrides};
-use acervo::domain::{Clock, Digest};
+use acervo::domain::Clock;
 use acervo::jobs::{self, retention};
 use common::{Connection, milliseconds, percentile};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::json;
-use uuid::Uuid;
 
 const PRODUCTS: usize = 500;
 const POLICY: &str =
@@ -42,7 +42,10 @@ async fn run() {
     let values = vec![("data_dir".to_owned(), folder.path().join("data").display().to_string())];
     let settings = config::load(&Overrides { config: Some(file), values }, &|_| None).expect("sound settings");
     let app = App::open(settings, Role::Server, Clock::default()).await.expect("an archive");
-    let probe = fill(&folder.path().join("data/acervo.db"), revisions).await;
+    let products = history::products(PRODUCTS);
+    // Three publications in ten have two.
+    history::fill(&folder.path().join("data/acervo.db"), &products, revisions / 13 * 10).await;
+    let probe = products[7].id.to_string();
     let writer = app.take_writer().expect("the writer");
     let began = Instant::now();
     app.put_back_writer(jobs::rebuild(&app, writer, &|_, _| {}).await.expect("an index"));
@@ -103,69 +106,6 @@ async fn read_for(address: &str, probe: &str, time: Duration, done: Option<Arc<A
     }
     took.sort();
     took
-}
-
-/// Ten years of daily publications, three in ten revised once; gives a product's id.
-async fn fill(database: &std::path::Path, revisions: usize) -> String {
-    let connection: DatabaseConnection =
-        Database::connect(format!("sqlite://{}", database.display())).await.expect("the database");
-    let txn = connection.begin().await.expect("a transaction");
-    let hex = |id: Uuid| format!("x'{}'", id.simple());
-    let products: Vec<Uuid> = (0..PRODUCTS).map(|_| Uuid::now_v7()).collect();
-    let rows: Vec<String> = products
-        .iter()
-        .enumerate()
-        .map(|(i, id)| format!("({}, 'name:p{i}', 'Produto {i}', 'Processo', 'Macro', 0, 0, 0, 0)", hex(*id)))
-        .collect();
-    let columns =
-        "products (id, identity, name, process, macro_process, publication_count, revision_count, size, stored_size)";
-    txn.execute_unprepared(&format!("INSERT INTO {columns} VALUES {}", rows.join(","))).await.expect("products");
-    // Ending about now, so that the policies have something to keep.
-    let days = i64::try_from(revisions / (PRODUCTS * 13 / 10)).expect("a number of days");
-    let first_day = acervo::domain::sao_paulo()
-        .to_datetime(jiff::Timestamp::now())
-        .date()
-        .saturating_sub(jiff::Span::new().days(days));
-    let first_at = jiff::Timestamp::now().as_millisecond() - days * 86_400_000;
-    let (mut made, mut day) = (0, 0);
-    while made < revisions {
-        let date = first_day.saturating_add(jiff::Span::new().days(day));
-        day += 1;
-        let (mut publications, mut own, mut files) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, product) in products.iter().enumerate() {
-            let id = Uuid::now_v7();
-            let count = if (i + made) % 10 < 3 { 2 } else { 1 };
-            let at = first_at + day * 86_400_000;
-            let mut latest = Uuid::nil();
-            for number in 1..=count {
-                latest = Uuid::now_v7();
-                let digest = Digest::of(latest.as_bytes());
-                let superseded = if number < count { (at + 3_600_000).to_string() } else { "NULL".to_owned() };
-                let announced = at + 3_600_000 * i64::from(number - 1);
-                own.push(format!("({}, {}, {number}, {n}, x'{digest}', 'arquivo_{date}.zip', 'zip', {announced}, {n}, {announced}, {announced}, {superseded}, 0, '[]')", hex(latest), hex(id), n = hex(latest)));
-                files.push(format!("(x'{digest}', 100000, 60000, 'zstd', {announced})"));
-            }
-            let status = "ARCHIVED";
-            publications.push(format!("({}, {}, 'Processo', 'Macro', '{}', '{date}T00:00:00', '{date}T23:59:59', 'DAY', '{status}', {at}, {at}, {}, {count})", hex(id), hex(*product), date.strftime("%d/%m/%Y"), hex(latest)));
-        }
-        made += own.len();
-        for (columns, rows) in [
-            (
-                "publications (id, product_id, process, macro_process, reference_date, period_start, period_end, granularity, status, announced_at, received_at, latest_revision_id, revision_count)",
-                publications,
-            ),
-            (
-                "revisions (id, publication_id, number, notification_id, digest, file_name, extension, announced_at, announced_by, received_at, archived_at, superseded_at, held, warnings)",
-                own,
-            ),
-            ("files (digest, size, stored_size, encoding, stored_at)", files),
-        ] {
-            txn.execute_unprepared(&format!("INSERT INTO {columns} VALUES {}", rows.join(","))).await.expect("rows");
-        }
-    }
-    txn.commit().await.expect("a commit");
-    connection.close().await.expect("a closed connection");
-    products[7].to_string()
 }
 
 /// The most memory held since the last reset.

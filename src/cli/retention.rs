@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::output;
 use crate::app::App;
 use crate::config::Settings;
-use crate::graphql::format_instant;
+use crate::domain::format_instant;
 use crate::jobs::retention::{self, Line, Planned};
 use crate::query::{Paging, Queries};
 use crate::record::RetentionRun;

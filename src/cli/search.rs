@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::output;
 use crate::config::Settings;
+use crate::domain::format_instant;
 use crate::domain::{LocalDateTime, TextMatch, parse_local_date};
-use crate::graphql::format_instant;
 use crate::index::{Filter, Order};
 use crate::jobs;
 use crate::query::{Paging, PublicationAsk, PublicationRow, Queries};

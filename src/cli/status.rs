@@ -8,7 +8,7 @@ use super::output;
 use crate::app::App;
 use crate::config::Settings;
 use crate::domain::NotificationStatus;
-use crate::graphql::format_instant;
+use crate::domain::format_instant;
 use crate::jobs::Job;
 use crate::query::{Paging, Queries, SourceStatus, Status};
 use crate::record::Replay;

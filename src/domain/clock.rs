@@ -35,6 +35,11 @@ pub fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
+/// An instant as it is shown: RFC 3339, in UTC, with milliseconds.
+pub fn format_instant(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
 /// An instant as HTTP writes it, in whole seconds (RFC 9110, 5.6.7); `None` outside its calendar.
 pub fn http_date(at: Timestamp) -> Option<String> {
     let whole = Timestamp::from_second(at.as_second()).ok()?;

@@ -19,7 +19,7 @@ mod stem;
 mod text;
 mod validator;
 
-pub use clock::{Clock, http_date, millis, timestamp};
+pub use clock::{Clock, format_instant, http_date, millis, timestamp};
 pub use coverage::{Known as KnownPeriod, Rhythm};
 pub use digest::Digest;
 pub use fold::{fold, words};

@@ -1,9 +1,11 @@
 //! CSV as RFC 4180 writes it, with what Brazilian spreadsheets want as options.
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::columns::{Column, Value};
-use super::{ExportError, Pages, Pieces};
+use super::{Cell, ExportError, Flat, Pages, Pieces, Sheet};
+use crate::domain::format_instant;
 
 /// How cells are written and joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,40 +24,59 @@ impl Default for CsvOptions {
     }
 }
 
-pub(super) fn write(pages: Pages, columns: Vec<&'static Column>, options: CsvOptions) -> Pieces {
-    let header = lines(&[columns.iter().map(|column| Value::from(column.name)).collect()], options);
-    let header = header.map(|lines| if options.bom { [b"\xef\xbb\xbf", &lines[..]].concat().into() } else { lines });
-    let rows = pages.map(move |page| lines(&page?, options));
+pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>, options: CsvOptions) -> Pieces {
+    let header = header(&sheet, options);
+    let rows = pages.map(move |page| lines(&page?, &sheet, options));
     stream::once(async { header }).chain(rows).boxed()
 }
 
-fn lines(rows: &[Vec<Value>], options: CsvOptions) -> Result<Bytes, ExportError> {
-    let cannot = |e: &dyn std::fmt::Display| ExportError::Write(e.to_string());
-    let mut writer = csv::WriterBuilder::new()
-        .delimiter(options.delimiter)
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::with_capacity(rows.len() * 300));
-    for row in rows {
-        for value in row {
-            writer.write_field(cell(value, options)).map_err(|e| cannot(&e))?;
-        }
-        writer.write_record(None::<&[u8]>).map_err(|e| cannot(&e))?;
-    }
-    Ok(writer.into_inner().map_err(|e| cannot(&e))?.into())
+type Writer = csv::Writer<Vec<u8>>;
+
+fn header<Row: Flat>(sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
+    let mark: &[u8] = if options.bom { b"\xef\xbb\xbf" } else { b"" };
+    let names = sheet.columns.iter().map(|column| Cell::from(column.name));
+    written(mark.to_vec(), options, |writer| record(writer, names, options))
 }
 
-fn cell(value: &Value, options: CsvOptions) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::Text(text) if options.escape_formulas && text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {
-            format!("'{text}")
-        }
-        Value::Text(text) => text.clone(),
-        Value::Int(n) => n.to_string(),
-        Value::Long(n) => n.to_string(),
-        Value::Float(n) => n.to_string().replace('.', &options.decimal.to_string()),
-        Value::Flag(flag) => flag.to_string(),
-        Value::Instant(at) => format!("{at:.3}"),
-        Value::Wall(at) => at.to_string(),
+fn lines<Row: Flat>(rows: &[Row], sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
+    written(Vec::with_capacity(rows.len() * 400), options, |writer| {
+        rows.iter().try_for_each(|row| record(writer, sheet.cells(row), options))
+    })
+}
+
+fn written(
+    buffer: Vec<u8>,
+    options: CsvOptions,
+    write: impl FnOnce(&mut Writer) -> csv::Result<()>,
+) -> Result<Bytes, ExportError> {
+    let mut writer =
+        csv::WriterBuilder::new().delimiter(options.delimiter).terminator(csv::Terminator::CRLF).from_writer(buffer);
+    write(&mut writer).map_err(|e| ExportError::Write(e.to_string()))?;
+    Ok(writer.into_inner().map_err(|e| ExportError::Write(e.to_string()))?.into())
+}
+
+fn record<'a>(writer: &mut Writer, cells: impl Iterator<Item = Cell<'a>>, options: CsvOptions) -> csv::Result<()> {
+    for cell in cells {
+        writer.write_field(text(cell, options).as_bytes())?;
     }
+    writer.write_record(None::<&[u8]>)
+}
+
+fn text(cell: Cell<'_>, options: CsvOptions) -> Cow<'_, str> {
+    match cell {
+        Cell::Null => "".into(),
+        Cell::Text(text) => as_text(text, options),
+        Cell::Texts(texts) => as_text(texts.join("; ").into(), options),
+        Cell::Int(n) => n.to_string().into(),
+        Cell::Long(n) => n.to_string().into(),
+        Cell::Float(n) => n.to_string().replace('.', &options.decimal.to_string()).into(),
+        Cell::Flag(flag) => if flag { "true" } else { "false" }.into(),
+        Cell::Instant(at) => format_instant(at).into(),
+        Cell::Wall(at) => at.to_string().into(),
+    }
+}
+
+fn as_text(text: Cow<'_, str>, options: CsvOptions) -> Cow<'_, str> {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if options.escape_formulas && is_formula { format!("'{text}").into() } else { text }
 }

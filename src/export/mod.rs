@@ -1,8 +1,7 @@
 //! export: the rows of `query` as CSV, NDJSON and Parquet, streamed.
 //!
-//! One list of columns for each table; every format writes from it, page by page, and holds no more than a page (Parquet: a
-//! row group). Knows no request: what is asked for comes as values, what goes out are bytes.
-mod columns;
+//! Every format writes from the rows' one list of columns, page by page, and holds no more than a page (Parquet: a row
+//! group). Knows no request: what is asked for comes as values, what goes out are bytes.
 mod csv;
 mod parquet;
 mod text;
@@ -10,11 +9,11 @@ mod text;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
 
-use crate::query::{PublicationAsk, Queries, QueryError, RevisionAsk};
-use crate::record::NotificationQuery;
-pub use columns::{Column, Kind, Table};
+use crate::query::{Cell, Column, Flat, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
+use crate::record::{Notification, NotificationQuery};
 pub use csv::CsvOptions;
 
 /// How rows are written.
@@ -35,20 +34,19 @@ impl Format {
     }
 }
 
-/// Which rows.
-#[derive(Clone, Debug)]
+/// Columns in the order in which they are written.
+pub type Columns<Row> = Vec<&'static Column<Row>>;
+
+/// Which rows, and which of their columns.
 pub enum Rows {
-    Publications(Box<PublicationAsk>),
-    Revisions(Box<RevisionAsk>),
-    Notifications(Box<NotificationQuery>),
+    Publications(Box<PublicationAsk>, Columns<PublicationRow>),
+    Revisions(Box<RevisionAsk>, Columns<RevisionRow>),
+    Notifications(Box<NotificationQuery>, Columns<Notification>),
 }
 
 /// An export.
-#[derive(Clone, Debug)]
 pub struct Export {
     pub rows: Rows,
-    /// In the order in which they are written.
-    pub columns: Vec<&'static Column>,
     pub format: Format,
     /// The most rows; all where absent.
     pub limit: Option<u64>,
@@ -66,61 +64,61 @@ pub enum ExportError {
 /// The export's bytes as they come.
 pub type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>;
 
-/// A row's values, one for each column asked for.
-type Values = Vec<columns::Value>;
-
 impl Export {
     /// Begins to write.
     pub fn pieces(self, queries: &Queries) -> Pieces {
-        let pages = self.pages(queries);
-        let limited = limited(pages, self.limit);
-        let pieces = match self.format {
-            Format::Csv(options) => csv::write(limited, self.columns, options),
-            Format::Ndjson => text::write(limited, self.columns),
-            Format::Parquet => parquet::write(limited, self.columns),
-        };
-        // Who sends them may ask once more after the last.
-        pieces.fuse().boxed()
-    }
-
-    fn pages(&self, queries: &Queries) -> Pin<Box<dyn Stream<Item = Result<Vec<Values>, ExportError>> + Send>> {
-        let columns = self.columns.clone();
-        let context = queries.clone();
-        match &self.rows {
-            Rows::Publications(ask) => {
-                let pages = queries.all_publications((**ask).clone());
-                pages
-                    .map(move |page| {
-                        Ok(page?.iter().map(|row| columns::publication(row, &columns, &context)).collect())
-                    })
-                    .fuse()
-                    .boxed()
+        let (format, limit) = (self.format, self.limit);
+        match self.rows {
+            Rows::Publications(ask, columns) => write(
+                format,
+                limited(queries.all_publications(*ask), limit),
+                Sheet { columns, queries: queries.clone() },
+            ),
+            Rows::Revisions(ask, columns) => {
+                write(format, limited(queries.all_revisions(*ask), limit), Sheet { columns, queries: queries.clone() })
             }
-            Rows::Revisions(ask) => {
-                let pages = queries.all_revisions((**ask).clone());
-                pages
-                    .map(move |page| Ok(page?.iter().map(|row| columns::revision(row, &columns, &context)).collect()))
-                    .fuse()
-                    .boxed()
-            }
-            Rows::Notifications(query) => {
-                let pages = queries.all_notifications((**query).clone());
-                pages
-                    .map(move |page| Ok(page?.iter().map(|row| columns::notification(row, &columns)).collect()))
-                    .fuse()
-                    .boxed()
-            }
+            Rows::Notifications(query, columns) => write(
+                format,
+                limited(queries.all_notifications(*query), limit),
+                Sheet { columns, queries: queries.clone() },
+            ),
         }
     }
 }
 
-type Pages = Pin<Box<dyn Stream<Item = Result<Vec<Values>, ExportError>> + Send>>;
+/// What is written of rows.
+struct Sheet<Row: 'static> {
+    columns: Columns<Row>,
+    queries: Queries,
+}
+
+impl<Row: Flat> Sheet<Row> {
+    fn cells<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = Cell<'a>> {
+        self.columns.iter().map(move |column| (column.cell)(row, &self.queries))
+    }
+}
+
+type Pages<Row> = Pin<Box<dyn Stream<Item = Result<Vec<Row>, QueryError>> + Send>>;
+
+fn write<Row: Flat>(format: Format, pages: Pages<Row>, sheet: Sheet<Row>) -> Pieces {
+    let pieces = match format {
+        Format::Csv(options) => csv::write(pages, sheet, options),
+        Format::Ndjson => text::write(pages, sheet),
+        Format::Parquet => parquet::write(pages, sheet),
+    };
+    // Who sends them may ask once more after the last.
+    pieces.fuse().boxed()
+}
 
 /// No more than so many rows.
-fn limited(pages: Pages, limit: Option<u64>) -> Pages {
+fn limited<Row: Flat>(
+    pages: impl Stream<Item = Result<Vec<Row>, QueryError>> + Send + 'static,
+    limit: Option<u64>,
+) -> Pages<Row> {
+    let pages = pages.fuse().boxed();
     let Some(limit) = limit else { return pages };
     let left = usize::try_from(limit).unwrap_or(usize::MAX);
-    let cut = futures_util::stream::unfold((pages, left), |(mut pages, left)| async move {
+    let cut = unfold((pages, left), |(mut pages, left)| async move {
         if left == 0 {
             return None;
         }

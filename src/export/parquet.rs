@@ -13,9 +13,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 
-use super::columns::{Column, Kind, Value};
-use super::{ExportError, Pages, Pieces};
+use super::{Cell, Column, ExportError, Flat, Pages, Pieces, Sheet};
 use crate::domain::millis;
+use crate::query::Kind;
 
 /// Rows of a row group: enough for its dictionaries to pay, few enough to be held.
 const GROUP: usize = 20_000;
@@ -26,10 +26,10 @@ impl From<ParquetError> for ExportError {
     }
 }
 
-pub(super) fn write(pages: Pages, columns: Vec<&'static Column>) -> Pieces {
+pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Pieces {
     let written = Written::default();
-    let writer = open(&columns, written.clone());
-    let state = State { pages, columns, written, writer: Some(writer) };
+    let writer = open(&sheet.columns, written.clone());
+    let state = State { pages, sheet: Arc::new(sheet), written, writer: Some(writer) };
     unfold(state, |mut state| async move {
         let piece = state.next().await.transpose()?;
         Some((piece, state))
@@ -61,15 +61,15 @@ impl Write for Written {
 
 type Writer = SerializedFileWriter<Written>;
 
-struct State {
-    pages: Pages,
-    columns: Vec<&'static Column>,
+struct State<Row: 'static> {
+    pages: Pages<Row>,
+    sheet: Arc<Sheet<Row>>,
     written: Written,
     /// Absent once the file is whole.
     writer: Option<Result<Writer, ParquetError>>,
 }
 
-impl State {
+impl<Row: Flat> State<Row> {
     async fn next(&mut self) -> Result<Option<Bytes>, ExportError> {
         let Some(writer) = self.writer.take() else { return Ok(None) };
         let mut writer = writer?;
@@ -81,10 +81,10 @@ impl State {
             }
         }
         let is_last = rows.len() < GROUP;
-        let columns = self.columns.clone();
+        let sheet = self.sheet.clone();
         let writer = tokio::task::spawn_blocking(move || {
             if !rows.is_empty() {
-                write_group(&mut writer, &columns, &rows)?;
+                write_group(&mut writer, &sheet, &rows)?;
             }
             if is_last {
                 return writer.close().map(|_| None);
@@ -98,17 +98,17 @@ impl State {
     }
 }
 
-fn open(columns: &[&Column], sink: Written) -> Result<Writer, ParquetError> {
+fn open<Row>(columns: &[&Column<Row>], sink: Written) -> Result<Writer, ParquetError> {
     let fields: Result<Vec<_>, ParquetError> = columns.iter().map(|column| field(column).map(Arc::new)).collect();
     let schema = Type::group_type_builder("acervo").with_fields(fields?).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     SerializedFileWriter::new(sink, Arc::new(schema), Arc::new(properties))
 }
 
-fn field(column: &Column) -> Result<Type, ParquetError> {
+fn field<Row>(column: &Column<Row>) -> Result<Type, ParquetError> {
     let timestamp = |in_utc| LogicalType::timestamp(in_utc, TimeUnit::MILLIS);
     let (physical, logical) = match column.kind {
-        Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        Kind::Text | Kind::Texts => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Kind::Int => (Physical::INT32, None),
         Kind::Long => (Physical::INT64, None),
         Kind::Float => (Physical::DOUBLE, None),
@@ -120,66 +120,42 @@ fn field(column: &Column) -> Result<Type, ParquetError> {
     Type::primitive_type_builder(column.name, physical).with_logical_type(logical).with_repetition(repetition).build()
 }
 
-fn write_group(writer: &mut Writer, columns: &[&Column], rows: &[Vec<Value>]) -> Result<(), ParquetError> {
+fn write_group<Row: Flat>(writer: &mut Writer, sheet: &Sheet<Row>, rows: &[Row]) -> Result<(), ParquetError> {
     let mut group = writer.next_row_group()?;
-    for (i, column) in columns.iter().enumerate() {
+    for column in &sheet.columns {
         let Some(mut out) = group.next_column()? else { break };
-        let cells = || rows.iter().map(|row| &row[i]);
-        let levels: Vec<i16> = cells().map(|value| i16::from(*value != Value::Null)).collect();
+        let cells: Vec<Cell<'_>> = rows.iter().map(|row| (column.cell)(row, &sheet.queries)).collect();
+        let levels: Vec<i16> = cells.iter().map(|cell| i16::from(*cell != Cell::Null)).collect();
         let levels = column.optional.then_some(levels.as_slice());
-        write_column(&mut out, column.kind, cells(), levels)?;
+        write_column(&mut out, column.kind, &cells, levels)?;
         out.close()?;
     }
     group.close()?;
     Ok(())
 }
 
-fn write_column<'a>(
+fn write_column(
     out: &mut SerializedColumnWriter<'_>,
     kind: Kind,
-    cells: impl Iterator<Item = &'a Value>,
+    cells: &[Cell<'_>],
     levels: Option<&[i16]>,
 ) -> Result<(), ParquetError> {
+    macro_rules! batch {
+        ($type:ty, $cell:pat => $value:expr) => {{
+            let values: Vec<_> =
+                cells.iter().filter_map(|cell| if let $cell = cell { Some($value) } else { None }).collect();
+            out.typed::<$type>().write_batch(&values, levels, None)
+        }};
+    }
     match kind {
-        Kind::Text => {
-            let values: Vec<ByteArray> = cells.filter_map(text).collect();
-            out.typed::<ByteArrayType>().write_batch(&values, levels, None)?;
-        }
-        Kind::Int => {
-            let values: Vec<i32> =
-                cells.filter_map(|value| if let Value::Int(n) = value { Some(*n) } else { None }).collect();
-            out.typed::<Int32Type>().write_batch(&values, levels, None)?;
-        }
-        Kind::Float => {
-            let values: Vec<f64> =
-                cells.filter_map(|value| if let Value::Float(n) = value { Some(*n) } else { None }).collect();
-            out.typed::<DoubleType>().write_batch(&values, levels, None)?;
-        }
-        Kind::Flag => {
-            let values: Vec<bool> =
-                cells.filter_map(|value| if let Value::Flag(flag) = value { Some(*flag) } else { None }).collect();
-            out.typed::<BoolType>().write_batch(&values, levels, None)?;
-        }
-        Kind::Long | Kind::Instant | Kind::Wall => {
-            let values: Vec<i64> = cells.filter_map(long).collect();
-            out.typed::<Int64Type>().write_batch(&values, levels, None)?;
-        }
-    }
+        Kind::Text => batch!(ByteArrayType, Cell::Text(text) => ByteArray::from(text.as_ref())),
+        Kind::Texts => batch!(ByteArrayType, Cell::Texts(texts) => ByteArray::from(texts.join("; ").as_str())),
+        Kind::Int => batch!(Int32Type, Cell::Int(n) => *n),
+        Kind::Long => batch!(Int64Type, Cell::Long(n) => *n),
+        Kind::Float => batch!(DoubleType, Cell::Float(n) => *n),
+        Kind::Flag => batch!(BoolType, Cell::Flag(flag) => *flag),
+        Kind::Instant => batch!(Int64Type, Cell::Instant(at) => millis(*at)),
+        Kind::Wall => batch!(Int64Type, Cell::Wall(at) => at.as_number() * 1000),
+    }?;
     Ok(())
-}
-
-fn text(value: &Value) -> Option<ByteArray> {
-    match value {
-        Value::Text(text) => Some(text.as_str().into()),
-        _ => None,
-    }
-}
-
-fn long(value: &Value) -> Option<i64> {
-    match value {
-        Value::Long(n) => Some(*n),
-        Value::Instant(at) => Some(millis(*at)),
-        Value::Wall(at) => Some(at.as_number() * 1000),
-        _ => None,
-    }
 }

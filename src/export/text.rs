@@ -1,35 +1,45 @@
 //! NDJSON: an object a line, with the values as GraphQL shows them.
 use bytes::Bytes;
 use futures_util::StreamExt;
-use serde_json::{Map, Value as Json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::columns::{Column, Value};
-use super::{ExportError, Pages, Pieces};
+use super::{Cell, ExportError, Flat, Pages, Pieces, Sheet};
+use crate::domain::format_instant;
 
-pub(super) fn write(pages: Pages, columns: Vec<&'static Column>) -> Pieces {
-    pages.map(move |page| lines(&page?, &columns)).boxed()
+pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Pieces {
+    pages.map(move |page| lines(&page?, &sheet)).boxed()
 }
 
-fn lines(rows: &[Vec<Value>], columns: &[&Column]) -> Result<Bytes, ExportError> {
+fn lines<Row: Flat>(rows: &[Row], sheet: &Sheet<Row>) -> Result<Bytes, ExportError> {
     let mut text = Vec::with_capacity(rows.len() * 700);
     for row in rows {
-        let object: Map<String, Json> =
-            columns.iter().zip(row).map(|(column, value)| (column.name.to_owned(), json(value))).collect();
-        serde_json::to_writer(&mut text, &object).map_err(|e| ExportError::Write(e.to_string()))?;
+        serde_json::to_writer(&mut text, &Line { row, sheet }).map_err(|e| ExportError::Write(e.to_string()))?;
         text.push(b'\n');
     }
     Ok(text.into())
 }
 
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Text(text) => text.as_str().into(),
-        Value::Int(n) => (*n).into(),
-        Value::Long(n) => (*n).into(),
-        Value::Float(n) => (*n).into(),
-        Value::Flag(flag) => (*flag).into(),
-        Value::Instant(at) => format!("{at:.3}").into(),
-        Value::Wall(at) => at.to_string().into(),
+struct Line<'a, Row: 'static> {
+    row: &'a Row,
+    sheet: &'a Sheet<Row>,
+}
+
+impl<Row: Flat> Serialize for Line<'_, Row> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.sheet.columns.len()))?;
+        for (column, cell) in self.sheet.columns.iter().zip(self.sheet.cells(self.row)) {
+            match cell {
+                Cell::Null => map.serialize_entry(column.name, &()),
+                Cell::Text(text) => map.serialize_entry(column.name, &text),
+                Cell::Texts(texts) => map.serialize_entry(column.name, texts),
+                Cell::Int(n) => map.serialize_entry(column.name, &n),
+                Cell::Long(n) => map.serialize_entry(column.name, &n),
+                Cell::Float(n) => map.serialize_entry(column.name, &n),
+                Cell::Flag(flag) => map.serialize_entry(column.name, &flag),
+                Cell::Instant(at) => map.serialize_entry(column.name, &format_instant(at)),
+                Cell::Wall(at) => map.serialize_entry(column.name, &at.to_string()),
+            }?;
+        }
+        map.end()
     }
 }

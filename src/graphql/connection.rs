@@ -1,13 +1,22 @@
 //! Connections: a page of rows with its count, cursors and neighbours.
-use async_graphql::{OutputType, SimpleObject};
+use async_graphql::{Object, OutputType, SimpleObject};
 
+use super::flat::{Row, Rows, flat, never_flat};
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
 use super::replay::Replay;
 use super::retention::{JobRun, RetentionLine, RetentionRun};
 use super::revision::{Member, Revision};
-use crate::query::{Listed, Paging};
+use crate::query::{self, Listed, Paging};
+use crate::record;
+
+flat!(
+    Publication => query::PublicationRow,
+    Revision => query::RevisionRow,
+    Notification => record::Notification
+);
+never_flat!(Product, Member, Replay, RetentionLine, RetentionRun, JobRun);
 
 /// Where a page lies in its list.
 #[derive(SimpleObject)]
@@ -30,25 +39,44 @@ impl PageInfo {
 }
 
 /// A page of a list.
-#[derive(SimpleObject)]
-#[graphql(concrete(name = "PublicationConnection", params(Publication)))]
-#[graphql(concrete(name = "RevisionConnection", params(Revision)))]
-#[graphql(concrete(name = "ProductConnection", params(Product)))]
-#[graphql(concrete(name = "NotificationConnection", params(Notification)))]
-#[graphql(concrete(name = "MemberConnection", params(Member)))]
-#[graphql(concrete(name = "ReplayConnection", params(Replay)))]
-#[graphql(concrete(name = "RetentionLineConnection", params(RetentionLine)))]
-#[graphql(concrete(name = "RetentionRunConnection", params(RetentionRun)))]
-#[graphql(concrete(name = "JobRunConnection", params(JobRun)))]
-pub struct Connection<T: OutputType + Clone>
+pub struct Connection<T: Row> {
+    total_count: i32,
+    rows: Vec<T>,
+    /// Each row's.
+    cursors: Vec<String>,
+    page_info: PageInfo,
+}
+
+/// A page of a list.
+#[Object(
+    concrete(name = "PublicationConnection", params(Publication)),
+    concrete(name = "RevisionConnection", params(Revision)),
+    concrete(name = "ProductConnection", params(Product)),
+    concrete(name = "NotificationConnection", params(Notification)),
+    concrete(name = "MemberConnection", params(Member)),
+    concrete(name = "ReplayConnection", params(Replay)),
+    concrete(name = "RetentionLineConnection", params(RetentionLine)),
+    concrete(name = "RetentionRunConnection", params(RetentionRun)),
+    concrete(name = "JobRunConnection", params(JobRun))
+)]
+impl<T: Row> Connection<T>
 where
     Edge<T>: OutputType,
 {
     /// All rows of the list, on whatever page.
-    total_count: i32,
-    nodes: Vec<T>,
-    edges: Vec<Edge<T>>,
-    page_info: PageInfo,
+    async fn total_count(&self) -> i32 {
+        self.total_count
+    }
+    async fn nodes(&self) -> Rows<'_, T> {
+        Rows(self.rows.as_slice().into())
+    }
+    async fn edges(&self) -> Vec<Edge<T>> {
+        let edge = |(cursor, node): (&String, &T)| Edge { cursor: cursor.clone(), node: node.clone() };
+        self.cursors.iter().zip(&self.rows).map(edge).collect()
+    }
+    async fn page_info(&self) -> &PageInfo {
+        &self.page_info
+    }
 }
 
 /// A row and its place.
@@ -67,16 +95,12 @@ pub struct Edge<T: OutputType> {
     node: T,
 }
 
-impl<T: OutputType + Clone> Connection<T>
-where
-    Edge<T>: OutputType,
-{
-    pub fn new<Row>(listed: Listed<Row>, show: impl Fn(Row) -> T) -> Self {
+impl<T: Row> Connection<T> {
+    pub fn new<Own>(listed: Listed<Own>, show: impl Fn(Own) -> T) -> Self {
         let page_info = PageInfo::of(&listed);
         let total_count = int(listed.total);
-        let edges: Vec<Edge<T>> =
-            listed.rows.into_iter().map(|(cursor, row)| Edge { cursor, node: show(row) }).collect();
-        Self { total_count, nodes: edges.iter().map(|edge| edge.node.clone()).collect(), page_info, edges }
+        let (cursors, rows) = listed.rows.into_iter().map(|(cursor, row)| (cursor, show(row))).unzip();
+        Self { total_count, rows, cursors, page_info }
     }
 }
 

@@ -6,6 +6,7 @@ mod change;
 mod connection;
 mod document;
 mod error;
+mod flat;
 mod input;
 pub mod inputs;
 mod loaders;
@@ -34,7 +35,6 @@ use subscription::SubscriptionRoot;
 
 pub use document::check_document;
 pub use error::code;
-pub use scalar::format_instant;
 
 /// The schema that is served.
 pub type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;

@@ -90,7 +90,7 @@ impl Publication {
     }
     /// Of the notification behind the revision shown, else of the last one.
     async fn received_at(&self) -> DateTime {
-        DateTime(self.0.shown.as_ref().map_or(self.0.publication.received_at, |revision| revision.received_at))
+        DateTime(self.0.received_at())
     }
     async fn archived_at(&self) -> Option<DateTime> {
         self.0.shown.as_ref().map(|revision| DateTime(revision.archived_at))

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, Object, Result};
 use super::change::ChangeConnection;
 use super::connection::{Connection, page, paging};
 use super::error::{internal, shown};
+use super::flat::Rows;
 use super::input::{
     NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder, RevisionOrder, uuid,
 };
@@ -139,7 +140,7 @@ impl QueryRoot {
         filter: Option<PublicationFilter>,
         group_by: Vec<StatsDimension>,
         #[graphql(default = 1000)] limit: i32,
-    ) -> Result<Vec<StatsRow>> {
+    ) -> Result<Rows<'static, StatsRow>> {
         let ask = StatsAsk {
             search,
             filter: PublicationFilter::read(filter)?,
@@ -147,7 +148,7 @@ impl QueryRoot {
             limit: limit.into(),
         };
         let rows = ctx.data::<Queries>()?.publication_stats(ask).await.map_err(shown)?;
-        Ok(rows.into_iter().map(StatsRow::from).collect())
+        Ok(rows.into_iter().map(StatsRow).collect::<Vec<_>>().into())
     }
 
     /// What somebody who typed this may mean: names of products, present and past, of processes and of files.

@@ -2,12 +2,7 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use jiff::Timestamp;
 
-use crate::domain;
-
-/// RFC 3339, in UTC, with milliseconds.
-pub fn format_instant(at: Timestamp) -> String {
-    format!("{at:.3}")
-}
+use crate::domain::{self, format_instant};
 
 #[derive(Clone, Copy)]
 pub struct DateTime(pub Timestamp);

@@ -1,7 +1,8 @@
 //! Counts in groups, suggestions, coverage.
-use async_graphql::{Enum, ID, SimpleObject};
+use async_graphql::{Enum, ID, Object, SimpleObject};
 
 use super::connection::int;
+use super::flat::flat;
 use super::input::{Granularity, PublicationStatus, mirror};
 use super::publication::Publication;
 use super::scalar::{LocalDateTime, Long};
@@ -44,43 +45,51 @@ impl From<StatsDimension> for Dimension {
 }
 
 /// A group of publications: what it is grouped by is there, all else is null.
-#[derive(SimpleObject)]
-pub struct StatsRow {
-    /// Its current name.
-    product: Option<String>,
-    process: Option<String>,
-    macro_process: Option<String>,
-    status: Option<PublicationStatus>,
-    extension: Option<String>,
-    granularity: Option<Granularity>,
-    /// A day, month or year as text (2025-02-20, 2025-02, 2025); of archiving in São Paulo time.
-    bucket: Option<String>,
-    publications: i32,
-    /// All revisions of these publications.
-    revisions: i32,
-    /// Bytes of the revisions shown, as published.
-    size: Long,
-    /// Bytes that the archive spends on these.
-    stored_size: Long,
-}
+#[derive(Clone)]
+pub struct StatsRow(pub query::StatsRow);
 
-impl From<query::StatsRow> for StatsRow {
-    fn from(row: query::StatsRow) -> Self {
-        let status = row.status.and_then(|text| text.parse::<domain::PublicationStatus>().ok());
-        let granularity = row.granularity.and_then(|text| text.parse::<domain::Granularity>().ok());
-        Self {
-            product: row.product,
-            process: row.process,
-            macro_process: row.macro_process,
-            status: status.map(Into::into),
-            extension: row.extension,
-            granularity: granularity.map(Into::into),
-            bucket: row.bucket,
-            publications: int(row.sums.publications),
-            revisions: int(row.sums.revisions),
-            size: row.sums.size.into(),
-            stored_size: row.sums.stored_size.into(),
-        }
+flat!(StatsRow => query::StatsRow);
+
+/// A group of publications: what it is grouped by is there, all else is null.
+#[Object]
+impl StatsRow {
+    /// Its current name.
+    async fn product(&self) -> Option<&str> {
+        self.0.product.as_deref()
+    }
+    async fn process(&self) -> Option<&str> {
+        self.0.process.as_deref()
+    }
+    async fn macro_process(&self) -> Option<&str> {
+        self.0.macro_process.as_deref()
+    }
+    async fn status(&self) -> Option<PublicationStatus> {
+        self.0.status.as_deref()?.parse::<domain::PublicationStatus>().ok().map(Into::into)
+    }
+    async fn extension(&self) -> Option<&str> {
+        self.0.extension.as_deref()
+    }
+    async fn granularity(&self) -> Option<Granularity> {
+        self.0.granularity.as_deref()?.parse::<domain::Granularity>().ok().map(Into::into)
+    }
+    /// A day, month or year as text (2025-02-20, 2025-02, 2025); of archiving in São Paulo time.
+    async fn bucket(&self) -> Option<&str> {
+        self.0.bucket.as_deref()
+    }
+    async fn publications(&self) -> i32 {
+        int(self.0.sums.publications)
+    }
+    /// All revisions of these publications.
+    async fn revisions(&self) -> i32 {
+        int(self.0.sums.revisions)
+    }
+    /// Bytes of the revisions shown, as published.
+    async fn size(&self) -> Long {
+        self.0.sums.size.into()
+    }
+    /// Bytes that the archive spends on these.
+    async fn stored_size(&self) -> Long {
+        self.0.sums.stored_size.into()
     }
 }
 

@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::{Http, Problem};
 use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, parse_local_date};
-use crate::export::{Column, CsvOptions, Export, Format, Rows, Table};
+use crate::export::{Columns, CsvOptions, Export, Format, Rows};
 use crate::graphql::inputs;
 use crate::index::{Filter, Order};
-use crate::query::{Paging, PublicationAsk, RevisionAsk};
+use crate::query::{Flat, Paging, PublicationAsk, RevisionAsk};
 use crate::record::NotificationQuery;
 
 /// A change of how rows are written is another file under the same address.
@@ -30,7 +30,7 @@ pub(super) async fn export(
     let (table, extension) = table_of(&file)?;
     let query = query.unwrap_or_default();
     let mut parameters = Parameters::read(&query)?;
-    let format = format(&extension, &mut parameters)?;
+    let format = format(extension, &mut parameters)?;
     let export = read(table, format, &mut parameters)?;
     parameters.done()?;
     let (tag, changed_at) = state(&http, &export, &file, &query).await?;
@@ -62,13 +62,26 @@ pub(super) async fn export(
     Ok(response)
 }
 
-fn table_of(file: &str) -> Result<(Table, String), Problem> {
+/// What can be exported.
+#[derive(Clone, Copy)]
+enum Table {
+    Publications,
+    Revisions,
+    Notifications,
+}
+
+fn table_of(file: &str) -> Result<(Table, &str), Problem> {
     let unknown =
         || Problem::new(404, "there are publications, revisions and notifications, as .csv, .ndjson and .parquet");
     let (name, extension) = file.split_once('.').ok_or_else(unknown)?;
-    let (_, table) = Table::ALL.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;
+    let table = match name {
+        "publications" => Table::Publications,
+        "revisions" => Table::Revisions,
+        "notifications" => Table::Notifications,
+        _ => return Err(unknown()),
+    };
     let is_known = matches!(extension, "csv" | "ndjson" | "parquet");
-    if is_known { Ok((*table, extension.to_owned())) } else { Err(unknown()) }
+    if is_known { Ok((table, extension)) } else { Err(unknown()) }
 }
 
 /// What was asked for, each taken once: what nobody took is misspelt.
@@ -171,41 +184,43 @@ fn format(extension: &str, parameters: &mut Parameters) -> Result<Format, Proble
 fn read(table: Table, format: Format, parameters: &mut Parameters) -> Result<Export, Problem> {
     let limit = parameters.parse("limit", "number of rows", |text| text.parse().ok())?;
     let search = parameters.text("search");
-    let columns = columns(table, search.is_some(), parameters)?;
     let rows = match table {
         Table::Publications => {
+            let columns = columns(search.is_some(), parameters)?;
             let as_of = parameters.instant("asOf")?;
             let order = order(parameters, Order::Period { descending: true }, inputs::publication_order)?;
             let filter = filter(parameters)?;
-            Rows::Publications(Box::new(PublicationAsk { search, filter, as_of, order, paging: Paging::default() }))
+            let ask = PublicationAsk { search, filter, as_of, order, paging: Paging::default() };
+            Rows::Publications(Box::new(ask), columns)
         }
         Table::Revisions => {
+            let columns = columns(search.is_some(), parameters)?;
             let order = order(parameters, Order::Archived { descending: true }, inputs::revision_order)?;
             let filter = filter(parameters)?;
-            Rows::Revisions(Box::new(RevisionAsk { search, filter, order, paging: Paging::default() }))
+            Rows::Revisions(Box::new(RevisionAsk { search, filter, order, paging: Paging::default() }), columns)
         }
         Table::Notifications => {
             if search.is_some() {
                 return Err(Problem::new(400, "`search` is no parameter of this export: use `name`"));
             }
-            Rows::Notifications(Box::new(notifications(parameters)?))
+            let columns = columns(false, parameters)?;
+            Rows::Notifications(Box::new(notifications(parameters)?), columns)
         }
     };
-    Ok(Export { rows, columns, format, limit })
+    Ok(Export { rows, format, limit })
 }
 
-fn columns(table: Table, searched: bool, parameters: &mut Parameters) -> Result<Vec<&'static Column>, Problem> {
-    let known = table.columns();
+fn columns<Row: Flat>(searched: bool, parameters: &mut Parameters) -> Result<Columns<Row>, Problem> {
     let Some(names) = parameters.list("columns") else {
         // Relevance is there where there is something to be relevant to.
-        return Ok(known.iter().filter(|column| searched || column.name != "score").collect());
+        return Ok(Row::COLUMNS.iter().filter(|column| searched || column.name != "score").collect());
     };
     let find = |name: &String| {
         let told = || {
-            let all: Vec<&str> = known.iter().map(|column| column.name).collect();
+            let all: Vec<&str> = Row::COLUMNS.iter().map(|column| column.name).collect();
             Problem::new(400, format!("`columns` holds `{}`: there are {}", short(name), all.join(", ")))
         };
-        known.iter().find(|column| column.name == name).ok_or_else(told)
+        Row::column(name).ok_or_else(told)
     };
     names.iter().map(find).collect()
 }
@@ -301,11 +316,11 @@ async fn state(
     query: &str,
 ) -> Result<(Option<String>, Option<Timestamp>), Problem> {
     let (mark, changed_at) = match export.rows {
-        Rows::Publications(_) | Rows::Revisions(_) => {
+        Rows::Publications(..) | Rows::Revisions(..) => {
             let (number, at) = http.queries.state_of_lists().await?;
             ((number >= 0).then(|| number.to_string()), at)
         }
-        Rows::Notifications(_) => http.queries.state_of_notifications().await?,
+        Rows::Notifications(..) => http.queries.state_of_notifications().await?,
     };
     let Some(mark) = mark else { return Ok((None, None)) };
     let digest = Digest::of(format!("{VERSION} {file} {query} {mark}").as_bytes()).to_string();

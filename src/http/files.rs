@@ -76,7 +76,7 @@ pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
             let why = revision.purge_rule.unwrap_or_default();
             Err(Problem::new(
                 410,
-                format!("the file was removed by retention at {}: {why}", crate::graphql::format_instant(at)),
+                format!("the file was removed by retention at {}: {why}", crate::domain::format_instant(at)),
             ))
         }
         None => Ok(revision),

@@ -4,6 +4,7 @@
 //! edges, and an error for the asker names the value and the bound.
 mod ask;
 mod changes;
+mod columns;
 mod coverage;
 mod lists;
 mod paging;
@@ -18,6 +19,7 @@ use crate::index::{Index, IndexError};
 
 pub use ask::{NotificationAsk, ProductAsk, PublicationAsk, RevisionAsk};
 pub use changes::ChangeRow;
+pub use columns::{Cell, Column, Flat, Kind};
 pub use coverage::{Coverage, CoveragePeriod, CoverageState};
 pub use lists::MemberRow;
 pub use paging::{FIRST_MAX, Listed, Paging};

@@ -1,4 +1,6 @@
 //! Rows as they are shown.
+use jiff::Timestamp;
+
 use crate::domain::PublicationStatus;
 use crate::record;
 
@@ -17,6 +19,11 @@ impl PublicationRow {
             Some(_) => PublicationStatus::Archived,
             None => self.publication.status,
         }
+    }
+
+    /// Of the notification behind the revision shown, else of the last one.
+    pub fn received_at(&self) -> Timestamp {
+        self.shown.as_ref().map_or(self.publication.received_at, |revision| revision.received_at)
     }
 }
 

@@ -1,0 +1,128 @@
+//! Flat rows: one list of columns for each kind of row, with the names of the GraphQL contract. The exports write from it,
+//! and lists of GraphQL whose selection is plain are filled from it.
+mod lists;
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::Queries;
+use crate::domain::LocalDateTime;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Texts,
+    Int,
+    Long,
+    Float,
+    Flag,
+    /// An instant, in UTC.
+    Instant,
+    /// São Paulo wall clock.
+    Wall,
+}
+
+/// A cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Texts(&'a [String]),
+    Int(i32),
+    Long(i64),
+    Float(f64),
+    Flag(bool),
+    Instant(Timestamp),
+    Wall(LocalDateTime),
+}
+
+/// How a cell is had from its row.
+type Fill<Row> = for<'a> fn(&'a Row, &Queries) -> Cell<'a>;
+
+/// A column of rows of a kind.
+pub struct Column<Row> {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Whether it may be empty.
+    pub optional: bool,
+    pub cell: Fill<Row>,
+}
+
+/// A row that is a line of a table.
+pub trait Flat: Sized + Send + Sync + 'static {
+    const COLUMNS: &'static [Column<Self>];
+
+    fn column(name: &str) -> Option<&'static Column<Self>> {
+        Self::COLUMNS.iter().find(|column| column.name == name)
+    }
+}
+
+const fn is<Row>(name: &'static str, kind: Kind, cell: Fill<Row>) -> Column<Row> {
+    Column { name, kind, optional: false, cell }
+}
+
+const fn may_be<Row>(name: &'static str, kind: Kind, cell: Fill<Row>) -> Column<Row> {
+    Column { name, kind, optional: true, cell }
+}
+
+impl From<String> for Cell<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<&'a String> for Cell<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text.as_str().into())
+    }
+}
+
+impl From<i32> for Cell<'_> {
+    fn from(n: i32) -> Self {
+        Self::Int(n)
+    }
+}
+
+impl From<u64> for Cell<'_> {
+    fn from(n: u64) -> Self {
+        Self::Long(i64::try_from(n).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<f32> for Cell<'_> {
+    fn from(n: f32) -> Self {
+        Self::Float(n.into())
+    }
+}
+
+impl From<bool> for Cell<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<Timestamp> for Cell<'_> {
+    fn from(at: Timestamp) -> Self {
+        Self::Instant(at)
+    }
+}
+
+impl From<LocalDateTime> for Cell<'_> {
+    fn from(at: LocalDateTime) -> Self {
+        Self::Wall(at)
+    }
+}
+
+impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}

@@ -1,0 +1,80 @@
+//! A PostgreSQL server of its own, from the installed binaries.
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A server with an empty cluster in a temporary folder; it goes when this does, or when the process ends.
+pub struct Server {
+    port: u16,
+    /// Its input's end is the server's: that comes when this process is gone, however it ends.
+    _watch: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    /// `None` where PostgreSQL is not installed.
+    pub fn start() -> Option<Self> {
+        let bin = binaries()?;
+        let folder = tempfile::Builder::new().prefix("acervo-pg-").tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let root = rustix::process::geteuid().is_root();
+        if root {
+            // PostgreSQL does not run as root.
+            run(Command::new("chown").arg("postgres").arg(folder.path()));
+        }
+        let as_postgres = |line: String| {
+            let mut command = Command::new(if root { "runuser" } else { "sh" });
+            if root {
+                command.args(["-u", "postgres", "--", "sh", "-c", &line])
+            } else {
+                command.args(["-c", &line])
+            };
+            command.current_dir(folder.path());
+            command
+        };
+        let initdb = bin.join("initdb").display().to_string();
+        run(as_postgres(format!(
+            "{initdb} -D {} -U postgres -A trust -N --no-instructions >/dev/null",
+            data.display()
+        ))
+        .stdout(Stdio::null()));
+        let postgres = bin.join("postgres").display().to_string();
+        let line = format!(
+            "{postgres} -D {} -p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync=off >log 2>&1 & cat; kill -INT $!; wait",
+            data.display(),
+            folder.path().display()
+        );
+        let watch = as_postgres(line).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a server");
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(Self { port, _watch: watch, _folder: folder })
+    }
+
+    /// A database's address.
+    pub fn address(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().expect("a command that starts");
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+fn binaries() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> =
+        versions.map(|version| version.path().join("bin")).filter(|bin| has_server(bin)).collect();
+    found.sort();
+    let on_path =
+        std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    found.pop().or_else(|| on_path.into_iter().find(|bin| has_server(bin)))
+}
+
+fn has_server(bin: &Path) -> bool {
+    bin.join("initdb").exists() && bin.join("postgres").exists()
+}
