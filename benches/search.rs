@@ -1,7 +1,7 @@
 //! Ten years of a subscriber's publications, a million: how fast their index is built, how long an analyst's question
 //! takes through HTTP (words, a process and a period, the newest 50 with all their columns, and the count), and how long
 //! SQLite FTS5 and PostgreSQL take for the same rows without HTTP; then counts in groups.
-//! `PUBLICATIONS=10000000` makes it larger.
+//! `PUBLICATIONS=10000000` makes it larger; `KEEP=folder` keeps the rows, and takes them from there the next time.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -64,17 +64,21 @@ fn main() {
 
 async fn run() {
     let count: usize = std::env::var("PUBLICATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let values = vec![("data_dir".to_owned(), folder.path().join("data").display().to_string())];
+    let temporary = tempfile::tempdir().expect("a folder");
+    let kept = std::env::var_os("KEEP").map(std::path::PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    let database = folder.join("data/acervo.db");
+    let is_there = database.exists();
+    let values = vec![("data_dir".to_owned(), folder.join("data").display().to_string())];
     let settings = config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings");
     let app = App::open(settings, Role::Server, Clock::default()).await.expect("an archive");
     let products = history::products(280 * count.div_ceil(1_000_000).max(1));
-    let database = folder.path().join("data/acervo.db");
-    history::fill(&database, &products, count).await;
-
+    if !is_there {
+        history::fill(&database, &products, count).await;
+    }
     let writer = app.take_writer().expect("the writer");
     let began = Instant::now();
-    app.put_back_writer(jobs::rebuild(&app, writer, &|_, _| {}).await.expect("an index"));
+    app.put_back_writer(jobs::catch_up(&app, writer).await.expect("an index"));
     let took = began.elapsed().as_secs_f64();
     println!("{count} publications of {} products, three in ten with two revisions", products.len());
     println!("index   built in {took:.1} s, {:.0} publications a second", count as f64 / took);
@@ -84,7 +88,7 @@ async fn run() {
     let mut connection = Connection::open(&address).await;
     let (ours, found) = ours(&mut connection, &questions).await;
     report("acervo, through HTTP", &ours, found, None);
-    let fts5 = Peer::fts5(&folder.path().join("peer.db"), &database).await;
+    let fts5 = Peer::fts5(&folder.join("peer.db"), &database).await;
     let (took, found) = theirs(&fts5, &questions[..PEER_QUESTIONS]).await;
     report("SQLite FTS5", &took, found, Some(&ours));
     match cluster::Server::start() {

@@ -55,6 +55,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     };
     let text = args.text.join(" ");
     let ask = PublicationAsk {
+        scored: false,
         order: if text.trim().is_empty() { Order::Period { descending: true } } else { Order::Relevance },
         search: Some(text).filter(|text| !text.trim().is_empty()),
         filter: Filter {

@@ -84,6 +84,7 @@ impl Product {
         after: Option<String>,
     ) -> Result<Connection<Publication>> {
         let ask = PublicationAsk {
+            scored: false,
             search: None,
             filter: Filter { product_ids: Some(vec![self.0.id.0]), ..Filter::default() },
             as_of: as_of.map(|at| at.0),

@@ -47,6 +47,8 @@ impl QueryRoot {
     ) -> Result<Connection<Publication>> {
         let ask = PublicationAsk {
             search,
+            // A score costs more than finding does.
+            scored: wants_score(ctx),
             filter: PublicationFilter::read(filter)?,
             as_of: as_of.map(|at| at.0),
             order: order_by.into(),
@@ -239,4 +241,10 @@ impl QueryRoot {
         }
         Ok(status)
     }
+}
+
+/// Whether the scores of a list's rows are asked for.
+fn wants_score(ctx: &Context<'_>) -> bool {
+    let list = ctx.look_ahead();
+    list.field("nodes").field("score").exists() || list.field("edges").field("node").field("score").exists()
 }

@@ -14,7 +14,7 @@ use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, pars
 use crate::export::{Columns, CsvOptions, Export, Format, Rows};
 use crate::graphql::inputs;
 use crate::index::{Filter, Order};
-use crate::query::{Flat, Paging, PublicationAsk, RevisionAsk};
+use crate::query::{Flat, Paging, PublicationAsk, PublicationRow, RevisionAsk};
 use crate::record::NotificationQuery;
 
 /// A change of how rows are written is another file under the same address.
@@ -186,11 +186,12 @@ fn read(table: Table, format: Format, parameters: &mut Parameters) -> Result<Exp
     let search = parameters.text("search");
     let rows = match table {
         Table::Publications => {
-            let columns = columns(search.is_some(), parameters)?;
+            let columns: Columns<PublicationRow> = columns(search.is_some(), parameters)?;
+            let scored = columns.iter().any(|column| column.name == "score");
             let as_of = parameters.instant("asOf")?;
             let order = order(parameters, Order::Period { descending: true }, inputs::publication_order)?;
             let filter = filter(parameters)?;
-            let ask = PublicationAsk { search, filter, as_of, order, paging: Paging::default() };
+            let ask = PublicationAsk { search, scored, filter, as_of, order, paging: Paging::default() };
             Rows::Publications(Box::new(ask), columns)
         }
         Table::Revisions => {

@@ -76,12 +76,12 @@ pub struct Hits {
 impl Index {
     /// Answers a question. Takes the CPU for a while: not for async threads.
     pub fn search(&self, query: &Query) -> Result<Hits, IndexError> {
-        let compiled = self.compile(query)?;
         let searcher = self.inner.reader.searcher();
+        let compiled = self.compile(query, &searcher)?;
         let collector = TopHits {
             target: query.target,
             order: query.order,
-            scored: query.search.is_some(),
+            scored: query.is_scored(),
             beyond: query.beyond.clone(),
             backwards: query.backwards,
             // One more tells whether there is more.
@@ -101,6 +101,7 @@ impl Index {
         let query = Query {
             target: Target::Publications { as_of: None },
             search: None,
+            scored: false,
             filter: super::Filter::default(),
             order: Order::Name,
             beyond: None,
@@ -257,7 +258,7 @@ impl Collector for TopHits {
     }
 
     fn requires_scoring(&self) -> bool {
-        self.scored || self.order == Order::Relevance
+        self.scored
     }
 
     fn merge_fruits(&self, segments: Vec<tantivy::Result<(usize, Vec<Hit>)>>) -> tantivy::Result<Self::Fruit> {

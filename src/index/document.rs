@@ -3,6 +3,7 @@ use jiff::Timestamp;
 use tantivy::TantivyDocument;
 use uuid::Uuid;
 
+use super::calendar;
 use super::schema::{Fields, Flag};
 use crate::domain::{
     Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, fold, millis, stem, words,
@@ -106,10 +107,16 @@ impl Builder<'_> {
 }
 
 impl Product {
+    /// Publications carry their product's id too; only the product's own document has this, among the revisions.
+    pub(super) fn own_term(&self) -> String {
+        format!("product:{}", term(self.id.0))
+    }
+
     pub(super) fn document(&self, fields: &Fields) -> TantivyDocument {
         let mut builder = Builder { fields, doc: TantivyDocument::new(), words: Vec::new() };
         builder.flag(Flag::Product);
         builder.doc.add_text(fields.product, term(self.id.0));
+        builder.doc.add_text(fields.revision, self.own_term());
         builder.id(self.id.0);
         builder.names(&self.name, &self.aliases);
         builder.processes(&self.process, &self.macro_process);
@@ -139,6 +146,9 @@ impl Publication {
         builder.processes(&self.process, &self.macro_process);
         builder.doc.add_text(fields.reference_date, fold(&self.reference_date));
         builder.doc.add_text(fields.granularity, self.granularity.as_str());
+        for term in calendar::of(self.period) {
+            builder.doc.add_text(fields.calendar, term);
+        }
         builder.doc.add_i64(fields.period_start, self.period.start.as_number());
         builder.doc.add_i64(fields.period_end, self.period.end.as_number());
         builder.doc.add_i64(fields.revision_count, self.revision_count);

@@ -3,19 +3,23 @@
 //! Derived data: it is built from the record's feed, stores with each commit how far it has come, and can be thrown away
 //! at any moment. One document per revision (and one per publication that has none), with the interval during which it
 //! was the latest, and one per product; so filters, `asOf`, order and counts are all answered here.
+mod calendar;
 mod collect;
+mod dimension;
 mod document;
 mod open;
 mod query;
 mod schema;
 mod stats;
+mod words;
 mod write;
 
 pub use collect::{Hit, Hits, SortValue};
+pub use dimension::{Bucket, Dimension};
 pub use document::{Product, Publication, Revision};
 pub use open::{Index, Position};
 pub use query::{Filter, Order, Query, Target};
-pub use stats::{Bucket, Dimension, Group, Sums};
+pub use stats::{Groups, Sums};
 pub use write::Writer;
 
 /// What can go wrong with the index; it is then built anew.

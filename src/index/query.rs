@@ -2,21 +2,18 @@
 use std::ops::Bound;
 
 use jiff::Timestamp;
-use tantivy::Term;
 use tantivy::query::{
-    AllQuery, BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Occur, Query as TantivyQuery, RangeQuery,
-    RegexQuery, TermQuery, TermSetQuery,
+    AllQuery, BooleanQuery, BoostQuery, Occur, Query as TantivyQuery, RangeQuery, RegexQuery, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{Searcher, Term};
 use uuid::Uuid;
 
 use super::collect::SortValue;
 use super::document::term;
 use super::schema::{Fields, Flag};
-use super::{Index, IndexError};
-use crate::domain::{
-    Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, is_empty_word, millis, stem, words,
-};
+use super::{Index, IndexError, calendar, words};
+use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +68,8 @@ pub struct Query {
     pub target: Target,
     /// For people: every word, the last also as a prefix.
     pub search: Option<String>,
+    /// Whether hits are to say how well they fit, in whatever order they come.
+    pub scored: bool,
     pub filter: Filter,
     pub order: Order,
     /// Only hits beyond this one, in the direction read.
@@ -81,8 +80,14 @@ pub struct Query {
     pub limit: usize,
 }
 
+impl Query {
+    pub(super) fn is_scored(&self) -> bool {
+        self.search.is_some() && (self.scored || self.order == Order::Relevance)
+    }
+}
+
 impl Index {
-    pub(super) fn compile(&self, query: &Query) -> Result<Box<dyn TantivyQuery>, IndexError> {
+    pub(super) fn compile(&self, query: &Query, searcher: &Searcher) -> Result<Box<dyn TantivyQuery>, IndexError> {
         let fields = &self.inner.fields;
         let mut all = Clauses { fields, clauses: Vec::new() };
         match query.target {
@@ -96,17 +101,13 @@ impl Index {
             Target::Products => all.flag(Flag::Product),
         }
         if let Some(text) = &query.search {
-            all.search(text)?;
+            let words = words::read(text, fields, searcher, query.is_scored())?;
+            all.clauses.extend(words.into_iter().map(|word| (Occur::Must, word)));
         }
         all.filter(query.target, &query.filter)?;
         Ok(Box::new(BooleanQuery::new(all.clauses)))
     }
 }
-
-/// How much less a word counts that was found in another form, as a beginning, or with a slip.
-const AS_FORM: f32 = 0.5;
-const AS_BEGINNING: f32 = 0.1;
-const AS_SLIP: f32 = 0.05;
 
 struct Clauses<'a> {
     fields: &'a Fields,
@@ -133,58 +134,8 @@ impl Clauses<'_> {
     }
 
     fn any_of(&mut self, field: Field, values: Vec<String>) {
-        let terms: Vec<Term> = values.iter().map(|value| Term::from_field_text(field, value)).collect();
-        if terms.is_empty() {
-            return self.must(EmptyQuery);
-        }
-        self.must(BoostQuery::new(Box::new(TermSetQuery::new(terms)), 0.0));
-    }
-
-    /// Every word that says something must be found, in any order: as it is, in another form, or with a slip of the pen;
-    /// the last also as a beginning.
-    fn search(&mut self, text: &str) -> Result<(), IndexError> {
-        let all = words(text);
-        let Some(last) = all.last().cloned() else {
-            // Nothing but blanks asks for everything; nothing but signs can be found nowhere.
-            if !text.trim().is_empty() {
-                self.must(EmptyQuery);
-            }
-            return Ok(());
-        };
-        let mut telling: Vec<&String> = all.iter().filter(|word| !is_empty_word(word)).collect();
-        if telling.is_empty() {
-            telling = all.iter().collect();
-        }
-        let count = telling.len();
-        for (i, word) in telling.into_iter().enumerate() {
-            let mut ways = self.ways(word);
-            if i + 1 == count && *word == last {
-                let begins = RegexQuery::from_pattern(&format!("{}.*", literal(word)), self.fields.text)?;
-                ways.push(Box::new(BoostQuery::new(Box::new(begins), AS_BEGINNING)));
-            }
-            self.must(BooleanQuery::union(ways));
-        }
-        Ok(())
-    }
-
-    /// How a word may be found, the surest way first.
-    fn ways(&self, word: &str) -> Vec<Box<dyn TantivyQuery>> {
-        let term = |field: Field, text: &str| Term::from_field_text(field, text);
-        let exact = TermQuery::new(term(self.fields.text, word), IndexRecordOption::WithFreqs);
-        let mut ways: Vec<Box<dyn TantivyQuery>> = vec![Box::new(exact)];
-        // Numbers are meant as they are.
-        if word.bytes().any(|b| b.is_ascii_digit()) {
-            return ways;
-        }
-        let form = TermQuery::new(term(self.fields.stems, &stem(word)), IndexRecordOption::WithFreqs);
-        ways.push(Box::new(BoostQuery::new(Box::new(form), AS_FORM)));
-        let letters = word.chars().count();
-        let slips = if letters >= 8 { 2 } else { u8::from(letters >= 5) };
-        if slips > 0 {
-            let near = FuzzyTermQuery::new(term(self.fields.text, word), slips, true);
-            ways.push(Box::new(BoostQuery::new(Box::new(near), AS_SLIP)));
-        }
-        ways
+        let terms = values.iter().map(|value| Term::from_field_text(field, value)).collect();
+        self.must(BoostQuery::new(words::any_of(terms), 0.0));
     }
 
     fn text(&mut self, field: Field, wanted: &Option<TextMatch>) -> Result<(), IndexError> {
@@ -219,6 +170,12 @@ impl Clauses<'_> {
         self.text(fields.file_name, &filter.file_name)?;
         self.text(fields.reference_date, &filter.reference_date)?;
         self.text(fields.list_path, &filter.list_path)?;
+        if let (Some(from), Some(to)) = (filter.period_from, filter.period_to)
+            && let Some(terms) = calendar::touching(from, to)
+            && target != Target::Products
+        {
+            self.any_of(fields.calendar, terms);
+        }
         let included =
             |reading: Option<LocalDateTime>| reading.map_or(Bound::Unbounded, |at| Bound::Included(at.as_number()));
         self.range(fields.period_end, included(filter.period_from), Bound::Unbounded);
@@ -245,7 +202,7 @@ impl Clauses<'_> {
 }
 
 /// A text as a pattern that matches it alone.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_alphanumeric() { c.to_string() } else { format!("\\x{{{:x}}}", u32::from(c)) })
         .collect()

@@ -2,7 +2,7 @@
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 
 /// Counts up with every change of the fields or of what they hold; an index of another version is built anew.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// What a document is, several at once: see [`Flag`].
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub(super) struct Fields {
     pub revision_high: Field,
     pub revision_low: Field,
     pub name_sort: Field,
+    /// The months and years that the period touches.
+    pub calendar: Field,
     /// Wall clock as a number.
     pub period_start: Field,
     pub period_end: Field,
@@ -95,6 +97,7 @@ pub(super) fn build() -> (Schema, Fields) {
         revision_high: schema.add_u64_field("revision_high", FAST),
         revision_low: schema.add_u64_field("revision_low", FAST),
         name_sort: schema.add_text_field("name_sort", TextOptions::default().set_fast("raw")),
+        calendar: schema.add_text_field("calendar", STRING),
         period_start: schema.add_i64_field("period_start", FAST | INDEXED),
         period_end: schema.add_i64_field("period_end", FAST | INDEXED),
         received_at: schema.add_i64_field("received_at", FAST | INDEXED),

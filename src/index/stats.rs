@@ -2,35 +2,11 @@
 use std::collections::HashMap;
 
 use tantivy::collector::{Collector, SegmentCollector};
-use tantivy::columnar::{Column, StrColumn};
+use tantivy::columnar::Column;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
-use super::{Filter, Index, IndexError, Order, Query, Target};
-use crate::domain::{LocalDateTime, sao_paulo, timestamp};
-
-/// What publications are grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dimension {
-    /// By its id, in hexadecimal.
-    Product,
-    Process,
-    MacroProcess,
-    Status,
-    Extension,
-    Granularity,
-    /// Of the period's start.
-    Period(Bucket),
-    /// Of the revision shown, São Paulo time.
-    Archived(Bucket),
-}
-
-/// A stretch of the calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bucket {
-    Day,
-    Month,
-    Year,
-}
+use super::dimension::Values;
+use super::{Dimension, Filter, Index, IndexError, Order, Query, Target};
 
 /// What is added up in a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,11 +27,17 @@ impl Sums {
     }
 }
 
-/// A group: a value for each dimension asked for, absent where documents have none; and its sums.
-pub type Group = (Vec<Option<String>>, Sums);
+/// Groups, by what they are grouped by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// The values of each dimension asked for, absent where documents have none.
+    pub values: Vec<Vec<Option<String>>>,
+    /// For each group the place of its value of each dimension, and its sums.
+    pub groups: Vec<(Vec<usize>, Sums)>,
+}
 
-/// Groups that one segment counts in a plain array; with more they go to a map.
-const ARRAY_MAX: u64 = 1 << 16;
+/// Groups that are counted in a plain array; more go to a map.
+const ARRAY_MAX: u128 = 1 << 17;
 
 impl Index {
     /// Groups the publications that match, as they are now. Takes the CPU for a while: not for async threads.
@@ -64,10 +46,11 @@ impl Index {
         search: Option<String>,
         filter: Filter,
         dimensions: &[Dimension],
-    ) -> Result<Vec<Group>, IndexError> {
+    ) -> Result<Groups, IndexError> {
         let query = Query {
             target: Target::Publications { as_of: None },
             search,
+            scored: false,
             filter,
             order: Order::Name,
             beyond: None,
@@ -75,10 +58,48 @@ impl Index {
             offset: 0,
             limit: 0,
         };
-        let compiled = self.compile(&query)?;
         let searcher = self.inner.reader.searcher();
-        let groups = searcher.search(&*compiled, &Grouping { dimensions: dimensions.to_vec() })?;
-        Ok(groups.into_iter().collect())
+        let compiled = self.compile(&query, &searcher)?;
+        Ok(searcher.search(&*compiled, &Grouping { dimensions: dimensions.to_vec() })?)
+    }
+}
+
+/// Sums by a number that stands for a group: each dimension's code is a digit of it.
+struct Counts {
+    /// One more than the greatest digit of each dimension.
+    radixes: Vec<u64>,
+    array: Vec<Sums>,
+    map: HashMap<u128, Sums>,
+}
+
+impl Counts {
+    fn new(radixes: Vec<u64>) -> Self {
+        let numbers = radixes.iter().map(|radix| u128::from(*radix)).try_fold(1, u128::checked_mul);
+        let array = numbers.filter(|numbers| *numbers <= ARRAY_MAX).and_then(|numbers| usize::try_from(numbers).ok());
+        Self { radixes, array: vec![Sums::default(); array.unwrap_or_default()], map: HashMap::new() }
+    }
+
+    fn add(&mut self, digits: impl Iterator<Item = u64>, sums: &Sums) {
+        let digits = digits.zip(&self.radixes);
+        let number = digits.fold(0u128, |number, (digit, radix)| number * u128::from(*radix) + u128::from(digit));
+        let place = usize::try_from(number).ok().and_then(|number| self.array.get_mut(number));
+        match place {
+            Some(group) => group.add(sums),
+            None => self.map.entry(number).or_default().add(sums),
+        }
+    }
+
+    fn groups(&self) -> impl Iterator<Item = (Vec<u64>, Sums)> {
+        let counted = (0u128..).zip(&self.array).filter(|(_, sums)| sums.publications > 0);
+        counted.chain(self.map.iter().map(|(number, sums)| (*number, sums))).map(|(number, sums)| {
+            let mut number = number;
+            let mut digits = vec![0; self.radixes.len()];
+            for (digit, radix) in digits.iter_mut().zip(&self.radixes).rev() {
+                *digit = u64::try_from(number % u128::from(*radix)).unwrap_or_default();
+                number /= u128::from(*radix);
+            }
+            (digits, *sums)
+        })
     }
 }
 
@@ -86,100 +107,14 @@ struct Grouping {
     dimensions: Vec<Dimension>,
 }
 
-/// Where a segment keeps what is grouped by.
-enum Values {
-    Text(Option<StrColumn>),
-    /// Seconds of the wall clock since 1970.
-    Wall(Column<i64>, Bucket),
-    /// Milliseconds since 1970.
-    Instant(Column<i64>, Bucket),
-}
-
-impl Values {
-    fn open(dimension: Dimension, segment: &SegmentReader) -> tantivy::Result<Self> {
-        let fast = segment.fast_fields();
-        let text = |name: &str| fast.str(name).map(Self::Text);
-        match dimension {
-            Dimension::Product => text("product"),
-            Dimension::Process => text("process_shown"),
-            Dimension::MacroProcess => text("macro_process_shown"),
-            Dimension::Status => text("status"),
-            Dimension::Extension => text("extension"),
-            Dimension::Granularity => text("granularity"),
-            Dimension::Period(bucket) => Ok(Self::Wall(fast.i64("period_start")?, bucket)),
-            Dimension::Archived(bucket) => Ok(Self::Instant(fast.i64("archived_at")?, bucket)),
-        }
-    }
-
-    /// A number for each value: 0 for none.
-    fn code(&self, doc: DocId) -> u64 {
-        match self {
-            Self::Text(column) => column.as_ref().and_then(|column| column.ords().first(doc)).map_or(0, |ord| ord + 1),
-            Self::Wall(column, _) => column.first(doc).map_or(0, |seconds| day_code(seconds.div_euclid(DAY_SECONDS))),
-            Self::Instant(column, _) => column.first(doc).map_or(0, |ms| day_code(local_day(ms))),
-        }
-    }
-
-    /// One more than the greatest code.
-    fn codes(&self) -> u64 {
-        match self {
-            Self::Text(column) => column.as_ref().map_or(1, |column| column.num_terms() as u64 + 1),
-            Self::Wall(..) | Self::Instant(..) => DAYS,
-        }
-    }
-
-    fn name(&self, code: u64) -> tantivy::Result<Option<String>> {
-        if code == 0 {
-            return Ok(None);
-        }
-        match self {
-            Self::Text(None) => Ok(None),
-            Self::Text(Some(column)) => {
-                let mut text = String::new();
-                column.ord_to_str(code - 1, &mut text)?;
-                Ok(Some(text))
-            }
-            Self::Wall(_, bucket) | Self::Instant(_, bucket) => Ok(Some(bucket.name(day_of(code)))),
-        }
-    }
-}
-
-const DAY_SECONDS: i64 = 86_400;
-
-/// Days of the calendar that have a code of their own: from 1800 on, for more than a thousand years.
-const DAYS: u64 = 400_000;
-const DAY_ZERO: i64 = -62_091;
-
-fn day_code(day: i64) -> u64 {
-    u64::try_from(day - DAY_ZERO).unwrap_or_default().clamp(1, DAYS - 1)
-}
-
-fn day_of(code: u64) -> i64 {
-    i64::try_from(code).unwrap_or_default() + DAY_ZERO
-}
-
-/// The day in São Paulo, since 1970.
-fn local_day(ms: i64) -> i64 {
-    let local = sao_paulo().to_datetime(timestamp(ms));
-    LocalDateTime(local).as_number().div_euclid(DAY_SECONDS)
-}
-
-impl Bucket {
-    /// 2025-02-20, 2025-02 or 2025.
-    fn name(self, day: i64) -> String {
-        let instant = timestamp(day.saturating_mul(DAY_SECONDS * 1000));
-        let date = jiff::tz::TimeZone::UTC.to_datetime(instant).date();
-        let form = match self {
-            Self::Day => "%Y-%m-%d",
-            Self::Month => "%Y-%m",
-            Self::Year => "%Y",
-        };
-        date.strftime(form).to_string()
-    }
+/// What a segment counted, and the values that its codes stand for.
+struct Counted {
+    counts: Counts,
+    names: Vec<HashMap<u64, Option<String>>>,
 }
 
 impl Collector for Grouping {
-    type Fruit = HashMap<Vec<Option<String>>, Sums>;
+    type Fruit = Groups;
     type Child = SegmentGroups;
 
     fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentGroups> {
@@ -187,15 +122,12 @@ impl Collector for Grouping {
             self.dimensions.iter().map(|dimension| Values::open(*dimension, segment)).collect();
         let values = values?;
         let fast = segment.fast_fields();
-        let codes = values.iter().map(Values::codes).try_fold(1u64, u64::checked_mul);
-        let array = codes.filter(|codes| *codes <= ARRAY_MAX).and_then(|codes| usize::try_from(codes).ok());
         Ok(SegmentGroups {
+            counts: Counts::new(values.iter().map(Values::codes).collect()),
             values,
             revisions: fast.i64("revision_count")?,
             size: fast.i64("size")?,
             stored_size: fast.i64("stored_size")?,
-            array: vec![Sums::default(); array.unwrap_or_default()],
-            map: HashMap::new(),
         })
     }
 
@@ -203,15 +135,40 @@ impl Collector for Grouping {
         false
     }
 
-    fn merge_fruits(&self, segments: Vec<tantivy::Result<Self::Fruit>>) -> tantivy::Result<Self::Fruit> {
-        let mut all = Self::Fruit::new();
-        for segment in segments {
-            for (key, sums) in segment? {
-                all.entry(key).or_default().add(&sums);
+    fn merge_fruits(&self, segments: Vec<tantivy::Result<Counted>>) -> tantivy::Result<Groups> {
+        let segments = segments.into_iter().collect::<tantivy::Result<Vec<Counted>>>()?;
+        // Segments number their values each in its own way.
+        let mut places: Vec<HashMap<&Option<String>, u64>> = vec![HashMap::new(); self.dimensions.len()];
+        for (dimension, places) in places.iter_mut().enumerate() {
+            for value in segments.iter().flat_map(|segment| segment.names[dimension].values()) {
+                let next = places.len() as u64;
+                places.entry(value).or_insert(next);
             }
         }
-        Ok(all)
+        let mut all = Counts::new(places.iter().map(|places| places.len().max(1) as u64).collect());
+        for segment in &segments {
+            let own = segment.names.iter().zip(&places);
+            let own: Vec<HashMap<u64, u64>> =
+                own.map(|(names, places)| names.iter().map(|(code, value)| (*code, places[value])).collect()).collect();
+            for (codes, sums) in segment.counts.groups() {
+                all.add(codes.iter().zip(&own).map(|(code, own)| own[code]), &sums);
+            }
+        }
+        let groups = all.groups().map(|(digits, sums)| (digits.into_iter().map(place).collect(), sums)).collect();
+        let values = places.iter().map(|places| {
+            let mut values = vec![None; places.len()];
+            for (value, at) in places {
+                values[place(*at)].clone_from(value);
+            }
+            values
+        });
+        Ok(Groups { values: values.collect(), groups })
     }
+}
+
+/// Numbers of values are numbers of things in memory.
+fn place(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 struct SegmentGroups {
@@ -219,26 +176,11 @@ struct SegmentGroups {
     revisions: Column<i64>,
     size: Column<i64>,
     stored_size: Column<i64>,
-    /// By the code of the group, where there are few.
-    array: Vec<Sums>,
-    map: HashMap<u128, Sums>,
-}
-
-impl SegmentGroups {
-    fn codes_of(&self, mut code: u128) -> Vec<u64> {
-        let mut codes = Vec::with_capacity(self.values.len());
-        for values in self.values.iter().rev() {
-            let radix = u128::from(values.codes());
-            codes.push(u64::try_from(code % radix).unwrap_or_default());
-            code /= radix;
-        }
-        codes.reverse();
-        codes
-    }
+    counts: Counts,
 }
 
 impl SegmentCollector for SegmentGroups {
-    type Fruit = tantivy::Result<HashMap<Vec<Option<String>>, Sums>>;
+    type Fruit = tantivy::Result<Counted>;
 
     fn collect(&mut self, doc: DocId, _: Score) {
         let number = |column: &Column<i64>| column.first(doc).and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
@@ -248,27 +190,18 @@ impl SegmentCollector for SegmentGroups {
             size: number(&self.size),
             stored_size: number(&self.stored_size),
         };
-        let code = self
-            .values
-            .iter()
-            .fold(0u128, |code, values| code * u128::from(values.codes()) + u128::from(values.code(doc)));
-        let place = usize::try_from(code).ok().and_then(|code| self.array.get_mut(code));
-        match place {
-            Some(group) => group.add(&sums),
-            None => self.map.entry(code).or_default().add(&sums),
-        }
+        self.counts.add(self.values.iter().map(|values| values.code(doc)), &sums);
     }
 
     fn harvest(self) -> Self::Fruit {
-        let counted = (0u128..).zip(&self.array).filter(|(_, sums)| sums.publications > 0);
-        let mut groups = HashMap::new();
-        for (code, sums) in counted.chain(self.map.iter().map(|(code, sums)| (*code, sums))) {
-            let codes = self.codes_of(code);
-            let names: tantivy::Result<Vec<Option<String>>> =
-                self.values.iter().zip(codes).map(|(values, code)| values.name(code)).collect();
-            let group: &mut Sums = groups.entry(names?).or_default();
-            group.add(sums);
+        let mut names = vec![HashMap::new(); self.values.len()];
+        for (codes, _) in self.counts.groups() {
+            for ((code, names), values) in codes.into_iter().zip(&mut names).zip(&self.values) {
+                if let std::collections::hash_map::Entry::Vacant(free) = names.entry(code) {
+                    free.insert(values.name(code)?);
+                }
+            }
         }
-        Ok(groups)
+        Ok(Counted { counts: self.counts, names })
     }
 }

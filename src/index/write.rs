@@ -36,9 +36,14 @@ impl Writer {
 
     /// Puts a publication's documents in the place of those it had.
     pub fn replace_publication(&mut self, publication: &Publication) -> Result<(), IndexError> {
-        let fields = &self.index.inner.fields;
-        self.writer.delete_term(Term::from_field_text(fields.publication, &term(publication.id.0)));
-        for document in publication.documents(fields) {
+        let own = Term::from_field_text(self.inner().fields.publication, &term(publication.id.0));
+        self.writer.delete_term(own);
+        self.add_publication(publication)
+    }
+
+    /// Adds the documents of a publication that has none.
+    pub fn add_publication(&mut self, publication: &Publication) -> Result<(), IndexError> {
+        for document in publication.documents(&self.inner().fields) {
             self.writer.add_document(document)?;
         }
         Ok(())
@@ -46,13 +51,14 @@ impl Writer {
 
     /// Puts a product's document in the place of the one it had.
     pub fn replace_product(&mut self, product: &Product) -> Result<(), IndexError> {
-        let fields = &self.index.inner.fields;
-        // Publications carry their product's id too; only the product's own document has it in `revision`.
-        let own = format!("product:{}", term(product.id.0));
-        self.writer.delete_term(Term::from_field_text(fields.revision, &own));
-        let mut document = product.document(fields);
-        document.add_text(fields.revision, own);
-        self.writer.add_document(document)?;
+        let own = Term::from_field_text(self.inner().fields.revision, &product.own_term());
+        self.writer.delete_term(own);
+        self.add_product(product)
+    }
+
+    /// Adds the document of a product that has none.
+    pub fn add_product(&mut self, product: &Product) -> Result<(), IndexError> {
+        self.writer.add_document(product.document(&self.inner().fields))?;
         Ok(())
     }
 

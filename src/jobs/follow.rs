@@ -1,6 +1,6 @@
 //! The index follows the feed; where it cannot, it is built anew.
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What retention marks comes in thousands and nobody waits for it: the index takes it together after a rest, since the
 /// first questions after each of its commits are slower.
 const REST: Duration = Duration::from_millis(2500);
+
+/// How often an index that is being built lets itself be searched.
+const SHOW_EVERY: Duration = Duration::from_secs(5);
 
 /// The epoch of an index that is still being built: never that of a finished one.
 const UNFINISHED: u64 = u64::MAX;
@@ -122,20 +125,25 @@ async fn build(
         tracing::info!(publications = total, "building the search index");
     }
     on_thread(slot, |writer| writer.clear()).await?;
-    let mut after = None;
-    let mut done = 0;
-    loop {
-        let ids = app.record.publication_ids_after(after, BATCH).await?;
-        let Some(last) = ids.last() else { break };
-        after = Some(*last);
-        done += ids.len() as u64;
-        let batch = Batch::load(&app.record, &ids).await?;
-        let partly = (!keep_old).then_some(Position { feed: 0, epoch: UNFINISHED });
-        on_thread(slot, move |writer| {
-            batch.write(writer)?;
-            partly.map_or(Ok(()), |partly| writer.commit(partly))
-        })
-        .await?;
+    let mut products = HashSet::new();
+    let (mut done, mut shown_at) = (0, None::<Instant>);
+    let mut next = Batch::after(&app.record, None).await?;
+    while let Some((last, mut batch)) = next {
+        done += batch.publications.len() as u64;
+        batch.products.retain(|product| products.insert(product.id));
+        // What is found meanwhile is better than nothing, where there is no old index; each commit costs, though.
+        let is_shown = !keep_old && shown_at.is_none_or(|at| at.elapsed() > SHOW_EVERY);
+        if is_shown {
+            shown_at = Some(Instant::now());
+        }
+        let written = on_thread(slot, move |writer| {
+            batch.add(writer)?;
+            if is_shown { writer.commit(Position { feed: 0, epoch: UNFINISHED }) } else { Ok(()) }
+        });
+        let loaded = Batch::after(&app.record, Some(last));
+        let (written, loaded) = tokio::join!(written, loaded);
+        written?;
+        next = loaded?;
         progress(done, total);
     }
     on_thread(slot, move |writer| writer.commit(goal)).await?;
@@ -166,6 +174,16 @@ struct Batch {
 }
 
 impl Batch {
+    /// The next publications by their ids, and the last of these.
+    async fn after(
+        record: &Record,
+        after: Option<PublicationId>,
+    ) -> Result<Option<(PublicationId, Self)>, RecordError> {
+        let ids = record.publication_ids_after(after, BATCH).await?;
+        let Some(last) = ids.last() else { return Ok(None) };
+        Ok(Some((*last, Self::load(record, &ids).await?)))
+    }
+
     async fn load(record: &Record, ids: &[PublicationId]) -> Result<Self, RecordError> {
         let publications = record.publications_by_id(ids).await?;
         let mut revisions = record.revisions_of(ids).await?;
@@ -181,6 +199,12 @@ impl Batch {
             })
             .collect();
         Ok(Self { publications, products: products.into_values().map(product_document).collect() })
+    }
+
+    /// For an index that has none of them.
+    fn add(&self, writer: &mut Writer) -> Result<(), index::IndexError> {
+        self.publications.iter().try_for_each(|publication| writer.add_publication(publication))?;
+        self.products.iter().try_for_each(|product| writer.add_product(product))
     }
 
     fn write(&self, writer: &mut Writer) -> Result<(), index::IndexError> {

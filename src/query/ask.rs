@@ -9,6 +9,8 @@ use crate::record::NotificationQuery;
 #[derive(Clone, Debug)]
 pub struct PublicationAsk {
     pub search: Option<String>,
+    /// Whether the rows are to have their score, in whatever order they come.
+    pub scored: bool,
     pub filter: Filter,
     pub as_of: Option<Timestamp>,
     pub order: Order,

@@ -17,6 +17,18 @@ const SEARCH_MAX: usize = 500;
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
 
+/// What is searched for, and whether the hits are to have a score.
+struct Searched {
+    text: Option<String>,
+    scored: bool,
+}
+
+impl Searched {
+    fn only(text: Option<String>) -> Self {
+        Self { text, scored: false }
+    }
+}
+
 /// A member with the address it is had under.
 #[derive(Clone, Debug)]
 pub struct MemberRow {
@@ -27,7 +39,8 @@ pub struct MemberRow {
 impl Queries {
     pub async fn publications(&self, ask: PublicationAsk) -> Result<Listed<PublicationRow>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
-        let (window, hits) = self.search(target, ask.search, ask.filter, ask.order, &ask.paging).await?;
+        let search = Searched { text: ask.search, scored: ask.scored };
+        let (window, hits) = self.search(target, search, ask.filter, ask.order, &ask.paging).await?;
         let rows = self.rows_of(&hits.hits).await?;
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), row));
         Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
@@ -52,7 +65,8 @@ impl Queries {
 
     pub async fn revisions(&self, ask: RevisionAsk) -> Result<Listed<RevisionRow>, QueryError> {
         let target = Target::Revisions;
-        let (window, hits) = self.search(target, ask.search, ask.filter, ask.order, &ask.paging).await?;
+        let (window, hits) =
+            self.search(target, Searched::only(ask.search), ask.filter, ask.order, &ask.paging).await?;
         let ids: Vec<RevisionId> = hits.hits.iter().filter_map(Hit::revision).collect();
         let mut rows = self.revision_rows(&ids).await?;
         let rows =
@@ -62,7 +76,8 @@ impl Queries {
 
     pub async fn products(&self, ask: ProductAsk) -> Result<Listed<Product>, QueryError> {
         let target = Target::Products;
-        let (window, hits) = self.search(target, ask.search, ask.filter, ask.order, &ask.paging).await?;
+        let (window, hits) =
+            self.search(target, Searched::only(ask.search), ask.filter, ask.order, &ask.paging).await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(Hit::product).collect();
         let mut products = self.app.record.products_by_id(&ids).await?;
         let rows =
@@ -73,16 +88,17 @@ impl Queries {
     async fn search(
         &self,
         target: Target,
-        search: Option<String>,
+        search: Searched,
         filter: Filter,
         order: Order,
         paging: &Paging,
     ) -> Result<(Window, Hits), QueryError> {
         let window = paging.window(kind_of(order))?;
-        check_search(search.as_deref())?;
+        check_search(search.text.as_deref())?;
         let query = Query {
             target,
-            search: search.filter(|text| !text.trim().is_empty()),
+            search: search.text.filter(|text| !text.trim().is_empty()),
+            scored: search.scored,
             filter,
             order,
             beyond: window.beyond.clone().map(|cursor| (cursor.value, cursor.tie)),

@@ -1,7 +1,7 @@
 //! Counts in groups, and suggestions while somebody types.
 use super::{Queries, QueryError};
 use crate::domain::{ProductId, TextMatch, fold, words};
-use crate::index::{Dimension, Filter, Order, Query, Sums, Target};
+use crate::index::{Dimension, Filter, Groups, Order, Query, Sums, Target};
 
 /// Groups that are given back at most.
 const LIMIT_MAX: i64 = 10_000;
@@ -68,36 +68,24 @@ impl Queries {
         super::lists::check_search(ask.search.as_deref())?;
         let dimensions = ask.group_by.clone();
         let search = ask.search.filter(|text| !text.trim().is_empty());
-        let groups = self.ask_index(move |index| index.stats(search, ask.filter, &dimensions)).await?;
-        let mut rows = Vec::with_capacity(groups.len());
-        for (values, sums) in groups {
-            let mut row = StatsRow { sums, ..StatsRow::default() };
-            for (dimension, value) in ask.group_by.iter().zip(values) {
-                *row.slot(*dimension) = value;
+        let mut found = self.ask_index(move |index| index.stats(search, ask.filter, &dimensions)).await?;
+        for (dimension, values) in ask.group_by.iter().zip(&mut found.values) {
+            if *dimension == Dimension::Product {
+                self.name_products(values).await?;
             }
-            rows.push(row);
         }
-        if rows.is_empty() && ask.group_by.is_empty() {
-            rows.push(StatsRow::default());
-        }
-        self.name_products(&mut rows).await?;
-        rows.sort_by_cached_key(|row| {
-            let mut row = row.clone();
-            ask.group_by.iter().map(|dimension| row.slot(*dimension).clone()).collect::<Vec<_>>()
-        });
-        rows.truncate(usize::try_from(ask.limit).unwrap_or_default());
-        Ok(rows)
+        Ok(rows(&ask.group_by, &found, usize::try_from(ask.limit).unwrap_or_default()))
     }
 
     /// The index groups by ids; people read names.
-    async fn name_products(&self, rows: &mut [StatsRow]) -> Result<(), QueryError> {
-        let id = |row: &StatsRow| row.product.as_deref()?.parse::<ProductId>().ok();
-        let ids: Vec<ProductId> = rows.iter().filter_map(id).collect();
-        for some in ids.chunks(1000) {
-            let products = self.app.record.products_by_id(some).await?;
-            for row in rows.iter_mut() {
-                if let Some(product) = id(row).and_then(|id| products.get(&id)) {
-                    row.product = Some(product.name.clone());
+    async fn name_products(&self, values: &mut [Option<String>]) -> Result<(), QueryError> {
+        let id = |value: &Option<String>| value.as_deref()?.parse::<ProductId>().ok();
+        for some in values.chunks_mut(1000) {
+            let ids: Vec<ProductId> = some.iter().filter_map(id).collect();
+            let products = self.app.record.products_by_id(&ids).await?;
+            for value in some {
+                if let Some(product) = id(value).and_then(|id| products.get(&id)) {
+                    *value = Some(product.name.clone());
                 }
             }
         }
@@ -154,9 +142,9 @@ impl Queries {
             [(Dimension::Process, SuggestionKind::Process), (Dimension::MacroProcess, SuggestionKind::MacroProcess)]
         {
             let groups = self.ask_index(move |index| index.stats(None, Filter::default(), &[dimension])).await?;
-            for (mut values, sums) in groups {
-                let Some(text) = values.pop().flatten().filter(|text| begins(text, prefix)) else { continue };
-                found.push(Suggestion { text, kind, product_id: None, publications: sums.publications });
+            for row in rows(&[dimension], &groups, usize::MAX) {
+                let Some(text) = row.process.or(row.macro_process).filter(|text| begins(text, prefix)) else { continue };
+                found.push(Suggestion { text, kind, product_id: None, publications: row.sums.publications });
             }
         }
         Ok(found)
@@ -190,9 +178,45 @@ impl Queries {
         limit: usize,
     ) -> Result<crate::index::Hits, QueryError> {
         let order = if search.is_some() { Order::Relevance } else { Order::Archived { descending: true } };
-        let query = Query { target, search, filter, order, beyond: None, backwards: false, offset: 0, limit };
+        let query =
+            Query { target, search, scored: false, filter, order, beyond: None, backwards: false, offset: 0, limit };
         self.ask_index(move |index| index.search(&query)).await
     }
+}
+
+/// The first groups, in the order of what they are grouped by.
+fn rows(group_by: &[Dimension], found: &Groups, limit: usize) -> Vec<StatsRow> {
+    if found.groups.is_empty() && group_by.is_empty() && limit > 0 {
+        return vec![StatsRow::default()];
+    }
+    // Ranks are compared faster than texts.
+    let ranks: Vec<Vec<usize>> = found.values.iter().map(|values| ranks(values)).collect();
+    let key = |places: &[usize]| places.iter().zip(&ranks).map(|(place, ranks)| ranks[*place]).collect::<Vec<_>>();
+    let mut order: Vec<_> = found.groups.iter().map(|(places, sums)| (key(places), places, sums)).collect();
+    if limit < order.len() {
+        order.select_nth_unstable_by(limit, |a, b| a.0.cmp(&b.0));
+        order.truncate(limit);
+    }
+    order.sort_by(|a, b| a.0.cmp(&b.0));
+    let row = |(_, places, sums): (_, &Vec<usize>, &Sums)| {
+        let mut row = StatsRow { sums: *sums, ..StatsRow::default() };
+        for ((dimension, place), values) in group_by.iter().zip(places).zip(&found.values) {
+            row.slot(*dimension).clone_from(&values[*place]);
+        }
+        row
+    };
+    order.into_iter().map(row).collect()
+}
+
+/// The rank of each value among all.
+fn ranks(values: &[Option<String>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].cmp(&values[*b]));
+    let mut ranks = vec![0; values.len()];
+    for (rank, place) in order.into_iter().enumerate() {
+        ranks[place] = rank;
+    }
+    ranks
 }
 
 impl StatsRow {

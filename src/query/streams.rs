@@ -109,6 +109,7 @@ impl Archived {
         let query = Query {
             target: Target::Revisions,
             search: None,
+            scored: false,
             filter,
             order: Order::Archived { descending: true },
             beyond: None,

@@ -22,7 +22,8 @@ impl Queries {
         ask: PublicationAsk,
     ) -> impl Stream<Item = Result<Vec<PublicationRow>, QueryError>> + Send + use<> {
         let target = Target::Publications { as_of: ask.as_of };
-        let walk = Walk::new(self, target, ask.search, ask.filter, ask.order);
+        let mut walk = Walk::new(self, target, ask.search, ask.filter, ask.order);
+        walk.query.scored = ask.scored;
         unfold(walk, |mut walk| async move {
             let page = walk.publications().await.transpose()?;
             Some((page, walk))
@@ -82,7 +83,17 @@ impl Walk {
         order: crate::index::Order,
     ) -> Self {
         let search = search.filter(|text| !text.trim().is_empty());
-        let query = Query { target, search, filter, order, beyond: None, backwards: false, offset: 0, limit: HITS };
+        let query = Query {
+            target,
+            search,
+            scored: false,
+            filter,
+            order,
+            beyond: None,
+            backwards: false,
+            offset: 0,
+            limit: HITS,
+        };
         Self { queries: queries.clone(), query, hits: VecDeque::new(), ended: false }
     }
 

@@ -1,0 +1,214 @@
+//! What publications are grouped by, as small numbers within a segment.
+use jiff::civil::{Date, DateTime};
+use tantivy::columnar::{Column, StrColumn};
+use tantivy::{DocId, SegmentReader};
+
+use crate::domain::{LocalDateTime, millis, sao_paulo, timestamp};
+
+/// What publications are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// By its id, in hexadecimal.
+    Product,
+    Process,
+    MacroProcess,
+    Status,
+    Extension,
+    Granularity,
+    /// Of the period's start.
+    Period(Bucket),
+    /// Of the revision shown, São Paulo time.
+    Archived(Bucket),
+}
+
+/// A stretch of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    Day,
+    Month,
+    Year,
+}
+
+const DAY_SECONDS: i64 = 86_400;
+const HOUR_MS: i64 = 3_600_000;
+
+/// Days for which a segment has a table of its own; where it has documents over a longer time the calendar is asked for
+/// each of them.
+const TABLE_DAYS: i64 = 50_000;
+
+/// Where a segment keeps the values of a dimension.
+pub(super) enum Values {
+    Text(Option<StrColumn>),
+    /// Seconds of the wall clock since 1970.
+    Wall(Column<i64>, Days),
+    /// Milliseconds since 1970, and for each hour from the first on the day that it is in.
+    Instant(Column<i64>, Days, i64, Vec<u32>),
+}
+
+impl Values {
+    pub fn open(dimension: Dimension, segment: &SegmentReader) -> tantivy::Result<Self> {
+        let fast = segment.fast_fields();
+        let text = |name: &str| fast.str(name).map(Self::Text);
+        match dimension {
+            Dimension::Product => text("product"),
+            Dimension::Process => text("process_shown"),
+            Dimension::MacroProcess => text("macro_process_shown"),
+            Dimension::Status => text("status"),
+            Dimension::Extension => text("extension"),
+            Dimension::Granularity => text("granularity"),
+            Dimension::Period(bucket) => {
+                let column = fast.i64("period_start")?;
+                let day = |seconds: i64| seconds.div_euclid(DAY_SECONDS);
+                let days = Days::new(day(column.min_value()), day(column.max_value()), bucket);
+                Ok(Self::Wall(column, days))
+            }
+            Dimension::Archived(bucket) => {
+                let column = fast.i64("archived_at")?;
+                let days = Days::new(local_day(column.min_value()), local_day(column.max_value()), bucket);
+                let first_hour = column.min_value().div_euclid(HOUR_MS);
+                let hours = if days.has_table() { hours(&days, first_hour, column.max_value()) } else { Vec::new() };
+                Ok(Self::Instant(column, days, first_hour, hours))
+            }
+        }
+    }
+
+    /// A number for each value: 0 for none.
+    pub fn code(&self, doc: DocId) -> u64 {
+        match self {
+            Self::Text(column) => column.as_ref().and_then(|column| column.ords().first(doc)).map_or(0, |ord| ord + 1),
+            Self::Wall(column, days) => {
+                column.first(doc).map_or(0, |seconds| days.code(seconds.div_euclid(DAY_SECONDS)))
+            }
+            Self::Instant(column, days, first_hour, hours) => column.first(doc).map_or(0, |ms| {
+                let hour = usize::try_from(ms.div_euclid(HOUR_MS) - first_hour).ok();
+                let day = hour.and_then(|hour| hours.get(hour)).map(|day| days.first + i64::from(*day));
+                days.code(day.unwrap_or_else(|| local_day(ms)))
+            }),
+        }
+    }
+
+    /// One more than the greatest code.
+    pub fn codes(&self) -> u64 {
+        match self {
+            Self::Text(column) => column.as_ref().map_or(1, |column| column.num_terms() as u64 + 1),
+            Self::Wall(_, days) | Self::Instant(_, days, ..) => days.codes(),
+        }
+    }
+
+    pub fn name(&self, code: u64) -> tantivy::Result<Option<String>> {
+        if code == 0 {
+            return Ok(None);
+        }
+        match self {
+            Self::Text(None) => Ok(None),
+            Self::Text(Some(column)) => {
+                let mut text = String::new();
+                column.ord_to_str(code - 1, &mut text)?;
+                Ok(Some(text))
+            }
+            Self::Wall(_, days) | Self::Instant(_, days, ..) => Ok(Some(days.name(code))),
+        }
+    }
+}
+
+/// The days that a segment has documents of.
+pub(super) struct Days {
+    /// Since 1970.
+    first: i64,
+    last: i64,
+    bucket: Bucket,
+    /// The code of each day, and the first day of each code; empty where a day's place is its code.
+    codes: Vec<u32>,
+    starts: Vec<i64>,
+}
+
+impl Days {
+    fn new(first: i64, last: i64, bucket: Bucket) -> Self {
+        let mut days = Self { first, last: last.max(first), bucket, codes: Vec::new(), starts: Vec::new() };
+        if bucket != Bucket::Day && days.has_table() {
+            let mut before = None;
+            for day in days.first..=days.last {
+                let stretch = bucket.stretch(date(day));
+                if before.replace(stretch) != Some(stretch) {
+                    days.starts.push(day);
+                }
+                days.codes.push(u32::try_from(days.starts.len()).unwrap_or(u32::MAX));
+            }
+        }
+        days
+    }
+
+    fn has_table(&self) -> bool {
+        self.last - self.first < TABLE_DAYS
+    }
+
+    fn code(&self, day: i64) -> u64 {
+        let place = usize::try_from(day - self.first).unwrap_or_default();
+        self.codes.get(place).map_or(place as u64 + 1, |code| u64::from(*code))
+    }
+
+    fn codes(&self) -> u64 {
+        let all = if self.starts.is_empty() { self.last - self.first + 1 } else { self.starts.len() as i64 };
+        u64::try_from(all).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    fn name(&self, code: u64) -> String {
+        let place = usize::try_from(code - 1).unwrap_or_default();
+        let day = self.starts.get(place).copied().unwrap_or(self.first + place as i64);
+        self.bucket.name(date(day))
+    }
+}
+
+/// For each hour from the first on the place of its day: São Paulo's offset changes only at full hours.
+fn hours(days: &Days, first_hour: i64, last_ms: i64) -> Vec<u32> {
+    let mut day = days.first;
+    let mut ends = start_of_day(day + 1);
+    (first_hour..=last_ms.div_euclid(HOUR_MS))
+        .map(|hour| {
+            while hour * HOUR_MS >= ends {
+                day += 1;
+                ends = start_of_day(day + 1);
+            }
+            u32::try_from(day - days.first).unwrap_or(u32::MAX)
+        })
+        .collect()
+}
+
+/// A day by its number since 1970.
+fn date(day: i64) -> Date {
+    let instant = timestamp(day.saturating_mul(DAY_SECONDS * 1000));
+    jiff::tz::TimeZone::UTC.to_datetime(instant).date()
+}
+
+/// When a day begins in São Paulo, in milliseconds.
+fn start_of_day(day: i64) -> i64 {
+    let midnight: DateTime = date(day).at(0, 0, 0, 0);
+    sao_paulo().to_timestamp(midnight).map_or(i64::MAX, millis)
+}
+
+/// The day in São Paulo, since 1970.
+fn local_day(ms: i64) -> i64 {
+    let local = sao_paulo().to_datetime(timestamp(ms));
+    LocalDateTime(local).as_number().div_euclid(DAY_SECONDS)
+}
+
+impl Bucket {
+    /// Alike for the days of one stretch.
+    fn stretch(self, date: Date) -> (i16, i8, i8) {
+        match self {
+            Self::Day => (date.year(), date.month(), date.day()),
+            Self::Month => (date.year(), date.month(), 0),
+            Self::Year => (date.year(), 0, 0),
+        }
+    }
+
+    /// 2025-02-20, 2025-02 or 2025.
+    fn name(self, date: Date) -> String {
+        let form = match self {
+            Self::Day => "%Y-%m-%d",
+            Self::Month => "%Y-%m",
+            Self::Year => "%Y",
+        };
+        date.strftime(form).to_string()
+    }
+}

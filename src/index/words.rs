@@ -1,0 +1,132 @@
+//! Words that people type: every one that says something must be found, in any order: as it is, in another form, or with a
+//! slip of the pen; the last also as a beginning.
+use std::collections::BTreeSet;
+
+use tantivy::query::{
+    BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Query as TantivyQuery, RegexQuery, TermQuery, TermSetQuery,
+};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{Searcher, Term};
+
+use super::IndexError;
+use super::schema::Fields;
+use crate::domain::{is_empty_word, stem, words};
+
+/// How much less a word counts that was found in another form, as a beginning, or with a slip.
+const AS_FORM: f32 = 0.5;
+const AS_BEGINNING: f32 = 0.1;
+const AS_SLIP: f32 = 0.05;
+
+/// Terms whose lists are merged as they are read; more of them are first made a set of documents.
+const MERGED_MAX: usize = 32;
+
+/// A query for each word of a text. `scored`: they say how well a document fits, which costs more than finding it.
+pub(super) fn read(
+    text: &str,
+    fields: &Fields,
+    searcher: &Searcher,
+    scored: bool,
+) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
+    let all = words(text);
+    let Some(last) = all.last() else {
+        // Nothing but blanks asks for everything; nothing but signs can be found nowhere.
+        return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Box::new(EmptyQuery)] });
+    };
+    let mut telling: Vec<&String> = all.iter().filter(|word| !is_empty_word(word)).collect();
+    if telling.is_empty() {
+        telling = all.iter().collect();
+    }
+    let end = telling.len() - 1;
+    let read = |(i, text): (usize, &&String)| {
+        let word = Word { text, begins: i == end && *text == last, fields };
+        if scored { word.scored() } else { word.found(searcher) }
+    };
+    telling.iter().enumerate().map(read).collect()
+}
+
+struct Word<'a> {
+    text: &'a str,
+    /// Whether it may be only the beginning of one.
+    begins: bool,
+    fields: &'a Fields,
+}
+
+impl Word<'_> {
+    /// Numbers are meant as they are.
+    fn is_number(&self) -> bool {
+        self.text.bytes().any(|b| b.is_ascii_digit())
+    }
+
+    fn form(&self) -> Term {
+        Term::from_field_text(self.fields.stems, &stem(self.text))
+    }
+
+    /// Words a slip or two away.
+    fn near(&self) -> Option<FuzzyTermQuery> {
+        let letters = self.text.chars().count();
+        let slips = if letters >= 8 { 2 } else { u8::from(letters >= 5) };
+        let term = Term::from_field_text(self.fields.text, self.text);
+        (slips > 0 && !self.is_number()).then(|| FuzzyTermQuery::new(term, slips, true))
+    }
+
+    /// The surest way first.
+    fn scored(&self) -> Result<Box<dyn TantivyQuery>, IndexError> {
+        let exact = Term::from_field_text(self.fields.text, self.text);
+        let mut ways: Vec<Box<dyn TantivyQuery>> = vec![Box::new(TermQuery::new(exact, IndexRecordOption::WithFreqs))];
+        let mut add = |query: Box<dyn TantivyQuery>, weight| ways.push(Box::new(BoostQuery::new(query, weight)));
+        if !self.is_number() {
+            add(Box::new(TermQuery::new(self.form(), IndexRecordOption::WithFreqs)), AS_FORM);
+        }
+        if let Some(near) = self.near() {
+            add(Box::new(near), AS_SLIP);
+        }
+        if self.begins {
+            let pattern = format!("{}.*", super::query::literal(self.text));
+            add(Box::new(RegexQuery::from_pattern(&pattern, self.fields.text)?), AS_BEGINNING);
+        }
+        Ok(Box::new(BooleanQuery::union(ways)))
+    }
+
+    /// The same documents by as few lists as will do: what shares the word's form is in the list of that form already.
+    fn found(&self, searcher: &Searcher) -> Result<Box<dyn TantivyQuery>, IndexError> {
+        let mut found = BTreeSet::new();
+        let near = self.near().map(|near| near.automaton()).transpose()?;
+        for segment in searcher.segment_readers() {
+            let list = segment.inverted_index(self.fields.text)?;
+            if let Some(near) = &near {
+                let mut terms = list.terms().search(near).into_stream()?;
+                while terms.advance() {
+                    found.insert(terms.key().to_vec());
+                }
+            }
+            if self.begins {
+                let mut terms = list.terms().range().ge(self.text).into_stream()?;
+                while terms.advance() && terms.key().starts_with(self.text.as_bytes()) {
+                    found.insert(terms.key().to_vec());
+                }
+            }
+        }
+        let mut terms = Vec::new();
+        if self.is_number() {
+            found.insert(self.text.as_bytes().to_vec());
+        } else {
+            terms.push(self.form());
+        }
+        let own = stem(self.text);
+        let others = found.iter().filter_map(|term| std::str::from_utf8(term).ok());
+        let others = others.filter(|other| self.is_number() || stem(other) != own);
+        terms.extend(others.map(|other| Term::from_field_text(self.fields.text, other)));
+        Ok(any_of(terms))
+    }
+}
+
+/// Documents with any of some terms; it says nothing of how well they fit.
+pub(super) fn any_of(mut terms: Vec<Term>) -> Box<dyn TantivyQuery> {
+    let query = |term: Term| -> Box<dyn TantivyQuery> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) };
+    match terms.len() {
+        0 => Box::new(EmptyQuery),
+        1 => terms.pop().map_or_else(|| Box::new(EmptyQuery) as Box<dyn TantivyQuery>, query),
+        2..=MERGED_MAX => Box::new(BooleanQuery::union(terms.into_iter().map(query).collect())),
+        _ => Box::new(TermSetQuery::new(terms)),
+    }
+}
