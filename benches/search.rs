@@ -29,6 +29,10 @@ use peers::{Peer, Question};
 use rand::RngExt;
 use serde_json::{Value, json};
 
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const QUESTIONS: usize = 1_000;
 /// Of the peers, which are slower.
 const PEER_QUESTIONS: usize = 200;

@@ -28,6 +28,8 @@ const ROWS: usize = 2_000;
 impl Peer {
     /// SQLite with an external-content FTS5 table that takes no notice of accents.
     pub async fn fts5(file: &Path, from: &Path) -> Self {
+        // One that was kept is of other rows, perhaps.
+        let _ = std::fs::remove_file(file);
         let connection = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
         let run = async |sql: &str| connection.execute_unprepared(sql).await.expect("a statement");
         run("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -262144").await;

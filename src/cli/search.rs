@@ -73,11 +73,13 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         jobs::catch_up(&app, writer).await?;
     }
     let found = Queries::new(app).publications(ask).await?;
-    let rows: Vec<PublicationRow> = found.rows.into_iter().map(|(_, row)| row).collect();
+    let rows: Vec<&PublicationRow> = found.rows.iter().map(|(_, row)| &**row).collect();
     match args.format {
         Format::Table => output::print(&table(&rows, found.total)),
-        Format::Json => output::print(&serde_json::to_string_pretty(&rows.iter().map(object).collect::<Vec<_>>())?),
-        Format::Csv => output::print(&output::csv(rows.iter().map(object))),
+        Format::Json => {
+            output::print(&serde_json::to_string_pretty(&rows.iter().map(|row| object(row)).collect::<Vec<_>>())?)
+        }
+        Format::Csv => output::print(&output::csv(rows.iter().map(|row| object(row)))),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -94,7 +96,7 @@ fn instant(text: &str) -> anyhow::Result<Timestamp> {
     }
 }
 
-fn table(rows: &[PublicationRow], total: u64) -> String {
+fn table(rows: &[&PublicationRow], total: u64) -> String {
     if rows.is_empty() {
         return "nothing found\n".to_owned();
     }

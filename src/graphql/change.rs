@@ -30,7 +30,7 @@ impl Change {
     }
     /// As it is now.
     async fn publication(&self, ctx: &Context<'_>) -> Result<Publication> {
-        must_load(ctx, self.0.publication_id).await.map(Publication)
+        must_load(ctx, self.0.publication_id).await.map(Publication::from)
     }
     /// That it is about, where it is about one.
     async fn revision(&self, ctx: &Context<'_>) -> Result<Option<Revision>> {

@@ -1,4 +1,6 @@
 //! Connections: a page of rows with its count, cursors and neighbours.
+use std::sync::Arc;
+
 use async_graphql::{Object, OutputType, SimpleObject};
 
 use super::flat::{Row, Rows, flat, never_flat};
@@ -93,6 +95,18 @@ where
 pub struct Edge<T: OutputType> {
     cursor: String,
     node: T,
+}
+
+impl Connection<Publication> {
+    /// Of a page that others may show too.
+    pub fn of_publications(listed: &Listed<Arc<query::PublicationRow>>) -> Self {
+        Self {
+            total_count: int(listed.total),
+            rows: listed.rows.iter().map(|(_, row)| Publication(row.clone())).collect(),
+            cursors: listed.rows.iter().map(|(cursor, _)| cursor.clone()).collect(),
+            page_info: PageInfo::of(listed),
+        }
+    }
 }
 
 impl<T: Row> Connection<T> {

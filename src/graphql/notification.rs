@@ -66,7 +66,7 @@ impl Notification {
     }
     async fn publication(&self, ctx: &Context<'_>) -> Result<Option<Publication>> {
         match self.0.publication_id {
-            Some(id) => Ok(load(ctx, id).await?.map(Publication)),
+            Some(id) => Ok(load(ctx, id).await?.map(Publication::from)),
             None => Ok(None),
         }
     }

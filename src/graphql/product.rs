@@ -91,6 +91,6 @@ impl Product {
             order: Order::Period { descending: true },
             paging: paging(first, after, None, None, None),
         };
-        Ok(Connection::new(ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, Publication))
+        Ok(Connection::of_publications(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?))
     }
 }

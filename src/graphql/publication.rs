@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{Connection, page, paging};
@@ -13,7 +15,13 @@ use crate::record::NotificationQuery;
 
 /// One product for one reference period.
 #[derive(Clone)]
-pub struct Publication(pub PublicationRow);
+pub struct Publication(pub Arc<PublicationRow>);
+
+impl From<PublicationRow> for Publication {
+    fn from(row: PublicationRow) -> Self {
+        Self(Arc::new(row))
+    }
+}
 
 /// Flat enough for a table: the scalars of its latest revision (or of the one that asOf asks for) stand on it.
 #[Object]

@@ -54,11 +54,11 @@ impl QueryRoot {
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        Ok(Connection::new(ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, Publication))
+        Ok(Connection::of_publications(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?))
     }
 
     async fn publication(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Publication>> {
-        Ok(load(ctx, PublicationId(uuid("id", &id)?)).await?.map(Publication))
+        Ok(load(ctx, PublicationId(uuid("id", &id)?)).await?.map(Publication::from))
     }
 
     /// Every content of every publication.

@@ -107,7 +107,7 @@ impl Revision {
         &self.0.revision.warnings
     }
     async fn publication(&self, ctx: &Context<'_>) -> Result<Publication> {
-        must_load(ctx, self.0.revision.publication_id).await.map(Publication)
+        must_load(ctx, self.0.revision.publication_id).await.map(Publication::from)
     }
     /// What a zip holds, nested zips as folders; `match` keeps the paths that contain it.
     #[graphql(complexity = "page(first, None) * child_complexity")]

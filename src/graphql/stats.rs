@@ -167,7 +167,7 @@ impl From<query::CoveragePeriod> for CoveragePeriod {
             period_start: LocalDateTime(one.period.start),
             period_end: LocalDateTime(one.period.end),
             state: one.state.into(),
-            publication: one.publication.map(Publication),
+            publication: one.publication.map(Publication::from),
         }
     }
 }

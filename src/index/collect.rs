@@ -1,6 +1,5 @@
 //! Collecting hits: one pass counts all that match and keeps the first so many beyond a cursor, in a total order.
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
@@ -96,6 +95,11 @@ impl Index {
 }
 
 impl Index {
+    /// Another number whenever readers see another state of the index.
+    pub fn generation(&self) -> u64 {
+        self.inner.reader.searcher().generation().generation_id()
+    }
+
     /// How many publications the index holds.
     pub fn publications(&self) -> Result<usize, IndexError> {
         let query = Query {
@@ -249,7 +253,8 @@ impl Collector for TopHits {
             beyond: None,
             keep: self.keep,
             total: 0,
-            heap: BinaryHeap::new(),
+            best: Vec::new(),
+            bound: None,
         };
         if let Some((value, tie)) = &self.beyond {
             hits.beyond = Some(hits.place(hits.values.rank_of(value)?, tie.as_u128()));
@@ -287,6 +292,9 @@ impl Ids {
     }
 }
 
+/// Hits that are gathered at least before the best of them are picked.
+const CUT_MIN: usize = 1_000;
+
 /// A value and its tie-breaker, turned so that the smallest are wanted.
 type Place = (i64, u128);
 
@@ -301,8 +309,10 @@ struct SegmentHits {
     beyond: Option<Place>,
     keep: usize,
     total: usize,
-    /// The greatest on top, to be pushed out first.
-    heap: BinaryHeap<(Place, DocId, u32)>,
+    /// The smallest so far, and some that are not among them any more.
+    best: Vec<(Place, DocId, u32)>,
+    /// Of the smallest so far the greatest, once there are as many as are kept.
+    bound: Option<Place>,
 }
 
 impl SegmentHits {
@@ -312,34 +322,42 @@ impl SegmentHits {
     }
 }
 
+impl SegmentHits {
+    /// Keeps only the smallest: once in as many hits as are kept, which costs less than to find each its place.
+    fn cut(&mut self) {
+        if self.keep > 0 && self.best.len() > self.keep {
+            let (_, greatest, _) = self.best.select_nth_unstable(self.keep - 1);
+            self.bound = Some(greatest.0);
+        }
+        self.best.truncate(self.keep);
+    }
+}
+
 impl SegmentCollector for SegmentHits {
     type Fruit = tantivy::Result<(usize, Vec<Hit>)>;
 
     fn collect(&mut self, doc: DocId, score: Score) {
         self.total += 1;
         let rank = self.values.rank(doc, score);
-        let full = self.heap.len() >= self.keep;
         let value = if self.flip_value { !rank } else { rank };
-        if full && self.heap.peek().is_some_and(|(worst, ..)| value > worst.0) {
+        if self.bound.is_some_and(|bound| value > bound.0) {
             return;
         }
         let tie = if self.tie_is_revision { self.revision.of(doc) } else { self.id.of(doc) };
         let place = self.place(rank, tie);
-        if self.beyond.is_some_and(|beyond| place <= beyond) {
+        if self.beyond.is_some_and(|beyond| place <= beyond) || self.bound.is_some_and(|bound| place >= bound) {
             return;
         }
-        if full {
-            if self.heap.peek().is_some_and(|(worst, ..)| place >= *worst) {
-                return;
-            }
-            self.heap.pop();
+        self.best.push((place, doc, score.to_bits()));
+        if self.best.len() >= self.keep.saturating_mul(2).max(CUT_MIN) {
+            self.cut();
         }
-        self.heap.push((place, doc, score.to_bits()));
     }
 
-    fn harvest(self) -> Self::Fruit {
-        let mut hits = Vec::with_capacity(self.heap.len());
-        for ((value, _), doc, score) in &self.heap {
+    fn harvest(mut self) -> Self::Fruit {
+        self.cut();
+        let mut hits = Vec::with_capacity(self.best.len());
+        for ((value, _), doc, score) in &self.best {
             let rank = if self.flip_value { !*value } else { *value };
             let revision = self.revision.of(*doc);
             hits.push(Hit {

@@ -1,6 +1,8 @@
 //! The lists, and single things by their ids.
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::kept::Publications;
 use super::paging::{Cursor, Window, kind_of};
 use super::{
     Listed, NotificationAsk, Paging, ProductAsk, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk,
@@ -37,21 +39,30 @@ pub struct MemberRow {
 }
 
 impl Queries {
-    pub async fn publications(&self, ask: PublicationAsk) -> Result<Listed<PublicationRow>, QueryError> {
+    pub async fn publications(&self, ask: PublicationAsk) -> Result<Arc<Publications>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
+        let question = format!("{ask:?}");
+        // Looked at before anything is read: an answer may be newer than its state, never older.
+        let state = (self.app.record.version().await?, self.app.index.generation());
+        if let Some(page) = self.kept.get(&state, &question) {
+            return Ok(page);
+        }
         let search = Searched { text: ask.search, scored: ask.scored };
         let (window, hits) = self.search(target, search, ask.filter, ask.order, &ask.paging).await?;
         let rows = self.rows_of(&hits.hits).await?;
-        let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), row));
-        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+        let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), Arc::new(row)));
+        let page = Arc::new(Listed::new(&window, hits.total as u64, rows.collect(), hits.more));
+        self.kept.keep(state, question, &page);
+        Ok(page)
     }
 
     /// The publications that were found, each with the revision that was; one that went meanwhile is left out.
     pub(super) async fn rows_of<'a>(&self, hits: &'a [Hit]) -> Result<Vec<(&'a Hit, PublicationRow)>, QueryError> {
         let ids: Vec<PublicationId> = hits.iter().map(Hit::publication).collect();
         let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
-        let mut publications = self.app.record.publications_by_id(&ids).await?;
-        let mut revisions = self.app.record.revisions_by_id(&shown).await?;
+        let record = &self.app.record;
+        let (mut publications, mut revisions) =
+            tokio::try_join!(record.publications_by_id(&ids), record.revisions_by_id(&shown))?;
         let row = |hit: &'a Hit| {
             let row = PublicationRow {
                 publication: publications.remove(&hit.publication())?,

@@ -6,6 +6,7 @@ mod ask;
 mod changes;
 mod columns;
 mod coverage;
+mod kept;
 mod lists;
 mod paging;
 mod stats;
@@ -13,6 +14,8 @@ mod status;
 mod streams;
 mod views;
 mod walk;
+
+use std::sync::Arc;
 
 use crate::app::App;
 use crate::index::{Index, IndexError};
@@ -53,11 +56,12 @@ impl QueryError {
 #[derive(Clone)]
 pub struct Queries {
     app: App,
+    kept: Arc<kept::Kept>,
 }
 
 impl Queries {
     pub fn new(app: App) -> Self {
-        Self { app }
+        Self { app, kept: Arc::default() }
     }
 
     /// Asks the index, apart from the async threads.

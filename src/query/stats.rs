@@ -143,7 +143,9 @@ impl Queries {
         {
             let groups = self.ask_index(move |index| index.stats(None, Filter::default(), &[dimension])).await?;
             for row in rows(&[dimension], &groups, usize::MAX) {
-                let Some(text) = row.process.or(row.macro_process).filter(|text| begins(text, prefix)) else { continue };
+                let Some(text) = row.process.or(row.macro_process).filter(|text| begins(text, prefix)) else {
+                    continue;
+                };
                 found.push(Suggestion { text, kind, product_id: None, publications: row.sums.publications });
             }
         }

@@ -23,6 +23,8 @@ pub(super) struct Connections {
     pub reader: DatabaseConnection,
     /// SQLite: what copies the write-ahead log back.
     pub keeper: Option<Keeper>,
+    /// SQLite: a connection that tells when others committed, and does nothing else.
+    pub versions: Option<DatabaseConnection>,
 }
 
 /// Where the database is.
@@ -49,24 +51,25 @@ impl Location {
 pub(super) async fn connect(location: &Location) -> Result<Connections, RecordError> {
     let connections = match location {
         Location::Sqlite(path) => {
-            let writer = sqlite(path, false).await?;
+            let writer = sqlite(path, 1, false).await?;
             migrate(&writer).await?;
-            let keeper = Some(Keeper::start(sqlite(path, false).await?));
-            Connections { writer, reader: sqlite(path, true).await?, keeper }
+            let keeper = Some(Keeper::start(sqlite(path, 1, false).await?));
+            let versions = Some(sqlite(path, 1, true).await?);
+            Connections { writer, reader: sqlite(path, 8, true).await?, keeper, versions }
         }
         Location::Postgres(url) => {
             let writer = postgres(url, 4).await?;
             migrate(&writer).await?;
-            Connections { writer, reader: postgres(url, 8).await?, keeper: None }
+            Connections { writer, reader: postgres(url, 8).await?, keeper: None, versions: None }
         }
     };
     Ok(connections)
 }
 
-async fn sqlite(path: &Path, read_only: bool) -> Result<DatabaseConnection, RecordError> {
+async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<DatabaseConnection, RecordError> {
     let mut options = ConnectOptions::new("sqlite::memory:");
     let path = path.to_owned();
-    options.max_connections(if read_only { 8 } else { 1 }).min_connections(1).sqlx_logging(false);
+    options.max_connections(connections_max).min_connections(1).sqlx_logging(false);
     options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>).test_before_acquire(false);
     options.acquire_timeout(Duration::from_secs(30));
     options.map_sqlx_sqlite_opts(move |options| {
@@ -87,6 +90,8 @@ async fn sqlite(path: &Path, read_only: bool) -> Result<DatabaseConnection, Reco
             // In KiB. The writer keeps the ends of its indexes at hand; readers' pages are the system's business.
             .pragma("cache_size", if read_only { "-2000" } else { "-16000" })
             .statement_cache_capacity(300)
+            // Lists come in pages of up to a thousand rows; every full buffer stops the thread that reads them.
+            .row_buffer_size(1_000)
     });
     Database::connect(options).await.map_err(RecordError::from)
 }

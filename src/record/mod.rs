@@ -17,6 +17,7 @@ mod import;
 mod incoming;
 mod intake;
 mod inventory;
+mod lines;
 mod lock;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
@@ -27,6 +28,7 @@ mod retention;
 mod rows;
 mod runs;
 mod sources;
+mod version;
 mod watch;
 
 use std::sync::Arc;
@@ -48,6 +50,7 @@ pub use retention::{HoldError, RetentionRun};
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
 pub use runs::JobRun;
 pub use sources::Source;
+pub use version::Version;
 pub use watch::{Counts, Dying};
 
 /// What can go wrong with the database.
@@ -79,6 +82,8 @@ struct Inner {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     _keeper: Option<connect::Keeper>,
+    /// Reads nothing but the version; absent where any connection can tell it.
+    versions: Option<DatabaseConnection>,
     rule: ReplayRule,
     intake: intake::Intake,
     /// Counts this process's commits that gave work to the fetchers or the index.
@@ -91,12 +96,14 @@ impl Record {
     /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once;
     /// `rule` says which of them are a replay.
     pub async fn open(location: &Location, queue: usize, rule: ReplayRule) -> Result<Self, RecordError> {
-        let connect::Connections { writer, reader, keeper } = connect::connect(location).await?;
+        let connect::Connections { writer, reader, keeper, versions } = connect::connect(location).await?;
         let (queued, _) = channel::channel(0);
         let (fed, _) = channel::channel(0);
         let intake = intake::Intake::start(writer.clone(), queue, rule, queued.clone(), fed.clone());
         let erased = std::sync::atomic::AtomicBool::new(true);
-        Ok(Self { inner: Arc::new(Inner { writer, reader, _keeper: keeper, rule, intake, queued, fed, erased }) })
+        Ok(Self {
+            inner: Arc::new(Inner { writer, reader, _keeper: keeper, versions, rule, intake, queued, fed, erased }),
+        })
     }
 
     /// Whether other processes may work on the same queue.

@@ -6,13 +6,10 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::{files, members, notifications, product_aliases, products, publications, revisions};
-use super::rows::{digest, natural};
-use super::{Member, Notification, Product, Publication, Record, RecordError, Revision, StoredFile};
-use crate::domain::{
-    Digest, NotificationId, NotificationStatus, ProductId, PublicationId, RevisionId, TextMatch, fold, millis,
-    timestamp,
-};
+use super::entity::{members, notifications, product_aliases, products, publications};
+use super::rows::digest;
+use super::{Member, Notification, Product, Record, RecordError};
+use crate::domain::{Digest, NotificationId, NotificationStatus, ProductId, PublicationId, TextMatch, fold, millis};
 use notifications::Column as N;
 
 /// Which notifications; all that is given must hold.
@@ -166,105 +163,6 @@ impl Record {
         Ok(found)
     }
 
-    pub async fn publications_by_id(
-        &self,
-        ids: &[PublicationId],
-    ) -> Result<HashMap<PublicationId, Publication>, RecordError> {
-        let wanted = publications::Column::Id.is_in(ids.iter().map(|id| id.0));
-        let rows = publications::Entity::find().filter(wanted).all(self.reader()).await?;
-        let mut products: Vec<Uuid> = rows.iter().map(|row| row.product_id).collect();
-        products.sort();
-        products.dedup();
-        let names: HashMap<Uuid, String> = products::Entity::find()
-            .select_only()
-            .columns([products::Column::Id, products::Column::Name])
-            .filter(products::Column::Id.is_in(products))
-            .into_tuple()
-            .all(self.reader())
-            .await?
-            .into_iter()
-            .collect();
-        rows.into_iter()
-            .map(|row| {
-                let name = names.get(&row.product_id).cloned().unwrap_or_default();
-                Ok((PublicationId(row.id), Publication::read(row, name)?))
-            })
-            .collect()
-    }
-
-    /// All publications of a product, each with the time at which its first file came, or it was heard of.
-    pub async fn publications_of(&self, product: ProductId) -> Result<Vec<(Publication, Timestamp)>, RecordError> {
-        let rows = publications::Entity::find()
-            .filter(publications::Column::ProductId.eq(product.0))
-            .all(self.reader())
-            .await?;
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        let mut first: HashMap<Uuid, i64> = HashMap::with_capacity(ids.len());
-        for some in ids.chunks(1000) {
-            let found: Vec<(Uuid, i64)> = revisions::Entity::find()
-                .select_only()
-                .column(revisions::Column::PublicationId)
-                .column_as(revisions::Column::ArchivedAt.min(), "first")
-                .filter(revisions::Column::PublicationId.is_in(some.to_vec()))
-                .group_by(revisions::Column::PublicationId)
-                .into_tuple()
-                .all(self.reader())
-                .await?;
-            first.extend(found);
-        }
-        let name = products::Entity::find_by_id(product.0).one(self.reader()).await?;
-        let name = name.map(|row| row.name).unwrap_or_default();
-        rows.into_iter()
-            .map(|row| {
-                let came_at = first.get(&row.id).copied().unwrap_or(row.received_at);
-                Ok((Publication::read(row, name.clone())?, timestamp(came_at)))
-            })
-            .collect()
-    }
-
-    pub async fn revisions_by_id(&self, ids: &[RevisionId]) -> Result<HashMap<RevisionId, Revision>, RecordError> {
-        let revisions = self.read_revisions(revisions::Column::Id.is_in(ids.iter().map(|id| id.0))).await?;
-        Ok(revisions.into_iter().map(|revision| (revision.id, revision)).collect())
-    }
-
-    /// All revisions of some publications, by number.
-    pub async fn revisions_of(
-        &self,
-        ids: &[PublicationId],
-    ) -> Result<HashMap<PublicationId, Vec<Revision>>, RecordError> {
-        let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(ids.len());
-        for revision in self.read_revisions(revisions::Column::PublicationId.is_in(ids.iter().map(|id| id.0))).await? {
-            found.entry(revision.publication_id).or_default().push(revision);
-        }
-        Ok(found)
-    }
-
-    async fn read_revisions(&self, which: Expr) -> Result<Vec<Revision>, RecordError> {
-        let rows = revisions::Entity::find()
-            .filter(which)
-            .order_by(revisions::Column::PublicationId, Order::Asc)
-            .order_by(revisions::Column::Number, Order::Asc)
-            .all(self.reader())
-            .await?;
-        let mut digests: Vec<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
-        digests.sort();
-        digests.dedup();
-        let mut stored = HashMap::with_capacity(digests.len());
-        for some in digests.chunks(1000) {
-            let known =
-                files::Entity::find().filter(files::Column::Digest.is_in(some.to_vec())).all(self.reader()).await?;
-            stored.extend(known.into_iter().map(|file| (file.digest.clone(), file)));
-        }
-        rows.into_iter()
-            .map(|row| {
-                let file = stored.get(&row.digest).ok_or_else(|| {
-                    RecordError::Corrupt(format!("the revision {} names a file that is not recorded", row.id))
-                })?;
-                Revision::read(row, stored_file(file)?)
-            })
-            .collect()
-    }
-
     /// Publications after one, in the order of their ids.
     pub async fn publication_ids_after(
         &self,
@@ -320,13 +218,4 @@ impl Record {
         let page: Result<_, RecordError> = rows.into_iter().map(|row| Ok((row.position, Member::read(row)?))).collect();
         Ok((page?, total))
     }
-}
-
-fn stored_file(row: &files::Model) -> Result<StoredFile, RecordError> {
-    Ok(StoredFile {
-        digest: digest(&row.digest)?,
-        size: natural(row.size),
-        stored_size: natural(row.stored_size),
-        encoding: row.encoding.clone(),
-    })
 }

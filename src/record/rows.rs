@@ -2,7 +2,7 @@
 use jiff::Timestamp;
 
 use super::RecordError;
-use super::entity::{members, notifications, product_aliases, products, publications, revisions};
+use super::entity::{members, notifications, product_aliases, products};
 use crate::domain::{
     ChangeKind, Digest, Granularity, LocalDateTime, NotificationId, NotificationStatus, Period, ProductId,
     PublicationId, PublicationStatus, RevisionId, timestamp,
@@ -124,7 +124,7 @@ pub struct Change {
     pub revision_id: Option<RevisionId>,
 }
 
-fn corrupt(what: &str, value: &str) -> RecordError {
+pub(super) fn corrupt(what: &str, value: &str) -> RecordError {
     RecordError::Corrupt(format!("{what} `{value}`"))
 }
 
@@ -172,50 +172,6 @@ impl Product {
 impl From<product_aliases::Model> for Alias {
     fn from(row: product_aliases::Model) -> Self {
         Self { name: row.name, first_seen_at: timestamp(row.first_seen_at), last_seen_at: timestamp(row.last_seen_at) }
-    }
-}
-
-impl Publication {
-    pub(super) fn read(row: publications::Model, name: String) -> Result<Self, RecordError> {
-        Ok(Self {
-            id: PublicationId(row.id),
-            product_id: ProductId(row.product_id),
-            name,
-            process: row.process,
-            macro_process: row.macro_process,
-            period: Period { start: local(&row.period_start)?, end: local(&row.period_end)? },
-            reference_date: row.reference_date,
-            granularity: row.granularity.parse().map_err(RecordError::Corrupt)?,
-            status: row.status.parse().map_err(RecordError::Corrupt)?,
-            received_at: timestamp(row.received_at),
-            latest_revision: row.latest_revision_id.map(RevisionId),
-            revision_count: row.revision_count,
-        })
-    }
-}
-
-impl Revision {
-    pub(super) fn read(row: revisions::Model, file: StoredFile) -> Result<Self, RecordError> {
-        Ok(Self {
-            id: RevisionId(row.id),
-            publication_id: PublicationId(row.publication_id),
-            number: row.number,
-            file,
-            file_name: row.file_name,
-            extension: row.extension,
-            content_type: row.content_type,
-            announced_at: timestamp(row.announced_at),
-            received_at: timestamp(row.received_at),
-            archived_at: timestamp(row.archived_at),
-            superseded_at: row.superseded_at.map(timestamp),
-            purged_at: row.purged_at.map(timestamp),
-            held: row.held,
-            hold_reason: row.hold_reason,
-            held_by: row.held_by,
-            held_at: row.held_at.map(timestamp),
-            purge_rule: row.purge_rule,
-            warnings: serde_json::from_str(&row.warnings).map_err(|_| corrupt("the warnings", &row.warnings))?,
-        })
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use acervo::domain::{Digest, millis, timestamp};
 use acervo::record::{Claim, Fetched, Room, StoredFile};
 use proptest::prelude::*;
+use rand::RngExt;
+use rand::seq::SliceRandom;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -74,6 +76,21 @@ impl Naive {
     }
 }
 
+/// A small file, of which nothing but its content is told.
+fn fetched(digest: Digest, started_at: jiff::Timestamp) -> Fetched {
+    Fetched {
+        file: StoredFile { digest, size: 5, stored_size: 5, encoding: "plain".into() },
+        file_name: "a.txt".into(),
+        extension: Some("txt".into()),
+        content_type: None,
+        warnings: Vec::new(),
+        members: Vec::new(),
+        validator: None,
+        started_at,
+        again_at: None,
+    }
+}
+
 fn steps() -> impl Strategy<Value = (Vec<Step>, Vec<usize>)> {
     let step =
         (0usize..2, 0i64..6, 0u8..3).prop_map(|(publication, sent, content)| Step { publication, sent, content });
@@ -109,17 +126,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         let step = &steps[*i];
         let at = start + 10 * (tick as i64 + 1);
         let digest = Digest::of(format!("{case} {}", step.content).as_bytes());
-        let fetched = Fetched {
-            file: StoredFile { digest, size: 5, stored_size: 5, encoding: "plain".into() },
-            file_name: "a.txt".into(),
-            extension: Some("txt".into()),
-            content_type: None,
-            warnings: Vec::new(),
-            members: Vec::new(),
-            validator: None,
-            started_at: timestamp(start - 100_000_000),
-            again_at: None,
-        };
+        let fetched = fetched(digest, timestamp(start - 100_000_000));
         app.app
             .record
             .settle(of(*i), &fetched, timestamp(at), std::future::ready(true))
@@ -180,4 +187,94 @@ proptest! {
             world.runtime.block_on(check(world, &steps, &arrivals));
         }
     }
+}
+
+/// Publications with histories of their own, all at once in one archive; `ACERVO_TEST_HISTORIES` makes them more.
+fn histories() -> usize {
+    std::env::var("ACERVO_TEST_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+}
+
+#[tokio::test]
+async fn lists_as_of_any_instant_are_the_naive_ones() {
+    let mut random = rand::rng();
+    let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
+    let links = FileServer::start().await;
+    let base = jiff::Timestamp::now().as_second() - 1000;
+    let first_day = jiff::civil::date(2000, 1, 1);
+    let place = |which: usize| {
+        let day = first_day.saturating_add(jiff::Span::new().days(i64::try_from(which / 50).expect("a number")));
+        (format!("Produto {}", which % 50), day)
+    };
+    // Announced in order.
+    let mut announced = Vec::new();
+    for which in 0..histories() {
+        let (name, day) = place(which);
+        for order in 0..random.random_range(1..=6) {
+            let step = Step { publication: which, sent: random.random_range(0..6), content: random.random_range(0..3) };
+            let list = format!("/sites/1/Produtos/{}/{which}-{order}", which % 50 + 1);
+            let link = links.link_at(&json!({ "URL": list, "IsFile": "True" }), base + step.sent, base + 86_640);
+            let body = json!({ "nome": name, "dataProduto": day.strftime("%d/%m/%Y").to_string(), "url": link });
+            assert_eq!(app.notify(&body.to_string()).await.0, 202);
+            announced.push((step, order));
+        }
+    }
+    let mut claims = std::collections::HashMap::new();
+    while claims.len() < announced.len() {
+        let room = Room { total: announced.len(), per_host: announced.len(), hosts: Default::default() };
+        let some = app.app.record.claim(app.app.clock.now(), Duration::from_secs(3600), room).await.expect("claims");
+        assert!(!some.is_empty(), "{} of {} claimed", claims.len(), announced.len());
+        claims.extend(some.into_iter().map(|claim| {
+            let key = claim.file_key.rsplit('/').next().unwrap_or_default().to_owned();
+            (key, claim)
+        }));
+    }
+    // Fetched in any order.
+    announced.shuffle(&mut random);
+    let start = millis(app.app.clock.now());
+    let mut naive: Vec<Naive> = (0..histories()).map(|_| Naive::default()).collect();
+    for (tick, (step, order)) in announced.iter().enumerate() {
+        let at = start + tick as i64;
+        let claim = &claims[&format!("{}-{order}", step.publication)];
+        let digest = Digest::of(format!("{} {}", step.publication, step.content).as_bytes());
+        let fetched = fetched(digest, timestamp(start - 100_000_000));
+        let settled = app.app.record.settle(claim, &fetched, timestamp(at), std::future::ready(true)).await;
+        settled.expect("a settled claim");
+        naive[step.publication].arrive(step.content, step.sent, *order, at);
+    }
+    let writer = app.app.take_writer().expect("the writer");
+    app.app.put_back_writer(acervo::jobs::catch_up(&app.app, writer).await.expect("an index"));
+    let end = announced.len() as i64;
+    let anywhere = (0..20).map(|_| random.random_range(0..end));
+    for offset in [-1, 0, 1, end - 1, end, end + 1000].into_iter().chain(anywhere) {
+        let at = start + offset;
+        let mut expected: Vec<(String, String, i64)> = (naive.iter().enumerate())
+            .filter_map(|(which, naive)| Some((which, naive.as_of(at)?)))
+            .map(|(which, latest)| {
+                let (name, day) = place(which);
+                (name, day.strftime("%d/%m/%Y").to_string(), latest as i64 + 1)
+            })
+            .collect();
+        let mut shown = Vec::new();
+        let mut after = serde_json::Value::Null;
+        loop {
+            let query = "query($at: DateTime, $after: String) { publications(asOf: $at, first: 1000, after: $after, orderBy: NAME_ASC) {
+                totalCount nodes { name referenceDate revisionNumber } pageInfo { hasNextPage endCursor } } }";
+            let list =
+                app.query_with(query, json!({ "at": timestamp(at).to_string(), "after": after })).await["publications"]
+                    .clone();
+            assert_eq!(list["totalCount"], expected.len(), "as of {offset}");
+            for node in list["nodes"].as_array().expect("a list") {
+                let text = |name: &str| node[name].as_str().expect("a text").to_owned();
+                shown.push((text("name"), text("referenceDate"), node["revisionNumber"].as_i64().expect("a number")));
+            }
+            after = list["pageInfo"]["endCursor"].clone();
+            if list["pageInfo"]["hasNextPage"] == false {
+                break;
+            }
+        }
+        expected.sort();
+        shown.sort();
+        assert!(expected == shown, "as of {offset}: {:?}", expected.iter().zip(&shown).find(|(a, b)| a != b));
+    }
+    eprintln!("{} histories with {} announcements: no difference at 26 instants", histories(), announced.len());
 }

@@ -1,0 +1,258 @@
+//! Flat rows for tools: how many requests for 100 rows of 16 columns are answered a second at 8 connections, against
+//! mercurius with its JIT over the same rows from memory; and how fast a whole list is exported as CSV, against
+//! datasette's streaming export of the same rows, with the memory that either takes. The peers are installed by npm and
+//! pip into a temporary folder; one that cannot be had is not measured.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
+mod common;
+#[path = "common/history.rs"]
+mod history;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use acervo::app::{App, Role};
+use acervo::config::{self, Overrides};
+use acervo::domain::Clock;
+use common::{Connection, milliseconds, percentile};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const CONNECTIONS: usize = 8;
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(3);
+
+const COLUMNS: &str = "id productId name process macroProcess referenceDate periodStart periodEnd granularity status \
+                       revisionId revisionCount fileName size storedSize receivedAt";
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+}
+
+async fn run() {
+    let count: usize = std::env::var("PUBLICATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(200_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let database = data.join("acervo.db");
+    let values = vec![("data_dir".to_owned(), data.display().to_string())];
+    let settings = config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings");
+    drop(App::open(settings, Role::Server, Clock::default()).await.expect("an archive"));
+    history::fill(&database, &history::products(280), count).await;
+    let acervo = Peer::acervo(&data, count).await;
+    rows(folder.path(), &acervo.address).await;
+    exports(folder.path(), &acervo, count).await;
+}
+
+/// A process that serves; it ends with this.
+struct Peer {
+    address: String,
+    process: Child,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Peer {
+    async fn acervo(data: &Path, count: usize) -> Self {
+        let address = free_address();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_acervo"));
+        command.arg("serve").env("ACERVO_DATA_DIR", data).env("ACERVO_LISTEN", &address).env("ACERVO_LOG", "error");
+        let process = command.stdout(Stdio::null()).spawn().expect("a binary that starts");
+        let peer = Self { address, process };
+        wait_for(&peer.address).expect("a service");
+        let question = common::post("/graphql", &json!({ "query": "{ publications { totalCount } }" }).to_string());
+        let mut connection = Connection::open(&peer.address).await;
+        let whole = format!("\"totalCount\":{count}");
+        // The index is built while it serves.
+        while !String::from_utf8_lossy(&connection.send(&question).await.1).contains(&whole) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        peer
+    }
+
+    fn mercurius(folder: &Path, rows: &Path) -> Option<Self> {
+        let home = folder.join("mercurius");
+        std::fs::create_dir_all(&home).expect("a folder");
+        std::fs::copy("benches/peers/mercurius.mjs", home.join("server.mjs")).expect("the peer");
+        let mut install = Command::new("npm");
+        install.args(["install", "--silent", "--no-audit", "--no-fund", "fastify@5", "mercurius@16", "graphql@16"]);
+        if !install.current_dir(&home).status().is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let mut command = Command::new("node");
+        command.arg("server.mjs").arg(rows).current_dir(&home).stdout(Stdio::piped());
+        let mut process = command.spawn().ok()?;
+        let mut port = String::new();
+        BufReader::new(process.stdout.take()?).read_line(&mut port).ok()?;
+        Some(Self { address: format!("127.0.0.1:{}", port.trim()), process })
+    }
+
+    /// Serves a table of the same rows.
+    fn datasette(folder: &Path, database: &Path) -> Option<Self> {
+        let home = folder.join("datasette");
+        let python = Command::new("python3").args(["-m", "venv"]).arg(&home).status();
+        python.is_ok_and(|status| status.success()).then_some(())?;
+        let pip = Command::new(home.join("bin/pip")).args(["install", "--quiet", "datasette==0.65.*"]).status();
+        pip.is_ok_and(|status| status.success()).then_some(())?;
+        let copy = home.join("acervo.db");
+        let script = format!(
+            "import sqlite3; c = sqlite3.connect('{}'); c.execute(\"ATTACH '{}' AS a\"); \
+             c.execute('CREATE TABLE flat AS SELECT * FROM a.bi_publications'); c.commit()",
+            copy.display(),
+            database.display()
+        );
+        let filled = Command::new("python3").args(["-c", &script]).status();
+        filled.is_ok_and(|status| status.success()).then_some(())?;
+        let address = free_address();
+        let process = Command::new(home.join("bin/datasette"))
+            .args(["serve", "--setting", "max_csv_mb", "0", "--setting", "sql_time_limit_ms", "60000", "--port"])
+            .arg(address.rsplit(':').next()?)
+            .arg(&copy)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let peer = Self { address, process };
+        wait_for(&peer.address)?;
+        Some(peer)
+    }
+}
+
+async fn rows(folder: &Path, address: &str) {
+    let columns = COLUMNS.split_whitespace().collect::<Vec<_>>().join(",");
+    let path = format!("/export/publications.ndjson?limit=100&columns={columns}");
+    let (_, body) = download(address, &path).await;
+    let file = folder.join("rows.ndjson");
+    std::fs::write(&file, body).expect("a file");
+    let day = acervo::domain::sao_paulo().to_datetime(jiff::Timestamp::now()).date();
+    let week = day.saturating_sub(jiff::Span::new().days(7));
+    let filter = format!("filter: {{ period: {{ from: \"{week}\", to: \"{day}\" }} }}, ");
+    let query = |filter: &str| {
+        let query = format!("{{ publications({filter}first: 100) {{ totalCount nodes {{ {COLUMNS} }} }} }}");
+        common::post("/graphql", &json!({ "query": query }).to_string())
+    };
+    let Some(peer) = Peer::mercurius(folder, &file) else {
+        println!("rows    acervo: {:.0} a second; mercurius cannot be had", load(address, &query(&filter)).await.0);
+        return;
+    };
+    let (mut ours, mut theirs, mut slow) = (Vec::new(), Vec::new(), Vec::new());
+    load(address, &query(&filter)).await;
+    load(&peer.address, &query("")).await;
+    for _ in 0..ROUNDS {
+        let (rate, slowest) = load(address, &query(&filter)).await;
+        ours.push(rate);
+        slow.push(milliseconds(slowest));
+        theirs.push(load(&peer.address, &query("")).await.0);
+    }
+    let (ours, theirs, slow) = (median(ours), median(theirs), median(slow));
+    println!("rows    100 of 16 columns at {CONNECTIONS} connections: acervo {ours:.0} a second, p99 {slow:.1} ms");
+    println!("        mercurius {theirs:.0} a second; ratio {:.2}", ours / theirs);
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Requests answered a second, and the time of the slowest in a hundred.
+async fn load(address: &str, request: &[u8]) -> (f64, Duration) {
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (address, request) = (address.to_owned(), request.to_vec());
+            tokio::spawn(async move {
+                let mut connection = Connection::open(&address).await;
+                let mut took = Vec::new();
+                while began.elapsed() < ROUND {
+                    let asked = Instant::now();
+                    let (status, body) = connection.send(&request).await;
+                    assert!(status == 200 && body.len() > 30_000, "{status} {}", String::from_utf8_lossy(&body));
+                    took.push(asked.elapsed());
+                }
+                took
+            })
+        })
+        .collect();
+    let mut took = Vec::new();
+    for task in tasks {
+        took.append(&mut task.await.expect("a client"));
+    }
+    let rate = took.len() as f64 / began.elapsed().as_secs_f64();
+    took.sort();
+    (rate, percentile(&took, 0.99))
+}
+
+async fn exports(folder: &Path, acervo: &Peer, count: usize) {
+    let database = folder.join("data/acervo.db");
+    let Some(peer) = Peer::datasette(folder, &database) else {
+        println!("export  datasette cannot be had: not measured");
+        return;
+    };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let (took, body) = download(&acervo.address, "/export/publications.csv").await;
+        let lines = body.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, count + 1, "a line for each publication");
+        ours.push(count as f64 / took.as_secs_f64());
+        let (took, body) = download(&peer.address, "/acervo/flat.csv?_stream=on&_size=max").await;
+        let lines = body.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, count + 1, "a line for each publication");
+        theirs.push(count as f64 / took.as_secs_f64());
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!(
+        "export  CSV of {count} rows: acervo {ours:.0} rows a second, datasette {theirs:.0}; ratio {:.1}",
+        ours / theirs
+    );
+    println!("        at most {} MiB and {} MiB", peak_mib(acervo), peak_mib(&peer));
+}
+
+/// The whole answer with its head, and how long it took.
+async fn download(address: &str, path: &str) -> (Duration, Vec<u8>) {
+    let began = Instant::now();
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("a service");
+    let request = format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("a connection");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    let took = began.elapsed();
+    let body = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+    assert!(answer.starts_with(b"HTTP/1.") && answer[9..12] == *b"200", "{}", String::from_utf8_lossy(&answer[..body]));
+    (took, answer.split_off(body))
+}
+
+/// The most memory that a process held.
+fn peak_mib(peer: &Peer) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", peer.process.id())).expect("a status");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+    line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") / 1024
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+fn wait_for(address: &str) -> Option<()> {
+    let began = Instant::now();
+    while std::net::TcpStream::connect(address).is_err() {
+        if began.elapsed() > Duration::from_secs(60) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Some(())
+}

@@ -1,0 +1,54 @@
+//! Pages that were asked for lately, kept for as long as nothing is committed: dashboards ask the same again and again,
+//! many at a time, of an archive that changes a few hundred times a day.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Listed, PublicationRow};
+use crate::record::Version;
+
+/// Rows that are kept at most, a few hundred bytes each.
+const ROWS_MAX: usize = 5_000;
+
+/// Longer pages are read to be gone through once.
+const PAGE_MAX: usize = 200;
+
+/// What an answer depends on: the record's state, and the index's.
+pub(super) type State = (Version, u64);
+
+pub(super) type Publications = Listed<Arc<PublicationRow>>;
+
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Pages>);
+
+#[derive(Default)]
+struct Pages {
+    state: Option<State>,
+    /// By the question.
+    pages: HashMap<String, Arc<Publications>>,
+    rows: usize,
+}
+
+impl Kept {
+    /// The answer to a question, if it was given in this state.
+    pub fn get(&self, state: &State, question: &str) -> Option<Arc<Publications>> {
+        let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.state.as_ref() != Some(state) {
+            return None;
+        }
+        pages.pages.get(question).cloned()
+    }
+
+    /// Keeps an answer that was found after this state was seen. What is committed in between makes it newer than the
+    /// state says, which the next look at the state ends.
+    pub fn keep(&self, state: State, question: String, page: &Arc<Publications>) {
+        if page.rows.len() > PAGE_MAX {
+            return;
+        }
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.state.as_ref() != Some(&state) || pages.rows + page.rows.len() > ROWS_MAX {
+            *pages = Pages { state: Some(state), ..Pages::default() };
+        }
+        pages.rows += page.rows.len();
+        pages.pages.insert(question, page.clone());
+    }
+}
