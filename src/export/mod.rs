@@ -110,27 +110,12 @@ fn write<Row: Flat>(format: Format, pages: Pages<Row>, sheet: Sheet<Row>) -> Pie
     pieces.fuse().boxed()
 }
 
-/// The next page is read while one is written.
-fn ahead<Row: Flat>(pages: impl Stream<Item = Result<Vec<Row>, QueryError>> + Send + 'static) -> Pages<Row> {
-    let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    tokio::spawn(async move {
-        let mut pages = std::pin::pin!(pages);
-        while let Some(page) = pages.next().await {
-            let failed = page.is_err();
-            if sender.send(page).await.is_err() || failed {
-                break;
-            }
-        }
-    });
-    unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }).fuse().boxed()
-}
-
 /// No more than so many rows.
 fn limited<Row: Flat>(
     pages: impl Stream<Item = Result<Vec<Row>, QueryError>> + Send + 'static,
     limit: Option<u64>,
 ) -> Pages<Row> {
-    let pages = ahead(pages);
+    let pages = pages.fuse().boxed();
     let Some(limit) = limit else { return pages };
     let left = usize::try_from(limit).unwrap_or(usize::MAX);
     let cut = unfold((pages, left), |(mut pages, left)| async move {

@@ -274,8 +274,11 @@ impl Collector for TopHits {
             total += count;
             all.append(&mut hits);
         }
-        all.sort_by(|a, b| self.compare(a, b));
-        all.truncate(self.keep);
+        if all.len() > self.keep {
+            all.select_nth_unstable_by(self.keep, |a, b| self.compare(a, b));
+            all.truncate(self.keep);
+        }
+        all.sort_unstable_by(|a, b| self.compare(a, b));
         Ok((total, all))
     }
 }

@@ -20,13 +20,13 @@ const SEARCH_MAX: usize = 500;
 const RECORD_ORDER: char = 'l';
 
 /// What is searched for, and whether the hits are to have a score.
-struct Searched {
-    text: Option<String>,
-    scored: bool,
+pub(super) struct Searched {
+    pub text: Option<String>,
+    pub scored: bool,
 }
 
 impl Searched {
-    fn only(text: Option<String>) -> Self {
+    pub fn only(text: Option<String>) -> Self {
         Self { text, scored: false }
     }
 }

@@ -1,19 +1,23 @@
 //! Whole lists, as streams of pages: for exports. However long the list is, a bounded part of it is held.
-use std::collections::VecDeque;
+use std::pin::pin;
 
-use futures_util::Stream;
-use futures_util::stream::unfold;
+use futures_util::stream::{iter, unfold};
+use futures_util::{Stream, StreamExt};
 
+use super::lists::Searched;
 use super::{PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
 use crate::domain::{NotificationId, NotificationStatus, RevisionId, millis, timestamp};
-use crate::index::{Hit, Hits, Query, Target};
+use crate::index::{Filter, Hit, Order, Query, Target};
 use crate::record::{Notification, NotificationQuery, Page};
 
 /// Hits that one look into the index brings: each look counts all that match.
-const HITS: usize = 20_000;
+const HITS: usize = 10_000;
 
 /// Rows of a page.
-const ROWS: usize = 1_000;
+const ROWS: usize = 250;
+
+/// Pages that are read at once.
+const PAGES: usize = 2;
 
 impl Queries {
     /// All publications that are asked for; paging is not looked at.
@@ -22,12 +26,17 @@ impl Queries {
         ask: PublicationAsk,
     ) -> impl Stream<Item = Result<Vec<PublicationRow>, QueryError>> + Send + use<> {
         let target = Target::Publications { as_of: ask.as_of };
-        let mut walk = Walk::new(self, target, ask.search, ask.filter, ask.order);
-        walk.query.scored = ask.scored;
-        unfold(walk, |mut walk| async move {
-            let page = walk.publications().await.transpose()?;
-            Some((page, walk))
-        })
+        let hits = self.all_hits(target, Searched { text: ask.search, scored: ask.scored }, ask.filter, ask.order);
+        let queries = self.clone();
+        let page = move |hits: Result<Vec<Hit>, QueryError>| {
+            let queries = queries.clone();
+            async move {
+                let hits = hits?;
+                let rows = queries.rows_of(&hits).await?;
+                Ok(rows.into_iter().map(|(_, row)| row).collect())
+            }
+        };
+        ahead(hits.map(page).buffered(PAGES))
     }
 
     /// All revisions that are asked for; paging is not looked at.
@@ -35,11 +44,17 @@ impl Queries {
         &self,
         ask: RevisionAsk,
     ) -> impl Stream<Item = Result<Vec<RevisionRow>, QueryError>> + Send + use<> {
-        let walk = Walk::new(self, Target::Revisions, ask.search, ask.filter, ask.order);
-        unfold(walk, |mut walk| async move {
-            let page = walk.revisions().await.transpose()?;
-            Some((page, walk))
-        })
+        let hits = self.all_hits(Target::Revisions, Searched::only(ask.search), ask.filter, ask.order);
+        let queries = self.clone();
+        let page = move |hits: Result<Vec<Hit>, QueryError>| {
+            let queries = queries.clone();
+            async move {
+                let ids: Vec<RevisionId> = hits?.iter().filter_map(Hit::revision).collect();
+                let mut rows = queries.revision_rows(&ids).await?;
+                Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
+            }
+        };
+        ahead(hits.map(page).buffered(PAGES))
     }
 
     /// All notifications that are asked for, newest first.
@@ -48,7 +63,7 @@ impl Queries {
         query: NotificationQuery,
     ) -> impl Stream<Item = Result<Vec<Notification>, QueryError>> + Send + use<> {
         let start: (Queries, Option<(i64, NotificationId)>) = (self.clone(), None);
-        unfold((start, query), |((queries, beyond), query)| async move {
+        ahead(unfold((start, query), |((queries, beyond), query)| async move {
             let page = Page {
                 beyond: beyond.map(|(at, id)| (timestamp(at), id)),
                 backwards: false,
@@ -62,31 +77,21 @@ impl Queries {
             let last = rows.last()?;
             let beyond = Some((millis(last.received_at), last.id));
             Some((Ok(rows), ((queries, beyond), query)))
-        })
+        }))
     }
-}
 
-struct Walk {
-    queries: Queries,
-    query: Query,
-    hits: VecDeque<Hit>,
-    /// The index has no more.
-    ended: bool,
-}
-
-impl Walk {
-    fn new(
-        queries: &Queries,
+    /// All that the index finds, in pages.
+    fn all_hits(
+        &self,
         target: Target,
-        search: Option<String>,
-        filter: crate::index::Filter,
-        order: crate::index::Order,
-    ) -> Self {
-        let search = search.filter(|text| !text.trim().is_empty());
+        search: Searched,
+        filter: Filter,
+        order: Order,
+    ) -> impl Stream<Item = Result<Vec<Hit>, QueryError>> + Send + use<> {
         let query = Query {
             target,
-            search,
-            scored: false,
+            search: search.text.filter(|text| !text.trim().is_empty()),
+            scored: search.scored,
             filter,
             order,
             beyond: None,
@@ -94,40 +99,41 @@ impl Walk {
             offset: 0,
             limit: HITS,
         };
-        Self { queries: queries.clone(), query, hits: VecDeque::new(), ended: false }
+        let looks = unfold((self.clone(), Some(query)), |(queries, query)| async move {
+            let mut query = query?;
+            let asked = query.clone();
+            let found = match queries.ask_index(move |index| index.search(&asked)).await {
+                Ok(found) => found,
+                Err(e) => return Some((Err(e), (queries, None))),
+            };
+            query.beyond = found.hits.last().map(|hit| (hit.value.clone(), hit.tie(query.target)));
+            Some((Ok(found.hits), (queries, found.more.then_some(query))))
+        });
+        ahead(looks).flat_map(|look| {
+            iter(match look {
+                Ok(hits) => hits.chunks(ROWS).map(|page| Ok(page.to_vec())).collect(),
+                Err(e) => vec![Err(e)],
+            })
+        })
     }
+}
 
-    /// The next hits; none after the last.
-    async fn hits(&mut self) -> Result<Vec<Hit>, QueryError> {
-        if self.hits.is_empty() && !self.ended {
-            let query = self.query.clone();
-            let Hits { hits, more, .. } = self.queries.ask_index(move |index| index.search(&query)).await?;
-            self.ended = !more;
-            self.query.beyond = hits.last().map(|hit| (hit.value.clone(), hit.tie(self.query.target)));
-            self.hits = hits.into();
+/// The next is made while one is used; after an error there is none.
+fn ahead<T: Send + 'static>(
+    all: impl Stream<Item = Result<T, QueryError>> + Send + 'static,
+) -> impl Stream<Item = Result<T, QueryError>> + Send {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut all = pin!(all);
+        while let Some(next) = all.next().await {
+            let failed = next.is_err();
+            // Nobody reads on where a download was broken off.
+            if sender.send(next).await.is_err() || failed {
+                break;
+            }
         }
-        let some = self.hits.len().min(ROWS);
-        Ok(self.hits.drain(..some).collect())
-    }
-
-    async fn publications(&mut self) -> Result<Option<Vec<PublicationRow>>, QueryError> {
-        let hits = self.hits().await?;
-        if hits.is_empty() {
-            return Ok(None);
-        }
-        let rows = self.queries.rows_of(&hits).await?;
-        Ok(Some(rows.into_iter().map(|(_, row)| row).collect()))
-    }
-
-    async fn revisions(&mut self) -> Result<Option<Vec<RevisionRow>>, QueryError> {
-        let hits = self.hits().await?;
-        if hits.is_empty() {
-            return Ok(None);
-        }
-        let ids: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
-        let mut rows = self.queries.revision_rows(&ids).await?;
-        Ok(Some(ids.iter().filter_map(|id| rows.remove(id)).collect()))
-    }
+    });
+    unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }
 
 impl Queries {

@@ -137,20 +137,25 @@ impl Record {
             return Ok(Vec::new());
         }
         let backend = self.reader().get_database_backend();
-        let places = (1..=values.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(",");
         let columns = columns.join(",");
-        let select = match backend {
+        let numbers = 1..=values.len();
+        let (select, places) = match backend {
             DbBackend::Sqlite => {
                 let columns = columns.replace(['{', '['], "hex(").replace(['}', ']'], ")");
-                format!("json_group_array(json_array({columns}))")
+                // SQLite looks through all names of parameters for each that has one.
+                (
+                    format!("json_group_array(json_array({columns}))"),
+                    numbers.map(|_| "?".to_owned()).collect::<Vec<_>>(),
+                )
             }
             _ => {
                 let columns = columns.replace('{', "CAST(").replace('}', " AS text)");
                 let columns = columns.replace('[', "encode(").replace(']', ", 'hex')");
-                format!("CAST(json_agg(json_build_array({columns})) AS text)")
+                let select = format!("CAST(json_agg(json_build_array({columns})) AS text)");
+                (select, numbers.map(|n| format!("${n}")).collect())
             }
         };
-        let sql = format!("SELECT {select} FROM {from} WHERE {column} IN ({places})");
+        let sql = format!("SELECT {select} FROM {from} WHERE {column} IN ({})", places.join(","));
         let row = self.reader().query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
         let text: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
         let Some(text) = text else { return Ok(Vec::new()) };
