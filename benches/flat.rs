@@ -11,6 +11,8 @@
 mod common;
 #[path = "common/history.rs"]
 mod history;
+#[path = "../tests/it/harness/hostile.rs"]
+mod hostile;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -48,6 +50,7 @@ async fn run() {
     drop(App::open(settings, Role::Server, Clock::default()).await.expect("an archive"));
     history::fill(&database, &history::products(280), count).await;
     let acervo = Peer::acervo(&data, count).await;
+    hostile_documents(&acervo).await;
     rows(folder.path(), &acervo.address).await;
     exports(folder.path(), &acervo, count).await;
 }
@@ -66,6 +69,20 @@ impl Drop for Peer {
 }
 
 impl Peer {
+    /// The most memory that it held of its own: pages of files that are mapped are the system's.
+    fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a status");
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).expect("a figure");
+            line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") / 1024
+        };
+        field("VmHWM:") - field("RssFile:")
+    }
+
+    fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("Linux");
+    }
+
     async fn acervo(data: &Path, count: usize) -> Self {
         let address = free_address();
         let mut command = Command::new(env!("CARGO_BIN_EXE_acervo"));
@@ -162,6 +179,30 @@ async fn rows(folder: &Path, address: &str) {
     println!("        mercurius {theirs:.0} a second; ratio {:.2}", ours / theirs);
 }
 
+/// How long it takes until each is refused, at most of twenty times, and what memory it takes.
+async fn hostile_documents(acervo: &Peer) {
+    acervo.forget_peak();
+    let before = acervo.peak_mib();
+    let mut slowest = (Duration::ZERO, "");
+    for (what, document) in hostile::documents() {
+        let request = common::post("/graphql", &json!({ "query": document }).to_string());
+        for _ in 0..20 {
+            let mut connection = Connection::open(&acervo.address).await;
+            let began = Instant::now();
+            let (status, body) = connection.send(&request).await;
+            let took = began.elapsed();
+            assert!(status >= 400 || body.starts_with(b"{\"errors\""), "{what}: {status}");
+            slowest = slowest.max((took, what));
+        }
+    }
+    println!(
+        "refused hostile documents: the slowest after {:.1} ms ({}); {} MiB more",
+        milliseconds(slowest.0),
+        slowest.1,
+        acervo.peak_mib() - before
+    );
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -202,6 +243,7 @@ async fn exports(folder: &Path, acervo: &Peer, count: usize) {
         return;
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    acervo.forget_peak();
     for _ in 0..3 {
         let (took, body) = download(&acervo.address, "/export/publications.csv").await;
         let lines = body.iter().filter(|byte| **byte == b'\n').count();
@@ -217,7 +259,7 @@ async fn exports(folder: &Path, acervo: &Peer, count: usize) {
         "export  CSV of {count} rows: acervo {ours:.0} rows a second, datasette {theirs:.0}; ratio {:.1}",
         ours / theirs
     );
-    println!("        at most {} MiB and {} MiB", peak_mib(acervo), peak_mib(&peer));
+    println!("        at most {} MiB and {} MiB", acervo.peak_mib(), peer.peak_mib());
 }
 
 /// The whole answer with its head, and how long it took.
@@ -232,13 +274,6 @@ async fn download(address: &str, path: &str) -> (Duration, Vec<u8>) {
     let body = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
     assert!(answer.starts_with(b"HTTP/1.") && answer[9..12] == *b"200", "{}", String::from_utf8_lossy(&answer[..body]));
     (took, answer.split_off(body))
-}
-
-/// The most memory that a process held.
-fn peak_mib(peer: &Peer) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", peer.process.id())).expect("a status");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
-    line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") / 1024
 }
 
 fn free_address() -> String {

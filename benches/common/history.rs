@@ -77,9 +77,9 @@ pub async fn fill(database: &std::path::Path, products: &[Product], publications
     let hex = |id: Uuid| format!("x'{}'", id.simple());
     let rows: Vec<String> = products
         .iter()
-        .enumerate()
-        .map(|(i, p)| {
-            format!("({}, 'name:p{i}', '{}', '{}', '{MACRO_PROCESS}', 0, 0, 0, 0)", hex(p.id), p.name, p.process)
+        .map(|p| {
+            let identity = acervo::domain::fold(&p.name);
+            format!("({}, 'name:{identity}', '{}', '{}', '{MACRO_PROCESS}', 0, 0, 0, 0)", hex(p.id), p.name, p.process)
         })
         .collect();
     let columns =

@@ -1,13 +1,14 @@
 //! Lists of flat rows. A plain selection, of columns only, without fragments and directives, is filled in one loop from the
-//! list of columns that the exports write from; all else is left to the resolvers of each field, which a list of a thousand
-//! rows with all their columns keeps busy for longer than finding and reading them.
+//! list of columns that the exports write from; all else is left to the resolvers of each field, which a list of a hundred
+//! rows keeps busy for longer than finding and reading them. For an edge that writes the whole answer by [`to_json`] the
+//! loop writes JSON itself; for others it makes values.
 use std::borrow::Cow;
 
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_list;
-use async_graphql::{ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value};
+use async_graphql::{ContextSelectionSet, Name, OutputType, Positioned, Response, ServerResult, Value};
 
 use crate::domain::format_instant;
 use crate::query::{Cell, Column, Flat, Queries};
@@ -48,13 +49,60 @@ impl<T: Row> OutputType for Rows<'_, T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match (plain::<T>(&ctx.item.node), ctx.data_opt::<Queries>()) {
-            (Some(wanted), Some(queries)) => {
-                Ok(Value::List(self.0.iter().map(|row| object(row, &wanted, queries)).collect()))
-            }
-            _ => resolve_list(ctx, field, self.0.iter(), Some(self.0.len())).await,
-        }
+        let (Some(wanted), Some(queries)) = (plain::<T>(&ctx.item.node), ctx.data_opt::<Queries>()) else {
+            return resolve_list(ctx, field, self.0.iter(), Some(self.0.len())).await;
+        };
+        Ok(match ctx.data_opt::<TakesJson>() {
+            Some(TakesJson) => Value::Binary(rows_as_json(&self.0, &wanted, queries).into()),
+            None => Value::List(self.0.iter().map(|row| object(row, &wanted, queries)).collect()),
+        })
     }
+}
+
+/// Goes with a question whose answer is written by [`to_json`]: lists may be JSON already.
+pub struct TakesJson;
+
+/// An answer as the specification has it. The contract has no binary scalar: where one stands, it is JSON already.
+pub fn to_json(answer: &Response) -> serde_json::Result<Vec<u8>> {
+    let mut json = Vec::with_capacity(1 << 10);
+    json.extend_from_slice(b"{\"data\":");
+    write_value(&mut json, &answer.data)?;
+    if !answer.errors.is_empty() {
+        json.extend_from_slice(b",\"errors\":");
+        serde_json::to_writer(&mut json, &answer.errors)?;
+    }
+    json.push(b'}');
+    Ok(json)
+}
+
+fn write_value(json: &mut Vec<u8>, value: &Value) -> serde_json::Result<()> {
+    match value {
+        Value::Binary(ready) => json.extend_from_slice(ready),
+        Value::List(values) => {
+            json.push(b'[');
+            for (i, value) in values.iter().enumerate() {
+                if i > 0 {
+                    json.push(b',');
+                }
+                write_value(json, value)?;
+            }
+            json.push(b']');
+        }
+        Value::Object(fields) => {
+            json.push(b'{');
+            for (i, (name, value)) in fields.iter().enumerate() {
+                if i > 0 {
+                    json.push(b',');
+                }
+                serde_json::to_writer(&mut *json, name.as_str())?;
+                json.push(b':');
+                write_value(json, value)?;
+            }
+            json.push(b'}');
+        }
+        scalar => serde_json::to_writer(json, scalar)?,
+    }
+    Ok(())
 }
 
 /// What an object holds under a name.
@@ -77,7 +125,53 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
         };
         Some((field.response_key().node.clone(), wanted))
     };
-    selection.items.iter().map(wanted).collect()
+    let mut all: Vec<(Name, Wanted<T>)> = Vec::with_capacity(selection.items.len());
+    for item in &selection.items {
+        let (name, wanted) = wanted(item)?;
+        // Asked for twice it is the same: that was checked.
+        if !all.iter().any(|(known, _)| *known == name) {
+            all.push((name, wanted));
+        }
+    }
+    Some(all)
+}
+
+fn rows_as_json<T: Row>(rows: &[T], wanted: &[(Name, Wanted<T>)], queries: &Queries) -> Vec<u8> {
+    let keys: Vec<String> = wanted.iter().map(|(name, _)| format!("\"{name}\":")).collect();
+    let type_name = format!("\"{}\"", T::type_name());
+    let mut json = Vec::with_capacity(rows.len() * wanted.len() * 32 + 2);
+    json.push(b'[');
+    for (i, row) in rows.iter().enumerate() {
+        json.extend_from_slice(if i > 0 { b",{" } else { b"{" });
+        for (j, (key, (_, wanted))) in keys.iter().zip(wanted).enumerate() {
+            if j > 0 {
+                json.push(b',');
+            }
+            json.extend_from_slice(key.as_bytes());
+            match wanted {
+                Wanted::TypeName => json.extend_from_slice(type_name.as_bytes()),
+                Wanted::Column(column) => write_cell(&mut json, &(column.cell)(row.flat(), queries)),
+            }
+        }
+        json.push(b'}');
+    }
+    json.push(b']');
+    json
+}
+
+/// The same as [`value`], written. Writing to memory does not fail.
+fn write_cell(json: &mut Vec<u8>, cell: &Cell<'_>) {
+    let _ = match cell {
+        Cell::Null => serde_json::to_writer(json, &()),
+        Cell::Text(text) => serde_json::to_writer(json, text),
+        Cell::Texts(texts) => serde_json::to_writer(json, texts),
+        Cell::Int(n) => serde_json::to_writer(json, n),
+        Cell::Long(n) => serde_json::to_writer(json, n),
+        Cell::Float(n) => serde_json::to_writer(json, n),
+        Cell::Flag(flag) => serde_json::to_writer(json, flag),
+        Cell::Instant(at) => serde_json::to_writer(json, &format_instant(*at)),
+        Cell::Wall(at) => serde_json::to_writer(json, &at.to_string()),
+    };
 }
 
 fn object<T: Row>(row: &T, wanted: &[(Name, Wanted<T>)], queries: &Queries) -> Value {

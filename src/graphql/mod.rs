@@ -35,6 +35,7 @@ use subscription::SubscriptionRoot;
 
 pub use document::check_document;
 pub use error::code;
+pub use flat::{TakesJson, to_json};
 
 /// The schema that is served.
 pub type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::{Http, Problem};
-use crate::graphql::code;
+use crate::graphql::{TakesJson, code, to_json};
 
 /// The largest request taken: a document and its variables.
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -48,7 +48,7 @@ pub(super) async fn answer(
     if let Err(problem) = crate::graphql::check_document(&question.query) {
         return respond(Answer::from_errors(vec![problem]), media);
     }
-    let running = http.schema.execute(question.data(caller.asker()));
+    let running = http.schema.execute(question.data(caller.asker()).data(TakesJson));
     let answer = tokio::time::timeout(ANSWER_MAX, running).await.unwrap_or_else(|_| {
         let told = format!("the answer took more than {} s: ask for less at once", ANSWER_MAX.as_secs());
         let mut late = ServerError::new(told, None);
@@ -150,11 +150,8 @@ fn respond(answer: Answer, media: &'static str) -> Response {
         && answer.errors.iter().all(|error| error.path.is_empty());
     let status = if refused && media == GRAPHQL_RESPONSE { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     // What was refused has no data at all, not even none.
-    let body = if refused {
-        serde_json::to_vec(&serde_json::json!({ "errors": answer.errors }))
-    } else {
-        serde_json::to_vec(&answer)
-    };
+    let body =
+        if refused { serde_json::to_vec(&serde_json::json!({ "errors": answer.errors })) } else { to_json(&answer) };
     match body {
         Ok(body) => {
             let content_type =

@@ -6,6 +6,7 @@ use tantivy::columnar::{Column, StrColumn};
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 use uuid::Uuid;
 
+use super::columns::Columns;
 use super::{Index, IndexError, Order, Query, Target};
 use crate::domain::{ProductId, PublicationId, RevisionId};
 
@@ -78,6 +79,7 @@ impl Index {
         let searcher = self.inner.reader.searcher();
         let compiled = self.compile(query, &searcher)?;
         let collector = TopHits {
+            index: self.clone(),
             target: query.target,
             order: query.order,
             scored: query.is_scored(),
@@ -118,6 +120,7 @@ impl Index {
 }
 
 struct TopHits {
+    index: Index,
     target: Target,
     order: Order,
     scored: bool,
@@ -156,16 +159,15 @@ enum Values {
 }
 
 impl Values {
-    fn open(order: Order, segment: &SegmentReader) -> tantivy::Result<Self> {
-        let fast = segment.fast_fields();
-        let number = |name: &str| fast.i64(name).map(Self::Number);
+    fn open(order: Order, segment: &SegmentReader, columns: &Columns) -> tantivy::Result<Self> {
+        let number = |name| columns.i64(segment, name).map(Self::Number);
         match order {
             Order::Period { .. } => number("period_start"),
             Order::PeriodEnd { .. } => number("period_end"),
             Order::Archived { .. } => number("archived_at"),
             Order::Received { .. } => number("received_at"),
             Order::Size { .. } => number("size"),
-            Order::Name => Ok(Self::Text(fast.str("name_sort")?)),
+            Order::Name => Ok(Self::Text(segment.fast_fields().str("name_sort")?)),
             Order::Relevance => Ok(Self::Score),
         }
     }
@@ -238,10 +240,11 @@ impl Collector for TopHits {
     type Child = SegmentHits;
 
     fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentHits> {
-        let fast = segment.fast_fields();
-        let values = Values::open(self.order, segment)?;
-        let id = Ids { high: fast.u64("id_high")?, low: fast.u64("id_low")? };
-        let revision = Ids { high: fast.u64("revision_high")?, low: fast.u64("revision_low")? };
+        let columns = self.index.inner.columns.of(segment);
+        let values = Values::open(self.order, segment, &columns)?;
+        let number = |name| columns.u64(segment, name);
+        let id = Ids { high: number("id_high")?, low: number("id_low")? };
+        let revision = Ids { high: number("revision_high")?, low: number("revision_low")? };
         let mut hits = SegmentHits {
             values,
             id,

@@ -3,6 +3,7 @@ use jiff::civil::{Date, DateTime};
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::{DocId, SegmentReader};
 
+use super::columns::Columns;
 use crate::domain::{LocalDateTime, millis, sao_paulo, timestamp};
 
 /// What publications are grouped by.
@@ -46,7 +47,7 @@ pub(super) enum Values {
 }
 
 impl Values {
-    pub fn open(dimension: Dimension, segment: &SegmentReader) -> tantivy::Result<Self> {
+    pub fn open(dimension: Dimension, segment: &SegmentReader, columns: &Columns) -> tantivy::Result<Self> {
         let fast = segment.fast_fields();
         let text = |name: &str| fast.str(name).map(Self::Text);
         match dimension {
@@ -57,13 +58,13 @@ impl Values {
             Dimension::Extension => text("extension"),
             Dimension::Granularity => text("granularity"),
             Dimension::Period(bucket) => {
-                let column = fast.i64("period_start")?;
+                let column = columns.i64(segment, "period_start")?;
                 let day = |seconds: i64| seconds.div_euclid(DAY_SECONDS);
                 let days = Days::new(day(column.min_value()), day(column.max_value()), bucket);
                 Ok(Self::Wall(column, days))
             }
             Dimension::Archived(bucket) => {
-                let column = fast.i64("archived_at")?;
+                let column = columns.i64(segment, "archived_at")?;
                 let days = Days::new(local_day(column.min_value()), local_day(column.max_value()), bucket);
                 let first_hour = column.min_value().div_euclid(HOUR_MS);
                 let hours = if days.has_table() { hours(&days, first_hour, column.max_value()) } else { Vec::new() };

@@ -123,7 +123,14 @@ impl Product {
         if let Some(path) = &self.list_path {
             builder.doc.add_text(fields.list_path, fold(path));
         }
-        builder.doc.add_i64(fields.period_end, self.last_period_end.unwrap_or(i64::MIN));
+        // What it has of a publication's numbers lets their columns be read without looking where they are.
+        if let Some(end) = self.last_period_end {
+            builder.doc.add_i64(fields.period_start, end);
+            builder.doc.add_i64(fields.period_end, end);
+        }
+        builder.doc.add_i64(fields.revision_count, 0);
+        builder.doc.add_u64(fields.revision_high, 0);
+        builder.doc.add_u64(fields.revision_low, 0);
         builder.doc.add_i64(fields.size, self.size);
         builder.build()
     }

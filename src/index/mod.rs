@@ -5,6 +5,7 @@
 //! was the latest, and one per product; so filters, `asOf`, order and counts are all answered here.
 mod calendar;
 mod collect;
+mod columns;
 mod dimension;
 mod document;
 mod open;

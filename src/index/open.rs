@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tantivy::schema::Schema;
 use tantivy::{IndexReader, ReloadPolicy};
 
+use super::columns::OpenColumns;
 use super::schema::{self, Fields};
+use super::words::Known;
 use super::{IndexError, Writer};
 
 /// How far the index has come.
@@ -41,6 +43,16 @@ pub(super) struct Inner {
     pub index: tantivy::Index,
     pub reader: IndexReader,
     pub fields: Fields,
+    pub columns: OpenColumns,
+    pub known: Known,
+}
+
+impl Inner {
+    pub fn reload(&self) -> Result<(), IndexError> {
+        self.reader.reload()?;
+        self.columns.retain(&self.reader.searcher());
+        Ok(())
+    }
 }
 
 impl Index {
@@ -75,7 +87,9 @@ impl Index {
 
     fn with(index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { inner: Arc::new(Inner { index, reader, fields }) })
+        Ok(Self {
+            inner: Arc::new(Inner { index, reader, fields, columns: OpenColumns::default(), known: Known::default() }),
+        })
     }
 
     fn is_of(&self, schema: &Schema) -> bool {
@@ -95,7 +109,7 @@ impl Index {
 
     /// Lets readers see what was committed.
     pub fn reload(&self) -> Result<(), IndexError> {
-        Ok(self.inner.reader.reload()?)
+        self.inner.reload()
     }
 }
 

@@ -2,16 +2,17 @@
 use std::ops::Bound;
 
 use jiff::Timestamp;
+use tantivy::query::doc_predicate_query::{DocPredicateQuery, FunctionPredicate};
 use tantivy::query::{
     AllQuery, BooleanQuery, BoostQuery, Occur, Query as TantivyQuery, RangeQuery, RegexQuery, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{Searcher, Term};
+use tantivy::{DocId, Searcher, SegmentReader, Term};
 use uuid::Uuid;
 
 use super::collect::SortValue;
 use super::document::term;
-use super::schema::{Fields, Flag};
+use super::schema::Flag;
 use super::{Index, IndexError, calendar, words};
 use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis};
 
@@ -89,7 +90,7 @@ impl Query {
 impl Index {
     pub(super) fn compile(&self, query: &Query, searcher: &Searcher) -> Result<Box<dyn TantivyQuery>, IndexError> {
         let fields = &self.inner.fields;
-        let mut all = Clauses { fields, clauses: Vec::new() };
+        let mut all = Clauses { index: self, clauses: Vec::new() };
         match query.target {
             Target::Publications { as_of: None } => all.flag(Flag::Current),
             Target::Publications { as_of: Some(at) } => {
@@ -101,7 +102,7 @@ impl Index {
             Target::Products => all.flag(Flag::Product),
         }
         if let Some(text) = &query.search {
-            let words = words::read(text, fields, searcher, query.is_scored())?;
+            let words = words::read(text, &self.inner, searcher, query.is_scored())?;
             all.clauses.extend(words.into_iter().map(|word| (Occur::Must, word)));
         }
         all.filter(query.target, &query.filter)?;
@@ -110,7 +111,7 @@ impl Index {
 }
 
 struct Clauses<'a> {
-    fields: &'a Fields,
+    index: &'a Index,
     clauses: Vec<(Occur, Box<dyn TantivyQuery>)>,
 }
 
@@ -121,7 +122,7 @@ impl Clauses<'_> {
 
     fn flag(&mut self, flag: Flag) {
         // A constant score: what a document is says nothing of how well it fits.
-        let term = Term::from_field_text(self.fields.flags, flag.as_str());
+        let term = Term::from_field_text(self.index.inner.fields.flags, flag.as_str());
         self.must(BoostQuery::new(Box::new(TermQuery::new(term, IndexRecordOption::Basic)), 0.0));
     }
 
@@ -155,8 +156,33 @@ impl Clauses<'_> {
         Ok(())
     }
 
+    /// Periods that overlap what is asked for. Between two bounds the calendar finds few, and their own bounds are looked at.
+    fn period(&mut self, target: Target, filter: &Filter) {
+        let (from, to) = (filter.period_from, filter.period_to);
+        let terms = from.zip(to).filter(|_| target != Target::Products);
+        if let Some((terms, (from, to))) =
+            terms.and_then(|(from, to)| Some((calendar::touching(from, to)?, (from, to))))
+        {
+            self.any_of(self.index.inner.fields.calendar, terms);
+            let index = self.index.clone();
+            let (from, to) = (from.as_number(), to.as_number());
+            let overlaps = FunctionPredicate::from(move |segment: &SegmentReader| {
+                let columns = index.inner.columns.of(segment);
+                let (start, end) = (columns.i64(segment, "period_start")?, columns.i64(segment, "period_end")?);
+                Ok(move |doc: DocId| {
+                    start.first(doc).is_some_and(|start| start <= to) && end.first(doc).is_some_and(|end| end >= from)
+                })
+            });
+            return self.must(BoostQuery::new(Box::new(DocPredicateQuery::from(overlaps)), 0.0));
+        }
+        let included =
+            |reading: Option<LocalDateTime>| reading.map_or(Bound::Unbounded, |at| Bound::Included(at.as_number()));
+        self.range(self.index.inner.fields.period_end, included(from), Bound::Unbounded);
+        self.range(self.index.inner.fields.period_start, Bound::Unbounded, included(to));
+    }
+
     fn filter(&mut self, target: Target, filter: &Filter) -> Result<(), IndexError> {
-        let fields = self.fields;
+        let fields = &self.index.inner.fields;
         let own = if target == Target::Products { fields.product } else { fields.publication };
         if let Some(ids) = &filter.ids {
             self.any_of(own, ids.iter().map(|id| term(*id)).collect());
@@ -170,16 +196,7 @@ impl Clauses<'_> {
         self.text(fields.file_name, &filter.file_name)?;
         self.text(fields.reference_date, &filter.reference_date)?;
         self.text(fields.list_path, &filter.list_path)?;
-        if let (Some(from), Some(to)) = (filter.period_from, filter.period_to)
-            && let Some(terms) = calendar::touching(from, to)
-            && target != Target::Products
-        {
-            self.any_of(fields.calendar, terms);
-        }
-        let included =
-            |reading: Option<LocalDateTime>| reading.map_or(Bound::Unbounded, |at| Bound::Included(at.as_number()));
-        self.range(fields.period_end, included(filter.period_from), Bound::Unbounded);
-        self.range(fields.period_start, Bound::Unbounded, included(filter.period_to));
+        self.period(target, filter);
         for (field, (from, to)) in [(fields.received_at, filter.received), (fields.archived_at, filter.archived)] {
             let from = from.map_or(Bound::Unbounded, |at| Bound::Included(millis(at)));
             let to = to.map_or(Bound::Unbounded, |at| Bound::Excluded(millis(at)));

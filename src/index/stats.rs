@@ -60,7 +60,7 @@ impl Index {
         };
         let searcher = self.inner.reader.searcher();
         let compiled = self.compile(&query, &searcher)?;
-        Ok(searcher.search(&*compiled, &Grouping { dimensions: dimensions.to_vec() })?)
+        Ok(searcher.search(&*compiled, &Grouping { index: self.clone(), dimensions: dimensions.to_vec() })?)
     }
 }
 
@@ -104,6 +104,7 @@ impl Counts {
 }
 
 struct Grouping {
+    index: Index,
     dimensions: Vec<Dimension>,
 }
 
@@ -118,16 +119,17 @@ impl Collector for Grouping {
     type Child = SegmentGroups;
 
     fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentGroups> {
+        let columns = self.index.inner.columns.of(segment);
         let values: tantivy::Result<Vec<Values>> =
-            self.dimensions.iter().map(|dimension| Values::open(*dimension, segment)).collect();
+            self.dimensions.iter().map(|dimension| Values::open(*dimension, segment, &columns)).collect();
         let values = values?;
-        let fast = segment.fast_fields();
+        let number = |name| columns.i64(segment, name);
         Ok(SegmentGroups {
             counts: Counts::new(values.iter().map(Values::codes).collect()),
             values,
-            revisions: fast.i64("revision_count")?,
-            size: fast.i64("size")?,
-            stored_size: fast.i64("stored_size")?,
+            revisions: number("revision_count")?,
+            size: number("size")?,
+            stored_size: number("stored_size")?,
         })
     }
 

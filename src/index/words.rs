@@ -1,6 +1,7 @@
 //! Words that people type: every one that says something must be found, in any order: as it is, in another form, or with a
 //! slip of the pen; the last also as a beginning.
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::query::{
     BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Query as TantivyQuery, RegexQuery, TermQuery, TermSetQuery,
@@ -9,7 +10,7 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{Searcher, Term};
 
 use super::IndexError;
-use super::schema::Fields;
+use super::open::Inner;
 use crate::domain::{is_empty_word, stem, words};
 
 /// How much less a word counts that was found in another form, as a beginning, or with a slip.
@@ -20,10 +21,40 @@ const AS_SLIP: f32 = 0.05;
 /// Terms whose lists are merged as they are read; more of them are first made a set of documents.
 const MERGED_MAX: usize = 32;
 
+/// Words that were looked for lately, each with the index's own words that it may stand for.
+#[derive(Default)]
+pub(super) struct Known(Mutex<Generation>);
+
+/// By a word and whether it may be a beginning, its others.
+type Others = HashMap<(String, bool), Arc<Vec<String>>>;
+
+/// The words of one state of the index.
+#[derive(Default)]
+struct Generation {
+    id: u64,
+    words: Others,
+}
+
+/// Words that are kept at most, and of each at most so many others.
+const KNOWN_MAX: usize = 1_000;
+const OTHERS_MAX: usize = 100;
+
+impl Known {
+    /// The words of the state that is searched; none where another search was of a newer one.
+    fn of<T>(&self, searcher: &Searcher, look: impl FnOnce(&mut Others) -> T) -> Option<T> {
+        let id = searcher.generation().generation_id();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.id < id || known.words.len() >= KNOWN_MAX {
+            *known = Generation { id, words: Others::new() };
+        }
+        (known.id == id).then(|| look(&mut known.words))
+    }
+}
+
 /// A query for each word of a text. `scored`: they say how well a document fits, which costs more than finding it.
 pub(super) fn read(
     text: &str,
-    fields: &Fields,
+    inner: &Inner,
     searcher: &Searcher,
     scored: bool,
 ) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
@@ -38,7 +69,7 @@ pub(super) fn read(
     }
     let end = telling.len() - 1;
     let read = |(i, text): (usize, &&String)| {
-        let word = Word { text, begins: i == end && *text == last, fields };
+        let word = Word { text, begins: i == end && *text == last, inner };
         if scored { word.scored() } else { word.found(searcher) }
     };
     telling.iter().enumerate().map(read).collect()
@@ -48,7 +79,7 @@ struct Word<'a> {
     text: &'a str,
     /// Whether it may be only the beginning of one.
     begins: bool,
-    fields: &'a Fields,
+    inner: &'a Inner,
 }
 
 impl Word<'_> {
@@ -57,22 +88,25 @@ impl Word<'_> {
         self.text.bytes().any(|b| b.is_ascii_digit())
     }
 
+    fn itself(&self) -> Term {
+        Term::from_field_text(self.inner.fields.text, self.text)
+    }
+
     fn form(&self) -> Term {
-        Term::from_field_text(self.fields.stems, &stem(self.text))
+        Term::from_field_text(self.inner.fields.stems, &stem(self.text))
     }
 
     /// Words a slip or two away.
     fn near(&self) -> Option<FuzzyTermQuery> {
         let letters = self.text.chars().count();
         let slips = if letters >= 8 { 2 } else { u8::from(letters >= 5) };
-        let term = Term::from_field_text(self.fields.text, self.text);
-        (slips > 0 && !self.is_number()).then(|| FuzzyTermQuery::new(term, slips, true))
+        (slips > 0 && !self.is_number()).then(|| FuzzyTermQuery::new(self.itself(), slips, true))
     }
 
     /// The surest way first.
     fn scored(&self) -> Result<Box<dyn TantivyQuery>, IndexError> {
-        let exact = Term::from_field_text(self.fields.text, self.text);
-        let mut ways: Vec<Box<dyn TantivyQuery>> = vec![Box::new(TermQuery::new(exact, IndexRecordOption::WithFreqs))];
+        let mut ways: Vec<Box<dyn TantivyQuery>> =
+            vec![Box::new(TermQuery::new(self.itself(), IndexRecordOption::WithFreqs))];
         let mut add = |query: Box<dyn TantivyQuery>, weight| ways.push(Box::new(BoostQuery::new(query, weight)));
         if !self.is_number() {
             add(Box::new(TermQuery::new(self.form(), IndexRecordOption::WithFreqs)), AS_FORM);
@@ -82,17 +116,31 @@ impl Word<'_> {
         }
         if self.begins {
             let pattern = format!("{}.*", super::query::literal(self.text));
-            add(Box::new(RegexQuery::from_pattern(&pattern, self.fields.text)?), AS_BEGINNING);
+            add(Box::new(RegexQuery::from_pattern(&pattern, self.inner.fields.text)?), AS_BEGINNING);
         }
         Ok(Box::new(BooleanQuery::union(ways)))
     }
 
     /// The same documents by as few lists as will do: what shares the word's form is in the list of that form already.
     fn found(&self, searcher: &Searcher) -> Result<Box<dyn TantivyQuery>, IndexError> {
+        let others = self.others(searcher)?;
+        let mut terms = Vec::with_capacity(others.len() + 1);
+        terms.push(if self.is_number() { self.itself() } else { self.form() });
+        terms.extend(others.iter().map(|other| Term::from_field_text(self.inner.fields.text, other)));
+        Ok(any_of(terms))
+    }
+
+    /// The index's own words that are near enough, but for those of the word's form.
+    fn others(&self, searcher: &Searcher) -> Result<Arc<Vec<String>>, IndexError> {
+        let key = (self.text.to_owned(), self.begins);
+        let known = &self.inner.known;
+        if let Some(others) = known.of(searcher, |words| words.get(&key).cloned()).flatten() {
+            return Ok(others);
+        }
         let mut found = BTreeSet::new();
         let near = self.near().map(|near| near.automaton()).transpose()?;
         for segment in searcher.segment_readers() {
-            let list = segment.inverted_index(self.fields.text)?;
+            let list = segment.inverted_index(self.inner.fields.text)?;
             if let Some(near) = &near {
                 let mut terms = list.terms().search(near).into_stream()?;
                 while terms.advance() {
@@ -106,17 +154,14 @@ impl Word<'_> {
                 }
             }
         }
-        let mut terms = Vec::new();
-        if self.is_number() {
-            found.insert(self.text.as_bytes().to_vec());
-        } else {
-            terms.push(self.form());
-        }
         let own = stem(self.text);
         let others = found.iter().filter_map(|term| std::str::from_utf8(term).ok());
-        let others = others.filter(|other| self.is_number() || stem(other) != own);
-        terms.extend(others.map(|other| Term::from_field_text(self.fields.text, other)));
-        Ok(any_of(terms))
+        let others = others.filter(|other| *other != self.text && (self.is_number() || stem(other) != own));
+        let others = Arc::new(others.map(str::to_owned).collect::<Vec<_>>());
+        if others.len() <= OTHERS_MAX {
+            known.of(searcher, |words| words.insert(key, others.clone()));
+        }
+        Ok(others)
     }
 }
 

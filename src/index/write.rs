@@ -79,6 +79,6 @@ impl Writer {
         let mut prepared = self.writer.prepare_commit()?;
         prepared.set_payload(&position.payload());
         prepared.commit()?;
-        Ok(self.inner().reader.reload()?)
+        self.inner().reload()
     }
 }

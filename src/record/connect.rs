@@ -11,6 +11,7 @@ use sea_orm_migration::MigratorTrait;
 
 use super::RecordError;
 use super::migrations::Migrator;
+use super::version::Versions;
 use crate::domain::Secret;
 
 /// The key of the lock under which PostgreSQL writers take turns; any number that nothing else here uses.
@@ -23,8 +24,7 @@ pub(super) struct Connections {
     pub reader: DatabaseConnection,
     /// SQLite: what copies the write-ahead log back.
     pub keeper: Option<Keeper>,
-    /// SQLite: a connection that tells when others committed, and does nothing else.
-    pub versions: Option<DatabaseConnection>,
+    pub versions: Versions,
 }
 
 /// Where the database is.
@@ -54,13 +54,16 @@ pub(super) async fn connect(location: &Location) -> Result<Connections, RecordEr
             let writer = sqlite(path, 1, false).await?;
             migrate(&writer).await?;
             let keeper = Some(Keeper::start(sqlite(path, 1, false).await?));
-            let versions = Some(sqlite(path, 1, true).await?);
+            // A connection that does nothing else: it is told only of what others commit.
+            let versions = Versions::start(sqlite(path, 1, true).await?);
             Connections { writer, reader: sqlite(path, 8, true).await?, keeper, versions }
         }
         Location::Postgres(url) => {
             let writer = postgres(url, 4).await?;
             migrate(&writer).await?;
-            Connections { writer, reader: postgres(url, 8).await?, keeper: None, versions: None }
+            let reader = postgres(url, 8).await?;
+            let versions = Versions::start(reader.clone());
+            Connections { writer, reader, keeper: None, versions }
         }
     };
     Ok(connections)

@@ -82,8 +82,7 @@ struct Inner {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     _keeper: Option<connect::Keeper>,
-    /// Reads nothing but the version; absent where any connection can tell it.
-    versions: Option<DatabaseConnection>,
+    versions: version::Versions,
     rule: ReplayRule,
     intake: intake::Intake,
     /// Counts this process's commits that gave work to the fetchers or the index.

@@ -1,5 +1,6 @@
 //! Whether anything was committed since.
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Record, RecordError};
 
@@ -7,19 +8,62 @@ use super::{Record, RecordError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(String);
 
+type Asker = oneshot::Sender<Version>;
+
+/// Tells the version to all who ask at a time, for the price of one small question to the database.
+pub(super) struct Versions {
+    askers: mpsc::UnboundedSender<Asker>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Versions {
+    pub fn start(connection: DatabaseConnection) -> Self {
+        let (askers, mut asked) = mpsc::unbounded_channel::<Asker>();
+        let task = tokio::spawn(async move {
+            let mut waiting = Vec::new();
+            // Who asks while an answer is on its way gets the next: what was committed before the question is in it.
+            while asked.recv_many(&mut waiting, 1_024).await > 0 {
+                match ask(&connection).await {
+                    Ok(version) => waiting.drain(..).for_each(|asker| drop(asker.send(version.clone()))),
+                    Err(e) => {
+                        tracing::debug!(error = %e, "the database tells no version");
+                        waiting.clear();
+                    }
+                }
+            }
+        });
+        Self { askers, task }
+    }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// SQLite counts, for each connection, the commits of all others that it sees; PostgreSQL names the transactions that a
+/// snapshot sees.
+async fn ask(connection: &DatabaseConnection) -> Result<Version, DbErr> {
+    let backend = connection.get_database_backend();
+    let question = match backend {
+        sea_orm::DbBackend::Sqlite => "PRAGMA data_version",
+        _ => "SELECT CAST(pg_current_snapshot() AS text)",
+    };
+    let row = connection.query_one_raw(Statement::from_string(backend, question)).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("the database tells no version".to_owned()))?;
+    Ok(Version(match backend {
+        sea_orm::DbBackend::Sqlite => row.try_get_by_index::<i64>(0)?.to_string(),
+        _ => row.try_get_by_index(0)?,
+    }))
+}
+
 impl Record {
-    /// The present state, for the price of one small question.
+    /// The present state.
     pub async fn version(&self) -> Result<Version, RecordError> {
-        // SQLite counts, for each connection, the commits of all others that it sees; PostgreSQL names the transactions that
-        // a snapshot sees.
-        let ask = async |connection: &DatabaseConnection, question| {
-            let statement = Statement::from_string(connection.get_database_backend(), question);
-            let row = connection.query_one_raw(statement).await?;
-            row.ok_or_else(|| DbErr::RecordNotFound("the database tells no version".to_owned()))
-        };
-        Ok(Version(match &self.inner.versions {
-            Some(connection) => ask(connection, "PRAGMA data_version").await?.try_get_by_index::<i64>(0)?.to_string(),
-            None => ask(self.reader(), "SELECT CAST(pg_current_snapshot() AS text)").await?.try_get_by_index(0)?,
-        }))
+        let (asker, answer) = oneshot::channel();
+        let gone = || DbErr::Custom("the database tells no version".to_owned());
+        self.inner.versions.askers.send(asker).map_err(|_| gone())?;
+        Ok(answer.await.map_err(|_| gone())?)
     }
 }

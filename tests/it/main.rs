@@ -25,10 +25,15 @@ mod graphql;
 mod guard;
 /// The history for tools: search, groups, coverage, the feed, subscriptions, hostile questions.
 mod history;
+/// Years of publications, as the benchmarks have them.
+#[path = "../../benches/common/history.rs"]
+mod history_of_years;
 /// Backfill: bodies of another receiver, files that are had already.
 mod import;
 /// The index: thrown away, rebuilt, followed.
 mod index;
+/// Paging through a long list while it changes.
+mod paging;
 /// The portal's buttons, and what they mean.
 mod portal;
 /// The real notifications and files, where they are at hand.

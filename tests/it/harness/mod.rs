@@ -2,6 +2,7 @@
 pub mod burst;
 mod cluster;
 pub mod disk;
+pub mod hostile;
 pub mod links;
 pub mod postgres;
 pub mod power;

@@ -1,0 +1,52 @@
+//! The columns of segments, opened once: opening one reads what it has of each block, which for a question about a few
+//! documents is more than all the rest.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tantivy::columnar::Column;
+use tantivy::index::SegmentId;
+use tantivy::{Searcher, SegmentReader};
+
+/// Of the segments that are searched.
+#[derive(Default)]
+pub(super) struct OpenColumns(Mutex<HashMap<SegmentId, Arc<Columns>>>);
+
+impl OpenColumns {
+    pub fn of(&self, segment: &SegmentReader) -> Arc<Columns> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.entry(segment.segment_id()).or_default().clone()
+    }
+
+    /// Closes those of segments that were merged away.
+    pub fn retain(&self, searcher: &Searcher) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|id, _| searcher.segment_readers().iter().any(|segment| segment.segment_id() == *id));
+    }
+}
+
+/// Of one segment.
+#[derive(Default)]
+pub(super) struct Columns {
+    signed: Mutex<HashMap<&'static str, Column<i64>>>,
+    unsigned: Mutex<HashMap<&'static str, Column<u64>>>,
+}
+
+impl Columns {
+    pub fn i64(&self, segment: &SegmentReader, name: &'static str) -> tantivy::Result<Column<i64>> {
+        let mut open = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(column) = open.get(name) {
+            return Ok(column.clone());
+        }
+        let column = segment.fast_fields().i64(name)?;
+        Ok(open.entry(name).or_insert(column).clone())
+    }
+
+    pub fn u64(&self, segment: &SegmentReader, name: &'static str) -> tantivy::Result<Column<u64>> {
+        let mut open = self.unsigned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(column) = open.get(name) {
+            return Ok(column.clone());
+        }
+        let column = segment.fast_fields().u64(name)?;
+        Ok(open.entry(name).or_insert(column).clone())
+    }
+}
