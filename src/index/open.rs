@@ -85,7 +85,9 @@ impl Index {
         Ok(opened)
     }
 
-    fn with(index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
+    fn with(mut index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
+        // A question is answered by all processors, each for some of the segments.
+        index.set_default_multithread_executor()?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
             inner: Arc::new(Inner { index, reader, fields, columns: OpenColumns::default(), known: Known::default() }),

@@ -41,6 +41,7 @@ pub struct MemberRow {
 impl Queries {
     pub async fn publications(&self, ask: PublicationAsk) -> Result<Arc<Publications>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
+        check_search(ask.search.as_deref())?;
         let question = format!("{ask:?}");
         // Looked at before anything is read: an answer may be newer than its state, never older.
         let state = (self.app.record.version().await?, self.app.index.generation());

@@ -325,8 +325,39 @@ async fn the_recipes_are_answered() {
     let page = app.query_with(feed, json!({ "after": null })).await;
     let after = page["changes"]["pageInfo"]["endCursor"].clone();
     assert_eq!(app.query_with(feed, json!({ "after": after })).await["changes"]["nodes"], json!([]));
+    // Grafana's panel, as the document has it.
+    let panel = include_str!("../../docs/bi.md").split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    let panel: Value = serde_json::from_str(panel.expect("a panel")).expect("JSON");
+    let query = panel["targets"][0]["url_options"]["body_graphql_query"].as_str().expect("a query");
+    let query = query.replace("${__from:date:iso}", "2020-01-01T00:00:00.000Z");
+    let data = app.query(&query.replace("${__to:date:iso}", "2099-01-01T00:00:00.000Z")).await;
+    let row = &data["publications"]["nodes"][0];
+    for column in panel["targets"][0]["columns"].as_array().expect("columns") {
+        assert!(!row[column["selector"].as_str().expect("a name")].is_null(), "{column}: {row}");
+    }
+    // Power BI page by page: GET, Basic, the variables as JSON.
+    let (mut read, mut after) = (0, Value::Null);
+    while read < AWKWARD.len() {
+        let query = "query($after: String) { publications(first: 3, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }";
+        let variables = json!({ "after": after }).to_string();
+        let request = plain.get(url("/graphql")).query(&[("query", query), ("variables", &variables)]);
+        let answer: Value =
+            request.basic_auth("x", Some(KEY)).send().await.expect("an answer").json().await.expect("JSON");
+        let page = &answer["data"]["publications"];
+        read += page["nodes"].as_array().expect("a list").len();
+        after = page["pageInfo"]["endCursor"].clone();
+        assert_eq!(page["pageInfo"]["hasNextPage"], read < AWKWARD.len());
+    }
+    // A deck, a member of its zip at a time.
+    let deck = samples::zip(&[("DGER.DAT", b"DADOS GERAIS"), ("SISTEMA.DAT", b"SISTEMA")]);
+    let number = app.portal.add(samples::product(900, "Deck NEWAVE Definitivo", "deck.zip", deck));
+    app.archive(number).await;
+    let latest = app.query("{ publications(search: \"deck newave\", orderBy: PERIOD_DESC, first: 1) { nodes { referenceDate revisionId } } }").await;
+    let revision = latest["publications"]["nodes"][0]["revisionId"].as_str().expect("a revision").to_owned();
+    let member = plain.get(url(&format!("/files/{revision}/members/DGER.DAT"))).bearer_auth(KEY).send().await;
+    assert_eq!(member.expect("an answer").text().await.expect("text"), "DADOS GERAIS");
     // By GET, as a browser or a spreadsheet asks.
     let by_get = plain.get(url("/graphql")).query(&[("query", "{ publications { totalCount } }"), ("key", KEY)]);
     let answer: Value = by_get.send().await.expect("an answer").json().await.expect("JSON");
-    assert_eq!(answer["data"]["publications"]["totalCount"], AWKWARD.len());
+    assert_eq!(answer["data"]["publications"]["totalCount"], AWKWARD.len() + 1);
 }
