@@ -1,8 +1,9 @@
 use acervo::portal::Version;
+use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
 use crate::harness::samples::product;
-use crate::harness::{Db, KEY, TestApp};
+use crate::harness::{Db, KEY, Options, TestApp, postgres};
 
 /// Thirty publications of three products, some with the same size and name.
 async fn some_history(app: &TestApp) {
@@ -383,4 +384,23 @@ async fn what_tools_send_is_answered() {
     let named = "query A { status { version } } mutation B { retryNotifications(filter: {}) { matched } }";
     assert_eq!(send(app.client.get(&url).query(&[("query", named), ("operationName", "A")])).await.0, 200);
     assert_eq!(send(app.client.get(&url).query(&[("query", named), ("operationName", "B")])).await.0, 405);
+}
+
+/// Pages are kept while nothing is committed; another process may commit too.
+#[tokio::test]
+async fn an_answer_is_never_older_than_what_anybody_committed() {
+    for db in Db::all() {
+        let database_url = postgres::database(db);
+        let app = TestApp::with(Options { database_url: database_url.clone(), ..Options::default() }).await;
+        app.archive(1).await;
+        let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
+        let other = Database::connect(database_url.unwrap_or(file)).await.expect("the database");
+        for turn in 0..50 {
+            other.execute_unprepared(&format!("UPDATE products SET name = 'Nome {turn}'")).await.expect("a commit");
+            for _ in 0..3 {
+                let data = app.query("{ publications { nodes { name } } }").await;
+                assert_eq!(data["publications"]["nodes"][0]["name"], format!("Nome {turn}"), "{db:?}");
+            }
+        }
+    }
 }
