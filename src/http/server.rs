@@ -26,6 +26,9 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// that keep connections are told to leave.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// How long after somebody came in another may be coming in.
+const LAST_STEPS: Duration = Duration::from_millis(20);
+
 /// How long a client may take for its first word once it was let in.
 const FIRST_WORD: Duration = Duration::from_millis(250);
 
@@ -69,8 +72,9 @@ pub async fn serve(
     while let Ok((stream, place)) = timeout_at(stopped_at + FAREWELL, accept(&listener, &places)).await {
         attend(stream, place);
     }
-    // Those in the system's line were let in already.
-    while let Ok((stream, place)) = timeout(Duration::ZERO, accept(&listener, &places)).await {
+    let_nobody_else_in(&listener);
+    // Those in the system's line were let in already, and so were those that are just being put there.
+    while let Ok((stream, place)) = timeout(LAST_STEPS, accept(&listener, &places)).await {
         attend(stream, place);
     }
     drop(listener);
@@ -81,6 +85,28 @@ pub async fn serve(
     }
     Ok(())
 }
+
+/// Has the system drop whoever knocks from now on, unanswered: they knock again in a second, when nobody is there, and go
+/// elsewhere. A listener that is closed while somebody is coming in would break that connection off.
+#[cfg(target_os = "linux")]
+fn let_nobody_else_in(listener: &TcpListener) {
+    use socket2::{SockFilter, SockRef};
+    // A packet filter (classic BPF): load the byte of the flags from the head, and where SYN is among them drop the packet.
+    const FLAGS_AT: u32 = 13;
+    const SYN: u32 = 0x02;
+    let filter = [
+        SockFilter::new(0x30, 0, 0, FLAGS_AT),
+        SockFilter::new(0x45, 0, 1, SYN),
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ];
+    if let Err(e) = SockRef::from(listener).attach_filter(&filter) {
+        tracing::debug!(error = %e, "the system lets others in until the end");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn let_nobody_else_in(_: &TcpListener) {}
 
 /// The next connection, once there is a place for it.
 async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {

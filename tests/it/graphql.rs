@@ -392,6 +392,7 @@ async fn an_answer_is_never_older_than_what_anybody_committed() {
     for db in Db::all() {
         let database_url = postgres::database(db);
         let app = TestApp::with(Options { database_url: database_url.clone(), ..Options::default() }).await;
+        app.portal.add(product(1, "Nome", "a.txt", "x"));
         app.archive(1).await;
         let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
         let other = Database::connect(database_url.unwrap_or(file)).await.expect("the database");
