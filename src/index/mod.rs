@@ -12,6 +12,7 @@ mod open;
 mod query;
 mod schema;
 mod stats;
+mod terms;
 mod words;
 mod write;
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::collect::SortValue;
 use super::document::term;
 use super::schema::Flag;
+use super::terms::{any_of, literal};
 use super::{Index, IndexError, calendar, words};
 use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis};
 
@@ -102,7 +103,7 @@ impl Index {
             Target::Products => all.flag(Flag::Product),
         }
         if let Some(text) = &query.search {
-            let words = words::read(text, &self.inner, searcher, query.is_scored())?;
+            let words = words::read(text, (fields, &self.inner.known), searcher, query.is_scored())?;
             all.clauses.extend(words.into_iter().map(|word| (Occur::Must, word)));
         }
         all.filter(query.target, &query.filter)?;
@@ -136,7 +137,7 @@ impl Clauses<'_> {
 
     fn any_of(&mut self, field: Field, values: Vec<String>) {
         let terms = values.iter().map(|value| Term::from_field_text(field, value)).collect();
-        self.must(BoostQuery::new(words::any_of(terms), 0.0));
+        self.must(BoostQuery::new(any_of(terms), 0.0));
     }
 
     fn text(&mut self, field: Field, wanted: &Option<TextMatch>) -> Result<(), IndexError> {
@@ -216,11 +217,4 @@ impl Clauses<'_> {
         }
         Ok(())
     }
-}
-
-/// A text as a pattern that matches it alone.
-pub(super) fn literal(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_alphanumeric() { c.to_string() } else { format!("\\x{{{:x}}}", u32::from(c)) })
-        .collect()
 }

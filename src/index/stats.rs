@@ -1,5 +1,5 @@
 //! Counting in groups: one pass over all that match, grouped by some of what every document has.
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::Column;
@@ -61,6 +61,20 @@ impl Index {
         let searcher = self.inner.reader.searcher();
         let compiled = self.compile(&query, &searcher)?;
         Ok(searcher.search(&*compiled, &Grouping { index: self.clone(), dimensions: dimensions.to_vec() })?)
+    }
+}
+
+impl Index {
+    /// All texts that a dimension has, those of documents that are gone perhaps among them.
+    pub fn values(&self, dimension: Dimension) -> Result<BTreeSet<String>, IndexError> {
+        let mut all = BTreeSet::new();
+        for segment in self.inner.reader.searcher().segment_readers() {
+            let values = Values::open(dimension, segment, &self.inner.columns.of(segment))?;
+            for code in 1..values.codes() {
+                all.extend(values.name(code)?);
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -4,22 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::query::{
-    BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Query as TantivyQuery, RegexQuery, TermQuery, TermSetQuery,
+    BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Query as TantivyQuery, RegexQuery, TermQuery,
 };
 use tantivy::schema::IndexRecordOption;
 use tantivy::{Searcher, Term};
 
 use super::IndexError;
-use super::open::Inner;
+use super::schema::Fields;
+use super::terms::{any_of, literal};
 use crate::domain::{is_empty_word, stem, words};
 
 /// How much less a word counts that was found in another form, as a beginning, or with a slip.
 const AS_FORM: f32 = 0.5;
 const AS_BEGINNING: f32 = 0.1;
 const AS_SLIP: f32 = 0.05;
-
-/// Terms whose lists are merged as they are read; more of them are first made a set of documents.
-const MERGED_MAX: usize = 32;
 
 /// Words that were looked for lately, each with the index's own words that it may stand for.
 #[derive(Default)]
@@ -54,7 +52,7 @@ impl Known {
 /// A query for each word of a text. `scored`: they say how well a document fits, which costs more than finding it.
 pub(super) fn read(
     text: &str,
-    inner: &Inner,
+    (fields, known): (&Fields, &Known),
     searcher: &Searcher,
     scored: bool,
 ) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
@@ -69,7 +67,7 @@ pub(super) fn read(
     }
     let end = telling.len() - 1;
     let read = |(i, text): (usize, &&String)| {
-        let word = Word { text, begins: i == end && *text == last, inner };
+        let word = Word { text, begins: i == end && *text == last, fields, known };
         if scored { word.scored() } else { word.found(searcher) }
     };
     telling.iter().enumerate().map(read).collect()
@@ -79,7 +77,8 @@ struct Word<'a> {
     text: &'a str,
     /// Whether it may be only the beginning of one.
     begins: bool,
-    inner: &'a Inner,
+    fields: &'a Fields,
+    known: &'a Known,
 }
 
 impl Word<'_> {
@@ -89,11 +88,11 @@ impl Word<'_> {
     }
 
     fn itself(&self) -> Term {
-        Term::from_field_text(self.inner.fields.text, self.text)
+        Term::from_field_text(self.fields.text, self.text)
     }
 
     fn form(&self) -> Term {
-        Term::from_field_text(self.inner.fields.stems, &stem(self.text))
+        Term::from_field_text(self.fields.stems, &stem(self.text))
     }
 
     /// Words a slip or two away.
@@ -115,8 +114,8 @@ impl Word<'_> {
             add(Box::new(near), AS_SLIP);
         }
         if self.begins {
-            let pattern = format!("{}.*", super::query::literal(self.text));
-            add(Box::new(RegexQuery::from_pattern(&pattern, self.inner.fields.text)?), AS_BEGINNING);
+            let pattern = format!("{}.*", literal(self.text));
+            add(Box::new(RegexQuery::from_pattern(&pattern, self.fields.text)?), AS_BEGINNING);
         }
         Ok(Box::new(BooleanQuery::union(ways)))
     }
@@ -126,21 +125,21 @@ impl Word<'_> {
         let others = self.others(searcher)?;
         let mut terms = Vec::with_capacity(others.len() + 1);
         terms.push(if self.is_number() { self.itself() } else { self.form() });
-        terms.extend(others.iter().map(|other| Term::from_field_text(self.inner.fields.text, other)));
+        terms.extend(others.iter().map(|other| Term::from_field_text(self.fields.text, other)));
         Ok(any_of(terms))
     }
 
     /// The index's own words that are near enough, but for those of the word's form.
     fn others(&self, searcher: &Searcher) -> Result<Arc<Vec<String>>, IndexError> {
         let key = (self.text.to_owned(), self.begins);
-        let known = &self.inner.known;
+        let known = self.known;
         if let Some(others) = known.of(searcher, |words| words.get(&key).cloned()).flatten() {
             return Ok(others);
         }
         let mut found = BTreeSet::new();
         let near = self.near().map(|near| near.automaton()).transpose()?;
         for segment in searcher.segment_readers() {
-            let list = segment.inverted_index(self.inner.fields.text)?;
+            let list = segment.inverted_index(self.fields.text)?;
             if let Some(near) = &near {
                 let mut terms = list.terms().search(near).into_stream()?;
                 while terms.advance() {
@@ -162,16 +161,5 @@ impl Word<'_> {
             known.of(searcher, |words| words.insert(key, others.clone()));
         }
         Ok(others)
-    }
-}
-
-/// Documents with any of some terms; it says nothing of how well they fit.
-pub(super) fn any_of(mut terms: Vec<Term>) -> Box<dyn TantivyQuery> {
-    let query = |term: Term| -> Box<dyn TantivyQuery> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) };
-    match terms.len() {
-        0 => Box::new(EmptyQuery),
-        1 => terms.pop().map_or_else(|| Box::new(EmptyQuery) as Box<dyn TantivyQuery>, query),
-        2..=MERGED_MAX => Box::new(BooleanQuery::union(terms.into_iter().map(query).collect())),
-        _ => Box::new(TermSetQuery::new(terms)),
     }
 }

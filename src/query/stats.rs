@@ -141,7 +141,17 @@ impl Queries {
         for (dimension, kind) in
             [(Dimension::Process, SuggestionKind::Process), (Dimension::MacroProcess, SuggestionKind::MacroProcess)]
         {
-            let groups = self.ask_index(move |index| index.stats(None, Filter::default(), &[dimension])).await?;
+            let all = self.ask_index(move |index| index.values(dimension)).await?;
+            let fitting: Vec<String> = all.into_iter().filter(|text| begins(text, prefix)).collect();
+            if fitting.is_empty() {
+                continue;
+            }
+            let wanted = Some(TextMatch { any_of: Some(fitting), ..TextMatch::default() });
+            let filter = match kind {
+                SuggestionKind::Process => Filter { process: wanted, ..Filter::default() },
+                _ => Filter { macro_process: wanted, ..Filter::default() },
+            };
+            let groups = self.ask_index(move |index| index.stats(None, filter, &[dimension])).await?;
             for row in rows(&[dimension], &groups, usize::MAX) {
                 let Some(text) = row.process.or(row.macro_process).filter(|text| begins(text, prefix)) else {
                     continue;

@@ -1,0 +1,25 @@
+//! Terms as queries, and texts as patterns.
+use tantivy::Term;
+use tantivy::query::{BooleanQuery, EmptyQuery, Query as TantivyQuery, TermQuery, TermSetQuery};
+use tantivy::schema::IndexRecordOption;
+
+/// Terms whose lists are merged as they are read; more of them are first made a set of documents.
+const MERGED_MAX: usize = 32;
+
+/// Documents with any of some terms; it says nothing of how well they fit.
+pub(super) fn any_of(mut terms: Vec<Term>) -> Box<dyn TantivyQuery> {
+    let query = |term: Term| -> Box<dyn TantivyQuery> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) };
+    match terms.len() {
+        0 => Box::new(EmptyQuery),
+        1 => terms.pop().map_or_else(|| Box::new(EmptyQuery) as Box<dyn TantivyQuery>, query),
+        2..=MERGED_MAX => Box::new(BooleanQuery::union(terms.into_iter().map(query).collect())),
+        _ => Box::new(TermSetQuery::new(terms)),
+    }
+}
+
+/// A text as a pattern that matches it alone.
+pub(super) fn literal(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_alphanumeric() { c.to_string() } else { format!("\\x{{{:x}}}", u32::from(c)) })
+        .collect()
+}
