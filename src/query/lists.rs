@@ -44,8 +44,8 @@ impl Queries {
         check_search(ask.search.as_deref())?;
         let question = format!("{ask:?}");
         // Looked at before anything is read: an answer may be newer than its state, never older.
-        let state = (self.app.record.version().await?, self.app.index.generation());
-        if let Some(page) = self.kept.get(&state, &question) {
+        let state = self.app.record.version().await.map(|version| (version, self.app.index.generation()));
+        if let Some(page) = state.as_ref().and_then(|state| self.kept.get(state, &question)) {
             return Ok(page);
         }
         let search = Searched { text: ask.search, scored: ask.scored };
@@ -53,7 +53,9 @@ impl Queries {
         let rows = self.rows_of(&hits.hits).await?;
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), Arc::new(row)));
         let page = Arc::new(Listed::new(&window, hits.total as u64, rows.collect(), hits.more));
-        self.kept.keep(state, question, &page);
+        if let Some(state) = state {
+            self.kept.keep(state, question, &page);
+        }
         Ok(page)
     }
 

@@ -2,7 +2,7 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Record, RecordError};
+use super::Record;
 
 /// Stands for the state of the whole record: as long as it is the same, nothing was committed, by whatever process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +59,10 @@ async fn ask(connection: &DatabaseConnection) -> Result<Version, DbErr> {
 }
 
 impl Record {
-    /// The present state.
-    pub async fn version(&self) -> Result<Version, RecordError> {
+    /// The present state; none where the database cannot tell it.
+    pub async fn version(&self) -> Option<Version> {
         let (asker, answer) = oneshot::channel();
-        let gone = || DbErr::Custom("the database tells no version".to_owned());
-        self.inner.versions.askers.send(asker).map_err(|_| gone())?;
-        Ok(answer.await.map_err(|_| gone())?)
+        self.inner.versions.askers.send(asker).ok()?;
+        answer.await.ok()
     }
 }
