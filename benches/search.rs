@@ -1,7 +1,7 @@
 //! Ten years of a subscriber's publications, a million: how fast their index is built, how long an analyst's question
 //! takes through HTTP (words, a process and a period, the newest 50 with all their columns, and the count), and how long
 //! SQLite FTS5 and PostgreSQL take for the same rows without HTTP; then counts in groups.
-//! `PUBLICATIONS=10000000` makes it larger; `KEEP=folder` keeps the rows, and takes them from there the next time.
+//! `PUBLICATIONS=10000000` makes it larger; `KEEP=folder` keeps the rows, and takes them from there the next time; `PEERS=none` leaves the peers out.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -92,6 +92,9 @@ async fn run() {
     let mut connection = Connection::open(&address).await;
     let (ours, found) = ours(&mut connection, &questions).await;
     report("acervo, through HTTP", &ours, found, None);
+    if std::env::var("PEERS").is_ok_and(|peers| peers == "none") {
+        return groups(&mut connection).await;
+    }
     let fts5 = Peer::fts5(&folder.join("peer.db"), &database).await;
     let (took, found) = theirs(&fts5, &questions[..PEER_QUESTIONS]).await;
     report("SQLite FTS5", &took, found, Some(&ours));
@@ -103,7 +106,11 @@ async fn run() {
         }
         None => println!("PostgreSQL is not installed: not measured"),
     }
+    groups(&mut connection).await;
+}
 
+/// Counts in groups.
+async fn groups(connection: &mut Connection) {
     for group in ["PRODUCT", "PERIOD_MONTH", "PRODUCT, PERIOD_MONTH"] {
         let query = format!(
             "{{ publicationStats(groupBy: [{group}], limit: 10000) {{ product bucket publications revisions size storedSize }} }}"
@@ -113,7 +120,7 @@ async fn run() {
         let mut rows = 0;
         for _ in 0..30 {
             let began = Instant::now();
-            rows = data(&mut connection, &request).await["publicationStats"].as_array().map_or(0, Vec::len);
+            rows = data(connection, &request).await["publicationStats"].as_array().map_or(0, Vec::len);
             took.push(began.elapsed());
         }
         took.sort();

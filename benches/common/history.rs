@@ -73,7 +73,8 @@ pub fn products(count: usize) -> Vec<Product> {
 pub async fn fill(database: &std::path::Path, products: &[Product], publications: usize) {
     let connection: DatabaseConnection =
         Database::connect(format!("sqlite://{}", database.display())).await.expect("the database");
-    let txn = connection.begin().await.expect("a transaction");
+    connection.execute_unprepared("PRAGMA synchronous = OFF").await.expect("a setting");
+    let mut txn = connection.begin().await.expect("a transaction");
     let hex = |id: Uuid| format!("x'{}'", id.simple());
     let rows: Vec<String> = products
         .iter()
@@ -92,6 +93,11 @@ pub async fn fill(database: &std::path::Path, products: &[Product], publications
         .saturating_sub(jiff::Span::new().days(days));
     let first_at = jiff::Timestamp::now().as_millisecond() - days * 86_400_000;
     for day in 0..days {
+        if day % 100 == 99 {
+            // A transaction of gigabytes is slower and slower.
+            txn.commit().await.expect("a commit");
+            txn = connection.begin().await.expect("a transaction");
+        }
         let date = first_day.saturating_add(jiff::Span::new().days(day));
         let at = first_at + day * 86_400_000;
         let made = usize::try_from(day).expect("a day") * products.len();
