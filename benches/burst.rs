@@ -26,10 +26,7 @@ const FILES: usize = 200;
 const CONNECTIONS: u32 = 16;
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+    common::run(run());
 }
 
 async fn run() {

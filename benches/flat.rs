@@ -34,10 +34,7 @@ const COLUMNS: &str = "id productId name process macroProcess referenceDate peri
                        revisionId revisionCount fileName size storedSize receivedAt";
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+    common::run(run());
 }
 
 async fn run() {

@@ -28,10 +28,7 @@ const POLICY: &str =
     "[retention]\ngrace = \"0s\"\n[[retention.policy]]\nname = \"all\"\nkeep_within = \"3y\"\nkeep_last = 1\n";
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+    common::run(run());
 }
 
 async fn run() {

@@ -60,10 +60,7 @@ const TYPED: &[(&str, &str)] = &[
 ];
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+    common::run(run());
 }
 
 async fn run() {

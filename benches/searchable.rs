@@ -20,10 +20,7 @@ use serde_json::json;
 const FILES: usize = 200;
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+    common::run(run());
 }
 
 async fn run() {

@@ -4,6 +4,14 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// Runs a benchmark to its end; where tests are run, that it builds is enough.
+pub fn run(work: impl Future<Output = ()>) {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(work);
+}
+
 /// One connection that is kept; as little of a client as will do, so that the service is what is measured.
 pub struct Connection {
     stream: TcpStream,
