@@ -1,6 +1,6 @@
 //! Opening: an index that is missing, broken or of another version is begun anew.
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::schema::Schema;
 use tantivy::{IndexReader, ReloadPolicy};
@@ -45,14 +45,25 @@ pub(super) struct Inner {
     pub fields: Fields,
     pub columns: OpenColumns,
     pub known: Known,
+    /// What the reader sees, or something before it.
+    position: Mutex<Option<Position>>,
 }
 
 impl Inner {
+    /// Lets readers see what was committed.
     pub fn reload(&self) -> Result<(), IndexError> {
+        // Read first and told last: whoever sees the position finds all that it stands for.
+        let position = committed(&self.index);
         self.reader.reload()?;
         self.columns.retain(&self.reader.searcher());
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
         Ok(())
     }
+}
+
+/// How far the last commit had come; `None` where none tells.
+fn committed(index: &tantivy::Index) -> Option<Position> {
+    Position::parse(&index.load_metas().ok()?.payload?)
 }
 
 impl Index {
@@ -88,9 +99,17 @@ impl Index {
     fn with(mut index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
         // A question is answered by all processors, each for some of the segments.
         index.set_default_multithread_executor()?;
+        let position = Mutex::new(committed(&index));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
-            inner: Arc::new(Inner { index, reader, fields, columns: OpenColumns::default(), known: Known::default() }),
+            inner: Arc::new(Inner {
+                index,
+                reader,
+                fields,
+                columns: OpenColumns::default(),
+                known: Known::default(),
+                position,
+            }),
         })
     }
 
@@ -99,19 +118,13 @@ impl Index {
             && (self.position().is_some() || self.inner.reader.searcher().num_docs() == 0)
     }
 
-    /// How far the last commit had come; `None` where none tells.
+    /// How far what is found here has come; `None` where no commit told.
     pub fn position(&self) -> Option<Position> {
-        let payload = self.inner.index.load_metas().ok()?.payload?;
-        Position::parse(&payload)
+        *self.inner.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writer(&self) -> Result<Writer, IndexError> {
         Writer::new(self.clone())
-    }
-
-    /// Lets readers see what was committed.
-    pub fn reload(&self) -> Result<(), IndexError> {
-        self.inner.reload()
     }
 }
 
