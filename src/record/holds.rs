@@ -1,0 +1,58 @@
+//! Revisions that people protect from retention.
+use jiff::Timestamp;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
+
+use super::entity::revisions;
+use super::{Record, RecordError, feed};
+use crate::domain::{ChangeKind, PublicationId, RevisionId, millis};
+
+/// Why a revision cannot be held or released.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    #[error("there is no revision {0}")]
+    Missing(RevisionId),
+    #[error("the revision {0} is removed already; within the grace period `acervo retention undo {1}` brings it back")]
+    Purged(RevisionId, String),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl From<DbErr> for HoldError {
+    fn from(error: DbErr) -> Self {
+        Self::Record(error.into())
+    }
+}
+
+impl Record {
+    /// Protects a revision from retention.
+    pub async fn hold(&self, id: RevisionId, reason: &str, by: &str, now: Timestamp) -> Result<(), HoldError> {
+        self.set_hold(id, Some((reason, by)), now).await
+    }
+
+    pub async fn release_hold(&self, id: RevisionId, now: Timestamp) -> Result<(), HoldError> {
+        self.set_hold(id, None, now).await
+    }
+
+    async fn set_hold(&self, id: RevisionId, hold: Option<(&str, &str)>, now: Timestamp) -> Result<(), HoldError> {
+        use revisions::Column as C;
+        let txn = self.begin().await?;
+        let row = revisions::Entity::find_by_id(id.0).one(&txn).await?.ok_or(HoldError::Missing(id))?;
+        if row.purged_at.is_some() && hold.is_some() {
+            return Err(HoldError::Purged(id, row.purge_run.unwrap_or_default()));
+        }
+        revisions::Entity::update_many()
+            .col_expr(C::Held, Expr::value(hold.is_some()))
+            .col_expr(C::HoldReason, Expr::value(hold.map(|(reason, _)| reason)))
+            .col_expr(C::HeldBy, Expr::value(hold.map(|(_, by)| by)))
+            .col_expr(C::HeldAt, Expr::value(hold.map(|_| millis(now))))
+            .filter(C::Id.eq(id.0))
+            .exec(&txn)
+            .await?;
+        let kind = if hold.is_some() { ChangeKind::Held } else { ChangeKind::Released };
+        feed::tell(&txn, millis(now), vec![(kind, PublicationId(row.publication_id), Some(id))]).await?;
+        txn.commit().await?;
+        self.tell_feed();
+        Ok(())
+    }
+}
