@@ -1,5 +1,5 @@
 /// A match of names, blind to case, accents and runs of white space; all that is given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TextMatch {
     pub eq: Option<String>,
     pub any_of: Option<Vec<String>>,

@@ -6,6 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use super::Stamp;
 use super::state::states;
 
 /// The zone that the portal's dates are meant in.
@@ -48,7 +49,7 @@ impl LocalDateTime {
 
 impl fmt::Display for LocalDateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&super::clock::format_reading(self.0))
+        f.write_str(Stamp::of_reading(self.0).as_str())
     }
 }
 

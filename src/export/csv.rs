@@ -66,6 +66,7 @@ fn text(cell: Cell<'_>, options: CsvOptions) -> Cow<'_, str> {
     match cell {
         Cell::Null => "".into(),
         Cell::Text(text) => as_text(text, options),
+        Cell::Id(id) => id.to_string().into(),
         Cell::Texts(texts) => as_text(texts.join("; ").into(), options),
         Cell::Int(n) => n.to_string().into(),
         Cell::Long(n) => n.to_string().into(),

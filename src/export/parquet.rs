@@ -142,13 +142,21 @@ fn write_column(
 ) -> Result<(), ParquetError> {
     macro_rules! batch {
         ($type:ty, $cell:pat => $value:expr) => {{
-            let values: Vec<_> =
-                cells.iter().filter_map(|cell| if let $cell = cell { Some($value) } else { None }).collect();
+            let value = |cell: &Cell<'_>| if let $cell = cell { Some($value) } else { None };
+            let values: Vec<_> = cells.iter().filter_map(value).collect();
             out.typed::<$type>().write_batch(&values, levels, None)
         }};
     }
     match kind {
-        Kind::Text => batch!(ByteArrayType, Cell::Text(text) => ByteArray::from(text.as_ref())),
+        Kind::Text => {
+            let text = |cell: &Cell<'_>| match cell {
+                Cell::Text(text) => Some(ByteArray::from(text.as_ref())),
+                Cell::Id(id) => Some(ByteArray::from(id.to_string().as_str())),
+                _ => None,
+            };
+            let values: Vec<_> = cells.iter().filter_map(text).collect();
+            out.typed::<ByteArrayType>().write_batch(&values, levels, None)
+        }
         Kind::Texts => batch!(ByteArrayType, Cell::Texts(texts) => ByteArray::from(texts.join("; ").as_str())),
         Kind::Int => batch!(Int32Type, Cell::Int(n) => *n),
         Kind::Long => batch!(Int64Type, Cell::Long(n) => *n),

@@ -3,8 +3,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Cell, ExportError, Flat, Pages, Pieces, Sheet};
-use crate::domain::format_instant;
+use super::{ExportError, Flat, Pages, Pieces, Sheet};
 
 pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Pieces {
     pages.map(move |page| lines(&page?, &sheet)).boxed()
@@ -28,17 +27,7 @@ impl<Row: Flat> Serialize for Line<'_, Row> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.sheet.columns.len()))?;
         for (column, cell) in self.sheet.columns.iter().zip(self.sheet.cells(self.row)) {
-            match cell {
-                Cell::Null => map.serialize_entry(column.name, &()),
-                Cell::Text(text) => map.serialize_entry(column.name, &text),
-                Cell::Texts(texts) => map.serialize_entry(column.name, texts),
-                Cell::Int(n) => map.serialize_entry(column.name, &n),
-                Cell::Long(n) => map.serialize_entry(column.name, &n),
-                Cell::Float(n) => map.serialize_entry(column.name, &n),
-                Cell::Flag(flag) => map.serialize_entry(column.name, &flag),
-                Cell::Instant(at) => map.serialize_entry(column.name, &format_instant(at)),
-                Cell::Wall(at) => map.serialize_entry(column.name, &at.to_string()),
-            }?;
+            map.serialize_entry(column.name, &cell)?;
         }
         map.end()
     }

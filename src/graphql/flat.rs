@@ -150,28 +150,16 @@ fn rows_as_json<T: Row>(rows: &[T], wanted: &[(Name, Wanted<T>)], queries: &Quer
             json.extend_from_slice(key.as_bytes());
             match wanted {
                 Wanted::TypeName => json.extend_from_slice(type_name.as_bytes()),
-                Wanted::Column(column) => write_cell(&mut json, &(column.cell)(row.flat(), queries)),
+                // Writing to memory does not fail.
+                Wanted::Column(column) => {
+                    let _ = serde_json::to_writer(&mut json, &(column.cell)(row.flat(), queries));
+                }
             }
         }
         json.push(b'}');
     }
     json.push(b']');
     json
-}
-
-/// The same as [`value`], written. Writing to memory does not fail.
-fn write_cell(json: &mut Vec<u8>, cell: &Cell<'_>) {
-    let _ = match cell {
-        Cell::Null => serde_json::to_writer(json, &()),
-        Cell::Text(text) => serde_json::to_writer(json, text),
-        Cell::Texts(texts) => serde_json::to_writer(json, texts),
-        Cell::Int(n) => serde_json::to_writer(json, n),
-        Cell::Long(n) => serde_json::to_writer(json, n),
-        Cell::Float(n) => serde_json::to_writer(json, n),
-        Cell::Flag(flag) => serde_json::to_writer(json, flag),
-        Cell::Instant(at) => serde_json::to_writer(json, &format_instant(*at)),
-        Cell::Wall(at) => serde_json::to_writer(json, &at.to_string()),
-    };
 }
 
 fn object<T: Row>(row: &T, wanted: &[(Name, Wanted<T>)], queries: &Queries) -> Value {
@@ -190,6 +178,7 @@ fn value(cell: Cell<'_>) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Text(text) => Value::String(text.into_owned()),
+        Cell::Id(id) => Value::String(id.to_string()),
         Cell::Texts(texts) => Value::List(texts.iter().map(|text| Value::String(text.clone())).collect()),
         Cell::Int(n) => n.into(),
         Cell::Long(n) => n.into(),

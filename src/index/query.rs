@@ -29,7 +29,7 @@ pub enum Target {
 }
 
 /// What must hold; all of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Of publications, or of products where these are asked for.
     pub ids: Option<Vec<Uuid>>,
@@ -53,7 +53,7 @@ pub struct Filter {
 }
 
 /// By what hits are put in order; the id breaks ties, always upwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     Period { descending: bool },
     PeriodEnd { descending: bool },

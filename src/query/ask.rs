@@ -6,7 +6,7 @@ use crate::index::{Filter, Order};
 use crate::record::NotificationQuery;
 
 /// For publications.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PublicationAsk {
     pub search: Option<String>,
     /// Whether the rows are to have their score, in whatever order they come.

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Listed, PublicationRow};
+use super::{Listed, PublicationAsk, PublicationRow};
 use crate::record::Version;
 
-/// Rows that are kept at most, a few hundred bytes each.
+/// Rows that are kept at most, a few hundred bytes each; a question counts as one more.
 const ROWS_MAX: usize = 5_000;
+
+/// Questions of more characters, such as long lists of ids, are not asked again and again.
+const QUESTION_MAX: usize = 4_000;
 
 /// Longer pages are read to be gone through once.
 const PAGE_MAX: usize = 200;
@@ -23,14 +26,13 @@ pub(super) struct Kept(Mutex<Pages>);
 #[derive(Default)]
 struct Pages {
     state: Option<State>,
-    /// By the question.
-    pages: HashMap<String, Arc<Publications>>,
+    pages: HashMap<PublicationAsk, Arc<Publications>>,
     rows: usize,
 }
 
 impl Kept {
     /// The answer to a question, if it was given in this state.
-    pub fn get(&self, state: &State, question: &str) -> Option<Arc<Publications>> {
+    pub fn get(&self, state: &State, question: &PublicationAsk) -> Option<Arc<Publications>> {
         let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.state.as_ref() != Some(state) {
             return None;
@@ -40,15 +42,16 @@ impl Kept {
 
     /// Keeps an answer that was found after this state was seen. What is committed in between makes it newer than the
     /// state says, which the next look at the state ends.
-    pub fn keep(&self, state: State, question: String, page: &Arc<Publications>) {
-        if page.rows.len() > PAGE_MAX {
+    pub fn keep(&self, state: State, question: PublicationAsk, page: &Arc<Publications>) {
+        if page.rows.len() > PAGE_MAX || format!("{question:?}").len() > QUESTION_MAX {
             return;
         }
+        let rows = page.rows.len() + 1;
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.state.as_ref() != Some(&state) || pages.rows + page.rows.len() > ROWS_MAX {
+        if pages.state.as_ref() != Some(&state) || pages.rows + rows > ROWS_MAX {
             *pages = Pages { state: Some(state), ..Pages::default() };
         }
-        pages.rows += page.rows.len();
+        pages.rows += rows;
         pages.pages.insert(question, page.clone());
     }
 }

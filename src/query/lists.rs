@@ -42,19 +42,18 @@ impl Queries {
     pub async fn publications(&self, ask: PublicationAsk) -> Result<Arc<Publications>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
         check_search(ask.search.as_deref())?;
-        let question = format!("{ask:?}");
         // Looked at before anything is read: an answer may be newer than its state, never older.
         let state = self.app.record.version().await.map(|version| (version, self.app.index.generation()));
-        if let Some(page) = state.as_ref().and_then(|state| self.kept.get(state, &question)) {
+        if let Some(page) = state.as_ref().and_then(|state| self.kept.get(state, &ask)) {
             return Ok(page);
         }
-        let search = Searched { text: ask.search, scored: ask.scored };
-        let (window, hits) = self.search(target, search, ask.filter, ask.order, &ask.paging).await?;
+        let search = Searched { text: ask.search.clone(), scored: ask.scored };
+        let (window, hits) = self.search(target, search, ask.filter.clone(), ask.order, &ask.paging).await?;
         let rows = self.rows_of(&hits.hits).await?;
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), Arc::new(row)));
         let page = Arc::new(Listed::new(&window, hits.total as u64, rows.collect(), hits.more));
         if let Some(state) = state {
-            self.kept.keep(state, question, &page);
+            self.kept.keep(state, ask, &page);
         }
         Ok(page)
     }

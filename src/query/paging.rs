@@ -13,7 +13,7 @@ pub const FIRST_MAX: i64 = 1000;
 const FIRST_DEFAULT: usize = 100;
 
 /// Which part of a list, as asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Paging {
     pub first: Option<i64>,
     pub after: Option<String>,

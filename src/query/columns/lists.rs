@@ -1,11 +1,11 @@
 //! The columns of each kind of row.
 use super::{Cell, Column, Flat, Kind, is, may_be};
+use crate::domain::Digest;
 use crate::query::{PublicationRow, RevisionRow, StatsRow};
 use crate::record::{Notification, Revision};
 
-/// An id as text.
-fn id<'a>(id: impl ToString) -> Cell<'a> {
-    id.to_string().into()
+fn hex<'a>(digest: Digest) -> Cell<'a> {
+    digest.to_string().into()
 }
 
 /// Of the revision that a publication shows.
@@ -15,8 +15,8 @@ fn shown<'a, T: Into<Cell<'a>>>(row: &'a PublicationRow, of: fn(&'a Revision) ->
 
 impl Flat for PublicationRow {
     const COLUMNS: &'static [Column<Self>] = &[
-        is("id", Kind::Text, |row, _| id(row.publication.id)),
-        is("productId", Kind::Text, |row, _| id(row.publication.product_id)),
+        is("id", Kind::Text, |row, _| Cell::Id(row.publication.id.0)),
+        is("productId", Kind::Text, |row, _| Cell::Id(row.publication.product_id.0)),
         is("name", Kind::Text, |row, _| (&row.publication.name).into()),
         is("process", Kind::Text, |row, _| (&row.publication.process).into()),
         is("macroProcess", Kind::Text, |row, _| (&row.publication.macro_process).into()),
@@ -25,7 +25,7 @@ impl Flat for PublicationRow {
         is("periodEnd", Kind::Wall, |row, _| row.publication.period.end.into()),
         is("granularity", Kind::Text, |row, _| row.publication.granularity.as_str().into()),
         is("status", Kind::Text, |row, _| row.status().as_str().into()),
-        may_be("revisionId", Kind::Text, |row, _| shown(row, |revision| id(revision.id))),
+        may_be("revisionId", Kind::Text, |row, _| shown(row, |revision| Cell::Id(revision.id.0))),
         may_be("revisionNumber", Kind::Int, |row, _| shown(row, |revision| revision.number)),
         is("revisionCount", Kind::Int, |row, _| row.publication.revision_count.into()),
         may_be("fileName", Kind::Text, |row, _| shown(row, |revision| &revision.file_name)),
@@ -33,7 +33,7 @@ impl Flat for PublicationRow {
         may_be("contentType", Kind::Text, |row, _| shown(row, |revision| revision.content_type.as_ref())),
         may_be("size", Kind::Long, |row, _| shown(row, |revision| revision.file.size)),
         may_be("storedSize", Kind::Long, |row, _| shown(row, |revision| revision.file.stored_size)),
-        may_be("sha256", Kind::Text, |row, _| shown(row, |revision| id(revision.file.digest))),
+        may_be("sha256", Kind::Text, |row, _| shown(row, |revision| hex(revision.file.digest))),
         may_be("fileUrl", Kind::Text, |row, queries| {
             let present = row.shown.as_ref().filter(|revision| revision.purged_at.is_none());
             present.map(|revision| queries.file_url(revision.id)).into()
@@ -46,8 +46,8 @@ impl Flat for PublicationRow {
 
 impl Flat for RevisionRow {
     const COLUMNS: &'static [Column<Self>] = &[
-        is("id", Kind::Text, |row, _| id(row.revision.id)),
-        is("publicationId", Kind::Text, |row, _| id(row.revision.publication_id)),
+        is("id", Kind::Text, |row, _| Cell::Id(row.revision.id.0)),
+        is("publicationId", Kind::Text, |row, _| Cell::Id(row.revision.publication_id.0)),
         is("number", Kind::Int, |row, _| row.revision.number.into()),
         is("name", Kind::Text, |row, _| (&row.publication.name).into()),
         is("process", Kind::Text, |row, _| (&row.publication.process).into()),
@@ -59,7 +59,7 @@ impl Flat for RevisionRow {
         may_be("contentType", Kind::Text, |row, _| row.revision.content_type.as_ref().into()),
         is("size", Kind::Long, |row, _| row.revision.file.size.into()),
         is("storedSize", Kind::Long, |row, _| row.revision.file.stored_size.into()),
-        is("sha256", Kind::Text, |row, _| id(row.revision.file.digest)),
+        is("sha256", Kind::Text, |row, _| hex(row.revision.file.digest)),
         may_be("fileUrl", Kind::Text, |row, queries| {
             row.revision.purged_at.is_none().then(|| queries.file_url(row.revision.id)).into()
         }),
@@ -76,7 +76,7 @@ impl Flat for RevisionRow {
 
 impl Flat for Notification {
     const COLUMNS: &'static [Column<Self>] = &[
-        is("id", Kind::Text, |row, _| id(row.id)),
+        is("id", Kind::Text, |row, _| Cell::Id(row.id.0)),
         is("receivedAt", Kind::Instant, |row, _| row.received_at.into()),
         is("source", Kind::Text, |row, _| (&row.source).into()),
         is("status", Kind::Text, |row, _| row.status.as_str().into()),
@@ -90,8 +90,8 @@ impl Flat for Notification {
         may_be("referenceDate", Kind::Text, |row, _| row.reference_date.as_ref().into()),
         may_be("periodStart", Kind::Wall, |row, _| row.period_start.into()),
         may_be("periodEnd", Kind::Wall, |row, _| row.period_end.into()),
-        may_be("publicationId", Kind::Text, |row, _| row.publication_id.map(id).into()),
-        may_be("revisionId", Kind::Text, |row, _| row.revision_id.map(id).into()),
+        may_be("publicationId", Kind::Text, |row, _| row.publication_id.map(|id| Cell::Id(id.0)).into()),
+        may_be("revisionId", Kind::Text, |row, _| row.revision_id.map(|id| Cell::Id(id.0)).into()),
     ];
 }
 

@@ -5,9 +5,11 @@ mod lists;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
 
 use super::Queries;
-use crate::domain::LocalDateTime;
+use crate::domain::{LocalDateTime, Stamp};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Kind {
 pub enum Cell<'a> {
     Null,
     Text(Cow<'a, str>),
+    /// A text too.
+    Id(Uuid),
     Texts(&'a [String]),
     Int(i32),
     Long(i64),
@@ -36,6 +40,24 @@ pub enum Cell<'a> {
     Flag(bool),
     Instant(Timestamp),
     Wall(LocalDateTime),
+}
+
+/// As GraphQL shows it.
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Id(id) => serializer.serialize_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+            Self::Texts(texts) => texts.serialize(serializer),
+            Self::Int(n) => serializer.serialize_i32(*n),
+            Self::Long(n) => serializer.serialize_i64(*n),
+            Self::Float(n) => serializer.serialize_f64(*n),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Instant(at) => serializer.serialize_str(Stamp::of_instant(*at).as_str()),
+            Self::Wall(at) => serializer.serialize_str(Stamp::of_reading(at.0).as_str()),
+        }
+    }
 }
 
 /// How a cell is had from its row.
