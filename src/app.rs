@@ -3,6 +3,7 @@ mod disk;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -19,10 +20,20 @@ use crate::store::Store;
 
 pub use disk::{Disk, NoRoom};
 
-/// All that the process holds; clones share it.
+/// All that the process holds; clones share it, and are made several times for each request.
 #[derive(Clone)]
-pub struct App {
-    pub settings: Arc<Settings>,
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+pub struct Parts {
+    pub settings: Settings,
     pub clock: Clock,
     pub record: Record,
     pub store: Store,
@@ -33,16 +44,16 @@ pub struct App {
     pub denied: Denied,
     pub started_at: Timestamp,
     /// Set once the service has been asked to stop.
-    pub stopping: Arc<AtomicBool>,
+    pub stopping: AtomicBool,
     /// Absent where another process writes the index, and once the index job has it.
-    writer: Arc<Mutex<Option<Writer>>>,
+    writer: Mutex<Option<Writer>>,
     /// Held while this process is the one that serves from the data folder.
-    _lock: Option<Arc<File>>,
+    _lock: Option<File>,
 }
 
 /// Counts log-ins that were refused, by source: a flood of them must not become a flood of commits.
-#[derive(Clone, Debug, Default)]
-pub struct Denied(Arc<Mutex<HashMap<String, u64>>>);
+#[derive(Debug, Default)]
+pub struct Denied(Mutex<HashMap<String, u64>>);
 
 impl Denied {
     pub fn note(&self, source: &str) {
@@ -72,7 +83,7 @@ impl App {
         make_private(folder).with_context(|| format!("data_dir: the folder {} cannot be made", folder.display()))?;
         give_room(folder);
         let lock = match role {
-            Role::Server => Some(Arc::new(lock(folder)?)),
+            Role::Server => Some(lock(folder)?),
             Role::Command => None,
         };
         let location = match &settings.database_url {
@@ -88,9 +99,9 @@ impl App {
         let (index, writer) = open_index(&folder.join("index"), role)?;
         let fetcher = Fetcher::new(&settings.fetch)?;
         let disk = Disk::new(&archive, (!record.is_shared()).then_some(folder), &settings.disk);
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             started_at: clock.now(),
-            settings: Arc::new(settings),
+            settings,
             clock,
             record,
             store,
@@ -98,10 +109,10 @@ impl App {
             fetcher,
             disk,
             denied: Denied::default(),
-            stopping: Arc::default(),
-            writer: Arc::new(Mutex::new(writer)),
+            stopping: AtomicBool::default(),
+            writer: Mutex::new(writer),
             _lock: lock,
-        })
+        })))
     }
 
     /// The index's writer, for the one who asks first; `None` where another process has it.

@@ -5,6 +5,7 @@
 mod change;
 mod connection;
 mod document;
+mod documents;
 mod error;
 mod flat;
 mod input;
@@ -33,7 +34,7 @@ use mutation::MutationRoot;
 use query::QueryRoot;
 use subscription::SubscriptionRoot;
 
-pub use document::check_document;
+pub use documents::Documents;
 pub use error::code;
 pub use flat::{TakesJson, to_json};
 

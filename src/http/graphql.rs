@@ -40,13 +40,13 @@ pub(super) async fn answer(
         Ok(question) => question,
         Err(problem) => return problem.into_response(),
     };
+    if let Err(problem) = http.documents.prepare(&mut question) {
+        return respond(Answer::from_errors(vec![problem]), media);
+    }
     if method == Method::GET && !reads_only(&mut question) {
         return Problem::new(405, "by GET only queries are answered: send mutations by POST")
             .header(header::ALLOW, "POST")
             .into_response();
-    }
-    if let Err(problem) = crate::graphql::check_document(&question.query) {
-        return respond(Answer::from_errors(vec![problem]), media);
     }
     let running = http.schema.execute(question.data(caller.asker()).data(TakesJson));
     let answer = tokio::time::timeout(ANSWER_MAX, running).await.unwrap_or_else(|_| {

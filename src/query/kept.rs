@@ -1,6 +1,7 @@
 //! Pages that were asked for lately, kept for as long as nothing is committed: dashboards ask the same again and again,
 //! many at a time, of an archive that changes a few hundred times a day.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Listed, PublicationAsk, PublicationRow};
@@ -20,8 +21,15 @@ pub(super) type State = (Version, u64);
 
 pub(super) type Publications = Listed<Arc<PublicationRow>>;
 
+/// Questions that are remembered at most, eight bytes each.
+const ASKED_MAX: usize = 10_000;
+
 #[derive(Default)]
-pub(super) struct Kept(Mutex<Pages>);
+pub(super) struct Kept {
+    pages: Mutex<Pages>,
+    asked: Mutex<HashSet<u64>>,
+    hash: RandomState,
+}
 
 #[derive(Default)]
 struct Pages {
@@ -31,9 +39,20 @@ struct Pages {
 }
 
 impl Kept {
+    /// Whether a question was asked before, as far as is remembered. Most are asked once, and neither the record's state
+    /// nor memory is spent on these.
+    pub fn is_asked_again(&self, question: &PublicationAsk) -> bool {
+        let mark = self.hash.hash_one(question);
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.len() >= ASKED_MAX {
+            asked.clear();
+        }
+        !asked.insert(mark)
+    }
+
     /// The answer to a question, if it was given in this state.
     pub fn get(&self, state: &State, question: &PublicationAsk) -> Option<Arc<Publications>> {
-        let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.state.as_ref() != Some(state) {
             return None;
         }
@@ -47,7 +66,7 @@ impl Kept {
             return;
         }
         let rows = page.rows.len() + 1;
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.state.as_ref() != Some(&state) || pages.rows + rows > ROWS_MAX {
             *pages = Pages { state: Some(state), ..Pages::default() };
         }

@@ -43,7 +43,8 @@ impl Queries {
         let target = Target::Publications { as_of: ask.as_of };
         check_search(ask.search.as_deref())?;
         // Looked at before anything is read: an answer may be newer than its state, never older.
-        let state = self.app.record.version().await.map(|version| (version, self.app.index.generation()));
+        let version = if self.kept.is_asked_again(&ask) { self.app.record.version().await } else { None };
+        let state = version.map(|version| (version, self.app.index.generation()));
         if let Some(page) = state.as_ref().and_then(|state| self.kept.get(state, &ask)) {
             return Ok(page);
         }

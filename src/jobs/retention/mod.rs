@@ -54,9 +54,9 @@ pub struct Line {
 /// Reads the archive and plans; changes nothing.
 pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
     let inventory = load(app).await?;
-    let settings = app.settings.clone();
+    let app = app.clone();
     tokio::task::spawn_blocking(move || {
-        let retention = &settings.retention;
+        let retention = &app.settings.retention;
         let plan = plan(&inventory, &retention.policies, retention.max_stored, now);
         Planned { at: now, inventory, plan }
     })
