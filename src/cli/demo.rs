@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let schema = crate::graphql::schema(&app);
     for (question, text) in EXAMPLES {
         output::print(&format!("\n# {question}\n{text}"));
-        let answer = schema.execute(*text).await;
+        let answer = schema.answer((*text).into()).await;
         if let Some(error) = answer.errors.first() {
             bail!("the example was not answered: {}", error.message);
         }

@@ -1,23 +1,35 @@
-//! Documents that were asked for lately, parsed: a tool sends the same few for ever, with other variables.
+//! The schema as edges have it: documents are looked at before they are parsed, and those that were asked for lately are kept
+//! parsed, since a tool sends the same few for ever, with other variables.
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::types::ExecutableDocument;
-use async_graphql::{Request, ServerError};
+use async_graphql::{Data, Executor, Request, Response, ServerError};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 
+use super::Schema;
 use super::document::check_document;
 
 /// Documents that are kept at most, and characters of each: parsed, one of these takes up to half a megabyte.
 const KEPT_MAX: usize = 50;
 const LENGTH_MAX: usize = 2_000;
 
-#[derive(Clone, Default)]
-pub struct Documents(Arc<Mutex<HashMap<String, ExecutableDocument>>>);
+/// Clones share it.
+#[derive(Clone)]
+pub struct CheckedSchema {
+    schema: Schema,
+    kept: Arc<Mutex<HashMap<String, ExecutableDocument>>>,
+}
 
-impl Documents {
+impl CheckedSchema {
+    pub fn new(schema: Schema) -> Self {
+        Self { schema, kept: Arc::default() }
+    }
+
     /// Checks and parses a question's document. One that does not parse is left to the answer, which tells where.
     pub fn prepare(&self, question: &mut Request) -> Result<(), ServerError> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&question.query).cloned();
+        let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&question.query).cloned();
         if let Some(known) = known {
             question.set_parsed_query(known);
             return Ok(());
@@ -26,12 +38,33 @@ impl Documents {
         if let Ok(parsed) = question.parsed_query().cloned()
             && question.query.len() <= LENGTH_MAX
         {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
             kept.insert(question.query.clone(), parsed);
         }
         Ok(())
+    }
+
+    /// Answers a question that was prepared.
+    pub async fn answer(&self, question: Request) -> Response {
+        self.schema.execute(question).await
+    }
+}
+
+impl Executor for CheckedSchema {
+    async fn execute(&self, mut question: Request) -> Response {
+        match self.prepare(&mut question) {
+            Ok(()) => self.answer(question).await,
+            Err(refusal) => Response::from_errors(vec![refusal]),
+        }
+    }
+
+    fn execute_stream(&self, mut question: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        match self.prepare(&mut question) {
+            Ok(()) => Executor::execute_stream(&self.schema, question, session),
+            Err(refusal) => stream::iter([Response::from_errors(vec![refusal])]).boxed(),
+        }
     }
 }

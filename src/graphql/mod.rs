@@ -34,12 +34,11 @@ use mutation::MutationRoot;
 use query::QueryRoot;
 use subscription::SubscriptionRoot;
 
-pub use documents::Documents;
+pub use documents::CheckedSchema;
 pub use error::code;
 pub use flat::{TakesJson, to_json};
 
-/// The schema that is served.
-pub type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
+type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 
 /// Who asks: what the mutations need to know.
 #[derive(Clone, Debug)]
@@ -65,10 +64,10 @@ fn builder() -> SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot> {
 }
 
 /// The schema over an archive.
-pub fn schema(app: &App) -> Schema {
+pub fn schema(app: &App) -> CheckedSchema {
     let queries = Queries::new(app.clone());
     let loaders = DataLoader::new(Loaders(queries.clone()), tokio::spawn);
-    builder().data(app.clone()).data(queries).data(loaders).finish()
+    CheckedSchema::new(builder().data(app.clone()).data(queries).data(loaders).finish())
 }
 
 /// The schema's text, sorted so that it changes only when the schema does.

@@ -40,7 +40,7 @@ pub(super) async fn answer(
         Ok(question) => question,
         Err(problem) => return problem.into_response(),
     };
-    if let Err(problem) = http.documents.prepare(&mut question) {
+    if let Err(problem) = http.schema.prepare(&mut question) {
         return respond(Answer::from_errors(vec![problem]), media);
     }
     if method == Method::GET && !reads_only(&mut question) {
@@ -48,7 +48,7 @@ pub(super) async fn answer(
             .header(header::ALLOW, "POST")
             .into_response();
     }
-    let running = http.schema.execute(question.data(caller.asker()).data(TakesJson));
+    let running = http.schema.answer(question.data(caller.asker()).data(TakesJson));
     let answer = tokio::time::timeout(ANSWER_MAX, running).await.unwrap_or_else(|_| {
         let told = format!("the answer took more than {} s: ask for less at once", ANSWER_MAX.as_secs());
         let mut late = ServerError::new(told, None);

@@ -57,8 +57,7 @@ struct Http {
     app: App,
     receiver: Receiver,
     queries: Queries,
-    schema: crate::graphql::Schema,
-    documents: crate::graphql::Documents,
+    schema: crate::graphql::CheckedSchema,
     /// Who shows a wrong key waits here.
     penance: Arc<Semaphore>,
 }
@@ -70,7 +69,6 @@ pub fn router(app: &App) -> Router {
         receiver: Receiver::new(app.clone()),
         queries: Queries::new(app.clone()),
         schema: crate::graphql::schema(app),
-        documents: crate::graphql::Documents::default(),
         penance: Arc::new(Semaphore::new(auth::PENITENTS_MAX)),
     };
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);

@@ -347,33 +347,60 @@ async fn what_happens_is_told_to_who_listens() {
     for (id, query) in [
         (
             "a",
-            "subscription { publicationArchived(filter: { name: { contains: \"acomph\" } }) { number fileName publication { name } } }",
+            "subscription { publicationArchived(filter: { name: { contains: \"ipdo\" } }) { number fileName publication { name } } }",
         ),
         ("n", "subscription { notificationReceived { name status } }"),
     ] {
         let message = json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
         socket.send(Message::text(message.to_string())).await.expect("a socket");
     }
-    // Sent once both listen: a listener hears what comes after it began.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    for number in [1, 2] {
-        app.portal.change(number, |one| samples::replace(one, format!("novo {number}")));
-        app.portal.enviar(number).await;
-    }
-    let mut told = BTreeMap::new();
-    while told.values().map(Vec::len).sum::<usize>() < 3 {
-        let message = next(&mut socket).await.expect("a word");
+    // A listener hears what comes after it began, which nobody is told: so it is sent until both were heard.
+    let mut told: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut hear = |message: Value| {
         let id = message["id"].as_str().expect("an id").to_owned();
-        told.entry(id).or_insert_with(Vec::new).push(message["payload"]["data"].clone());
+        told.entry(id).or_default().push(message["payload"]["data"].clone());
+        told.clone()
+    };
+    let mut number = 1;
+    let publish = async |product: u32, number: u64| {
+        app.portal.change(product, |one| samples::replace(one, format!("novo {number}")));
+        app.portal.enviar(product).await;
+    };
+    let mut heard = BTreeMap::new();
+    while heard.len() < 2 {
+        number += 1;
+        publish(1, number).await;
+        while let Ok(message) = tokio::time::timeout(Duration::from_millis(100), next(&mut socket)).await {
+            heard = hear(message.expect("a word"));
+        }
     }
-    assert_eq!(
-        told["a"],
-        [
-            json!({ "publicationArchived": { "number": 2, "fileName": "arquivo_2_20250227.txt", "publication": { "name": "Acomph" } } })
-        ]
-    );
-    let names: Vec<&Value> = told["n"].iter().map(|data| &data["notificationReceived"]["name"]).collect();
-    assert_eq!(names, ["IPDO", "Acomph"]);
+    publish(2, 1).await;
+    publish(1, number + 1).await;
+    let last = json!({ "number": number + 1, "fileName": "arquivo_1_20250301.txt", "publication": { "name": "IPDO" } });
+    let is_last = |data: &Value| data["publicationArchived"]["number"] == last["number"];
+    while !heard["a"].last().is_some_and(is_last) || heard["n"].len() < heard["a"].len() {
+        heard = hear(next(&mut socket).await.expect("a word"));
+    }
+    // Nothing is left out, and nothing of other products is told.
+    let numbers: Vec<u64> =
+        heard["a"].iter().filter_map(|data| data["publicationArchived"]["number"].as_u64()).collect();
+    assert_eq!(numbers, (numbers[0]..=number + 1).collect::<Vec<_>>());
+    assert_eq!(heard["a"].last(), Some(&json!({ "publicationArchived": last })));
+    let names: Vec<&Value> = heard["n"].iter().map(|data| &data["notificationReceived"]["name"]).collect();
+    assert!(names.ends_with(&[&json!("Acomph"), &json!("IPDO")]), "{names:?}");
+    // What is refused by HTTP is refused here.
+    for (what, query) in hostile::documents() {
+        let mut socket = connect(&app, json!({ "authorization": KEY })).await;
+        assert_eq!(next(&mut socket).await.expect("a word")["type"], "connection_ack");
+        let began = Instant::now();
+        let message = json!({ "id": "h", "type": "subscribe", "payload": { "query": query } });
+        if socket.send(Message::text(message.to_string())).await.is_ok() {
+            let answer = next(&mut socket).await;
+            let refused = |answer: &Value| answer["type"] == "error" || answer["payload"]["errors"].is_array();
+            assert!(answer.as_ref().is_none_or(refused), "{what}: {answer:?}");
+        }
+        assert!(began.elapsed() < Duration::from_millis(250), "{what}: refused after {:?}", began.elapsed());
+    }
     // Without a key nobody listens.
     for init in [json!({}), json!({ "authorization": "errado" })] {
         let mut socket = connect(&app, init).await;
