@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::{Cell, ExportError, Flat, Pages, Pieces, Sheet};
-use crate::domain::format_instant;
+use crate::domain::Stamp;
 
 /// How cells are written and joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,24 +57,20 @@ fn written(
 
 fn record<'a>(writer: &mut Writer, cells: impl Iterator<Item = Cell<'a>>, options: CsvOptions) -> csv::Result<()> {
     for cell in cells {
-        writer.write_field(text(cell, options).as_bytes())?;
+        match cell {
+            Cell::Null => writer.write_field(""),
+            Cell::Text(text) => writer.write_field(as_text(text, options).as_bytes()),
+            Cell::Id(id) => writer.write_field(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
+            Cell::Texts(texts) => writer.write_field(as_text(texts.join("; ").into(), options).as_bytes()),
+            Cell::Int(n) => writer.write_field(n.to_string()),
+            Cell::Long(n) => writer.write_field(n.to_string()),
+            Cell::Float(n) => writer.write_field(n.to_string().replace('.', &options.decimal.to_string())),
+            Cell::Flag(flag) => writer.write_field(if flag { "true" } else { "false" }),
+            Cell::Instant(at) => writer.write_field(Stamp::of_instant(at).as_str()),
+            Cell::Wall(at) => writer.write_field(Stamp::of_reading(at.0).as_str()),
+        }?;
     }
     writer.write_record(None::<&[u8]>)
-}
-
-fn text(cell: Cell<'_>, options: CsvOptions) -> Cow<'_, str> {
-    match cell {
-        Cell::Null => "".into(),
-        Cell::Text(text) => as_text(text, options),
-        Cell::Id(id) => id.to_string().into(),
-        Cell::Texts(texts) => as_text(texts.join("; ").into(), options),
-        Cell::Int(n) => n.to_string().into(),
-        Cell::Long(n) => n.to_string().into(),
-        Cell::Float(n) => n.to_string().replace('.', &options.decimal.to_string()).into(),
-        Cell::Flag(flag) => if flag { "true" } else { "false" }.into(),
-        Cell::Instant(at) => format_instant(at).into(),
-        Cell::Wall(at) => at.to_string().into(),
-    }
 }
 
 fn as_text(text: Cow<'_, str>, options: CsvOptions) -> Cow<'_, str> {

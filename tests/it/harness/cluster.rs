@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// A server with an empty cluster in a temporary folder; it goes when this does, or when the process ends.
 pub struct Server {
     port: u16,
-    /// Its input's end is the server's: that comes when this process is gone, however it ends.
+    /// Its input's end is the server's, and the folder's: that comes when this process is gone, however it ends.
     _watch: Child,
     _folder: tempfile::TempDir,
 }
@@ -41,8 +41,9 @@ impl Server {
         .stdout(Stdio::null()));
         let postgres = bin.join("postgres").display().to_string();
         let line = format!(
-            "{postgres} -D {} -p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync=off >log 2>&1 & cat; kill -INT $!; wait",
+            "{postgres} -D {} -p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync=off >log 2>&1 & cat; kill -INT $!; wait; cd / && rm -rf {}",
             data.display(),
+            folder.path().display(),
             folder.path().display()
         );
         let watch = as_postgres(line).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a server");
