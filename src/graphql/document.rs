@@ -3,6 +3,9 @@ use async_graphql::ServerError;
 
 use super::error::code;
 
+/// Bytes of one document; what a tool has more to say, such as a list of ids, it says in variables.
+const LENGTH_MAX: usize = 100_000;
+
 /// Names, numbers, texts and signs of one document; the largest that a tool was seen to send, a full introspection, has
 /// under 600.
 const TOKENS_MAX: usize = 4_000;
@@ -15,6 +18,15 @@ const ALIASES_MAX: usize = 100;
 
 /// Whether a document is worth parsing; an error names the bound.
 pub fn check_document(text: &str) -> Result<(), ServerError> {
+    let refuse = |what: &str, max: usize| {
+        let told = format!("the document has more than {max} {what}: ask in parts, and put long lists into variables");
+        let mut error = ServerError::new(told, None);
+        error.extensions.get_or_insert_default().set("code", code::TOO_COMPLEX);
+        Err(error)
+    };
+    if text.len() > LENGTH_MAX {
+        return refuse("bytes", LENGTH_MAX);
+    }
     let (mut tokens, mut nesting, mut deepest, mut colons) = (0usize, 0usize, 0usize, 0usize);
     // Inside parentheses a colon belongs to an argument, outside to an alias.
     let mut parentheses = 0usize;
@@ -50,11 +62,6 @@ pub fn check_document(text: &str) -> Result<(), ServerError> {
         }
         tokens += 1;
     }
-    let refuse = |what: &str, max: usize| {
-        let mut error = ServerError::new(format!("the document has more than {max} {what}: ask in parts"), None);
-        error.extensions.get_or_insert_default().set("code", code::TOO_COMPLEX);
-        Err(error)
-    };
     if tokens > TOKENS_MAX {
         return refuse("tokens", TOKENS_MAX);
     }

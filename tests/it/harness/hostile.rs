@@ -13,6 +13,7 @@ pub fn documents() -> Vec<(&'static str, String)> {
         ("directives", format!("{{ status {} {{ version }} }}", repeat("@include(if: true) ", 500))),
         ("a large document", format!("{{ status {{ version }} }} # {}", repeat("x", 1 << 20))),
         ("a large text", format!("{{ publications(search: \"{}\") {{ totalCount }} }}", repeat("x ", 100_000))),
+        ("a text", format!("{{ publications(search: \"{}\") {{ totalCount }} }}", repeat("x ", 48_000))),
         (
             "pages in pages",
             "{ publications(first: 1000) { nodes { revisions { members(first: 1000) { nodes { path } } } } } }"
