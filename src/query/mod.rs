@@ -57,11 +57,12 @@ impl QueryError {
 pub struct Queries {
     app: App,
     kept: Arc<kept::Kept>,
+    counted: status::Counted,
 }
 
 impl Queries {
     pub fn new(app: App) -> Self {
-        Self { app, kept: Arc::default() }
+        Self { app, kept: Arc::default(), counted: status::Counted::default() }
     }
 
     /// Asks the index, apart from the async threads.

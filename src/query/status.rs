@@ -1,10 +1,11 @@
 //! How the service is.
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use super::{Queries, QueryError};
-use crate::record::{Counts, Dying, Replay, Source};
+use crate::record::{Counts, Dying, Replay, Source, Version};
 
 /// How a source of notifications is.
 #[derive(Clone, Debug)]
@@ -33,10 +34,24 @@ pub struct Status {
     pub index_lag: i64,
 }
 
+/// The counts of a state of the record: whoever watches the service asks again and again, and they go through all of it.
+pub(super) type Counted = Arc<Mutex<Option<(Version, Counts)>>>;
+
 impl Queries {
+    pub(super) async fn counts(&self) -> Result<Counts, QueryError> {
+        let version = self.app.record.version().await;
+        let known = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, counts)) = known.filter(|(of, _)| Some(of) == version.as_ref()) {
+            return Ok(counts);
+        }
+        let counts = self.app.record.counts().await?;
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = version.map(|version| (version, counts.clone()));
+        Ok(counts)
+    }
+
     pub async fn status(&self) -> Result<Status, QueryError> {
         let app = &self.app;
-        let counts = app.record.counts().await?;
+        let counts = self.counts().await?;
         let head = app.record.feed_head().await?;
         let at = app.index.position().map(|position| position.feed).unwrap_or_default();
         let now = app.clock.now();

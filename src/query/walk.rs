@@ -148,7 +148,7 @@ impl Queries {
 
     /// The same for the log of notifications; none while any of them is worked on.
     pub async fn state_of_notifications(&self) -> Result<(Option<String>, Option<jiff::Timestamp>), QueryError> {
-        let counts = self.app.record.counts().await?;
+        let counts = self.counts().await?;
         let open: u64 = NotificationStatus::OPEN.iter().map(|status| counts.of(*status)).sum();
         let mark = (open == 0).then(|| format!("{:?}", counts.by_status));
         Ok((mark, None))

@@ -399,10 +399,13 @@ async fn an_answer_is_never_older_than_what_anybody_committed() {
         let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
         let other = Database::connect(database_url.unwrap_or(file)).await.expect("the database");
         for turn in 0..50 {
-            other.execute_unprepared(&format!("UPDATE products SET name = 'Nome {turn}'")).await.expect("a commit");
+            for what in [format!("products SET name = 'Nome {turn}'"), format!("files SET size = {turn}")] {
+                other.execute_unprepared(&format!("UPDATE {what}")).await.expect("a commit");
+            }
             for _ in 0..3 {
-                let data = app.query("{ publications { nodes { name } } }").await;
+                let data = app.query("{ publications { nodes { name } } status { size } }").await;
                 assert_eq!(data["publications"]["nodes"][0]["name"], format!("Nome {turn}"), "{db:?}");
+                assert_eq!(data["status"]["size"], turn, "{db:?}");
             }
         }
     }
