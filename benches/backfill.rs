@@ -7,6 +7,8 @@
 )]
 #[path = "common/portal.rs"]
 mod portal;
+#[path = "common/run.rs"]
+mod run;
 #[path = "common/service.rs"]
 mod service;
 
@@ -23,13 +25,10 @@ const BYTES: usize = 1 << 20;
 const AT_ONCE: usize = 8;
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+    run::run(work());
 }
 
-async fn run() {
+async fn work() {
     for _ in 0..3 {
         let folder = tempfile::tempdir().expect("a folder");
         let (app, address) = service::service(&folder.path().join("data")).await;

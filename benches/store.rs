@@ -6,6 +6,8 @@
     clippy::print_stdout,
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
+#[path = "common/run.rs"]
+mod run;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,13 +20,10 @@ const ROUNDS: usize = 5;
 const MADE_BYTES: usize = 256 << 20;
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(run());
+    run::run(work());
 }
 
-async fn run() {
+async fn work() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("deck.txt");
     std::fs::write(&file, made()).expect("a file");

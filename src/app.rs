@@ -32,6 +32,7 @@ impl Deref for App {
     }
 }
 
+/// What [`App`] holds.
 pub struct Parts {
     pub settings: Settings,
     pub clock: Clock,

@@ -1,16 +1,12 @@
-//! What the benchmarks share: a plain HTTP client, and figures.
+//! What the benchmarks share: how they begin, a plain HTTP client, and figures.
+mod run;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Runs a benchmark to its end; where tests are run, that it builds is enough.
-pub fn run(work: impl Future<Output = ()>) {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime").block_on(work);
-}
+pub use run::run;
 
 /// One connection that is kept; as little of a client as will do, so that the service is what is measured.
 pub struct Connection {

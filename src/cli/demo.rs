@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let queries = Queries::new(app.clone());
     let status = watch(&queries, u64::from(sent.sent)).await?;
     output::print(&summary(&status, began.elapsed()));
-    let schema = crate::graphql::schema(&app);
+    let schema = crate::graphql::schema(&app, &queries);
     for (question, text) in EXAMPLES {
         output::print(&format!("\n# {question}\n{text}"));
         let answer = schema.answer((*text).into()).await;

@@ -88,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stamps_are_what_the_general_way_writes(ms in -62_500_000_000_000_i64..253_000_000_000_000) {
+        fn stamps_are_what_the_general_way_writes(ms in prop_oneof![-90_000_000_000_000_i64..-62_000_000_000_000, -62_000_000_000_000_i64..253_000_000_000_000]) {
             let at = timestamp(ms);
             prop_assert_eq!(format_instant(at), format!("{at:.3}"));
             let whole = timestamp(ms.div_euclid(1000) * 1000);

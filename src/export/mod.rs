@@ -65,24 +65,24 @@ pub enum ExportError {
 pub type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>;
 
 impl Export {
-    /// Begins to write.
-    pub fn pieces(self, queries: &Queries) -> Pieces {
+    /// Begins to write, unless what is asked for makes no sense.
+    pub fn pieces(self, queries: &Queries) -> Result<Pieces, QueryError> {
         let (format, limit) = (self.format, self.limit);
-        match self.rows {
+        Ok(match self.rows {
             Rows::Publications(ask, columns) => write(
                 format,
-                limited(queries.all_publications(*ask), limit),
+                limited(queries.all_publications(*ask)?, limit),
                 Sheet { columns, queries: queries.clone() },
             ),
             Rows::Revisions(ask, columns) => {
-                write(format, limited(queries.all_revisions(*ask), limit), Sheet { columns, queries: queries.clone() })
+                write(format, limited(queries.all_revisions(*ask)?, limit), Sheet { columns, queries: queries.clone() })
             }
             Rows::Notifications(query, columns) => write(
                 format,
                 limited(queries.all_notifications(*query), limit),
                 Sheet { columns, queries: queries.clone() },
             ),
-        }
+        })
     }
 }
 

@@ -19,7 +19,7 @@ const LENGTH_MAX: usize = 2_000;
 #[derive(Clone)]
 pub struct CheckedSchema {
     schema: Schema,
-    kept: Arc<Mutex<HashMap<String, ExecutableDocument>>>,
+    kept: Arc<Mutex<HashMap<String, Arc<ExecutableDocument>>>>,
 }
 
 impl CheckedSchema {
@@ -31,18 +31,18 @@ impl CheckedSchema {
     pub fn prepare(&self, question: &mut Request) -> Result<(), ServerError> {
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&question.query).cloned();
         if let Some(known) = known {
-            question.set_parsed_query(known);
+            question.set_parsed_query((*known).clone());
             return Ok(());
         }
         check_document(&question.query)?;
-        if let Ok(parsed) = question.parsed_query().cloned()
-            && question.query.len() <= LENGTH_MAX
+        if question.query.len() <= LENGTH_MAX
+            && let Ok(parsed) = question.parsed_query().cloned()
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
-            kept.insert(question.query.clone(), parsed);
+            kept.insert(question.query.clone(), Arc::new(parsed));
         }
         Ok(())
     }

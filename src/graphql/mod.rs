@@ -64,10 +64,9 @@ fn builder() -> SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot> {
 }
 
 /// The schema over an archive.
-pub fn schema(app: &App) -> CheckedSchema {
-    let queries = Queries::new(app.clone());
+pub fn schema(app: &App, queries: &Queries) -> CheckedSchema {
     let loaders = DataLoader::new(Loaders(queries.clone()), tokio::spawn);
-    CheckedSchema::new(builder().data(app.clone()).data(queries).data(loaders).finish())
+    CheckedSchema::new(builder().data(app.clone()).data(queries.clone()).data(loaders).finish())
 }
 
 /// The schema's text, sorted so that it changes only when the schema does.

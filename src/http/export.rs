@@ -37,12 +37,11 @@ pub(super) async fn export(
     let mut response = if is_known(&headers, tag.as_deref()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
+        let pieces = export.pieces(&http.queries)?;
         let body = match method {
             Method::HEAD => Body::empty(),
             _ => Body::from_stream(
-                export
-                    .pieces(&http.queries)
-                    .map(|piece| piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))),
+                pieces.map(|piece| piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))),
             ),
         };
         let disposition = format!("attachment; filename=\"{file}\"");

@@ -64,11 +64,12 @@ struct Http {
 
 /// All routes over an archive.
 pub fn router(app: &App) -> Router {
+    let queries = Queries::new(app.clone());
     let http = Http {
         app: app.clone(),
         receiver: Receiver::new(app.clone()),
-        queries: Queries::new(app.clone()),
-        schema: crate::graphql::schema(app),
+        schema: crate::graphql::schema(app, &queries),
+        queries,
         penance: Arc::new(Semaphore::new(auth::PENITENTS_MAX)),
     };
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::kept::Publications;
 use super::paging::{Cursor, Window, kind_of};
+use super::searched::Searched;
 use super::{
     Listed, NotificationAsk, Paging, ProductAsk, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk,
     RevisionRow,
@@ -13,23 +14,8 @@ use crate::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
 use crate::record::{Member, Notification, Page, Product, Revision};
 use crate::store::{Bytes, Key};
 
-/// A search is for people: longer texts are mistakes.
-const SEARCH_MAX: usize = 500;
-
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
-
-/// What is searched for, and whether the hits are to have a score.
-pub(super) struct Searched {
-    pub text: Option<String>,
-    pub scored: bool,
-}
-
-impl Searched {
-    pub fn only(text: Option<String>) -> Self {
-        Self { text, scored: false }
-    }
-}
 
 /// A member with the address it is had under.
 #[derive(Clone, Debug)]
@@ -41,14 +27,13 @@ pub struct MemberRow {
 impl Queries {
     pub async fn publications(&self, ask: PublicationAsk) -> Result<Arc<Publications>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
-        check_search(ask.search.as_deref())?;
         // Looked at before anything is read: an answer may be newer than its state, never older.
         let version = if self.kept.is_asked_again(&ask) { self.app.record.version().await } else { None };
         let state = version.map(|version| (version, self.app.index.generation()));
         if let Some(page) = state.as_ref().and_then(|state| self.kept.get(state, &ask)) {
             return Ok(page);
         }
-        let search = Searched { text: ask.search.clone(), scored: ask.scored };
+        let search = Searched::new(ask.search.clone(), ask.scored)?;
         let (window, hits) = self.search(target, search, ask.filter.clone(), ask.order, &ask.paging).await?;
         let rows = self.rows_of(&hits.hits).await?;
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), Arc::new(row)));
@@ -80,7 +65,7 @@ impl Queries {
     pub async fn revisions(&self, ask: RevisionAsk) -> Result<Listed<RevisionRow>, QueryError> {
         let target = Target::Revisions;
         let (window, hits) =
-            self.search(target, Searched::only(ask.search), ask.filter, ask.order, &ask.paging).await?;
+            self.search(target, Searched::new(ask.search, false)?, ask.filter, ask.order, &ask.paging).await?;
         let ids: Vec<RevisionId> = hits.hits.iter().filter_map(Hit::revision).collect();
         let mut rows = self.revision_rows(&ids).await?;
         let rows =
@@ -91,7 +76,7 @@ impl Queries {
     pub async fn products(&self, ask: ProductAsk) -> Result<Listed<Product>, QueryError> {
         let target = Target::Products;
         let (window, hits) =
-            self.search(target, Searched::only(ask.search), ask.filter, ask.order, &ask.paging).await?;
+            self.search(target, Searched::new(ask.search, false)?, ask.filter, ask.order, &ask.paging).await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(Hit::product).collect();
         let mut products = self.app.record.products_by_id(&ids).await?;
         let rows =
@@ -108,10 +93,9 @@ impl Queries {
         paging: &Paging,
     ) -> Result<(Window, Hits), QueryError> {
         let window = paging.window(kind_of(order))?;
-        check_search(search.text.as_deref())?;
         let query = Query {
             target,
-            search: search.text.filter(|text| !text.trim().is_empty()),
+            search: search.text,
             scored: search.scored,
             filter,
             order,
@@ -287,16 +271,6 @@ impl Queries {
                 QueryError::NotFound { what: "member", id }
             }
         })
-    }
-}
-
-/// Whether a text may be searched for.
-pub(super) fn check_search(search: Option<&str>) -> Result<(), QueryError> {
-    match search.map(|text| text.chars().count()) {
-        Some(length) if length > SEARCH_MAX => {
-            Err(QueryError::bad(format!("`search` has {length} characters: at most {SEARCH_MAX} are searched")))
-        }
-        Some(_) | None => Ok(()),
     }
 }
 

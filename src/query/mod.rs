@@ -9,6 +9,7 @@ mod coverage;
 mod kept;
 mod lists;
 mod paging;
+mod searched;
 mod stats;
 mod status;
 mod streams;

@@ -1,4 +1,5 @@
 //! Counts in groups, and suggestions while somebody types.
+use super::searched::Searched;
 use super::{Queries, QueryError};
 use crate::domain::{ProductId, TextMatch, fold, words};
 use crate::index::{Dimension, Filter, Groups, Order, Query, Sums, Target};
@@ -65,9 +66,8 @@ impl Queries {
         if ask.group_by.iter().enumerate().any(|(i, dimension)| ask.group_by[..i].contains(dimension)) {
             return Err(QueryError::bad("`groupBy` names something twice"));
         }
-        super::lists::check_search(ask.search.as_deref())?;
+        let search = Searched::new(ask.search, false)?.text;
         let dimensions = ask.group_by.clone();
-        let search = ask.search.filter(|text| !text.trim().is_empty());
         let mut found = self.ask_index(move |index| index.stats(search, ask.filter, &dimensions)).await?;
         for (dimension, values) in ask.group_by.iter().zip(&mut found.values) {
             if *dimension == Dimension::Product {
@@ -97,7 +97,7 @@ impl Queries {
         if !(0..=SUGGESTIONS_MAX).contains(&limit) {
             return Err(QueryError::bad(format!("`limit` is {limit}: it must be from 0 to {SUGGESTIONS_MAX}")));
         }
-        super::lists::check_search(Some(prefix))?;
+        Searched::new(Some(prefix.to_owned()), false)?;
         let limit = usize::try_from(limit).unwrap_or_default();
         if words(prefix).is_empty() || limit == 0 {
             return Ok(Vec::new());

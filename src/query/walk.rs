@@ -4,7 +4,7 @@ use std::pin::pin;
 use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt};
 
-use super::lists::Searched;
+use super::searched::Searched;
 use super::{PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
 use crate::domain::{NotificationId, NotificationStatus, RevisionId, millis, timestamp};
 use crate::index::{Filter, Hit, Order, Query, Target};
@@ -24,9 +24,9 @@ impl Queries {
     pub fn all_publications(
         &self,
         ask: PublicationAsk,
-    ) -> impl Stream<Item = Result<Vec<PublicationRow>, QueryError>> + Send + use<> {
+    ) -> Result<impl Stream<Item = Result<Vec<PublicationRow>, QueryError>> + Send + use<>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
-        let hits = self.all_hits(target, Searched { text: ask.search, scored: ask.scored }, ask.filter, ask.order);
+        let hits = self.all_hits(target, Searched::new(ask.search, ask.scored)?, ask.filter, ask.order);
         let queries = self.clone();
         let page = move |hits: Result<Vec<Hit>, QueryError>| {
             let queries = queries.clone();
@@ -36,15 +36,15 @@ impl Queries {
                 Ok(rows.into_iter().map(|(_, row)| row).collect())
             }
         };
-        ahead(hits.map(page).buffered(PAGES))
+        Ok(ahead(hits.map(page).buffered(PAGES)))
     }
 
     /// All revisions that are asked for; paging is not looked at.
     pub fn all_revisions(
         &self,
         ask: RevisionAsk,
-    ) -> impl Stream<Item = Result<Vec<RevisionRow>, QueryError>> + Send + use<> {
-        let hits = self.all_hits(Target::Revisions, Searched::only(ask.search), ask.filter, ask.order);
+    ) -> Result<impl Stream<Item = Result<Vec<RevisionRow>, QueryError>> + Send + use<>, QueryError> {
+        let hits = self.all_hits(Target::Revisions, Searched::new(ask.search, false)?, ask.filter, ask.order);
         let queries = self.clone();
         let page = move |hits: Result<Vec<Hit>, QueryError>| {
             let queries = queries.clone();
@@ -54,7 +54,7 @@ impl Queries {
                 Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
             }
         };
-        ahead(hits.map(page).buffered(PAGES))
+        Ok(ahead(hits.map(page).buffered(PAGES)))
     }
 
     /// All notifications that are asked for, newest first.
@@ -90,7 +90,7 @@ impl Queries {
     ) -> impl Stream<Item = Result<Vec<Hit>, QueryError>> + Send + use<> {
         let query = Query {
             target,
-            search: search.text.filter(|text| !text.trim().is_empty()),
+            search: search.text,
             scored: search.scored,
             filter,
             order,

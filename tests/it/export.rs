@@ -176,6 +176,7 @@ async fn parameters_narrow_as_filters_do_and_the_wrong_ones_are_named() {
         ("filter=x", "`filter` is no JSON"),
         ("filter=%7B%22nome%22%3A1%7D", "`filter`: `nome` is no field"),
         ("limit=1&limit=2", "`limit` is given twice"),
+        (format!("search={}", "a".repeat(501)).as_str(), "`search` has 501 characters"),
     ] {
         let answer = get(&app, &format!("publications.csv?{parameters}")).await;
         assert_eq!(answer.status(), 400, "{parameters}");
