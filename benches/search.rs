@@ -77,9 +77,9 @@ async fn run() {
     if !is_there {
         history::fill(&database, &products, count).await;
     }
-    let writer = app.take_writer().expect("the writer");
+    let writer = app.index_writer().expect("an index").expect("the writer");
     let began = Instant::now();
-    app.put_back_writer(jobs::catch_up(&app, writer).await.expect("an index"));
+    drop(jobs::catch_up(&app, writer).await.expect("an index"));
     let took = began.elapsed().as_secs_f64();
     println!("{count} publications of {} products, three in ten with two revisions", products.len());
     println!("index   built in {took:.1} s, {:.0} publications a second", count as f64 / took);

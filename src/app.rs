@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use crate::config::Settings;
 use crate::domain::Clock;
 use crate::fetch::Fetcher;
-use crate::index::{Index, Writer};
+use crate::index::{Index, IndexError, Writer};
 use crate::record::{Location, Record, ReplayRule};
 use crate::store::Store;
 
@@ -46,8 +47,6 @@ pub struct Parts {
     pub started_at: Timestamp,
     /// Set once the service has been asked to stop.
     pub stopping: AtomicBool,
-    /// Absent where another process writes the index, and once the index job has it.
-    writer: Mutex<Option<Writer>>,
     /// Held while this process is the one that serves from the data folder.
     _lock: Option<File>,
 }
@@ -97,7 +96,7 @@ impl App {
         let archive = settings.archive_dir.clone().unwrap_or_else(|| folder.join("archive"));
         let store = Store::open(&archive, &folder.join("tmp"))
             .with_context(|| format!("the archive folder {} cannot be opened", archive.display()))?;
-        let (index, writer) = open_index(&folder.join("index"), role)?;
+        let index = open_index(&folder.join("index")).await?;
         let fetcher = Fetcher::new(&settings.fetch)?;
         let disk = Disk::new(&archive, (!record.is_shared()).then_some(folder), &settings.disk);
         Ok(Self(Arc::new(Parts {
@@ -111,33 +110,34 @@ impl App {
             disk,
             denied: Denied::default(),
             stopping: AtomicBool::default(),
-            writer: Mutex::new(writer),
             _lock: lock,
         })))
     }
 
-    /// The index's writer, for the one who asks first; `None` where another process has it.
-    pub fn take_writer(&self) -> Option<Writer> {
-        self.writer.lock().ok()?.take()
-    }
-
-    /// Gives the index's writer back, for the next who asks.
-    pub fn put_back_writer(&self, writer: Writer) {
-        if let Ok(mut slot) = self.writer.lock() {
-            *slot = Some(writer);
+    /// The index's writer; `None` while another process, a server for instance, has it.
+    pub fn index_writer(&self) -> Result<Option<Writer>, IndexError> {
+        match self.index.writer() {
+            Ok(writer) => Ok(Some(writer)),
+            Err(IndexError::InUse) => Ok(None),
+            Err(e) => Err(e),
         }
     }
 }
 
-/// A command beside a server reads the index that the server writes.
-fn open_index(folder: &Path, role: Role) -> anyhow::Result<(Index, Option<Writer>)> {
-    match Index::open(folder) {
-        Ok((index, writer)) => Ok((index, Some(writer))),
-        Err(crate::index::IndexError::InUse) if role == Role::Command => {
-            let index = Index::open_existing(folder).context("the search index cannot be read")?;
-            Ok((index, None))
+/// How long a process waits for another one that is replacing an index of another version.
+const INDEX_REPLACED_TIMEOUT: Duration = Duration::from_secs(30);
+
+async fn open_index(folder: &Path) -> anyhow::Result<Index> {
+    let began = Instant::now();
+    loop {
+        match Index::open(folder) {
+            Err(IndexError::InUse) if began.elapsed() < INDEX_REPLACED_TIMEOUT => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            opened => {
+                return opened.with_context(|| format!("the search index in {} cannot be opened", folder.display()));
+            }
         }
-        Err(e) => Err(e).with_context(|| format!("the search index in {} cannot be opened", folder.display())),
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     };
     let app = super::open(settings).await?;
     // Where no server keeps the index up, it is done now.
-    if let Some(writer) = app.take_writer() {
+    if let Some(writer) = app.index_writer()? {
         jobs::catch_up(&app, writer).await?;
     }
     let found = Queries::new(app).publications(ask).await?;

@@ -2,6 +2,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tantivy::directory::error::LockError;
+use tantivy::directory::{Directory, INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::schema::Schema;
 use tantivy::{IndexReader, ReloadPolicy};
 
@@ -9,6 +11,9 @@ use super::columns::OpenColumns;
 use super::schema::{self, Fields};
 use super::words::Known;
 use super::{IndexError, Writer};
+
+/// The file that makes a folder an index.
+const META: &str = "meta.json";
 
 /// How far the index has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,26 +72,35 @@ fn committed(index: &tantivy::Index) -> Option<Position> {
 }
 
 impl Index {
-    /// Opens the index of a folder for writing and reading, begun anew where it cannot be used.
-    pub fn open(folder: &Path) -> Result<(Self, Writer), IndexError> {
-        match Self::open_existing(folder).and_then(|index| index.writer().map(|writer| (index, writer))) {
-            Ok(opened) => Ok(opened),
-            Err(IndexError::InUse) => Err(IndexError::InUse),
-            Err(e) => {
-                if folder.join("meta.json").exists() {
-                    tracing::warn!(error = %e, "the search index cannot be used and is built anew");
-                }
-                empty(folder)?;
-                let (schema, fields) = schema::build();
-                let index = Self::with(tantivy::Index::create_in_dir(folder, schema)?, fields)?;
-                let writer = index.writer()?;
-                Ok((index, writer))
-            }
+    /// Opens the index of a folder for reading. Where it is missing, broken or of another version, an empty one takes its
+    /// place; [`IndexError::InUse`] while another process writes that one.
+    pub fn open(folder: &Path) -> Result<Self, IndexError> {
+        let error = match Self::open_existing(folder) {
+            Ok(index) => return Ok(index),
+            Err(e) => e,
+        };
+        std::fs::create_dir_all(folder)?;
+        let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
+        // Nobody may write the files that are removed below.
+        let _lock = match directory.acquire_lock(&INDEX_WRITER_LOCK) {
+            Ok(lock) => lock,
+            Err(LockError::LockBusy) => return Err(IndexError::InUse),
+            Err(LockError::IoError(e)) => return Err(IndexError::Io(std::io::Error::new(e.kind(), e))),
+        };
+        // Another process may have created it while this one waited for the lock.
+        if let Ok(index) = Self::open_existing(folder) {
+            return Ok(index);
         }
+        if folder.join(META).exists() {
+            tracing::warn!(error = %error, "the search index cannot be used; it is rebuilt from the database");
+        }
+        empty(folder)?;
+        let (schema, fields) = schema::build();
+        Self::with(tantivy::Index::create_in_dir(folder, schema)?, fields)
     }
 
-    /// Opens the index of a folder as it is, for reading beside another process that writes it.
-    pub fn open_existing(folder: &Path) -> Result<Self, IndexError> {
+    /// Opens the index of a folder as it is.
+    fn open_existing(folder: &Path) -> Result<Self, IndexError> {
         let (schema, fields) = schema::build();
         let index = tantivy::Index::open_in_dir(folder)?;
         let opened = Self::with(index, fields)?;
@@ -94,6 +108,15 @@ impl Index {
             return Err(IndexError::Io(std::io::Error::other("it is of another version")));
         }
         Ok(opened)
+    }
+
+    /// The writer of this index; [`IndexError::InUse`] while another process, or another part of this one, has it.
+    /// Dropping it lets others have it.
+    pub fn writer(&self) -> Result<Writer, IndexError> {
+        let writer = Writer::new(self.clone())?;
+        // What another process committed until now counts as done.
+        self.inner.reload()?;
+        Ok(writer)
     }
 
     fn with(mut index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
@@ -122,17 +145,15 @@ impl Index {
     pub fn position(&self) -> Option<Position> {
         *self.inner.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn writer(&self) -> Result<Writer, IndexError> {
-        Writer::new(self.clone())
-    }
 }
 
-/// Empties a folder without removing it: it may be a mount.
+/// Empties a folder without removing it, since it may be a mount, and leaves the locks that are held on files in it.
 fn empty(folder: &Path) -> Result<(), IndexError> {
-    std::fs::create_dir_all(folder)?;
     for entry in std::fs::read_dir(folder)? {
         let path: PathBuf = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "lock") {
+            continue;
+        }
         if path.is_dir() {
             std::fs::remove_dir_all(path)?;
         } else {

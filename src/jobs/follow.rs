@@ -28,24 +28,51 @@ const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// The epoch of an index that is still being built: never that of a finished one.
 const UNFINISHED: u64 = u64::MAX;
 
-pub(super) async fn run(app: App, mut writer: Writer, stop: CancellationToken) {
+pub(super) async fn run(app: App, stop: CancellationToken) {
+    while let Some(writer) = acquire_writer(&app, &stop).await {
+        follow_feed(&app, writer, &stop).await;
+    }
+}
+
+/// Waits until this process may write the index: a command that builds it may have it for minutes. `None` once stopped.
+async fn acquire_writer(app: &App, stop: &CancellationToken) -> Option<Writer> {
+    let mut is_reported = false;
+    while !stop.is_cancelled() {
+        let index = app.index.clone();
+        let acquired = tokio::task::spawn_blocking(move || index.writer()).await;
+        match acquired.unwrap_or(Err(index::IndexError::Interrupted)) {
+            Ok(writer) => return Some(writer),
+            Err(index::IndexError::InUse) if is_reported => {}
+            Err(index::IndexError::InUse) => {
+                is_reported = true;
+                tracing::warn!("another process writes the search index; new publications are found once it has ended");
+            }
+            Err(e) => tracing::error!(error = %e, "the search index cannot be opened for writing; trying again"),
+        }
+        tokio::select! {
+            _ = stop.cancelled() => {}
+            _ = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    None
+}
+
+/// Keeps the index up with the feed until stopped, or until the writer was lost to a panic.
+async fn follow_feed(app: &App, mut writer: Writer, stop: &CancellationToken) {
     let mut fed = app.record.watch_feed();
     while !stop.is_cancelled() {
         fed.borrow_and_update();
-        let (back, outcome) = step(&app, writer, &|_, _| {}).await;
+        let (back, outcome) = step(app, writer, &|_, _| {}).await;
         writer = match back {
             Some(writer) => writer,
-            None => {
-                tracing::error!("the search index lost its writer; it is followed again after a restart");
-                return;
-            }
+            None => return tracing::error!("the search index lost its writer; opening it again"),
         };
         if let Err(e) = outcome {
             tracing::error!(error = format!("{e:#}"), "the search index cannot follow; trying again");
             tokio::time::sleep(LOOK_EVERY).await;
             let mut slot = Some(writer);
             if let Err(e) = on_thread(&mut slot, |writer| writer.recover()).await {
-                tracing::error!(error = format!("{e:#}"), "the search index is not to be written yet");
+                tracing::error!(error = format!("{e:#}"), "the search index cannot be written yet");
             }
             match slot {
                 Some(back) => writer = back,

@@ -39,15 +39,13 @@ impl Jobs {
         }
         retention::reserve(app);
         let stop = CancellationToken::new();
-        let mut tasks = vec![
+        let tasks = vec![
             tokio::spawn(fetch::run(app.clone(), stop.clone())),
             tokio::spawn(upkeep::run(app.clone(), stop.clone())),
             tokio::spawn(alarms::run(app.clone(), stop.clone())),
             tokio::spawn(scheduler::run(app.clone(), stop.clone())),
+            tokio::spawn(follow::run(app.clone(), stop.clone())),
         ];
-        if let Some(writer) = app.take_writer() {
-            tasks.push(tokio::spawn(follow::run(app.clone(), writer, stop.clone())));
-        }
         Ok(Self { stop, tasks })
     }
 

@@ -113,3 +113,50 @@ async fn two_servers_do_not_share_a_folder() {
     let error = format!("{:#}", second.err().expect("a refusal"));
     assert!(error.contains("another acervo serves from"), "{error}");
 }
+
+/// A command that indexes may take minutes: the service starts, records and archives meanwhile, and finds things after.
+#[tokio::test]
+async fn the_service_starts_while_another_process_writes_the_index() {
+    let app = TestApp::start().await;
+    some_history(&app).await;
+    let folder = app.stop().await;
+    let index = acervo::index::Index::open(&folder.path().join("data/index")).expect("an index");
+    let writer = index.writer().expect("the writer");
+    let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
+    assert_eq!(app.query("{ publications { totalCount } }").await["publications"]["totalCount"], 20);
+    app.portal.add(product(30, "Produto novo", "a.csv", &b"novo"[..]));
+    app.portal.enviar(30).await;
+    let query = "{ archived: notifications(filter: { status: [ARCHIVED] }) { totalCount } status { indexLag } }";
+    let data = app.until(query, |data| data["archived"]["totalCount"] == 26).await;
+    assert_ne!(data["status"]["indexLag"], 0);
+    drop(writer);
+    app.settled(26).await;
+    assert_eq!(app.query("{ publications { totalCount } }").await["publications"]["totalCount"], 21);
+}
+
+/// Only a command that indexes takes the writer: an import of hours does not keep the service from starting.
+#[tokio::test]
+async fn a_command_that_does_not_index_leaves_the_writer_alone() {
+    let app = TestApp::start().await;
+    let folder = app.stop().await;
+    let settings = crate::harness::settings(&folder.path().join("data"), &Options::default());
+    let command = acervo::app::App::open(settings, acervo::app::Role::Command, Clock::default()).await.expect("an app");
+    assert!(command.index_writer().expect("an index").is_some());
+    let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
+    app.settled(0).await;
+    drop(command);
+}
+
+/// An index of another version is replaced, but never under the hands of a process that writes it.
+#[tokio::test]
+async fn an_index_that_another_process_writes_is_not_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index");
+    let index = acervo::index::Index::open(&path).expect("an index");
+    let writer = index.writer().expect("the writer");
+    std::fs::write(path.join("meta.json"), "{").expect("a file");
+    assert!(matches!(acervo::index::Index::open(&path), Err(acervo::index::IndexError::InUse)));
+    assert_eq!(std::fs::read(path.join("meta.json")).expect("a file"), b"{");
+    drop(writer);
+    acervo::index::Index::open(&path).expect("an index");
+}

@@ -134,8 +134,8 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
             .expect("a settled claim");
         naive[step.publication].arrive(step.content, step.sent, *i, at);
     }
-    if let Some(writer) = app.app.take_writer() {
-        app.app.put_back_writer(acervo::jobs::catch_up(&app.app, writer).await.expect("an index"));
+    if let Some(writer) = app.app.index_writer().expect("an index") {
+        drop(acervo::jobs::catch_up(&app.app, writer).await.expect("an index"));
     }
     let count = arrivals.len() as i64;
     for (which, naive) in naive.iter().enumerate() {
@@ -250,8 +250,8 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
             naive[step.publication].arrive(step.content, step.sent, *order, at);
         }
     }
-    let writer = app.app.take_writer().expect("the writer");
-    app.app.put_back_writer(acervo::jobs::catch_up(&app.app, writer).await.expect("an index"));
+    let writer = app.app.index_writer().expect("an index").expect("the writer");
+    drop(acervo::jobs::catch_up(&app.app, writer).await.expect("an index"));
     let end = tick;
     let anywhere = (0..20).map(|_| random.random_range(0..end));
     for offset in [-1, 0, 1, end - 1, end, end + 1000].into_iter().chain(anywhere) {
