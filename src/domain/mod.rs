@@ -35,5 +35,5 @@ pub use scrub::{scrub, scrubbed};
 pub use stamp::{Stamp, format_instant};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use stem::{is_empty_word, stem};
-pub use text::{clean, extension_of, file_name};
+pub use text::{clean, extension_of, file_name, is_deceptive};
 pub use validator::Validator;

@@ -6,10 +6,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::conditional::{Conditions, Verdict, without_body};
+use super::negotiate::AcceptedCodings;
 use super::{Http, Problem};
-use crate::domain::RevisionId;
+use crate::domain::{RevisionId, file_name, http_date};
 use crate::record::Revision;
-use crate::store::Bytes;
+use crate::store::{Bytes, Encoding};
 
 /// A revision never changes: whoever has it need not ask again.
 const CACHE: &str = "private, max-age=31536000, immutable";
@@ -21,49 +23,132 @@ pub(super) async fn get_file(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let revision = find(&http, &id).await?;
-    let etag = format!("\"{}\"", revision.file.digest);
-    let mut response = Response::builder()
-        .header(header::ETAG, &etag)
-        .header(header::CACHE_CONTROL, CACHE)
-        .header(header::VARY, "accept-encoding, authorization")
-        .header(header::ACCEPT_RANGES, "bytes");
-    if text(&headers, header::IF_NONE_MATCH).is_some_and(|wanted| names(wanted, &etag)) {
-        return build(response.status(StatusCode::NOT_MODIFIED), Body::empty());
-    }
-    response = response
-        .header(header::CONTENT_DISPOSITION, disposition(&revision.file_name))
-        .header(header::CONTENT_TYPE, media_type(revision.content_type.as_deref()))
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     let size = revision.file.size;
-    let part = match wanted_part(&headers, &etag, size) {
-        Part::Some(part) => Some(part),
-        Part::Whole => None,
-        Part::None => {
-            let range = HeaderValue::from_str(&format!("bytes */{size}")).map_err(|e| Problem::internal(&e))?;
-            let mut response = Problem::new(416, format!("the file has {size} bytes")).into_response();
-            response.headers_mut().insert(header::CONTENT_RANGE, range);
-            return Ok(response);
-        }
+    let modified = Some(revision.archived_at);
+    let conditions = Conditions::of(&headers);
+    let accepted = AcceptedCodings::of(&headers);
+    let range = match accepted.accepts("identity") {
+        true => wanted_part(&method, &headers, &conditions, &revision),
+        false => Part::Whole,
     };
-    let sends = method != Method::HEAD;
-    if let Some(part) = part {
-        response = response
-            .status(StatusCode::PARTIAL_CONTENT)
-            .header(header::CONTENT_RANGE, format!("bytes {}-{}/{size}", part.start, part.end - 1))
-            .header(header::CONTENT_LENGTH, part.end - part.start);
-        let body = if sends { body(http.queries.file(&revision, Some(part)).await?) } else { Body::empty() };
-        return build(response, body);
+    let forms = match range {
+        Part::Whole => acceptable_forms(&accepted, &revision)?,
+        Part::Some(_) | Part::None => vec![Form::Plain],
+    };
+    // Where the client names the form it has, it gets that one.
+    let form = forms.iter().find(|form| conditions.allows(&form.etag(&revision))).or(forms.first());
+    let etag = form.copied().unwrap_or(Form::Plain).etag(&revision);
+    let verdict = conditions.check(Some(&etag), modified);
+    if verdict == Verdict::Failed {
+        return Err(Problem::new(412, format!("the file is {etag}, which If-Match or If-Unmodified-Since excludes")));
     }
-    if accepts_zstd(&headers)
-        && let Some(frame) = http.queries.frame(&revision).await?
-    {
-        response =
-            response.header(header::CONTENT_ENCODING, "zstd").header(header::CONTENT_LENGTH, revision.file.stored_size);
-        return build(response, if sends { body(frame) } else { Body::empty() });
+    let known = Form::ALL.iter().map(|form| form.etag(&revision)).find(|etag| conditions.is_known_as(etag));
+    if verdict == Verdict::NotModified || known.is_some() {
+        let mut response = without_body(StatusCode::NOT_MODIFIED);
+        describe(response.headers_mut(), known.as_ref().unwrap_or(&etag), &revision)?;
+        return Ok(response);
     }
-    response = response.header(header::CONTENT_LENGTH, size);
-    let body = if sends { body(http.queries.file(&revision, None).await?) } else { Body::empty() };
-    build(response, body)
+    let mut response = match (range, form) {
+        (Part::None, _) => return Ok(beyond_the_end(size)),
+        (Part::Some(part), _) => send_part(&http, &revision, part).await?,
+        (Part::Whole, Some(Form::Frame)) => send_frame(&http, &revision, &method).await?,
+        (Part::Whole, _) => send_whole(&http, &revision, &method).await?,
+    };
+    describe(response.headers_mut(), &etag, &revision)?;
+    let described = [
+        (header::CONTENT_DISPOSITION, HeaderValue::from_str(&disposition(&revision.file_name))),
+        (header::CONTENT_TYPE, Ok(media_type(revision.content_type.as_deref()))),
+        (header::X_CONTENT_TYPE_OPTIONS, Ok(HeaderValue::from_static("nosniff"))),
+    ];
+    for (name, value) in described {
+        response.headers_mut().insert(name, value.map_err(|e| Problem::internal(&e))?);
+    }
+    Ok(response)
+}
+
+/// How a file can be sent: each form is a representation with an ETag of its own, so that no client joins parts of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Plain,
+    /// The stored zstd frame.
+    Frame,
+}
+
+impl Form {
+    const ALL: [Self; 2] = [Self::Plain, Self::Frame];
+
+    /// The SHA-256 is the tag of the published bytes.
+    fn etag(self, revision: &Revision) -> String {
+        match self {
+            Self::Plain => format!("\"{}\"", revision.file.digest),
+            Self::Frame => format!("\"{}-zstd\"", revision.file.digest),
+        }
+    }
+}
+
+/// The forms that the client takes, the best one first.
+fn acceptable_forms(accepted: &AcceptedCodings, revision: &Revision) -> Result<Vec<Form>, Problem> {
+    let is_frame = revision.file.encoding == Encoding::Zstd.as_str();
+    let available: &[&str] = if is_frame { &["zstd", "identity"] } else { &["identity"] };
+    let best = accepted.choose(available).ok_or_else(|| {
+        let codings = available.join(" and ");
+        Problem::new(406, format!("the file is sent as {codings}, which Accept-Encoding excludes"))
+    })?;
+    let mut forms = vec![if best == "zstd" { Form::Frame } else { Form::Plain }];
+    for (form, coding) in [(Form::Plain, "identity"), (Form::Frame, "zstd")] {
+        if available.contains(&coding) && accepted.accepts(coding) && !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    Ok(forms)
+}
+
+/// What holds of an answer with the file and of a 304 alike.
+fn describe(headers: &mut HeaderMap, etag: &str, revision: &Revision) -> Result<(), Problem> {
+    headers.insert(header::ETAG, HeaderValue::from_str(etag).map_err(|e| Problem::internal(&e))?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, authorization"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(at) = http_date(revision.archived_at).and_then(|at| HeaderValue::from_str(&at).ok()) {
+        headers.insert(header::LAST_MODIFIED, at);
+    }
+    Ok(())
+}
+
+fn beyond_the_end(size: u64) -> Response {
+    let mut response = Problem::new(416, format!("the file has {size} bytes")).into_response();
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, range);
+    }
+    response
+}
+
+async fn send_part(http: &Http, revision: &Revision, part: Range<u64>) -> Result<Response, Problem> {
+    let size = revision.file.size;
+    let response = Response::builder()
+        .status(StatusCode::PARTIAL_CONTENT)
+        .header(header::CONTENT_RANGE, format!("bytes {}-{}/{size}", part.start, part.end - 1))
+        .header(header::CONTENT_LENGTH, part.end - part.start);
+    build(response, body(http.queries.file(revision, Some(part)).await?))
+}
+
+async fn send_frame(http: &Http, revision: &Revision, method: &Method) -> Result<Response, Problem> {
+    let response = Response::builder()
+        .header(header::CONTENT_ENCODING, "zstd")
+        .header(header::CONTENT_LENGTH, revision.file.stored_size);
+    if method == Method::HEAD {
+        return build(response, Body::empty());
+    }
+    let frame = http.queries.frame(revision).await?;
+    build(response, frame.map(body).unwrap_or_else(Body::empty))
+}
+
+async fn send_whole(http: &Http, revision: &Revision, method: &Method) -> Result<Response, Problem> {
+    let response = Response::builder().header(header::CONTENT_LENGTH, revision.file.size);
+    if method == Method::HEAD {
+        return build(response, Body::empty());
+    }
+    build(response, body(http.queries.file(revision, None).await?))
 }
 
 /// The revision whose file is asked for, unless that is gone.
@@ -83,29 +168,22 @@ pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
     }
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Whether a list of validators names this one; weak ones do as well, the bytes are the same.
-fn names(list: &str, etag: &str) -> bool {
-    list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == "*" || one == etag)
-}
-
 enum Part {
     Whole,
     Some(Range<u64>),
     None,
 }
 
-fn wanted_part(headers: &HeaderMap, etag: &str, size: u64) -> Part {
-    let Some(range) = text(headers, header::RANGE) else { return Part::Whole };
+/// The part that `Range` asks for. Only GET has ranges (RFC 9110, 14.2).
+fn wanted_part(method: &Method, headers: &HeaderMap, conditions: &Conditions, revision: &Revision) -> Part {
+    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let Some(range) = range.filter(|_| method == Method::GET) else { return Part::Whole };
     // A part is of use only together with what the client has of the same bytes.
-    if text(headers, header::IF_RANGE).is_some_and(|wanted| wanted != etag) {
+    if !conditions.allow_range(Some(&Form::Plain.etag(revision)), Some(revision.archived_at)) {
         return Part::Whole;
     }
     let Ok(parsed) = http_range_header::parse_range_header(range) else { return Part::Whole };
-    match parsed.validate(size).as_deref() {
+    match parsed.validate(revision.file.size).as_deref() {
         Ok([one]) => Part::Some(*one.start()..*one.end() + 1),
         // Several parts at once are not needed by anyone we know; the whole file is a right answer.
         Ok(_) => Part::Whole,
@@ -113,18 +191,9 @@ fn wanted_part(headers: &HeaderMap, etag: &str, size: u64) -> Part {
     }
 }
 
-fn accepts_zstd(headers: &HeaderMap) -> bool {
-    text(headers, header::ACCEPT_ENCODING).unwrap_or_default().split(',').any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("zstd"));
-        let refused = parts
-            .any(|parameter| matches!(parameter.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        named && !refused
-    })
-}
-
 /// RFC 6266: the plain form for old clients, the extended one with every character.
 pub(super) fn disposition(name: &str) -> String {
+    let name = file_name(name).unwrap_or_else(|| "file".to_owned());
     const KEPT: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     let plain: String =
@@ -132,7 +201,7 @@ pub(super) fn disposition(name: &str) -> String {
     if plain == name {
         return format!("attachment; filename=\"{plain}\"");
     }
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", percent_encoding::utf8_percent_encode(name, KEPT))
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", percent_encoding::utf8_percent_encode(&name, KEPT))
 }
 
 pub(super) fn media_type(said: Option<&str>) -> HeaderValue {

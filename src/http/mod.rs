@@ -1,10 +1,12 @@
 //! http: routes, middleware, errors as statuses; mounts `receive`, `graphql` and the files.
 mod auth;
+mod conditional;
 mod export;
 mod files;
 mod graphql;
 mod health;
 mod members;
+mod negotiate;
 mod problem;
 mod server;
 mod subscriptions;
@@ -40,8 +42,15 @@ fn cors(api: &config::Api) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::HEAD])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::RANGE, header::IF_NONE_MATCH])
-        .expose_headers([header::ETAG, header::CONTENT_DISPOSITION, header::CONTENT_RANGE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::RANGE,
+            header::IF_RANGE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+        ])
+        .expose_headers([header::ETAG, header::LAST_MODIFIED, header::CONTENT_DISPOSITION, header::CONTENT_RANGE])
         .max_age(Duration::from_secs(3600))
 }
 

@@ -95,9 +95,77 @@ async fn ranges_validators_and_heads() {
     let head =
         app.client.head(format!("{}{path}", app.url)).bearer_auth(crate::harness::KEY).send().await.expect("an answer");
     assert_eq!(head.headers()["content-length"].to_str().expect("text"), "5000");
+    let url = format!("{}{path}", app.url);
+    let ranged = app.client.head(&url).bearer_auth(crate::harness::KEY).header("range", "bytes=0-9");
+    let ranged = ranged.send().await.expect("an answer");
+    assert_eq!((ranged.status().as_u16(), ranged.headers()["content-length"].to_str().expect("text")), (200, "5000"));
+    assert!(ranged.headers().get("content-range").is_none());
     assert_eq!(app.client.get(format!("{}{path}", app.url)).send().await.expect("an answer").status(), 401);
     for (path, status) in [("/files/none", 404), ("/files/0198b5c0-0000-7000-8000-000000000000", 404)] {
         assert_eq!(app.get(path).await.status().as_u16(), status);
+    }
+}
+
+#[tokio::test]
+async fn each_form_has_its_own_tag_and_conditions_hold() {
+    let app = TestApp::start().await;
+    let bytes = text_of(400_000);
+    let number = app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));
+    let path = format!("/files/{}", app.archive(number).await["revision"]["id"].as_str().expect("an id"));
+    let header = |answer: &reqwest::Response, name: &str| {
+        answer.headers().get(name).map(|value| value.to_str().expect("text").to_owned())
+    };
+    let plain = app.get_with(&path, &[("accept-encoding", "identity")]).await;
+    let plain_tag = header(&plain, "etag").expect("a tag");
+    let modified = header(&plain, "last-modified").expect("an instant");
+    assert_eq!(plain_tag, format!("\"{}\"", sha256(&bytes)));
+    let frame = app.get_with(&path, &[("accept-encoding", "zstd")]).await;
+    let frame_tag = header(&frame, "etag").expect("a tag");
+    assert!(frame_tag != plain_tag && frame_tag.starts_with('"'), "{frame_tag}");
+    let whole = frame.bytes().await.expect("bytes");
+    // A transfer of the frame that is resumed gets all of it again, never a part of the plain form.
+    let resumed = [("accept-encoding", "zstd"), ("range", "bytes=100-"), ("if-range", &frame_tag)];
+    let resumed = app.get_with(&path, &resumed).await;
+    assert_eq!(resumed.status(), 200);
+    assert_eq!(resumed.bytes().await.expect("bytes"), whole);
+    let (zstd, same) = (("accept-encoding", "zstd"), ("range", "bytes=100-109"));
+    let long_ago = "Thu, 20 Feb 2020 12:00:00 GMT";
+    /// Headers of a request, the status and the tag of its answer.
+    type Case<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+    let cases: &[Case] = &[
+        (&[("if-none-match", &plain_tag)], 304, &plain_tag),
+        (&[zstd, ("if-none-match", &frame_tag)], 304, &frame_tag),
+        (&[zstd, ("if-none-match", &plain_tag)], 304, &plain_tag),
+        (&[("if-none-match", "\"x\""), ("if-none-match", &plain_tag)], 304, &plain_tag),
+        (&[("if-none-match", "*")], 304, &plain_tag),
+        (&[("if-modified-since", &modified)], 304, &plain_tag),
+        (&[("if-modified-since", long_ago)], 200, &plain_tag),
+        (&[("if-modified-since", &modified), ("if-none-match", "\"x\"")], 200, &plain_tag),
+        (&[("if-match", &plain_tag)], 200, &plain_tag),
+        (&[zstd, ("if-match", &plain_tag)], 200, &plain_tag),
+        (&[zstd, ("if-match", &frame_tag)], 200, &frame_tag),
+        (&[zstd, ("if-match", "*")], 200, &frame_tag),
+        (&[("if-match", "\"x\"")], 412, ""),
+        (&[zstd, same, ("if-match", &frame_tag)], 412, ""),
+        (&[zstd, same, ("if-match", &plain_tag)], 206, &plain_tag),
+        (&[("if-unmodified-since", long_ago)], 412, ""),
+        (&[same, ("if-range", &modified)], 206, &plain_tag),
+        (&[same, ("if-range", long_ago)], 200, &plain_tag),
+        (&[("accept-encoding", "identity;q=0")], 406, ""),
+        (&[("accept-encoding", "identity;q=0, *")], 200, &frame_tag),
+        (&[("accept-encoding", "gzip"), ("accept-encoding", "zstd")], 200, &frame_tag),
+        (&[("accept-encoding", "zstd;Q=0")], 200, &plain_tag),
+        (&[("accept-encoding", "zstd;q=0.")], 200, &plain_tag),
+    ];
+    for (headers, status, etag) in cases {
+        let answer = app.get_with(&path, headers).await;
+        assert_eq!(answer.status().as_u16(), *status, "{headers:?}");
+        if !etag.is_empty() {
+            assert_eq!(header(&answer, "etag").as_deref(), Some(*etag), "{headers:?}");
+        }
+        if *status == 304 {
+            assert_eq!(header(&answer, "content-length"), None, "{headers:?}");
+        }
     }
 }
 

@@ -1,0 +1,158 @@
+//! `Accept-Encoding` as RFC 9110, 12.5.3 and 12.4.2, define it.
+use axum::http::{HeaderMap, header};
+
+/// A weight of 1, counted in thousandths: what a coding has that names none.
+const FULL: u16 = 1000;
+
+/// The content codings that a request accepts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct AcceptedCodings {
+    /// In lower case, each with its weight in thousandths.
+    named: Vec<(String, u16)>,
+    /// The weight of `*`.
+    others: Option<u16>,
+    /// Without the header every coding is acceptable, and the plain form is expected.
+    is_absent: bool,
+}
+
+impl AcceptedCodings {
+    /// Reads all lines of the header. A member that cannot be read counts as not sent.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut accepted = Self { is_absent: !headers.contains_key(header::ACCEPT_ENCODING), ..Self::default() };
+        let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+        for (coding, weight) in lines.flat_map(|line| line.split(',')).filter_map(member) {
+            match coding.as_str() {
+                "*" => accepted.others = Some(weight),
+                _ => accepted.named.push((coding, weight)),
+            }
+        }
+        accepted
+    }
+
+    /// The best of the codings that the server has, which come in the order it prefers them; `identity` is the plain form.
+    /// `None` where the request refuses them all.
+    pub fn choose(&self, available: &[&'static str]) -> Option<&'static str> {
+        let mut best: Option<(&'static str, u16)> = None;
+        for coding in available {
+            let weight = self.weight(coding);
+            if weight > 0 && best.is_none_or(|(_, weight_of_best)| weight > weight_of_best) {
+                best = Some((coding, weight));
+            }
+        }
+        best.map(|(coding, _)| coding)
+    }
+
+    pub fn accepts(&self, coding: &str) -> bool {
+        self.weight(coding) > 0
+    }
+
+    fn weight(&self, coding: &str) -> u16 {
+        let is_identity = coding == "identity";
+        if self.is_absent {
+            return if is_identity { FULL } else { 0 };
+        }
+        let named = self.named.iter().rev().find(|(name, _)| name == coding).map(|(_, weight)| *weight);
+        match (named.or(self.others), is_identity) {
+            (Some(weight), _) => weight,
+            // Acceptable although it is not named, but less welcome than whatever is.
+            (None, true) => 1,
+            (None, false) => 0,
+        }
+    }
+}
+
+/// `coding;q=weight`; the older names with `x-` mean the same codings (RFC 9110, 8.4.1).
+fn member(text: &str) -> Option<(String, u16)> {
+    let mut parts = text.split(';').map(str::trim);
+    let coding = parts.next().filter(|coding| !coding.is_empty())?.to_ascii_lowercase();
+    let coding = coding.strip_prefix("x-").map(str::to_owned).unwrap_or(coding);
+    let mut weight = FULL;
+    for parameter in parts.filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=')?;
+        if name.trim().eq_ignore_ascii_case("q") {
+            weight = qvalue(value.trim())?;
+        }
+    }
+    Some((coding, weight))
+}
+
+/// A weight in thousandths: `0` or `1`, with up to three decimals; `0.` and `1.` are weights too.
+pub(super) fn qvalue(text: &str) -> Option<u16> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    if decimals.len() > 3 || !decimals.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let thousandths = format!("{decimals:0<3}").parse::<u16>().ok()?;
+    match (whole, thousandths) {
+        ("0", _) => Some(thousandths),
+        ("1", 0) => Some(FULL),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AcceptedCodings, qvalue};
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    fn chosen(lines: &[&'static str]) -> Option<&'static str> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::ACCEPT_ENCODING, HeaderValue::from_static(line));
+        }
+        AcceptedCodings::of(&headers).choose(&["zstd", "gzip", "identity"])
+    }
+
+    #[test]
+    fn weights() {
+        for (text, weight) in [
+            ("0", Some(0)),
+            ("0.", Some(0)),
+            ("0.000", Some(0)),
+            ("0.5", Some(500)),
+            ("0.05", Some(50)),
+            ("1", Some(1000)),
+            ("1.", Some(1000)),
+            ("1.000", Some(1000)),
+            ("1.001", None),
+            ("2", None),
+            ("-1", None),
+            ("0.0000", None),
+            (".5", None),
+            ("", None),
+            ("0.+1", None),
+        ] {
+            assert_eq!(qvalue(text), weight, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_best_acceptable_coding_is_chosen() {
+        for (lines, coding) in [
+            (&[] as &[&str], Some("identity")),
+            (&[""], Some("identity")),
+            (&["zstd"], Some("zstd")),
+            (&["gzip, zstd;q=0.5"], Some("gzip")),
+            (&["br, zstd"], Some("zstd")),
+            (&["ZSTD ; Q=0.5"], Some("zstd")),
+            (&["zstd;q=0"], Some("identity")),
+            (&["zstd;Q=0"], Some("identity")),
+            (&["zstd;q=0."], Some("identity")),
+            (&["zstd; q = 0.000"], Some("identity")),
+            (&["zstd;q=0.001"], Some("zstd")),
+            (&["zstd;q=0.5, identity"], Some("identity")),
+            (&["*"], Some("zstd")),
+            (&["*;q=0"], None),
+            (&["*;q=0, identity"], Some("identity")),
+            (&["zstd;q=0, *"], Some("gzip")),
+            (&["identity;q=0"], None),
+            (&["identity;q=0, *"], Some("zstd")),
+            (&["identity;q=0, gzip"], Some("gzip")),
+            (&["identity", "zstd;q=0.9"], Some("identity")),
+            (&["br", "x-gzip"], Some("gzip")),
+            (&["zstd;q=2"], Some("identity")),
+        ] {
+            assert_eq!(chosen(lines), coding, "{lines:?}");
+        }
+    }
+}
