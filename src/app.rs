@@ -1,15 +1,17 @@
 //! app: builds the leaves from the configuration and holds them; the edges and the tests are handed it.
 mod disk;
+mod folder;
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
+use std::net::SocketAddr;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::config::Settings;
@@ -20,6 +22,7 @@ use crate::record::{Location, Record, ReplayRule};
 use crate::store::Store;
 
 pub use disk::{Disk, NoRoom};
+pub use folder::{NoArchive, RESERVE, Service, service};
 
 /// All that the process holds; clones share it, and are made several times for each request.
 #[derive(Clone)]
@@ -48,7 +51,7 @@ pub struct Parts {
     /// Set once the service has been asked to stop.
     pub stopping: AtomicBool,
     /// Held while this process is the one that serves from the data folder.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// Counts log-ins that were refused, by source: a flood of them must not become a flood of commits.
@@ -73,23 +76,26 @@ impl Denied {
 pub enum Role {
     /// Serve from it, alone.
     Server,
-    /// Look at it or change something, perhaps beside a server.
-    Command,
+    /// Look at it or change something, perhaps beside a server. Only some commands may create an archive.
+    Command { may_create: bool },
 }
 
 impl App {
     pub async fn open(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<Self> {
         let folder = &settings.data_dir;
-        make_private(folder).with_context(|| format!("data_dir: the folder {} cannot be made", folder.display()))?;
-        give_room(folder);
+        let location = location(&settings);
+        if role == (Role::Command { may_create: false }) {
+            require_archive(&settings, &location).await?;
+        }
+        folder::make_private(folder)?;
+        folder::free_reserve(folder);
         let lock = match role {
-            Role::Server => Some(lock(folder)?),
-            Role::Command => None,
+            Role::Server => Some(folder::lock(folder)?),
+            Role::Command { .. } => None,
         };
-        let location = match &settings.database_url {
-            Some(url) => Location::from_url(url),
-            None => Location::Sqlite(folder.join("acervo.db")),
-        };
+        if let Location::Sqlite(path) = &location {
+            folder::narrow(path, 0o600)?;
+        }
         let receiver = &settings.receiver;
         let rule = ReplayRule { at_least: receiver.replay_at_least as u64, gap: receiver.replay_gap };
         let record = Record::open(&location, receiver.queue, rule).await.context("the database cannot be opened")?;
@@ -110,8 +116,17 @@ impl App {
             disk,
             denied: Denied::default(),
             stopping: AtomicBool::default(),
-            _lock: lock,
+            lock,
         })))
+    }
+
+    /// Tells commands of this machine where the service can be asked.
+    pub fn publish_address(&self, address: SocketAddr) {
+        if let Some(lock) = &self.lock
+            && let Err(e) = folder::publish(lock, address)
+        {
+            tracing::warn!(error = %e, "`acervo status` cannot tell where the service listens");
+        }
     }
 
     /// The index's writer; `None` while another process, a server for instance, has it.
@@ -122,6 +137,30 @@ impl App {
             Err(e) => Err(e),
         }
     }
+}
+
+/// Where the settings say the database is.
+fn location(settings: &Settings) -> Location {
+    match &settings.database_url {
+        Some(url) => Location::from_url(url),
+        None => Location::Sqlite(settings.data_dir.join("acervo.db")),
+    }
+}
+
+/// Whether there is an archive, for a command that asks before it creates one.
+pub async fn has_archive(settings: &Settings) -> anyhow::Result<bool> {
+    location(settings).is_initialized().await.context("the database cannot be opened")
+}
+
+async fn require_archive(settings: &Settings, location: &Location) -> anyhow::Result<()> {
+    if location.is_initialized().await.context("the database cannot be opened")? {
+        return Ok(());
+    }
+    let place = match location {
+        Location::Sqlite(_) => settings.data_dir.display().to_string(),
+        Location::Postgres(_) => "the database that database_url names".to_owned(),
+    };
+    Err(NoArchive { place }.into())
 }
 
 /// How long a process waits for another one that is replacing an index of another version.
@@ -138,40 +177,5 @@ async fn open_index(folder: &Path) -> anyhow::Result<Index> {
                 return opened.with_context(|| format!("the search index in {} cannot be opened", folder.display()));
             }
         }
-    }
-}
-
-/// A file of no use but its size: room that is kept for the hour when the disk is full.
-pub const RESERVE: &str = "reserve";
-
-/// With less than this the database cannot even be opened.
-const OPENING_BYTES: u64 = 4 << 20;
-
-/// Gives the kept room away where there is hardly any other, so that what frees the disk can be done at all.
-fn give_room(folder: &Path) {
-    let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-    if free.is_ok_and(|free| free < OPENING_BYTES) && std::fs::remove_file(folder.join(RESERVE)).is_ok() {
-        tracing::warn!("the disk is full: the room that was kept for this hour is used");
-    }
-}
-
-/// The folder holds links that live: nobody else may look into it.
-fn make_private(folder: &PathBuf) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    let path = folder.join("serve.lock");
-    let file = File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            bail!("another acervo serves from {}; stop it, or set another data_dir (ACERVO_DATA_DIR)", folder.display())
-        }
-        Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("{} cannot be locked", path.display())),
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCo
         settings.data_dir.display(),
         hosts.join(", "),
         settings.retention.policies.len(),
-    ));
+    ))?;
     policies(settings).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -47,13 +47,13 @@ async fn policies(settings: Settings) -> anyhow::Result<()> {
         false => None,
     };
     for policy in &policies {
-        output::print(&format!("\npolicy `{}`: {}", policy.name, policy.describe()));
+        output::print(&format!("\npolicy `{}`: {}", policy.name, policy.describe()))?;
         let Some(products) = &products else { continue };
         let matched = products.iter().filter(|product| retention::is_named(policy, &product.names)).count();
-        output::print(&format!("  its names match {matched} of {} products", products.len()));
+        output::print(&format!("  its names match {matched} of {} products", products.len()))?;
         for glob in &policy.names {
             if !products.iter().any(|product| product.names.iter().any(|name| glob.matches(name))) {
-                output::print(&format!("  warning: `{glob}` matches no product"));
+                output::print(&format!("  warning: `{glob}` matches no product"))?;
             }
         }
     }

@@ -52,7 +52,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         "portal  {}  ({} products, simulated)\nacervo  http://{address}\n\npressing \"Enviar Tudo\" …",
         portal.address(),
         args.products
-    ));
+    ))?;
     let began = std::time::Instant::now();
     let sent = portal.enviar_tudo().await;
     if sent.delivered < sent.sent {
@@ -60,15 +60,15 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     }
     let queries = Queries::new(app.clone());
     let status = watch(&queries, u64::from(sent.sent)).await?;
-    output::print(&summary(&status, began.elapsed()));
+    output::print(&summary(&status, began.elapsed()))?;
     let schema = crate::graphql::schema(&app, &queries);
     for (question, text) in EXAMPLES {
-        output::print(&format!("\n# {question}\n{text}"));
+        output::print(&format!("\n# {question}\n{text}"))?;
         let answer = schema.answer((*text).into()).await;
         if let Some(error) = answer.errors.first() {
             bail!("the example was not answered: {}", error.message);
         }
-        output::print(&serde_json::to_string_pretty(&answer.data)?);
+        output::print(&serde_json::to_string_pretty(&answer.data)?)?;
     }
     output::print(&format!(
         "\nask      curl -s http://{address}/graphql -H 'content-type: application/json' -d '{{\"query\":\"{{ status {{ publications size storedSize }} }}\"}}'\n\
@@ -76,9 +76,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
          data     {}  (removed at the end)",
         portal.address().trim_start_matches("http://"),
         folder.path().display()
-    ));
+    ))?;
     if !args.exit {
-        output::print("\nCtrl-C ends it");
+        output::print("\nCtrl-C ends it")?;
         super::serve::stop_signal()?.await;
     }
     let _ = stop.send(());

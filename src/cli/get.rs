@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
 
+use super::output;
 use crate::config::Settings;
 use crate::domain::{PublicationId, RevisionId, file_name};
 use crate::query::Queries;
@@ -34,40 +35,41 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Some(path) => file_name(path),
         None => file_name(&revision.file_name),
     };
-    let output =
+    let target =
         args.output.or(own_name.map(PathBuf::from)).context("the file has no name: say where to write it with -o")?;
-    let to_stdout = output == Path::new("-");
+    let to_stdout = target == Path::new("-");
     // Written beside and renamed, so that a file of that name is whole or not there.
-    let folder = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut beside = if to_stdout {
         None
     } else {
         Some(
             tempfile::NamedTempFile::new_in(folder)
-                .with_context(|| format!("{} cannot be written", output.display()))?,
+                .with_context(|| format!("{} cannot be written", target.display()))?,
         )
     };
     let mut sink: Box<dyn Write> = match &mut beside {
         Some(file) => Box::new(file.as_file_mut().try_clone()?),
         None => Box::new(std::io::stdout().lock()),
     };
+    let write_error = |e: std::io::Error| if to_stdout { output::write_error(e) } else { e.into() };
     match &args.member {
         Some(path) => {
             let (_, bytes) = queries.member(&revision, path).await?;
-            copy(bytes, &mut sink)?;
+            copy(bytes, &mut sink).map_err(write_error)?;
         }
         None => {
             let mut bytes = queries.file(&revision, None).await?;
             while let Some(piece) = bytes.next().await {
-                sink.write_all(&piece?)?;
+                sink.write_all(&piece?).map_err(write_error)?;
             }
         }
     }
-    sink.flush()?;
+    sink.flush().map_err(write_error)?;
     drop(sink);
     if let Some(file) = beside {
-        file.persist(&output).with_context(|| format!("{} cannot be written", output.display()))?;
-        eprintln!("{}", output.display());
+        file.persist(&target).with_context(|| format!("{} cannot be written", target.display()))?;
+        eprintln!("{}", target.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -31,7 +31,7 @@ pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<E
     let app = super::open(settings).await?;
     let user = super::environment("USER").unwrap_or_else(|| "somebody".to_owned());
     app.record.hold(id, &reason, &format!("{user} on this machine"), app.clock.now()).await?;
-    output::print(&format!("{id} is held: {reason}"));
+    output::print(&format!("{id} is held: {reason}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn release(args: ReleaseArgs, settings: Settings) -> anyhow::Re
     let id = revision(&args.id)?;
     let app = super::open(settings).await?;
     app.record.release_hold(id, app.clock.now()).await?;
-    output::print(&format!("{id} is held no longer"));
+    output::print(&format!("{id} is held no longer"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,4 @@
-//! `acervo import`: a backfill of notifications from another receiver, or of files that are had already.
+//! `acervo import`: a backfill of notifications from another receiver, or of files you already have.
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output;
+use crate::app::{self, App, Role};
 use crate::config::Settings;
+use crate::domain::Clock;
 use crate::jobs::import::{self, Event, Report};
 
 #[derive(clap::Args)]
@@ -22,6 +24,9 @@ pub(super) struct Args {
     /// Tell what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Create the archive where there is none, without asking
+    #[arg(long, conflicts_with = "dry_run")]
+    create: bool,
 }
 
 /// Where there is no terminal, how often a line tells how far it is.
@@ -37,7 +42,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
             bail!("{} is a folder: say with --manifest what its files are", path.display());
         }
     }
-    let app = super::open(settings).await?;
+    let may_create =
+        args.create || (!args.dry_run && !app::has_archive(&settings).await? && agrees_to_create(&settings)?);
+    let app = App::open(settings, Role::Command { may_create }, Clock::default()).await?;
     let mut total = Report::default();
     for path in &args.paths {
         let mut shown = Shown::new(args.manifest.is_some())?;
@@ -59,8 +66,22 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
             *sum += part;
         }
     }
-    output::print(&summary(&total, args.manifest.is_some(), args.dry_run));
+    output::print(&summary(&total, args.manifest.is_some(), args.dry_run))?;
     Ok(if total.refused > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Asks the person at the terminal, if there is one.
+fn agrees_to_create(settings: &Settings) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        bail!(
+            "there is no archive in {}: give --create to create one, or name the archive's folder with --data-dir or ACERVO_DATA_DIR",
+            settings.data_dir.display()
+        );
+    }
+    write!(std::io::stderr(), "There is no archive in {}. Create one? [y/N] ", settings.data_dir.display())?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "s" | "sim"))
 }
 
 fn summary(report: &Report, files: bool, dry_run: bool) -> String {

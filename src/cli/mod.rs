@@ -13,6 +13,7 @@ mod retention;
 mod retry;
 mod search;
 mod serve;
+mod service;
 mod simulate;
 mod status;
 mod token;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::{App, Role};
+use crate::app::{App, NoArchive, Role};
 use crate::config::{ConfigError, Overrides, Settings};
 use crate::domain::Clock;
 
@@ -73,7 +74,7 @@ enum Command {
     Get(get::Args),
     /// Counts, the queue, the link that dies first, the disk
     Status(status::Args),
-    /// Take over notifications of another receiver, or files that are had already
+    /// Import notifications from another receiver, or files you already have
     Import(import::Args),
     /// Queue notifications again
     Retry(retry::Args),
@@ -119,6 +120,13 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// What the archive writes is for its own user alone, whatever the shell's mask is: it holds links that work without a
+/// password. What `get` writes is the user's, and follows the shell's mask.
+fn keep_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
     // Reads which fault points are set, in builds that have any: those of the tests.
@@ -126,9 +134,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
+        Err(e) if e.is::<output::OutputClosed>() => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e:#}");
-            ExitCode::from(if e.is::<ConfigError>() { 2 } else { 1 })
+            ExitCode::from(if e.is::<ConfigError>() || e.is::<NoArchive>() { 2 } else { 1 })
         }
     }
 }
@@ -137,15 +146,18 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // Commands that need no archive.
     match cli.command {
         Command::Schema => {
-            output::print(&crate::graphql::sdl());
+            output::print(&crate::graphql::sdl())?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Token(command) => return token::run(&command),
         Command::Config(config::Command::Default) => {
-            output::print(crate::config::DEFAULTS);
+            output::print(crate::config::DEFAULTS)?;
             return Ok(ExitCode::SUCCESS);
         }
         _ => {}
+    }
+    if !matches!(cli.command, Command::Get(_)) {
+        keep_files_private();
     }
     let mut settings = crate::config::load(&cli.settings.overrides(), &environment)?;
     if !matches!(cli.command, Command::Serve) && settings.log_level == "info" {
@@ -174,7 +186,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The archive, for a command that may run beside a server.
+/// The archive, for a command that may run beside a server. A command never creates one: in the wrong folder it would
+/// answer from an empty archive.
 async fn open(settings: Settings) -> anyhow::Result<App> {
-    App::open(settings, Role::Command, Clock::default()).await
+    App::open(settings, Role::Command { may_create: false }, Clock::default()).await
 }

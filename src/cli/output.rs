@@ -1,11 +1,27 @@
 //! What is printed to standard output.
 use std::io::Write;
 
-/// Prints a text and a line's end. A reader that went away, as `head` does, is no error.
-pub(super) fn print(text: &str) {
+/// The program that read standard output has ended, as `head` does: there is nothing left to do, and nothing is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub(super) struct OutputClosed;
+
+/// Prints a text and a line's end.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ =
-        out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+    let line_end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.write_all(line_end))
+        .and_then(|()| out.flush())
+        .map_err(write_error)
+}
+
+/// What a failed write to standard output means.
+pub(super) fn write_error(error: std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => OutputClosed.into(),
+        _ => anyhow::Error::new(error).context("standard output cannot be written"),
+    }
 }
 
 /// Bytes for a person: `1.2 MiB`.

@@ -13,7 +13,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let Some(writer) = app.index_writer()? else {
         // The server owns the index; it goes on answering from the old one meanwhile.
         app.record.ask_for_reindex().await?;
-        output::print("the running server builds its index anew; `acervo status` shows how far it is");
+        output::print("the running server builds its index anew; `acervo status` shows how far it is")?;
         return Ok(ExitCode::SUCCESS);
     };
     let bar = ProgressBar::no_length();
@@ -26,6 +26,6 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     })
     .await?;
     bar.finish_and_clear();
-    output::print(&format!("indexed {} publications", bar.position()));
+    output::print(&format!("indexed {} publications", bar.position()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -52,28 +52,28 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::Plan { format, now } => {
             let planned = retention::make_plan(&app, instant(&app, now.as_deref())?).await?;
             match format {
-                Format::Table => output::print(&table(&app, &planned)),
-                Format::Json => output::print(&serde_json::to_string_pretty(&object(&app, &planned))?),
-                Format::Csv => output::print(&csv(&app, &planned)),
+                Format::Table => output::print(&table(&app, &planned))?,
+                Format::Json => output::print(&serde_json::to_string_pretty(&object(&app, &planned))?)?,
+                Format::Csv => output::print(&csv(&app, &planned))?,
             }
         }
         Command::Run { format, now } => {
             let now = instant(&app, now.as_deref())?;
             let run = retention::run(&app, now, false).await?;
             match format {
-                Format::Table => output::print(&told(&run)),
-                Format::Json => output::print(&serde_json::to_string_pretty(&run_fields(&run))?),
-                Format::Csv => output::print(&output::csv(std::iter::once(run_fields(&run)))),
+                Format::Table => output::print(&told(&run))?,
+                Format::Json => output::print(&serde_json::to_string_pretty(&run_fields(&run))?)?,
+                Format::Csv => output::print(&output::csv(std::iter::once(run_fields(&run))))?,
             }
         }
         Command::Undo { run } => {
             let (_, back) = retention::undo(&app, &run).await?;
-            output::print(&format!("{back} revisions are back"));
+            output::print(&format!("{back} revisions are back"))?;
         }
         Command::Runs => {
             let runs = Queries::new(app).retention_runs(&Paging::first(20)).await?;
             for (_, run) in runs.rows {
-                output::print(&told(&run));
+                output::print(&told(&run))?;
             }
         }
     }

@@ -38,9 +38,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     output::print(&format!(
         "{} matched, {} queued again, {} with dead links",
         counts.matched, counts.queued, counts.dead
-    ));
+    ))?;
     if counts.dead > 0 {
-        output::print("dead links: press \"Enviar\" for these products on the portal");
+        output::print("dead links: press \"Enviar\" for these products on the portal")?;
     }
     Ok(ExitCode::SUCCESS)
 }

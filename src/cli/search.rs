@@ -75,11 +75,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let found = Queries::new(app).publications(ask).await?;
     let rows: Vec<&PublicationRow> = found.rows.iter().map(|(_, row)| &**row).collect();
     match args.format {
-        Format::Table => output::print(&table(&rows, found.total)),
+        Format::Table => output::print(&table(&rows, found.total))?,
         Format::Json => {
-            output::print(&serde_json::to_string_pretty(&rows.iter().map(|row| object(row)).collect::<Vec<_>>())?)
+            output::print(&serde_json::to_string_pretty(&rows.iter().map(|row| object(row)).collect::<Vec<_>>())?)?
         }
-        Format::Csv => output::print(&output::csv(rows.iter().map(|row| object(row)))),
+        Format::Csv => output::print(&output::csv(rows.iter().map(|row| object(row))))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,13 +10,16 @@ use super::output;
 use crate::domain::{Clock, Secret};
 use crate::portal::{self, Credentials, Portal, PortalSettings, Webhook};
 
+/// Where the simulated portal is, unless `--at` names another address.
+const DEFAULT_AT: &str = "127.0.0.1:9080";
+
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// A button of a portal that runs already; without one a portal is started
     #[command(subcommand)]
     button: Option<Button>,
     /// Where the portal is, or is to be
-    #[arg(long, default_value = "127.0.0.1:9080", value_name = "ADDRESS")]
+    #[arg(long, global = true, default_value = DEFAULT_AT, value_name = "ADDRESS")]
     at: String,
     /// Where to send notifications
     #[arg(long, default_value = "http://127.0.0.1:8080/webhook", value_name = "URL")]
@@ -88,7 +91,7 @@ async fn press(at: &str, button: &Button) -> anyhow::Result<()> {
     if !status.is_success() {
         bail!("the portal answered {status}: {}", text.trim());
     }
-    output::print(&text);
+    output::print(&text)?;
     Ok(())
 }
 
@@ -115,12 +118,19 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&args.at).await.with_context(|| format!("--at: {} cannot be had", args.at))?;
     let numbers: Vec<u32> = products.iter().map(|product| product.number).collect();
     let portal = Portal::start(listener, settings, products)?;
+    let address = portal.address().trim_start_matches("http://").to_owned();
+    let at = if address == DEFAULT_AT { String::new() } else { format!(" --at {address}") };
+    let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
     output::print(&format!(
-        "simulated portal at {} with {} products, sending to {}\npress its buttons from another terminal: acervo simulate enviar-tudo",
+        "simulated portal at {} with {} products, sending to {}\n\
+         \n\
+         press its buttons from another terminal: acervo simulate enviar-tudo{at}\n\
+         its links lead to this machine; the service fetches them when it is started with\n\
+         acervo serve --set fetch.allowed_hosts={host} --set fetch.allow_private=true",
         portal.address(),
         numbers.len(),
         args.webhook
-    ));
+    ))?;
     let stop = super::serve::stop_signal()?;
     match &args.publish_every {
         None => stop.await,
@@ -128,7 +138,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
             let every = duration("--publish-every", every)?;
             tokio::select! {
                 _ = stop => {}
-                _ = publish(&portal, &numbers, every) => {}
+                published = publish(&portal, &numbers, every) => return published,
             }
         }
     }
@@ -136,14 +146,15 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
 }
 
 /// One product after the other, round and round.
-async fn publish(portal: &Portal, numbers: &[u32], every: Duration) {
+async fn publish(portal: &Portal, numbers: &[u32], every: Duration) -> anyhow::Result<()> {
     for number in numbers.iter().cycle() {
         tokio::time::sleep(every).await;
         if let Some(delivery) = portal.publish(*number).await {
             let answer = delivery.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-            output::print(&format!("published a version of product {number}: {answer}"));
+            output::print(&format!("published a version of product {number}: {answer}"))?;
         }
     }
+    Ok(())
 }
 
 fn duration(flag: &str, text: &str) -> anyhow::Result<Duration> {

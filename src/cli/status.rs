@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::output;
+use super::service::Service;
 use crate::app::App;
 use crate::config::Settings;
 use crate::domain::NotificationStatus;
@@ -26,19 +27,21 @@ enum Format {
 }
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    let service = Service::ask(&settings).await?;
     let app = super::open(settings).await?;
     let queries = Queries::new(app.clone());
     let status = queries.status().await?;
     match args.format {
         Format::Text => {
-            output::print(&text(&status));
+            output::print(&service.text())?;
+            output::print(&text(&status))?;
             for job in Job::ALL {
-                output::print(&told(&app, &queries, *job).await?);
+                output::print(&told(&app, &queries, *job).await?)?;
             }
         }
-        Format::Json => output::print(&serde_json::to_string_pretty(&object(&status))?),
+        Format::Json => output::print(&serde_json::to_string_pretty(&object(&status, &service))?)?,
     }
-    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if service.is_ready() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn text(status: &Status) -> String {
@@ -46,7 +49,6 @@ fn text(status: &Status) -> String {
     let of = |status| counts.of(status);
     let instant = |at: Option<jiff::Timestamp>| at.map_or_else(|| "none".to_owned(), format_instant);
     let mut lines = vec![
-        format!("ready                {}", if status.ready { "yes" } else { "no" }),
         format!("products             {}", counts.products),
         format!("publications         {}", counts.publications),
         format!("revisions            {}", counts.revisions),
@@ -148,7 +150,7 @@ async fn told(app: &App, queries: &Queries, job: Job) -> anyhow::Result<String> 
     Ok(format!("{:<20} {last}, {next}", format!("job {}", job.name())))
 }
 
-fn object(status: &Status) -> serde_json::Value {
+fn object(status: &Status, service: &Service) -> serde_json::Value {
     let counts = &status.counts;
     let by_status: serde_json::Map<String, serde_json::Value> = NotificationStatus::ALL
         .iter()
@@ -156,7 +158,8 @@ fn object(status: &Status) -> serde_json::Value {
         .collect();
     json!({
         "version": status.version,
-        "ready": status.ready,
+        "service": service.object(),
+        "ready": service.is_ready(),
         "products": counts.products,
         "publications": counts.publications,
         "revisions": counts.revisions,

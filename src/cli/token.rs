@@ -27,6 +27,6 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     output::print(&format!(
         "key (shown this once): {key}\n\nfor acervo.toml:\n\n[[api.keys]]\nname = {quoted}\nrole = \"{role}\"\nhash = \"{}\"",
         hash_of_key(&key)
-    ));
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

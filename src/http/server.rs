@@ -44,6 +44,7 @@ pub async fn serve(
     app: &App,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    app.publish_address(listener.local_addr()?);
     let router = super::router(app);
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);

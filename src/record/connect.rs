@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -44,6 +44,21 @@ impl Location {
                 Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())
             }
             None => Self::Postgres(url.clone()),
+        }
+    }
+
+    /// Whether an Acervo has been at work there.
+    pub async fn is_initialized(&self) -> Result<bool, RecordError> {
+        match self {
+            Self::Sqlite(path) => Ok(path.metadata().is_ok_and(|file| file.len() > 0)),
+            Self::Postgres(url) => {
+                let database = postgres(url, 1).await?;
+                let statement = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
+                let row = database.query_one_raw(Statement::from_string(DbBackend::Postgres, statement)).await?;
+                let is_initialized = row.map(|row| row.try_get_by_index(0)).transpose()?;
+                database.close().await?;
+                Ok(is_initialized.unwrap_or(false))
+            }
         }
     }
 }

@@ -1,8 +1,10 @@
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::harness::process::{acervo, printed, run};
+use crate::harness::process::{Served, acervo, free_port, printed, run};
 use crate::harness::samples::{product, zip};
-use crate::harness::{TestApp, sha256};
+use crate::harness::{Db, TestApp, files_in, postgres, sha256};
 
 #[test]
 fn the_demo_shows_the_main_job_and_ends() {
@@ -29,7 +31,6 @@ fn help_and_usage() {
     }
     assert_eq!(run(folder.path(), &["nonsense"]).status.code(), Some(2));
     assert_eq!(run(folder.path(), &["status", "--set", "fetch.stal=1s"]).status.code(), Some(2));
-    assert_eq!(run(folder.path(), &["get", "x"]).status.code(), Some(1));
     assert_eq!(run(folder.path(), &["retry"]).status.code(), Some(1));
 }
 
@@ -63,7 +64,7 @@ async fn search_get_status_and_retry_beside_a_server_and_without_one() {
     app.portal.add(product(2, "Precipitação por Satélite, \"ONS\"", "psat.txt", &b"chuva"[..]));
     app.portal.enviar_tudo().await;
     app.settled(2).await;
-    let check = |folder: &std::path::Path| {
+    let check = |folder: &std::path::Path, is_served: bool| {
         let rows: Vec<Value> =
             serde_json::from_str(&printed(folder, &["search", "deck", "newa", "--format", "json"])).expect("JSON");
         assert_eq!(rows.len(), 1);
@@ -79,15 +80,142 @@ async fn search_get_status_and_retry_beside_a_server_and_without_one() {
         printed(folder, &["get", id, "-o", "saved.zip"]);
         assert!(std::fs::read(folder.join("saved.zip")).expect("a file") == deck);
         assert_eq!(run(folder, &["get", id, "--member", "C_ADIC.DAT", "-o", "-"]).stdout, b"dados");
-        let status: Value = serde_json::from_str(&printed(folder, &["status", "--format", "json"])).expect("JSON");
+        let output = run(folder, &["status", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(if is_served { 0 } else { 1 }));
+        let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&status["ready"], &status["service"]["running"]), (&is_served.into(), &is_served.into()));
+        let text = String::from_utf8(run(folder, &["status"]).stdout).expect("text");
+        assert!(text.contains(if is_served { "ready                yes" } else { "not running" }), "{text}");
         assert_eq!((status["revisions"].as_i64(), status["notifications"]["archived"].as_i64()), (Some(2), Some(2)));
         assert_eq!(status["indexLag"], 0);
         assert!(printed(folder, &["retry", "--product", "deck"]).contains("1 matched, 0 queued again"));
     };
     let folder = app.folder.clone();
-    tokio::task::block_in_place(|| check(folder.path()));
+    tokio::task::block_in_place(|| check(folder.path(), true));
     app.stop().await;
-    tokio::task::block_in_place(|| check(folder.path()));
+    tokio::task::block_in_place(|| check(folder.path(), false));
+}
+
+/// In the wrong folder a command says so: an empty archive there would answer that nothing was ever published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_create_no_archive() {
+    for db in Db::all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database_url = postgres::database(db);
+        std::fs::write(folder.path().join("a.ndjson"), "").expect("a file");
+        let id = "019a0000-0000-7000-8000-000000000000";
+        let commands: [&[&str]; 11] = [
+            &["status"],
+            &["search", "deck"],
+            &["get", id],
+            &["get", "x"],
+            &["retry", "--status", "failed"],
+            &["reindex"],
+            &["hold", id, "--reason", "x"],
+            &["retention", "plan"],
+            &["retention", "run"],
+            &["import", "a.ndjson"],
+            &["import", "a.ndjson", "--dry-run"],
+        ];
+        let command = |args: &[&str]| {
+            let mut command = acervo(folder.path());
+            if let Some(url) = &database_url {
+                command.env("ACERVO_DATABASE_URL", url);
+            }
+            tokio::task::block_in_place(|| command.args(args).output().expect("a binary that starts"))
+        };
+        for args in commands {
+            let output = command(args);
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {}", output.status);
+            assert!(error.contains("there is no archive in") && error.contains("--data-dir"), "{args:?}: {error}");
+            assert!(!folder.path().join("data").exists(), "{args:?} left a folder behind");
+        }
+        let created = command(&["import", "a.ndjson", "--create"]);
+        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+        assert!(command(&["search", "deck"]).status.success());
+    }
+}
+
+/// `acervo search … | head` ends without a word once `head` has seen enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_ends_early_is_no_error() {
+    let app = TestApp::start().await;
+    app.portal.add(product(1, "Produto", "a.csv", "linha\n".repeat(1 << 20)));
+    let end = app.archive(1).await;
+    let id = end["revision"]["id"].as_str().expect("an id").to_owned();
+    let folder = app.folder.clone();
+    let commands: [&[&str]; 6] = [
+        &["search"],
+        &["search", "--format", "csv"],
+        &["status"],
+        &["schema"],
+        &["config", "default"],
+        &["get", &id, "-o", "-"],
+    ];
+    tokio::task::block_in_place(|| {
+        for args in commands {
+            let mut child = acervo(folder.path())
+                .args(args)
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .expect("a binary that starts");
+            drop(child.stdout.take());
+            let output = child.wait_with_output().expect("its end");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+            assert_eq!(output.status.code(), Some(0), "{args:?}");
+        }
+    });
+}
+
+/// The output of a command that cannot be written is an error, unless its reader has ended.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let output = acervo(folder.path()).arg("schema").stdout(full).output().expect("a binary that starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output cannot be written"));
+}
+
+/// Links that work without a password lie in the data folder: nobody else on the machine may read it, whatever its
+/// rights were and whatever the shell's mask is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_data_folder_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    let widen = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a file of ours");
+    };
+    std::fs::create_dir(&data).expect("a folder");
+    widen(&data, 0o755);
+    let served = |log: &str| {
+        let mut wide = std::process::Command::new("sh");
+        let own = acervo(folder.path());
+        wide.args(["-c", "umask 0000; exec \"$0\" \"$@\""]).arg(own.get_program()).current_dir(folder.path());
+        for (name, value) in own.get_envs() {
+            match value {
+                Some(value) => wide.env(name, value),
+                None => wide.env_remove(name),
+            };
+        }
+        tokio::task::block_in_place(|| Served::spawn(wide, folder.path().join(log), free_port(), "info"))
+    };
+    let mut service = served("first.log");
+    assert_eq!(mode(&data), 0o700);
+    assert!(service.logged().contains("open to other users"), "{}", service.logged());
+    for path in files_in(&data) {
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
+    service.terminate();
+    widen(&data.join("acervo.db"), 0o644);
+    let service = served("second.log");
+    assert_eq!(mode(&data.join("acervo.db")), 0o600);
+    assert!(service.logged().contains("acervo.db"), "{}", service.logged());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,7 +241,7 @@ async fn the_portals_buttons_are_pressed_from_another_terminal() {
     let at = app.portal.address().trim_start_matches("http://").to_owned();
     let folder = app.folder.clone();
     let press = |args: &[&str]| {
-        tokio::task::block_in_place(|| printed(folder.path(), &[&["simulate", "--at", &at], args].concat()))
+        tokio::task::block_in_place(|| printed(folder.path(), &[&["simulate"], args, &["--at", &at]].concat()))
     };
     press(&["falhas", "{\"status\":500,\"times\":1}"]);
     assert!(press(&["enviar-tudo"]).contains("\"delivered\":1"));

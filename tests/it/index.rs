@@ -140,7 +140,9 @@ async fn a_command_that_does_not_index_leaves_the_writer_alone() {
     let app = TestApp::start().await;
     let folder = app.stop().await;
     let settings = crate::harness::settings(&folder.path().join("data"), &Options::default());
-    let command = acervo::app::App::open(settings, acervo::app::Role::Command, Clock::default()).await.expect("an app");
+    let command = acervo::app::App::open(settings, acervo::app::Role::Command { may_create: false }, Clock::default())
+        .await
+        .expect("an app");
     assert!(command.index_writer().expect("an index").is_some());
     let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
     app.settled(0).await;

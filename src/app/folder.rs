@@ -1,0 +1,137 @@
+//! The data folder: private, locked by the one process that serves from it, and told apart from a wrong folder.
+use std::fs::{File, TryLockError};
+use std::io::{Seek, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// Held by the process that serves; holds the address that it serves on.
+const LOCK: &str = "serve.lock";
+
+/// A file of no use but its size: space for the moment when the disk is full.
+pub const RESERVE: &str = "reserve";
+
+/// With less than this the database cannot even be opened.
+const OPENING_BYTES: u64 = 4 << 20;
+
+/// How often, and after what pause, a lock that somebody holds is tried again.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// There is no archive where a command looks for one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no archive in {place}: run the command in the folder of acervo.toml, or name the archive's folder with \
+     --data-dir or ACERVO_DATA_DIR; `acervo serve` creates a new archive"
+)]
+pub struct NoArchive {
+    pub place: String,
+}
+
+/// Whether a service runs on a data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Stopped,
+    /// Without an address while it starts.
+    Running(Option<SocketAddr>),
+}
+
+/// Creates the folder where there is none, and keeps other users of the machine out of it: it holds links that work
+/// without a password.
+pub(super) fn make_private(folder: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("data_dir: the folder {} cannot be created", folder.display()))?;
+    narrow(folder, 0o700)
+}
+
+/// Takes the rights of the group and of others from a file or folder that has them.
+#[cfg(unix)]
+pub(super) fn narrow(path: &Path, mode: u32) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
+    let found = found.permissions().mode() & 0o777;
+    if found & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).with_context(|| {
+        format!(
+            "{} is open to other users of this machine (mode {found:03o}) and holds secret links: make it private with `chmod {mode:o}`",
+            path.display()
+        )
+    })?;
+    tracing::warn!(
+        path = %path.display(),
+        "was open to other users of this machine (mode {found:03o}) and holds secret links: it is private now ({mode:03o})"
+    );
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn narrow(_: &Path, _: u32) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// Frees the reserved space where there is hardly any other, so that what frees the disk can be done at all.
+pub(super) fn free_reserve(folder: &Path) {
+    let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    if free.is_ok_and(|free| free < OPENING_BYTES) && std::fs::remove_file(folder.join(RESERVE)).is_ok() {
+        tracing::warn!("the disk is full: the reserved space is used");
+    }
+}
+
+/// Makes this process the one that serves from the folder.
+pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = lock_path(folder);
+    let options = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let file = options.with_context(|| format!("{} cannot be written", path.display()))?;
+    // A command that looks whether a service runs holds the lock for a moment.
+    let mut tries_left = LOCK_TRIES;
+    let locked = loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries_left > 0 => tries_left -= 1,
+            outcome => break outcome,
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    };
+    match locked {
+        Ok(()) => {
+            file.set_len(0)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            bail!("another acervo serves from {}; stop it, or set another data_dir (ACERVO_DATA_DIR)", folder.display())
+        }
+        Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
+
+/// Writes into the lock where the service can be asked.
+pub(super) fn publish(mut lock: &File, address: SocketAddr) -> std::io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(address.to_string().as_bytes())
+}
+
+/// Whether a service runs on this folder of this machine, and where it can be asked.
+pub fn service(folder: &Path) -> std::io::Result<Service> {
+    let path = lock_path(folder);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Service::Stopped),
+        Err(e) => return Err(e),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Service::Stopped),
+        Err(TryLockError::WouldBlock) => Ok(Service::Running(std::fs::read_to_string(path)?.parse().ok())),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+fn lock_path(folder: &Path) -> PathBuf {
+    folder.join(LOCK)
+}

@@ -1,0 +1,94 @@
+//! The service that runs on the data folder, asked by a command beside it.
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::app;
+use crate::config::Settings;
+
+/// A service that takes longer to say that it is ready is not.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is known of the service.
+pub(super) struct Service {
+    /// Where it was asked.
+    address: Option<SocketAddr>,
+    state: State,
+}
+
+enum State {
+    Ready,
+    /// With its own reason, or the one why it could not be asked.
+    NotReady(String),
+    NotRunning,
+}
+
+impl Service {
+    /// Asks the service whether it is ready for notifications.
+    pub async fn ask(settings: &Settings) -> anyhow::Result<Self> {
+        match app::service(&settings.data_dir)? {
+            app::Service::Running(Some(address)) => {
+                let state = ask(reachable(address)).await.unwrap_or_else(|e| State::NotReady(e.to_string()));
+                Ok(Self { address: Some(address), state })
+            }
+            app::Service::Running(None) => Ok(Self { address: None, state: State::NotReady("it starts".to_owned()) }),
+            // On a shared database the service may run elsewhere, or under another data folder.
+            app::Service::Stopped if settings.database_url.is_some() => {
+                let state = ask(reachable(settings.listen)).await.unwrap_or(State::NotRunning);
+                Ok(Self { address: Some(settings.listen), state })
+            }
+            app::Service::Stopped => Ok(Self { address: None, state: State::NotRunning }),
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready)
+    }
+
+    pub fn text(&self) -> String {
+        let at = self.address.map(|address| format!(" at {address}")).unwrap_or_default();
+        match &self.state {
+            State::Ready => format!("service              running{at}\nready                yes"),
+            State::NotReady(why) => format!("service              running{at}\nready                no: {why}"),
+            State::NotRunning => {
+                format!("service              not running{at}: start it with `acervo serve`\nready                no")
+            }
+        }
+    }
+
+    pub fn object(&self) -> Value {
+        let why = match &self.state {
+            State::NotReady(why) => Some(why),
+            State::Ready | State::NotRunning => None,
+        };
+        json!({
+            "running": !matches!(self.state, State::NotRunning),
+            "address": self.address.map(|address| address.to_string()),
+            "notReady": why,
+        })
+    }
+}
+
+async fn ask(address: SocketAddr) -> anyhow::Result<State> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build()?;
+    let response = client.get(format!("http://{address}/readyz")).send().await?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(State::Ready);
+    }
+    let body: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
+    Ok(State::NotReady(body["detail"].as_str().map_or_else(|| status.to_string(), str::to_owned)))
+}
+
+/// An address that listens on every interface is asked over loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
