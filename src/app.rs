@@ -94,6 +94,7 @@ impl App {
             Role::Command { .. } => None,
         };
         if let Location::Sqlite(path) = &location {
+            folder::create_private_file(path)?;
             folder::narrow(path, 0o600)?;
         }
         let receiver = &settings.receiver;

@@ -49,6 +49,19 @@ pub(super) fn make_private(folder: &Path) -> anyhow::Result<()> {
     narrow(folder, 0o700)
 }
 
+/// Creates an empty file for its user alone, where there is none: what SQLite creates beside it gets the same rights.
+pub(super) fn create_private_file(path: &Path) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("the database {} cannot be created", path.display())),
+    }
+}
+
 /// Takes the rights of the group and of others from a file or folder that has them.
 #[cfg(unix)]
 pub(super) fn narrow(path: &Path, mode: u32) -> anyhow::Result<()> {
