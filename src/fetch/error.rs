@@ -7,6 +7,9 @@ pub enum FetchError {
     Status { status: u16, retry_after: Option<Duration> },
     #[error("refused: {0}")]
     Guarded(String),
+    /// The link is sound, and what it leads to at present is not: the next answer may be another.
+    #[error("refused: {0}")]
+    Astray(String),
     #[error("the file is larger than {max} bytes (fetch.max_bytes)")]
     TooLarge { max: u64 },
     #[error("the portal sent an empty body")]
@@ -26,9 +29,22 @@ impl FetchError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Guarded(_) | Self::TooLarge { .. } => true,
-            Self::Status { .. } | Self::Empty | Self::Html | Self::Redirect(_) | Self::Network(_) | Self::SetUp(_) => {
-                false
-            }
+            Self::Status { .. }
+            | Self::Astray(_)
+            | Self::Empty
+            | Self::Html
+            | Self::Redirect(_)
+            | Self::Network(_)
+            | Self::SetUp(_) => false,
+        }
+    }
+
+    /// Whether another link to the same file may do better at once.
+    pub fn is_of_the_link(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status < 500 && *status != 429,
+            Self::Guarded(_) | Self::Astray(_) | Self::Empty | Self::Html | Self::Redirect(_) => true,
+            Self::TooLarge { .. } | Self::Network(_) | Self::SetUp(_) => false,
         }
     }
 
@@ -45,7 +61,7 @@ impl FetchError {
             Self::Status { .. } | Self::Empty | Self::Html | Self::Redirect(_) | Self::TooLarge { .. } => {
                 super::Health::Answered
             }
-            Self::Guarded(_) | Self::SetUp(_) => super::Health::Unknown,
+            Self::Guarded(_) | Self::Astray(_) | Self::SetUp(_) => super::Health::Unknown,
         }
     }
 
@@ -59,7 +75,7 @@ impl FetchError {
 
     pub(super) fn network(error: reqwest::Error) -> Self {
         match guarded(&error) {
-            Some(refusal) => Self::Guarded(refusal),
+            Some(refusal) => Self::Astray(refusal),
             None => Self::Network(causes(&error.without_url())),
         }
     }

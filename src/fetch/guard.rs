@@ -185,6 +185,7 @@ fn embedded(six: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, reason = "a test that cannot go on says so by ending")]
 mod tests {
     use std::sync::Mutex;
 
@@ -224,5 +225,16 @@ mod tests {
         assert_eq!(ask(&resolver).await, None, "one private address among public ones");
         assert_eq!(ask(&resolver).await, None, "in whatever form");
         assert_eq!(ask(&resolver).await, Some(vec!["2800:1::1".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_private_answer_of_the_resolver_may_pass() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(resolver(&[&["10.0.0.1"]]))).build();
+        let Ok(client) = client else { panic!("no client") };
+        let refused = client.get("https://apps08.ons.org.br/x").send().await.map_err(FetchError::network);
+        let Err(error) = refused else { panic!("somebody answered") };
+        assert!(error.to_string().contains("resolves to 10.0.0.1"), "{error}");
+        assert!(!error.is_final());
     }
 }

@@ -84,8 +84,13 @@ impl Fetcher {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut url =
             Url::parse(link.expose()).map_err(|_| FetchError::Guarded("the link is no address".to_owned()))?;
-        for _ in 0..=REDIRECTS_MAX {
-            self.guard.check(&url)?;
+        for redirects in 0..=REDIRECTS_MAX {
+            let checked = self.guard.check(&url);
+            // Where a portal redirects to is its answer of the moment, and no property of the link.
+            checked.map_err(|e| match e {
+                FetchError::Guarded(refusal) if redirects > 0 => FetchError::Astray(format!("redirected: {refusal}")),
+                other => other,
+            })?;
             let request = self.client.get(url.clone()).headers(headers.clone());
             let response = request.send().await.map_err(FetchError::network)?;
             if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {

@@ -1,6 +1,5 @@
 //! From a claim to a revision: the transfer into the archive, the name, the look into a zip, the record.
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use super::schedule::later;
 use super::transfer::TransferError;
@@ -18,12 +17,11 @@ const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let Some(lead) = claim.lead() else { return Ok(()) };
-    let started_at = app.clock.now();
     fail::fail_point!("fetch");
     let validator = claim.known.as_ref().map(|known| &known.validator);
     let mut download = match app.fetcher.get(&lead.link, validator).await? {
         Answer::File(download) => download,
-        Answer::NotModified => return not_modified(app, claim, started_at).await,
+        Answer::NotModified => return not_modified(app, claim).await,
     };
     let announced = announced_name(lead);
     let published = download.name.as_deref().and_then(file_name);
@@ -49,7 +47,6 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         warnings: warning.into_iter().collect(),
         members,
         validator: download.validator.clone(),
-        started_at,
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
     let is_there = app.store.has(key.digest, key.encoding);
@@ -67,9 +64,9 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
 }
 
 /// The portal says that the file is the one we have: no byte was transferred.
-async fn not_modified(app: &App, claim: &Claim, started_at: Timestamp) -> Result<(), TransferError> {
+async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let name = claim.lead().map_or("", |lead| lead.name.as_str());
-    match app.record.settle_not_modified(claim, started_at).await? {
+    match app.record.settle_not_modified(claim).await? {
         Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),
         None => tracing::info!(name, "not modified, but what is shown is another file by now: fetched whole"),
     }

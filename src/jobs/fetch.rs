@@ -146,8 +146,7 @@ fn tell(host: &str, turn: Option<Turn>) {
 async fn keep_alive(app: &App, claim: &Claim) -> RecordError {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        let until = later(app.clock.now(), LEASE);
-        if let Err(e) = app.record.renew(claim, until).await {
+        if let Err(e) = app.record.renew(claim, app.clock.now(), LEASE).await {
             return e;
         }
     }
@@ -163,7 +162,10 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
             app.record.settle_failed(claim, now, &e.to_string()).await
         }
         TransferError::Fetch(e) => {
-            let next = later(now, schedule::delay(&app.settings.fetch, lead.attempt, e));
+            let settings = &app.settings.fetch;
+            let planned = schedule::delay(settings, lead.attempt, e);
+            let another = claim.has_another_link() && e.is_of_the_link();
+            let next = later(now, if another { planned.min(settings.retry_first) } else { planned });
             tracing::warn!(name, attempt = lead.attempt, error = %e, next = %next, "an attempt failed");
             app.record.settle_retry(claim, next, &e.to_string()).await
         }

@@ -1,12 +1,10 @@
 //! A fetched file becomes a revision, or is found equal to the latest: one transaction for all that it settles.
-use std::time::Duration;
-
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Order,
-    QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Order, QueryFilter,
+    QueryOrder, Set,
 };
 
 use super::entity::{files, members, notifications, products, publications, revisions, validators};
@@ -19,10 +17,6 @@ use crate::domain::{
 };
 use notifications::Column as N;
 
-/// A token's `nbf` counts whole seconds: what was sent in the last part of one may speak of a file put there after a
-/// fetch that began in its first part. So a fetch serves a notification that came later only from the next second on.
-const SENT_WITHIN: Duration = Duration::from_secs(1);
-
 /// A file that is in the archive and not yet in the record.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -34,8 +28,6 @@ pub struct Fetched {
     pub members: Vec<Member>,
     /// What tells this content of the portal's address from the next.
     pub validator: Option<Validator>,
-    /// When the request went out.
-    pub started_at: Timestamp,
     /// Set where the file looks broken: what it settles is fetched once more then.
     pub again_at: Option<Timestamp>,
 }
@@ -48,7 +40,8 @@ pub struct Settled {
 }
 
 impl Record {
-    /// Settles the claim's notifications, and all others that this fetch serves, with the file.
+    /// Settles the claim's notifications with the file. What was recorded after the claim may speak of a newer file, so it
+    /// is left for a fetch of its own.
     ///
     /// `is_there` tells whether the archive has the bytes; it is asked inside the transaction, and only where a sweep once
     /// removed them: sweeps remove bytes inside theirs, so what it says holds until the commit.
@@ -65,9 +58,6 @@ impl Record {
         if served.is_empty() {
             return Err(RecordError::LeaseLost);
         }
-        if fetched.again_at.is_none() {
-            served.extend(also_served(&txn, claim, fetched.started_at).await?);
-        }
         served.sort_by_key(|row| (row.announced_at, row.id));
         save_file(&txn, fetched, now, is_there).await?;
         save_validator(&txn, claim, fetched).await?;
@@ -82,14 +72,10 @@ impl Record {
         Ok(settled)
     }
 
-    /// Settles the claim's notifications, and all others that this request serves, by the portal's word that the file is
-    /// still the one that is known. `None` where that no longer helps, since what is known is not what is shown by now;
-    /// the claim is then given back, to be fetched without a condition.
-    pub async fn settle_not_modified(
-        &self,
-        claim: &Claim,
-        started_at: Timestamp,
-    ) -> Result<Option<Settled>, RecordError> {
+    /// Settles the claim's notifications by the portal's answer that the file is still the known one. `None` where that no
+    /// longer helps, since publications show another file by now; the claim is then released, to be fetched without a
+    /// condition.
+    pub async fn settle_not_modified(&self, claim: &Claim) -> Result<Option<Settled>, RecordError> {
         let txn = self.begin().await?;
         let own = notifications::Entity::find().filter(super::claim::held(claim)).all(&txn).await?;
         if own.is_empty() {
@@ -97,17 +83,13 @@ impl Record {
         }
         let Some(known) = &claim.known else { return Ok(None) };
         let mut settled = Settled::default();
-        for row in own.iter().chain(&also_served(&txn, claim, started_at).await?) {
+        for row in &own {
             if !super::claim::shows(&txn, row.publication_id, &known.digest.0).await? {
-                let is_own = row.lease == Some(claim.lease) && row.file_key.as_ref() == Some(&claim.file_key);
-                if is_own {
-                    validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
-                    super::queue::release(&txn, super::claim::held(claim)).await?;
-                    txn.commit().await?;
-                    self.tell_queue();
-                    return Ok(None);
-                }
-                continue;
+                validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
+                super::queue::release(&txn, super::claim::held(claim)).await?;
+                txn.commit().await?;
+                self.tell_queue();
+                return Ok(None);
             }
             let publication =
                 publications::Entity::find_by_id(row.publication_id.unwrap_or_default()).one(&txn).await?;
@@ -142,25 +124,6 @@ async fn save_validator(txn: &DatabaseTransaction, claim: &Claim, fetched: &Fetc
     };
     let replaced = OnConflict::column(C::FileKey).update_columns([C::Etag, C::LastModified, C::Digest]).to_owned();
     batch::insert(txn, vec![row], Some(replaced)).await
-}
-
-/// Those that wait for the same file and were sent before this fetch began.
-async fn also_served(
-    txn: &DatabaseTransaction,
-    claim: &Claim,
-    started_at: Timestamp,
-) -> Result<Vec<notifications::Model>, DbErr> {
-    let started = millis(started_at);
-    let sent_before = Condition::any()
-        .add(N::ReceivedAt.lte(started))
-        .add(N::NotBefore.lte(started - i64::try_from(SENT_WITHIN.as_millis()).unwrap_or_default()));
-    notifications::Entity::find()
-        .filter(N::Status.is_in([Status::Queued.as_str(), Status::Retrying.as_str()]))
-        .filter(N::FileKey.eq(&claim.file_key))
-        .filter(N::NextAttemptAt.is_not_null())
-        .filter(sent_before)
-        .all(txn)
-        .await
 }
 
 pub(super) async fn save_file(

@@ -1,4 +1,5 @@
 //! Claiming: files that are due, each with all notifications that wait for it, under one lease.
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -30,6 +31,16 @@ pub struct Claim {
     /// What the portal said of the file when it was fetched last; there only where its bytes are the latest revision of
     /// every publication that is waiting for it.
     pub known: Option<Known>,
+    lead: Lead,
+}
+
+/// Whose link an attempt uses. Links to one file take turns, so that one that does not work keeps no other from being tried.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lead {
+    /// Which of the notifications.
+    at: usize,
+    /// How many different links have their turn after it.
+    after: usize,
 }
 
 /// A content that was fetched before.
@@ -68,9 +79,37 @@ pub struct Claimed {
 }
 
 impl Claim {
-    /// The notification whose link lives longest.
+    /// The notification whose link this attempt uses.
     pub fn lead(&self) -> Option<&Claimed> {
-        self.notifications.iter().max_by_key(|n| n.link_expires_at)
+        self.notifications.get(self.lead.at)
+    }
+
+    /// Whether another link to the file has its turn next, before this one comes again.
+    pub fn has_another_link(&self) -> bool {
+        self.lead.after > 0
+    }
+}
+
+impl Lead {
+    /// The link that lives longest has the first turn. Links to hosts that are left alone at present have none, unless
+    /// there are no others.
+    fn choose(notifications: &[Claimed], shut: &[String]) -> Self {
+        let mut order: Vec<usize> = (0..notifications.len()).collect();
+        order.sort_by_key(|i| (Reverse(notifications[*i].link_expires_at), *i));
+        let mut links: Vec<usize> = Vec::new();
+        for i in order {
+            if !links.iter().any(|other| notifications[*other].link == notifications[i].link) {
+                links.push(i);
+            }
+        }
+        let is_shut = |i: &usize| notifications[*i].link.host().is_some_and(|host| shut.contains(&host));
+        if !links.iter().all(is_shut) {
+            links.retain(|i| !is_shut(i));
+        }
+        // Every attempt counts for all that wait for the file.
+        let attempts = notifications.iter().map(|n| n.attempt).max().unwrap_or(1);
+        let turn = (attempts.saturating_sub(1) as usize) % links.len().max(1);
+        Self { at: links.get(turn).copied().unwrap_or_default(), after: links.len().saturating_sub(turn + 1) }
     }
 }
 
@@ -93,20 +132,21 @@ impl Record {
         }
         let shut: Vec<String> = room.hosts.iter().filter(|(_, n)| **n == 0).map(|(name, _)| name.clone()).collect();
         let txn = self.begin().await?;
-        // One fetch of a file at a time: what arrives meanwhile is served by it, or together by the next one.
+        let clock = self.shared_clock(now);
+        // One fetch of a file at a time: what arrives meanwhile is served, all of it together, by the next one.
         let underway: Vec<Option<String>> = notifications::Entity::find()
             .select_only()
             .column(C::FileKey)
             .distinct()
             .filter(C::Status.eq(Status::Fetching.as_str()))
-            .filter(C::LeaseUntil.gt(millis(now)))
+            .filter(Expr::col(C::LeaseUntil).gt(clock.clone()))
             .into_tuple()
             .all(&txn)
             .await?;
         let underway: Vec<String> = underway.into_iter().flatten().collect();
         let mut due = Vec::new();
         // State by state, so that each look-up is a short walk along the index, however long the queue is.
-        for state in [in_state(Status::Queued, now), in_state(Status::Retrying, now), abandoned(now)] {
+        for state in [in_state(Status::Queued, now), in_state(Status::Retrying, now), abandoned(&clock)] {
             let some = notifications::Entity::find()
                 .select_only()
                 .columns([C::Id, C::FileKey, C::Host, C::Priority, C::LinkExpiresAt])
@@ -136,7 +176,7 @@ impl Record {
                 chosen.push(file_key);
             }
         }
-        let claims = claim_files(&txn, chosen, now, lease_for).await?;
+        let claims = claim_files(&txn, chosen, &shut, now, &clock, lease_for).await?;
         txn.commit().await?;
         Ok(claims)
     }
@@ -151,7 +191,9 @@ fn in_state(state: Status, now: Timestamp) -> Condition {
 async fn claim_files(
     txn: &DatabaseTransaction,
     file_keys: Vec<String>,
+    shut: &[String],
     now: Timestamp,
+    clock: &Expr,
     lease_for: Duration,
 ) -> Result<Vec<Claim>, RecordError> {
     if file_keys.is_empty() {
@@ -164,18 +206,17 @@ async fn claim_files(
         .add(C::FileKey.is_in(batch::padded(file_keys.clone())))
         .add(C::NextAttemptAt.is_not_null());
     let rows = notifications::Entity::find()
-        .filter(lives.add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(now))))
+        .filter(lives.add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(clock))))
         .order_by(C::AnnouncedAt, Order::Asc)
         .order_by(C::Id, Order::Asc)
         .limit(1000)
         .all(txn)
         .await?;
-    let lease_for_ms = i64::try_from(lease_for.as_millis()).unwrap_or(i64::MAX);
     notifications::Entity::update_many()
         .col_expr(C::Status, Expr::value(Status::Fetching.as_str()))
         .col_expr(C::Attempts, Expr::col(C::Attempts).add(1))
         .col_expr(C::Lease, Expr::value(lease))
-        .col_expr(C::LeaseUntil, Expr::value(millis(now).saturating_add(lease_for_ms)))
+        .col_expr(C::LeaseUntil, clock.clone().add(super::rows::millis_of(lease_for)))
         .filter(C::Id.is_in(batch::padded(rows.iter().map(|row| row.id).collect())))
         .exec(txn)
         .await?;
@@ -193,7 +234,8 @@ async fn claim_files(
             _ => None,
         };
         let notifications: Vec<Claimed> = own.into_iter().filter_map(claimed).collect();
-        let mut claim = Claim { lease, file_key, host: String::new(), notifications, known };
+        let lead = Lead::choose(&notifications, shut);
+        let mut claim = Claim { lease, file_key, host: String::new(), notifications, known, lead };
         let Some(lead) = claim.lead() else { continue };
         claim.host = lead.link.host().unwrap_or_default();
         claims.push(claim);

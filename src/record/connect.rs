@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sea_orm::sea_query::Expr;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
@@ -158,6 +159,16 @@ async fn migrate(writer: &DatabaseConnection) -> Result<(), RecordError> {
     Migrator::up(&txn, None).await?;
     txn.commit().await?;
     Ok(())
+}
+
+/// What time it is, in milliseconds, for all who share the database: leases and locks of machines whose clocks differ are
+/// only comparable by one clock. SQLite is used by one machine, and so by one clock.
+pub(super) fn shared_clock(backend: DbBackend, now: jiff::Timestamp) -> Expr {
+    match backend {
+        DbBackend::Sqlite => Expr::value(crate::domain::millis(now)),
+        // Stable within a statement, so that an index can be used.
+        _ => Expr::cust("(extract(epoch FROM statement_timestamp()) * 1000)::bigint"),
+    }
 }
 
 /// A transaction that writes. On both databases writers take turns, so that what was read holds until the commit, and

@@ -1,23 +1,38 @@
 //! Locks between processes: one at a time, whatever machine it is on.
+use std::time::Duration;
+
 use jiff::Timestamp;
-use sea_orm::{EntityTrait, Set};
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
 
 use super::entity::state;
+use super::rows::millis_of;
 use super::{Record, RecordError, batch};
-use crate::domain::millis;
 
 impl Record {
-    /// Takes a lock that others see, for so long; its holder may take it again. `false` while somebody else has it.
-    pub async fn lock(&self, name: &str, holder: &str, now: Timestamp, until: Timestamp) -> Result<bool, RecordError> {
+    /// Takes a lock that others see, for so long; its holder may take it again. `false` while somebody else has it. What
+    /// counts is the clock that all who share the database go by.
+    pub async fn lock(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        hold_for: Duration,
+    ) -> Result<bool, RecordError> {
         let key = format!("lock:{name}");
         let txn = self.begin().await?;
+        let now: i64 = read_clock(&txn, self.shared_clock(now)).await?;
+        let hold_for = millis_of(hold_for);
         let held = state::Entity::find_by_id(&key).one(&txn).await?;
         let free = held.as_ref().is_none_or(|row| {
             let (owner, until) = row.value.split_once(' ').unwrap_or_default();
-            owner == holder || until.parse::<i64>().is_ok_and(|until| until <= millis(now))
+            // One that ends later than any lock can was taken while the clock was wrong.
+            let is_over = |until: i64| until <= now || until > now.saturating_add(hold_for.saturating_mul(4));
+            owner == holder || until.parse().is_ok_and(is_over)
         });
         if free {
-            let row = state::ActiveModel { key: Set(key), value: Set(format!("{holder} {}", millis(until))) };
+            let row =
+                state::ActiveModel { key: Set(key), value: Set(format!("{holder} {}", now.saturating_add(hold_for))) };
             let replace = sea_orm::sea_query::OnConflict::column(state::Column::Key)
                 .update_column(state::Column::Value)
                 .to_owned();
@@ -27,8 +42,20 @@ impl Record {
         Ok(free)
     }
 
-    pub async fn unlock(&self, name: &str) -> Result<(), RecordError> {
-        state::Entity::delete_by_id(format!("lock:{name}")).exec(&self.inner.writer).await?;
+    /// Gives a lock back. Another's is left alone.
+    pub async fn unlock(&self, name: &str, holder: &str) -> Result<(), RecordError> {
+        state::Entity::delete_many()
+            .filter(state::Column::Key.eq(format!("lock:{name}")))
+            .filter(state::Column::Value.starts_with(format!("{holder} ")))
+            .exec(&self.inner.writer)
+            .await?;
         Ok(())
     }
+}
+
+async fn read_clock(txn: &DatabaseTransaction, clock: Expr) -> Result<i64, RecordError> {
+    let statement = Query::select().expr_as(clock, "at").to_owned();
+    let row = txn.query_one(&statement).await?;
+    let row = row.ok_or_else(|| RecordError::Corrupt("the database does not tell the time".to_owned()))?;
+    Ok(row.try_get_by_index(0)?)
 }

@@ -126,6 +126,11 @@ impl Record {
         connect::begin(&self.inner.writer).await
     }
 
+    /// See [`connect::shared_clock`].
+    fn shared_clock(&self, now: jiff::Timestamp) -> sea_orm::sea_query::Expr {
+        connect::shared_clock(self.inner.writer.get_database_backend(), now)
+    }
+
     fn reader(&self) -> &DatabaseConnection {
         &self.inner.reader
     }

@@ -1,4 +1,6 @@
 //! The queue of fetches: the notification is the work item, held by a lease that runs out.
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -25,9 +27,10 @@ pub struct RetryCounts {
 
 impl Record {
     /// Keeps a claim for longer. An error means that it is lost, and the work with it.
-    pub async fn renew(&self, claim: &Claim, until: Timestamp) -> Result<(), RecordError> {
+    pub async fn renew(&self, claim: &Claim, now: Timestamp, lease_for: Duration) -> Result<(), RecordError> {
+        let until = self.shared_clock(now).add(super::rows::millis_of(lease_for));
         let renewed = notifications::Entity::update_many()
-            .col_expr(C::LeaseUntil, Expr::value(millis(until)))
+            .col_expr(C::LeaseUntil, until)
             .filter(held(claim))
             .exec(&self.inner.writer)
             .await?;
@@ -60,18 +63,24 @@ impl Record {
         if settled.rows_affected == 0 { Err(RecordError::LeaseLost) } else { Ok(()) }
     }
 
-    /// No attempt can help.
+    /// No attempt with the lead's link can help. The claim's notifications with another link are released: theirs are yet
+    /// to be tried.
     pub async fn settle_failed(&self, claim: &Claim, now: Timestamp, error: &str) -> Result<(), RecordError> {
         let txn = self.begin().await?;
         let rows = notifications::Entity::find().filter(held(claim)).all(&txn).await?;
         if rows.is_empty() {
             return Err(RecordError::LeaseLost);
         }
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        end(&txn, ids, Status::Failed, Expr::value(error)).await?;
+        let link = claim.lead().map(|lead| lead.link.expose());
+        let rows: Vec<_> = rows.into_iter().filter(|row| row.link.as_deref() == link).collect();
+        end_without_file(&txn, &rows, Status::Failed, &|_| error.to_owned()).await?;
+        // What was just ended holds no lease any more.
+        release(&txn, held(claim)).await?;
         lose(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         txn.commit().await?;
+        self.note_erased();
         self.tell_feed();
+        self.tell_queue();
         Ok(())
     }
 
@@ -80,19 +89,17 @@ impl Record {
         const AT_ONCE: u64 = 500;
         let dead = Condition::all()
             .add(C::LinkExpiresAt.lte(millis(now)))
-            .add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(now)));
+            .add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(&self.shared_clock(now))));
         if notifications::Entity::find().filter(dead.clone()).one(self.reader()).await?.is_none() {
             return Ok(0);
         }
         let txn = self.begin().await?;
         let rows = notifications::Entity::find().filter(dead).limit(AT_ONCE).all(&txn).await?;
-        for row in &rows {
-            let reason = match &row.error {
-                Some(last) => format!("the link died before the file could be had (last: {last}); {ENVIAR}"),
-                None => format!("the link was dead before the first attempt; {ENVIAR}"),
-            };
-            end(&txn, vec![row.id], Status::Expired, Expr::value(reason)).await?;
-        }
+        let reason = |row: &notifications::Model| match &row.error {
+            Some(last) => format!("the link died before the file could be had (last: {last}); {ENVIAR}"),
+            None => format!("the link was dead before the first attempt; {ENVIAR}"),
+        };
+        end_without_file(&txn, &rows, Status::Expired, &reason).await?;
         lose(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         let links = C::Id.is_in(rows.iter().map(|row| row.id));
         notifications::Entity::update_many()
@@ -118,6 +125,10 @@ impl Record {
             (C::LinkExpiresAt, Status::Retrying),
             (C::LeaseUntil, Status::Fetching),
         ] {
+            // Leases of a shared database go by its clock, not by ours: they are found by looking every second.
+            if self.is_shared() && status == Status::Fetching {
+                continue;
+            }
             let at: Option<Option<i64>> = first(column, status).into_tuple().one(self.reader()).await?;
             next = next.into_iter().chain(at.flatten()).min();
         }
@@ -162,9 +173,9 @@ pub(super) fn waiting() -> [&'static str; 2] {
     [Status::Queued.as_str(), Status::Retrying.as_str()]
 }
 
-/// Held by a worker that is gone.
-pub(super) fn abandoned(now: Timestamp) -> Condition {
-    Condition::all().add(C::Status.eq(Status::Fetching.as_str())).add(C::LeaseUntil.lte(millis(now)))
+/// Held by a worker that is gone. Leases go by the clock that all who share the database go by.
+pub(super) fn abandoned(clock: &Expr) -> Condition {
+    Condition::all().add(C::Status.eq(Status::Fetching.as_str())).add(Expr::col(C::LeaseUntil).lte(clock.clone()))
 }
 
 pub(super) async fn release<C2: sea_orm::ConnectionTrait>(db: &C2, which: Expr) -> Result<u64, DbErr> {
@@ -177,6 +188,27 @@ pub(super) async fn release<C2: sea_orm::ConnectionTrait>(db: &C2, which: Expr) 
         .exec(db)
         .await?;
     Ok(released.rows_affected)
+}
+
+/// Settles notifications whose file will not be had, as `status`. One that made a revision already, of a file that looked
+/// broken and was to be fetched once more, ends with that revision.
+async fn end_without_file(
+    txn: &DatabaseTransaction,
+    rows: &[notifications::Model],
+    status: Status,
+    reason: &(dyn Fn(&notifications::Model) -> String + Sync),
+) -> Result<(), DbErr> {
+    let (archived, without): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.revision_id.is_some());
+    for row in without {
+        end(txn, vec![row.id], status, Expr::value(reason(row))).await?;
+    }
+    let ids = archived.iter().map(|row| row.id);
+    ended(notifications::Entity::update_many(), Status::Archived, Expr::value(None::<String>))
+        .col_expr(C::Link, Expr::value(None::<String>))
+        .filter(C::Id.is_in(ids))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// Settles notifications for good.

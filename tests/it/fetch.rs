@@ -1,10 +1,14 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use acervo::jobs::Jobs;
 use acervo::portal::Faults;
+use axum::http::StatusCode;
 use serde_json::json;
 
+use crate::harness::links::FileServer;
 use crate::harness::samples::{product, replace, zip};
-use crate::harness::{Db, Options, TestApp, bytes_in, sha256};
+use crate::harness::{Db, Options, TestApp, bytes_in, postgres, sha256};
 
 #[tokio::test]
 async fn faults_that_pass_are_survived() {
@@ -195,5 +199,162 @@ async fn names_come_from_the_header_then_the_token_then_the_product() {
         assert_eq!(node["fileName"], name);
         assert_eq!(node["contentType"], media, "{name}");
         assert_eq!(node["fileExtension"].as_str(), name.rsplit('.').next());
+    }
+}
+
+/// A server that gives one file under any address, and holds its answers back while it is told to.
+struct HeldServer {
+    address: String,
+    content: Arc<Mutex<String>>,
+    asked: tokio::sync::watch::Receiver<u32>,
+    open: tokio::sync::watch::Sender<bool>,
+}
+
+impl HeldServer {
+    async fn start(status: StatusCode) -> Self {
+        let (content, (count, asked), (open, gate)) =
+            (Arc::<Mutex<String>>::default(), tokio::sync::watch::channel(0), tokio::sync::watch::channel(true));
+        let shown = content.clone();
+        let answer = move || {
+            // What is served is decided when the request arrives.
+            let bytes = shown.lock().expect("a lock").clone();
+            count.send_modify(|n| *n += 1);
+            let mut gate = gate.clone();
+            async move {
+                gate.wait_for(|open| *open).await.expect("a gate");
+                (status, bytes)
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        Self { address, content, asked, open }
+    }
+
+    fn offer(&self, content: &str) {
+        content.clone_into(&mut self.content.lock().expect("a lock"));
+    }
+
+    async fn asked(&mut self, times: u32) {
+        self.asked.wait_for(|n| *n >= times).await.expect("a server");
+    }
+}
+
+/// A notification of one file, by its link's server and the seconds from now at which the link begins and dies.
+async fn announce(app: &TestApp, server: &str, nbf: i64, exp: i64) {
+    let links = FileServer::start().await;
+    let now = jiff::Timestamp::now().as_second();
+    let claims = json!({ "URL": "https://portal/sites/9/38/Produtos/1/deck.txt", "IsFile": "True" });
+    let link = links.link_at(&claims, now + nbf, now + exp).replace(&links.address, server);
+    let body = json!({ "nome": "Deck", "dataProduto": "09/05/2025", "url": link }).to_string();
+    assert_eq!(app.notify(&body).await.0, 202);
+}
+
+#[tokio::test]
+async fn a_version_announced_while_the_last_one_is_fetched_is_not_missed_whatever_the_clocks_say() {
+    for db in Db::all() {
+        // How far the portal's clock is behind ours.
+        for behind in [0, 5, 90, 7200] {
+            let app = TestApp::on(db).await;
+            let mut server = HeldServer::start(StatusCode::OK).await;
+            server.offer("primeira");
+            server.open.send_replace(false);
+            announce(&app, &server.address, -behind, 86_000).await;
+            server.asked(1).await;
+            server.offer("segunda");
+            announce(&app, &server.address, -behind, 86_001).await;
+            server.open.send_replace(true);
+            app.settled(2).await;
+            let data = app.query("{ publications { nodes { sha256 revisionCount } } }").await;
+            let expected = json!([{ "sha256": sha256(b"segunda"), "revisionCount": 2 }]);
+            assert_eq!(data["publications"]["nodes"], expected, "{db:?}, {behind} s behind");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried() {
+    for db in Db::all() {
+        let elsewhere = HeldServer::start(StatusCode::NOT_FOUND).await.address;
+        let dead = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await.address;
+        for (bad, end) in [("https://evil.example", "FAILED"), (elsewhere.as_str(), "DONE"), (dead.as_str(), "DONE")] {
+            // The bad link lives longer, and shorter.
+            for exp in [86_300, 80_000] {
+                let values = [("fetch.retry_first", "50ms".to_owned()), ("fetch.retry_max", "200ms".to_owned())];
+                let app = TestApp::with(Options {
+                    values: values.into(),
+                    database_url: postgres::database(db),
+                    without_jobs: true,
+                    ..Options::default()
+                })
+                .await;
+                let good = HeldServer::start(StatusCode::OK).await;
+                good.offer("bom");
+                announce(&app, bad, -1, exp).await;
+                announce(&app, &good.address, -1, 86_000).await;
+                announce(&app, bad, -1, exp + 10).await;
+                let jobs = Jobs::start(&app.app).await.expect("jobs");
+                app.settled(3).await;
+                let data = app.query("{ publications { nodes { status sha256 } } notifications { nodes { status error link: linkExpiresAt } } }").await;
+                assert_eq!(data["publications"]["nodes"][0]["sha256"], sha256(b"bom"), "{bad}: {data}");
+                let nodes = data["notifications"]["nodes"].as_array().expect("a list");
+                let archived = nodes.iter().filter(|node| node["status"] == "ARCHIVED").count();
+                assert_eq!(archived, 1, "{bad}: {data}");
+                let failed = nodes.iter().filter(|node| node["status"] == "FAILED").count();
+                assert!(if end == "FAILED" { failed <= 2 } else { failed == 0 }, "{bad}: {data}");
+                jobs.stop().await;
+            }
+        }
+    }
+}
+
+/// The longest delay is for links that the portal does not know, not for those that have not been tried.
+#[tokio::test]
+async fn a_link_that_is_not_known_does_not_delay_another() {
+    let values = [("fetch.retry_max", "1h".to_owned())];
+    let app = TestApp::with(Options { values: values.into(), without_jobs: true, ..Options::default() }).await;
+    let bad = HeldServer::start(StatusCode::NOT_FOUND).await;
+    let good = HeldServer::start(StatusCode::OK).await;
+    good.offer("bom");
+    announce(&app, &bad.address, -1, 86_300).await;
+    announce(&app, &good.address, -1, 86_000).await;
+    let jobs = Jobs::start(&app.app).await.expect("jobs");
+    app.settled(2).await;
+    assert_eq!(
+        app.query("{ publications { nodes { status } } }").await["publications"]["nodes"][0]["status"],
+        "ARCHIVED"
+    );
+    jobs.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision() {
+    for db in Db::all() {
+        for (fault, wait) in [("dies", 90_000), ("is too large", 3700)] {
+            let values = [("fetch.retry_first", "1h"), ("fetch.retry_max", "1h"), ("fetch.max_bytes", "1000 B")];
+            let app = TestApp::with(Options {
+                values: values.map(|(key, value)| (key, value.to_owned())).into(),
+                database_url: postgres::database(db),
+                ..Options::default()
+            })
+            .await;
+            let sound = zip(&[("a.dat", b"dados")]);
+            let number = app.portal.add(product(1, "Deck", "deck.zip", sound[..sound.len() - 10].to_vec()));
+            app.portal.enviar(number).await;
+            let query = "{ notifications { nodes { status error revision { id } linkExpiresAt } } publications { nodes { status } } }";
+            app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
+            if fault == "dies" {
+                app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
+            } else {
+                app.portal.change(number, |product| replace(product, vec![b'x'; 1001]));
+            }
+            app.app.clock.advance(Duration::from_secs(wait));
+            app.settled(1).await;
+            let data = app.query(query).await;
+            let node = &data["notifications"]["nodes"][0];
+            assert_eq!((node["status"].as_str(), &node["error"]), (Some("ARCHIVED"), &json!(null)), "{fault}: {node}");
+            assert!(node["revision"]["id"].is_string(), "{fault}: {node}");
+            assert_eq!(data["publications"]["nodes"][0]["status"], "ARCHIVED", "{fault}");
+        }
     }
 }

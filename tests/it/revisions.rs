@@ -77,7 +77,7 @@ impl Naive {
 }
 
 /// A small file, of which nothing but its content is told.
-fn fetched(digest: Digest, started_at: jiff::Timestamp) -> Fetched {
+fn fetched(digest: Digest) -> Fetched {
     Fetched {
         file: StoredFile { digest, size: 5, stored_size: 5, encoding: "plain".into() },
         file_name: "a.txt".into(),
@@ -86,7 +86,6 @@ fn fetched(digest: Digest, started_at: jiff::Timestamp) -> Fetched {
         warnings: Vec::new(),
         members: Vec::new(),
         validator: None,
-        started_at,
         again_at: None,
     }
 }
@@ -126,7 +125,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         let step = &steps[*i];
         let at = start + 10 * (tick as i64 + 1);
         let digest = Digest::of(format!("{case} {}", step.content).as_bytes());
-        let fetched = fetched(digest, timestamp(start - 100_000_000));
+        let fetched = fetched(digest);
         app.app
             .record
             .settle(of(*i), &fetched, timestamp(at), std::future::ready(true))
@@ -244,7 +243,7 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
             tick += 1;
             let claim = &claims[&format!("{}-{order}", step.publication)];
             let digest = Digest::of(format!("{} {}", step.publication, step.content).as_bytes());
-            let fetched = fetched(digest, timestamp(start - 100_000_000));
+            let fetched = fetched(digest);
             let settled = app.app.record.settle(claim, &fetched, timestamp(at), std::future::ready(true)).await;
             settled.expect("a settled claim");
             naive[step.publication].arrive(step.content, step.sent, *order, at);

@@ -206,7 +206,6 @@ async fn record(app: &App, ready: Vec<(Row, Content)>, report: &mut Report) -> a
             warnings: warning.into_iter().collect(),
             members,
             validator: None,
-            started_at: row.notification.received_at,
             again_at: None,
         };
         batch.push(ImportedFile { notification: row.notification, fetched });

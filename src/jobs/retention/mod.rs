@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
-use super::schedule::later;
 use crate::app::App;
 use crate::domain::RevisionId;
 use crate::record::RetentionRun;
@@ -237,11 +236,11 @@ pub(super) async fn sweep_due(app: &App) -> anyhow::Result<()> {
         return Ok(());
     }
     let holder = format!("sweep-{}", uuid::Uuid::now_v7());
-    if !app.record.lock("retention", &holder, now, later(now, LOCK)).await? {
+    if !app.record.lock("retention", &holder, now, LOCK).await? {
         return Ok(());
     }
     let outcome = sweep(app, now, &holder).await;
-    Held { app }.release().await;
+    Held { app, holder }.release().await;
     outcome.map(drop)
 }
 
@@ -274,6 +273,7 @@ pub async fn undo(app: &App, id: &str) -> anyhow::Result<(RetentionRun, u64)> {
 
 struct Held<'a> {
     app: &'a App,
+    holder: String,
 }
 
 /// One run at a time, whoever asks for it.
@@ -281,8 +281,8 @@ async fn lock<'a>(app: &'a App, holder: &str) -> anyhow::Result<Held<'a>> {
     let began = tokio::time::Instant::now();
     loop {
         let now = app.clock.now();
-        if app.record.lock("retention", holder, now, later(now, LOCK)).await? {
-            return Ok(Held { app });
+        if app.record.lock("retention", holder, now, LOCK).await? {
+            return Ok(Held { app, holder: holder.to_owned() });
         }
         if began.elapsed() > LOCK * 2 {
             bail!("another run of retention is under way");
@@ -293,7 +293,7 @@ async fn lock<'a>(app: &'a App, holder: &str) -> anyhow::Result<Held<'a>> {
 
 async fn keep_lock(app: &App, holder: &str) -> anyhow::Result<()> {
     let now = app.clock.now();
-    if app.record.lock("retention", holder, now, later(now, LOCK)).await? {
+    if app.record.lock("retention", holder, now, LOCK).await? {
         return Ok(());
     }
     bail!("another run of retention took over");
@@ -301,7 +301,7 @@ async fn keep_lock(app: &App, holder: &str) -> anyhow::Result<()> {
 
 impl Held<'_> {
     async fn release(self) {
-        if let Err(e) = self.app.record.unlock("retention").await {
+        if let Err(e) = self.app.record.unlock("retention", &self.holder).await {
             tracing::warn!(error = %e, "the lock of retention runs out by itself");
         }
     }
