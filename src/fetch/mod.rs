@@ -18,7 +18,7 @@ use url::Url;
 pub use download::Download;
 pub use error::FetchError;
 pub use hosts::{Health, Hosts, Turn, Visit};
-pub use name::from_disposition;
+pub use name::{from_disposition, percent_decoded};
 
 use crate::config;
 use crate::domain::{Link, Validator};

@@ -5,7 +5,7 @@ use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
 use crate::domain::{LocalDateTime, extension_of, file_name};
-use crate::fetch::{Answer, Download};
+use crate::fetch::{Answer, Download, percent_decoded};
 use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
 use crate::store::{Key, MemberError};
 
@@ -30,7 +30,8 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         download.expect_html();
     }
     let (key, was_known, head) = transfer(app, &mut download).await?;
-    let name = published.or(announced).unwrap_or_else(|| named_for_product(lead, &head));
+    let name =
+        published.or(announced).unwrap_or_else(|| named_for_product(lead, &head, download.content_type.as_deref()));
     let extension = extension_of(&name);
     let (members, warning) = look_inside(app, key, extension.as_deref(), &head).await?;
     let again = warning.is_some() && !claim.notifications.iter().any(|n| n.made_revision);
@@ -100,20 +101,43 @@ async fn transfer(app: &App, download: &mut Download) -> Result<(Key, bool, Vec<
 /// The name in the token's path; a folder comes as a zip that has the product's name.
 fn announced_name(lead: &Claimed) -> Option<String> {
     if lead.is_file == Some(false) {
-        return file_name(&format!("{}.zip", lead.name));
+        return file_name(&format!("{}.zip", without_slashes(&lead.name)));
     }
     let path = lead.link.claims().path?;
-    let last = path.rsplit('/').next()?;
-    let decoded = percent_encoding::percent_decode_str(last).decode_utf8().ok()?;
-    file_name(&decoded).filter(|name| extension_of(name).is_some())
+    // No file name on the portal holds a `?`: what follows is a query.
+    let last = path.split('?').next()?.rsplit('/').next()?;
+    let decoded = percent_decoded(last).unwrap_or_else(|| last.to_owned());
+    file_name(&without_slashes(&decoded)).filter(|name| extension_of(name).is_some())
 }
 
-fn named_for_product(lead: &Claimed, head: &[u8]) -> String {
-    let name = file_name(&lead.name.replace(['/', '\\'], "-")).unwrap_or_else(|| "file".to_owned());
-    match head {
-        _ if is_zip(head) => format!("{name}.zip"),
-        _ if head.starts_with(b"%PDF") => format!("{name}.pdf"),
-        _ => name,
+fn named_for_product(lead: &Claimed, head: &[u8], content_type: Option<&str>) -> String {
+    let name = without_slashes(&lead.name);
+    let extension = match head {
+        _ if is_zip(head) => Some("zip"),
+        _ if head.starts_with(b"%PDF") => Some("pdf"),
+        _ => content_type.and_then(extension_for),
+    };
+    let full = extension.map_or_else(|| name.clone(), |extension| format!("{name}.{extension}"));
+    file_name(&full).unwrap_or_else(|| "file".to_owned())
+}
+
+/// A slash in a product's name or in an escape is part of the name, not of a path.
+fn without_slashes(name: &str) -> String {
+    name.replace(['/', '\\'], "-")
+}
+
+/// The extension of the types that the portal is known to publish.
+fn extension_for(content_type: &str) -> Option<&'static str> {
+    match content_type {
+        "application/pdf" => Some("pdf"),
+        "application/zip" | "application/x-zip-compressed" => Some("zip"),
+        "application/vnd.ms-excel" => Some("xls"),
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => Some("xlsx"),
+        "application/vnd.ms-excel.sheet.macroenabled.12" => Some("xlsm"),
+        "application/json" => Some("json"),
+        "text/csv" => Some("csv"),
+        "text/plain" => Some("txt"),
+        _ => None,
     }
 }
 

@@ -358,3 +358,64 @@ async fn a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision() {
         }
     }
 }
+
+#[tokio::test]
+async fn names_survive_what_servers_do_to_them() {
+    let app = TestApp::start().await;
+    let links = FileServer::start().await;
+    let zip = zip(&[("a.dat", b"dados")]);
+    let long = "Relatório de Acompanhamento ".repeat(20);
+    let cases = [
+        // The path in the token, the header, whether it is a file, the published name.
+        (
+            "/sites/9/1/Produtos/1/x.bin",
+            Some("attachment; filename=\"=?utf-8?B?UHJldmlzww==?= =?utf-8?B?o28uemlw?=\""),
+            true,
+            "Previsão.zip",
+        ),
+        (
+            "/sites/9/1/Produtos/2/x.bin",
+            Some("attachment; filename=\"=?utf-8?B?UHJldmlzw6Nv?=.zip\""),
+            true,
+            "Previsão.zip",
+        ),
+        ("/sites/9/1/Produtos/3/x.bin", Some("attachment; filename=\"C:\\temp\\x.zip\""), true, "x.zip"),
+        ("/sites/9/1/Produtos/4/x.bin", Some("attachment; filename=\"AUX.zip\""), true, "_AUX.zip"),
+        ("https://sintegre.ons.org.br/sites/9/52/Produtos/5/Notas%20T%E9cnicas.zip", None, true, "Notas Técnicas.zip"),
+        (
+            "https://sintegre.ons.org.br/sites/9/52/Produtos/6/Notas%20T%C3%A9cnicas.zip?web=1",
+            None,
+            true,
+            "Notas Técnicas.zip",
+        ),
+        ("/sites/9/52/71/Produtos/7/26-05-2025_112600", None, false, "Curto-Médio Prazo 7.zip"),
+        ("/sites/9/52/71/Produtos/8/semnome", None, true, "Curto-Médio Prazo 8.zip"),
+    ];
+    for (n, (path, disposition, is_file, name)) in (1..).zip(cases) {
+        links.offer(path, &zip, disposition.map(str::to_owned));
+        let claims = json!({ "URL": path, "IsFile": if is_file { "True" } else { "False" } });
+        let nome = format!("Curto/Médio Prazo {n}");
+        let body = json!({ "nome": nome, "dataProduto": "20/02/2025", "url": links.link(&claims) });
+        assert_eq!(app.notify(&body.to_string()).await.0, 202);
+        app.settled(n).await;
+        let query =
+            "query($n: String) { revisions(filter: { name: { eq: $n } }) { nodes { fileName fileExtension } } }";
+        let data = app.query_with(query, json!({ "n": nome })).await;
+        assert_eq!(data["revisions"]["nodes"], json!([{ "fileName": name, "fileExtension": "zip" }]), "{path}");
+    }
+    let path = "/sites/9/1/Produtos/9/x.bin";
+    links.offer(
+        path,
+        &zip,
+        Some(format!(
+            "attachment; filename=\"=?utf-8?Q?{}?=\"",
+            long.replace('ó', "=C3=B3").replace(' ', "_") + ".ZIP"
+        )),
+    );
+    let body = json!({ "nome": "Longo", "dataProduto": "20/02/2025", "url": links.link(&json!({ "URL": path })) });
+    assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    app.settled(9).await;
+    let data = app.query("{ revisions(filter: { name: { eq: \"Longo\" } }) { nodes { fileName } } }").await;
+    let name = data["revisions"]["nodes"][0]["fileName"].as_str().expect("a name").to_owned();
+    assert!(name.starts_with("Relatório de") && name.ends_with(".ZIP") && name.chars().count() <= 200, "{name}");
+}

@@ -1,0 +1,104 @@
+//! Encoded words of RFC 2047, `=?charset?B?…?=` and `=?charset?Q?…?=`, wherever they stand in a text.
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use encoding_rs::Encoding;
+
+/// Padding may be missing, and packers leave bits over.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+struct Word<'a> {
+    charset: &'a str,
+    is_base64: bool,
+    text: &'a str,
+}
+
+/// Decodes every word; adjacent words of one charset are joined before they are decoded, since a character may be split
+/// between them, and blanks between words do not count.
+pub(super) fn decode(text: &str) -> String {
+    let mut out = String::new();
+    let mut run: Vec<Word<'_>> = Vec::new();
+    let mut rest = text;
+    while let Some((before, word, after)) = next_word(rest) {
+        if run.is_empty() || !before.trim().is_empty() {
+            out.push_str(&decode_run(&std::mem::take(&mut run)));
+            out.push_str(before);
+        } else if run.last().is_some_and(|last| !last.charset.eq_ignore_ascii_case(word.charset)) {
+            out.push_str(&decode_run(&std::mem::take(&mut run)));
+        }
+        run.push(word);
+        rest = after;
+    }
+    out.push_str(&decode_run(&run));
+    out.push_str(rest);
+    out
+}
+
+/// What stands before the next word, the word, and what comes after it. A word without its end is read to the text's.
+fn next_word(text: &str) -> Option<(&str, Word<'_>, &str)> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("=?").map(|at| from + at) {
+        if let Some((word, after)) = read_word(&text[at + 2..]) {
+            return Some((&text[..at], word, after));
+        }
+        from = at + 2;
+    }
+    None
+}
+
+fn read_word(text: &str) -> Option<(Word<'_>, &str)> {
+    let (charset, rest) = text.split_once('?')?;
+    let is_label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.' | ':');
+    if charset.is_empty() || !charset.chars().all(is_label) {
+        return None;
+    }
+    let (encoding, rest) = rest.split_once('?')?;
+    let is_base64 = match encoding {
+        "B" | "b" => true,
+        "Q" | "q" => false,
+        _ => return None,
+    };
+    let (text, after) = rest.split_once("?=").unwrap_or((rest, ""));
+    let charset = charset.split('*').next().unwrap_or_default();
+    Some((Word { charset, is_base64, text }, after))
+}
+
+fn decode_run(words: &[Word<'_>]) -> String {
+    let Some(first) = words.first() else { return String::new() };
+    let bytes = bytes_of(words);
+    let said = Encoding::for_label(first.charset.as_bytes()).unwrap_or(encoding_rs::UTF_8);
+    super::decode(&bytes, Some(said)).into_owned()
+}
+
+fn bytes_of(words: &[Word<'_>]) -> Vec<u8> {
+    let each: Option<Vec<Vec<u8>>> =
+        words.iter().map(|word| if word.is_base64 { base64(word.text) } else { Some(quoted(word.text)) }).collect();
+    if let Some(each) = each {
+        return each.concat();
+    }
+    // Some packers cut the base64 text wherever the line was full.
+    let joined: String = words.iter().filter(|word| word.is_base64).map(|word| word.text).collect();
+    base64(&joined).unwrap_or_else(|| words.iter().flat_map(|word| word.text.bytes()).collect())
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let plain: String = text.chars().filter(|c| !c.is_whitespace() && *c != '=').collect();
+    LENIENT.decode(plain.replace('-', "+").replace('_', "/")).ok()
+}
+
+fn quoted(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = bytes.get(at + 1..at + 3).filter(|_| byte == b'=').and_then(|hex| std::str::from_utf8(hex).ok());
+        let escaped = hex.filter(|hex| !hex.starts_with('+')).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(escaped.unwrap_or(if byte == b'_' { b' ' } else { byte }));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    out
+}
