@@ -41,7 +41,7 @@ fn raw_extension(name: &str) -> Option<&str> {
 }
 
 /// A character as it is shown: white space of every kind is a blank, and what has no shape of its own is left out.
-/// fn visible(c: char) -> Option<char> {
+fn visible(c: char) -> Option<char> {
     match c {
         _ if c.is_whitespace() => Some(' '),
         _ if is_deceptive(c) => None,
