@@ -21,8 +21,8 @@ pub fn from_disposition(header: &[u8]) -> Option<String> {
     let params = Params::parse(&header);
     // Where both are sent, the extended one is meant (RFC 6266, 4.3), unless it cannot be read.
     let extended = params.get("filename*").and_then(extended).or_else(|| continued(&params));
-    let plain = || params.get("filename").map(|value| plain(value));
-    let name = extended.filter(|name| !name.trim().is_empty()).or_else(plain)?;
+    let unextended = || params.get("filename").map(plain);
+    let name = extended.filter(|name| !name.trim().is_empty()).or_else(unextended)?;
     (!name.trim().is_empty()).then_some(name)
 }
 
