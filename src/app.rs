@@ -7,7 +7,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -56,18 +56,31 @@ pub struct Parts {
 
 /// Counts log-ins that were refused, by source: a flood of them must not become a flood of commits.
 #[derive(Debug, Default)]
-pub struct Denied(Mutex<HashMap<String, u64>>);
+pub struct Denied {
+    by_source: Mutex<HashMap<String, u64>>,
+    keys: AtomicU64,
+}
 
 impl Denied {
     pub fn note(&self, source: &str) {
-        if let Ok(mut counts) = self.0.lock() {
+        if let Ok(mut counts) = self.by_source.lock() {
             *counts.entry(source.to_owned()).or_default() += 1;
         }
     }
 
-    /// Gives the counts away.
+    /// Counts a wrong key of the API.
+    pub fn note_key(&self) {
+        self.keys.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Wrong keys of the API since the start.
+    pub fn keys(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    /// Gives the counts of the sources away.
     pub fn take(&self) -> HashMap<String, u64> {
-        self.0.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default()
+        self.by_source.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default()
     }
 }
 

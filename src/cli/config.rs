@@ -16,8 +16,9 @@ pub(super) enum Command {
 /// The problems were found when the settings were read; what is left is to say what they mean.
 pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     settings.exposure()?;
-    let receiver =
-        if settings.receiver.credentials.is_empty() { "open to whoever reaches it" } else { "with credentials" };
+    let is_open = settings.receiver.open || settings.receiver.credentials.is_empty();
+    let receiver = if is_open { "open to whoever reaches it" } else { "with credentials" };
+    let webhook = settings.webhook_listen.map(|address| format!(", {address} for the webhook alone"));
     let api = match settings.api.keys.len() {
         0 => "open to whoever reaches it".to_owned(),
         n => format!("{n} keys{}", if settings.api.open { ", reading is open to all" } else { "" }),
@@ -25,12 +26,16 @@ pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCo
     let hosts: Vec<String> = settings.fetch.allowed_hosts.iter().map(ToString::to_string).collect();
     let schedule = settings.retention.schedule.as_ref().map_or_else(|| "by hand".to_owned(), ToString::to_string);
     output::print(&format!(
-        "the configuration is sound\nlisten     {}\ndata       {}\nreceiver   {receiver}\napi        {api}\nfetch      from {}\nretention  {schedule}, {} policies",
+        "the configuration is sound\nlisten     {}{}\ndata       {}\nreceiver   {receiver}\napi        {api}\nfetch      from {}\nretention  {schedule}, {} policies",
         settings.listen,
+        webhook.unwrap_or_default(),
         settings.data_dir.display(),
         hosts.join(", "),
         settings.retention.policies.len(),
     ))?;
+    for warning in settings.exposure_warnings() {
+        output::print(&format!("warning: {warning}"))?;
+    }
     policies(settings).await?;
     Ok(ExitCode::SUCCESS)
 }

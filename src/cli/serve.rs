@@ -17,6 +17,16 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     http::install_metrics()?;
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen: {address} cannot be had"))?;
+    let webhook = match settings.webhook_listen {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.with_context(|| format!("webhook_listen: {address} cannot be had"))?)
+        }
+        None => None,
+    };
+    for warning in settings.exposure_warnings() {
+        tracing::warn!("{warning}");
+    }
     let app = App::open(settings, Role::Server, Clock::default()).await?;
     let jobs = Jobs::start(&app).await?;
     let stop = CancellationToken::new();
@@ -26,8 +36,11 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         asked.cancel();
     });
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
+    if let Some(webhook) = &webhook {
+        tracing::info!(address = %webhook.local_addr()?, "serving the webhook alone");
+    }
     // What is being fetched is given back at once, while requests that are under way end.
-    let (served, ()) = tokio::join!(http::serve(listener, &app, stop.clone().cancelled_owned()), async {
+    let (served, ()) = tokio::join!(http::serve_all(listener, webhook, &app, stop.clone().cancelled_owned()), async {
         stop.cancelled().await;
         jobs.stop().await;
     });

@@ -3,6 +3,7 @@
 //! Flags go over the environment, that over `acervo.toml`, that over `default.toml`, which is compiled in and is the
 //! documentation of every key. All problems are found in one go and each names its key; nothing else reads the
 //! environment.
+mod exposure;
 mod layers;
 mod retention;
 mod settings;

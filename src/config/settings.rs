@@ -1,9 +1,11 @@
 //! The settings as the program uses them.
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::ConfigError;
 use super::layers::Layers;
@@ -15,6 +17,12 @@ use crate::domain::{Digest, Secret};
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub listen: SocketAddr,
+    /// A second address, for the webhook alone.
+    pub webhook_listen: Option<SocketAddr>,
+    /// Names of this service beside loopback's and that of `public_url`, in lower case.
+    pub host_names: Vec<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     pub data_dir: PathBuf,
     /// Without a slash at its end.
     pub public_url: Option<String>,
@@ -145,9 +153,10 @@ pub enum LogFormat {
 impl Settings {
     /// Takes every key once, so that what nobody took is known to be misspelt.
     pub(super) fn read(mut layers: Layers) -> Result<Self, ConfigError> {
-        let listen = layers.get("listen", |value| {
-            value.parse::<SocketAddr>().map_err(|_| format!("`{value}` is no address such as \"127.0.0.1:8080\""))
-        });
+        let listen = layers.get("listen", address);
+        let webhook_listen = layers.get("webhook_listen", address);
+        let host_names = layers.list("host_names", host_name);
+        let trusted_proxies = layers.list("trusted_proxies", network);
         let data_dir = layers.get("data_dir", |value| Ok(PathBuf::from(value)));
         let public_url = layers.get("public_url", public_url);
         let database_url = layers.get("database_url", database_url);
@@ -173,6 +182,9 @@ impl Settings {
             (Some(listen), Some(data_dir), Some(receiver), Some(fetch), Some(retention)) if problems.is_empty() => {
                 Ok(Self {
                     listen,
+                    webhook_listen,
+                    host_names,
+                    trusted_proxies,
                     data_dir,
                     public_url,
                     database_url,
@@ -189,28 +201,6 @@ impl Settings {
             }
             _ => Err(ConfigError(problems)),
         }
-    }
-
-    /// What would stand open to others if this were served: an error where it was not said to be meant.
-    pub fn exposure(&self) -> Result<(), ConfigError> {
-        if self.listen.ip().is_loopback() {
-            return Ok(());
-        }
-        let mut problems = Vec::new();
-        let unguarded = self.receiver.credentials.is_empty() && !self.receiver.open;
-        if unguarded {
-            problems.push(Problem::new(
-                "receiver.token",
-                format!("{} can be reached by others: set it (ACERVO_RECEIVER_TOKEN), or receiver.username and receiver.password, or say `receiver.open = true`", self.listen),
-            ));
-        }
-        if self.api.keys.is_empty() && !self.api.open {
-            problems.push(Problem::new(
-                "api.token",
-                format!("{} can be reached by others: set it (ACERVO_API_TOKEN) or add [[api.keys]] (`acervo token new`), or say `api.open = true`", self.listen),
-            ));
-        }
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError(problems)) }
     }
 }
 
@@ -303,6 +293,24 @@ fn fetch(layers: &mut Layers) -> Option<Fetch> {
         concurrency_per_host: concurrency_per_host?,
         warn_before: warn_before?,
     })
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| format!("`{value}` is no address such as \"127.0.0.1:8080\""))
+}
+
+fn host_name(value: &str) -> Result<String, String> {
+    match url::Host::parse(value.trim_end_matches('.')) {
+        Ok(host) => Ok(host.to_string()),
+        Err(_) => {
+            Err(format!("`{value}` is not a host name; expected one without a port, such as \"acervo.internal\""))
+        }
+    }
+}
+
+fn network(value: &str) -> Result<IpNet, String> {
+    let network = value.parse::<IpNet>().or_else(|_| value.parse::<IpAddr>().map(IpNet::from));
+    network.map_err(|_| format!("`{value}` is not an address or network; expected one such as \"10.0.0.0/8\""))
 }
 
 fn origin(value: &str) -> Result<String, String> {

@@ -67,6 +67,8 @@ pub struct ServiceStatus {
     fetching_waits: Option<String>,
     /// Wanted links that die soon (`fetch.warn_before`).
     dying_links: i32,
+    /// Wrong keys of the API since the service started. Wrong credentials of the webhook are counted by source.
+    denied_keys: i32,
     /// Who sends notifications.
     sources: Vec<SourceStatus>,
     /// The newest replay.
@@ -98,6 +100,7 @@ impl From<Status> for ServiceStatus {
             disk_free: status.disk_free.map(Into::into),
             index_lag: i32::try_from(status.index_lag).unwrap_or(i32::MAX),
             dying_links: int(status.dying.count),
+            denied_keys: int(status.denied_keys),
             fetching_waits: status.fetching_waits,
             sources: status.sources.into_iter().map(SourceStatus::from).collect(),
             last_replay: status.last_replay.map(Replay::from),

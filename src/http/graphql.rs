@@ -8,10 +8,11 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::origin::{self, Named};
+use super::server::Exchange;
 use super::{Http, Problem};
 use crate::graphql::{TakesJson, code, to_json};
 
@@ -27,13 +28,14 @@ const JSON: &str = "application/json";
 pub(super) async fn answer(
     State(http): State<Http>,
     Extension(caller): Extension<Caller>,
+    Extension(named): Extension<Named>,
     request: Request,
 ) -> Response {
     let media = media_type(request.headers());
     let method = request.method().clone();
     let question = match method {
         Method::GET => from_query(request.uri().query().unwrap_or_default()),
-        Method::POST => from_body(request).await,
+        Method::POST => from_body(&http, request).await,
         _ => Err(Problem::new(405, "ask by GET or POST").header(header::ALLOW, "GET, POST")),
     };
     let mut question = match question {
@@ -47,6 +49,9 @@ pub(super) async fn answer(
         return Problem::new(405, "by GET only queries are answered: send mutations by POST")
             .header(header::ALLOW, "POST")
             .into_response();
+    }
+    if !named.is_ours && !reads_only(&mut question) {
+        return origin::foreign_host().into_response();
     }
     let running = http.schema.answer(question.data(caller.asker()).data(TakesJson));
     let answer = tokio::time::timeout(ANSWER_MAX, running).await.unwrap_or_else(|_| {
@@ -78,16 +83,16 @@ fn from_query(query: &str) -> Result<Question, Problem> {
     from_fields(fields)
 }
 
-async fn from_body(request: Request<Body>) -> Result<Question, Problem> {
+async fn from_body(http: &Http, request: Request<Body>) -> Result<Question, Problem> {
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = content_type.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case(JSON) {
         return Err(Problem::new(415, format!("the content type is `{media}`: send application/json")));
     }
-    let too_large = |_| Problem::new(413, format!("the request has more than {BODY_BYTES_MAX} bytes"));
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await.map_err(too_large)?.to_bytes();
-    match serde_json::from_slice(&body) {
+    let (parts, body) = request.into_parts();
+    let body = http.api_room.read(body, BODY_BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
+    match serde_json::from_slice(&body.bytes) {
         Ok(Value::Object(fields)) => from_fields(fields),
         Ok(_) => {
             Err(Problem::new(400, "the body is no JSON object; several questions in one request are not answered"))

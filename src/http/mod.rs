@@ -1,5 +1,6 @@
 //! http: routes, middleware, errors as statuses; mounts `receive`, `graphql` and the files.
 mod auth;
+mod bodies;
 mod conditional;
 mod export;
 mod files;
@@ -7,10 +8,12 @@ mod graphql;
 mod health;
 mod members;
 mod negotiate;
+mod origin;
 mod problem;
 mod server;
 mod subscriptions;
 mod telemetry;
+mod throttle;
 mod webhook;
 
 use std::sync::Arc;
@@ -30,7 +33,7 @@ use crate::query::Queries;
 use crate::receive::Receiver;
 use problem::Problem;
 
-pub use server::serve;
+pub use server::{serve, serve_all};
 pub use telemetry::install as install_metrics;
 
 /// Lets pages of the listed origins ask; a browser asks without a key first whether it may.
@@ -67,20 +70,40 @@ struct Http {
     receiver: Receiver,
     queries: Queries,
     schema: crate::graphql::CheckedSchema,
-    /// Who shows a wrong key waits here.
-    penance: Arc<Semaphore>,
+    names: Arc<origin::Names>,
+    throttle: Arc<throttle::Throttle>,
+    /// Requests for anything but the webhook.
+    requests: Arc<Semaphore>,
+    sockets: Arc<Semaphore>,
+    webhook_room: bodies::Room,
+    api_room: bodies::Room,
+}
+
+impl Http {
+    fn new(app: &App) -> Self {
+        let queries = Queries::new(app.clone());
+        Self {
+            app: app.clone(),
+            receiver: Receiver::new(app.clone()),
+            schema: crate::graphql::schema(app, &queries),
+            queries,
+            names: Arc::new(origin::Names::new(&app.settings)),
+            throttle: Arc::default(),
+            requests: Arc::new(Semaphore::new(server::API_REQUESTS_MAX)),
+            sockets: Arc::new(Semaphore::new(subscriptions::SOCKETS_MAX)),
+            webhook_room: bodies::Room::default(),
+            api_room: bodies::Room::default(),
+        }
+    }
 }
 
 /// All routes over an archive.
 pub fn router(app: &App) -> Router {
-    let queries = Queries::new(app.clone());
-    let http = Http {
-        app: app.clone(),
-        receiver: Receiver::new(app.clone()),
-        schema: crate::graphql::schema(app, &queries),
-        queries,
-        penance: Arc::new(Semaphore::new(auth::PENITENTS_MAX)),
-    };
+    router_of(&Http::new(app))
+}
+
+fn router_of(http: &Http) -> Router {
+    let settings = &http.app.settings;
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
     let api = Router::new()
         .route("/graphql", any(graphql::answer).layer(CompressionLayer::new()))
@@ -89,19 +112,33 @@ pub fn router(app: &App) -> Router {
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))
         .layer(guarded.clone())
-        .layer(cors(&app.settings.api));
+        .layer(cors(&settings.api));
     let metrics = Router::new().route("/metrics", get(health::metrics));
-    let metrics = if app.settings.metrics_open { metrics } else { metrics.layer(guarded) };
+    let metrics = if settings.metrics_open { metrics } else { metrics.layer(guarded) };
+    let routes = webhook_routes().route("/graphql/ws", get(subscriptions::subscribe)).merge(api).merge(metrics);
+    finished(routes, http)
+}
+
+/// The routes of a listener for the webhook alone.
+fn webhook_router(http: &Http) -> Router {
+    finished(webhook_routes(), http)
+}
+
+fn webhook_routes() -> Router<Http> {
     Router::new()
-        .route("/graphql/ws", get(subscriptions::subscribe))
         .route("/webhook", any(webhook::default_source))
+        .route("/webhook/", any(webhook::default_source))
         .route("/webhook/{source}", any(webhook::named_source))
+        .route("/webhook/{source}/", any(webhook::named_source))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .merge(api)
-        .merge(metrics)
+}
+
+fn finished(routes: Router<Http>, http: &Http) -> Router {
+    routes
         .fallback(|| async { Problem::new(404, "there is nothing at this address") })
+        .layer(axum::middleware::from_fn_with_state(http.clone(), origin::check))
         .layer(CatchPanicLayer::custom(problem::of_panic))
-        .layer(axum::middleware::from_fn_with_state(http.clone(), server::say_farewell))
-        .with_state(http)
+        .layer(axum::middleware::from_fn_with_state(http.clone(), server::close_when_stopping))
+        .with_state(http.clone())
 }

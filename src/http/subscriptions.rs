@@ -1,55 +1,187 @@
 //! Subscriptions over WebSocket, in the graphql-ws protocol and its forerunner.
-use async_graphql::http::ALL_WEBSOCKET_PROTOCOLS;
-use async_graphql::{Data, Error, ErrorExtensions};
-use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
-use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::http::{HeaderMap, Method, Uri};
-use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::Http;
+use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, WebSocket as Protocol, WebSocketProtocols, WsMessage};
+use async_graphql::{Data, Error, ErrorExtensions};
+use axum::Extension;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt, StreamExt, future};
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
 use super::auth::{self, Caller};
-use crate::config::Api;
+use super::origin::{self, Named};
+use super::server::Exchange;
+use super::{Http, Problem, bodies};
 use crate::graphql::code;
 
 /// Longer messages are no questions.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
-/// Browsers cannot send headers here: a key may also come as `authorization` or `key` in the first message.
+/// What one socket keeps at hand for reading.
+const READ_BUFFER_BYTES: usize = 8 << 10;
+
+/// Sockets at once that were let in.
+pub(super) const SOCKETS_MAX: usize = 200;
+
+/// For `connection_init`.
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two pings; whoever answers none is cut off (see `server::timeouts`).
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What the protocol closes a socket with that did not introduce itself in time.
+const INIT_TIMED_OUT: u16 = 4408;
+
+/// Opens a WebSocket. Browsers cannot send headers with it: a key may also come as `authorization` or `key` in the first
+/// message.
 pub(super) async fn subscribe(
     State(http): State<Http>,
-    protocol: GraphQLProtocol,
+    Extension(named): Extension<Named>,
     upgrade: WebSocketUpgrade,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
-    let shown = auth::shown_key(&method, &uri, &headers);
-    let api = http.app.settings.api.clone();
-    let known = auth::caller(&api, shown.as_deref());
-    if shown.is_some() && known.is_none() {
-        return auth::unknown(true);
+    if !named.is_ours {
+        return origin::foreign_host().into_response();
     }
-    let upgrade = upgrade.protocols(ALL_WEBSOCKET_PROTOCOLS).max_message_size(MESSAGE_BYTES_MAX);
-    let talk = move |socket| async move {
-        let first = move |payload: Value| async move { admit(&api, known, &payload) };
-        GraphQLWebSocket::new(socket, http.schema.clone(), protocol).on_connection_init(first).serve().await;
+    let Some(protocol) = protocol(request.headers()) else {
+        let told = format!("name one of these in Sec-WebSocket-Protocol: {}", ALL_WEBSOCKET_PROTOCOLS.join(", "));
+        return Problem::new(400, told).into_response();
     };
-    upgrade.on_upgrade(talk).into_response()
+    let shown = auth::shown_key(request.method(), request.uri(), request.headers());
+    let known = auth::caller(&http.app.settings.api, shown.as_ref());
+    if shown.is_some() && known.is_none() {
+        return auth::deny(&http, "socket", request).await;
+    }
+    let Ok(permit) = known.as_ref().map(|_| http.sockets.clone().try_acquire_owned()).transpose() else {
+        return bodies::refuse(auth::busy(), request).await;
+    };
+    let (parts, _) = request.into_parts();
+    let client = Client { http, exchange: parts.extensions.get().cloned(), headers: parts.headers, known, permit };
+    upgrade
+        .protocols(ALL_WEBSOCKET_PROTOCOLS)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .on_upgrade(move |socket| client.serve(socket, protocol))
+        .into_response()
 }
 
-fn admit(api: &Api, known: Option<Caller>, payload: &Value) -> Result<Data, Error> {
-    let find = |wanted: &str| {
-        let found = payload.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        found.and_then(|(_, value)| value.as_str()).map(|text| auth::without_scheme(text).to_owned())
-    };
-    let caller = known.or_else(|| auth::caller(api, find("authorization").or_else(|| find("key")).as_deref()));
-    let refused = || {
-        let told = "a key is needed: `authorization` in the payload of connection_init";
-        Error::new(told).extend_with(|_, extensions| extensions.set("code", code::UNAUTHENTICATED))
-    };
-    let mut data = Data::default();
-    data.insert(caller.ok_or_else(refused)?.asker());
-    Ok(data)
+fn protocol(headers: &HeaderMap) -> Option<WebSocketProtocols> {
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    offered.flat_map(|value| value.split(',')).find_map(|one| WebSocketProtocols::from_str(one.trim()).ok())
+}
+
+/// Who is at the other end of a socket.
+struct Client {
+    http: Http,
+    exchange: Option<Exchange>,
+    headers: HeaderMap,
+    /// Where a key came with the request, or none is needed.
+    known: Option<Caller>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Client {
+    /// Talks until one side ends it, or its connection must be closed.
+    async fn serve(self, socket: WebSocket, protocol: WebSocketProtocols) {
+        let connection = self.exchange.as_ref().map(|exchange| exchange.connection.clone());
+        let Some(connection) = connection else { return self.talk(socket, protocol).await };
+        connection.upgraded(self.known.is_some());
+        tokio::select! {
+            () = self.talk(socket, protocol) => {}
+            () = connection.closed() => {}
+        }
+    }
+
+    async fn talk(self, socket: WebSocket, protocol: WebSocketProtocols) {
+        let (mut sink, messages) = socket.split();
+        let questions = messages.take_while(|message| future::ready(message.is_ok())).filter_map(|message| {
+            future::ready(match message {
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => Some(message.into_data()),
+                _ => None,
+            })
+        });
+        let is_initialized = Arc::new(AtomicBool::new(false));
+        let (initialized, schema) = (is_initialized.clone(), self.http.schema.clone());
+        // Kept for as long as the socket is open.
+        let permit = Arc::new(tokio::sync::Mutex::new(None));
+        let kept = permit.clone();
+        let first = move |payload: Value| async move {
+            let (data, permit) = self.admit(&payload).await?;
+            *kept.lock().await = Some(permit);
+            initialized.store(true, Ordering::Release);
+            Ok(data)
+        };
+        let mut answers = std::pin::pin!(Protocol::new(schema, questions, protocol).on_connection_init(first));
+        let deadline = Instant::now() + INIT_TIMEOUT;
+        let mut ping = interval(PING_INTERVAL);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let sent = tokio::select! {
+                answer = answers.next() => match answer {
+                    Some(WsMessage::Text(text)) => sink.send(Message::Text(text.into())).await,
+                    Some(WsMessage::Close(code, reason)) => sink.send(close(code, reason)).await,
+                    None => break,
+                },
+                _ = ping.tick() => sink.send(Message::Ping(Default::default())).await,
+                () = sleep_until(deadline), if !is_initialized.load(Ordering::Acquire) => {
+                    metrics::counter!("acervo_connections_closed_total", "reason" => "socket_init").increment(1);
+                    let _ = sink.send(close(INIT_TIMED_OUT, "connection initialisation timeout".to_owned())).await;
+                    break;
+                }
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Lets in whoever showed a key, in the request or in the first message.
+    async fn admit(self, payload: &Value) -> Result<(Data, OwnedSemaphorePermit), Error> {
+        let find = |wanted: &str| {
+            let found = payload.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.and_then(|(_, value)| value.as_str()).map(auth::key_in_text)
+        };
+        let shown = find("authorization").or_else(|| find("key"));
+        let caller = self.known.or_else(|| auth::caller(&self.http.app.settings.api, shown.as_ref()));
+        let Some(caller) = caller else {
+            if shown.is_some() {
+                let until = auth::denied_until(&self.http, "socket", self.exchange.as_ref(), &self.headers);
+                auth::wait_denied(until, None).await;
+            }
+            let told = "a key is needed: `authorization` in the payload of connection_init";
+            return Err(refused(told, code::UNAUTHENTICATED));
+        };
+        let permit = match self.permit {
+            Some(permit) => permit,
+            None => self
+                .http
+                .sockets
+                .clone()
+                .try_acquire_owned()
+                .map_err(|_| refused("too many sockets are open; try again in a moment", code::TOO_COMPLEX))?,
+        };
+        if let Some(exchange) = &self.exchange {
+            exchange.connection.initialized();
+        }
+        let mut data = Data::default();
+        data.insert(caller.asker());
+        Ok((data, permit))
+    }
+}
+
+fn refused(told: &str, code: &'static str) -> Error {
+    Error::new(told).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+fn close(code: u16, reason: String) -> Message {
+    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }

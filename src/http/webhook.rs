@@ -1,27 +1,17 @@
-//! The portal's door.
-use std::time::{Duration, Instant};
+//! `POST /webhook`: the portal's notifications.
+use std::time::Instant;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::StreamExt;
 use serde_json::json;
 
-use super::{Http, Problem};
-use crate::domain::{Notice, Secret};
-use crate::receive::{Presented, Turned};
-
-const BODY_BYTES_MAX: usize = Notice::BYTES_MAX;
-
-/// A sender that is still writing when the answer comes may never read it: so much of a body that is too large is read
-/// and thrown away first.
-const DRAINED_BYTES_MAX: usize = 8 << 20;
-
-/// A body of a few kilobytes that takes longer is not coming.
-const BODY_MAX: Duration = Duration::from_secs(30);
+use super::origin::{self, Named};
+use super::server::Exchange;
+use super::{Http, Problem, auth, bodies};
+use crate::domain::Notice;
+use crate::receive::{Admission, Presented, Rejection, Written};
 
 pub(super) async fn default_source(state: State<Http>, request: Request) -> Response {
     answer(state, "default", request).await
@@ -54,14 +44,30 @@ async fn answer(State(http): State<Http>, source: &str, request: Request) -> Res
 }
 
 async fn receive(http: &Http, source: &str, request: Request) -> Result<Response, Problem> {
+    let headers = request.headers();
+    let presented = presented(headers);
+    match http.receiver.admit(source, &presented) {
+        Ok(Admission::Known) => {}
+        // Whoever needs no credentials must not be a page that gave our address a name of its own.
+        Ok(Admission::Open) if named(&request).is_some_and(|named| named.may_be_ours) => {}
+        Ok(Admission::Open) => {
+            bodies::discard(request.into_body()).await;
+            return Err(origin::foreign_host());
+        }
+        Err(Rejection::Unauthenticated) if !presented.is_empty() => {
+            return Ok(auth::deny(http, "webhook", request).await);
+        }
+        Err(rejection) => {
+            bodies::discard(request.into_body()).await;
+            return Err(rejection.into());
+        }
+    }
     let (parts, body) = request.into_parts();
-    let admitted = http.receiver.admit(source, &presented(&parts.headers));
-    let body =
-        tokio::time::timeout(BODY_MAX, read(body)).await.map_err(|_| Problem::new(408, "the body took too long"))??;
-    admitted?;
-    let body = body.ok_or_else(|| Problem::new(413, format!("the body has more than {BODY_BYTES_MAX} bytes")))?;
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let receipt = http.receiver.receive(source, content_type, &body).await?;
+    let body = http.webhook_room.read(body, Notice::BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let written =
+        Written { content_type: text(header::CONTENT_TYPE), content_encoding: text(header::CONTENT_ENCODING) };
+    let receipt = http.receiver.receive(source, written, &body.bytes).await?;
     match receipt.rejected {
         None => Ok((StatusCode::ACCEPTED, Json(json!({ "id": receipt.id.to_string() }))).into_response()),
         Some(reason) => {
@@ -70,40 +76,31 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
     }
 }
 
+fn named(request: &Request) -> Option<Named> {
+    request.extensions().get::<Named>().copied()
+}
+
 fn presented(headers: &HeaderMap) -> Presented {
-    let secret = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(Secret::new);
-    Presented { authorization: secret("authorization"), x_token: secret("x-token") }
+    let bytes = |name: &str| headers.get(name).map(|value| value.as_bytes());
+    Presented::new(bytes("authorization"), bytes("x-token"))
 }
 
-/// The body; `None` where it is too large.
-async fn read(body: Body) -> Result<Option<Bytes>, Problem> {
-    let mut pieces = body.into_data_stream();
-    let mut read = Vec::new();
-    let mut length = 0;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Problem::new(400, "the body ended before its end"))?;
-        length += piece.len();
-        if length <= BODY_BYTES_MAX {
-            read.extend_from_slice(&piece);
-        } else if length > DRAINED_BYTES_MAX {
-            break;
-        }
-    }
-    Ok((length <= BODY_BYTES_MAX).then(|| read.into()))
-}
-
-impl From<Turned> for Problem {
-    fn from(turned: Turned) -> Self {
+impl From<Rejection> for Problem {
+    fn from(turned: Rejection) -> Self {
         let detail = turned.to_string();
         match turned {
-            Turned::Unauthenticated => {
-                Self::new(401, detail).header(header::WWW_AUTHENTICATE, "Basic realm=\"acervo\"")
+            Rejection::Unauthenticated => {
+                Self::new(401, detail).header(header::WWW_AUTHENTICATE, auth::BASIC_CHALLENGE)
             }
-            Turned::UnknownSource => Self::new(404, detail),
-            Turned::ContentType(_) => Self::new(415, detail),
-            Turned::NotAnObject(_) => Self::new(400, detail),
-            Turned::Overloaded(refusal) => turned_away(&refusal, detail),
-            Turned::NoRoom(no_room) => turned_away(&no_room, detail),
+            Rejection::UnknownSource => Self::new(404, detail),
+            Rejection::ContentType(_) => Self::new(415, detail),
+            Rejection::ContentEncoding(_) => {
+                Self::new(415, detail).header(header::ACCEPT_ENCODING, "gzip, deflate, zstd")
+            }
+            Rejection::TooLarge(_) => Self::new(413, detail),
+            Rejection::NotAnObject(_) | Rejection::NotPacked(_) => Self::new(400, detail),
+            Rejection::Overloaded(refusal) => turned_away(&refusal, detail),
+            Rejection::NoRoom(no_room) => turned_away(&no_room, detail),
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Status {
     pub last_replay: Option<Replay>,
     /// Changes that the search index has yet to take in.
     pub index_lag: i64,
+    /// Wrong keys of the API since this process started.
+    pub denied_keys: u64,
 }
 
 /// The counts of a state of the record: whoever watches the service asks again and again, and they go through all of it.
@@ -71,6 +73,7 @@ impl Queries {
             dying: app.record.dying(now, app.settings.fetch.warn_before, 5).await?,
             last_replay: app.record.replays(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
+            denied_keys: app.denied.keys(),
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing slow happens here: no name is resolved, no file looked into. After a receipt the portal owes us nothing.
 mod credentials;
+mod unpack;
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::app::{App, NoRoom};
 use crate::domain::{Digest, Notice, NotificationId};
 use crate::record::{NewNotification, Refusal};
 
-pub use credentials::Presented;
+pub use credentials::{Admission, Presented, basic_readings, readings};
 
 /// A notification that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +22,19 @@ pub struct Receipt {
 
 /// Why a notification was not recorded.
 #[derive(Debug, thiserror::Error)]
-pub enum Turned {
+pub enum Rejection {
     #[error("the credentials are missing or wrong: send what the portal's form was given")]
     Unauthenticated,
     #[error("there is no source of that name: use letters, digits, - and _, at most 64")]
     UnknownSource,
     #[error("the content type is `{0}`: send application/json or application/x-www-form-urlencoded")]
     ContentType(String),
+    #[error("the content encoding is `{0}`: send one of {encodings}, or none", encodings = unpack::ENCODINGS)]
+    ContentEncoding(String),
+    #[error("the body is not {0}, as its Content-Encoding says")]
+    NotPacked(String),
+    #[error("the body has more than {0} bytes")]
+    TooLarge(usize),
     #[error("the body is no {0}")]
     NotAnObject(&'static str),
     #[error("the notification cannot be recorded now; send it again")]
@@ -43,11 +50,20 @@ pub struct Receiver {
     gate: Arc<credentials::Gate>,
 }
 
-/// How a body is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a body says it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     Json,
     Urlencoded,
+    /// As plain text, which some senders say of everything.
+    Text(String),
+}
+
+/// The headers that say how a body is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Written<'a> {
+    pub content_type: Option<&'a str>,
+    pub content_encoding: Option<&'a str>,
 }
 
 impl Receiver {
@@ -57,25 +73,27 @@ impl Receiver {
     }
 
     /// Whether these credentials open this source's door. Asked before the body is read.
-    pub fn admit(&self, source: &str, presented: &Presented) -> Result<(), Turned> {
+    pub fn admit(&self, source: &str, presented: &Presented) -> Result<Admission, Rejection> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if source.is_empty() || source.len() > 64 || !source.bytes().all(plain) {
-            return Err(Turned::UnknownSource);
+            return Err(Rejection::UnknownSource);
         }
-        if self.gate.opens(source, presented) {
-            return Ok(());
-        }
-        // Names that anybody may make up are counted where their credentials are.
-        self.app.denied.note(if self.gate.knows(source) { source } else { "default" });
-        Err(Turned::Unauthenticated)
+        self.gate.admits(source, presented).ok_or_else(|| {
+            // Names that anybody may make up are counted where their credentials are.
+            self.app.denied.note(if self.gate.knows(source) { source } else { "default" });
+            Rejection::Unauthenticated
+        })
     }
 
     /// Records a notification that was admitted.
-    pub async fn receive(&self, source: &str, content_type: Option<&str>, body: &[u8]) -> Result<Receipt, Turned> {
+    pub async fn receive(&self, source: &str, written: Written<'_>, body: &[u8]) -> Result<Receipt, Rejection> {
         self.app.disk.may_receive()?;
-        let notice = match form_of(content_type)? {
-            Form::Json => Notice::from_json(body).ok_or(Turned::NotAnObject("JSON object"))?,
-            Form::Urlencoded => Notice::from_form(body).ok_or(Turned::NotAnObject("form"))?,
+        let form = form_of(written.content_type)?;
+        let body = &*unpack::unpack(written.content_encoding, body, Notice::BYTES_MAX)?;
+        let notice = match form {
+            Form::Json => Notice::from_json(body).ok_or(Rejection::NotAnObject("JSON object"))?,
+            Form::Urlencoded => Notice::from_form(body).ok_or(Rejection::NotAnObject("form"))?,
+            Form::Text(said) => Notice::from_json(body).ok_or(Rejection::ContentType(said))?,
         };
         let rejected = notice.outcome.as_ref().err().map(ToString::to_string);
         let id = NotificationId::new();
@@ -95,13 +113,14 @@ impl Receiver {
     }
 }
 
-fn form_of(content_type: Option<&str>) -> Result<Form, Turned> {
+fn form_of(content_type: Option<&str>) -> Result<Form, Rejection> {
     let Some(said) = content_type else { return Ok(Form::Json) };
     let media = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media.as_str() {
         "" | "application/json" | "text/json" => Ok(Form::Json),
         "application/x-www-form-urlencoded" => Ok(Form::Urlencoded),
+        "text/plain" => Ok(Form::Text(media)),
         other if other.starts_with("application/") && other.ends_with("+json") => Ok(Form::Json),
-        other => Err(Turned::ContentType(other.chars().take(60).collect())),
+        other => Err(Rejection::ContentType(other.chars().take(60).collect())),
     }
 }

@@ -75,6 +75,19 @@ fn an_address_that_others_reach_needs_credentials() {
     load(&guarded, &[]).expect("sound settings").exposure().expect("no refusal");
     let meant = [("listen", "[::]:8080"), ("receiver.open", "true"), ("api.open", "true")];
     load(&meant, &[]).expect("sound settings").exposure().expect("no refusal");
+    // A proxy in front of loopback.
+    let public = ("public_url", "https://acervo.example.com");
+    let proxied = load(&[public], &[]).expect("sound settings").exposure().expect_err("a refusal").to_string();
+    assert!(proxied.contains("ACERVO_RECEIVER_TOKEN") && proxied.contains("ACERVO_API_TOKEN"), "{proxied}");
+    let half = [public, ("api.token", "b")];
+    let half = load(&half, &[]).expect("sound settings").exposure().expect_err("a refusal").to_string();
+    assert!(half.contains("ACERVO_RECEIVER_TOKEN") && !half.contains("ACERVO_API_TOKEN"), "{half}");
+    for public in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
+        load(&[("public_url", public)], &[]).expect("sound settings").exposure().expect("no refusal");
+    }
+    let webhook = load(&[], &[("ACERVO_WEBHOOK_LISTEN", "0.0.0.0:8081")]).expect("sound settings");
+    let webhook = webhook.exposure().expect_err("a refusal").to_string();
+    assert!(webhook.contains("ACERVO_RECEIVER_TOKEN") && !webhook.contains("ACERVO_API_TOKEN"), "{webhook}");
     let folder = tempfile::tempdir().expect("a folder");
     let output = process::acervo(folder.path())
         .env_remove("ACERVO_API_TOKEN")

@@ -3,6 +3,8 @@
 
 mod harness;
 
+/// Who gets in: hosts, origins, credentials, and what is written around a body.
+mod access;
 /// "Enviar Tudo" and what can go wrong between the portal and the archive.
 mod bad_days;
 /// Bad notifications, each with its answer, and nothing lost.
@@ -11,6 +13,8 @@ mod bad_input;
 mod cli;
 /// Settings and their problems.
 mod configuration;
+/// Connections that wait, and guesses at keys: whom they must not keep out.
+mod connections;
 /// `kill -9` at bad moments.
 mod crash;
 /// Exports: CSV, NDJSON and Parquet against GraphQL.

@@ -7,6 +7,7 @@ pub mod links;
 pub mod postgres;
 pub mod power;
 pub mod process;
+pub mod raw;
 pub mod samples;
 
 use std::path::Path;

@@ -1,0 +1,345 @@
+use acervo::config::{Overrides, load};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::harness::{KEY, Options, TOKEN, TestApp, raw};
+
+const MUTATION: &str = r#"{ "query": "mutation { retryNotifications(filter: {}) { matched } }" }"#;
+const QUESTION: &str = r#"{ "query": "{ status { version } }" }"#;
+const NOTIFICATION: &str =
+    r#"{ "nome": "Acomph", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x?token=segredo" }"#;
+
+async fn without_keys() -> TestApp {
+    let values = vec![("api.token", String::new()), ("receiver.token", String::new())];
+    TestApp::with(Options { values, without_jobs: true, ..Options::default() }).await
+}
+
+async fn with_keys(values: Vec<(&'static str, String)>) -> TestApp {
+    TestApp::with(Options { values, without_jobs: true, ..Options::default() }).await
+}
+
+fn port(app: &TestApp) -> &str {
+    app.url.rsplit(':').next().expect("a port")
+}
+
+/// What changes something, at each door, with what each needs.
+async fn attempts(app: &TestApp, target: &str, headers: &[&str]) -> [u16; 3] {
+    let bearer = format!("Authorization: Bearer {KEY}");
+    let token = format!("X-Token: {TOKEN}");
+    let json = "Content-Type: application/json";
+    let with = |more: &[&'static str]| headers.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>();
+    let mut keyed = with(&[]);
+    keyed.extend([bearer.as_str(), json]);
+    let mut known = with(&[]);
+    known.extend([token.as_str(), json]);
+    let mut untyped = with(&[]);
+    untyped.push(token.as_str());
+    [
+        raw::status(app, &format!("POST {target}/graphql HTTP/1.1"), &keyed, MUTATION).await,
+        raw::status(app, &format!("POST {target}/webhook HTTP/1.1"), &known, NOTIFICATION).await,
+        raw::status(app, &format!("POST {target}/webhook HTTP/1.1"), &untyped, NOTIFICATION).await,
+    ]
+}
+
+const TAKEN: [u16; 3] = [200, 202, 202];
+const REFUSED: [u16; 3] = [403; 3];
+
+#[tokio::test]
+async fn a_page_of_another_origin_changes_nothing() {
+    for app in [without_keys().await, with_keys(Vec::new()).await] {
+        let port = port(&app).to_owned();
+        let host = format!("Host: 127.0.0.1:{port}");
+        for (headers, expected) in [
+            (vec![], TAKEN),
+            (vec![format!("Origin: http://127.0.0.1:{port}")], TAKEN),
+            (vec![format!("Origin: http://127.0.0.1:{port}"), "Sec-Fetch-Site: same-origin".into()], TAKEN),
+            (vec!["Sec-Fetch-Site: none".into()], TAKEN),
+            (vec!["Origin: https://evil.example".into()], REFUSED),
+            (vec!["Origin: null".into()], REFUSED),
+            (vec!["Origin: ".into()], REFUSED),
+            (vec!["Origin: http://127.0.0.1:1".into()], REFUSED),
+            (vec!["Origin: http://127.0.0.1".into()], REFUSED),
+            (vec![format!("Origin: http://localhost:{port}")], REFUSED),
+            (vec![format!("Origin: http://127.0.0.1.evil.example:{port}")], REFUSED),
+            (vec![format!("Origin: http://127.0.0.1:{port}"), "Origin: https://evil.example".into()], REFUSED),
+            (vec!["Sec-Fetch-Site: cross-site".into()], REFUSED),
+            (vec!["Sec-Fetch-Site: same-site".into()], REFUSED),
+            (vec![format!("Origin: http://127.0.0.1:{port}"), "Sec-Fetch-Site: cross-site".into()], REFUSED),
+        ] {
+            let mut all = vec![host.as_str()];
+            all.extend(headers.iter().map(String::as_str));
+            assert_eq!(attempts(&app, "", &all).await, expected, "{all:?}");
+        }
+        // A form of another page.
+        let form = ["Content-Type: application/x-www-form-urlencoded", "Origin: https://evil.example", &host];
+        assert_eq!(raw::status(&app, "POST /webhook HTTP/1.1", &form, "nome=a&url=http://127.0.0.1/x").await, 403);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_ours_opens_nothing_without_credentials() {
+    for has_keys in [false, true] {
+        let app = if has_keys { with_keys(Vec::new()).await } else { without_keys().await };
+        let port = port(&app).to_owned();
+        for host in ["127.0.0.1", "localhost", "LOCALHOST.", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"] {
+            for host in [format!("Host: {host}:{port}"), format!("Host: {host}"), format!("Host: {host}:1")] {
+                assert_eq!(attempts(&app, "", &[&host]).await, TAKEN, "{host}");
+            }
+        }
+        // Notifications with the right credentials are taken under any name: what is refused is lost, and no page has them.
+        let known = if has_keys { 202 } else { 403 };
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "192.0.2.1",
+            "[2001:db8::1]",
+            "localhost..",
+            "acervo",
+        ] {
+            for host in [format!("Host: {host}:{port}"), format!("Host: {host}")] {
+                assert_eq!(attempts(&app, "", &[&host]).await, [403, known, known], "{host}");
+                let origin = host.replace("Host: ", "Origin: http://");
+                assert_eq!(attempts(&app, "", &[&host, &origin]).await, REFUSED, "{host}");
+            }
+        }
+        let ours = format!("Host: 127.0.0.1:{port}");
+        let evil = format!("http://evil.example:{port}");
+        assert_eq!(attempts(&app, &evil, &[&ours]).await, [403, known, known], "absolute form");
+        assert_eq!(attempts(&app, &format!("http://127.0.0.1:{port}"), &[&ours]).await, TAKEN, "absolute form");
+        assert_eq!(attempts(&app, "", &[]).await, [403, known, known], "no host");
+        assert_eq!(attempts(&app, "", &[&ours, "Host: evil.example"]).await, [400; 3], "two hosts");
+        assert_eq!(attempts(&app, "", &["Host: a b"]).await, [400; 3], "no host at all");
+        assert_eq!(attempts(&app, "", &["Host: 127.0.0.1@evil.example"]).await, [403, known, known], "a user");
+        // Reading: whoever needs no key must name us; whoever shows one may come by any name.
+        let key = format!("Authorization: {KEY}");
+        for line in [
+            "GET /export/publications.csv HTTP/1.1",
+            "GET /graphql?query={status{version}} HTTP/1.1",
+            "GET /metrics HTTP/1.1",
+            "HEAD /export/publications.csv HTTP/1.1",
+        ] {
+            let status = raw::status(&app, line, &["Host: evil.example", &key], "").await;
+            assert_eq!(status, if has_keys { 200 } else { 403 }, "{line}");
+            assert_eq!(raw::status(&app, line, &[&ours, &key], "").await, 200, "{line}");
+        }
+        for path in ["/healthz", "/readyz", "/webhook"] {
+            assert_eq!(raw::status(&app, &format!("GET {path} HTTP/1.1"), &["Host: 10.0.0.7:8080"], "").await, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn over_http2_the_authority_counts() {
+    for app in [without_keys().await, with_keys(Vec::new()).await] {
+        let port: u16 = port(&app).parse().expect("a port");
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .http2_prior_knowledge()
+            .resolve("evil.example", ([127, 0, 0, 1], port).into())
+            .build()
+            .expect("a client");
+        for (host, expected) in [("evil.example", 403), ("127.0.0.1", 200)] {
+            let request = client.post(format!("http://{host}:{port}/graphql")).bearer_auth(KEY);
+            let request = request.header("content-type", "application/json").body(MUTATION);
+            assert_eq!(request.send().await.expect("an answer").status().as_u16(), expected, "{host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_public_name_other_names_and_listed_origins_are_ours() {
+    let app = with_keys(vec![
+        ("public_url", "https://acervo.example.com".into()),
+        ("host_names", "acervo, Interno.Example".into()),
+        ("api.cors_origins", "https://paineis.example.com".into()),
+    ])
+    .await;
+    for host in ["acervo.example.com", "ACERVO.example.com:443", "acervo:8080", "interno.example.", "127.0.0.1:8080"] {
+        assert_eq!(attempts(&app, "", &[&format!("Host: {host}")]).await, TAKEN, "{host}");
+    }
+    for headers in [
+        // A proxy that keeps the name, and one that does not.
+        ["Host: acervo.example.com", "Origin: https://acervo.example.com", "Sec-Fetch-Site: same-origin"],
+        ["Host: 127.0.0.1:8080", "Origin: https://acervo.example.com", "Sec-Fetch-Site: same-origin"],
+        ["Host: acervo.example.com", "Origin: https://paineis.example.com", "Sec-Fetch-Site: same-site"],
+        ["Host: acervo:8080", "Origin: http://acervo:8080", "Sec-Fetch-Site: same-origin"],
+    ] {
+        assert_eq!(attempts(&app, "", &headers).await, TAKEN, "{headers:?}");
+    }
+    for headers in [
+        ["Host: acervo.example.com", "Origin: https://acervo.example.com:8443"],
+        ["Host: acervo.example.com", "Origin: https://outros.example.com"],
+        ["Host: acervo.example.com", "Origin: http://paineis.example.com"],
+    ] {
+        assert_eq!(attempts(&app, "", &headers).await, REFUSED, "{headers:?}");
+    }
+    // Questions that change nothing are answered under any name to whoever shows a key.
+    let headers = ["Host: outro", "Content-Type: application/json", &format!("Authorization: {KEY}")];
+    assert_eq!(raw::status(&app, "POST /graphql HTTP/1.1", &headers, QUESTION).await, 200);
+}
+
+#[tokio::test]
+async fn a_websocket_opens_for_no_foreign_page() {
+    for app in [without_keys().await, with_keys(Vec::new()).await] {
+        let address = app.url.trim_start_matches("http://").to_owned();
+        let open = async |host: String, origin: Option<&str>| {
+            let mut request = format!("ws://{address}/graphql/ws").into_client_request().expect("a request");
+            let headers = request.headers_mut();
+            headers.insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
+            headers.insert("authorization", KEY.parse().expect("a header"));
+            headers.insert("host", host.parse().expect("a header"));
+            if let Some(origin) = origin {
+                headers.insert("origin", origin.parse().expect("a header"));
+            }
+            let stream = tokio::net::TcpStream::connect(&address).await.expect("a connection");
+            match tokio_tungstenite::client_async(request, stream).await {
+                Ok(_) => 101,
+                Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => answer.status().as_u16(),
+                Err(e) => panic!("{e}"),
+            }
+        };
+        assert_eq!(open(address.clone(), None).await, 101);
+        assert_eq!(open(address.clone(), Some(&app.url)).await, 101);
+        for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
+            assert_eq!(open(address.clone(), Some(origin)).await, 403, "{origin}");
+        }
+        assert_eq!(open("evil.example".into(), None).await, 403);
+        assert_eq!(open("evil.example".into(), Some("http://evil.example")).await, 403);
+    }
+}
+
+#[test]
+fn an_open_default_beside_guarded_sources_must_be_meant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("acervo.toml");
+    std::fs::write(&file, "[receiver.sources.mesa]\ntoken = \"segredo\"\n").expect("a file");
+    let read = |values: &[(&str, &str)]| {
+        let values = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        load(&Overrides { config: Some(file.clone()), values }, &|_| None).expect("sound settings")
+    };
+    let refused = read(&[]).exposure().expect_err("a refusal").to_string();
+    assert!(refused.contains("receiver.token") && !refused.contains("segredo"), "{refused}");
+    read(&[("receiver.token", "x")]).exposure().expect("no refusal");
+    let meant = read(&[("receiver.open", "true")]);
+    meant.exposure().expect("no refusal");
+    assert!(meant.exposure_warnings().iter().any(|warning| warning.contains("mesa")));
+}
+
+#[tokio::test]
+async fn a_head_request_opens_as_a_get_request_does() {
+    let app = with_keys(Vec::new()).await;
+    for (query, expected) in [(format!("?key={KEY}"), 200), ("?key=errada".to_owned(), 401), (String::new(), 401)] {
+        for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
+            let url = format!("{}/export/revisions.csv{query}", app.url);
+            let answer = app.client.request(method.clone(), url).send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), expected, "{method} {query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn credentials_beyond_ascii_open_however_they_are_encoded() {
+    use base64::Engine as _;
+    let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let latin1 = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
+    let app = with_keys(vec![
+        ("receiver.token", "coração".into()),
+        ("receiver.username", "usuário".into()),
+        ("receiver.password", "ação:é".into()),
+        ("api.token", "código".into()),
+    ])
+    .await;
+    let post = async |path: &str, name: &str, value: Vec<u8>, body: &str| {
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        );
+        request.push_str(&format!("Content-Length: {}\r\n{name}: ", body.len()));
+        let request = [request.as_bytes(), &value, b"\r\n\r\n", body.as_bytes()].concat();
+        raw::exchange(&app, request).await
+    };
+    let opens = |answer: String| answer.starts_with("HTTP/1.1 20");
+    for bytes in [|text: &str| text.as_bytes().to_vec(), latin1] {
+        let with = |scheme: &str, text: &str| [scheme.as_bytes(), &bytes(text)].concat();
+        for (name, value) in [
+            ("Authorization", with("", "coração")),
+            ("Authorization", with("Bearer ", "coração")),
+            ("X-Token", with("", "coração")),
+            ("Authorization", format!("Basic {}", encode(&bytes("usuário:ação:é"))).into_bytes()),
+        ] {
+            assert!(opens(post("/webhook", name, value.clone(), NOTIFICATION).await), "{name}: {value:?}");
+        }
+        for value in [with("Bearer ", "código"), format!("Basic {}", encode(&bytes("x:código"))).into_bytes()] {
+            assert!(opens(post("/graphql", "Authorization", value.clone(), QUESTION).await), "{value:?}");
+        }
+        assert!(!opens(post("/webhook", "X-Token", with("", "coraçao"), NOTIFICATION).await));
+    }
+    for path in ["/webhook", "/graphql"] {
+        let answer = post(path, "X-Nothing", Vec::new(), "{}").await.to_ascii_lowercase();
+        assert!(answer.contains("basic realm=\"acervo\", charset=\"utf-8\""), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_senders_write_around_a_body_does_not_matter() {
+    use std::io::Write;
+    let app = with_keys(Vec::new()).await;
+    let gzip = |bytes: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).expect("memory");
+        packed.finish().expect("memory")
+    };
+    let zlib = |bytes: &[u8]| {
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).expect("memory");
+        packed.finish().expect("memory")
+    };
+    let bare = |bytes: &[u8]| {
+        let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).expect("memory");
+        packed.finish().expect("memory")
+    };
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 0).expect("memory");
+    let body = NOTIFICATION.as_bytes();
+    let huge = format!("{}{}", " ".repeat(1 << 20), NOTIFICATION);
+    let json = Some("application/json");
+    let cases = [
+        ("/webhook/", json, None, body.into(), 202),
+        ("/webhook/mesa/", json, None, body.into(), 202),
+        ("/webhook//", json, None, body.into(), 404),
+        ("/webhook", None, None, body.into(), 202),
+        ("/webhook", Some("text/plain; charset=utf-8"), None, body.into(), 202),
+        ("/webhook", Some("text/plain"), None, b"nome=x".to_vec(), 415),
+        ("/webhook", Some("text/html"), None, body.into(), 415),
+        ("/webhook", json, Some("gzip"), gzip(body), 202),
+        ("/webhook", json, Some("X-GZIP"), gzip(body), 202),
+        ("/webhook", json, Some("deflate"), zlib(body), 202),
+        ("/webhook", json, Some("deflate"), bare(body), 202),
+        ("/webhook", json, Some("zstd"), zstd(body), 202),
+        ("/webhook", json, Some("identity"), body.into(), 202),
+        ("/webhook", json, Some("br"), body.into(), 415),
+        ("/webhook", json, Some("gzip, gzip"), gzip(&gzip(body)), 415),
+        ("/webhook", json, Some("gzip"), body.into(), 400),
+        ("/webhook", json, Some("gzip"), gzip(body)[..20].to_vec(), 400),
+        ("/webhook", json, Some("gzip"), gzip(huge.as_bytes()), 413),
+        ("/webhook", json, Some("deflate"), zlib(huge.as_bytes()), 413),
+        ("/webhook", json, Some("zstd"), zstd(huge.as_bytes()), 413),
+    ];
+    let mut taken = 0;
+    for (path, kind, encoding, body, expected) in cases {
+        let mut request = app.client.post(format!("{}{path}", app.url)).header("authorization", TOKEN).body(body);
+        for (name, value) in [("content-type", kind), ("content-encoding", encoding)] {
+            request = value.into_iter().fold(request, |request, value| request.header(name, value));
+        }
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), expected, "{path} {kind:?} {encoding:?}");
+        if expected == 415 && encoding.is_some() {
+            assert_eq!(answer.headers()["accept-encoding"], "gzip, deflate, zstd");
+        }
+        taken += u64::from(expected == 202);
+    }
+    let data = app.query("{ notifications { totalCount nodes { body } } }").await;
+    assert_eq!(data["notifications"]["totalCount"], taken);
+    let bodies = data["notifications"]["nodes"].as_array().expect("a list");
+    assert!(bodies.iter().all(|one| one["body"]["nome"] == json!("Acomph")), "{:?}", Value::from(bodies.clone()));
+}

@@ -1,0 +1,352 @@
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::harness::process::{Served, acervo, free_port};
+use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, raw};
+
+const NOTIFICATION: &str =
+    r#"{ "nome": "Acomph", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x?token=segredo" }"#;
+
+/// More than there are places.
+const CROWD: usize = 900;
+
+async fn quiet() -> TestApp {
+    TestApp::with(Options { without_jobs: true, ..Options::default() }).await
+}
+
+/// What clients that keep connections waiting have sent.
+fn silences() -> Vec<(&'static str, Vec<u8>)> {
+    let head = |more: &str| format!("POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {TOKEN}\r\n{more}");
+    let upgrade = "GET /graphql/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n";
+    vec![
+        ("nothing", Vec::new()),
+        ("half a head", head("X-Half: ").into_bytes()),
+        ("a head without its body", head("Content-Length: 1000\r\n\r\n").into_bytes()),
+        ("half a body", head("Content-Length: 1000\r\n\r\n{").into_bytes()),
+        ("a body for GraphQL that does not come", {
+            let head = format!("POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {KEY}\r\n");
+            format!("{head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n").into_bytes()
+        }),
+        ("an idle connection", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_vec()),
+        ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec()),
+        ("half the preface of HTTP/2", b"PRI * HTTP".to_vec()),
+        ("a socket that does not introduce itself", upgrade.as_bytes().to_vec()),
+        ("a wrong key", b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: errada\r\n\r\n".to_vec()),
+    ]
+}
+
+async fn crowd(app: &TestApp, bytes: &[u8], count: usize) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = raw::connect(app).await;
+        // Some were closed for others already.
+        let _ = stream.write_all(bytes).await;
+        streams.push(stream);
+    }
+    streams
+}
+
+/// A client that keeps no connection: each request needs a place of its own.
+fn fresh() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().expect("a client")
+}
+
+async fn notified(client: &reqwest::Client, url: &str) -> u16 {
+    let request = client.post(format!("{url}/webhook")).header("authorization", TOKEN).body(NOTIFICATION);
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_keep_connections_waiting_keep_nobody_out() {
+    let app = quiet().await;
+    let client = fresh();
+    for (name, bytes) in silences() {
+        let held = crowd(&app, &bytes, CROWD).await;
+        for _ in 0..20 {
+            assert_eq!(notified(&client, &app.url).await, 202, "{name}");
+            let asked = client.get(format!("{}/graphql?query={{status{{ready}}}}", app.url)).bearer_auth(KEY);
+            assert_eq!(asked.send().await.expect("an answer").status(), 200, "{name}");
+        }
+        drop(held);
+    }
+    let metrics = app.get("/metrics").await.text().await.expect("text");
+    assert!(metrics.is_empty() || metrics.contains("acervo_connections"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_no_answer_is_held_back() {
+    let app = quiet().await;
+    let client = fresh();
+    let request = "GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000);
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        let mut stream = raw::connect(&app).await;
+        let sent = request.clone();
+        held.push(tokio::spawn(async move {
+            let _ = stream.write_all(sent.as_bytes()).await;
+            stream
+        }));
+    }
+    let mut more = crowd(&app, b"", CROWD).await;
+    for _ in 0..20 {
+        assert_eq!(notified(&client, &app.url).await, 202);
+    }
+    // One that is not read at all is cut off in the end.
+    let mut stream = raw::connect(&app).await;
+    socket2::SockRef::from(&stream).set_recv_buffer_size(4096).expect("a socket");
+    more.clear();
+    let written = async { while stream.write_all(request.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(2 * PATIENCE, written).await.expect("an end in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_says_nothing_is_closed() {
+    let app = quiet().await;
+    let waits = silences().into_iter().filter(|(name, _)| *name != "an idle connection").map(|(name, bytes)| {
+        let app = &app;
+        async move {
+            let mut stream = raw::connect(app).await;
+            stream.write_all(&bytes).await.expect("a connection");
+            (name, raw::rest(&mut stream).await)
+        }
+    });
+    let answers = futures_util::future::join_all(waits).await;
+    for (name, answer) in &answers {
+        let expected = match *name {
+            "a head without its body" | "half a body" | "a body for GraphQL that does not come" => "HTTP/1.1 408",
+            "a wrong key" => "HTTP/1.1 401",
+            "a socket that does not introduce itself" => "HTTP/1.1 101",
+            _ => "",
+        };
+        assert!(answer.starts_with(expected), "{name}: {answer}");
+    }
+    let data = app.query("{ status { deniedKeys } notifications { totalCount } }").await;
+    assert_eq!(data, json!({ "status": { "deniedKeys": 1 }, "notifications": { "totalCount": 0 } }));
+}
+
+#[tokio::test]
+async fn credentials_are_checked_before_a_body_is_read() {
+    let app = quiet().await;
+    for (path, key) in [("/webhook", "errada"), ("/webhook", ""), ("/graphql", "errada"), ("/graphql", "")] {
+        let mut stream = raw::connect(&app).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Token: {key}\r\nAuthorization: {key}\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("a connection");
+        assert!(raw::rest(&mut stream).await.starts_with("HTTP/1.1 401"), "{path} {key}");
+        // Whoever writes on meanwhile hears the answer all the same.
+        let mut stream = raw::connect(&app).await;
+        let body = vec![b' '; 200_000];
+        stream.write_all(&[head.as_bytes(), &body].concat()).await.expect("a connection");
+        assert!(raw::rest(&mut stream).await.starts_with("HTTP/1.1 401"), "{path} {key}");
+    }
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
+
+async fn socket(app: &TestApp, key: Option<&str>) -> Result<Socket, u16> {
+    let url = format!("{}/graphql/ws", app.url.replace("http://", "ws://"));
+    let mut request = url.into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
+    if let Some(key) = key {
+        request.headers_mut().insert("authorization", key.parse().expect("a header"));
+    }
+    match tokio_tungstenite::connect_async(request).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
+        Err(e) => panic!("{e}"),
+    }
+}
+
+async fn introduce(socket: &mut Socket, key: &str) -> Option<Value> {
+    let hello = json!({ "type": "connection_init", "payload": { "authorization": key } });
+    socket.send(Message::text(hello.to_string())).await.expect("a socket");
+    loop {
+        match socket.next().await?.ok()? {
+            Message::Text(text) => return serde_json::from_str(&text).ok(),
+            Message::Close(_) => return None,
+            _ => {}
+        }
+    }
+}
+
+/// Wrong keys, so many at once as a guesser likes.
+const GUESSES: usize = 60;
+
+/// Those beyond the first 20 come one every 100 ms.
+const LEAST_TIME: Duration = Duration::from_millis(3900);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Graphql,
+    Export,
+    File,
+    WebhookToken,
+    WebhookBasic,
+    SocketByHeader,
+    SocketByPayload,
+}
+
+/// Shows a wrong key, which must be refused.
+async fn guess(app: &TestApp, client: &reqwest::Client, door: Door, number: usize) {
+    let key = format!("errada-{number}");
+    let get = |path: &str| client.get(format!("{}{path}", app.url)).bearer_auth(&key);
+    let post = || client.post(format!("{}/webhook", app.url)).body(NOTIFICATION);
+    let request = match door {
+        Door::Graphql => get("/graphql?query={status{version}}"),
+        Door::Export => get("/export/publications.csv"),
+        Door::File => get("/files/0198b5c0-0000-7000-8000-000000000000"),
+        Door::WebhookToken => post().header("x-token", &key),
+        Door::WebhookBasic => post().basic_auth("ons", Some(&key)),
+        Door::SocketByHeader => {
+            assert_eq!(socket(app, Some(&key)).await.err(), Some(401));
+            return;
+        }
+        Door::SocketByPayload => {
+            let mut socket = socket(app, None).await.expect("a socket");
+            let told = introduce(&mut socket, &key).await;
+            assert!(told.is_none_or(|told| told["type"] != "connection_ack"));
+            return;
+        }
+    };
+    assert_eq!(request.send().await.expect("an answer").status(), 401, "{door:?}");
+}
+
+async fn guess_at(door: Door) {
+    let (app, client) = (&quiet().await, &fresh());
+    let began = Instant::now();
+    let guessed = async {
+        futures_util::future::join_all((0..GUESSES).map(|number| guess(app, client, door, number))).await;
+        began.elapsed()
+    };
+    let right = async {
+        for _ in 0..10 {
+            assert_eq!(notified(client, &app.url).await, 202, "{door:?}");
+            let asked = client.get(format!("{}/graphql?query={{status{{ready}}}}", app.url)).bearer_auth(KEY);
+            assert_eq!(asked.send().await.expect("an answer").status(), 200, "{door:?}");
+            let mut socket = socket(app, None).await.expect("a socket");
+            assert_eq!(introduce(&mut socket, KEY).await.expect("a word")["type"], "connection_ack", "{door:?}");
+        }
+    };
+    let (guessed, ()) = tokio::join!(guessed, right);
+    assert!(guessed >= LEAST_TIME, "{door:?}: {guessed:?}");
+    let is_webhook = matches!(door, Door::WebhookToken | Door::WebhookBasic);
+    assert_eq!(app.app.denied.keys(), if is_webhook { 0 } else { GUESSES as u64 }, "{door:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_keys_are_slow_at_every_door_and_right_ones_are_not() {
+    let doors = [
+        Door::Graphql,
+        Door::Export,
+        Door::File,
+        Door::WebhookToken,
+        Door::WebhookBasic,
+        Door::SocketByHeader,
+        Door::SocketByPayload,
+    ];
+    futures_util::future::join_all(doors.map(guess_at)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_with_wrong_keys_keeps_nobody_out() {
+    let app = quiet().await;
+    let client = fresh();
+    let wrong = b"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Token: errada\r\nContent-Length: 2\r\n\r\n{}";
+    let _held = crowd(&app, wrong, CROWD).await;
+    for _ in 0..20 {
+        assert_eq!(notified(&client, &app.url).await, 202);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_are_pinged_and_counted() {
+    let app = quiet().await;
+    let mut open = Vec::new();
+    let refused = loop {
+        match socket(&app, Some(KEY)).await {
+            Ok(mut socket) => {
+                assert_eq!(introduce(&mut socket, KEY).await.expect("a word")["type"], "connection_ack");
+                open.push(socket);
+            }
+            Err(status) => break status,
+        }
+        assert!(open.len() < CROWD, "sockets are not counted");
+    };
+    assert_eq!(refused, 503);
+    assert_eq!(notified(&fresh(), &app.url).await, 202);
+    // The first ping comes at once.
+    let mut pinged = socket_after(&app, &mut open).await;
+    assert!(matches!(pinged.next().await, Some(Ok(Message::Ping(_)))));
+}
+
+/// Another socket, once the place of one that is closed is free.
+async fn socket_after(app: &TestApp, open: &mut Vec<Socket>) -> Socket {
+    open.pop();
+    let began = Instant::now();
+    loop {
+        if let Ok(socket) = socket(app, Some(KEY)).await {
+            return socket;
+        }
+        assert!(began.elapsed() < PATIENCE, "the place of a closed socket stays taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_webhook_can_have_a_listener_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (port, webhook_port) = (free_port(), free_port());
+    let mut command = acervo(folder.path());
+    command.env("ACERVO_WEBHOOK_LISTEN", format!("127.0.0.1:{webhook_port}"));
+    let mut served = Served::spawn(command, folder.path().join("log.txt"), port, "info");
+    let own = format!("http://127.0.0.1:{webhook_port}");
+    let client = fresh();
+    let status =
+        async |url: String| client.get(url).bearer_auth(KEY).send().await.expect("an answer").status().as_u16();
+    assert_eq!(notified(&client, &own).await, 202);
+    assert_eq!(notified(&client, &served.url).await, 202);
+    assert_eq!(status(format!("{own}/readyz")).await, 200);
+    for path in ["/graphql?query={status{version}}", "/export/publications.csv", "/metrics", "/graphql/ws"] {
+        assert_eq!(status(format!("{own}{path}")).await, 404, "{path}");
+    }
+    assert_eq!(status(format!("{}/metrics", served.url)).await, 200);
+    // Nobody at the first listener takes a place of the second.
+    let mut held = Vec::new();
+    for _ in 0..CROWD {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await;
+        held.push(stream);
+    }
+    assert_eq!(notified(&client, &own).await, 202);
+    drop(held);
+    assert_eq!(tokio::task::block_in_place(|| served.terminate()), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_are_held_back_give_way() {
+    let values = vec![("receiver.token", String::new())];
+    let app = TestApp::with(Options { values, without_jobs: true, ..Options::default() }).await;
+    let mut request = b"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 262144\r\n\r\n".to_vec();
+    request.extend(vec![b' '; 250 << 10]);
+    // Together far more than the room for bodies.
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let mut stream = raw::connect(&app).await;
+        let _ = stream.write_all(&request).await;
+        held.push(stream);
+    }
+    for _ in 0..20 {
+        assert_eq!(notified(&fresh(), &app.url).await, 202);
+    }
+    let mut end = [0; 1];
+    let _ = held[0].read(&mut end).await;
+}
