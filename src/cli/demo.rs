@@ -25,6 +25,9 @@ pub(super) struct Args {
     products: usize,
 }
 
+/// The product of the last hint, where the catalogue has it: "Precipitação por Satélite".
+const EXAMPLE: u32 = 487;
+
 /// Longer than any first pass takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -47,6 +50,8 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         clock: app.clock.clone(),
     };
     let products = portal::builtin(args.products, app.clock.now());
+    let example = products.iter().find(|product| product.number == EXAMPLE).or(products.first());
+    let example = example.context("--products: the portal needs at least one")?.number;
     let portal = Portal::start(TcpListener::bind("127.0.0.1:0").await?, portal_settings, products)?;
     output::print(&format!(
         "portal  {}  ({} products, simulated)\nacervo  http://{address}\n\npressing \"Enviar Tudo\" …",
@@ -72,7 +77,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     }
     output::print(&format!(
         "\nask      curl -s http://{address}/graphql -H 'content-type: application/json' -d '{{\"query\":\"{{ status {{ publications size storedSize }} }}\"}}'\n\
-         publish  acervo simulate publicar 487 --at {}\n\
+         publish  acervo simulate publicar {example} --at {}\n\
          data     {}  (removed at the end)",
         portal.address().trim_start_matches("http://"),
         folder.path().display()

@@ -17,6 +17,8 @@ mod configuration;
 mod connections;
 /// `kill -9` at bad moments.
 mod crash;
+/// The commands that documents and outputs name.
+mod documents;
 /// Exports: CSV, NDJSON and Parquet against GraphQL.
 mod export;
 /// Fetching: names, retries, faults, links that die.

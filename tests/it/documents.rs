@@ -1,0 +1,240 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::harness::process::{Served, acervo, free_port};
+use crate::harness::samples::{product, zip};
+use crate::harness::{PATIENCE, TestApp};
+
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "README.pt-BR.md",
+    "docs/bi.md",
+    "docs/import.md",
+    "docs/retention.md",
+    "docs/reliability.md",
+    "docs/architecture.md",
+    "docs/performance.md",
+];
+
+/// The commands that a document names: the lines of its consoles, and the whole commands in its sentences.
+fn commands(document: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("a document");
+    let mut found: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ acervo "))
+        .map(|line| line.split("  #").next().unwrap_or(line).trim().to_owned())
+        .collect();
+    let in_sentences = text.split('`').skip(1).step_by(2).filter_map(|code| code.strip_prefix("acervo "));
+    found.extend(in_sentences.filter(|code| !code.contains('\n')).map(str::to_owned));
+    found.retain(|command| !is_a_name(command));
+    found
+}
+
+/// A sentence may name a command without the arguments that it needs.
+fn is_a_name(command: &str) -> bool {
+    matches!(
+        command,
+        "import" | "get" | "hold" | "release" | "retention" | "retention undo" | "simulate" | "serve" | "demo"
+    )
+}
+
+/// A shell that finds the binary, in a folder that has what the documents speak of.
+fn shell(app: &TestApp, folder: &Path, line: &str) -> Command {
+    let own = acervo(app.folder.path());
+    let binary = Path::new(own.get_program()).parent().expect("a folder");
+    let path = std::env::join_paths(
+        std::iter::once(binary.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").expect("a path"))),
+    );
+    let mut shell = Command::new("sh");
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.args(["-c", line]).current_dir(folder).env("PATH", path.expect("a path"));
+    shell
+}
+
+fn prepare(folder: &Path) {
+    let body = json!({ "nome": "Antigo", "dataProduto": "20/02/2024", "url": "https://apps08.ons.org.br/x?token=y" });
+    let line = json!({ "receivedAt": "2024-02-20T12:00:00Z", "body": body }).to_string();
+    let files = folder.join("srv/sintegre");
+    std::fs::create_dir_all(&files).expect("a folder");
+    std::fs::create_dir_all(folder.join("my-folder")).expect("a folder");
+    std::fs::create_dir_all(folder.join("minha-pasta")).expect("a folder");
+    std::fs::write(files.join("a.txt"), "antigo").expect("a file");
+    let make = "printf '%s\\n' \"$LINE\" > webhooks.ndjson \
+        && printf '%s\\n' \"$LINE\" | gzip > webhooks.ndjson.gz && cp webhooks.ndjson.gz webhooks-2024.ndjson.gz \
+        && printf 'path,nome,dataProduto,receivedAt\\na.txt,Arquivo,20/02/2024,2024-02-20T12:00:00Z\\n' > manifesto.csv \
+        && printf '{\"path\":\"a.txt\",\"nome\":\"Arquivo\",\"dataProduto\":\"20/02/2019\",\"receivedAt\":\"2019-02-20T12:00:00Z\"}\\n' > 2019.ndjson \
+        && tar -C srv/sintegre -cf sintegre-2019.tar a.txt";
+    let made = Command::new("sh").args(["-c", make]).env("LINE", line).current_dir(folder).status().expect("a shell");
+    assert!(made.success());
+    let tar = std::fs::read(folder.join("sintegre-2019.tar")).expect("a tar");
+    let packed = zstd::encode_all(&tar[..], 3).expect("a frame");
+    std::fs::write(folder.join("sintegre-2019.tar.zst"), packed).expect("a file");
+}
+
+/// Every command that a document names runs as it stands there, but for ids, ports and the places of files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_of_the_documents_run() {
+    let app = TestApp::start().await;
+    app.portal.add(product(487, "Deck NEWAVE Preliminar", "deck.zip", zip(&[("SISTEMA.DAT", b"dados")])));
+    let end = app.archive(487).await;
+    let revision = end["revision"]["id"].as_str().expect("an id").to_owned();
+    let portal = app.portal.address().trim_start_matches("http://").to_owned();
+    let mut ran = 0;
+    for document in DOCUMENTS {
+        let folder = tempfile::tempdir().expect("a folder");
+        prepare(folder.path());
+        for command in commands(document) {
+            let mut line = format!("acervo {command}").replace("/srv/", "srv/").replace("019b…", &revision);
+            if command.starts_with("retention undo") {
+                let runs = app.query("{ retentionRuns(first: 1) { nodes { id } } }").await;
+                let run = runs["retentionRuns"]["nodes"][0]["id"].as_str().map(str::to_owned);
+                line = line.replace("019a…", &run.expect("a run before its undoing"));
+            }
+            line = line.replace("019a…", &revision);
+            let served = serves(&command);
+            if command.starts_with("simulate") {
+                let at = if served { "127.0.0.1:0" } else { &portal };
+                line = line.replace("--at 127.0.0.1:9081", "") + " --at " + at;
+            }
+            if command.starts_with("serve") {
+                let data = folder.path().join("own-data");
+                line = format!("{line} --listen 127.0.0.1:0 --data-dir {}", data.display());
+            }
+            let command = shell(&app, folder.path(), &line);
+            let outcome = tokio::task::block_in_place(|| if served { start(command) } else { finish(command) });
+            assert!(outcome.is_ok(), "{document}: {line}: {}", outcome.unwrap_err());
+            ran += 1;
+        }
+    }
+    assert!(ran > 50, "only {ran} commands were found");
+}
+
+/// A process that is ended with the test, however that goes.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether a command stays up until it is ended.
+fn serves(command: &str) -> bool {
+    let buttons = ["enviar", "reenviar", "publicar", "detalhes", "falhas"];
+    command.starts_with("serve")
+        || (command.starts_with("simulate") && !buttons.iter().any(|button| command.contains(button)))
+}
+
+fn finish(mut command: Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().expect("a shell");
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Runs it until it says that it is there.
+fn start(command: Command) -> Result<(), String> {
+    use std::io::BufRead;
+    // One pipe for what it prints and what it logs.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let line = command.get_args().last().expect("a line").to_string_lossy().into_owned();
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("exec {line}")])
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(command.get_current_dir().expect("a folder"))
+        .stdout(writer.try_clone().expect("a pipe"))
+        .stderr(writer)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("a shell");
+    let mut printed = String::new();
+    let mut lines = std::io::BufReader::new(reader).lines().map_while(Result::ok);
+    let is_up = lines.by_ref().any(|line| {
+        printed.push_str(&line);
+        line.contains("serving") || line.contains("simulated portal at")
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    if is_up { Ok(()) } else { Err(printed) }
+}
+
+/// The walk through the simulated portal, word for word but for the ports: a file is archived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walk_without_the_portal_archives_files() {
+    for document in ["README.md", "README.pt-BR.md"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let all = commands(document);
+        let starting = |start: &str| {
+            let found = all.iter().find(|command| command.starts_with(start));
+            found.unwrap_or_else(|| panic!("{document} has no `acervo {start}`")).clone()
+        };
+        // Nothing but what the document says: none of the settings that other tests give.
+        let bare = |words: &str| {
+            let mut command = Command::new(acervo(folder.path()).get_program());
+            for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACERVO_")) {
+                command.env_remove(name);
+            }
+            command.current_dir(folder.path()).args(words.split_whitespace());
+            command
+        };
+        let (listen, at) = (free_port(), free_port());
+        let serve = starting("serve");
+        let serve = bare(serve.strip_prefix("serve").expect("the command"));
+        let service = tokio::task::block_in_place(|| Served::spawn(serve, folder.path().join("log"), listen, "info"));
+        let webhook = format!("--webhook {}/webhook --at 127.0.0.1:{at}", service.url);
+        let mut portal = bare(&format!("{} {webhook}", starting("simulate --publish-every")));
+        let _portal = Ended(portal.stdout(Stdio::null()).spawn().expect("a binary that starts"));
+        let began = std::time::Instant::now();
+        let press = format!("{} --at 127.0.0.1:{at}", starting("simulate enviar-tudo"));
+        while !tokio::task::block_in_place(|| bare(&press).output().expect("a binary that starts").status.success()) {
+            assert!(began.elapsed() < PATIENCE, "{document}: no portal answers");
+        }
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let query = json!({ "query": "{ status { revisions } failed: notifications(filter: { status: [FAILED] }) { totalCount } }" });
+        loop {
+            let request = client.post(format!("{}/graphql", service.url)).json(&query);
+            let response: serde_json::Value = request.send().await.expect("a response").json().await.expect("JSON");
+            assert_eq!(response["data"]["failed"]["totalCount"], 0, "{document}: {response}");
+            if response["data"]["status"]["revisions"] == 44 {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "{document}: {response}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// What the demo says to try next works as it is printed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_hints_of_the_demo_run() {
+    use std::io::BufRead;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut demo = acervo(folder.path());
+    demo.args(["demo", "--listen", "127.0.0.1:0", "--products", "3"]).stdout(Stdio::piped());
+    let mut demo = Ended(demo.spawn().expect("a binary that starts"));
+    let printed = std::io::BufReader::new(demo.0.stdout.take().expect("a pipe"));
+    let app = TestApp::start().await;
+    let mut hints = Vec::new();
+    for line in printed.lines().map_while(Result::ok).take_while(|line| !line.contains("Ctrl-C")) {
+        let hint = line.strip_prefix("ask ").or_else(|| line.strip_prefix("publish "));
+        hints.extend(hint.map(|hint| hint.trim().to_owned()));
+    }
+    assert_eq!(hints.len(), 2, "{hints:?}");
+    for hint in &hints {
+        let outcome = tokio::task::block_in_place(|| finish(shell(&app, folder.path(), hint)));
+        assert!(outcome.is_ok(), "{hint}: {}", outcome.unwrap_err());
+    }
+    drop(demo);
+    let left: Vec<PathBuf> = std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|e| e.path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
