@@ -65,12 +65,19 @@ pub fn paused_hosts(app: &App) -> Vec<(String, jiff::Timestamp)> {
     app.fetcher.hosts().paused(app.clock.now())
 }
 
-/// Queues notifications again, as far as that can help.
-pub async fn retry(
-    app: &App,
-    which: &crate::record::NotificationQuery,
-) -> Result<crate::record::RetryCounts, crate::record::RecordError> {
-    let counts = app.record.retry(which, app.clock.now()).await?;
-    tracing::info!(matched = counts.matched, queued = counts.queued, dead = counts.dead, "queued again");
-    Ok(counts)
+/// Queues notifications again, as far as that can help. The work goes on to its end even where nobody waits for it any
+/// more: it may take longer than a request may.
+pub async fn retry(app: &App, which: &crate::record::NotificationQuery) -> anyhow::Result<crate::record::RetryCounts> {
+    let (app, which) = (app.clone(), which.clone());
+    let work = tokio::spawn(async move {
+        let counts = app.record.retry(&which, app.clock.now()).await;
+        match &counts {
+            Ok(counts) => {
+                tracing::info!(matched = counts.matched, queued = counts.queued, dead = counts.dead, "queued again");
+            }
+            Err(e) => tracing::error!(error = %e, "notifications could not be queued again"),
+        }
+        counts
+    });
+    Ok(work.await??)
 }

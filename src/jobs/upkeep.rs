@@ -48,13 +48,18 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         }
     }
     erase(&app).await;
+    match app.record.empty_log().await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(
+            "a reader holds the database's write-ahead log: erased links stay in it until the next start"
+        ),
+        Err(e) => tracing::error!(error = %e, "the database's write-ahead log could not be emptied"),
+    }
 }
 
 async fn erase(app: &App) {
-    match app.record.erase_links(app.clock.now()).await {
-        Ok(true) => {}
-        Ok(false) => tracing::debug!("a reader holds the database's log; it is emptied next time"),
-        Err(e) => tracing::error!(error = %e, "dead links could not be erased"),
+    if let Err(e) = app.record.erase_links(app.clock.now()).await {
+        tracing::error!(error = %e, "dead links could not be erased");
     }
 }
 

@@ -1,6 +1,11 @@
-//! Many rows in few statements, of few lengths: a statement whose text was seen before need not be prepared again.
+//! Many rows in few statements, of few lengths: a statement whose text was seen before need not be prepared again. And
+//! long work in pages, one commit each.
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait};
+use tokio::time::Instant;
+
+/// Rows that long work reads and writes at once: few enough that a notification waits for milliseconds.
+pub(super) const PAGE: u64 = 500;
 
 /// The most rows of one statement: SQLite takes 32,766 values, and the widest table has 31 columns.
 const ROWS_MAX: usize = 256;
@@ -33,4 +38,9 @@ pub(super) fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
         values.resize(values.len().next_power_of_two(), last);
     }
     values
+}
+
+/// Rests for as long as a page of long work took, so that other writers get as much time as it does.
+pub(super) async fn rest(began: Instant) {
+    tokio::time::sleep(began.elapsed()).await;
 }

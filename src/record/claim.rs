@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Order,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::entity::{notifications, publications, revisions, validators};
-use super::queue::{abandoned, waiting};
+use super::queue::{abandoned, is_in, waiting};
 use super::rows::digest;
 use super::{Record, RecordError, batch};
 use crate::domain::{Digest, Link, NotificationId, NotificationStatus as Status, Validator, millis, timestamp};
@@ -62,6 +62,11 @@ pub struct Room {
 impl Room {
     fn of(&self, host: &str) -> usize {
         self.hosts.get(host).copied().unwrap_or(self.per_host)
+    }
+
+    /// Hosts of which nothing is to be claimed.
+    fn shut(&self) -> Vec<String> {
+        self.hosts.iter().filter(|(_, n)| **n == 0).map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -130,23 +135,46 @@ impl Record {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let shut: Vec<String> = room.hosts.iter().filter(|(_, n)| **n == 0).map(|(name, _)| name.clone()).collect();
-        let txn = self.begin().await?;
+        let due = self.due(now, &room).await?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shut = room.shut();
         let clock = self.shared_clock(now);
-        // One fetch of a file at a time: what arrives meanwhile is served, all of it together, by the next one.
-        let underway: Vec<Option<String>> = notifications::Entity::find()
-            .select_only()
-            .column(C::FileKey)
-            .distinct()
-            .filter(C::Status.eq(Status::Fetching.as_str()))
-            .filter(Expr::col(C::LeaseUntil).gt(clock.clone()))
-            .into_tuple()
-            .all(&txn)
-            .await?;
-        let underway: Vec<String> = underway.into_iter().flatten().collect();
+        let txn = self.begin().await?;
+        // Another process may have claimed some since they were looked up.
+        let underway = underway(&txn, &clock).await?;
+        let mut chosen: Vec<String> = Vec::new();
+        for row in due {
+            let Some(file_key) = row.file_key else { continue };
+            if chosen.len() == count {
+                break;
+            }
+            // What was recorded before hosts were has none.
+            let host = row.host.unwrap_or_default();
+            let left = room.of(&host);
+            if left > 0 && !chosen.contains(&file_key) && !underway.contains(&file_key) {
+                room.hosts.insert(host, left - 1);
+                chosen.push(file_key);
+            }
+        }
+        let claims = claim_files(&txn, chosen, &shut, now, &clock, lease_for).await?;
+        txn.commit().await?;
+        Ok(claims)
+    }
+
+    /// What may be claimed, in the order in which it is to be. Read beside the writer: with hosts left alone, most of the
+    /// queue may have to be gone through.
+    async fn due(&self, now: Timestamp, room: &Room) -> Result<Vec<Due>, RecordError> {
+        let reader = &self.inner.jobs_reader;
+        let (shut, clock) = (room.shut(), self.shared_clock(now));
+        let underway = underway(reader, &clock).await?;
+        let queued = Condition::all().add(is_in(Status::Queued));
+        let retrying = Condition::all().add(is_in(Status::Retrying));
+        let is_due = C::NextAttemptAt.lte(millis(now));
         let mut due = Vec::new();
-        // State by state, so that each look-up is a short walk along the index, however long the queue is.
-        for state in [in_state(Status::Queued, now), in_state(Status::Retrying, now), abandoned(&clock)] {
+        // State by state, so that each look-up is a short walk along its index, however long the queue is.
+        for state in [queued.add(is_due.clone()), retrying.add(is_due), abandoned(&clock)] {
             let some = notifications::Entity::find()
                 .select_only()
                 .columns([C::Id, C::FileKey, C::Host, C::Priority, C::LinkExpiresAt])
@@ -158,32 +186,27 @@ impl Record {
                 .order_by(C::LinkExpiresAt, Order::Asc)
                 .order_by(C::Id, Order::Asc)
                 // One file may have several notifications in line.
-                .limit(count as u64 * 4);
-            due.append(&mut some.into_model::<Due>().all(&txn).await?);
+                .limit(room.total as u64 * 4);
+            due.append(&mut some.into_model::<Due>().all(reader).await?);
         }
         due.sort_by_key(|row| (row.priority, row.link_expires_at, row.id));
-        let mut chosen: Vec<String> = Vec::new();
-        for row in due {
-            let Some(file_key) = row.file_key else { continue };
-            if chosen.len() == count {
-                break;
-            }
-            // What was recorded before hosts were has none.
-            let host = row.host.unwrap_or_default();
-            let left = room.of(&host);
-            if left > 0 && !chosen.contains(&file_key) {
-                room.hosts.insert(host, left - 1);
-                chosen.push(file_key);
-            }
-        }
-        let claims = claim_files(&txn, chosen, &shut, now, &clock, lease_for).await?;
-        txn.commit().await?;
-        Ok(claims)
+        Ok(due)
     }
 }
 
-fn in_state(state: Status, now: Timestamp) -> Condition {
-    Condition::all().add(C::Status.eq(state.as_str())).add(C::NextAttemptAt.lte(millis(now)))
+/// The files that are being fetched. One fetch of a file at a time: what arrives meanwhile is served, all of it together,
+/// by the next one.
+async fn underway<D: ConnectionTrait>(db: &D, clock: &Expr) -> Result<Vec<String>, DbErr> {
+    let files: Vec<Option<String>> = notifications::Entity::find()
+        .select_only()
+        .column(C::FileKey)
+        .distinct()
+        .filter(is_in(Status::Fetching))
+        .filter(Expr::col(C::LeaseUntil).gt(clock.clone()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(files.into_iter().flatten().collect())
 }
 
 /// Claims every notification that waits for one of these files, those between attempts included: one fetch of a file

@@ -11,7 +11,9 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 
 use super::RecordError;
+use super::keeper::Keeper;
 use super::migrations::Migrator;
+use super::statements::Statements;
 use super::version::Versions;
 use crate::domain::Secret;
 
@@ -22,7 +24,10 @@ const WRITER_LOCK: i64 = 0x6163_6572_766f;
 pub(super) struct Connections {
     /// SQLite: exactly one connection.
     pub writer: DatabaseConnection,
+    /// For questions, which may be long and many.
     pub reader: DatabaseConnection,
+    /// For what the service itself looks up all the time: no question can hold it up.
+    pub jobs_reader: DatabaseConnection,
     /// SQLite: what copies the write-ahead log back.
     pub keeper: Option<Keeper>,
     pub versions: Versions,
@@ -64,7 +69,7 @@ impl Location {
     }
 }
 
-pub(super) async fn connect(location: &Location) -> Result<Connections, RecordError> {
+pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Connections, RecordError> {
     let connections = match location {
         Location::Sqlite(path) => {
             let writer = sqlite(path, 1, false).await?;
@@ -72,17 +77,20 @@ pub(super) async fn connect(location: &Location) -> Result<Connections, RecordEr
             let keeper = Some(Keeper::start(sqlite(path, 1, false).await?));
             // A connection that does nothing else: it is told only of what others commit.
             let versions = Versions::start(sqlite(path, 1, true).await?);
-            Connections { writer, reader: sqlite(path, 8, true).await?, keeper, versions }
+            let (reader, jobs_reader) = (sqlite(path, 8, true).await?, sqlite(path, 2, true).await?);
+            Connections { writer, reader, jobs_reader, keeper, versions }
         }
         Location::Postgres(url) => {
             let writer = postgres(url, 4).await?;
             migrate(&writer).await?;
             let reader = postgres(url, 8).await?;
             let versions = Versions::start(reader.clone());
-            Connections { writer, reader, keeper: None, versions }
+            Connections { writer, reader, jobs_reader: postgres(url, 2).await?, keeper: None, versions }
         }
     };
-    Ok(connections)
+    let Connections { writer, reader, jobs_reader, keeper, versions } = connections;
+    let (writer, reader, jobs_reader) = (seen.of(writer, false), seen.of(reader, true), seen.of(jobs_reader, false));
+    Ok(Connections { writer, reader, jobs_reader, keeper, versions })
 }
 
 async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<DatabaseConnection, RecordError> {
@@ -104,7 +112,7 @@ async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<Da
             .busy_timeout(Duration::from_secs(20))
             // Cut links must not live on in free pages.
             .pragma("secure_delete", "ON")
-            // Done beside the writer, by `keep`, so that no commit waits for it.
+            // Done beside the writer, by the keeper, so that no commit waits for it.
             .pragma("wal_autocheckpoint", "0")
             // In KiB. The writer keeps the ends of its indexes at hand; readers' pages are the system's business.
             .pragma("cache_size", if read_only { "-2000" } else { "-16000" })
@@ -113,31 +121,6 @@ async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<Da
             .row_buffer_size(1_000)
     });
     Database::connect(options).await.map_err(RecordError::from)
-}
-
-/// How often the write-ahead log is copied back: often enough that reading through it stays quick.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
-
-/// Copies the write-ahead log back into the database, beside the writer, until it is dropped.
-pub(super) struct Keeper(tokio::task::JoinHandle<()>);
-
-impl Keeper {
-    pub fn start(connection: DatabaseConnection) -> Self {
-        Self(tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(CHECKPOINT_EVERY).await;
-                if let Err(e) = connection.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await {
-                    tracing::error!(error = %e, "the database's log could not be copied back");
-                }
-            }
-        }))
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 async fn postgres(url: &Secret, connections_max: u32) -> Result<DatabaseConnection, RecordError> {

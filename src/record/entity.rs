@@ -156,6 +156,20 @@ table!(sources, "sources", {
     pub denied_at: Option<i64>,
 });
 
+table!(source_hours, "source_hours", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub source: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub hour: i64,
+    pub n: i64,
+});
+
+table!(totals, "totals", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    pub n: i64,
+});
+
 table!(replays, "replays", {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,

@@ -1,44 +1,61 @@
 //! Dead links leave the database, and its files.
-use std::sync::atomic::Ordering;
-
 use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio::time::Instant;
 
+use super::batch::{self, PAGE};
 use super::entity::notifications;
 use super::{Record, RecordError};
 use crate::domain::millis;
+use notifications::Column as N;
 
 impl Record {
-    /// Cuts out the links that died, and makes SQLite forget the pages that held any link cut since the last call.
+    /// Erases the links that died, page by page.
     ///
-    /// The write-ahead log keeps old pages until it is emptied; a reader in the middle of a long query can put that off,
-    /// so an error-free return says whether it was done. Called every few seconds.
-    pub async fn erase_links(&self, now: Timestamp) -> Result<bool, RecordError> {
-        let erased = notifications::Entity::update_many()
-            .col_expr(notifications::Column::Link, Expr::value(None::<String>))
-            .filter(notifications::Column::Link.is_not_null())
-            .filter(notifications::Column::LinkExpiresAt.lte(millis(now)))
-            .exec(&self.inner.writer)
-            .await?;
-        if erased.rows_affected > 0 {
+    /// SQLite's write-ahead log keeps old pages until it is emptied, which the keeper does as soon as no reader needs it;
+    /// that goes for all links that any commit of this process erased.
+    pub async fn erase_links(&self, now: Timestamp) -> Result<(), RecordError> {
+        loop {
+            let began = Instant::now();
+            let ids: Vec<Uuid> = notifications::Entity::find()
+                .select_only()
+                .column(N::Id)
+                .filter(N::Link.is_not_null())
+                .filter(N::LinkExpiresAt.lte(millis(now)))
+                .order_by_asc(N::LinkExpiresAt)
+                .limit(PAGE)
+                .into_tuple()
+                .all(&self.inner.jobs_reader)
+                .await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let txn = self.begin().await?;
+            notifications::Entity::update_many()
+                .col_expr(N::Link, Expr::value(None::<String>))
+                .filter(N::Id.is_in(batch::padded(ids)))
+                .exec(&txn)
+                .await?;
+            txn.commit().await?;
             self.note_erased();
+            batch::rest(began).await;
         }
-        if self.is_shared() || !self.inner.erased.swap(false, Ordering::AcqRel) {
-            return Ok(true);
+    }
+
+    /// Tries once to empty SQLite's write-ahead log, if links were erased since it was emptied last; `false` where somebody
+    /// holds it.
+    pub async fn empty_log(&self) -> Result<bool, RecordError> {
+        match &self.inner.keeper {
+            Some(keeper) => Ok(keeper.try_empty().await?),
+            None => Ok(true),
         }
-        let row = self.inner.writer.query_one_raw(sea_orm::Statement::from_string(
-            self.inner.writer.get_database_backend(),
-            "PRAGMA wal_checkpoint(TRUNCATE)",
-        ));
-        let busy: i32 = row.await?.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-        if busy != 0 {
-            self.note_erased();
-        }
-        Ok(busy == 0)
     }
 
     pub(super) fn note_erased(&self) {
-        self.inner.erased.store(true, Ordering::Release);
+        if let Some(keeper) = &self.inner.keeper {
+            keeper.empty_soon();
+        }
     }
 }

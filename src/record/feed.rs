@@ -55,7 +55,7 @@ impl Record {
             .filter(changes::Column::Number.gt(number))
             .order_by_asc(changes::Column::Number)
             .limit(limit)
-            .all(self.reader())
+            .all(&self.inner.jobs_reader)
             .await?;
         rows.into_iter()
             .map(|row| {
@@ -72,13 +72,13 @@ impl Record {
 
     /// The last number given, 0 when there is none.
     pub async fn feed_head(&self) -> Result<i64, RecordError> {
-        let last = changes::Entity::find().order_by_desc(changes::Column::Number).one(self.reader()).await?;
+        let last = changes::Entity::find().order_by_desc(changes::Column::Number).one(&self.inner.jobs_reader).await?;
         Ok(last.map(|row| row.number).unwrap_or_default())
     }
 
     /// Counts up whenever somebody asks for the index to be built anew.
     pub async fn index_epoch(&self) -> Result<u64, RecordError> {
-        let row = state::Entity::find_by_id(INDEX_EPOCH).one(self.reader()).await?;
+        let row = state::Entity::find_by_id(INDEX_EPOCH).one(&self.inner.jobs_reader).await?;
         Ok(row.and_then(|row| row.value.parse().ok()).unwrap_or_default())
     }
 

@@ -14,7 +14,7 @@ use sea_orm::{
 use super::archive::{count, intervals, new_revision, place, save_file};
 use super::entity::{notifications, products, publications, revisions};
 use super::rows::digest;
-use super::{Fetched, NewNotification, Record, RecordError, announce, batch, intake, queue};
+use super::{Fetched, NewNotification, Record, RecordError, announce, batch, expire, intake, queue};
 use crate::domain::{Announcement, Digest, NotificationStatus as Status, RevisionId, latest, millis, timestamp};
 use notifications::Column as N;
 
@@ -98,7 +98,7 @@ impl Record {
             rows.push(row);
         }
         batch::insert(&txn, rows, None).await?;
-        queue::lose(&txn, expired, now).await?;
+        expire::lose(&txn, expired, now).await?;
         txn.commit().await?;
         self.tell_queue();
         self.tell_feed();

@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::incoming::{Announced, NewNotification};
 use super::replays::{self, ReplayRule};
-use super::{announce, batch, connect, entity::notifications};
+use super::{announce, batch, connect, entity::notifications, sources};
 use crate::domain::{Link, NotificationStatus, fold, millis};
 
 /// Notifications of one commit.
@@ -119,6 +119,7 @@ async fn commit(writer: &DatabaseConnection, rule: ReplayRule, batch: &[NewNotif
     let txn = connect::begin(writer).await?;
     let announced = announce::announce(&txn, batch).await?;
     let part_of = replays::follow(&txn, rule, batch, &announced).await?;
+    sources::note_heard(&txn, batch).await?;
     let known = announced.into_iter().zip(part_of);
     let rows = batch.iter().zip(known).map(|(notification, (publication, replay))| {
         let mut row = row(notification, publication.as_ref());

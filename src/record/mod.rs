@@ -12,12 +12,14 @@ mod claim;
 mod connect;
 mod entity;
 mod erase;
+mod expire;
 mod feed;
 mod holds;
 mod import;
 mod incoming;
 mod intake;
 mod inventory;
+mod keeper;
 mod lines;
 mod lock;
 #[path = "../../migrations/mod.rs"]
@@ -26,9 +28,11 @@ mod queue;
 mod read;
 mod replays;
 mod retention;
+mod retry;
 mod rows;
 mod runs;
 mod sources;
+mod statements;
 mod version;
 mod watch;
 
@@ -45,10 +49,10 @@ pub use import::{IMPORT, Imported, ImportedFile, ImportedNotification};
 pub use incoming::NewNotification;
 pub use intake::Refusal;
 pub use inventory::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
-pub use queue::RetryCounts;
 pub use read::{NotificationQuery, Page};
 pub use replays::{Replay, ReplayRule};
 pub use retention::RetentionRun;
+pub use retry::RetryCounts;
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
 pub use runs::JobRun;
 pub use sources::Source;
@@ -83,28 +87,29 @@ pub struct Record {
 struct Inner {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
-    _keeper: Option<connect::Keeper>,
+    jobs_reader: DatabaseConnection,
+    keeper: Option<keeper::Keeper>,
+    statements: statements::Statements,
     versions: version::Versions,
     rule: ReplayRule,
     intake: intake::Intake,
     /// Counts this process's commits that gave work to the fetchers or the index.
     queued: channel::Sender<u64>,
     fed: channel::Sender<u64>,
-    erased: std::sync::atomic::AtomicBool,
 }
 
 impl Record {
     /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once;
     /// `rule` says which of them are a replay.
     pub async fn open(location: &Location, queue: usize, rule: ReplayRule) -> Result<Self, RecordError> {
-        let connect::Connections { writer, reader, keeper, versions } = connect::connect(location).await?;
+        let statements = statements::Statements::default();
+        let connect::Connections { writer, reader, jobs_reader, keeper, versions } =
+            connect::connect(location, &statements).await?;
         let (queued, _) = channel::channel(0);
         let (fed, _) = channel::channel(0);
         let intake = intake::Intake::start(writer.clone(), queue, rule, queued.clone(), fed.clone());
-        let erased = std::sync::atomic::AtomicBool::new(true);
-        Ok(Self {
-            inner: Arc::new(Inner { writer, reader, _keeper: keeper, versions, rule, intake, queued, fed, erased }),
-        })
+        let inner = Inner { writer, reader, jobs_reader, keeper, statements, versions, rule, intake, queued, fed };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether other processes may work on the same queue.

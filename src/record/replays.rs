@@ -137,15 +137,20 @@ async fn begin(txn: &DatabaseTransaction, source: &sources::Model) -> Result<Uui
         told: false,
     };
     batch::insert(txn, vec![row.into_active_model()], None).await?;
-    let earlier = || N::Source.eq(&source.name).and(N::ReceivedAt.gte(started_at)).and(N::ReplayId.is_null());
+    // Written out: a plan that is made for any instant goes through all that were ever received.
+    let since = Expr::cust(format!("received_at >= {started_at}"));
+    let earlier = || N::Source.eq(&source.name).and(since.clone()).and(N::ReplayId.is_null());
+    // Asked of each, since a list of all publications with files would be made for these few.
+    let its_id = Expr::col((notifications::Entity, N::PublicationId));
     let with_file = Query::select()
-        .column(publications::Column::Id)
+        .expr(Expr::value(1))
         .from(publications::Entity)
+        .and_where(Expr::col((publications::Entity, publications::Column::Id)).eq(its_id))
         .and_where(publications::Column::LatestRevisionId.is_not_null())
         .to_owned();
     notifications::Entity::update_many()
         .col_expr(N::Priority, Expr::value(1))
-        .filter(earlier().and(N::PublicationId.in_subquery(with_file)))
+        .filter(earlier().and(Expr::exists(with_file)))
         .exec(txn)
         .await?;
     notifications::Entity::update_many().col_expr(N::ReplayId, Expr::value(id)).filter(earlier()).exec(txn).await?;
@@ -178,6 +183,9 @@ impl Record {
     }
 
     async fn tallied(&self, rows: Vec<replays::Model>) -> Result<Vec<Replay>, RecordError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let tallies: Vec<Tally> = notifications::Entity::find()
             .select_only()
@@ -187,7 +195,7 @@ impl Record {
             .group_by(N::ReplayId)
             .group_by(N::Status)
             .into_model()
-            .all(self.reader())
+            .all(&self.inner.jobs_reader)
             .await?;
         let mut added = self.bytes_added(ids).await?;
         let mut replays: Vec<Replay> = rows.into_iter().map(Replay::from).collect();
@@ -228,7 +236,7 @@ impl Record {
             .filter(stored_at.eq(Expr::col((revisions::Entity, revisions::Column::ArchivedAt))))
             .distinct()
             .into_tuple()
-            .all(self.reader())
+            .all(&self.inner.jobs_reader)
             .await?;
         let mut added: HashMap<Uuid, u64> = HashMap::new();
         for (replay, _, stored_size) in rows {
@@ -237,11 +245,23 @@ impl Record {
         Ok(added)
     }
 
+    /// Whether something of a replay still wants a file.
+    async fn waits(&self, replay: Uuid) -> Result<bool, RecordError> {
+        let open = notifications::Entity::find()
+            .select_only()
+            .column(N::Status)
+            .filter(N::ReplayId.eq(replay))
+            .filter(N::Status.is_in(Status::OPEN.iter().map(|status| status.as_str())))
+            .limit(1);
+        let open: Option<String> = open.into_tuple().one(&self.inner.jobs_reader).await?;
+        Ok(open.is_some())
+    }
+
     /// Ends the replays whose last notification is too long ago, and gives those that are over and done with: nothing
     /// of them waits any more. Each is given once.
     pub async fn end_replays(&self, now: Timestamp) -> Result<Vec<Replay>, RecordError> {
         use replays::Column as R;
-        let open = replays::Entity::find().filter(R::Told.eq(false)).all(self.reader()).await?;
+        let open = replays::Entity::find().filter(R::Told.eq(false)).all(&self.inner.jobs_reader).await?;
         let mut done = Vec::new();
         for mut row in open {
             if row.ended_at.is_none() {
@@ -254,6 +274,9 @@ impl Record {
                     .exec(&self.inner.writer)
                     .await?;
                 row.ended_at = Some(row.last_at);
+            }
+            if self.waits(row.id).await? {
+                continue;
             }
             let Some(replay) = self.tallied(vec![row]).await?.pop().filter(|replay| replay.waiting == 0) else {
                 continue;

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, Query
 
 use super::entity::{files, notifications, products, publications, retention_runs, revisions};
 use super::rows::{digest, natural};
-use super::{Record, RecordError, feed};
+use super::{Record, RecordError, batch, feed};
 use crate::domain::{ChangeKind, Digest, PublicationId, PublicationStatus, RevisionId, millis, timestamp};
 
 /// A run of retention.
@@ -205,7 +205,7 @@ impl Record {
             .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
             .filter(retention_runs::Column::SweptAt.is_null())
             .filter(retention_runs::Column::EndedAt.is_not_null());
-        Ok(due.one(self.reader()).await?.is_some())
+        Ok(due.one(&self.inner.jobs_reader).await?.is_some())
     }
 
     /// Sweeps up to `limit` revisions whose grace is over: the bytes that nobody else has are given to `delete`, inside the
@@ -227,7 +227,7 @@ impl Record {
             .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
             .filter(retention_runs::Column::SweptAt.is_null())
             .into_tuple()
-            .all(self.reader())
+            .all(&self.inner.jobs_reader)
             .await?;
         if over.is_empty() {
             return Ok((0, 0));
@@ -294,25 +294,32 @@ impl Record {
             .select_only()
             .column(N::Id)
             .filter(N::ReceivedAt.lt(millis(before)))
-            .filter(N::Body.ne(Vec::<u8>::new()))
+            // As in the index of these, so that it is seen to serve: what was emptied before is not in it.
             .filter(N::Link.is_null())
+            .filter(Expr::cust("length(body) > 0"))
+            .order_by(N::ReceivedAt, Order::Asc)
             .limit(limit)
             .into_tuple()
-            .all(self.reader())
+            .all(&self.inner.jobs_reader)
             .await?;
         if ids.is_empty() {
             return Ok(0);
         }
+        let txn = self.begin().await?;
         let thinned = notifications::Entity::update_many()
             .col_expr(N::Body, Expr::value(Vec::<u8>::new()))
-            .filter(N::Id.is_in(ids))
-            .exec(&self.inner.writer)
+            .filter(N::Id.is_in(batch::padded(ids)))
+            .exec(&txn)
             .await?;
+        txn.commit().await?;
         Ok(thinned.rows_affected)
     }
 }
 
 async fn set_publications(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: PublicationStatus) -> Result<(), DbErr> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     publications::Entity::update_many()
         .col_expr(publications::Column::Status, Expr::value(status.as_str()))
         .filter(publications::Column::Id.is_in(ids))

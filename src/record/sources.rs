@@ -1,16 +1,17 @@
 //! What is known of each source of notifications: when it was heard, and who was turned away at its door.
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, Set};
 
-use super::entity::{notifications, sources};
+use super::entity::{source_hours, sources};
 use super::rows::{long, natural};
-use super::{Record, RecordError};
+use super::{NewNotification, Record, RecordError, batch};
 use crate::domain::{Habit, memory_begins, millis, timestamp};
-use notifications::Column as N;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// One source of notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +23,32 @@ pub struct Source {
     pub last_denied_at: Option<Timestamp>,
 }
 
+fn hour_of(at: Timestamp) -> i64 {
+    millis(at).div_euclid(HOUR_MS)
+}
+
+/// Counts in which hours the sources of these notifications were heard.
+pub(super) async fn note_heard(txn: &DatabaseTransaction, new: &[NewNotification]) -> Result<(), DbErr> {
+    use source_hours::Column as H;
+    let mut heard: BTreeMap<(&str, i64), i64> = BTreeMap::new();
+    for notification in new {
+        *heard.entry((&notification.source, hour_of(notification.received_at))).or_default() += 1;
+    }
+    let rows = heard.into_iter().map(|((source, hour), n)| source_hours::ActiveModel {
+        source: Set(source.to_owned()),
+        hour: Set(hour),
+        n: Set(n),
+    });
+    let counted =
+        OnConflict::columns([H::Source, H::Hour]).value(H::N, Expr::cust("source_hours.n + excluded.n")).to_owned();
+    batch::insert(txn, rows.collect(), Some(counted)).await
+}
+
 impl Record {
     /// All sources that were ever heard or knocked at, by name.
     pub async fn sources(&self) -> Result<Vec<Source>, RecordError> {
-        let rows = sources::Entity::find().order_by(sources::Column::Name, Order::Asc).all(self.reader()).await?;
+        let rows =
+            sources::Entity::find().order_by(sources::Column::Name, Order::Asc).all(&self.inner.jobs_reader).await?;
         let source = |row: sources::Model| Source {
             name: row.name,
             last_notification_at: row.last_at.map(timestamp),
@@ -42,20 +65,13 @@ impl Record {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<HashMap<i64, u64>, RecordError> {
-        // Written out: PostgreSQL takes two bound values for two expressions.
-        let hour = || Expr::cust("received_at / 3600000");
-        let rows: Vec<(i64, i64)> = notifications::Entity::find()
-            .select_only()
-            .expr_as(hour(), "hour")
-            .column_as(N::Id.count(), "n")
-            .filter(N::Source.eq(source))
-            .filter(N::ReceivedAt.gte(millis(from)))
-            .filter(N::ReceivedAt.lte(millis(to)))
-            .group_by(hour())
-            .into_tuple()
-            .all(self.reader())
+        use source_hours::Column as H;
+        let rows = source_hours::Entity::find()
+            .filter(H::Source.eq(source))
+            .filter(H::Hour.between(hour_of(from), hour_of(to)))
+            .all(&self.inner.jobs_reader)
             .await?;
-        Ok(rows.into_iter().map(|(hour, n)| (hour, natural(n))).collect())
+        Ok(rows.into_iter().map(|row| (row.hour, natural(row.n))).collect())
     }
 
     /// Whether a source has been silent for longer than its own past makes likely, and than `floor`.

@@ -1,10 +1,13 @@
 //! Counts for those who watch the service.
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::{files, notifications, products, publications, revisions};
+use super::entity::{notifications, products, totals};
+use super::rows::natural;
 use super::{Record, RecordError};
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
@@ -46,70 +49,55 @@ impl Counts {
     }
 }
 
-#[derive(FromQueryResult)]
-struct ByStatus {
-    status: String,
-    n: i64,
-}
-
 impl Record {
+    /// The totals are kept by the database's triggers: nothing is gone through to count it.
     pub async fn counts(&self) -> Result<Counts, RecordError> {
-        let reader = self.reader();
-        let by_status: Vec<ByStatus> = notifications::Entity::find()
-            .select_only()
-            .column(N::Status)
-            .column_as(N::Id.count(), "n")
-            .group_by(N::Status)
-            .into_model()
-            .all(reader)
-            .await?;
+        let reader = &self.inner.jobs_reader;
+        let totals = totals::Entity::find().all(reader).await?;
+        let totals: HashMap<&str, i64> = totals.iter().map(|row| (row.name.as_str(), row.n)).collect();
+        let total =
+            |name: &str| totals.get(name).copied().ok_or_else(|| RecordError::Corrupt(format!("no total of {name}")));
+        let by_status = Status::ALL
+            .iter()
+            .map(|status| Ok((*status, natural(total(&format!("notifications/{}", status.as_str()))?))));
+        let by_status: Vec<(Status, u64)> = by_status.collect::<Result<_, RecordError>>()?;
         let next: Option<Option<i64>> = notifications::Entity::find()
-            .filter(N::Status.is_in(Status::OPEN.iter().map(|s| s.as_str())))
+            .filter(N::NextAttemptAt.is_not_null())
             .select_only()
             .column_as(N::LinkExpiresAt.min(), "at")
             .into_tuple()
             .one(reader)
             .await?;
-        let last = notifications::Entity::find().order_by(N::ReceivedAt, Order::Desc).one(reader).await?;
-        // Sums are numeric on PostgreSQL; the cast keeps them whole numbers on both.
-        let total = |column: files::Column| {
-            sea_orm::sea_query::Expr::cust(format!(
-                "CAST(COALESCE(SUM({}), 0) AS BIGINT)",
-                sea_orm::IdenStatic::as_str(&column)
-            ))
-        };
-        let sums: Option<(i64, i64)> = files::Entity::find()
-            .filter(files::Column::RemovedAt.is_null())
+        let last: Option<i64> = notifications::Entity::find()
             .select_only()
-            .expr_as(total(files::Column::Size), "size")
-            .expr_as(total(files::Column::StoredSize), "stored")
+            .column(N::ReceivedAt)
+            .order_by(N::ReceivedAt, Order::Desc)
+            .limit(1)
             .into_tuple()
             .one(reader)
             .await?;
-        let (size, stored_size) = sums.unwrap_or_default();
         Ok(Counts {
-            by_status: by_status
-                .into_iter()
-                .map(|row| Ok((row.status.parse().map_err(RecordError::Corrupt)?, super::rows::natural(row.n))))
-                .collect::<Result<_, RecordError>>()?,
+            by_status: by_status.into_iter().filter(|(_, n)| *n > 0).collect(),
             next_link_expiry: next.flatten().map(timestamp),
-            last_notification_at: last.map(|row| timestamp(row.received_at)),
+            last_notification_at: last.map(timestamp),
             products: products::Entity::find().count(reader).await?,
-            publications: publications::Entity::find().count(reader).await?,
-            revisions: revisions::Entity::find().count(reader).await?,
-            files: files::Entity::find().count(reader).await?,
-            size,
-            stored_size,
+            publications: natural(total("publications")?),
+            revisions: natural(total("revisions")?),
+            files: natural(total("files")?),
+            size: total("files/size")?,
+            stored_size: total("files/stored_size")?,
         })
     }
 
     /// The links that die within some time and whose files are still wanted; `names` of them are named.
     pub async fn dying(&self, now: Timestamp, within: Duration, names: u64) -> Result<Dying, RecordError> {
         let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        // Nearly all were received earlier: the sum keeps the index of these from being taken for the one to use.
+        let received_at = Expr::col(N::ReceivedAt).add(0);
         let dying = notifications::Entity::find()
-            .filter(N::Status.is_in(Status::OPEN.iter().map(|s| s.as_str())))
+            .filter(N::NextAttemptAt.is_not_null())
             .filter(N::LinkExpiresAt.lte(millis(now).saturating_add(ms(within))))
-            .filter(N::ReceivedAt.lte(millis(now).saturating_sub(ms(SETTLING))));
+            .filter(received_at.lte(millis(now).saturating_sub(ms(SETTLING))));
         let some: Vec<(Option<i64>, Option<String>)> = dying
             .clone()
             .select_only()
@@ -117,10 +105,10 @@ impl Record {
             .order_by(N::LinkExpiresAt, Order::Asc)
             .limit(names)
             .into_tuple()
-            .all(self.reader())
+            .all(&self.inner.jobs_reader)
             .await?;
         Ok(Dying {
-            count: dying.count(self.reader()).await?,
+            count: dying.count(&self.inner.jobs_reader).await?,
             first: some.first().and_then(|(at, _)| at.map(timestamp)),
             names: some.into_iter().filter_map(|(_, name)| name).collect(),
         })

@@ -17,6 +17,8 @@ mod configuration;
 mod connections;
 /// `kill -9` at bad moments.
 mod crash;
+/// What comes, ends or is asked for in crowds keeps no notification waiting.
+mod crowds;
 /// The commands that documents and outputs name.
 mod documents;
 /// Exports: CSV, NDJSON and Parquet against GraphQL.
@@ -40,6 +42,8 @@ mod import;
 mod index;
 /// Paging through a long list while it changes.
 mod paging;
+/// How the database answers what is asked all the time.
+mod plans;
 /// The portal's buttons, and what they mean.
 mod portal;
 /// The real notifications and files, where they are at hand.

@@ -22,6 +22,9 @@ const PAGE: u64 = 5000;
 /// Revisions marked, or swept, in one transaction: few enough that writers in between wait for milliseconds.
 const BATCH: usize = 25;
 
+/// Notifications whose bodies are emptied in one transaction.
+const THINNED_AT_ONCE: u64 = 500;
+
 /// A run rests so many times as long as it works: readers and the portal come first.
 const REST: u32 = 3;
 
@@ -247,8 +250,13 @@ pub(super) async fn sweep_due(app: &App) -> anyhow::Result<()> {
 async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
     let Some(span) = app.settings.retention.notification_bodies else { return Ok(()) };
     let before = crate::domain::timestamp(plan::cutoff(now, span));
-    while app.record.thin_notifications(before, 1000).await? > 0 {}
-    Ok(())
+    loop {
+        let began = tokio::time::Instant::now();
+        if app.record.thin_notifications(before, THINNED_AT_ONCE).await? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(began.elapsed()).await;
+    }
 }
 
 /// Brings back what a run marked.

@@ -1,0 +1,165 @@
+//! Queueing again what a query names: page by page, since it may name millions.
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
+};
+use tokio::time::Instant;
+
+use super::batch::{self, PAGE, padded};
+use super::entity::notifications;
+use super::expire::await_again;
+use super::read::NotificationQuery;
+use super::rows::natural;
+use super::{Record, RecordError};
+use crate::domain::{NotificationStatus as Status, millis};
+use notifications::Column as N;
+
+/// States in which a file is wanted and may be asked for again.
+const WANTING: [Status; 3] = [Status::Queued, Status::Retrying, Status::Failed];
+
+/// What `retry` did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryCounts {
+    pub matched: u64,
+    pub queued: u64,
+    /// Their links are dead.
+    pub dead: u64,
+}
+
+#[derive(FromQueryResult)]
+struct Candidate {
+    id: Uuid,
+    status: String,
+    publication_id: Option<Uuid>,
+}
+
+impl Record {
+    /// Queues again what a query names, as far as its link lives and its file is not there.
+    pub async fn retry(&self, query: &NotificationQuery, now: Timestamp) -> Result<RetryCounts, RecordError> {
+        let mut counts = self.count_for_retry(query, now).await?;
+        // All that can be queued again carries a link.
+        let mut after = (millis(now), Uuid::max());
+        loop {
+            let began = Instant::now();
+            let page = self.links_after(after).await?;
+            let Some(last) = page.last() else { return Ok(counts) };
+            after = *last;
+            let ids = page.into_iter().map(|(_, id)| id).collect();
+            let queued = self.queue_again(query, ids, now).await?;
+            counts.queued += queued;
+            if queued > 0 {
+                self.tell_queue();
+                self.tell_feed();
+            }
+            batch::rest(began).await;
+        }
+    }
+
+    /// How many a query names, and how many of these have dead links.
+    async fn count_for_retry(&self, query: &NotificationQuery, now: Timestamp) -> Result<RetryCounts, RecordError> {
+        let by_status: Vec<(String, i64)> = notifications::Entity::find()
+            .select_only()
+            .column(N::Status)
+            .column_as(N::Id.count(), "n")
+            .filter(query.condition())
+            .group_by(N::Status)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let is_wanting = |status: &str| WANTING.iter().any(|wanting| wanting.as_str() == status);
+        let sum = |holds: &dyn Fn(&str) -> bool| {
+            by_status.iter().filter(|(status, _)| holds(status)).map(|(_, n)| natural(*n)).sum::<u64>()
+        };
+        let alive = notifications::Entity::find()
+            .filter(query.condition())
+            .filter(N::Link.is_not_null())
+            .filter(N::LinkExpiresAt.gt(millis(now)))
+            .filter(N::Status.is_in(WANTING.iter().map(|status| status.as_str())))
+            .count(self.reader())
+            .await?;
+        let expired = sum(&|status| status == Status::Expired.as_str());
+        Ok(RetryCounts { matched: sum(&|_| true), queued: 0, dead: expired + sum(&is_wanting).saturating_sub(alive) })
+    }
+
+    /// Notifications that carry a link, in the order of their links' deaths.
+    async fn links_after(&self, (expires_at, id): (i64, Uuid)) -> Result<Vec<(i64, Uuid)>, RecordError> {
+        let beyond = Expr::tuple([Expr::col(N::LinkExpiresAt), Expr::col(N::Id)])
+            .gt(Expr::tuple([Expr::value(expires_at), Expr::value(id)]));
+        Ok(notifications::Entity::find()
+            .select_only()
+            .columns([N::LinkExpiresAt, N::Id])
+            .filter(N::Link.is_not_null())
+            .filter(beyond)
+            .order_by_asc(N::LinkExpiresAt)
+            .order_by_asc(N::Id)
+            .limit(PAGE)
+            .into_tuple()
+            .all(&self.inner.jobs_reader)
+            .await?)
+    }
+
+    /// Queues those of a page again that the query names and that still want their file. Returns how many.
+    async fn queue_again(
+        &self,
+        query: &NotificationQuery,
+        page: Vec<Uuid>,
+        now: Timestamp,
+    ) -> Result<u64, RecordError> {
+        let txn = self.begin().await?;
+        let named = named(&txn, query, page, now).await?;
+        let again: Vec<Candidate> =
+            named.into_iter().filter(|row| WANTING.iter().any(|status| status.as_str() == row.status)).collect();
+        if again.is_empty() {
+            txn.rollback().await?;
+            return Ok(0);
+        }
+        notifications::Entity::update_many()
+            .col_expr(N::Status, Expr::value(Status::Queued.as_str()))
+            .col_expr(N::Attempts, Expr::value(0))
+            .col_expr(N::NextAttemptAt, Expr::value(millis(now)))
+            .filter(N::Id.is_in(padded(again.iter().map(|row| row.id).collect())))
+            .exec(&txn)
+            .await?;
+        await_again(&txn, again.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+        txn.commit().await?;
+        Ok(again.len() as u64)
+    }
+}
+
+/// Those of a page whose links live and that a query names. The page is cut out first, in a query of its own, so that
+/// whatever the query asks for it is asked of the page's rows alone.
+async fn named(
+    txn: &DatabaseTransaction,
+    query: &NotificationQuery,
+    page: Vec<Uuid>,
+    now: Timestamp,
+) -> Result<Vec<Candidate>, DbErr> {
+    let size = page.len() as u64;
+    let columns = [
+        N::Id,
+        N::Status,
+        N::PublicationId,
+        N::ProductId,
+        N::Source,
+        N::ReceivedAt,
+        N::NameFolded,
+        N::Link,
+        N::LinkExpiresAt,
+    ];
+    let page = Query::select()
+        .columns(columns)
+        .from(notifications::Entity)
+        .and_where(Expr::col(N::Id).is_in(padded(page)))
+        .limit(size)
+        .to_owned();
+    let lives = Condition::all().add(N::Link.is_not_null()).add(N::LinkExpiresAt.gt(millis(now)));
+    let select = Query::select()
+        .columns([N::Id, N::Status, N::PublicationId])
+        .from_subquery(page, Alias::new("notifications"))
+        .cond_where(query.condition().add(lives))
+        .to_owned();
+    Candidate::find_by_statement(txn.get_database_backend().build(&select)).all(txn).await
+}

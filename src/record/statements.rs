@@ -1,0 +1,44 @@
+//! The statements that are sent to the database: slow ones are logged, and all are shown to whoever watches.
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sea_orm::{DatabaseConnection, Statement};
+
+use super::Record;
+
+/// What takes longer is logged.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// Characters of a statement that are logged.
+const LOGGED_MAX: usize = 400;
+
+type Watcher = Box<dyn Fn(&Statement) + Send + Sync>;
+
+#[derive(Clone, Default)]
+pub(super) struct Statements(Arc<OnceLock<Watcher>>);
+
+impl Statements {
+    /// Has a connection's statements seen from now on. Those of questions are not shown to the watcher.
+    pub fn of(&self, mut connection: DatabaseConnection, is_for_questions: bool) -> DatabaseConnection {
+        let statements = if is_for_questions { Self::default() } else { self.clone() };
+        connection.set_metric_callback(move |info| {
+            if info.elapsed >= SLOW {
+                // The text alone: its values may be links.
+                let sql: String = info.statement.sql.chars().take(LOGGED_MAX).collect();
+                tracing::warn!(seconds = info.elapsed.as_secs_f64(), sql, "a statement took long");
+            }
+            if let Some(watcher) = statements.0.get() {
+                watcher(info.statement);
+            }
+        });
+        connection
+    }
+}
+
+impl Record {
+    /// Shows every statement that this process sends by itself from now on, with its values, to `watcher`: all but those of
+    /// questions. The first watcher stays.
+    pub fn watch_statements(&self, watcher: impl Fn(&Statement) + Send + Sync + 'static) {
+        let _ = self.inner.statements.0.set(Box::new(watcher));
+    }
+}
