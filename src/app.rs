@@ -59,6 +59,7 @@ pub struct Parts {
 pub struct Denied {
     by_source: Mutex<HashMap<String, u64>>,
     keys: AtomicU64,
+    hosts: AtomicU64,
 }
 
 impl Denied {
@@ -76,6 +77,16 @@ impl Denied {
     /// Wrong keys of the API since the start.
     pub fn keys(&self) -> u64 {
         self.keys.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request whose Host is not a name of this service.
+    pub fn note_host(&self) {
+        self.hosts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Such requests since the start.
+    pub fn hosts(&self) -> u64 {
+        self.hosts.load(Ordering::Relaxed)
     }
 
     /// Gives the counts of the sources away.

@@ -54,7 +54,7 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
         };
     };
     if !caller.may_ask(named(&request)) {
-        return bodies::refuse(origin::foreign_host(), request).await;
+        return bodies::refuse(origin::foreign_host(&http), request).await;
     }
     let Ok(permit) = http.requests.clone().try_acquire_owned() else {
         return bodies::refuse(busy(), request).await;
@@ -115,7 +115,7 @@ pub(super) fn denied_until(http: &Http, door: &'static str, exchange: Option<&Ex
 
 /// Waits for the turn of a wrong key, in a place that is given to whoever needs one. Whether it came too often.
 pub(super) async fn wait_denied(until: Until, exchange: Option<&Exchange>) -> bool {
-    let _marked = exchange.map(Exchange::denied);
+    let _marked = exchange.map(Exchange::yielding);
     match until {
         Until::Denied(until) => {
             tokio::time::sleep_until(until).await;

@@ -51,7 +51,7 @@ pub(super) async fn answer(
             .into_response();
     }
     if !named.is_ours && !reads_only(&mut question) {
-        return origin::foreign_host().into_response();
+        return origin::foreign_host(&http).into_response();
     }
     let running = http.schema.answer(question.data(caller.asker()).data(TakesJson));
     let answer = tokio::time::timeout(ANSWER_MAX, running).await.unwrap_or_else(|_| {

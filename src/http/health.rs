@@ -1,16 +1,26 @@
 //! For those who watch the service.
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
+use super::server::Exchange;
 use super::{Http, Problem, telemetry};
+
+/// Health checks at once.
+pub(super) const CHECKS_MAX: usize = 8;
 
 pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-pub(super) async fn ready(State(http): State<Http>) -> Response {
+/// Answers whether notifications can be taken. Anybody may ask, so few are answered at once and those that wait for their
+/// turn hold no place that others need.
+pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<Exchange>>) -> Response {
+    let _turn = {
+        let _yielding = exchange.map(|Extension(exchange)| exchange.yielding());
+        http.health_checks.acquire().await
+    };
     match http.queries.not_ready().await {
         None => Json(json!({ "ready": true })).into_response(),
         Some(reason) => Problem::new(503, reason).into_response(),

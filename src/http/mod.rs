@@ -75,12 +75,13 @@ struct Http {
     /// Requests for anything but the webhook.
     requests: Arc<Semaphore>,
     sockets: Arc<Semaphore>,
+    health_checks: Arc<Semaphore>,
     webhook_room: bodies::Room,
     api_room: bodies::Room,
 }
 
 impl Http {
-    fn new(app: &App) -> Self {
+    fn new(app: &App, shares: server::Shares) -> Self {
         let queries = Queries::new(app.clone());
         Self {
             app: app.clone(),
@@ -89,8 +90,9 @@ impl Http {
             queries,
             names: Arc::new(origin::Names::new(&app.settings)),
             throttle: Arc::default(),
-            requests: Arc::new(Semaphore::new(server::API_REQUESTS_MAX)),
-            sockets: Arc::new(Semaphore::new(subscriptions::SOCKETS_MAX)),
+            requests: Arc::new(Semaphore::new(shares.requests)),
+            sockets: Arc::new(Semaphore::new(shares.sockets)),
+            health_checks: Arc::new(Semaphore::new(health::CHECKS_MAX)),
             webhook_room: bodies::Room::default(),
             api_room: bodies::Room::default(),
         }
@@ -99,7 +101,7 @@ impl Http {
 
 /// All routes over an archive.
 pub fn router(app: &App) -> Router {
-    router_of(&Http::new(app))
+    router_of(&Http::new(app, server::Shares::default()))
 }
 
 fn router_of(http: &Http) -> Router {

@@ -157,7 +157,8 @@ pub(super) async fn check(State(http): State<Http>, mut request: Request, next: 
 }
 
 /// The answer to a request that names a host which is not ours.
-pub(super) fn foreign_host() -> Problem {
+pub(super) fn foreign_host(http: &Http) -> Problem {
+    http.app.denied.note_host();
     metrics::counter!("acervo_foreign_requests_total", "by" => "host").increment(1);
     Problem::new(
         403,

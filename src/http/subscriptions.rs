@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt, future};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::auth::{self, Caller};
 use super::origin::{self, Named};
@@ -27,9 +27,6 @@ const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 /// What one socket keeps at hand for reading.
 const READ_BUFFER_BYTES: usize = 8 << 10;
-
-/// Sockets at once that were let in.
-pub(super) const SOCKETS_MAX: usize = 200;
 
 /// For `connection_init`.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,7 +46,7 @@ pub(super) async fn subscribe(
     request: Request,
 ) -> Response {
     if !named.is_ours {
-        return origin::foreign_host().into_response();
+        return origin::foreign_host(&http).into_response();
     }
     let Some(protocol) = protocol(request.headers()) else {
         let told = format!("name one of these in Sec-WebSocket-Protocol: {}", ALL_WEBSOCKET_PROTOCOLS.join(", "));
@@ -122,7 +119,7 @@ impl Client {
         };
         let mut answers = std::pin::pin!(Protocol::new(schema, questions, protocol).on_connection_init(first));
         let deadline = Instant::now() + INIT_TIMEOUT;
-        let mut ping = interval(PING_INTERVAL);
+        let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let sent = tokio::select! {

@@ -26,7 +26,16 @@ pub fn install() -> anyhow::Result<()> {
     describe_gauge!("acervo_dying_links", "Wanted links that die within fetch.warn_before");
     describe_gauge!("acervo_source_silent", "1 where a source is silent for longer than its past makes likely");
     describe_gauge!("acervo_source_last_notification_seconds", "When a source was heard last");
-    describe_counter!("acervo_api_denied_total", "Wrong keys shown to the API");
+    describe_counter!("acervo_denied_total", "Wrong keys and credentials, by the door they were shown at");
+    describe_counter!(
+        "acervo_foreign_requests_total",
+        "Requests refused for their Host or for the page that sent them"
+    );
+    describe_counter!(
+        "acervo_connections_closed_total",
+        "Connections closed while they kept the service waiting, by reason"
+    );
+    describe_gauge!("acervo_connections", "Connections open, by listener");
     describe_counter!("acervo_source_denied_total", "Log-ins that were refused, by source");
     describe_gauge!("acervo_replay_waiting", "Notifications of the newest replay that still want a file");
     describe_gauge!("acervo_fetching_waits", "1 while no file is fetched for want of room");

@@ -52,7 +52,7 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
         Ok(Admission::Open) if named(&request).is_some_and(|named| named.may_be_ours) => {}
         Ok(Admission::Open) => {
             bodies::discard(request.into_body()).await;
-            return Err(origin::foreign_host());
+            return Err(origin::foreign_host(http));
         }
         Err(Rejection::Unauthenticated) if !presented.is_empty() => {
             return Ok(auth::deny(http, "webhook", request).await);

@@ -27,6 +27,9 @@ struct Told {
     dying: u64,
     silent: HashSet<String>,
     denied: HashMap<String, (Timestamp, u64)>,
+    /// When wrong keys, and foreign hosts, were warned of last, and how many there were then.
+    keys: Option<(Timestamp, u64)>,
+    hosts: Option<(Timestamp, u64)>,
 }
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
@@ -105,7 +108,27 @@ async fn denied(app: &App, told: &mut Told) -> Result<(), RecordError> {
             (*told_at, *count) = (now, 0);
         }
     }
+    if let Some(count) = newly(&mut told.keys, app.denied.keys(), now) {
+        tracing::warn!(count, "wrong keys were shown to the API");
+    }
+    if let Some(count) = newly(&mut told.hosts, app.denied.hosts(), now) {
+        tracing::warn!(
+            count,
+            "requests were refused because their Host is not a name of this service: see `public_url` and `host_names`"
+        );
+    }
     Ok(())
+}
+
+/// How many there are since the last warning, where another is due.
+fn newly(told: &mut Option<(Timestamp, u64)>, total: u64, now: Timestamp) -> Option<u64> {
+    let (told_at, told_total) = told.unwrap_or((Timestamp::MIN, 0));
+    let is_due = now.duration_since(told_at) >= jiff::SignedDuration::try_from(DENIED_EVERY).unwrap_or_default();
+    let count = total.saturating_sub(told_total);
+    (count > 0 && is_due).then(|| {
+        *told = Some((now, total));
+        count
+    })
 }
 
 async fn replays(app: &App) -> Result<(), RecordError> {

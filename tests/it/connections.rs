@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::harness::process::{Served, acervo, free_port};
+use crate::harness::process::{Served, acervo, acervo_from, free_port};
 use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, raw};
 
 const NOTIFICATION: &str =
@@ -79,6 +79,104 @@ async fn clients_that_keep_connections_waiting_keep_nobody_out() {
     }
     let metrics = app.get("/metrics").await.text().await.expect("text");
     assert!(metrics.is_empty() || metrics.contains("acervo_connections"), "{metrics}");
+}
+
+/// What the portal's notifications met under a load.
+#[derive(Default)]
+struct Met {
+    seconds: Vec<f64>,
+    refused: usize,
+}
+
+impl Met {
+    fn line(mut self, name: &str, memory: u64) -> (f64, String) {
+        self.seconds.sort_by(f64::total_cmp);
+        let at = |share: f64| 1000.0 * self.seconds[((self.seconds.len() - 1) as f64 * share) as usize];
+        let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
+        let (sent, refused) = (self.seconds.len(), self.refused);
+        (p99, format!("| {name} | {sent} | {refused} | {p50:.1} | {p99:.1} | {max:.1} | {} |", memory >> 20))
+    }
+}
+
+/// Whoever sends more than this reads nothing.
+const UNREAD_BYTES: usize = 100_000;
+
+/// Keeps a connection waiting, and opens another a second after it was closed.
+async fn keep_waiting(port: u16, bytes: Vec<u8>) {
+    let reads = bytes.len() < UNREAD_BYTES;
+    loop {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await {
+            let mut sink = [0; 512];
+            // One that reads nothing sends on until it is closed; the others wait for that.
+            while stream.write_all(&bytes).await.is_ok() && !reads {}
+            while reads && stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn keep_guessing(url: String, number: usize) {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    loop {
+        let request = match number % 2 {
+            0 => client.get(format!("{url}/graphql?query={{status{{version}}}}")).bearer_auth("errada"),
+            _ => client.post(format!("{url}/webhook")).header("x-token", "errada").body(NOTIFICATION),
+        };
+        let _ = request.send().await;
+    }
+}
+
+/// A notification every 10 ms, by turns over a connection of its own.
+async fn steady_load(url: &str, seconds: usize) -> Met {
+    let (kept, fresh) = (reqwest::Client::builder().no_proxy().build().expect("a client"), fresh());
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let mut sent = Vec::new();
+    for number in 0..100 * seconds {
+        tick.tick().await;
+        let client = if number % 2 == 0 { kept.clone() } else { fresh.clone() };
+        let request = client.post(format!("{url}/webhook")).header("authorization", TOKEN).body(NOTIFICATION);
+        sent.push(tokio::spawn(async move {
+            let began = Instant::now();
+            let status = request.send().await.map(|answer| answer.status().as_u16());
+            (began.elapsed().as_secs_f64(), status.ok() == Some(202))
+        }));
+    }
+    let mut met = Met::default();
+    for one in sent {
+        let (seconds, is_taken) = one.await.expect("an answer");
+        met.seconds.push(seconds);
+        met.refused += usize::from(!is_taken);
+    }
+    met
+}
+
+/// `ACERVO_TEST_LOAD` names the binary to be measured; the load is in this process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_a_load_of_silent_connections_and_guesses() {
+    let Ok(binary) = std::env::var("ACERVO_TEST_LOAD") else { return };
+    let count = |name: &str, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let (crowd, seconds) = (count("ACERVO_TEST_CROWD", 2000), count("ACERVO_TEST_SECONDS", 10));
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let served = Served::spawn(acervo_from(&binary, folder.path()), folder.path().join("log.txt"), port, "warn");
+    for number in 0..16 {
+        tokio::spawn(keep_guessing(served.url.clone(), number));
+    }
+    let mut lines = Vec::new();
+    let mut kinds = silences();
+    kinds.push(("4,000 requests and no reading", b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000)));
+    for (name, bytes) in kinds {
+        let held: Vec<_> = (0..crowd).map(|_| tokio::spawn(keep_waiting(port, bytes.clone()))).collect();
+        let met = steady_load(&served.url, seconds).await;
+        assert_eq!(met.refused, 0, "{name}");
+        lines.push(met.line(name, served.memory()));
+        held.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+    for (_, line) in &lines {
+        eprintln!("{line}");
+    }
+    assert!(served.memory() < 250 << 20, "{} bytes of memory", served.memory());
+    assert!(lines.iter().all(|(p99, _)| *p99 < 100.0), "a p99 of 100 ms or more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -256,6 +354,35 @@ async fn wrong_keys_are_slow_at_every_door_and_right_ones_are_not() {
     futures_util::future::join_all(doors.map(guess_at)).await;
 }
 
+/// How long so many wrong keys take that come from as many addresses, as a header has it.
+async fn guessed_from(trusted: &str, forwarded: impl Fn(usize) -> String) -> Duration {
+    let values = vec![("trusted_proxies", trusted.to_owned())];
+    let app = TestApp::with(Options { values, without_jobs: true, ..Options::default() }).await;
+    let began = Instant::now();
+    let guesses = (0..GUESSES).map(|number| {
+        let request = app.client.get(format!("{}/metrics", app.url)).bearer_auth("errada");
+        request.header("x-forwarded-for", forwarded(number)).send()
+    });
+    for answer in futures_util::future::join_all(guesses).await {
+        assert_eq!(answer.expect("an answer").status(), 401);
+    }
+    began.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forwarded_address_is_believed_from_trusted_proxies_alone() {
+    let (untrusted, spoofed, shared_network, apart) = tokio::join!(
+        guessed_from("", |number| format!("198.51.100.{number}")),
+        guessed_from("127.0.0.0/8, 10.0.0.1", |number| format!("198.51.100.{number}, 203.0.113.9, 10.0.0.1")),
+        guessed_from("127.0.0.1", |number| format!("2001:db8:0:1::{number}")),
+        guessed_from("127.0.0.1", |number| format!("198.51.100.{number}")),
+    );
+    for slow in [untrusted, spoofed, shared_network] {
+        assert!(slow >= LEAST_TIME, "{slow:?}");
+        assert!(apart < slow, "{apart:?} {slow:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_with_wrong_keys_keeps_nobody_out() {
     let app = quiet().await;
@@ -283,7 +410,6 @@ async fn sockets_are_pinged_and_counted() {
     };
     assert_eq!(refused, 503);
     assert_eq!(notified(&fresh(), &app.url).await, 202);
-    // The first ping comes at once.
     let mut pinged = socket_after(&app, &mut open).await;
     assert!(matches!(pinged.next().await, Some(Ok(Message::Ping(_)))));
 }

@@ -145,10 +145,10 @@ impl Exchange {
         }
     }
 
-    /// Marks the request as one whose place may be taken while its answer is delayed.
-    pub fn denied(&self) -> impl Drop + use<> {
-        self.set(State::Denied);
-        Undenied(self.clone())
+    /// Marks the request as one whose place may be taken, until the result is dropped.
+    pub fn yielding(&self) -> impl Drop + use<> {
+        self.set(State::Yielding);
+        WorkOnDrop(self.clone())
     }
 
     /// Keeps a permit until the request's response was sent.
@@ -162,9 +162,9 @@ impl Exchange {
     }
 }
 
-struct Undenied(Exchange);
+struct WorkOnDrop(Exchange);
 
-impl Drop for Undenied {
+impl Drop for WorkOnDrop {
     fn drop(&mut self) {
         self.0.set(State::Working);
     }

@@ -42,8 +42,24 @@ const CONNECTIONS_MAX: usize = 800;
 /// Connections at once where the webhook has a listener of its own.
 const WEBHOOK_CONNECTIONS_MAX: usize = 200;
 
-/// Requests for anything but the webhook at once: whatever they hold, a quarter of the places is left for it.
-pub(super) const API_REQUESTS_MAX: usize = 600;
+/// How many places anything but the webhook may hold at once: a quarter is left for the webhook.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shares {
+    pub requests: usize,
+    pub sockets: usize,
+}
+
+impl Shares {
+    fn of(places: usize) -> Self {
+        Self { requests: places * 9 / 16, sockets: places * 3 / 16 }
+    }
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self::of(CONNECTIONS_MAX)
+    }
+}
 
 /// Files that are no connections: the database, the index, the archive, downloads.
 const OTHER_FILES: usize = 224;
@@ -76,7 +92,6 @@ pub async fn serve_all(
 ) -> std::io::Result<()> {
     app.publish_address(listener.local_addr()?);
     let files = raise_open_files();
-    let http = Http::new(app);
     let stopped = CancellationToken::new();
     let stop_all = stopped.clone();
     let _stopper = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -85,11 +100,12 @@ pub async fn serve_all(
     }));
     let webhook_places = if webhook.is_some() { WEBHOOK_CONNECTIONS_MAX } else { 0 };
     let places = CONNECTIONS_MAX.min(files.saturating_sub(OTHER_FILES + webhook_places)).max(32);
-    let main = Server::new(listener, super::router_of(&http), places)?.run(app, &stopped);
+    let http = Http::new(app, Shares::of(places));
+    let main = Server::new("main", listener, super::router_of(&http), places)?.run(app, &stopped);
     match webhook {
         None => main.await,
         Some(listener) => {
-            let webhook = Server::new(listener, super::webhook_router(&http), webhook_places)?;
+            let webhook = Server::new("webhook", listener, super::webhook_router(&http), webhook_places)?;
             tokio::join!(main, webhook.run(app, &stopped));
         }
     }
@@ -121,10 +137,10 @@ struct Server {
 }
 
 impl Server {
-    fn new(listener: TcpListener, router: Router, places: usize) -> std::io::Result<Self> {
+    fn new(name: &'static str, listener: TcpListener, router: Router, places: usize) -> std::io::Result<Self> {
         let bound = listener.local_addr()?;
         let graceful = GracefulShutdown::new();
-        Ok(Self { listener, bound, router, builder: builder(), graceful, places: Places::new(places) })
+        Ok(Self { listener, bound, router, builder: builder(), graceful, places: Places::new(name, places) })
     }
 
     async fn run(self, app: &App, stopped: &CancellationToken) {

@@ -30,6 +30,7 @@ const ANONYMOUS_SOCKETS_MAX: usize = 64;
 pub(super) struct Places(Arc<Inner>);
 
 struct Inner {
+    name: &'static str,
     capacity: usize,
     taken: Mutex<Taken>,
     freed: Notify,
@@ -52,8 +53,9 @@ impl Drop for Place {
 }
 
 impl Places {
-    pub fn new(capacity: usize) -> Self {
-        Self(Arc::new(Inner { capacity, taken: Mutex::default(), freed: Notify::new() }))
+    /// `name` tells listeners apart in the metrics.
+    pub fn new(name: &'static str, capacity: usize) -> Self {
+        Self(Arc::new(Inner { name, capacity, taken: Mutex::default(), freed: Notify::new() }))
     }
 
     /// Waits until a connection may be accepted, closing one that waits for its client where no place is free.
@@ -119,7 +121,7 @@ impl Places {
         loop {
             let now = tick.tick().await;
             let mut taken = self.lock();
-            metrics::gauge!("acervo_connections").set(taken.connections.len() as f64);
+            metrics::gauge!("acervo_connections", "listener" => self.0.name).set(taken.connections.len() as f64);
             let overdue: Vec<(u64, &'static str)> = taken
                 .connections
                 .iter()

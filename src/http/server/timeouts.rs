@@ -32,8 +32,8 @@ pub(super) enum State {
     Working,
     /// For the client to send more of the body.
     AwaitingBody,
-    /// For the end of the delay after a wrong key.
-    Denied,
+    /// For its turn, or for the end of the delay after a wrong key: its place may be taken meanwhile.
+    Yielding,
     /// For the client to read a piece of the response.
     Sending,
 }
@@ -134,7 +134,7 @@ impl Activity {
         }
         let waits = |one: &Running| match one.state {
             State::Working => false,
-            State::AwaitingBody | State::Denied => true,
+            State::AwaitingBody | State::Yielding => true,
             State::Sending => stalled(one.at.max(self.wrote_at)),
         };
         if !self.running.iter().all(waits) {

@@ -14,7 +14,12 @@ pub struct Served {
 
 /// The binary with the tests' settings.
 pub fn acervo(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acervo"));
+    acervo_from(env!("CARGO_BIN_EXE_acervo"), folder)
+}
+
+/// Another build of it with the tests' settings.
+pub fn acervo_from(binary: &str, folder: &Path) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACERVO_")) {
         command.env_remove(name);
     }
