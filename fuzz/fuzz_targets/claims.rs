@@ -7,7 +7,7 @@ fuzz_target!(|data: &[u8]| {
     use base64::Engine as _;
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(data);
     for text in [format!("https://x.ons.org.br/w?token=a.{payload}.c"), String::from_utf8_lossy(data).into_owned()] {
-        let Some(link) = Link::parse(&text) else { continue };
+        let Ok(link) = Link::parse(&text) else { continue };
         let claims = link.claims();
         let _ = (link.host(), link.file_key(&claims));
         if let Some(path) = &claims.path {

@@ -106,9 +106,10 @@ fn replay(last: Option<&Replay>) -> String {
                 "is done"
             };
             format!(
-                "{state}, began {}: {} announced, {} unchanged, {} new, {} failed, {} waiting, {} added",
+                "{state}, began {}: {} announced ({} known before), {} unchanged, {} new, {} failed, {} waiting, {} added",
                 format_instant(replay.started_at),
                 replay.announced,
+                replay.known,
                 replay.unchanged,
                 replay.new_revisions,
                 replay.failed,
@@ -185,6 +186,7 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
             "startedAt": format_instant(replay.started_at),
             "endedAt": replay.ended_at.map(format_instant),
             "announced": replay.announced,
+            "known": replay.known,
             "waiting": replay.waiting,
             "unchanged": replay.unchanged,
             "newRevisions": replay.new_revisions,

@@ -1,13 +1,18 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Text as names are compared: case and accents gone, runs of white space made one, trimmed.
+use super::text::is_invisible;
+
+/// Text as names are compared: case and accents gone, characters without width gone, runs of white space made one, trimmed.
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut gap = false;
     for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
         if c.is_whitespace() {
             gap = !folded.is_empty();
+            continue;
+        }
+        if is_invisible(c) || c.is_control() {
             continue;
         }
         if gap {

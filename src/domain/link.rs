@@ -7,7 +7,19 @@ use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
-use super::{Digest, period::seconds};
+use super::{Digest, Secrets, period::seconds};
+
+/// The longest link that is taken; real ones have under 700 characters.
+pub(super) const LINK_CHARS_MAX: usize = 8_000;
+
+/// The longest host name (RFC 1035).
+const HOST_BYTES_MAX: usize = 253;
+
+/// The longest path in a token that is used; a longer one fits into no index of a database.
+const PATH_BYTES_MAX: usize = 2_000;
+
+/// Parts of a link that are shorter could be ordinary words.
+const SECRET_PART_BYTES_MIN: usize = 8;
 
 /// Text that must not be seen: it prints as `[redacted]`, and only [`Secret::expose`] gives it away.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +46,19 @@ impl fmt::Debug for Secret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link(Secret);
 
+/// Why a text is no link. It does not repeat the text: whatever it is, it stands where a secret belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadLink {
+    #[error("`url` is no absolute address")]
+    NoAddress,
+    #[error("`url` holds a control character")]
+    Control,
+    #[error("`url` has {0} characters; at most {max} are taken", max = LINK_CHARS_MAX)]
+    Long(usize),
+    #[error("the host of `url` has {0} characters; at most {max} are taken", max = HOST_BYTES_MAX)]
+    Host(usize),
+}
+
 /// What a link's token tells. Read without checking its signature, whose key only the portal has: so it decides when
 /// to stop trying and which files are the same, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,9 +76,20 @@ pub struct Claims {
 }
 
 impl Link {
-    /// `None` where the text is no absolute address.
-    pub fn parse(text: &str) -> Option<Self> {
-        Url::parse(text.trim()).ok().map(|_| Self(Secret::new(text.trim())))
+    /// Reads an absolute address. Line breaks and tabs within are left out, as browsers do.
+    pub fn parse(text: &str) -> Result<Self, BadLink> {
+        let text: String = text.trim().chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect();
+        if text.chars().any(char::is_control) {
+            return Err(BadLink::Control);
+        }
+        if text.chars().nth(LINK_CHARS_MAX).is_some() {
+            return Err(BadLink::Long(text.chars().count()));
+        }
+        let url = Url::parse(&text).map_err(|_| BadLink::NoAddress)?;
+        match url.host_str().map_or(0, str::len) {
+            bytes if bytes > HOST_BYTES_MAX => Err(BadLink::Host(bytes)),
+            _ => Ok(Self(Secret::new(text))),
+        }
     }
 
     /// Takes a link back from where it was kept.
@@ -75,33 +111,56 @@ impl Link {
         Url::parse(self.expose()).ok()?.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase())
     }
 
+    /// What of this link may be seen nowhere: itself, its query, the parts of its token and the person whom it names.
+    pub fn secrets(&self) -> Secrets {
+        let mut all = vec![self.expose().to_owned()];
+        let Ok(url) = Url::parse(self.expose()) else { return Secrets::new(all) };
+        all.push(url.as_str().to_owned());
+        all.extend(url.query().filter(|query| query.len() >= SECRET_PART_BYTES_MIN).map(str::to_owned));
+        if let Some(token) = token(&url) {
+            let parts = token.split('.').filter(|part| part.len() >= SECRET_PART_BYTES_MIN);
+            all.extend(parts.map(str::to_owned));
+            all.push(token.clone());
+        }
+        all.extend(self.token_payload().and_then(|payload| find(&payload, "username")?.as_str().map(str::to_owned)));
+        Secrets::new(all)
+    }
+
     /// What the token says; whatever cannot be read is absent.
     pub fn claims(&self) -> Claims {
         self.token_payload().map(|payload| Claims::read(&payload)).unwrap_or_default()
     }
 
     fn token_payload(&self) -> Option<Value> {
-        let url = Url::parse(self.expose()).ok()?;
-        let (_, token) = url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case("token"))?;
+        let token = token(&Url::parse(self.expose()).ok()?)?;
         let payload = token.split('.').nth(1)?.trim_end_matches('=').replace('+', "-").replace('/', "_");
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
 }
 
+fn token(url: &Url) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case("token")).map(|(_, token)| token.into_owned())
+}
+
+/// A claim, its name in any case.
+fn find<'a>(payload: &'a Value, name: &str) -> Option<&'a Value> {
+    payload.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
 impl Claims {
     fn read(payload: &Value) -> Self {
-        let find = |name: &str| {
-            payload.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-        };
+        let find = |name: &str| find(payload, name);
         let number = |name: &str| match find(name)? {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float as i64)),
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
+        let secrets = Secrets::new(find("username").and_then(Value::as_str).map(str::to_owned));
         let path = find("URL")
             .and_then(Value::as_str)
-            .map(|path| super::scrubbed(&super::clean(path)))
-            .filter(|path| !path.is_empty());
+            .map(super::clean)
+            .map(|path| secrets.scrub(&path).unwrap_or(path))
+            .filter(|path| !path.is_empty() && path.len() <= PATH_BYTES_MAX);
         Self {
             list_path: path.as_deref().and_then(list_path),
             path,

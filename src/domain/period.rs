@@ -28,9 +28,62 @@ impl LocalDateTime {
             Ok(instant) => sao_paulo().to_datetime(instant),
             Err(_) => text.parse::<DateTime>().ok()?,
         };
-        // Years outside these four digits would not sort as text.
-        ((1900..=9998).contains(&local.year()))
-            .then(|| Self(local.with().subsec_nanosecond(0).build().unwrap_or(local)))
+        Self::of(local)
+    }
+
+    /// Reads the forms that other programs write, where they have one meaning: `/Date(1740020400000)/`, `20/02/2025 00:00:00`
+    /// in the portal's order, `2/20/2025 12:00:00 AM` in the American one, RFC 2822.
+    pub fn parse_odd(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
+            // An offset that follows changes how the instant is shown, and not which it is.
+            let digits = inner
+                .char_indices()
+                .find(|(at, c)| *at > 0 && matches!(c, '+' | '-'))
+                .map_or(inner.len(), |(at, _)| at);
+            let at = Timestamp::from_millisecond(inner[..digits].parse().ok()?).ok()?;
+            return Self::of(sao_paulo().to_datetime(at));
+        }
+        if let Ok(at) = jiff::fmt::rfc2822::parse(text) {
+            return Self::of(sao_paulo().to_datetime(at.timestamp()));
+        }
+        let (day, clock) = text.split_once([' ', 'T']).unwrap_or((text, ""));
+        let (clock, half) = match clock.trim().rsplit_once(' ') {
+            Some((clock, half)) => (clock, Some(half.to_ascii_uppercase())),
+            None => (clock.trim(), None),
+        };
+        let numbers: Vec<i16> = day.split(['/', '-', '.']).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let [first, second, year] = numbers[..] else { return None };
+        let (day, month) = if half.is_some() { (second, first) } else { (first, second) };
+        let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+        let clock: Vec<i8> = match clock {
+            "" => vec![0, 0],
+            clock => clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?,
+        };
+        let (hour, minute, second) = match clock[..] {
+            [hour, minute] => (hour, minute, 0),
+            [hour, minute, second] => (hour, minute, second),
+            _ => return None,
+        };
+        let hour = match half.as_deref() {
+            None => hour,
+            Some("AM") if (1..=12).contains(&hour) => hour % 12,
+            Some("PM") if (1..=12).contains(&hour) => hour % 12 + 12,
+            Some(_) => return None,
+        };
+        Self::of(DateTime::new(year, date.month(), date.day(), hour, minute, second, 0).ok()?)
+    }
+
+    /// Whether it is what programs write for no date at all: the zero of SQL Server. That of .NET, in the year 1, is out of
+    /// bounds.
+    pub fn is_unset(self) -> bool {
+        self.0 == DateTime::constant(1900, 1, 1, 0, 0, 0, 0)
+    }
+
+    /// Years outside these four digits would not sort as text.
+    fn of(local: DateTime) -> Option<Self> {
+        let whole = local.with().subsec_nanosecond(0).build().unwrap_or(local);
+        (1900..=9998).contains(&local.year()).then_some(Self(whole))
     }
 
     /// Seconds since 1970 as if the reading were UTC: sorts and compares like the reading itself.
@@ -98,6 +151,25 @@ impl Period {
             }
             _ => None,
         }
+    }
+
+    /// The span of a `DataProduto` in a form that is not the portal's but has one meaning: `2025-02-20`, `20/02/2025 00:00:00`,
+    /// `2/2025`, `2025-02`, `06/09/2025 a 12/09/2025`.
+    pub fn of_odd_reference_date(text: &str) -> Option<Self> {
+        let day = |text: &str| LocalDateTime::parse(text).or(LocalDateTime::parse_odd(text)).map(|at| at.0.date());
+        let month = |text: &str| {
+            let (first, second) = text.split_once(['/', '-', '.'])?;
+            let (month, year) = if first.len() == 4 { (second, first) } else { (first, second) };
+            let first = parse_day(&format!("01/{month:0>2}/{year}"))?;
+            Self::days(first, first.last_of_month())
+        };
+        let text = text.trim();
+        if let Some(one) = day(text) {
+            return Self::days(one, one);
+        }
+        let parts = [" - ", " a ", " à ", " até ", " – ", "–", "-"].iter().find_map(|between| text.split_once(between));
+        let range = parts.and_then(|(first, last)| Self::days(day(first)?, day(last)?));
+        range.or_else(|| month(text))
     }
 
     /// The end of the day on which the period starts.

@@ -1,9 +1,121 @@
-/// Text from outside as it is kept: control characters gone (PostgreSQL takes no NUL, terminals take escapes), trimmed.
+//! Text from outside: what is kept of it, how long it may be, what of it has no width or moves a terminal.
+use std::borrow::Cow;
+
+use crate::domain::fold;
+
+/// The longest text of a notification's field that is taken at all; a longer one is no name and no date.
+pub const FIELD_CHARS_MAX: usize = 2_000;
+
+/// The longest name that is kept whole; real ones have under 120 characters.
+pub const NAME_CHARS_MAX: usize = 500;
+
+/// The longest folded name in bytes: PostgreSQL takes index rows of up to 2,704 bytes.
+const FOLDED_BYTES_MAX: usize = 2_000;
+
+/// The longest reason for a hold.
+pub const REASON_CHARS_MAX: usize = 1_000;
+
+/// Text from outside as it is kept: control characters become a space where they are white space and are left out
+/// otherwise (PostgreSQL takes no NUL, terminals take escapes); trimmed.
 pub fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
+    let kept = text.chars().filter_map(|c| match c {
+        '\u{2028}' | '\u{2029}' => Some(' '),
+        c if c.is_control() => c.is_whitespace().then_some(' '),
+        c => Some(c),
+    });
+    kept.collect::<String>().trim().to_owned()
+}
+
+/// Whether a database can hold a text: PostgreSQL takes no NUL. What it cannot hold is equal to nothing that it holds.
+pub fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+/// Whether a text says nothing: it is empty, or holds only white space and characters without width.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
+}
+
+/// Whether a character has no width and no meaning of its own: joiners, directional marks, the byte order mark and the
+/// rest of Unicode's default ignorable code points. They take no part in comparing names.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A text that is safe to print: control characters and those that turn the reading direction are written as `\u202e`.
+/// Line ends and tabs stay. The escapes are those of JSON, so that JSON stays what it was.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let moves = |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || is_deceptive(c);
+    if !text.contains(moves) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if moves(c) => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// The beginning of a text, of so many characters at most and with a folded form that fits into an index of a database.
+pub fn beginning(text: &str, chars_max: usize) -> &str {
+    let mut folded_bytes = 0;
+    for (count, (at, c)) in text.char_indices().enumerate() {
+        folded_bytes += fold(c.encode_utf8(&mut [0; 4])).len().max(c.len_utf8());
+        if count == chars_max || folded_bytes > FOLDED_BYTES_MAX {
+            return text[..at].trim_end();
+        }
+    }
+    text
 }
 
 /// Characters that turn the reading direction (`exe` could look like `pdf`) or break the line.
 pub fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FOLDED_BYTES_MAX, NAME_CHARS_MAX, beginning, clean, fold, is_blank, printable};
+    use proptest::prelude::*;
+
+    #[test]
+    fn white_space_of_every_kind_is_white_space_and_what_has_no_width_is_nothing() {
+        assert_eq!(clean("Relatório\nMensal\u{0}\u{1b}[2J\r\n"), "Relatório Mensal[2J");
+        for space in ["\n", "\r\n", "\t", "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{2007}", "\u{2028}", "\u{3000}"] {
+            assert_eq!(fold(&clean(&format!("Relatório{space}Mensal"))), "relatorio mensal", "{space:?}");
+        }
+        for nothing in ["\u{200b}", "\u{200d}", "\u{feff}", "\u{ad}", "\u{2060}", "\u{202e}", "\u{0}"] {
+            assert_eq!(
+                fold(&format!("Rela{nothing}tório {nothing} Mensal{nothing}")),
+                "relatorio mensal",
+                "{nothing:?}"
+            );
+            assert!(is_blank(&format!(" {nothing}\n")));
+        }
+    }
+
+    #[test]
+    fn what_moves_a_terminal_is_written_out() {
+        assert_eq!(printable("a\u{202e}fdp\u{1b}[31m\u{9b}\n"), "a\\u202efdp\\u001b[31m\\u009b\n");
+        assert_eq!(printable("Previsão\t1\r\n"), "Previsão\t1\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn a_beginning_fits(text in "\\PC{0,800}", wide in "[\u{fdfa}\u{fb03}a]{0,700}") {
+            for text in [text, wide] {
+                let kept = beginning(&text, NAME_CHARS_MAX);
+                prop_assert!(text.starts_with(kept));
+                prop_assert!(kept.chars().count() <= NAME_CHARS_MAX);
+                prop_assert!(fold(kept).len() <= FOLDED_BYTES_MAX && kept.len() <= FOLDED_BYTES_MAX);
+            }
+        }
+    }
 }

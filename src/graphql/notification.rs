@@ -1,5 +1,10 @@
-use async_graphql::{Context, ID, Object, Result};
+use std::borrow::Cow;
 
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::{Context, ContextSelectionSet, ID, Object, OutputType, Positioned, Result, ServerResult, Value};
+
+use super::flat::TakesJson;
 use super::input::NotificationStatus;
 use super::loaders::load;
 use super::publication::Publication;
@@ -42,6 +47,10 @@ impl Notification {
     async fn error(&self) -> Option<&str> {
         self.0.error.as_deref()
     }
+    /// What was odd about it and how it was read all the same.
+    async fn warnings(&self) -> &[String] {
+        &self.0.warnings
+    }
     async fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
@@ -61,8 +70,8 @@ impl Notification {
         self.0.period_end.map(LocalDateTime)
     }
     /// As sent, the link redacted; null where it was no JSON object.
-    async fn body(&self) -> Option<serde_json::Value> {
-        Notice::body_as_json(&self.0.body)
+    async fn body(&self) -> Option<Body> {
+        Notice::body_as_json(&self.0.body).map(Body)
     }
     async fn publication(&self, ctx: &Context<'_>) -> Result<Option<Publication>> {
         match self.0.publication_id {
@@ -76,5 +85,26 @@ impl Notification {
             Some(id) => Ok(load(ctx, id).await?.map(Revision)),
             None => Ok(None),
         }
+    }
+}
+
+/// The text of a JSON value. Where the edge takes JSON it is given as it is, so that big integers keep their digits.
+struct Body(String);
+
+impl OutputType for Body {
+    fn type_name() -> Cow<'static, str> {
+        <serde_json::Value as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <serde_json::Value as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        if ctx.data_opt::<TakesJson>().is_some() {
+            return Ok(Value::Binary(self.0.clone().into_bytes().into()));
+        }
+        let value: serde_json::Value = serde_json::from_str(&self.0).unwrap_or_default();
+        Ok(Value::from_json(value).unwrap_or_default())
     }
 }

@@ -5,7 +5,8 @@ use super::connection::int;
 use super::scalar::{DateTime, Long};
 use crate::record;
 
-/// A run of notifications, most of them for publications known already: "Enviar Tudo" on the portal.
+/// A run of many notifications of one source: "Enviar Tudo" on the portal, whether the archive knows the publications already
+/// or not.
 #[derive(SimpleObject, Clone)]
 pub struct Replay {
     id: ID,
@@ -15,6 +16,8 @@ pub struct Replay {
     ended_at: Option<DateTime>,
     /// Notifications in it.
     announced: i32,
+    /// Of those announced, the ones whose publication was known before the run.
+    known: i32,
     /// Those that still want a file.
     waiting: i32,
     unchanged: i32,
@@ -33,6 +36,7 @@ impl From<record::Replay> for Replay {
             started_at: DateTime(replay.started_at),
             ended_at: replay.ended_at.map(DateTime),
             announced: int(replay.announced),
+            known: int(replay.known),
             waiting: int(replay.waiting),
             unchanged: int(replay.unchanged),
             new_revisions: int(replay.new_revisions),

@@ -2,7 +2,7 @@
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 
 /// Counts up with every change of the fields or of what they hold; an index of another version is built anew.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// What a document is, several at once: see [`Flag`].
 #[derive(Clone)]

@@ -137,6 +137,7 @@ async fn replays(app: &App) -> Result<(), RecordError> {
             replay = %replay.id,
             source = replay.source,
             announced = replay.announced,
+            known = replay.known,
             unchanged = replay.unchanged,
             new_revisions = replay.new_revisions,
             failed = replay.failed,

@@ -52,7 +52,7 @@ pub(super) async fn announce(
             Some(Announced {
                 product_id,
                 publication_id: PublicationId(publication.row.id),
-                was_known: !publication.is_new,
+                known_since: publication.row.first_received_at,
                 has_revision: publication.row.latest_revision_id.is_some(),
             })
         })
@@ -349,5 +349,6 @@ fn new_publication(
         received_at,
         latest_revision_id: None,
         revision_count: 0,
+        first_received_at: Some(received_at),
     }
 }

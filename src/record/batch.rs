@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Rows that long work reads and writes at once: few enough that a notification waits for milliseconds.
 pub(super) const PAGE: u64 = 500;
 
-/// The most rows of one statement: SQLite takes 32,766 values, and the widest table has 31 columns.
+/// The most rows of one statement: SQLite takes 32,766 values, and the widest table has 32 columns.
 const ROWS_MAX: usize = 256;
 
 /// Inserts rows, or does with those that are there what is said.

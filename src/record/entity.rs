@@ -59,6 +59,8 @@ table!(publications, "publications", {
     pub received_at: i64,
     pub latest_revision_id: Option<Uuid>,
     pub revision_count: i32,
+    /// When the first notification of it came; absent where that was before this column.
+    pub first_received_at: Option<i64>,
 });
 
 table!(revisions, "revisions", {
@@ -142,6 +144,8 @@ table!(notifications, "notifications", {
     pub revision_id: Option<Uuid>,
     pub host: Option<String>,
     pub replay_id: Option<Uuid>,
+    /// A JSON list of texts; absent where there is none.
+    pub warnings: Option<String>,
 });
 
 table!(sources, "sources", {
@@ -178,6 +182,7 @@ table!(replays, "replays", {
     pub last_at: i64,
     pub ended_at: Option<i64>,
     pub told: bool,
+    pub known: i64,
 });
 
 table!(validators, "validators", {

@@ -35,8 +35,15 @@ impl NewNotification {
 pub(super) struct Announced {
     pub product_id: Uuid,
     pub publication_id: PublicationId,
-    /// Whether the publication was known before.
-    pub was_known: bool,
+    /// Since when the publication is known, in milliseconds since 1970; `None` where nothing tells.
+    pub known_since: Option<i64>,
     /// Whether the publication has a file already.
     pub has_revision: bool,
+}
+
+impl Announced {
+    /// Whether the publication was known before an instant, in milliseconds since 1970.
+    pub fn is_known_before(&self, at: Option<i64>) -> bool {
+        self.known_since.is_none_or(|since| Some(since) < at)
+    }
 }

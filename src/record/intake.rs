@@ -170,5 +170,8 @@ pub(super) fn row(notification: &NewNotification, announced: Option<&Announced>)
         revision_id: Set(None),
         host: Set(notice.link.as_ref().and_then(Link::host)),
         replay_id: Set(None),
+        warnings: Set(
+            (!notice.warnings.is_empty()).then(|| serde_json::Value::from(notice.warnings.clone()).to_string())
+        ),
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::entity::revisions;
-use super::rows::{corrupt, local, natural};
+use super::rows::{corrupt, local, natural, texts};
 use super::{Publication, Record, RecordError, Revision, StoredFile};
 use crate::domain::{Digest, Period, ProductId, PublicationId, RevisionId, timestamp};
 use revisions::Column as R;
@@ -248,10 +248,7 @@ impl TryFrom<RevisionLine> for Revision {
             return Err(RecordError::Corrupt(format!("the revision {} names a file that is not recorded", line.id)));
         };
         let digest: Digest = line.digest.parse().map_err(|_| corrupt("a digest", &line.digest))?;
-        let warnings = match line.warnings.as_str() {
-            "[]" => Vec::new(),
-            text => serde_json::from_str(text).map_err(|_| corrupt("the warnings", text))?,
-        };
+        let warnings = texts(Some(&line.warnings))?;
         Ok(Self {
             id: RevisionId(line.id),
             publication_id: PublicationId(line.publication_id),

@@ -9,7 +9,9 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryF
 use super::entity::{members, notifications, product_aliases, products, publications};
 use super::rows::digest;
 use super::{Member, Notification, Product, Record, RecordError};
-use crate::domain::{Digest, NotificationId, NotificationStatus, ProductId, PublicationId, TextMatch, fold, millis};
+use crate::domain::{
+    Digest, NotificationId, NotificationStatus, ProductId, PublicationId, TextMatch, fold, is_storable, millis,
+};
 use notifications::Column as N;
 
 /// Which notifications; all that is given must hold.
@@ -68,7 +70,7 @@ impl NotificationQuery {
             .add_option(self.status.as_ref().map(|all| N::Status.is_in(all.iter().map(|status| status.as_str()))))
             .add_option(self.product_id.as_ref().map(|ids| N::ProductId.is_in(ids.iter().map(|id| id.0))))
             .add_option(self.publication_id.map(|id| N::PublicationId.eq(id.0)))
-            .add_option(self.source.as_ref().map(|all| N::Source.is_in(all)))
+            .add_option(self.source.as_ref().map(|all| N::Source.is_in(all.iter().filter(|name| is_storable(name)))))
             .add_option(self.received_from.map(|at| N::ReceivedAt.gte(millis(at))))
             .add_option(self.received_to.map(|at| N::ReceivedAt.lt(millis(at))))
             .add_option(by_name)
@@ -204,6 +206,9 @@ impl Record {
         after: Option<i32>,
         limit: u64,
     ) -> Result<(Vec<(i32, Member)>, u64), RecordError> {
+        if matching.is_some_and(|text| !is_storable(text)) {
+            return Ok((Vec::new(), 0));
+        }
         let mut all = members::Entity::find().filter(members::Column::Digest.eq(of.0.to_vec()));
         if let Some(text) = matching {
             let pattern = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");

@@ -1,4 +1,4 @@
-//! Replays: runs of notifications of one source, most of them for publications known already: "Enviar Tudo".
+//! Replays: runs of many notifications of one source, such as "Enviar Tudo", whether their publications are known or not.
 //!
 //! The run that a source is in lies in the database, so that replicas and restarts see the same one. It is followed
 //! inside the commit that records the notifications.
@@ -45,6 +45,8 @@ pub struct Replay {
     pub ended_at: Option<Timestamp>,
     /// Notifications in it.
     pub announced: u64,
+    /// Of these, those whose publication was known before the run.
+    pub known: u64,
     /// Of these, those that still want a file.
     pub waiting: u64,
     pub unchanged: u64,
@@ -80,9 +82,9 @@ pub(super) async fn follow(
             }
             source.last_at = Ord::max(source.last_at, Some(received_at));
             source.run_count += 1;
-            source.run_known += i64::from(announced[*i].as_ref().is_some_and(|a| a.was_known));
-            let is_replay = natural(source.run_count) >= rule.at_least && source.run_known * 2 > source.run_count;
-            if source.run_replay.is_none() && is_replay {
+            source.run_known +=
+                i64::from(announced[*i].as_ref().is_some_and(|a| a.is_known_before(source.run_started_at)));
+            if source.run_replay.is_none() && natural(source.run_count) >= rule.at_least {
                 source.run_replay = Some(begin(txn, &source).await?);
             }
             part_of[*i] = source.run_replay;
@@ -94,6 +96,7 @@ pub(super) async fn follow(
             }
             replays::Entity::update_many()
                 .col_expr(replays::Column::LastAt, Expr::value(source.last_at))
+                .col_expr(replays::Column::Known, Expr::value(source.run_known))
                 .filter(replays::Column::Id.eq(replay))
                 .exec(txn)
                 .await?;
@@ -135,6 +138,7 @@ async fn begin(txn: &DatabaseTransaction, source: &sources::Model) -> Result<Uui
         last_at: source.last_at.unwrap_or_default(),
         ended_at: None,
         told: false,
+        known: source.run_known,
     };
     batch::insert(txn, vec![row.into_active_model()], None).await?;
     // Written out: a plan that is made for any instant goes through all that were ever received.
@@ -302,6 +306,7 @@ impl From<replays::Model> for Replay {
             started_at: timestamp(row.started_at),
             ended_at: row.ended_at.map(timestamp),
             announced: 0,
+            known: natural(row.known),
             waiting: 0,
             unchanged: 0,
             new_revisions: 0,

@@ -112,6 +112,8 @@ pub struct Notification {
     pub body: Vec<u8>,
     pub publication_id: Option<PublicationId>,
     pub revision_id: Option<RevisionId>,
+    /// What was odd about it and how it was read all the same.
+    pub warnings: Vec<String>,
 }
 
 /// A line of the feed.
@@ -210,6 +212,15 @@ impl Notification {
             body: row.body,
             publication_id: row.publication_id.map(PublicationId),
             revision_id: row.revision_id.map(RevisionId),
+            warnings: texts(row.warnings.as_deref())?,
         })
+    }
+}
+
+/// A JSON list of texts; nothing is none.
+pub(super) fn texts(list: Option<&str>) -> Result<Vec<String>, RecordError> {
+    match list {
+        None | Some("[]") => Ok(Vec::new()),
+        Some(text) => serde_json::from_str(text).map_err(|_| corrupt("the warnings", text)),
     }
 }

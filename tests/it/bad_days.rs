@@ -38,8 +38,9 @@ async fn enviar_tudo_twice_adds_nothing_and_what_is_fresh_goes_first() {
     assert_eq!(app.portal.enviar_tudo().await.delivered, PRODUCTS);
     app.settled(u64::from(PRODUCTS)).await;
     assert_eq!(tally(&app).await, (u64::from(PRODUCTS), 0, 0));
-    // All were new: that was no replay.
-    assert_eq!(app.query("{ replays { totalCount } }").await["replays"]["totalCount"], 0);
+    let first = app.query("{ replays { totalCount nodes { announced known newRevisions waiting } } }").await;
+    let expected = json!({ "announced": PRODUCTS, "known": 0, "newRevisions": PRODUCTS, "waiting": 0 });
+    assert_eq!(first["replays"], json!({ "totalCount": 1, "nodes": [expected] }), "the first run of a new archive");
     let stored = bytes_in(&app.folder.path().join("data/archive"));
     let bodies = app.portal.bodies();
     assert_eq!(bodies, u64::from(PRODUCTS));
@@ -52,7 +53,8 @@ async fn enviar_tudo_twice_adds_nothing_and_what_is_fresh_goes_first() {
         async move { portal.enviar_tudo().await }
     });
     app.until("{ replays { nodes { waiting endedAt } } }", |data| {
-        data["replays"]["nodes"][0]["waiting"].as_u64() >= Some(100)
+        let newest = &data["replays"]["nodes"][0];
+        newest["endedAt"].is_null() && newest["waiting"].as_u64() >= Some(100)
     })
     .await;
     for n in 1..=FRESH {
@@ -75,14 +77,15 @@ async fn enviar_tudo_twice_adds_nothing_and_what_is_fresh_goes_first() {
     let grown = bytes_in(&app.folder.path().join("data/archive")) - stored;
     assert!(grown <= fresh, "{grown} bytes for {fresh}");
     app.app.clock.advance(Duration::from_secs(61));
-    let data = app.until("{ replays { totalCount nodes { source startedAt endedAt announced waiting unchanged newRevisions failed bytesAdded } } status { lastReplay { announced } } }", |data| data["replays"]["nodes"][0]["endedAt"].is_string()).await;
+    let data = app.until("{ replays { totalCount nodes { source startedAt endedAt announced known waiting unchanged newRevisions failed bytesAdded } } status { lastReplay { announced } } }", |data| data["replays"]["nodes"][0]["endedAt"].is_string()).await;
     let replay = &data["replays"]["nodes"][0];
-    assert_eq!(data["replays"]["totalCount"], 1);
+    assert_eq!(data["replays"]["totalCount"], 2);
     let count = |name: &str| replay[name].as_u64().expect("a count") as u32;
     assert_eq!(
         (count("announced"), count("waiting"), count("unchanged"), count("newRevisions"), count("failed")),
         (PRODUCTS + FRESH, 0, PRODUCTS, FRESH, 0)
     );
+    assert_eq!(count("known"), PRODUCTS, "of those that were fresh none was known");
     assert_eq!(u64::from(count("bytesAdded")), grown);
     assert_eq!(data["status"]["lastReplay"]["announced"], PRODUCTS + FRESH);
 }
@@ -100,11 +103,11 @@ async fn a_replay_brings_what_changed_and_says_what_did_not() {
         }
         app.portal.enviar_tudo().await;
         app.settled(60).await;
-        let query =
-            "{ replays { nodes { id source endedAt announced waiting unchanged newRevisions failed bytesAdded } } }";
+        let query = "{ replays { nodes { id source endedAt announced known waiting unchanged newRevisions failed bytesAdded } } }";
         let replay = app.query(query).await["replays"]["nodes"][0].clone();
         assert!(replay["endedAt"].is_null(), "more may come: {replay}");
-        let want = json!({ "announced": 30, "waiting": 0, "unchanged": 27, "newRevisions": 3, "failed": 0 });
+        let want =
+            json!({ "announced": 30, "known": 30, "waiting": 0, "unchanged": 27, "newRevisions": 3, "failed": 0 });
         for (name, n) in want.as_object().expect("an object") {
             assert_eq!(replay[name], *n, "{name}: {replay}");
         }
@@ -116,7 +119,29 @@ async fn a_replay_brings_what_changed_and_says_what_did_not() {
         }
         app.settled(79).await;
         let replays = app.query("{ replays(first: 1) { totalCount pageInfo { hasNextPage } } }").await;
-        assert_eq!(replays["replays"], json!({ "totalCount": 1, "pageInfo": { "hasNextPage": false } }));
+        assert_eq!(replays["replays"], json!({ "totalCount": 2, "pageInfo": { "hasNextPage": true } }));
+    }
+}
+
+#[tokio::test]
+async fn a_run_of_what_is_new_is_a_replay_and_says_what_was_known_before_it() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        catalogue(&app, 25);
+        for number in 1..=4 {
+            app.archive(number).await;
+        }
+        app.app.clock.advance(Duration::from_secs(61));
+        app.portal.enviar_tudo().await;
+        // What the run itself announced first was not known before it.
+        for number in 20..=25 {
+            app.portal.enviar(number).await;
+        }
+        app.settled(35).await;
+        let query = "{ replays { nodes { announced known waiting unchanged newRevisions failed } } }";
+        let want =
+            json!({ "announced": 31, "known": 4, "waiting": 0, "unchanged": 10, "newRevisions": 21, "failed": 0 });
+        assert_eq!(app.query(query).await["replays"]["nodes"], json!([want]));
     }
 }
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::harness::{Db, TOKEN, TestApp};
+use crate::harness::{Db, Options, TOKEN, TestApp};
 
 fn sound() -> Value {
     json!({
@@ -40,10 +40,16 @@ async fn what_cannot_be_understood_is_kept_and_told() {
                 "`dataProduto` and `periodicidade` are missing",
             ),
             (
-                with(|body| body["periodicidade"] = json!("2025-13-45T00:00:00")),
+                with(|body| {
+                    body["periodicidade"] = json!("2025-13-45T00:00:00");
+                    body["dataProduto"] = Value::Null;
+                }),
                 "`periodicidade` is `2025-13-45T00:00:00`",
             ),
-            (with(|body| body["periodicidadeFinal"] = json!("2025-05-08T23:59:59")), "the period ends"),
+            (with(|body| body["url"] = json!("http://127.0.0.1:9/x\u{0}y")), "`url` holds a control character"),
+            (with(|body| body["url"] = json!(format!("http://127.0.0.1:9/{}", "x".repeat(8_001)))), "at most 8000"),
+            (with(|body| body["url"] = json!(format!("http://{}ons.org.br/", "x.".repeat(200)))), "at most 253"),
+            (with(|body| body["nome"] = json!("\u{200b}\u{feff} ")), "`nome` is missing"),
             (
                 with(|body| {
                     body["dataProduto"] = json!("31/02/2025");
@@ -63,6 +69,244 @@ async fn what_cannot_be_understood_is_kept_and_told() {
             assert!(kept["notification"]["error"].as_str().expect("an error").contains(reason));
             assert!(kept["notification"]["body"].is_object());
         }
+    }
+}
+
+/// The notification that a body became: its fields as the API shows them.
+async fn taken(app: &TestApp, body: &str) -> Value {
+    let (status, answer) = app.notify(body).await;
+    assert_eq!(status, 202, "{body}: {answer}");
+    shown(app, &answer).await
+}
+
+async fn shown(app: &TestApp, answer: &Value) -> Value {
+    let id = answer["id"].as_str().expect("an id");
+    let fields = "status name process referenceDate periodStart periodEnd warnings error body";
+    app.query(&format!("{{ notification(id: \"{id}\") {{ {fields} }} }}")).await["notification"].clone()
+}
+
+fn warnings(node: &Value) -> Vec<String> {
+    node["warnings"].as_array().expect("a list").iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
+}
+
+async fn quiet(db: Db) -> TestApp {
+    let database_url = crate::harness::postgres::database(db);
+    TestApp::with(Options { without_jobs: true, database_url, ..Options::default() }).await
+}
+
+#[tokio::test]
+async fn a_period_that_cannot_be_read_beside_a_reference_date_is_told_and_taken() {
+    for db in Db::all() {
+        let app = quiet(db).await;
+        let odd = [
+            "0001-01-01T00:00:00",
+            "0001-01-01T00:00:00.0000000",
+            "0001-01-01T00:00:00.0000000Z",
+            "0001-01-01T00:00:00-03:00",
+            "9999-12-31T23:59:59.9999999",
+            "1900-01-01T00:00:00",
+            "/Date(1740020400000)/",
+            "/Date(-62135596800000)/",
+            "20/02/2025 00:00:00",
+            "2025-13-45T00:00:00",
+            "fevereiro",
+            "",
+            "  ",
+        ];
+        for (reference, start, end) in [
+            ("20/02/2025", "2025-02-20T00:00:00", "2025-02-20T23:59:59"),
+            ("03/2025", "2025-03-01T00:00:00", "2025-03-31T23:59:59"),
+            ("06/09/2025 - 12/09/2025", "2025-09-06T00:00:00", "2025-09-12T23:59:59"),
+        ] {
+            for text in odd {
+                for fields in
+                    [&["periodicidade"][..], &["periodicidadeFinal"], &["periodicidade", "periodicidadeFinal"]]
+                {
+                    let body = with(|body| {
+                        body["dataProduto"] = json!(reference);
+                        (body["periodicidade"], body["periodicidadeFinal"]) = (json!(start), json!(end));
+                        fields.iter().for_each(|field| body[*field] = json!(text));
+                    });
+                    let node = taken(&app, &body).await;
+                    assert_eq!([&node["periodStart"], &node["periodEnd"]], [start, end], "{body}");
+                    let told = warnings(&node);
+                    assert_eq!(told.len(), fields.len(), "{told:?}");
+                    for field in fields {
+                        assert!(told.iter().any(|text| text.starts_with(&format!("`{field}` is "))), "{told:?}");
+                    }
+                    assert_eq!((&node["status"], &node["error"]), (&json!("QUEUED"), &Value::Null));
+                }
+            }
+        }
+        let numbers = with(|body| body["periodicidade"] = json!(1_740_020_400_000_i64));
+        assert_eq!(taken(&app, &numbers).await["periodStart"], "2025-05-09T00:00:00");
+        // What is in order, or missing altogether, is not told.
+        for body in [with(|_| ()), without(&["periodicidade", "periodicidadeFinal"]), without(&["periodicidadeFinal"])]
+        {
+            assert_eq!(taken(&app, &body).await["warnings"], json!([]), "{body}");
+        }
+        // In every form of answer: exports, and what SQL tools read.
+        let rows = app.get(&format!("/export/notifications.ndjson?key={}", crate::harness::KEY)).await;
+        let rows = rows.text().await.expect("text");
+        let told = rows.lines().filter(|line| line.contains("`periodicidade` is `fevereiro`")).count();
+        assert_eq!(told, 6, "{rows}");
+    }
+}
+
+#[tokio::test]
+async fn dates_in_other_forms_serve_where_nothing_better_tells() {
+    let app = quiet(Db::Sqlite).await;
+    let day = ["2025-02-20T00:00:00", "2025-02-20T23:59:59"];
+    let cases = [
+        (json!({ "periodicidade": "/Date(1740020400000)/", "periodicidadeFinal": "/Date(1740106799000-0300)/" }), day),
+        (json!({ "periodicidade": "20/02/2025 00:00:00", "periodicidadeFinal": "20/02/2025 23:59:59" }), day),
+        (json!({ "periodicidade": "20/02/2025", "periodicidadeFinal": "20/02/2025" }), day),
+        (json!({ "periodicidade": "2/20/2025 12:00:00 AM", "periodicidadeFinal": "2/20/2025 11:59:59 PM" }), day),
+        (json!({ "periodicidade": "Thu, 20 Feb 2025 03:00:00 GMT" }), day),
+        (json!({ "periodicidade": "2025-02-20T00:00:00", "periodicidadeFinal": "2025-02-19T23:59:59" }), day),
+        (json!({ "periodicidade": "2025-02-20T00:00:00", "periodicidadeFinal": "0001-01-01T00:00:00" }), day),
+        (json!({ "dataProduto": "2025-02-20" }), day),
+        (json!({ "dataProduto": "20/02/2025 00:00:00", "periodicidade": "0001-01-01T00:00:00" }), day),
+        (json!({ "dataProduto": "20/2/2025" }), day),
+        (json!({ "dataProduto": "06/09/2025 a 12/09/2025" }), ["2025-09-06T00:00:00", "2025-09-12T23:59:59"]),
+        (json!({ "dataProduto": "06/09/2025-12/09/2025" }), ["2025-09-06T00:00:00", "2025-09-12T23:59:59"]),
+        (json!({ "dataProduto": "2025-03" }), ["2025-03-01T00:00:00", "2025-03-31T23:59:59"]),
+        (
+            json!({ "dataProduto": "20/02/2025", "periodicidade": "2025-02-20T00:00:00", "periodicidadeFinal": "2025-02-19T00:00:00" }),
+            day,
+        ),
+        (json!({ "dataProduto": 7, "periodicidade": "2025-02-20T00:00:00" }), day),
+    ];
+    for (mut body, expected) in cases {
+        body["nome"] = json!("Acomph");
+        body["url"] = json!("http://127.0.0.1:9/x");
+        let node = taken(&app, &body.to_string()).await;
+        assert_eq!([&node["periodStart"], &node["periodEnd"]], expected, "{body}: {node}");
+        assert!(!warnings(&node).is_empty(), "{body}: {node}");
+    }
+    for none in ["0001-01-01T00:00:00", "1900-01-01T00:00:00", "13/13/2025 00:00:00", "amanhã"] {
+        let body = json!({ "nome": "x", "url": "http://127.0.0.1:9/x", "periodicidade": none }).to_string();
+        let (status, answer) = app.notify(&body).await;
+        assert_eq!(status, 422, "{answer}");
+        assert!(answer["detail"].as_str().expect("a detail").contains(none), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn texts_are_bounded_alike_on_both_databases() {
+    for db in Db::all() {
+        let app = quiet(db).await;
+        // What no compression makes small.
+        let text = |chars: usize| -> String {
+            (0..chars).map(|i| char::from(b'a' + (acervo::domain::Digest::of(&i.to_le_bytes()).0[0] % 26))).collect()
+        };
+        let fields = ["nome", "processo", "macroProcesso", "dataProduto"];
+        for field in fields {
+            for (chars, status) in [(2_000, 202), (2_001, 422), (2_800, 422), (240_000, 422)] {
+                let (answered, answer) = app.notify(&with(|body| body[field] = json!(text(chars)))).await;
+                assert_eq!(answered, status, "{field} of {chars}: {answer}");
+                let node = shown(&app, &answer).await;
+                if status == 202 {
+                    assert_eq!(warnings(&node).len(), 1, "{node}");
+                } else {
+                    let reason = node["error"].as_str().expect("a reason");
+                    assert_eq!(reason, format!("`{field}` has {chars} characters; at most 2000 are taken"));
+                    assert_eq!(node["status"], "REJECTED");
+                }
+                for shown in ["name", "process", "referenceDate"] {
+                    assert!(node[shown].as_str().expect("a text").chars().count() <= 500);
+                }
+            }
+        }
+        // Letters that folding makes eighteen of, and letters of four bytes.
+        for wide in ["\u{fdfa}", "𒐫", "é"] {
+            let node = taken(&app, &with(|body| body["nome"] = json!(wide.repeat(600)))).await;
+            assert_eq!(warnings(&node).len(), 1, "{node}");
+        }
+        // In the token: the path is a key of the database too.
+        let links = crate::harness::links::FileServer::start().await;
+        for path in [format!("/{}/Produtos/1/x.pdf", text(3_000)), "/sites/9\u{0}/Produtos/2/\u{0}".to_owned()] {
+            let link = links.link(&json!({ "URL": path, "IsFile": "True", "username": "x@example.com" }));
+            taken(&app, &with(|body| body["url"] = json!(link))).await;
+        }
+        // Control characters are no reason to lose a file.
+        let node = taken(&app, &with(|body| body["nome"] = json!("A\u{0}b\u{1b}[31mc\nd"))).await;
+        assert_eq!(node["name"], "Ab[31mc d");
+        assert_eq!(warnings(&node), ["`nome` holds control characters; left them out"]);
+        for query in [
+            r#"{ notifications(filter: { name: { contains: "a\u0000b" } }) { totalCount } }"#,
+            r#"{ notifications(filter: { name: { eq: "\u0000" } }) { totalCount } }"#,
+            r#"{ notifications(filter: { source: ["\u0000"] }) { totalCount } }"#,
+            r#"{ publications(filter: { name: { startsWith: "\u0000" }, process: { in: ["\u0000"] } }) { totalCount } }"#,
+        ] {
+            assert!(app.query(query).await.is_object(), "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_are_compared_without_what_is_white_or_has_no_width() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        for name in ["Relatório\nMensal", "Relatório\u{a0}\u{200b}Mensal\u{feff}", "Rela\u{ad}tório\t\r\nMensal"] {
+            taken(&app, &with(|body| body["nome"] = json!(name))).await;
+        }
+        let query = r#"{ publications { totalCount }
+            searched: publications(search: "mensal") { totalCount }
+            equal: publications(filter: { name: { eq: "RELATORIO  MEN\u200bSAL" } }) { totalCount }
+            heard: notifications(filter: { name: { eq: "relatorio mensal" } }) { totalCount } }"#;
+        let data = app.until(query, |data| data["publications"]["totalCount"] == 1).await;
+        assert_eq!(
+            [&data["searched"], &data["equal"], &data["heard"]].map(|found| found["totalCount"].as_u64()),
+            [Some(1), Some(1), Some(3)]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_readers_cannot_hold_is_shown_or_told() {
+    let app = quiet(Db::Sqlite).await;
+    let deep = format!("{}7{}", "[".repeat(5_000), "]".repeat(5_000));
+    let start = sound().to_string();
+    let start = start.strip_suffix('}').expect("an object");
+    let cases = [
+        (format!(r#"{start},"nome":"Acomph \ud800 x"}}"#), "surrogate"),
+        (format!(r#"{start},"extra":"\udfff\ud83d\ude00"}}"#), "surrogate"),
+        (format!(r#"{start},"\ud800":1}}"#), "surrogate"),
+        (format!(r#"{start},"extra":1e999}}"#), "1e999"),
+        (format!(r#"{start},"extra":{deep}}}"#), "nested"),
+        (format!(r#"{start},"extra":1,"extra":2}}"#), "`extra` more than once"),
+        (format!(r#"{start},"Nome":"Outro"}}"#), "`nome` is there more than once"),
+        (format!("{start},\"extra\":\"a\nb\"}}"), ""),
+        (format!("\u{feff}{start}}}"), ""),
+        (format!(r#"{start},"big":123456789012345678901234567890}}"#), ""),
+    ];
+    for (body, told) in cases {
+        let node = taken(&app, &body).await;
+        let warnings = warnings(&node);
+        assert_eq!(warnings.is_empty(), told.is_empty(), "{body}: {warnings:?}");
+        assert!(warnings.iter().any(|text| text.contains(told)) || told.is_empty(), "{told}: {warnings:?}");
+        assert!(node["body"].is_object(), "{body}");
+        assert_eq!(node["body"]["url"], "[link]");
+    }
+    // Every digit, in the answer as it is sent.
+    let query = format!("{}/graphql?query={{notifications{{nodes{{body}}}}}}", app.url);
+    let answer = app.client.get(query).bearer_auth(crate::harness::KEY).send().await.expect("an answer");
+    let text = answer.text().await.expect("text");
+    assert!(text.contains("\"big\":123456789012345678901234567890"), "{text}");
+    assert!(text.contains("\u{fffd}\u{1f600}") && text.contains("\"1e999\"") && text.contains("[[7]]"), "{text}");
+    // Bytes of other encodings.
+    let utf16: Vec<u8> =
+        [0xff, 0xfe].into_iter().chain(format!("{start}}}").encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let mut broken = with(|body| body["nome"] = json!("Previsão à noite #")).into_bytes();
+    let at = broken.iter().position(|b| *b == b'#').expect("a place");
+    broken[at] = 0xff;
+    for (body, name) in [(utf16, "Acomph"), (broken, "Previsão à noite \u{fffd}")] {
+        let (status, answer) = app.send(body, "application/json").await;
+        assert_eq!(status, 202, "{answer}");
+        let node = shown(&app, &answer).await;
+        assert_eq!(node["name"], name);
+        assert!(warnings(&node).iter().any(|text| text.contains("not UTF-8")), "{node}");
     }
 }
 

@@ -3,9 +3,10 @@ use std::time::{Duration, Instant};
 use acervo::portal::Faults;
 use serde_json::json;
 
+use crate::harness::links::FileServer;
 use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::{EMAIL, product};
-use crate::harness::{KEY, PATIENCE, TOKEN, TestApp, files_in, portal};
+use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, files_in, portal};
 
 /// Every piece of a link that may be seen nowhere.
 fn secrets(link: &str) -> Vec<String> {
@@ -102,6 +103,70 @@ async fn wait(served: &Served, query: &str, count: u64) {
         }
         assert!(began.elapsed() < PATIENCE, "{answer}");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A text with each character written as one of the ways says.
+fn dressed(text: &str, way: usize) -> String {
+    let escape = |c: char| match way {
+        // A backslash is an escape in JSON already.
+        0 | 5 if c == '\\' => "\\\\".to_owned(),
+        0 => c.to_string(),
+        1 => format!("\\u{:04x}", c as u32),
+        2 => format!("%{:02X}", c as u32),
+        3 => format!("&#{};", c as u32),
+        4 => format!("%25{:02x}", c as u32),
+        _ if c == '/' => "\\/".to_owned(),
+        _ if c == '@' || c == '.' => format!("\\u{:04x}", c as u32),
+        _ => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[tokio::test]
+async fn secrets_are_redacted_however_they_are_written_and_the_body_stays_json() {
+    let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
+    let links = FileServer::start().await;
+    let user = "PORTAL\\joao.canario";
+    let claims = json!({ "URL": "/sites/7/39/Produtos/1/a.pdf", "IsFile": "True", "username": user });
+    let link = links.link(&claims);
+    let token = link.split("token=").nth(1).expect("a token");
+    for secret in [EMAIL, token, &link, user] {
+        for way in 0..=5 {
+            let dressed = dressed(secret, way);
+            let body = format!(
+                r#"{{"nome":"Produto","dataProduto":"09/05/2025","url":"{link}","x":"a\n{dressed}","y":{{"{dressed}":["{dressed} "]}},"z":"{}"}}"#,
+                dressed.replace('\\', "\\\\")
+            );
+            let (status, answer) = app.notify(&body).await;
+            assert_eq!(status, 202, "{body}: {answer}");
+            let id = answer["id"].as_str().expect("an id");
+            let node =
+                app.query(&format!("{{ notification(id: \"{id}\") {{ body name }} }}")).await["notification"].clone();
+            let texts = [&node["body"]["x"], &node["body"]["z"]].map(|text| text.as_str().expect("a text").to_owned());
+            assert!(
+                texts[0].strip_prefix("a\n").is_some_and(|rest| rest.bytes().all(|b| b == b'*')),
+                "{secret}, {way}: {node}"
+            );
+            assert!(texts[1].bytes().all(|b| b == b'*'), "{secret}, {way}: {node}");
+            let (key, values) = node["body"]["y"].as_object().expect("an object").iter().next().expect("a field");
+            assert!(key.bytes().all(|b| b == b'*'), "{node}");
+            assert!(values[0].as_str().expect("a text").trim_end().bytes().all(|b| b == b'*'), "{node}");
+        }
+    }
+    let form =
+        format!("nome=Produto&dataProduto=09%2F05%2F2025&url={}&outro=por+{}", dressed(&link, 2), dressed(EMAIL, 2));
+    let (status, answer) = app.send(form.into_bytes(), "application/x-www-form-urlencoded").await;
+    assert_eq!(status, 202, "{answer}");
+    let id = answer["id"].as_str().expect("an id");
+    let body = app.query(&format!("{{ notification(id: \"{id}\") {{ body }} }}")).await["notification"]["body"].clone();
+    assert_eq!(body["outro"], format!("por {}", "*".repeat(EMAIL.len())));
+    // In the files too: nothing of them is there in any dress.
+    let mut kept = Vec::new();
+    files_in(app.folder.path()).iter().for_each(|path| kept.extend(std::fs::read(path).unwrap_or_default()));
+    for way in 0..=5 {
+        let secret = dressed(EMAIL, way);
+        assert!(memchr::memmem::find(&kept, secret.as_bytes()).is_none(), "{secret} is in a file");
     }
 }
 

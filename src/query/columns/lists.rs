@@ -92,6 +92,7 @@ impl Flat for Notification {
         may_be("periodEnd", Kind::Wall, |row, _| row.period_end.into()),
         may_be("publicationId", Kind::Text, |row, _| row.publication_id.map(|id| Cell::Id(id.0)).into()),
         may_be("revisionId", Kind::Text, |row, _| row.revision_id.map(|id| Cell::Id(id.0)).into()),
+        is("warnings", Kind::Texts, |row, _| Cell::Texts(&row.warnings)),
     ];
 }
 

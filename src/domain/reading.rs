@@ -1,0 +1,381 @@
+//! From the fields of a body to an announcement: what each must be, and how what is odd is read all the same.
+//!
+//! A file whose link dies is lost, and a wrong period can be mended: whatever can be understood is taken, with a warning.
+use super::notice::{Announcement, Identity, Notice, Rejection};
+use super::text::{FIELD_CHARS_MAX, NAME_CHARS_MAX, beginning, clean, is_blank};
+use super::{BadLink, Claims, Link, LocalDateTime, Period, Secrets, fold, json};
+
+/// The longest reference date that is kept whole; the longest real form has 23 characters.
+const REFERENCE_DATE_CHARS_MAX: usize = 200;
+
+/// Of a message, the longest part that repeats a value.
+const SHOWN_CHARS_MAX: usize = 60;
+
+const WARNINGS_MAX: usize = 20;
+
+/// A field's value as sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Text(String),
+    /// No text: its JSON.
+    Other(String),
+}
+
+#[derive(Default)]
+struct Field {
+    value: Option<Value>,
+    /// It was there and said nothing.
+    is_blank: bool,
+}
+
+/// The fields that are known, as they are found.
+#[derive(Default)]
+pub(super) struct Reading {
+    name: Field,
+    process: Field,
+    macro_process: Field,
+    reference_date: Field,
+    period_start: Field,
+    period_end: Field,
+    link: Field,
+    /// Every value that stood where a link belongs.
+    links: Vec<String>,
+    secrets: Secrets,
+    warnings: Vec<String>,
+    /// The file is there already.
+    has_file: bool,
+}
+
+/// How a date of the body reads.
+enum Instant {
+    Missing,
+    Blank,
+    At(LocalDateTime),
+    /// In no form of ours; what it would mean where nothing better tells.
+    Odd(String, Option<LocalDateTime>),
+}
+
+impl Reading {
+    /// Of a body that tells of a file which is there already, and so has no link.
+    pub fn of_file() -> Self {
+        Self { has_file: true, ..Self::default() }
+    }
+
+    /// Takes a field whose name, in any case, is one that is known.
+    pub fn take(&mut self, key: &str, value: Value) {
+        let known = key.trim().to_ascii_lowercase();
+        let (name, field) = match known.as_str() {
+            "nome" => ("nome", &mut self.name),
+            "processo" => ("processo", &mut self.process),
+            "macroprocesso" => ("macroProcesso", &mut self.macro_process),
+            "dataproduto" => ("dataProduto", &mut self.reference_date),
+            "periodicidade" => ("periodicidade", &mut self.period_start),
+            "periodicidadefinal" => ("periodicidadeFinal", &mut self.period_end),
+            "url" | "uri" => ("url", &mut self.link),
+            _ => return,
+        };
+        let is_blank = match &value {
+            Value::Text(text) => is_blank(text),
+            Value::Other(json) => json == "null",
+        };
+        if is_blank {
+            field.is_blank = true;
+            return;
+        }
+        if name == "url" {
+            let text = match &value {
+                Value::Text(text) | Value::Other(text) => text,
+            };
+            self.links.push(text.trim().to_owned());
+        }
+        let differs = field.value.as_ref().is_some_and(|before| *before != value);
+        // A text is never given up for what is none.
+        if field.value.is_none() || matches!(value, Value::Text(_)) {
+            field.value = Some(value);
+        }
+        if differs {
+            self.warn(format!("`{name}` is there more than once, with different values; used the last text"));
+        }
+    }
+
+    pub fn warn(&mut self, warning: String) {
+        if self.warnings.len() < WARNINGS_MAX && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// What may not be seen of this body. Asked once all fields are taken.
+    pub fn find_secrets(&mut self) -> Secrets {
+        let parsed = self.links.iter().filter_map(|text| Link::parse(text).ok());
+        let mut secrets = Secrets::new(self.links.iter().filter(|text| text.len() > 5).cloned());
+        parsed.for_each(|link| secrets.add(link.secrets()));
+        self.secrets = secrets.clone();
+        secrets
+    }
+
+    pub fn into_notice(mut self, body: Vec<u8>, claims: Option<Claims>) -> Notice {
+        let parsed = match &self.link.value {
+            Some(Value::Text(text)) => Some(Link::parse(text)),
+            Some(Value::Other(_)) => Some(Err(BadLink::NoAddress)),
+            None => None,
+        };
+        let link = parsed.as_ref().and_then(|parsed| parsed.clone().ok());
+        let claims = claims.or_else(|| link.as_ref().map(Link::claims)).unwrap_or_default();
+        let shown = |reading: &Self, field: &Field, chars_max: usize| match &field.value {
+            Some(Value::Text(text)) => Some(beginning(&reading.kept(text), chars_max).to_owned()),
+            _ => None,
+        };
+        Notice {
+            name: shown(&self, &self.name, NAME_CHARS_MAX),
+            process: shown(&self, &self.process, NAME_CHARS_MAX),
+            macro_process: shown(&self, &self.macro_process, NAME_CHARS_MAX),
+            reference_date: shown(&self, &self.reference_date, REFERENCE_DATE_CHARS_MAX),
+            outcome: self.understand(parsed.as_ref().map(Result::as_ref), &claims),
+            warnings: self.warnings,
+            body,
+            link,
+            claims,
+        }
+    }
+
+    fn understand(
+        &mut self,
+        link: Option<Result<&Link, &BadLink>>,
+        claims: &Claims,
+    ) -> Result<Announcement, Rejection> {
+        let name = self.name()?;
+        match link {
+            Some(Ok(_)) => {}
+            None if self.has_file => {}
+            Some(Err(why)) => return Err(Rejection(why.to_string())),
+            None => return reject("`url` (or `Uri`) is missing: the link to the file"),
+        }
+        let reference_date = self.reference_date()?;
+        let period = self.period(reference_date.as_deref())?;
+        let process = std::mem::take(&mut self.process);
+        let macro_process = std::mem::take(&mut self.macro_process);
+        Ok(Announcement {
+            process: self.optional("processo", &process)?,
+            macro_process: self.optional("macroProcesso", &macro_process)?,
+            reference_date: reference_date.unwrap_or_else(|| period.reference_date()),
+            period,
+            identity: match &claims.list_path {
+                Some(path) => Identity::ListPath(path.clone()),
+                None => Identity::Name(fold(&name)),
+            },
+            name,
+        })
+    }
+
+    fn name(&mut self) -> Result<String, Rejection> {
+        match std::mem::take(&mut self.name).value {
+            Some(Value::Text(text)) if !fold(&text).is_empty() => self.bounded("nome", &text, NAME_CHARS_MAX),
+            Some(Value::Other(json)) => reject(&format!("`nome` is `{}`, not a text", self.short(&json))),
+            _ => reject("`nome` is missing: the product's name"),
+        }
+    }
+
+    fn reference_date(&mut self) -> Result<Option<String>, Rejection> {
+        match std::mem::take(&mut self.reference_date).value {
+            None => Ok(None),
+            Some(Value::Text(text)) => self.bounded("dataProduto", &text, REFERENCE_DATE_CHARS_MAX).map(Some),
+            Some(Value::Other(json)) => {
+                let shown = self.short(&json);
+                if matches!(self.instant(&self.period_start), Instant::Missing | Instant::Blank) {
+                    return reject(&format!("`dataProduto` is `{shown}`, not a text"));
+                }
+                self.warn(format!("`dataProduto` is `{shown}`, not a text; wrote it from the period"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// A text that may be missing. A number or flag is taken for its text, anything else is left out.
+    fn optional(&mut self, name: &str, field: &Field) -> Result<String, Rejection> {
+        match &field.value {
+            None => Ok(String::new()),
+            Some(Value::Text(text)) => self.bounded(name, text, NAME_CHARS_MAX),
+            Some(Value::Other(json)) if json.starts_with(['{', '[']) => {
+                self.warn(format!("`{name}` is `{}`, not a text; left it empty", self.short(json)));
+                Ok(String::new())
+            }
+            Some(Value::Other(json)) => {
+                self.warn(format!("`{name}` is `{}`, not a text; read it as one", self.short(json)));
+                self.bounded(name, json, NAME_CHARS_MAX)
+            }
+        }
+    }
+
+    /// A text within its bounds: what is over the first is cut with a warning, what is over the second is refused.
+    fn bounded(&mut self, name: &str, text: &str, chars_max: usize) -> Result<String, Rejection> {
+        let kept = self.kept(text);
+        let chars = kept.chars().count();
+        if chars > FIELD_CHARS_MAX {
+            return reject(&format!("`{name}` has {chars} characters; at most {FIELD_CHARS_MAX} are taken"));
+        }
+        if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
+            self.warn(format!("`{name}` holds control characters; left them out"));
+        }
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.warn(format!("`{name}` holds characters that could not be read; they are shown as U+FFFD"));
+        }
+        let cut = beginning(&kept, chars_max);
+        if cut.len() < kept.len() {
+            self.warn(format!("`{name}` has {chars} characters; kept the first {}", cut.chars().count()));
+        }
+        Ok(cut.to_owned())
+    }
+
+    fn period(&mut self, reference_date: Option<&str>) -> Result<Period, Rejection> {
+        let start = self.instant(&self.period_start);
+        let end = self.instant(&self.period_end).at_the_end(&self.period_end);
+        if let Some(span) = reference_date.and_then(Period::of_reference_date) {
+            return Ok(self.beside_span(&start, &end, span, "`dataProduto`"));
+        }
+        if let Some(start) = self.by_itself("periodicidade", &start) {
+            return Ok(self.starting_at(start, &end));
+        }
+        if let Some((text, span)) = reference_date.and_then(|text| Some((text, Period::of_odd_reference_date(text)?))) {
+            self.warn(format!(
+                "`dataProduto` is `{}`, in none of the portal's forms; read it as {}",
+                self.short(text),
+                span.reference_date()
+            ));
+            return Ok(self.beside_span(&start, &end, span, "`dataProduto`"));
+        }
+        let start = match &start {
+            Instant::Odd(shown, _) => format!("`periodicidade` is `{shown}`, not a date like 2025-02-20T00:00:00"),
+            _ => "`periodicidade` is missing".to_owned(),
+        };
+        match reference_date {
+            Some(text) => reject(&format!(
+                "`dataProduto` is `{}`, not DD/MM/YYYY, MM/YYYY or DD/MM/YYYY - DD/MM/YYYY, and {start}",
+                self.short(text)
+            )),
+            None if start.ends_with("missing") => {
+                reject("`dataProduto` and `periodicidade` are missing: one of them must be there")
+            }
+            None => reject(&format!("{start}, and `dataProduto` is missing")),
+        }
+    }
+
+    /// The period beside a reference date that tells its span.
+    fn beside_span(&mut self, start: &Instant, end: &Instant, span: Period, of: &str) -> Period {
+        let given_start = self.usable("periodicidade", start, &format!("used the start of {of}"));
+        let given_end = self.usable("periodicidadeFinal", end, &format!("used the end of {of}"));
+        let period = Period { start: given_start.unwrap_or(span.start), end: given_end.unwrap_or(span.end) };
+        if period.end >= period.start {
+            return period;
+        }
+        self.warn(format!("the period ends ({}) before it starts ({}); used that of {of}", period.end, period.start));
+        span
+    }
+
+    /// The period where only `periodicidade` tells it.
+    fn starting_at(&mut self, start: LocalDateTime, end: &Instant) -> Period {
+        let day_end = Period::end_of_first_day(start);
+        let end = match end {
+            Instant::Odd(_, Some(_)) => self.by_itself("periodicidadeFinal", end),
+            _ => self.usable("periodicidadeFinal", end, "used the end of the first day"),
+        };
+        let end = end.unwrap_or(day_end);
+        if end >= start {
+            return Period { start, end };
+        }
+        self.warn(format!("the period ends ({end}) before it starts ({start}); used the end of the first day"));
+        Period { start, end: day_end }
+    }
+
+    /// A date in our form; of another what was done instead is told.
+    fn usable(&mut self, name: &str, at: &Instant, instead: &str) -> Option<LocalDateTime> {
+        match at {
+            Instant::Missing => None,
+            Instant::At(at) => Some(*at),
+            Instant::Blank => {
+                self.warn(format!("`{name}` is blank; {instead}"));
+                None
+            }
+            Instant::Odd(shown, _) => {
+                self.warn(format!("`{name}` is `{shown}`, not a date like 2025-02-20T00:00:00; {instead}"));
+                None
+            }
+        }
+    }
+
+    /// A date that nothing else can stand in for: in another form too, where that has one meaning.
+    fn by_itself(&mut self, name: &str, at: &Instant) -> Option<LocalDateTime> {
+        match at {
+            Instant::At(at) => Some(*at),
+            Instant::Odd(shown, Some(at)) => {
+                self.warn(format!("`{name}` is `{shown}`, not a date like 2025-02-20T00:00:00; read it as {at}"));
+                Some(*at)
+            }
+            _ => None,
+        }
+    }
+
+    fn instant(&self, field: &Field) -> Instant {
+        match &field.value {
+            None if field.is_blank => Instant::Blank,
+            None => Instant::Missing,
+            Some(Value::Other(json)) => Instant::Odd(self.short(json), None),
+            Some(Value::Text(text)) => {
+                let text = clean(text);
+                match LocalDateTime::parse(&text) {
+                    Some(at) if !at.is_unset() => Instant::At(at),
+                    Some(_) => Instant::Odd(self.short(&text), None),
+                    None => Instant::Odd(self.short(&text), LocalDateTime::parse_odd(&text)),
+                }
+            }
+        }
+    }
+
+    /// A text as it is kept and shown: no secret is in it, and nothing that moves a terminal or that PostgreSQL refuses.
+    fn kept(&self, text: &str) -> String {
+        let clean = clean(text);
+        self.secrets.scrub(&clean).unwrap_or(clean)
+    }
+
+    /// A value for a message.
+    fn short(&self, text: &str) -> String {
+        self.kept(text).chars().take(SHOWN_CHARS_MAX).collect()
+    }
+}
+
+impl Instant {
+    /// A day without a clock ends at its end.
+    fn at_the_end(self, field: &Field) -> Self {
+        let is_day = |text: &str| text.trim().len() <= "20/02/2025".len();
+        match (self, &field.value) {
+            (Self::At(at), Some(Value::Text(text))) if is_day(text) => Self::At(LocalDateTime::end_of(at.0.date())),
+            (Self::Odd(shown, Some(at)), Some(Value::Text(text))) if is_day(text) => {
+                Self::Odd(shown, Some(LocalDateTime::end_of(at.0.date())))
+            }
+            (instant, _) => instant,
+        }
+    }
+}
+
+/// Tells of what was changed in a body so that it can be read.
+pub(super) fn warn_of_changes(reading: &mut Reading, changes: &json::Changes) {
+    let short = |text: &String| text.chars().take(SHOWN_CHARS_MAX).collect::<String>();
+    if changes.lone_surrogates {
+        reading.warn("the body holds half of a surrogate pair (\\ud800 to \\udfff); it is shown as U+FFFD".to_owned());
+    }
+    if changes.too_deep {
+        reading.warn("the body is nested too deeply; what lies below is kept as a text".to_owned());
+    }
+    for number in changes.numbers.iter().take(3) {
+        reading.warn(format!(
+            "the body holds the number {}, which no reader can hold; it is kept as a text",
+            short(number)
+        ));
+    }
+    for key in changes.repeated_keys.iter().take(3) {
+        reading.warn(format!("the body has the key `{}` more than once", short(key)));
+    }
+}
+
+fn reject<T>(reason: &str) -> Result<T, Rejection> {
+    Err(Rejection(reason.to_owned()))
+}
