@@ -71,7 +71,7 @@ async fn run() {
         async move { read_for(&address, &probe, Duration::from_secs(900), Some(done)).await }
     });
     let began = Instant::now();
-    let run = retention::run(&app, app.clock.now(), false).await.expect("a run");
+    let run = retention::run(&app, app.clock.now(), false).await.expect("a run").run;
     let took = began.elapsed();
     done.store(true, Ordering::SeqCst);
     let busy = reader.await.expect("a reader");

@@ -59,11 +59,16 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         }
         Command::Run { format, now } => {
             let now = instant(&app, now.as_deref())?;
-            let run = retention::run(&app, now, false).await?;
+            let retention::Outcome { run, swept } = retention::run(&app, now, false).await?;
             match format {
                 Format::Table => output::print(&told(&run))?,
                 Format::Json => output::print(&serde_json::to_string_pretty(&run_fields(&run))?)?,
                 Format::Csv => output::print(&output::csv(std::iter::once(run_fields(&run))))?,
+            }
+            if swept.failed > 0 {
+                let failed = swept.failed;
+                eprintln!("{failed} files could not be deleted (the log says why); they are tried again");
+                return Ok(ExitCode::FAILURE);
             }
         }
         Command::Undo { run } => {

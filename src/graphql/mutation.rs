@@ -56,7 +56,8 @@ impl MutationRoot {
         must_load(ctx, id).await.map(Revision)
     }
 
-    /// Carries the policies out, or only counts what they would remove. The real thing needs the role admin.
+    /// Carries the policies out, or only counts what they would remove. The real thing needs the role admin. The run goes on
+    /// by itself where it takes longer than a few seconds: `endedAt` is null until it has ended.
     async fn run_retention(&self, ctx: &Context<'_>, #[graphql(default = true)] dry_run: bool) -> Result<RetentionRun> {
         if dry_run {
             operator(ctx)?
@@ -64,16 +65,16 @@ impl MutationRoot {
             admin(ctx)?
         };
         let app = ctx.data::<App>()?;
-        let run = jobs::retention::run(app, app.clock.now(), dry_run).await.map_err(|e| internal(&format!("{e:#}")))?;
-        Ok(run.into())
+        let run = jobs::retention::start(app, app.clock.now(), dry_run).await;
+        Ok(run.map_err(|e| internal(&format!("{e:#}")))?.into())
     }
 
     /// Brings back what a run marked, within its grace. Needs the role admin.
     async fn undo_retention(&self, ctx: &Context<'_>, run_id: ID) -> Result<RetentionRun> {
         admin(ctx)?;
         let id = uuid("runId", &run_id)?.to_string();
-        let undone = jobs::retention::undo(ctx.data::<App>()?, &id).await;
-        undone.map(|(run, _)| run.into()).map_err(|e| coded(code::BAD_USER_INPUT, e.to_string()))
+        let undone = jobs::retention::start_undo(ctx.data::<App>()?, &id).await;
+        undone.map(Into::into).map_err(|e| coded(code::BAD_USER_INPUT, e.to_string()))
     }
 }
 

@@ -45,8 +45,13 @@ impl Job {
     async fn run(self, app: &App) -> anyhow::Result<Value> {
         match self {
             Self::Retention => {
-                let run = retention::run(app, app.clock.now(), false).await?;
-                Ok(json!({ "run": run.id, "removed": run.removed, "bytesFreed": run.bytes_freed }))
+                let retention::Outcome { run, swept } = retention::run(app, app.clock.now(), false).await?;
+                Ok(json!({
+                    "run": run.id,
+                    "removed": run.removed,
+                    "bytesFreed": run.bytes_freed,
+                    "notDeleted": swept.failed,
+                }))
             }
             Self::Index => check_index(app).await,
         }
@@ -66,7 +71,12 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut seen: Vec<(Job, Seen)> = Job::ALL.iter().map(|job| (*job, Seen::default())).collect();
     while !stop.is_cancelled() {
         for (job, seen) in &mut seen {
-            if let Err(e) = look(&app, *job, seen).await {
+            let looked = tokio::select! {
+                looked = look(&app, *job, seen) => looked,
+                // Every step of a job can be interrupted; the next start takes it up.
+                _ = stop.cancelled() => return,
+            };
+            if let Err(e) = looked {
                 tracing::error!(job = job.name(), error = format!("{e:#}"), "the schedule could not be looked at");
             }
         }

@@ -38,8 +38,13 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         }
         if retention_at.elapsed() >= RETENTION_EVERY {
             retention_at = Instant::now();
-            if let Err(e) = super::retention::sweep_due(&app).await {
-                tracing::error!(error = format!("{e:#}"), "what retention had marked could not be swept");
+            let attended = tokio::select! {
+                attended = super::retention::attend(&app) => attended,
+                // Every step can be interrupted.
+                _ = stop.cancelled() => Ok(()),
+            };
+            if let Err(e) = attended {
+                tracing::error!(error = format!("{e:#}"), "what retention left to do could not be done");
             }
         }
         if sweep_at.elapsed() >= SWEEP_EVERY {

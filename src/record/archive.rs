@@ -43,8 +43,9 @@ impl Record {
     /// Settles the claim's notifications with the file. What was recorded after the claim may speak of a newer file, so it
     /// is left for a fetch of its own.
     ///
-    /// `is_there` tells whether the archive has the bytes; it is asked inside the transaction, and only where a sweep once
-    /// removed them: sweeps remove bytes inside theirs, so what it says holds until the commit.
+    /// `is_there` tells whether the archive has the bytes; it is asked inside the transaction, and only where a sweep removed
+    /// them once. What it says holds until the commit: a sweep deletes only what a committed tombstone names, and under a
+    /// tombstone nothing is settled.
     pub async fn settle(
         &self,
         claim: &Claim,
@@ -134,7 +135,11 @@ pub(super) async fn save_file(
 ) -> Result<(), RecordError> {
     let digest = fetched.file.digest.0.to_vec();
     if let Some(known) = files::Entity::find_by_id(digest.clone()).one(txn).await? {
-        if known.removed_at.is_none() {
+        // Under a tombstone the bytes may be there now and gone in a moment.
+        if known.tombstone_at.is_some() {
+            return Err(RecordError::FileGone);
+        }
+        if known.removed_at.is_none() && known.removal_failed_at.is_none() {
             return Ok(());
         }
         if !is_there.await {
@@ -146,6 +151,7 @@ pub(super) async fn save_file(
             encoding: Set(fetched.file.encoding.clone()),
             stored_at: Set(millis(now)),
             removed_at: Set(None),
+            removal_failed_at: Set(None),
             ..Default::default()
         };
         back.update_without_returning(txn).await?;
@@ -158,6 +164,8 @@ pub(super) async fn save_file(
         encoding: Set(fetched.file.encoding.clone()),
         stored_at: Set(millis(now)),
         removed_at: Set(None),
+        tombstone_at: Set(None),
+        removal_failed_at: Set(None),
     };
     files::Entity::insert(row)
         .on_conflict(OnConflict::new().do_nothing().to_owned())

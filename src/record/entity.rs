@@ -97,6 +97,8 @@ table!(files, "files", {
     pub encoding: String,
     pub stored_at: i64,
     pub removed_at: Option<i64>,
+    pub tombstone_at: Option<i64>,
+    pub removal_failed_at: Option<i64>,
 });
 
 table!(members, "members", {

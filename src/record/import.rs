@@ -106,22 +106,24 @@ impl Record {
     }
 
     /// Makes a revision of each file that differs from what was the latest at its time, in the order given; `None` where
-    /// it does not. `is_there` tells whether the archive has a file's bytes, as for [`Record::settle`].
+    /// it does not, [`RecordError::FileGone`] where its bytes were removed meanwhile. `is_there` tells whether the archive
+    /// has a file's bytes, as for [`Record::settle`].
     pub async fn import_files<F: Future<Output = bool>>(
         &self,
         batch: Vec<ImportedFile>,
         now: Timestamp,
         is_there: impl Fn(&Fetched) -> F,
-    ) -> Result<Vec<Option<RevisionId>>, RecordError> {
+    ) -> Result<Vec<Result<Option<RevisionId>, RecordError>>, RecordError> {
         let txn = self.begin().await?;
         let mut made = Vec::with_capacity(batch.len());
         for imported in &batch {
             // What is there already leaves no trace: it is rolled back to here.
             let attempt = txn.begin().await?;
-            let revision = import_file(&attempt, imported, now, is_there(&imported.fetched)).await?;
-            match revision {
-                Some(_) => attempt.commit().await?,
-                None => attempt.rollback().await?,
+            let revision = import_file(&attempt, imported, now, is_there(&imported.fetched)).await;
+            match &revision {
+                Ok(Some(_)) => attempt.commit().await?,
+                Ok(None) | Err(RecordError::FileGone) => attempt.rollback().await?,
+                Err(_) => return Err(revision.err().unwrap_or(RecordError::FileGone)),
             }
             made.push(revision);
         }

@@ -33,6 +33,7 @@ mod rows;
 mod runs;
 mod sources;
 mod statements;
+mod sweep;
 mod version;
 mod watch;
 
@@ -56,6 +57,7 @@ pub use retry::RetryCounts;
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
 pub use runs::JobRun;
 pub use sources::Source;
+pub use sweep::Tombstone;
 pub use version::Version;
 pub use watch::{Counts, Dying};
 
@@ -70,10 +72,8 @@ pub enum RecordError {
     Corrupt(String),
     #[error("the lease ran out and another worker has the notification")]
     LeaseLost,
-    #[error("the bytes that the file relies on were removed meanwhile")]
+    #[error("retention has removed the same bytes meanwhile, or is about to")]
     FileGone,
-    #[error("a file could not be removed from the archive: {0}")]
-    Sweep(String),
     #[error("the database: {0}")]
     Database(#[from] DbErr),
 }

@@ -1,15 +1,18 @@
-//! What retention writes: marks, sweeps, runs.
+//! What retention writes: runs, their marks, and their undoing.
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Set,
+};
 
-use super::entity::{files, notifications, products, publications, retention_runs, revisions};
-use super::rows::{digest, natural};
+use super::entity::{notifications, publications, retention_runs, revisions};
+use super::rows::natural;
 use super::{Record, RecordError, batch, feed};
-use crate::domain::{ChangeKind, Digest, PublicationId, PublicationStatus, RevisionId, millis, timestamp};
+use crate::domain::{ChangeKind, PublicationId, PublicationStatus, RevisionId, millis, timestamp};
 
 /// A run of retention.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,16 +80,22 @@ impl Record {
     }
 
     /// Ends the runs that were killed, with what they had marked. For who has the lock.
-    pub async fn end_killed_retention_runs(&self, now: Timestamp) -> Result<(), RecordError> {
+    pub async fn end_killed_retention_runs(&self, now: Timestamp) -> Result<u64, RecordError> {
         use retention_runs::Column as C;
         let marked = Expr::cust("(SELECT COUNT(*) FROM revisions WHERE revisions.purge_run = retention_runs.id)");
-        retention_runs::Entity::update_many()
+        let ended = retention_runs::Entity::update_many()
             .col_expr(C::EndedAt, Expr::value(millis(now)))
             .col_expr(C::Removed, marked)
             .filter(C::EndedAt.is_null())
             .exec(&self.inner.writer)
             .await?;
-        Ok(())
+        Ok(ended.rows_affected)
+    }
+
+    /// Whether a run has not ended: it is under way, or was killed.
+    pub async fn has_open_retention_run(&self) -> Result<bool, RecordError> {
+        let open = retention_runs::Entity::find().filter(retention_runs::Column::EndedAt.is_null());
+        Ok(open.one(&self.inner.jobs_reader).await?.is_some())
     }
 
     /// Newest first.
@@ -95,7 +104,6 @@ impl Record {
         after: Option<&str>,
         limit: u64,
     ) -> Result<(Vec<RetentionRun>, u64), RecordError> {
-        use sea_orm::PaginatorTrait;
         let mut all = retention_runs::Entity::find();
         let total = all.clone().count(self.reader()).await?;
         if let Some(after) = after {
@@ -165,126 +173,72 @@ impl Record {
         Ok(marked)
     }
 
-    /// Brings back what a run marked and no sweep has taken. Returns how many came back, and how many cannot.
-    pub async fn undo_retention(&self, run: &str, now: Timestamp) -> Result<(u64, u64), RecordError> {
+    /// Declares a run undone: no sweep takes what it marked from then on, and [`Record::undo_some`] brings it back. Returns
+    /// how many revisions come back, and how many cannot since they were swept; where none can, nothing is changed.
+    pub async fn begin_undo(&self, run: &str, now: Timestamp) -> Result<(u64, u64), RecordError> {
         use revisions::Column as C;
         let txn = self.begin().await?;
-        let rows = revisions::Entity::find().filter(C::PurgeRun.eq(run)).all(&txn).await?;
-        let (back, lost): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.swept_at.is_none());
-        for some in back.chunks(500) {
-            revisions::Entity::update_many()
-                .col_expr(C::PurgedAt, Expr::value(None::<i64>))
-                .col_expr(C::PurgeRun, Expr::value(None::<String>))
-                .col_expr(C::PurgeRule, Expr::value(None::<String>))
-                .filter(C::Id.is_in(some.iter().map(|row| row.id)))
+        let of_run = || revisions::Entity::find().filter(C::PurgeRun.eq(run));
+        let back = of_run().filter(C::SweptAt.is_null()).count(&txn).await?;
+        let lost = of_run().filter(C::SweptAt.is_not_null()).count(&txn).await?;
+        if back > 0 || lost == 0 {
+            retention_runs::Entity::update_many()
+                .col_expr(retention_runs::Column::UndoneAt, Expr::value(millis(now)))
+                .filter(retention_runs::Column::Id.eq(run))
                 .exec(&txn)
                 .await?;
-            let shown = publications::Entity::find()
-                .filter(publications::Column::LatestRevisionId.is_in(some.iter().map(|row| row.id)))
-                .all(&txn)
-                .await?;
-            set_publications(&txn, shown.into_iter().map(|row| row.id).collect(), PublicationStatus::Archived).await?;
-            let told = some
-                .iter()
-                .map(|row| (ChangeKind::Archived, PublicationId(row.publication_id), Some(RevisionId(row.id))));
-            feed::tell(&txn, millis(now), told.collect()).await?;
+            txn.commit().await?;
         }
-        retention_runs::Entity::update_many()
-            .col_expr(retention_runs::Column::UndoneAt, Expr::value(millis(now)))
-            .filter(retention_runs::Column::Id.eq(run))
-            .exec(&txn)
-            .await?;
-        txn.commit().await?;
-        self.tell_feed();
-        Ok((back.len() as u64, lost.len() as u64))
+        Ok((back, lost))
     }
 
-    /// Whether some run's grace is over and its bytes are not swept.
-    pub async fn sweep_is_due(&self, now: Timestamp) -> Result<bool, RecordError> {
-        let due = retention_runs::Entity::find()
-            .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
-            .filter(retention_runs::Column::SweptAt.is_null())
-            .filter(retention_runs::Column::EndedAt.is_not_null());
-        Ok(due.one(&self.inner.jobs_reader).await?.is_some())
-    }
-
-    /// Sweeps up to `limit` revisions whose grace is over: the bytes that nobody else has are given to `delete`, inside the
-    /// transaction, so that no file that is being recorded can count on bytes that are going. Returns how many revisions
-    /// were swept, and how many bytes are gone.
-    pub async fn sweep<F>(
-        &self,
-        now: Timestamp,
-        limit: u64,
-        mut delete: impl FnMut(Digest, String) -> F,
-    ) -> Result<(u64, u64), RecordError>
-    where
-        F: Future<Output = Result<(), String>>,
-    {
+    /// Brings back up to `limit` of the revisions that an undone run marked. Returns how many.
+    pub async fn undo_some(&self, run: &str, limit: u64, now: Timestamp) -> Result<u64, RecordError> {
         use revisions::Column as C;
-        let over: Vec<String> = retention_runs::Entity::find()
-            .select_only()
-            .column(retention_runs::Column::Id)
-            .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
-            .filter(retention_runs::Column::SweptAt.is_null())
-            .into_tuple()
-            .all(&self.inner.jobs_reader)
-            .await?;
-        if over.is_empty() {
-            return Ok((0, 0));
-        }
         let txn = self.begin().await?;
-        let rows = revisions::Entity::find()
-            .filter(C::PurgeRun.is_in(&over))
+        let back = revisions::Entity::find()
+            .filter(C::PurgeRun.eq(run))
             .filter(C::SweptAt.is_null())
             .limit(limit)
             .all(&txn)
             .await?;
-        if rows.is_empty() {
-            retention_runs::Entity::update_many()
-                .col_expr(retention_runs::Column::SweptAt, Expr::value(millis(now)))
-                .filter(retention_runs::Column::Id.is_in(&over))
-                .filter(retention_runs::Column::EndedAt.is_not_null())
-                .exec(&txn)
-                .await?;
-            txn.commit().await?;
-            return Ok((0, 0));
+        if back.is_empty() {
+            return Ok(0);
         }
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let ids = || back.iter().map(|row| row.id);
         revisions::Entity::update_many()
-            .col_expr(C::SweptAt, Expr::value(millis(now)))
-            .filter(C::Id.is_in(ids))
+            .col_expr(C::PurgedAt, Expr::value(None::<i64>))
+            .col_expr(C::PurgeRun, Expr::value(None::<String>))
+            .col_expr(C::PurgeRule, Expr::value(None::<String>))
+            .filter(C::Id.is_in(ids()))
             .exec(&txn)
             .await?;
-        let digests: HashSet<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
-        let used: HashSet<Vec<u8>> = revisions::Entity::find()
-            .select_only()
-            .column(C::Digest)
-            .distinct()
-            .filter(C::Digest.is_in(digests.iter().cloned()))
-            .filter(C::SweptAt.is_null())
-            .into_tuple()
-            .all(&txn)
-            .await?
-            .into_iter()
-            .collect();
-        let files = files::Entity::find().filter(files::Column::Digest.is_in(digests)).all(&txn).await?;
-        let sizes: HashMap<Vec<u8>, i64> = files.iter().map(|file| (file.digest.clone(), file.stored_size)).collect();
-        let mut freed = 0;
-        let mut removed = Vec::new();
-        for file in files.into_iter().filter(|file| file.removed_at.is_none() && !used.contains(&file.digest)) {
-            delete(digest(&file.digest)?, file.encoding).await.map_err(RecordError::Sweep)?;
-            freed += natural(file.stored_size);
-            removed.push(file.digest);
-        }
-        files::Entity::update_many()
-            .col_expr(files::Column::RemovedAt, Expr::value(millis(now)))
-            .filter(files::Column::Digest.is_in(removed))
+        // By their ids: no index finds publications by their latest revision.
+        publications::Entity::update_many()
+            .col_expr(publications::Column::Status, Expr::value(PublicationStatus::Archived.as_str()))
+            .filter(publications::Column::Id.is_in(back.iter().map(|row| row.publication_id)))
+            .filter(publications::Column::LatestRevisionId.is_in(ids()))
             .exec(&txn)
             .await?;
-        fail::fail_point!("retention-after-delete", |_| Err(RecordError::Sweep("a fault point".to_owned())));
-        uncount(&txn, &rows, &sizes).await?;
+        let told =
+            back.iter().map(|row| (ChangeKind::Archived, PublicationId(row.publication_id), Some(RevisionId(row.id))));
+        feed::tell(&txn, millis(now), told.collect()).await?;
         txn.commit().await?;
-        Ok((rows.len() as u64, freed))
+        self.tell_feed();
+        Ok(back.len() as u64)
+    }
+
+    /// Runs that were declared undone and whose revisions are not all back: their undoing was interrupted.
+    pub async fn interrupted_undos(&self) -> Result<Vec<String>, RecordError> {
+        let marked = Expr::cust(
+            "EXISTS (SELECT 1 FROM revisions WHERE revisions.purge_run = retention_runs.id AND revisions.swept_at IS NULL)",
+        );
+        let runs = retention_runs::Entity::find()
+            .select_only()
+            .column(retention_runs::Column::Id)
+            .filter(retention_runs::Column::UndoneAt.is_not_null())
+            .filter(marked);
+        Ok(runs.into_tuple().all(&self.inner.jobs_reader).await?)
     }
 
     /// Empties the bodies of up to `limit` notifications received before an instant; the lines stay. Returns how many.
@@ -325,36 +279,5 @@ async fn set_publications(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: Pub
         .filter(publications::Column::Id.is_in(ids))
         .exec(txn)
         .await?;
-    Ok(())
-}
-
-/// What a product spends is less by what was swept.
-async fn uncount(
-    txn: &DatabaseTransaction,
-    swept: &[revisions::Model],
-    sizes: &HashMap<Vec<u8>, i64>,
-) -> Result<(), DbErr> {
-    let parents: HashMap<Uuid, Uuid> = publications::Entity::find()
-        .select_only()
-        .columns([publications::Column::Id, publications::Column::ProductId])
-        .filter(publications::Column::Id.is_in(swept.iter().map(|row| row.publication_id)))
-        .into_tuple()
-        .all(txn)
-        .await?
-        .into_iter()
-        .collect();
-    let mut by_product: HashMap<Uuid, i64> = HashMap::new();
-    for row in swept {
-        if let Some(product) = parents.get(&row.publication_id) {
-            *by_product.entry(*product).or_default() += sizes.get(&row.digest).copied().unwrap_or_default();
-        }
-    }
-    for (product, size) in by_product {
-        products::Entity::update_many()
-            .col_expr(products::Column::StoredSize, Expr::col(products::Column::StoredSize).sub(size))
-            .filter(products::Column::Id.eq(product))
-            .exec(txn)
-            .await?;
-    }
     Ok(())
 }

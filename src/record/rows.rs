@@ -143,11 +143,11 @@ pub(super) fn digest(bytes: &[u8]) -> Result<Digest, RecordError> {
     Digest::from_slice(bytes).ok_or_else(|| corrupt("the digest", &format!("{} bytes", bytes.len())))
 }
 
-/// Sizes are below 2^63: the file system and the size cap see to it.
 pub(super) fn millis_of(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Sizes are below 2^63: the file system and the size cap see to it.
 pub(super) fn long(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -56,3 +56,5 @@ mod retention;
 mod revisions;
 /// The archive of files by itself.
 mod store;
+/// Sweeps and undo: killed at every step, beside what is archived and imported.
+mod sweep;

@@ -160,7 +160,7 @@ async fn days_of_a_service(app: &TestApp) {
     record.changes_after(0, 100).await.expect("changes");
     record.retry(&NotificationQuery::default(), now).await.expect("counts");
     let run = jobs::retention::run(&app.app, now, false).await.expect("a run");
-    assert!(run.removed > 0);
+    assert!(run.run.removed > 0);
     record.thin_notifications(now, 500).await.expect("a number");
     app.query("{ status { indexLag } }").await;
     app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::harness::disk::SmallDisk;
 use crate::harness::samples::{product, replace};
-use crate::harness::{Options, TestApp, bytes_in, process};
+use crate::harness::{Db, Options, TestApp, bytes_in, postgres, process};
 
 const NAMES: [&str; 3] = ["Deck NEWAVE Preliminar", "DECOMP - Valor Esperado", "Acomph"];
 
@@ -301,11 +301,17 @@ async fn some_history(policy: &str) -> TestApp {
     history_of(12, policy).await
 }
 
-async fn history_of(count: u32, policy: &str) -> TestApp {
+pub async fn history_of(count: u32, policy: &str) -> TestApp {
+    history_on(Db::Sqlite, count, policy).await
+}
+
+pub async fn history_on(db: Db, count: u32, policy: &str) -> TestApp {
     let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
     let file = folder.path().join("acervo.toml");
     std::fs::write(&file, policy).expect("a file");
-    let app = TestApp::with(Options { folder: Some(folder), config: Some(file), ..Options::default() }).await;
+    let database_url = postgres::database(db);
+    let app =
+        TestApp::with(Options { folder: Some(folder), config: Some(file), database_url, ..Options::default() }).await;
     app.portal.add(days(count.into()));
     for _ in 0..count {
         app.portal.publish(1).await.expect("a delivery");
@@ -317,8 +323,8 @@ async fn history_of(count: u32, policy: &str) -> TestApp {
     app
 }
 
-const PLAN: &str = "{ retentionPlan { keep remove bytesFreed lines(first: 1000) { totalCount nodes { revisionId number action policy rule reason bytesFreed referenceDate } } } }";
-const DECKS: &str = "[retention]\ngrace = \"7d\"\n[[retention.policy]]\nname = \"decks\"\nmatch = { name = [\"deck newave*\"] }\nkeep_daily = 3\nkeep_last = 1\n";
+pub const PLAN: &str = "{ retentionPlan { keep remove bytesFreed lines(first: 1000) { totalCount nodes { revisionId number action policy rule reason bytesFreed referenceDate } } } }";
+pub const DECKS: &str = "[retention]\ngrace = \"7d\"\n[[retention.policy]]\nname = \"decks\"\nmatch = { name = [\"deck newave*\"] }\nkeep_daily = 3\nkeep_last = 1\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_marks_can_be_undone_and_sweeps_after_the_grace() {
@@ -405,32 +411,6 @@ async fn a_run_marks_can_be_undone_and_sweeps_after_the_grace() {
         Some(before + u64::from(data["publications"]["nodes"][0]["revisionNumber"] == 2))
     );
     assert_eq!(data["publications"]["nodes"][0]["status"], "ARCHIVED");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_nothing_kept_is_gone_and_the_next_run_finishes() {
-    for step in
-        ["retention-between-marks", "retention-after-mark", "retention-after-delete", "retention-between-sweeps"]
-    {
-        // Of more removals than one batch, or one of the steps is never reached.
-        let app = history_of(40, &DECKS.replace("7d", "0s")).await;
-        let plan = app.query(PLAN).await["retentionPlan"]["lines"]["nodes"].clone();
-        let folder = app.stop().await;
-        let mut command = process::acervo(folder.path());
-        command.args(["retention", "run"]).env("FAILPOINTS", format!("{step}=return"));
-        let output = tokio::task::block_in_place(|| command.output().expect("a binary that starts"));
-        assert!(!output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stdout));
-        tokio::task::block_in_place(|| process::printed(folder.path(), &["retention", "run"]));
-        let file = folder.path().join("acervo.toml");
-        let app = TestApp::with(Options { folder: Some(folder), config: Some(file), ..Options::default() }).await;
-        for line in plan.as_array().expect("lines") {
-            let status =
-                app.get(&format!("/files/{}", line["revisionId"].as_str().expect("an id"))).await.status().as_u16();
-            assert_eq!(status, if line["action"] == "KEEP" { 200 } else { 410 }, "{step}: {line}");
-        }
-        let size = app.query("{ status { storedSize } }").await["status"]["storedSize"].as_u64().expect("a size");
-        assert_eq!(bytes_in(&app.folder.path().join("data/archive")), size, "{step}: something dangles");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

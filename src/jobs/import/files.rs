@@ -15,6 +15,7 @@ use super::{Event, Listener, Report, lines};
 use crate::app::App;
 use crate::domain::{Digest, extension_of, file_name, timestamp};
 use crate::jobs::archive::{HEAD, look_inside};
+use crate::jobs::retention;
 use crate::record::{Fetched, ImportedFile, StoredFile};
 use crate::store::Key;
 
@@ -66,6 +67,8 @@ pub async fn import(
     // In their order, some ahead of the others.
     let mut batches = std::pin::pin!(contents.buffered(AT_ONCE).chunks(BATCH));
     let mut done = 0;
+    // Put into the archive, and then found to be of a revision whose bytes retention removed: a later row may need them.
+    let mut useless = HashMap::new();
     while let Some(batch) = batches.next().await {
         let began = Instant::now();
         done += batch.len() as u64;
@@ -83,10 +86,13 @@ pub async fn import(
                 *(if is_new { &mut report.archived } else { &mut report.known }) += 1;
             }
         } else {
-            record(app, ready, &mut report).await?;
+            record(app, manifest, ready, &mut report, &mut useless, listener).await?;
             super::rest(began).await;
         }
         listener(Event::Progress { done, total });
+    }
+    if !useless.is_empty() {
+        retention::discard(app, useless.into_values().collect()).await?;
     }
     Ok(report)
 }
@@ -185,8 +191,16 @@ fn take(app: &App, reader: &mut dyn Read, dry_run: bool) -> Result<Content, Stri
     Ok(Content { digest: key.digest, key: Some(key), head })
 }
 
-async fn record(app: &App, ready: Vec<(Row, Content)>, report: &mut Report) -> anyhow::Result<()> {
+async fn record(
+    app: &App,
+    manifest: &Path,
+    ready: Vec<(Row, Content)>,
+    report: &mut Report,
+    useless: &mut HashMap<Digest, StoredFile>,
+    listener: &mut Listener<'_>,
+) -> anyhow::Result<()> {
     let mut batch = Vec::with_capacity(ready.len());
+    let mut rows = Vec::with_capacity(ready.len());
     for (row, content) in ready {
         let Some(key) = content.key else { continue };
         let name = file_name(&row.path).unwrap_or_else(|| "file".to_owned());
@@ -208,6 +222,7 @@ async fn record(app: &App, ready: Vec<(Row, Content)>, report: &mut Report) -> a
             validator: None,
             again_at: None,
         };
+        rows.push((row.line, fetched.file.clone()));
         batch.push(ImportedFile { notification: row.notification, fetched });
     }
     let is_there = |fetched: &Fetched| {
@@ -219,9 +234,24 @@ async fn record(app: &App, ready: Vec<(Row, Content)>, report: &mut Report) -> a
             }
         }
     };
-    for made in app.record.import_files(batch, app.clock.now(), is_there).await? {
-        *(if made.is_some() { &mut report.archived } else { &mut report.known }) += 1;
+    let outcomes = app.record.import_files(batch, app.clock.now(), is_there).await?;
+    let mut not_made = HashMap::new();
+    for ((line, file), outcome) in rows.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(Some(_)) => report.archived += 1,
+            Ok(None) => {
+                report.known += 1;
+                not_made.insert(file.digest, file);
+            }
+            Err(e) => {
+                report.read -= 1;
+                report.refuse(listener, manifest, line, format!("{e}; import it again"));
+            }
+        }
     }
+    let digests: Vec<Digest> = not_made.keys().copied().collect();
+    let unused = app.record.unused(&digests).await?;
+    useless.extend(not_made.into_iter().filter(|(digest, _)| unused.contains(digest)));
     Ok(())
 }
 

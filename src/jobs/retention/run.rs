@@ -1,0 +1,257 @@
+//! Runs and their undoing, each step of which can be interrupted anywhere and is taken up by the next run, or by the
+//! service within seconds.
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+
+use super::lock::Held;
+use super::reserve::{self, Reserve};
+use super::sweep::{Swept, failed_before, sweep};
+use super::{BATCH, Planned, REST, fault, make_plan, plan};
+use crate::app::App;
+use crate::domain::RevisionId;
+use crate::record::RetentionRun;
+
+/// How long a run waits for another one to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long somebody who does not wait for a run is kept for its outcome.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Notifications whose bodies are emptied in one transaction.
+const THINNED_AT_ONCE: u64 = 500;
+
+/// Revisions brought back in one transaction.
+const UNDO_BATCH: u64 = 100;
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub run: RetentionRun,
+    pub swept: Swept,
+}
+
+/// Plans and, unless it is a dry run, marks what the plan removes and sweeps what an earlier run's grace has ended for.
+pub async fn run(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<Outcome> {
+    Begun::begin(app, now, dry_run, PATIENCE).await?.finish().await
+}
+
+/// Starts a run that goes on by itself. Returns it as it is after a few seconds, ended or not.
+pub async fn start(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<RetentionRun> {
+    let begun = Begun::begin(app, now, dry_run, ANSWER_WITHIN).await?;
+    let id = begun.id.clone();
+    in_background(begun.finish()).await?;
+    app.record.retention_run(&id).await?.context("the run was not recorded")
+}
+
+/// Lets work go on by itself; waits a little for its end.
+async fn in_background<T: Send + 'static>(
+    work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+) -> anyhow::Result<Option<T>> {
+    let logged = async {
+        let outcome = work.await;
+        if let Err(e) = &outcome {
+            tracing::error!(error = format!("{e:#}"), "retention was interrupted; it is taken up again");
+        }
+        outcome
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, tokio::spawn(logged)).await {
+        Ok(ended) => ended.context("retention was interrupted")?.map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A run that is recorded and has the lock.
+struct Begun {
+    app: App,
+    id: String,
+    now: Timestamp,
+    dry_run: bool,
+    held: Held,
+    _room: Reserve,
+}
+
+impl Begun {
+    async fn begin(app: &App, now: Timestamp, dry_run: bool, patience: Duration) -> anyhow::Result<Self> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let (held, room) = match Held::wait(app, &id, patience).await {
+            Ok(held) => (held, None),
+            // On a full disk not even the lock can be written without the room.
+            Err(_) => {
+                let room = Reserve::open(app);
+                (Held::wait(app, &id, patience).await?, Some(room))
+            }
+        };
+        let Some(held) = held else { bail!("another run of retention is under way; try again when it has ended") };
+        let room = room.unwrap_or_else(|| Reserve::open(app));
+        app.record.end_killed_retention_runs(app.clock.now()).await?;
+        let grace = now.to_zoned_datetime(crate::domain::sao_paulo().clone()).checked_add(app.settings.retention.grace);
+        let run = RetentionRun {
+            id: id.clone(),
+            dry_run,
+            started_at: app.clock.now(),
+            ended_at: None,
+            removed: 0,
+            bytes_freed: 0,
+            sweep_after: (!dry_run).then(|| grace.map(|at| at.timestamp())).transpose()?,
+            undone_at: None,
+            swept_at: None,
+        };
+        app.record.begin_retention_run(&run).await?;
+        Ok(Self { app: app.clone(), id, now, dry_run, held, _room: room })
+    }
+
+    async fn finish(self) -> anyhow::Result<Outcome> {
+        let outcome = self.work().await;
+        let run = self.app.record.retention_run(&self.id).await;
+        self.held.release().await;
+        let swept = outcome?;
+        Ok(Outcome { run: run?.context("the run was not recorded")?, swept })
+    }
+
+    async fn work(&self) -> anyhow::Result<Swept> {
+        let Self { app, id, now, dry_run, held, .. } = self;
+        finish_undos(app, held).await?;
+        let planned = make_plan(app, *now).await?;
+        let mut removed = planned.plan.remove as u64;
+        if !dry_run {
+            removed = mark(app, held, &planned, id, *now).await?;
+            fault("retention-after-mark");
+        }
+        app.record.end_retention_run(id, removed, planned.plan.bytes_freed, app.clock.now()).await?;
+        drop(planned);
+        let mut swept = Swept::default();
+        if !dry_run {
+            swept = sweep(app, held, *now, app.clock.now()).await?;
+            thin(app, *now).await?;
+        }
+        tracing::info!(run = id, dry_run, removed, "retention ran");
+        Ok(swept)
+    }
+}
+
+async fn mark(app: &App, held: &Held, planned: &Planned, id: &str, now: Timestamp) -> anyhow::Result<u64> {
+    let mut marked = 0;
+    let mut chosen = Vec::with_capacity(BATCH);
+    for publication in &planned.inventory.publications {
+        for (i, revision) in planned.inventory.of(publication) {
+            let decision = &planned.plan.decisions[i as usize];
+            if decision.keep {
+                continue;
+            }
+            let policy = decision.policy.and_then(|p| app.settings.retention.policies.get(usize::from(p)));
+            let policy = policy.map_or_else(|| "max_stored".to_owned(), |policy| format!("policy `{}`", policy.name));
+            let rule = format!("{policy}: {}", decision.rule.reason());
+            chosen.push((RevisionId(revision.id), i == publication.latest, rule));
+            if chosen.len() == BATCH {
+                let began = tokio::time::Instant::now();
+                held.check()?;
+                marked += app.record.mark(id, &chosen, now).await?;
+                chosen.clear();
+                fault("retention-between-marks");
+                tokio::time::sleep(began.elapsed() * REST).await;
+            }
+        }
+    }
+    held.check()?;
+    Ok(marked + app.record.mark(id, &chosen, now).await?)
+}
+
+async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
+    let Some(span) = app.settings.retention.notification_bodies else { return Ok(()) };
+    let before = crate::domain::timestamp(plan::cutoff(now, span));
+    loop {
+        let began = tokio::time::Instant::now();
+        if app.record.thin_notifications(before, THINNED_AT_ONCE).await? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(began.elapsed()).await;
+    }
+}
+
+/// Does what was left undone or has become due, if nobody else is at it: ends runs that were killed, brings back what an
+/// interrupted undoing left, sweeps what a run marked once its grace is over, keeps room for a full disk.
+pub(in crate::jobs) async fn attend(app: &App) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let killed = app.record.has_open_retention_run().await?;
+    let half_undone = !app.record.interrupted_undos().await?.is_empty();
+    let due = app.record.sweep_is_due(now, failed_before(app)).await?;
+    if !(killed || half_undone || due || reserve::is_lacking(app)) {
+        return Ok(());
+    }
+    let holder = format!("service-{}", uuid::Uuid::now_v7());
+    let Some(held) = Held::take(app, &holder).await? else { return Ok(()) };
+    let outcome = attend_locked(app, &held, now).await;
+    held.release().await;
+    outcome
+}
+
+async fn attend_locked(app: &App, held: &Held, now: Timestamp) -> anyhow::Result<()> {
+    if reserve::is_lacking(app) {
+        drop(Reserve::open(app));
+    }
+    let ended = app.record.end_killed_retention_runs(now).await?;
+    if ended > 0 {
+        tracing::warn!(ended, "a run of retention had been interrupted; what it marked counts as its outcome");
+    }
+    finish_undos(app, held).await?;
+    sweep(app, held, now, failed_before(app)).await?;
+    Ok(())
+}
+
+/// Brings back what a run marked, all of it before this returns. Returns the run and how many revisions came back.
+pub async fn undo(app: &App, id: &str) -> anyhow::Result<(RetentionRun, u64)> {
+    let (held, back) = begin_undo(app, id, PATIENCE).await?;
+    finish_undo(app.clone(), held).await?;
+    Ok((app.record.retention_run(id).await?.context("the run is gone")?, back))
+}
+
+/// As [`undo`], which goes on by itself where it takes longer than a few seconds.
+pub async fn start_undo(app: &App, id: &str) -> anyhow::Result<RetentionRun> {
+    let (held, _) = begin_undo(app, id, ANSWER_WITHIN).await?;
+    in_background(finish_undo(app.clone(), held)).await?;
+    app.record.retention_run(id).await?.context("the run is gone")
+}
+
+async fn begin_undo(app: &App, id: &str, patience: Duration) -> anyhow::Result<(Held, u64)> {
+    let Some(run) = app.record.retention_run(id).await? else {
+        bail!("there is no run {id}; `acervo retention runs` lists them");
+    };
+    if run.dry_run {
+        bail!("the run {id} was a dry one: there is nothing to bring back");
+    }
+    let Some(held) = Held::wait(app, &format!("undo-{}", uuid::Uuid::now_v7()), patience).await? else {
+        bail!("another run of retention is under way; try again when it has ended");
+    };
+    app.record.end_killed_retention_runs(app.clock.now()).await?;
+    let (back, lost) = app.record.begin_undo(id, app.clock.now()).await?;
+    if lost > 0 && back == 0 {
+        held.release().await;
+        bail!("the grace of the run {id} is over, and its {lost} revisions are swept: nothing can be brought back");
+    }
+    tracing::info!(run = id, back, lost, "retention is undone");
+    Ok((held, back))
+}
+
+async fn finish_undo(app: App, held: Held) -> anyhow::Result<()> {
+    let outcome = finish_undos(&app, &held).await;
+    held.release().await;
+    outcome
+}
+
+/// Brings back all that runs marked which were declared undone, in small transactions with rests between them.
+async fn finish_undos(app: &App, held: &Held) -> anyhow::Result<()> {
+    for run in app.record.interrupted_undos().await? {
+        loop {
+            let began = tokio::time::Instant::now();
+            held.check()?;
+            if app.record.undo_some(&run, UNDO_BATCH, app.clock.now()).await? == 0 {
+                break;
+            }
+            fault("retention-between-undos");
+            tokio::time::sleep(began.elapsed()).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! The sweep: the one place where bytes leave the archive.
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::lock::Held;
+use super::{BATCH, REST, fault};
+use crate::app::App;
+use crate::domain::Digest;
+use crate::record::{StoredFile, Tombstone};
+use crate::store::Encoding;
+
+/// How long a file that could not be deleted is left alone, unless somebody asks for a run.
+const FAILED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub revisions: u64,
+    pub bytes: u64,
+    /// Files that could not be deleted. They stay, and are tried again later.
+    pub failed: u64,
+}
+
+/// Before when a file must have failed to be deleted for the service to try it again by itself.
+pub(super) fn failed_before(app: &App) -> Timestamp {
+    app.clock.now().saturating_sub(FAILED_AGAIN).unwrap_or(Timestamp::MIN)
+}
+
+/// Takes the bytes of all marks whose grace is over by `now`, and of files that could not be deleted before.
+pub(super) async fn sweep(app: &App, held: &Held, now: Timestamp, failed_before: Timestamp) -> anyhow::Result<Swept> {
+    let mut swept = Swept::default();
+    app.record.bury_failed(failed_before, app.clock.now(), BATCH as u64).await?;
+    loop {
+        let began = tokio::time::Instant::now();
+        // First what an earlier sweep left, which may have been killed.
+        let cleared = clear(app, held, &mut swept).await?;
+        held.check()?;
+        let buried = app.record.bury(now, BATCH as u64).await?;
+        swept.revisions += buried;
+        if buried > 0 {
+            fault("retention-after-tombstone");
+        }
+        if buried == 0 && cleared == 0 {
+            break;
+        }
+        tokio::time::sleep(began.elapsed() * REST).await;
+    }
+    if swept != Swept::default() {
+        let Swept { revisions, bytes, failed } = swept;
+        tracing::info!(revisions, bytes, failed, "swept what retention had marked");
+    }
+    Ok(swept)
+}
+
+/// Deletes the files that are under a tombstone, and records that. One that cannot be deleted is reported and skipped.
+async fn clear(app: &App, held: &Held, swept: &mut Swept) -> anyhow::Result<usize> {
+    let tombstones = app.record.tombstones(BATCH as u64).await?;
+    if tombstones.is_empty() {
+        return Ok(0);
+    }
+    let (mut deleted, mut failed) = (Vec::new(), Vec::new());
+    for tombstone in &tombstones {
+        // A sweep that was held up must not delete what another one recorded as gone and somebody archived again.
+        held.check()?;
+        match delete(app, tombstone).await {
+            Ok(()) => deleted.push(tombstone.digest),
+            Err(e) => {
+                tracing::error!(file = %tombstone.digest, error = e, "a file could not be deleted; it stays for now");
+                metrics::counter!("acervo_sweep_failures_total").increment(1);
+                failed.push(tombstone.digest);
+            }
+        }
+        fault("retention-between-deletes");
+    }
+    fault("retention-after-delete");
+    swept.bytes += app.record.clear_tombstones(&deleted, &failed, app.clock.now()).await?;
+    swept.failed += failed.len() as u64;
+    fault("retention-between-sweeps");
+    Ok(tombstones.len())
+}
+
+async fn delete(app: &App, tombstone: &Tombstone) -> Result<(), String> {
+    let encoding: Encoding = tombstone.encoding.parse()?;
+    app.store.remove(tombstone.digest, encoding).await.map_err(|e| e.to_string())
+}
+
+/// How long files that were archived for nothing wait for a run of retention that is under way.
+const DISCARD_WAIT: Duration = Duration::from_secs(5);
+
+/// Removes files that were archived and turned out to be of no use, as far as no revision has them.
+pub async fn discard(app: &App, files: Vec<StoredFile>) -> anyhow::Result<()> {
+    for some in files.chunks(BATCH) {
+        let digests: Vec<Digest> = some.iter().map(|file| file.digest).collect();
+        let unused = app.record.unused(&digests).await?;
+        let some: Vec<StoredFile> = some.iter().filter(|file| unused.contains(&file.digest)).cloned().collect();
+        if !some.is_empty() {
+            app.record.bury_unused(some, app.clock.now()).await?;
+        }
+    }
+    // Where a run is under way it clears these tombstones too.
+    let holder = format!("discard-{}", uuid::Uuid::now_v7());
+    let Some(held) = Held::wait(app, &holder, DISCARD_WAIT).await? else { return Ok(()) };
+    let mut swept = Swept::default();
+    while clear(app, &held, &mut swept).await? > 0 {}
+    held.release().await;
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! How bytes leave the archive: a tombstone is committed, then the object is deleted, then the removal is recorded.
+//!
+//! Revisions are swept, and so beyond undo, in the commit that sets the tombstones. A file under a tombstone counts as
+//! gone: nothing that is being archived may rely on it. Each step can be repeated, so a crash between two of them costs
+//! nothing.
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    Set,
+};
+
+use super::entity::{files, products, publications, retention_runs, revisions};
+use super::rows::{digest, long, natural};
+use super::{Record, RecordError, StoredFile, batch};
+use crate::domain::{Digest, millis};
+
+/// A file that is to be deleted from the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    pub digest: Digest,
+    pub encoding: String,
+}
+
+impl Record {
+    /// Whether a sweep has something to do: revisions whose grace is over, tombstones that a crash left, or files that
+    /// could not be deleted before `failed_before`.
+    pub async fn sweep_is_due(&self, now: Timestamp, failed_before: Timestamp) -> Result<bool, RecordError> {
+        let db = &self.inner.jobs_reader;
+        let due = retention_runs::Entity::find()
+            .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
+            .filter(retention_runs::Column::SweptAt.is_null())
+            .filter(retention_runs::Column::UndoneAt.is_null())
+            .filter(retention_runs::Column::EndedAt.is_not_null());
+        if due.one(db).await?.is_some() {
+            return Ok(true);
+        }
+        let left = files::Entity::find().filter(files::Column::TombstoneAt.is_not_null());
+        if left.one(db).await?.is_some() {
+            return Ok(true);
+        }
+        let failed = files::Entity::find().filter(files::Column::RemovalFailedAt.lt(millis(failed_before)));
+        Ok(failed.one(db).await?.is_some())
+    }
+
+    /// Sweeps up to `limit` revisions whose grace is over, and sets tombstones on the files that nothing else uses. Returns
+    /// how many revisions were swept.
+    pub async fn bury(&self, now: Timestamp, limit: u64) -> Result<u64, RecordError> {
+        use revisions::Column as C;
+        let over: Vec<String> = retention_runs::Entity::find()
+            .select_only()
+            .column(retention_runs::Column::Id)
+            .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
+            .filter(retention_runs::Column::SweptAt.is_null())
+            .filter(retention_runs::Column::UndoneAt.is_null())
+            .into_tuple()
+            .all(&self.inner.jobs_reader)
+            .await?;
+        if over.is_empty() {
+            return Ok(0);
+        }
+        let txn = self.begin().await?;
+        let rows = revisions::Entity::find()
+            .filter(C::PurgeRun.is_in(&over))
+            .filter(C::SweptAt.is_null())
+            .limit(limit)
+            .all(&txn)
+            .await?;
+        if rows.is_empty() {
+            retention_runs::Entity::update_many()
+                .col_expr(retention_runs::Column::SweptAt, Expr::value(millis(now)))
+                .filter(retention_runs::Column::Id.is_in(&over))
+                .filter(retention_runs::Column::EndedAt.is_not_null())
+                .exec(&txn)
+                .await?;
+            txn.commit().await?;
+            return Ok(0);
+        }
+        revisions::Entity::update_many()
+            .col_expr(C::SweptAt, Expr::value(millis(now)))
+            .filter(C::Id.is_in(rows.iter().map(|row| row.id)))
+            .exec(&txn)
+            .await?;
+        let digests: HashSet<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
+        let files = files::Entity::find().filter(files::Column::Digest.is_in(digests.clone())).all(&txn).await?;
+        set_tombstones(&txn, digests.into_iter().collect(), now).await?;
+        let sizes = files.into_iter().map(|file| (file.digest, file.stored_size)).collect();
+        uncount(&txn, &rows, &sizes).await?;
+        txn.commit().await?;
+        Ok(rows.len() as u64)
+    }
+
+    /// Sets tombstones again on files that could not be deleted before an instant.
+    pub async fn bury_failed(&self, failed_before: Timestamp, now: Timestamp, limit: u64) -> Result<(), RecordError> {
+        let txn = self.begin().await?;
+        let digests: Vec<Vec<u8>> = files::Entity::find()
+            .select_only()
+            .column(files::Column::Digest)
+            .filter(files::Column::RemovalFailedAt.lt(millis(failed_before)))
+            .limit(limit)
+            .into_tuple()
+            .all(&txn)
+            .await?;
+        if !digests.is_empty() {
+            set_tombstones(&txn, digests, now).await?;
+            txn.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Which of these files no revision has, or only revisions that were swept.
+    pub async fn unused(&self, digests: &[Digest]) -> Result<HashSet<Digest>, RecordError> {
+        let used = used(&self.inner.jobs_reader, digests.iter().map(|digest| digest.0.to_vec()).collect()).await?;
+        Ok(digests.iter().copied().filter(|digest| !used.contains(digest.0.as_slice())).collect())
+    }
+
+    /// Sets tombstones on files that were archived for nothing, as far as no revision has them.
+    pub async fn bury_unused(&self, given: Vec<StoredFile>, now: Timestamp) -> Result<(), RecordError> {
+        let txn = self.begin().await?;
+        let rows = given.iter().map(|file| files::ActiveModel {
+            digest: Set(file.digest.0.to_vec()),
+            size: Set(long(file.size)),
+            stored_size: Set(long(file.stored_size)),
+            encoding: Set(file.encoding.clone()),
+            stored_at: Set(millis(now)),
+            removed_at: Set(Some(millis(now))),
+            tombstone_at: Set(None),
+            removal_failed_at: Set(None),
+        });
+        let unknown = OnConflict::column(files::Column::Digest).update_column(files::Column::Encoding).to_owned();
+        batch::insert(&txn, rows.collect(), Some(unknown)).await?;
+        set_tombstones(&txn, given.iter().map(|file| file.digest.0.to_vec()).collect(), now).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Files that are under a tombstone, the oldest first.
+    pub async fn tombstones(&self, limit: u64) -> Result<Vec<Tombstone>, RecordError> {
+        let rows: Vec<(Vec<u8>, String)> = files::Entity::find()
+            .select_only()
+            .columns([files::Column::Digest, files::Column::Encoding])
+            .filter(files::Column::TombstoneAt.is_not_null())
+            .order_by(files::Column::TombstoneAt, Order::Asc)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.inner.jobs_reader)
+            .await?;
+        rows.into_iter().map(|(bytes, encoding)| Ok(Tombstone { digest: digest(&bytes)?, encoding })).collect()
+    }
+
+    /// Records what became of files under tombstones: those that were deleted are gone, those that could not be are there
+    /// still, without a use. Returns the bytes freed.
+    pub async fn clear_tombstones(
+        &self,
+        deleted: &[Digest],
+        failed: &[Digest],
+        now: Timestamp,
+    ) -> Result<u64, RecordError> {
+        use files::Column as C;
+        let of = |digests: &[Digest]| C::Digest.is_in(digests.iter().map(|digest| digest.0.to_vec()));
+        let txn = self.begin().await?;
+        let gone = files::Entity::find().filter(of(deleted)).filter(C::TombstoneAt.is_not_null()).all(&txn).await?;
+        files::Entity::update_many()
+            .col_expr(C::RemovedAt, Expr::value(millis(now)))
+            .col_expr(C::TombstoneAt, Expr::value(None::<i64>))
+            .filter(C::Digest.is_in(gone.iter().map(|file| file.digest.clone())))
+            .exec(&txn)
+            .await?;
+        files::Entity::update_many()
+            .col_expr(C::RemovalFailedAt, Expr::value(millis(now)))
+            .col_expr(C::RemovedAt, Expr::value(None::<i64>))
+            .col_expr(C::TombstoneAt, Expr::value(None::<i64>))
+            .filter(of(failed))
+            .filter(C::TombstoneAt.is_not_null())
+            .exec(&txn)
+            .await?;
+        txn.commit().await?;
+        Ok(gone.iter().filter(|file| file.removed_at.is_none()).map(|file| natural(file.stored_size)).sum())
+    }
+}
+
+/// Sets tombstones on those of these files that no revision uses, and forgets earlier failures to delete them.
+async fn set_tombstones(txn: &DatabaseTransaction, digests: Vec<Vec<u8>>, now: Timestamp) -> Result<(), DbErr> {
+    use files::Column as C;
+    let used = used(txn, digests.clone()).await?;
+    files::Entity::update_many()
+        .col_expr(C::RemovalFailedAt, Expr::value(None::<i64>))
+        .filter(C::Digest.is_in(digests.clone()))
+        .exec(txn)
+        .await?;
+    let unused: Vec<Vec<u8>> = digests.into_iter().filter(|digest| !used.contains(digest)).collect();
+    files::Entity::update_many()
+        .col_expr(C::TombstoneAt, Expr::value(millis(now)))
+        .filter(C::Digest.is_in(unused))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Which of these files some revision has that was not swept.
+async fn used<C: ConnectionTrait>(db: &C, digests: Vec<Vec<u8>>) -> Result<HashSet<Vec<u8>>, DbErr> {
+    let used: Vec<Vec<u8>> = revisions::Entity::find()
+        .select_only()
+        .column(revisions::Column::Digest)
+        .distinct()
+        .filter(revisions::Column::Digest.is_in(digests))
+        .filter(revisions::Column::SweptAt.is_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(used.into_iter().collect())
+}
+
+/// What a product spends is less by what was swept.
+async fn uncount(
+    txn: &DatabaseTransaction,
+    swept: &[revisions::Model],
+    sizes: &HashMap<Vec<u8>, i64>,
+) -> Result<(), DbErr> {
+    let parents: HashMap<Uuid, Uuid> = publications::Entity::find()
+        .select_only()
+        .columns([publications::Column::Id, publications::Column::ProductId])
+        .filter(publications::Column::Id.is_in(swept.iter().map(|row| row.publication_id)))
+        .into_tuple()
+        .all(txn)
+        .await?
+        .into_iter()
+        .collect();
+    let mut by_product: HashMap<Uuid, i64> = HashMap::new();
+    for row in swept {
+        if let Some(product) = parents.get(&row.publication_id) {
+            *by_product.entry(*product).or_default() += sizes.get(&row.digest).copied().unwrap_or_default();
+        }
+    }
+    for (product, size) in by_product {
+        products::Entity::update_many()
+            .col_expr(products::Column::StoredSize, Expr::col(products::Column::StoredSize).sub(size))
+            .filter(products::Column::Id.eq(product))
+            .exec(txn)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,341 @@
+use std::process::Output;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::burst::ask;
+use crate::harness::process::{Served, acervo, free_port};
+use crate::harness::samples::product;
+use crate::harness::{Db, Options, PATIENCE, TestApp, bytes_in, files_in, sha256};
+use crate::retention::{DECKS, PLAN, history_of, history_on};
+
+/// A policy whose marks are swept by the run that makes them.
+fn at_once() -> String {
+    DECKS.replace("7d", "0s")
+}
+
+/// An archive that no service has open.
+struct Closed {
+    folder: Arc<TempDir>,
+    database_url: Option<String>,
+}
+
+impl Closed {
+    async fn of(app: TestApp) -> Self {
+        let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose().to_owned());
+        Self { folder: app.stop().await, database_url }
+    }
+
+    fn command(&self, fault: &str) -> std::process::Command {
+        let mut command = acervo(self.folder.path());
+        command.envs(self.database_url.iter().map(|url| ("ACERVO_DATABASE_URL", url)));
+        if !fault.is_empty() {
+            command.env("FAILPOINTS", fault);
+        }
+        command
+    }
+
+    async fn run(&self, args: &[&str], fault: &str) -> Output {
+        let mut command = self.command(fault);
+        command.args(args);
+        tokio::task::spawn_blocking(move || command.output().expect("a binary that starts")).await.expect("an output")
+    }
+
+    async fn open(&self) -> TestApp {
+        let config = Some(self.folder.path().join("acervo.toml"));
+        let (folder, database_url) = (Some(self.folder.clone()), self.database_url.clone());
+        TestApp::with(Options { folder, config, database_url, ..Options::default() }).await
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Every revision's file: its bytes, or none since it was removed; nothing in between.
+async fn check(app: &TestApp, what: &str) -> Vec<(String, u16)> {
+    app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
+    let data = app.query("{ revisions(first: 1000) { nodes { id sha256 } } }").await;
+    let mut found = Vec::new();
+    for node in data["revisions"]["nodes"].as_array().expect("a list") {
+        let id = node["id"].as_str().expect("an id").to_owned();
+        let answer = app.get(&format!("/files/{id}")).await;
+        let status = answer.status().as_u16();
+        assert!(status == 200 || status == 410, "{what}: {status}: {node}");
+        if status == 200 {
+            assert_eq!(node["sha256"], sha256(&answer.bytes().await.expect("bytes")), "{what}");
+        }
+        found.push((id, status));
+    }
+    found
+}
+
+/// Nothing lies in the archive that the record does not count.
+async fn nothing_dangles(app: &TestApp, what: &str) {
+    let began = Instant::now();
+    loop {
+        let size = app.query("{ status { storedSize } }").await["status"]["storedSize"].as_u64().expect("a size");
+        let kept = bytes_in(&app.folder.path().join("data/archive"));
+        if kept == size {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what}: {kept} bytes kept, {size} counted");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+const STEPS: [&str; 6] = [
+    "retention-between-marks",
+    "retention-after-mark",
+    "retention-after-tombstone",
+    "retention-between-deletes",
+    "retention-after-delete",
+    "retention-between-sweeps",
+];
+
+/// Killed at a step, undone, and run again.
+async fn killed_at(db: Db, step: &str) {
+    let what = format!("{db:?}, {step}");
+    // Of more removals than one batch, or one of the steps is never reached.
+    let app = history_on(db, 40, &at_once()).await;
+    let plan = app.query(PLAN).await["retentionPlan"]["lines"]["nodes"].clone();
+    let archive = Closed::of(app).await;
+    let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
+    assert!(!killed.status.success(), "{what}: {}", String::from_utf8_lossy(&killed.stdout));
+    // Undone as far as that is possible: what comes back has its bytes.
+    let runs = archive.run(&["retention", "runs"], "").await;
+    let printed = String::from_utf8_lossy(&runs.stdout).into_owned();
+    let run = printed.strip_prefix("run ").and_then(|rest| rest.split(':').next()).expect("a run");
+    let undone = archive.run(&["retention", "undo", run], "").await;
+    assert!(undone.status.success() || stderr(&undone).contains("swept"), "{what}: {}", stderr(&undone));
+    let app = archive.open().await;
+    let found = check(&app, &what).await;
+    let kept = |id: &Value| found.iter().any(|(found, status)| *id == **found && *status == 200);
+    for line in plan.as_array().expect("lines").iter().filter(|line| line["action"] == "KEEP") {
+        assert!(kept(&line["revisionId"]), "{what}: {line}");
+    }
+    if step.ends_with("mark") || step.ends_with("marks") {
+        assert!(found.iter().all(|(_, status)| *status == 200), "{what}: {found:?}");
+    }
+    let archive = Closed::of(app).await;
+    let again = archive.run(&["retention", "run"], "").await;
+    assert!(again.status.success(), "{what}: {}", stderr(&again));
+    let app = archive.open().await;
+    let found = check(&app, &what).await;
+    for line in plan.as_array().expect("lines") {
+        let status = if line["action"] == "KEEP" { 200 } else { 410 };
+        assert!(found.iter().any(|(id, is)| line["revisionId"] == **id && *is == status), "{what}: {line}");
+    }
+    nothing_dangles(&app, &what).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_step_nothing_kept_is_gone_and_what_is_undone_has_its_bytes() {
+    for db in Db::all() {
+        // Together: each waits for the lock of the killed run to lapse.
+        let runs: Vec<_> = STEPS.iter().map(|step| tokio::spawn(killed_at(db, step))).collect();
+        for run in runs {
+            run.await.expect("a run that holds");
+        }
+    }
+}
+
+/// What was removed and is published again is archived again, whatever the sweep was at when it was killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_under_a_tombstone_are_not_relied_on() {
+    for db in Db::all() {
+        for step in ["retention-after-tombstone", "retention-after-delete"] {
+            let app = history_on(db, 12, &at_once()).await;
+            let portal = app.portal.clone();
+            let archive = Closed::of(app).await;
+            let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
+            assert!(!killed.status.success(), "{step}");
+            let app = archive.open().await;
+            // The first day's file again, under another product.
+            let bytes = "0 ".repeat(20_000);
+            portal.set_webhook(acervo::portal::Webhook {
+                url: format!("{}/webhook", app.url),
+                credentials: acervo::portal::Credentials::Token(acervo::domain::Secret::new(crate::harness::TOKEN)),
+            });
+            portal.add(product(9, "De novo", "deck.txt", bytes.clone()));
+            portal.enviar(9).await;
+            let query =
+                "{ publications(filter: { name: { eq: \"De novo\" } }) { nodes { status } } status { indexLag } }";
+            app.until(query, |data| {
+                data["publications"]["nodes"][0]["status"] == "ARCHIVED" && data["status"]["indexLag"] == 0
+            })
+            .await;
+            let served: Vec<u16> = check(&app, step).await.into_iter().map(|(_, status)| status).collect();
+            assert_eq!(served.iter().filter(|status| **status == 200).count(), 4, "{db:?}, {step}: {served:?}");
+            nothing_dangles(&app, step).await;
+            assert_eq!(check(&app, step).await.iter().filter(|(_, status)| *status == 200).count(), 4);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_deleted_stops_no_other_and_is_tried_again() {
+    for db in Db::all() {
+        let app = history_on(db, 12, &at_once()).await;
+        let lines = app.query(PLAN).await["retentionPlan"]["lines"]["nodes"].clone();
+        let lines = lines.as_array().expect("lines");
+        // Days that were announced together may share their bytes: one whose file goes with it.
+        let doomed = lines.iter().find(|line| line["bytesFreed"].as_u64() > Some(0)).expect("a line");
+        let query = format!("{{ revision(id: {}) {{ sha256 }} }}", doomed["revisionId"]);
+        let digest = app.query(&query).await["revision"]["sha256"].as_str().expect("a digest").to_owned();
+        let files = files_in(&app.folder.path().join("data/archive")).len();
+        let freed = lines.iter().filter(|line| line["bytesFreed"].as_u64() > Some(0)).count();
+        let archive = Closed::of(app).await;
+        let folder = archive.folder.path().join("data/archive");
+        let path = files_in(&folder).into_iter().find(|path| path.display().to_string().contains(&digest));
+        let path = path.expect("its file");
+        // A folder that is not empty can't be deleted as a file, whoever tries.
+        std::fs::remove_file(&path).expect("a file");
+        std::fs::create_dir(&path).expect("a folder");
+        std::fs::write(path.join("x"), "").expect("a file");
+        let run = archive.run(&["retention", "run"], "").await;
+        assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
+        assert!(stderr(&run).contains("1 files could not be deleted"), "{}", stderr(&run));
+        assert!(stderr(&run).contains(&digest), "the log does not say which: {}", stderr(&run));
+        let left = files_in(&folder).len();
+        assert_eq!(left, files - freed + 1, "the others are not gone");
+        std::fs::remove_dir_all(&path).expect("a folder");
+        let again = archive.run(&["retention", "run"], "").await;
+        assert!(again.status.success(), "{}", stderr(&again));
+        let app = archive.open().await;
+        nothing_dangles(&app, "afterwards").await;
+        assert_eq!(check(&app, "afterwards").await.iter().filter(|(_, status)| *status == 200).count(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn importing_again_after_a_sweep_brings_no_bytes_back() {
+    for db in Db::all() {
+        let app = history_on(db, 1, &at_once()).await;
+        let folder = app.folder.path().join("arquivos");
+        std::fs::create_dir(&folder).expect("a folder");
+        let mut manifest = "path,nome,dataProduto,receivedAt\n".to_owned();
+        for day in 1..=20 {
+            // Large enough to be compressed, and in two days the same.
+            let content = format!("conteúdo {} ", day / 2).repeat(3000);
+            std::fs::write(folder.join(format!("{day}.txt")), content).expect("a file");
+            manifest += &format!("{day}.txt,Deck NEWAVE Antigo,{day:02}/01/2024,2024-01-{day:02}T12:00:00Z\n");
+        }
+        let list = app.folder.path().join("m.csv");
+        std::fs::write(&list, manifest).expect("a file");
+        let tar = app.folder.path().join("arquivos.tar");
+        let mut packed = tar::Builder::new(std::fs::File::create(&tar).expect("a tar"));
+        packed.append_dir_all("", &folder).expect("files");
+        packed.finish().expect("a tar");
+        let archive = Closed::of(app).await;
+        let (from, list) = (folder.display().to_string(), list.display().to_string());
+        let first = archive.run(&["import", &from, "--manifest", &list], "").await;
+        assert!(first.status.success(), "{}", stderr(&first));
+        let run = archive.run(&["retention", "run"], "").await;
+        assert!(run.status.success(), "{}", stderr(&run));
+        let kept = files_in(&archive.folder.path().join("data/archive"));
+        for path in [from, tar.display().to_string()] {
+            let again = archive.run(&["import", &path, "--manifest", &list], "").await;
+            assert!(again.status.success(), "{}", stderr(&again));
+            assert_eq!(files_in(&archive.folder.path().join("data/archive")), kept, "{db:?}: {path}");
+        }
+        let app = archive.open().await;
+        nothing_dangles(&app, "imported again").await;
+        check(&app, "imported again").await;
+    }
+}
+
+/// A question to a service of its own process.
+async fn asked(served: &Served, query: &str) -> Value {
+    ask(&reqwest::Client::new(), &served.url, query).await.expect("an answer")
+}
+
+async fn until(served: &Served, query: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let began = Instant::now();
+    loop {
+        let data = asked(served, query).await;
+        if holds(&data) {
+            return data;
+        }
+        assert!(began.elapsed() < PATIENCE, "{query}: {data}: {}", served.logged());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn serve(archive: &Closed, fault: &str) -> Served {
+    let (command, log) = (archive.command(fault), archive.folder.path().join("log.txt"));
+    let port = free_port();
+    tokio::task::spawn_blocking(move || Served::spawn(command, log, port, "warn")).await.expect("a server")
+}
+
+const RUNS: &str = "{ retentionRuns { nodes { id endedAt removed undoneAt } } }";
+
+/// A run is a job of its own: it is answered while it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_run_is_answered_at_once_and_goes_on() {
+    let archive = Closed::of(history_of(40, &at_once()).await).await;
+    let served = serve(&archive, "retention-between-marks=sleep(12000)").await;
+    let data = asked(&served, "mutation { runRetention(dryRun: false) { id endedAt removed } }").await;
+    assert!(data["runRetention"]["id"].is_string() && data["runRetention"]["endedAt"].is_null(), "{data}");
+    let data = until(&served, RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
+    assert_eq!(data["retentionRuns"]["nodes"][0]["removed"], 38);
+    drop(served);
+    nothing_dangles(&archive.open().await, "a long run").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_was_killed_is_ended_and_swept_by_the_next_start() {
+    for db in Db::all() {
+        let archive = Closed::of(history_on(db, 40, &at_once()).await).await;
+        let reserve = archive.folder.path().join("data/reserve");
+        let served = serve(&archive, "retention-between-marks=return").await;
+        let full = std::fs::metadata(&reserve).expect("a reserve").len();
+        let answer = ask(&reqwest::Client::new(), &served.url, "mutation { runRetention(dryRun: false) { id } }").await;
+        assert!(answer.is_none(), "it lived on: {answer:?}");
+        assert!(!reserve.exists(), "the run did not use the room");
+        drop(served);
+        let served = serve(&archive, "").await;
+        let data = until(&served, RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
+        assert_eq!(data["retentionRuns"]["nodes"][0]["removed"], 25, "{db:?}");
+        assert_eq!(std::fs::metadata(&reserve).expect("a reserve").len(), full);
+        // Swept by itself.
+        let folder = archive.folder.path().join("data/archive");
+        until(&served, "{ status { storedSize } }", |data| data["status"]["storedSize"] == bytes_in(&folder)).await;
+        assert!(files_in(&folder).len() <= 41 - 25);
+        drop(served);
+        check(&archive.open().await, "afterwards").await;
+    }
+}
+
+/// Of more revisions than one transaction takes back, so that it can be killed in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_that_was_killed_is_finished_by_the_next_start() {
+    for db in Db::all() {
+        let app = history_on(db, 230, DECKS).await;
+        let run = app.query("mutation { runRetention(dryRun: false) { id removed } }").await["runRetention"].clone();
+        let archive = Closed::of(app).await;
+        let id = run["id"].as_str().expect("an id");
+        // Marks rest between batches, and may go on beyond the answer.
+        let app = archive.open().await;
+        app.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
+        let marked = app.query(RUNS).await["retentionRuns"]["nodes"][0]["removed"].as_u64().expect("a count");
+        assert!(marked > 100, "{marked}");
+        let archive = Closed::of(app).await;
+        let killed = archive.run(&["retention", "undo", id], "retention-between-undos=return").await;
+        assert!(!killed.status.success());
+        let app = archive.open().await;
+        // Nothing of it is swept meanwhile, even though the grace is over.
+        app.app.clock.advance(Duration::from_secs(8 * 86_400));
+        app.until("{ publications(filter: { status: [PURGED] }) { totalCount } status { indexLag } }", |data| {
+            data["publications"]["totalCount"] == 0 && data["status"]["indexLag"] == 0
+        })
+        .await;
+        let found = check(&app, "undone").await;
+        assert_eq!(found.iter().filter(|(_, status)| *status == 200).count(), found.len(), "{db:?}");
+        // And undone once more without harm.
+        let undo = format!("mutation {{ undoRetention(runId: \"{id}\") {{ undoneAt }} }}");
+        assert!(app.ask(&undo, json!({})).await["data"]["undoRetention"]["undoneAt"].is_string());
+    }
+}
