@@ -82,9 +82,9 @@ impl Queries {
         if self.app.stopping.load(Ordering::Acquire) {
             return Some("the service is stopping".to_owned());
         }
-        if let Err(e) = self.app.record.ping().await {
-            tracing::error!(error = %e, "the database does not answer");
-            return Some("the database does not answer".to_owned());
+        if let Err(e) = self.app.record.can_write().await {
+            tracing::error!(error = %e, "the database takes no writes");
+            return Some("the database does not answer, or takes no writes".to_owned());
         }
         if let Err(e) = self.app.store.free_bytes() {
             tracing::error!(error = %e, "the archive does not answer");

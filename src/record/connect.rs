@@ -10,11 +10,12 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
-use super::RecordError;
 use super::keeper::Keeper;
 use super::migrations::Migrator;
+use super::postgres::{OPENING_MAX, OPENING_QUICK_MAX};
 use super::statements::Statements;
 use super::version::Versions;
+use super::{RecordError, postgres};
 use crate::domain::Secret;
 
 /// The key of the lock under which PostgreSQL writers take turns; any number that nothing else here uses.
@@ -24,6 +25,8 @@ const WRITER_LOCK: i64 = 0x6163_6572_766f;
 pub(super) struct Connections {
     /// SQLite: exactly one connection.
     pub writer: DatabaseConnection,
+    /// For notifications. PostgreSQL: a connection of its own, so that none waits for jobs that wait for something.
+    pub intake: DatabaseConnection,
     /// For questions, which may be long and many.
     pub reader: DatabaseConnection,
     /// For what the service itself looks up all the time: no question can hold it up.
@@ -58,7 +61,7 @@ impl Location {
         match self {
             Self::Sqlite(path) => Ok(path.metadata().is_ok_and(|file| file.len() > 0)),
             Self::Postgres(url) => {
-                let database = postgres(url, 1).await?;
+                let database = postgres::connect(url, 1, OPENING_MAX).await?;
                 let statement = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
                 let row = database.query_one_raw(Statement::from_string(DbBackend::Postgres, statement)).await?;
                 let is_initialized = row.map(|row| row.try_get_by_index(0)).transpose()?;
@@ -78,19 +81,26 @@ pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Co
             // A connection that does nothing else: it is told only of what others commit.
             let versions = Versions::start(sqlite(path, 1, true).await?);
             let (reader, jobs_reader) = (sqlite(path, 8, true).await?, sqlite(path, 2, true).await?);
-            Connections { writer, reader, jobs_reader, keeper, versions }
+            Connections { intake: writer.clone(), writer, reader, jobs_reader, keeper, versions }
         }
         Location::Postgres(url) => {
-            let writer = postgres(url, 4).await?;
+            let writer = postgres::connect(url, 4, OPENING_MAX).await?;
             migrate(&writer).await?;
-            let reader = postgres(url, 8).await?;
+            let intake = postgres::connect(url, 1, OPENING_QUICK_MAX).await?;
+            let reader = postgres::connect(url, 8, OPENING_MAX).await?;
+            let jobs_reader = postgres::connect(url, 2, OPENING_MAX).await?;
             let versions = Versions::start(reader.clone());
-            Connections { writer, reader, jobs_reader: postgres(url, 2).await?, keeper: None, versions }
+            Connections { writer, intake, reader, jobs_reader, keeper: None, versions }
         }
     };
-    let Connections { writer, reader, jobs_reader, keeper, versions } = connections;
-    let (writer, reader, jobs_reader) = (seen.of(writer, false), seen.of(reader, true), seen.of(jobs_reader, false));
-    Ok(Connections { writer, reader, jobs_reader, keeper, versions })
+    Ok(Connections {
+        writer: seen.of(connections.writer, false),
+        intake: seen.of(connections.intake, false),
+        reader: seen.of(connections.reader, true),
+        jobs_reader: seen.of(connections.jobs_reader, false),
+        keeper: connections.keeper,
+        versions: connections.versions,
+    })
 }
 
 async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<DatabaseConnection, RecordError> {
@@ -123,16 +133,9 @@ async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<Da
     Database::connect(options).await.map_err(RecordError::from)
 }
 
-async fn postgres(url: &Secret, connections_max: u32) -> Result<DatabaseConnection, RecordError> {
-    let mut options = ConnectOptions::new(url.expose());
-    options.max_connections(connections_max).sqlx_logging(false).acquire_timeout(Duration::from_secs(10));
-    options.set_application_name("acervo");
-    Database::connect(options).await.map_err(RecordError::from)
-}
-
 /// Takes the steps that are missing, in one transaction; refuses a database that has taken steps we do not know.
 async fn migrate(writer: &DatabaseConnection) -> Result<(), RecordError> {
-    let txn = begin(writer).await?;
+    let txn = begin_migration(writer).await?;
     Migrator::install(&txn).await?;
     let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
     let applied = Migrator::get_migration_models(&txn).await?;
@@ -164,8 +167,24 @@ pub(super) async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransac
         }
         _ => {
             let txn = writer.begin().await?;
-            txn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})")).await?;
+            lock(&txn).await?;
             Ok(txn)
         }
     }
+}
+
+/// The same without the bounds on time: a step over years of rows takes long, and another replica may be at it.
+async fn begin_migration(writer: &DatabaseConnection) -> Result<DatabaseTransaction, sea_orm::DbErr> {
+    if writer.get_database_backend() == DbBackend::Sqlite {
+        return begin(writer).await;
+    }
+    let txn = writer.begin().await?;
+    txn.execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
+    lock(&txn).await?;
+    Ok(txn)
+}
+
+async fn lock(txn: &DatabaseTransaction) -> Result<(), sea_orm::DbErr> {
+    txn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})")).await?;
+    Ok(())
 }

@@ -1,10 +1,15 @@
 //! Group commit: all notifications that wait are committed and synced as one, then each sender is told.
-use sea_orm::{DatabaseConnection, DbErr, Set};
-use tokio::sync::{mpsc, oneshot, watch};
+use std::time::Duration;
 
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, Set, sqlx};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::entity::{notifications, state};
 use super::incoming::{Announced, NewNotification};
 use super::replays::{self, ReplayRule};
-use super::{announce, batch, connect, entity::notifications, sources};
+use super::{announce, batch, connect, sources};
 use crate::domain::{Link, NotificationStatus, fold, millis};
 
 /// Notifications of one commit.
@@ -13,28 +18,63 @@ const BATCH_MAX: usize = 256;
 /// So many looks without a newcomer end the gathering of a batch.
 const IDLE_LOOKS: usize = 16;
 
+/// How long the commits of a batch may take. Longer than a PostgreSQL server takes to end a session that holds others up.
+const COMMIT_MAX: Duration = Duration::from_secs(25);
+
+/// How long a sender waits for the answer, whatever happens.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// How long the database may take to show that it takes writes.
+const PROBE_MAX: Duration = Duration::from_secs(5);
+
+/// For how long an answer to that question is good.
+const PROBED_FOR: Duration = Duration::from_secs(5);
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
 /// Why a notification was not recorded; the portal is asked to send it again.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Refusal {
     #[error("more notifications wait for the database than may")]
     Full,
     #[error("the database cannot take it: {0}")]
     Unavailable(String),
+    #[error("the database did not answer in time; whether it took it is not known")]
+    Unknown,
 }
 
+type Outcome = Result<(), Refusal>;
+
+/// Something to be committed: a notification, or only a sign that the database takes writes.
 struct Waiting {
-    notification: NewNotification,
-    done: oneshot::Sender<Result<(), Refusal>>,
+    notification: Option<NewNotification>,
+    done: oneshot::Sender<Outcome>,
 }
 
 pub(super) struct Intake {
     queue: mpsc::Sender<Waiting>,
+    /// The last probe's outcome; who asks meanwhile waits for the same.
+    probed: tokio::sync::Mutex<Option<(Instant, Outcome)>>,
 }
 
 impl super::Record {
     /// Records a notification. Once this returns `Ok`, it survives a power cut.
     pub async fn accept(&self, notification: NewNotification) -> Result<(), Refusal> {
-        self.inner.intake.accept(notification).await
+        let accepted = self.inner.intake.commit(Some(notification));
+        tokio::time::timeout(ANSWER_MAX, accepted).await.unwrap_or(Err(Refusal::Unknown))
+    }
+
+    /// Whether a notification could be recorded now: something is written the same way, at most every few seconds.
+    pub async fn can_write(&self) -> Result<(), Refusal> {
+        let intake = &self.inner.intake;
+        let mut probed = intake.probed.lock().await;
+        if let Some((at, outcome)) = &*probed
+            && at.elapsed() < if outcome.is_ok() { PROBED_FOR } else { REFUSED_FOR }
+        {
+            return outcome.clone();
+        }
+        let outcome = tokio::time::timeout(PROBE_MAX, intake.commit(None)).await.unwrap_or(Err(Refusal::Unknown));
+        *probed = Some((Instant::now(), outcome.clone()));
+        outcome
     }
 }
 
@@ -48,10 +88,10 @@ impl Intake {
     ) -> Self {
         let (queue, waiting) = mpsc::channel(capacity);
         tokio::spawn(run(writer, rule, waiting, queued, fed));
-        Self { queue }
+        Self { queue, probed: tokio::sync::Mutex::new(None) }
     }
 
-    async fn accept(&self, notification: NewNotification) -> Result<(), Refusal> {
+    async fn commit(&self, notification: Option<NewNotification>) -> Outcome {
         let (done, answer) = oneshot::channel();
         self.queue.try_send(Waiting { notification, done }).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => Refusal::Full,
@@ -72,31 +112,119 @@ async fn run(
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
         gather(&mut waiting, &mut batch).await;
-        let (notifications, senders): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.notification, w.done)).unzip();
-        let outcomes = match commit(&writer, rule, &notifications).await {
-            Ok(()) => notifications.iter().map(|_| Ok(())).collect(),
-            // One that the database will not take must not refuse its neighbours.
-            Err(e) if notifications.len() > 1 => {
-                tracing::warn!(error = %e, notifications = notifications.len(), "a batch could not be committed; committing one by one");
-                let mut outcomes = Vec::with_capacity(notifications.len());
-                for one in &notifications {
-                    outcomes.push(
-                        commit(&writer, rule, std::slice::from_ref(one))
-                            .await
-                            .map_err(|e| Refusal::Unavailable(e.to_string())),
-                    );
+        let (mut notifications, mut senders, mut probes) = (Vec::new(), Vec::new(), Vec::new());
+        for Waiting { notification, done } in batch.drain(..) {
+            match notification {
+                Some(notification) => {
+                    notifications.push(notification);
+                    senders.push(done);
                 }
-                outcomes
+                None => probes.push(done),
             }
-            Err(e) => vec![Err(Refusal::Unavailable(e.to_string()))],
-        };
-        for (done, outcome) in senders.into_iter().zip(outcomes) {
-            // A sender that hung up is not owed an answer; its notification is recorded all the same.
-            let _ = done.send(outcome);
         }
+        let until = Instant::now() + COMMIT_MAX;
+        let outcome = match notifications.is_empty() {
+            true => within(until, probe(&writer)).await.map_err(|e| e.refusal()),
+            false => take(&writer, rule, &notifications, senders, until).await,
+        };
+        probes.into_iter().for_each(|done| tell(done, outcome.clone()));
         queued.send_modify(|n| *n += 1);
         fed.send_modify(|n| *n += 1);
     }
+}
+
+/// Commits notifications, together or, where the database will not take one of them, one by one, and tells each sender as
+/// soon as its outcome is known. Returns whether the database takes writes.
+async fn take(
+    writer: &DatabaseConnection,
+    rule: ReplayRule,
+    notifications: &[NewNotification],
+    senders: Vec<oneshot::Sender<Outcome>>,
+    until: Instant,
+) -> Outcome {
+    let together = within(until, commit(writer, rule, notifications)).await;
+    let is_bad_row = match &together {
+        Err(Failure::Database(e)) => is_of_a_row(e),
+        Err(Failure::Late) | Ok(()) => false,
+    };
+    if !is_bad_row || notifications.len() == 1 {
+        let outcome = together.map_err(|e| e.refusal());
+        senders.into_iter().for_each(|done| tell(done, outcome.clone()));
+        return if is_bad_row { Ok(()) } else { outcome };
+    }
+    tracing::warn!(notifications = notifications.len(), "a batch could not be committed; committing one by one");
+    let mut broken: Outcome = Ok(());
+    for (one, done) in notifications.iter().zip(senders) {
+        let outcome = match &broken {
+            Ok(()) => within(until, commit(writer, rule, std::slice::from_ref(one))).await,
+            Err(refusal) => {
+                tell(done, Err(refusal.clone()));
+                continue;
+            }
+        };
+        // One that the database will not take must not refuse its neighbours.
+        let is_bad_row = matches!(&outcome, Err(Failure::Database(e)) if is_of_a_row(e));
+        let outcome = outcome.map_err(|e| e.refusal());
+        if !is_bad_row {
+            broken = outcome.clone();
+        }
+        tell(done, outcome);
+    }
+    broken
+}
+
+fn tell(done: oneshot::Sender<Outcome>, outcome: Outcome) {
+    // A sender that hung up is not owed an answer; its notification is recorded all the same.
+    let _ = done.send(outcome);
+}
+
+/// Why a commit is not known to have happened.
+enum Failure {
+    Database(DbErr),
+    Late,
+}
+
+impl Failure {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Database(e) => Refusal::Unavailable(e.to_string()),
+            Self::Late => Refusal::Unknown,
+        }
+    }
+}
+
+async fn within(until: Instant, work: impl Future<Output = Result<(), DbErr>>) -> Result<(), Failure> {
+    match tokio::time::timeout_at(until, work).await {
+        Ok(outcome) => outcome.map_err(Failure::Database),
+        Err(_) => Err(Failure::Late),
+    }
+}
+
+/// Whether an error is about what was to be written, and not about the database: then others may still be written.
+fn is_of_a_row(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    match &**error {
+        sqlx::Error::Encode(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| match code.parse::<i32>() {
+            // PostgreSQL's codes have five characters: data exceptions, violated constraints, limits exceeded.
+            _ if code.len() == 5 => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+            // SQLite's: too big, a violated constraint, another type.
+            Ok(code) => [18, 19, 20].contains(&(code & 0xff)),
+            Err(_) => false,
+        }),
+        _ => false,
+    }
+}
+
+/// Writes what means nothing, the way a notification is written.
+async fn probe(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    let txn = connect::begin(writer).await?;
+    let row = state::ActiveModel { key: Set("probe".to_owned()), value: Set("written".to_owned()) };
+    let replace = OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
+    batch::insert(&txn, vec![row], Some(replace)).await?;
+    txn.commit().await
 }
 
 /// Lets the requests that are being read come along: those that were answered by the last commit are already back with
@@ -129,6 +257,7 @@ async fn commit(writer: &DatabaseConnection, rule: ReplayRule, batch: &[NewNotif
         row
     });
     batch::insert(&txn, rows.collect(), None).await?;
+    fail::fail_point!("intake-before-commit");
     txn.commit().await
 }
 

@@ -24,6 +24,7 @@ mod lines;
 mod lock;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
+mod postgres;
 mod queue;
 mod read;
 mod replays;
@@ -103,11 +104,11 @@ impl Record {
     /// `rule` says which of them are a replay.
     pub async fn open(location: &Location, queue: usize, rule: ReplayRule) -> Result<Self, RecordError> {
         let statements = statements::Statements::default();
-        let connect::Connections { writer, reader, jobs_reader, keeper, versions } =
+        let connect::Connections { writer, intake, reader, jobs_reader, keeper, versions } =
             connect::connect(location, &statements).await?;
         let (queued, _) = channel::channel(0);
         let (fed, _) = channel::channel(0);
-        let intake = intake::Intake::start(writer.clone(), queue, rule, queued.clone(), fed.clone());
+        let intake = intake::Intake::start(intake, queue, rule, queued.clone(), fed.clone());
         let inner = Inner { writer, reader, jobs_reader, keeper, statements, versions, rule, intake, queued, fed };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -113,9 +113,4 @@ impl Record {
             names: some.into_iter().filter_map(|(_, name)| name).collect(),
         })
     }
-
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), RecordError> {
-        Ok(self.reader().ping().await?)
-    }
 }

@@ -50,6 +50,8 @@ mod portal;
 mod real;
 /// What must not be seen anywhere.
 mod redaction;
+/// Several services on one PostgreSQL, and the server's own bad days.
+mod replicas;
 /// Policies, plans, runs and the schedule.
 mod retention;
 /// The order of revisions, against a naive model.

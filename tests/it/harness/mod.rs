@@ -1,6 +1,6 @@
 //! One service and one portal for each test, and words to speak to them.
 pub mod burst;
-mod cluster;
+pub mod cluster;
 pub mod disk;
 pub mod hostile;
 pub mod links;

@@ -1,0 +1,50 @@
+//! Opening PostgreSQL, so that no session of a replica that is frozen or cut off holds up the others.
+//!
+//! Writers take turns by a lock that ends with its session. So the server ends sessions whose client has vanished or does
+//! nothing in the middle of a transaction, and nobody waits for a lock, or for a statement, for ever.
+use std::time::Duration;
+
+use sea_orm::sqlx::Executor;
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+
+use super::RecordError;
+use crate::domain::Secret;
+
+/// What is set in each session unless the administrator or the database's address sets it. Times are in milliseconds,
+/// those of keepalives in seconds. A session that idles in a transaction ends before those that wait for its lock give up.
+const SETTINGS: &str = "SELECT set_config(s.name, v.value, false) FROM (VALUES \
+    ('statement_timeout', '60000'), \
+    ('lock_timeout', '15000'), \
+    ('idle_in_transaction_session_timeout', '10000'), \
+    ('tcp_keepalives_idle', '10'), \
+    ('tcp_keepalives_interval', '5'), \
+    ('tcp_keepalives_count', '3'), \
+    ('tcp_user_timeout', '20000') \
+    ) AS v (name, value) JOIN pg_settings s ON s.name = v.name \
+    WHERE s.source = 'default' \
+    OR (s.setting = '0' AND s.source NOT IN ('client', 'user', 'database', 'database user'))";
+
+/// How long opening a connection, or waiting for a free one, may take.
+pub(super) const OPENING_MAX: Duration = Duration::from_secs(10);
+
+/// For what somebody is waiting for.
+pub(super) const OPENING_QUICK_MAX: Duration = Duration::from_secs(5);
+
+pub(super) async fn connect(
+    url: &Secret,
+    connections_max: u32,
+    opening_max: Duration,
+) -> Result<DatabaseConnection, RecordError> {
+    let mut options = ConnectOptions::new(url.expose());
+    options.max_connections(connections_max).sqlx_logging(false).acquire_timeout(opening_max);
+    options.set_application_name("acervo");
+    options.map_sqlx_postgres_pool_opts(|pool| {
+        pool.after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(SETTINGS).await?;
+                Ok(())
+            })
+        })
+    });
+    Database::connect(options).await.map_err(RecordError::from)
+}
