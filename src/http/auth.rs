@@ -1,11 +1,14 @@
 //! API keys: who asks, and what that one may do.
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
-use tokio::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout};
 
 use super::origin::{self, Named};
 use super::server::Exchange;
@@ -56,7 +59,7 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
     if !caller.may_ask(named(&request)) {
         return bodies::refuse(origin::foreign_host(&http), request).await;
     }
-    let Ok(permit) = http.requests.clone().try_acquire_owned() else {
+    let Some(permit) = permit(&http, request.extensions().get::<Exchange>()).await else {
         return bodies::refuse(busy(), request).await;
     };
     // Held until the response was sent where the connection is known, else until it is ready.
@@ -71,6 +74,19 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
     next.run(request).await
 }
 
+/// How long a request waits for another to end.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A permit for one request; where there is none, requests that withhold their bodies lose theirs.
+async fn permit(http: &Http, exchange: Option<&Exchange>) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = http.requests.clone().try_acquire_owned() {
+        return Some(permit);
+    }
+    let _yielding = exchange.map(Exchange::yielding);
+    exchange.inspect(|exchange| exchange.evict_withheld_body());
+    timeout(PERMIT_TIMEOUT, http.requests.clone().acquire_owned()).await.ok()?.ok()
+}
+
 fn named(request: &Request) -> Named {
     request.extensions().get::<Named>().copied().unwrap_or(Named { is_ours: false, may_be_ours: false })
 }
@@ -83,10 +99,12 @@ pub(super) fn busy() -> Problem {
 /// The response to a wrong key, late enough that guessing is slow.
 pub(super) async fn deny(http: &Http, door: &'static str, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let exchange = parts.extensions.get::<Exchange>();
-    let until = denied_until(http, door, exchange, &parts.headers);
+    let exchange = parts.extensions.get::<Exchange>().cloned();
+    let until = denied_until(http, door, exchange.as_ref(), &parts.headers);
+    // Many may wait at once: nothing is kept of them.
+    drop(parts);
     bodies::discard(body).await;
-    let is_throttled = wait_denied(until, exchange).await;
+    let is_throttled = wait_denied(http, until, exchange.as_ref()).await;
     let mut response =
         if is_throttled { too_many().into_response() } else { unauthenticated_at(door, true).into_response() };
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -114,7 +132,7 @@ pub(super) fn denied_until(http: &Http, door: &'static str, exchange: Option<&Ex
 }
 
 /// Waits for the turn of a wrong key, in a place that is given to whoever needs one. Whether it came too often.
-pub(super) async fn wait_denied(until: Until, exchange: Option<&Exchange>) -> bool {
+pub(super) async fn wait_denied(http: &Http, until: Until, exchange: Option<&Exchange>) -> bool {
     let _marked = exchange.map(Exchange::yielding);
     match until {
         Until::Denied(until) => {
@@ -122,6 +140,10 @@ pub(super) async fn wait_denied(until: Until, exchange: Option<&Exchange>) -> bo
             false
         }
         Until::Throttled(until) => {
+            let turn = http.throttle.waiting.try_acquire();
+            if let (Err(_), Some(exchange)) = (&turn, exchange) {
+                exchange.connection.close();
+            }
             tokio::time::sleep_until(until).await;
             true
         }

@@ -152,7 +152,7 @@ impl Client {
         let Some(caller) = caller else {
             if shown.is_some() {
                 let until = auth::denied_until(&self.http, "socket", self.exchange.as_ref(), &self.headers);
-                auth::wait_denied(until, None).await;
+                auth::wait_denied(&self.http, until, None).await;
             }
             let told = "a key is needed: `authorization` in the payload of connection_init";
             return Err(refused(told, code::UNAUTHENTICATED));

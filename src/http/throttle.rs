@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::server::{Exchange, network};
@@ -38,8 +39,19 @@ impl Rate {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Throttle(Mutex<Dues>);
+/// Wrong keys that wait although too many wait; connections of those beyond are closed without an answer.
+const THROTTLED_MAX: usize = 256;
+
+pub(super) struct Throttle {
+    dues: Mutex<Dues>,
+    pub waiting: Semaphore,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { dues: Mutex::default(), waiting: Semaphore::new(THROTTLED_MAX) }
+    }
+}
 
 /// When the next wrong key of each is due (the generic cell rate algorithm).
 #[derive(Default)]
@@ -51,7 +63,7 @@ struct Dues {
 impl Throttle {
     /// How long the answer to this wrong key takes; `None` where too many wait already.
     pub fn delay(&self, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
-        let mut dues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dues = self.dues.lock().unwrap_or_else(PoisonError::into_inner);
         let address = dues.remembered(address.unwrap_or(IpAddr::from([0; 4])), now);
         let (for_address, address_due) = PER_ADDRESS.next(dues.by_address.get(&address).copied(), now);
         let (for_all, all_due) = IN_ALL.next(dues.in_all, now);

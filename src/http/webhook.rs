@@ -39,7 +39,10 @@ async fn answer(State(http): State<Http>, source: &str, request: Request) -> Res
     let outcome = receive(&http, source, request).await;
     let status = outcome.as_ref().map_or_else(|problem| problem.status(), |response| response.status());
     metrics::counter!("acervo_notifications_total", "status" => status.as_str().to_owned()).increment(1);
-    metrics::histogram!("acervo_notification_seconds").record(began.elapsed());
+    // Wrong credentials are answered late on purpose.
+    if status != StatusCode::UNAUTHORIZED {
+        metrics::histogram!("acervo_notification_seconds").record(began.elapsed());
+    }
     outcome.into_response()
 }
 

@@ -193,20 +193,29 @@ async fn a_client_that_reads_no_answer_is_held_back() {
             stream
         }));
     }
-    let mut more = crowd(&app, b"", CROWD).await;
+    let _more = crowd(&app, b"", CROWD).await;
     for _ in 0..20 {
         assert_eq!(notified(&client, &app.url).await, 202);
     }
-    // One that is not read at all is cut off in the end.
-    let mut stream = raw::connect(&app).await;
+}
+
+/// Sends requests and reads nothing until it is closed.
+async fn until_unread_is_closed(app: &TestApp) {
+    let mut stream = raw::connect(app).await;
     socket2::SockRef::from(&stream).set_recv_buffer_size(4096).expect("a socket");
-    more.clear();
-    let written = async { while stream.write_all(request.as_bytes()).await.is_ok() {} };
-    tokio::time::timeout(2 * PATIENCE, written).await.expect("an end in time");
+    let request = "GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000);
+    while stream.write_all(request.as_bytes()).await.is_ok() {}
+}
+
+/// Waits for the first ping of a socket.
+async fn until_pinged(app: &TestApp) {
+    let mut socket = socket(app, None).await.expect("a socket");
+    assert_eq!(introduce(&mut socket, KEY).await.expect("a word")["type"], "connection_ack");
+    assert!(matches!(socket.next().await, Some(Ok(Message::Ping(_)))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_says_nothing_is_closed() {
+async fn whoever_says_or_reads_nothing_is_closed_and_sockets_are_pinged() {
     let app = quiet().await;
     let waits = silences().into_iter().filter(|(name, _)| *name != "an idle connection").map(|(name, bytes)| {
         let app = &app;
@@ -216,7 +225,9 @@ async fn whoever_says_nothing_is_closed() {
             (name, raw::rest(&mut stream).await)
         }
     });
-    let answers = futures_util::future::join_all(waits).await;
+    let all =
+        async { tokio::join!(futures_util::future::join_all(waits), until_unread_is_closed(&app), until_pinged(&app)) };
+    let (answers, (), ()) = tokio::time::timeout(2 * PATIENCE, all).await.expect("an end in time");
     for (name, answer) in &answers {
         let expected = match *name {
             "a head without its body" | "half a body" | "a body for GraphQL that does not come" => "HTTP/1.1 408",
@@ -246,6 +257,22 @@ async fn credentials_are_checked_before_a_body_is_read() {
         stream.write_all(&[head.as_bytes(), &body].concat()).await.expect("a connection");
         assert!(raw::rest(&mut stream).await.starts_with("HTTP/1.1 401"), "{path} {key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http2_too_credentials_come_before_bodies() {
+    let app = quiet().await;
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
+    let post = |key: &'static str, body: Vec<u8>| {
+        client.post(format!("{}/webhook", app.url)).header("x-token", key).body(body).send()
+    };
+    let wrong = futures_util::future::join_all((0..40).map(|_| post("errada", vec![b' '; 200_000]))).await;
+    for answer in wrong {
+        assert_eq!(answer.expect("an answer").status(), 401);
+    }
+    // A whole body that is larger than the window.
+    let body = format!("{}{NOTIFICATION}", " ".repeat(200_000));
+    assert_eq!(post(TOKEN, body.into_bytes()).await.expect("an answer").status(), 202);
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
@@ -395,7 +422,7 @@ async fn a_crowd_with_wrong_keys_keeps_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sockets_are_pinged_and_counted() {
+async fn sockets_are_counted() {
     let app = quiet().await;
     let mut open = Vec::new();
     let refused = loop {
@@ -410,8 +437,7 @@ async fn sockets_are_pinged_and_counted() {
     };
     assert_eq!(refused, 503);
     assert_eq!(notified(&fresh(), &app.url).await, 202);
-    let mut pinged = socket_after(&app, &mut open).await;
-    assert!(matches!(pinged.next().await, Some(Ok(Message::Ping(_)))));
+    socket_after(&app, &mut open).await;
 }
 
 /// Another socket, once the place of one that is closed is free.

@@ -47,7 +47,7 @@ impl Connection {
         self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.closed.cancel();
     }
 

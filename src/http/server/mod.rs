@@ -69,7 +69,7 @@ const HEAD_BYTES_MAX: usize = 80 << 10;
 
 /// What one HTTP/2 connection may send before it is read, and the requests it may have under way.
 const WINDOW_BYTES: u32 = 64 << 10;
-const STREAMS_MAX: u32 = 32;
+const STREAMS_MAX: u32 = 16;
 
 /// Between two pings over HTTP/2 while a request is under way.
 const PING_INTERVAL: Duration = Duration::from_secs(30);

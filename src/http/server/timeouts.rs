@@ -9,8 +9,9 @@ pub(super) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the whole head of a request, from its first byte.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two requests of a kept connection.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two requests of a kept connection: longer than the usual proxies keep theirs, so that none sends a
+/// notification just when we close.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// For a client that reads nothing although there is something to read.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
