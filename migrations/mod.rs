@@ -6,6 +6,7 @@ mod m20261124_000001_main;
 mod m20261124_000002_retention;
 mod m20261124_000003_bad_days;
 mod m20261124_000004_views;
+mod m20261125_000005_store;
 mod m20261125_000006_hot_paths;
 mod m20261125_000007_tombstones;
 mod m20261125_000011_notices;
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_retention::Migration),
             Box::new(m20261124_000003_bad_days::Migration),
             Box::new(m20261124_000004_views::Migration),
+            Box::new(m20261125_000005_store::Migration),
             Box::new(m20261125_000006_hot_paths::Migration),
             Box::new(m20261125_000007_tombstones::Migration),
             Box::new(m20261125_000011_notices::Migration),

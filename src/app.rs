@@ -130,6 +130,8 @@ impl App {
         let index = open_index(&folder.join("index")).await?;
         let fetcher = Fetcher::new(&settings.fetch)?;
         let disk = Disk::new(&archive, (!record.is_shared()).then_some(folder), &settings.disk);
+        let (scratch, disk_of_scratch) = (folder.join("tmp"), disk.clone());
+        let store = store.with_room(move |bytes| disk_of_scratch.may_spool(&scratch, bytes).map_err(|e| e.to_string()));
         Ok(Self(Arc::new(Parts {
             started_at: clock.now(),
             settings,

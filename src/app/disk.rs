@@ -49,12 +49,21 @@ impl Disk {
 
     /// Whether files are to be fetched.
     pub fn may_fetch(&self) -> Result<(), NoRoom> {
-        for folder in self.folders() {
-            let Some(space) = space(folder) else { continue };
-            let floor = self.settings.fetch_floor.unwrap_or_else(|| (space.total / FETCH_PART).min(FETCH_FLOOR_MAX));
-            if space.free < floor {
-                return Err(NoRoom { free: space.free, floor, key: "disk.fetch_floor" });
-            }
+        self.folders().try_for_each(|folder| self.fetch(folder, 0))
+    }
+
+    /// Whether so many bytes of passing use leave room for files: what is unpacked for a reader must not keep the archive from
+    /// its work.
+    pub fn may_spool(&self, scratch: &Path, coming: u64) -> Result<(), NoRoom> {
+        self.fetch(scratch, coming)?;
+        self.folders().try_for_each(|folder| self.fetch(folder, coming))
+    }
+
+    fn fetch(&self, folder: &Path, coming: u64) -> Result<(), NoRoom> {
+        let Some(space) = space(folder) else { return Ok(()) };
+        let floor = self.settings.fetch_floor.unwrap_or_else(|| (space.total / FETCH_PART).min(FETCH_FLOOR_MAX));
+        if space.free.saturating_sub(coming) < floor {
+            return Err(NoRoom { free: space.free, floor, key: "disk.fetch_floor" });
         }
         Ok(())
     }

@@ -1,12 +1,11 @@
 //! `acervo get`: an archived file.
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
 
-use super::output;
+use super::target::Target;
 use crate::config::Settings;
 use crate::domain::{PublicationId, RevisionId, file_name};
 use crate::query::Queries;
@@ -22,6 +21,9 @@ pub(super) struct Args {
     /// A file inside the zip
     #[arg(long, value_name = "PATH")]
     member: Option<String>,
+    /// Replace a file that exists
+    #[arg(long)]
+    force: bool,
 }
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
@@ -35,47 +37,24 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Some(path) => file_name(path),
         None => file_name(&revision.file_name),
     };
-    let target =
+    let path =
         args.output.or(own_name.map(PathBuf::from)).context("the file has no name: say where to write it with -o")?;
-    let to_stdout = target == Path::new("-");
-    // Written beside and renamed, so that a file of that name is whole or not there.
-    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside = if to_stdout {
-        None
-    } else {
-        Some(
-            tempfile::NamedTempFile::new_in(folder)
-                .with_context(|| format!("{} cannot be written", target.display()))?,
-        )
-    };
-    let mut sink: Box<dyn Write> = match &mut beside {
-        Some(file) => Box::new(file.as_file_mut().try_clone()?),
-        None => Box::new(std::io::stdout().lock()),
-    };
-    let write_error = |e: std::io::Error| if to_stdout { output::write_error(e) } else { e.into() };
-    match &args.member {
+    let mut target = Target::open(&path, args.force)?;
+    queries.must_be_sound(&revision).await?;
+    let mut bytes = match &args.member {
         Some(path) => {
-            let (_, bytes) = queries.member(&revision, path).await?;
-            copy(bytes, &mut sink).map_err(write_error)?;
+            let found = queries.member(&revision, path).await?;
+            queries.member_bytes(&revision, found).await?
         }
-        None => {
-            let mut bytes = queries.file(&revision, None).await?;
-            while let Some(piece) = bytes.next().await {
-                sink.write_all(&piece?).map_err(write_error)?;
-            }
-        }
+        None => queries.file(&revision, None).await?,
+    };
+    while let Some(piece) = bytes.next().await {
+        target.write(&piece?)?;
     }
-    sink.flush().map_err(write_error)?;
-    drop(sink);
-    if let Some(file) = beside {
-        file.persist(&target).with_context(|| format!("{} cannot be written", target.display()))?;
-        eprintln!("{}", target.display());
+    if let Some(path) = target.finish()? {
+        eprintln!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn copy(mut from: impl Read, to: &mut dyn Write) -> std::io::Result<u64> {
-    std::io::copy(&mut from, to)
 }
 
 async fn find(queries: &Queries, text: &str) -> anyhow::Result<Revision> {

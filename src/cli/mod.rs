@@ -16,6 +16,7 @@ mod serve;
 mod service;
 mod simulate;
 mod status;
+mod target;
 mod token;
 
 use std::path::PathBuf;

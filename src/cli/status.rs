@@ -87,6 +87,17 @@ fn text(status: &Status) -> String {
         let (count, names) = (status.dying.count, status.dying.names.join(", "));
         lines.push(format!("about to die         {count} links whose files are not had yet: {names}"));
     }
+    if status.damaged.count > 0 {
+        let files = status.damaged.first.iter().map(|file| match &file.revision {
+            Some((id, name)) => format!("{name} (revision {id})"),
+            None => format!("{}", file.digest),
+        });
+        let files = files.collect::<Vec<_>>().join(", ");
+        lines.push(format!("damaged files        {}: {files}", status.damaged.count));
+        lines.push(
+            "damaged files: press \"Enviar\" for these products on the portal, or import the files again".to_owned(),
+        );
+    }
     if let Some(why) = &status.fetching_waits {
         lines.push(format!("fetching waits       {why}"));
     }
@@ -172,6 +183,13 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
         "diskFree": status.disk_free,
         "indexLag": status.index_lag,
         "dyingLinks": status.dying.count,
+        "damaged": status.damaged.count,
+        "damagedFiles": status.damaged.first.iter().map(|file| json!({
+            "sha256": file.digest.to_string(),
+            "since": format_instant(file.since),
+            "revisionId": file.revision.as_ref().map(|(id, _)| id.to_string()),
+            "name": file.revision.as_ref().map(|(_, name)| name),
+        })).collect::<Vec<_>>(),
         "fetchingWaits": status.fetching_waits,
         "sources": status.sources.iter().map(|SourceStatus { source, is_silent }| json!({
             "name": source.name,

@@ -11,7 +11,9 @@ mod values;
 
 pub use layers::{Layers, Overrides};
 pub use retention::{Glob, Policy, Retention, Schedule};
-pub use settings::{Api, ApiKey, Credentials, Disk, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key};
+pub use settings::{
+    Api, ApiKey, Credentials, Disk, Downloads, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key,
+};
 pub use values::{HostPattern, Problem};
 
 /// The commented default file.

@@ -33,6 +33,7 @@ pub struct Settings {
     pub api: Api,
     pub fetch: Fetch,
     pub disk: Disk,
+    pub downloads: Downloads,
     pub retention: Retention,
     pub metrics_open: bool,
     pub log_level: String,
@@ -144,6 +145,15 @@ pub struct Disk {
     pub receive_floor: Option<u64>,
 }
 
+/// How many files may be on their way to clients.
+#[derive(Clone, Debug)]
+pub struct Downloads {
+    pub at_once: usize,
+    pub per_key: usize,
+    /// A client that takes nothing for so long is cut off.
+    pub stall: Duration,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
@@ -168,6 +178,7 @@ impl Settings {
             fetch_floor: layers.get("disk.fetch_floor", values::size),
             receive_floor: layers.get("disk.receive_floor", values::size),
         };
+        let downloads = downloads(&mut layers);
         let retention = Retention::read(&mut layers);
         let metrics_open = layers.get("metrics.open", values::flag).unwrap_or_default();
         let log_level = layers.get("log.level", log_level).unwrap_or_else(|| "info".to_owned());
@@ -178,8 +189,10 @@ impl Settings {
         });
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
-        match (listen, data_dir, receiver, fetch, retention) {
-            (Some(listen), Some(data_dir), Some(receiver), Some(fetch), Some(retention)) if problems.is_empty() => {
+        match (listen, data_dir, receiver, fetch, downloads, retention) {
+            (Some(listen), Some(data_dir), Some(receiver), Some(fetch), Some(downloads), Some(retention))
+                if problems.is_empty() =>
+            {
                 Ok(Self {
                     listen,
                     webhook_listen,
@@ -193,6 +206,7 @@ impl Settings {
                     api,
                     fetch,
                     disk,
+                    downloads,
                     retention,
                     metrics_open,
                     log_level,
@@ -311,6 +325,13 @@ fn host_name(value: &str) -> Result<String, String> {
 fn network(value: &str) -> Result<IpNet, String> {
     let network = value.parse::<IpNet>().or_else(|_| value.parse::<IpAddr>().map(IpNet::from));
     network.map_err(|_| format!("`{value}` is not an address or network; expected one such as \"10.0.0.0/8\""))
+}
+
+fn downloads(layers: &mut Layers) -> Option<Downloads> {
+    let at_once = layers.get("downloads.at_once", values::count);
+    let per_key = layers.get("downloads.per_key", values::count);
+    let stall = layers.get("downloads.stall", values::duration);
+    Some(Downloads { at_once: at_once?, per_key: per_key?, stall: stall? })
 }
 
 fn origin(value: &str) -> Result<String, String> {

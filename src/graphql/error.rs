@@ -33,6 +33,9 @@ pub(super) fn shown(error: QueryError) -> Error {
     match &error {
         QueryError::BadInput(message) => bad(message.clone()),
         QueryError::NotFound { .. } => coded(code::NOT_FOUND, error.to_string()),
+        QueryError::Damaged { .. } | QueryError::Unsupported(_) | QueryError::Busy(_) => {
+            coded(code::INTERNAL, error.to_string())
+        }
         QueryError::Record(e) => internal(e),
         QueryError::Index(e) => internal(e),
         QueryError::Store(e) => internal(e),

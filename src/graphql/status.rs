@@ -1,4 +1,4 @@
-use async_graphql::SimpleObject;
+use async_graphql::{ID, SimpleObject};
 
 use super::connection::int;
 use super::replay::Replay;
@@ -38,6 +38,24 @@ pub struct PausedHost {
     pub until: DateTime,
 }
 
+/// A file of the archive that does not read back as it was archived: "Enviar" of its product on the portal heals it.
+#[derive(SimpleObject)]
+pub struct DamagedFile {
+    sha256: String,
+    since: DateTime,
+    /// The newest revision that has it.
+    revision_id: Option<ID>,
+    /// Of the product.
+    name: Option<String>,
+}
+
+impl From<query::DamagedFile> for DamagedFile {
+    fn from(file: query::DamagedFile) -> Self {
+        let (revision_id, name) = file.revision.map(|(id, name)| (ID::from(id.0), name)).unzip();
+        Self { sha256: file.digest.to_string(), since: DateTime(file.since), revision_id, name }
+    }
+}
+
 /// How the service is.
 #[derive(SimpleObject)]
 pub struct ServiceStatus {
@@ -63,6 +81,10 @@ pub struct ServiceStatus {
     disk_free: Option<Long>,
     /// Changes that the search index has yet to take in.
     index_lag: i32,
+    /// How many files of the archive are known to be damaged.
+    damaged: i32,
+    /// Those that have been for longest, at most 20.
+    damaged_files: Vec<DamagedFile>,
     /// Why no file is fetched now, if so: the disk is too full.
     fetching_waits: Option<String>,
     /// Wanted links that die soon (`fetch.warn_before`).
@@ -99,6 +121,8 @@ impl From<Status> for ServiceStatus {
             stored_size: Long(counts.stored_size),
             disk_free: status.disk_free.map(Into::into),
             index_lag: i32::try_from(status.index_lag).unwrap_or(i32::MAX),
+            damaged: i32::try_from(status.damaged.count).unwrap_or(i32::MAX),
+            damaged_files: status.damaged.first.into_iter().map(DamagedFile::from).collect(),
             dying_links: int(status.dying.count),
             denied_keys: int(status.denied_keys),
             fetching_waits: status.fetching_waits,

@@ -1,17 +1,19 @@
 //! Files as they were published: names, ranges, validators, and the stored frame for those who can decode it.
 use std::ops::Range;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::auth::Caller;
 use super::conditional::{Conditions, Verdict, without_body};
 use super::negotiate::AcceptedCodings;
 use super::{Http, Problem};
 use crate::domain::{RevisionId, file_name, http_date};
 use crate::record::Revision;
-use crate::store::{Bytes, Encoding};
+use crate::store::Encoding;
 
 /// A revision never changes: whoever has it need not ask again.
 const CACHE: &str = "private, max-age=31536000, immutable";
@@ -19,6 +21,7 @@ const CACHE: &str = "private, max-age=31536000, immutable";
 pub(super) async fn get_file(
     State(http): State<Http>,
     Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -48,11 +51,12 @@ pub(super) async fn get_file(
         describe(response.headers_mut(), known.as_ref().unwrap_or(&etag), &revision)?;
         return Ok(response);
     }
+    let ask = Ask { http: &http, caller: &caller, revision: &revision, is_head: method == Method::HEAD };
     let mut response = match (range, form) {
         (Part::None, _) => return Ok(beyond_the_end(size)),
-        (Part::Some(part), _) => send_part(&http, &revision, part).await?,
-        (Part::Whole, Some(Form::Frame)) => send_frame(&http, &revision, &method).await?,
-        (Part::Whole, _) => send_whole(&http, &revision, &method).await?,
+        (Part::Some(part), _) => send_part(&ask, part).await?,
+        (Part::Whole, Some(Form::Frame)) => send_frame(&ask).await?,
+        (Part::Whole, _) => send_whole(&ask).await?,
     };
     describe(response.headers_mut(), &etag, &revision)?;
     let described = [
@@ -123,32 +127,46 @@ fn beyond_the_end(size: u64) -> Response {
     response
 }
 
-async fn send_part(http: &Http, revision: &Revision, part: Range<u64>) -> Result<Response, Problem> {
-    let size = revision.file.size;
+async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem> {
+    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    ask.http.queries.must_be_sound(ask.revision).await?;
+    let size = ask.revision.file.size;
     let response = Response::builder()
         .status(StatusCode::PARTIAL_CONTENT)
         .header(header::CONTENT_RANGE, format!("bytes {}-{}/{size}", part.start, part.end - 1))
         .header(header::CONTENT_LENGTH, part.end - part.start);
-    build(response, body(http.queries.file(revision, Some(part)).await?))
+    let bytes = ask.http.queries.file(ask.revision, Some(part)).await?;
+    build(response, ask.http.downloads.body(bytes, place))
 }
 
-async fn send_frame(http: &Http, revision: &Revision, method: &Method) -> Result<Response, Problem> {
-    let response = Response::builder()
-        .header(header::CONTENT_ENCODING, "zstd")
-        .header(header::CONTENT_LENGTH, revision.file.stored_size);
-    if method == Method::HEAD {
-        return build(response, Body::empty());
+async fn send_frame(ask: &Ask<'_>) -> Result<Response, Problem> {
+    let response = Response::builder().header(header::CONTENT_ENCODING, "zstd");
+    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    let stored_size = ask.http.queries.must_be_sound(ask.revision).await?;
+    if ask.is_head {
+        return build(response.header(header::CONTENT_LENGTH, stored_size), Body::empty());
     }
-    let frame = http.queries.frame(revision).await?;
-    build(response, frame.map(body).unwrap_or_else(Body::empty))
+    let (size, bytes) = ask.http.queries.frame(ask.revision).await?;
+    build(response.header(header::CONTENT_LENGTH, size), ask.http.downloads.body(bytes, place))
 }
 
-async fn send_whole(http: &Http, revision: &Revision, method: &Method) -> Result<Response, Problem> {
-    let response = Response::builder().header(header::CONTENT_LENGTH, revision.file.size);
-    if method == Method::HEAD {
+async fn send_whole(ask: &Ask<'_>) -> Result<Response, Problem> {
+    let response = Response::builder().header(header::CONTENT_LENGTH, ask.revision.file.size);
+    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    ask.http.queries.must_be_sound(ask.revision).await?;
+    if ask.is_head {
         return build(response, Body::empty());
     }
-    build(response, body(http.queries.file(revision, None).await?))
+    let bytes = ask.http.queries.file(ask.revision, None).await?;
+    build(response, ask.http.downloads.body(bytes, place))
+}
+
+/// Who wants which file, and how.
+struct Ask<'a> {
+    http: &'a Http,
+    caller: &'a Caller,
+    revision: &'a Revision,
+    is_head: bool,
 }
 
 /// The revision whose file is asked for, unless that is gone.
@@ -207,11 +225,6 @@ pub(super) fn disposition(name: &str) -> String {
 pub(super) fn media_type(said: Option<&str>) -> HeaderValue {
     said.and_then(|said| HeaderValue::from_str(said).ok())
         .unwrap_or(HeaderValue::from_static("application/octet-stream"))
-}
-
-fn body(bytes: Bytes) -> Body {
-    // A file that turns out damaged ends the connection before its length: the client cannot take it for whole.
-    Body::from_stream(bytes)
 }
 
 pub(super) fn build(response: axum::http::response::Builder, body: Body) -> Result<Response, Problem> {

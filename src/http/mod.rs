@@ -2,6 +2,7 @@
 mod auth;
 mod bodies;
 mod conditional;
+mod downloads;
 mod export;
 mod files;
 mod graphql;
@@ -70,6 +71,7 @@ struct Http {
     receiver: Receiver,
     queries: Queries,
     schema: crate::graphql::CheckedSchema,
+    downloads: Arc<downloads::Downloads>,
     names: Arc<origin::Names>,
     throttle: Arc<throttle::Throttle>,
     /// Requests for anything but the webhook.
@@ -88,6 +90,7 @@ impl Http {
             receiver: Receiver::new(app.clone()),
             schema: crate::graphql::schema(app, &queries),
             queries,
+            downloads: Arc::new(downloads::Downloads::new(&app.settings.downloads)),
             names: Arc::new(origin::Names::new(&app.settings)),
             throttle: Arc::default(),
             requests: Arc::new(Semaphore::new(shares.requests)),

@@ -66,6 +66,9 @@ impl From<QueryError> for Problem {
         match &error {
             QueryError::BadInput(message) => Self::new(400, message.clone()),
             QueryError::NotFound { .. } => Self::new(404, error.to_string()),
+            QueryError::Damaged { .. } => Self::new(500, error.to_string()),
+            QueryError::Unsupported(_) => Self::new(501, error.to_string()),
+            QueryError::Busy(_) => Self::new(503, error.to_string()).header(header::RETRY_AFTER, "60"),
             QueryError::Record(e) => Self::internal(e),
             QueryError::Index(e) => Self::internal(e),
             QueryError::Store(e) => Self::internal(e),

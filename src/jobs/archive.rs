@@ -1,4 +1,6 @@
 //! From a claim to a revision: the transfer into the archive, the name, the look into a zip, the record.
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::schedule::later;
@@ -7,7 +9,7 @@ use crate::app::App;
 use crate::domain::{LocalDateTime, extension_of, file_name};
 use crate::fetch::{Answer, Download, percent_decoded};
 use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
-use crate::store::{Key, MemberError};
+use crate::store::{Budget, Key, Listing, MemberError, StoreError};
 
 /// How much of a file's start tells what it is.
 pub(super) const HEAD: usize = 8;
@@ -33,8 +35,8 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     let name =
         published.or(announced).unwrap_or_else(|| named_for_product(lead, &head, download.content_type.as_deref()));
     let extension = extension_of(&name);
-    let (members, warning) = look_inside(app, key, extension.as_deref(), &head).await?;
-    let again = warning.is_some() && !claim.notifications.iter().any(|n| n.made_revision);
+    let inside = look_inside(app, key, extension.as_deref(), &head).await?;
+    let again = inside.broken.is_some() && !claim.notifications.iter().any(|n| n.made_revision);
     let fetched = Fetched {
         file: StoredFile {
             digest: key.digest,
@@ -45,8 +47,9 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         content_type: content_type(&download, &name),
         extension,
         file_name: name,
-        warnings: warning.into_iter().collect(),
-        members,
+        warnings: inside.warnings(),
+        members: inside.members,
+        list_later: inside.list_later,
         validator: download.validator.clone(),
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
@@ -153,24 +156,66 @@ fn content_type(download: &Download, name: &str) -> Option<String> {
         .or_else(|| download.content_type.clone())
 }
 
+/// What a look into a file found.
+#[derive(Default)]
+pub(super) struct Inside {
+    pub members: Vec<Member>,
+    /// The zip does not open.
+    pub broken: Option<String>,
+    /// What else is to be said.
+    pub note: Option<String>,
+    /// There is more to list than can be waited for.
+    pub list_later: bool,
+}
+
+impl Inside {
+    pub fn warnings(&self) -> Vec<String> {
+        self.broken.iter().chain(&self.note).cloned().collect()
+    }
+}
+
+/// What listing may cost before a file is recorded: most zips take a few milliseconds. What takes more is listed later, so
+/// that no file keeps another, or itself, from being recorded.
+const BUDGET_BEFORE_RECORD: Budget = Budget { bytes: 16 << 20, time: Duration::from_millis(500) };
+
+/// Said of a zip whose nested zips take more than a file may cost.
+pub(super) const PARTLY_LISTED: &str =
+    "not all members of the zips inside it are listed: unpacking them takes too long";
+
+/// Said of a zip with more members than are listed of one file.
+const CUT: &str = "the zip has more members than are listed";
+
 /// The members of a zip, or what is wrong with it.
 pub(super) async fn look_inside(
     app: &App,
     key: Key,
     extension: Option<&str>,
     head: &[u8],
-) -> Result<(Vec<Member>, Option<String>), TransferError> {
+) -> Result<Inside, TransferError> {
     // Workbooks are zips too, but nobody looks for their parts.
     let is_office = extension
         .is_some_and(|e| matches!(e, "xlsx" | "xlsm" | "xlsb" | "docx" | "docm" | "pptx" | "odt" | "ods" | "jar"));
     if is_office || !(extension == Some("zip") || is_zip(head)) {
-        return Ok((Vec::new(), None));
+        return Ok(Inside::default());
     }
-    match app.store.members(key).await {
-        Ok(members) => Ok((members.into_iter().map(member).collect(), None)),
+    match app.store.members(key, BUDGET_BEFORE_RECORD).await {
+        Ok(listing) => {
+            let list_later = listing.is_over_budget;
+            let (members, note) = record_members(listing);
+            let note = note.filter(|_| !list_later).map(str::to_owned);
+            Ok(Inside { members, note, list_later, broken: None })
+        }
+        // There will be room again.
+        Err(MemberError::Store(StoreError::NoRoom(_))) => Ok(Inside { list_later: true, ..Inside::default() }),
         Err(MemberError::Store(e)) => Err(e.into()),
-        Err(e) => Ok((Vec::new(), Some(format!("the zip does not open: {e}")))),
+        Err(e) => Ok(Inside { broken: Some(format!("the zip does not open: {e}")), ..Inside::default() }),
     }
+}
+
+/// The members as they are recorded, and what is to be said of the list.
+pub(super) fn record_members(listing: Listing) -> (Vec<Member>, Option<&'static str>) {
+    let note = if listing.is_cut { Some(CUT) } else { None };
+    (listing.members.into_iter().map(member).collect(), note)
 }
 
 fn member(found: crate::store::Member) -> Member {

@@ -6,6 +6,7 @@ mod archive;
 mod fetch;
 mod follow;
 pub mod import;
+mod members;
 pub mod retention;
 mod schedule;
 mod scheduler;
@@ -44,6 +45,7 @@ impl Jobs {
             tokio::spawn(upkeep::run(app.clone(), stop.clone())),
             tokio::spawn(alarms::run(app.clone(), stop.clone())),
             tokio::spawn(scheduler::run(app.clone(), stop.clone())),
+            tokio::spawn(members::run(app.clone(), stop.clone())),
             tokio::spawn(follow::run(app.clone(), stop.clone())),
         ];
         Ok(Self { stop, tasks })

@@ -9,10 +9,9 @@ use super::{
     Listed, NotificationAsk, Paging, ProductAsk, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk,
     RevisionRow,
 };
-use crate::domain::{Digest, NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
+use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
 use crate::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
 use crate::record::{Member, Notification, Page, Product, Revision};
-use crate::store::{Bytes, Key};
 
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
@@ -243,42 +242,6 @@ impl Queries {
         let found = self.revision_rows(&[id]).await?.remove(&id);
         found.ok_or_else(|| QueryError::NotFound { what: "revision", id: id.to_string() })
     }
-
-    /// The published bytes: all, or a part.
-    pub async fn file(&self, revision: &Revision, part: Option<std::ops::Range<u64>>) -> Result<Bytes, QueryError> {
-        Ok(self.app.store.read(key_of(revision)?, part).await?)
-    }
-
-    /// The zstd frame that the archive keeps; `None` where it keeps the plain bytes.
-    pub async fn frame(&self, revision: &Revision) -> Result<Option<Bytes>, QueryError> {
-        let key = key_of(revision)?;
-        match key.encoding {
-            crate::store::Encoding::Zstd => Ok(Some(self.app.store.read_frame(key).await?)),
-            crate::store::Encoding::Plain => Ok(None),
-        }
-    }
-
-    /// A member's bytes and their number.
-    pub async fn member(
-        &self,
-        revision: &Revision,
-        path: &str,
-    ) -> Result<(u64, impl std::io::Read + Send + 'static), QueryError> {
-        let id = format!("`{path}` in the file of revision {}", revision.id);
-        self.app.store.member(key_of(revision)?, path).await.map_err(|e| match e {
-            crate::store::MemberError::Store(e) => e.into(),
-            crate::store::MemberError::NoMember(_) | crate::store::MemberError::NotAZip(_) => {
-                QueryError::NotFound { what: "member", id }
-            }
-        })
-    }
-}
-
-fn key_of(revision: &Revision) -> Result<Key, QueryError> {
-    let file = &revision.file;
-    let encoding = file.encoding.parse().map_err(crate::record::RecordError::Corrupt)?;
-    let digest: Digest = file.digest;
-    Ok(Key { digest, size: file.size, stored_size: file.stored_size, encoding })
 }
 
 /// A page of rows whose id alone is their place; one row more than the page tells whether there is more.

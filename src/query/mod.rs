@@ -6,6 +6,7 @@ mod ask;
 mod changes;
 mod columns;
 mod coverage;
+mod files;
 mod kept;
 mod lists;
 mod paging;
@@ -28,7 +29,7 @@ pub use coverage::{Coverage, CoveragePeriod, CoverageState};
 pub use lists::MemberRow;
 pub use paging::{FIRST_MAX, Listed, Paging};
 pub use stats::{StatsAsk, StatsRow, Suggestion, SuggestionKind};
-pub use status::{SourceStatus, Status};
+pub use status::{Damaged, DamagedFile, SourceStatus, Status};
 pub use views::{PublicationRow, RevisionRow};
 
 /// Why a question has no answer.
@@ -39,6 +40,15 @@ pub enum QueryError {
     BadInput(String),
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
+    /// The file is not there as it was archived.
+    #[error("{error}; {advice}")]
+    Damaged { error: String, advice: String },
+    /// What was asked for is there, and cannot be given in this way.
+    #[error("{0}")]
+    Unsupported(String),
+    /// For now.
+    #[error("{0}")]
+    Busy(String),
     #[error(transparent)]
     Record(#[from] crate::record::RecordError),
     #[error(transparent)]

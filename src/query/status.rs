@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use super::{Queries, QueryError};
+use crate::domain::{Digest, RevisionId};
 use crate::record::{Counts, Dying, Replay, Source, Version};
 
 /// How a source of notifications is.
@@ -34,7 +35,29 @@ pub struct Status {
     pub index_lag: i64,
     /// Wrong keys of the API since this process started.
     pub denied_keys: u64,
+    /// Files that are known not to read back as they were archived.
+    pub damaged: Damaged,
 }
+
+/// The damaged files of the archive.
+#[derive(Clone, Debug, Default)]
+pub struct Damaged {
+    pub count: u64,
+    /// Those that have been damaged for longest.
+    pub first: Vec<DamagedFile>,
+}
+
+/// A file that does not read back as it was archived.
+#[derive(Clone, Debug)]
+pub struct DamagedFile {
+    pub digest: Digest,
+    pub since: Timestamp,
+    /// The newest revision that has it, and its product's name.
+    pub revision: Option<(RevisionId, String)>,
+}
+
+/// How many damaged files are told of one by one.
+const DAMAGED_TOLD: u64 = 20;
 
 /// The counts of a state of the record: whoever watches the service asks again and again, and they go through all of it.
 pub(super) type Counted = Arc<Mutex<Option<(Version, Counts)>>>;
@@ -74,7 +97,21 @@ impl Queries {
             last_replay: app.record.replays(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
             denied_keys: app.denied.keys(),
+            damaged: self.damaged().await?,
         })
+    }
+
+    async fn damaged(&self) -> Result<Damaged, QueryError> {
+        let (count, files) = self.app.record.damaged(DAMAGED_TOLD).await?;
+        let ids: Vec<RevisionId> = files.iter().filter_map(|file| file.revision).collect();
+        let rows = self.revision_rows(&ids).await?;
+        let named = |id: RevisionId| rows.get(&id).map(|row| (id, row.publication.name.clone()));
+        let first = files.into_iter().map(|file| DamagedFile {
+            digest: file.digest,
+            since: file.since,
+            revision: file.revision.and_then(named),
+        });
+        Ok(Damaged { count, first: first.collect() })
     }
 
     /// Why notifications cannot be taken now, if so.

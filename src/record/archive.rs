@@ -7,7 +7,7 @@ use sea_orm::{
     QueryOrder, Set,
 };
 
-use super::entity::{files, members, notifications, products, publications, revisions, validators};
+use super::entity::{files, notifications, products, publications, revisions, validators};
 use super::queue::ended;
 use super::rows::long;
 use super::{Claim, Member, Record, RecordError, StoredFile, batch, feed};
@@ -26,6 +26,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     pub warnings: Vec<String>,
     pub members: Vec<Member>,
+    /// The members are not all there: they are listed once the file is recorded.
+    pub list_later: bool,
     /// What tells this content of the portal's address from the next.
     pub validator: Option<Validator>,
     /// Set where the file looks broken: what it settles is fetched once more then.
@@ -140,7 +142,7 @@ pub(super) async fn save_file(
             return Err(RecordError::FileGone);
         }
         if known.removed_at.is_none() && known.removal_failed_at.is_none() {
-            return Ok(());
+            return note_as_stored(txn, known, &fetched.file).await;
         }
         if !is_there.await {
             return Err(RecordError::FileGone);
@@ -152,6 +154,7 @@ pub(super) async fn save_file(
             stored_at: Set(millis(now)),
             removed_at: Set(None),
             removal_failed_at: Set(None),
+            damaged_at: Set(None),
             ..Default::default()
         };
         back.update_without_returning(txn).await?;
@@ -166,20 +169,31 @@ pub(super) async fn save_file(
         removed_at: Set(None),
         tombstone_at: Set(None),
         removal_failed_at: Set(None),
+        damaged_at: Set(None),
+        list_at: Set(fetched.list_later.then(|| millis(now))),
     };
     files::Entity::insert(row)
         .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(txn)
         .await?;
-    let rows = fetched.members.iter().enumerate().map(|(i, member)| members::ActiveModel {
-        digest: Set(digest.clone()),
-        position: Set(i32::try_from(i).unwrap_or(i32::MAX)),
-        path: Set(member.path.clone()),
-        size: Set(long(member.size)),
-        compressed_size: Set(member.compressed_size.map(long)),
-        modified_at: Set(member.modified_at.map(|at| at.to_string())),
-    });
-    Ok(batch::insert(txn, rows.collect(), None).await?)
+    Ok(super::listing::insert_members(txn, fetched.file.digest, &fetched.members).await?)
+}
+
+/// The archive has just checked the bytes, or put good ones in the place of damaged ones.
+async fn note_as_stored(txn: &DatabaseTransaction, known: files::Model, file: &StoredFile) -> Result<(), RecordError> {
+    let is_as_before = known.stored_size == long(file.stored_size) && known.encoding == file.encoding;
+    if is_as_before && known.damaged_at.is_none() {
+        return Ok(());
+    }
+    let now = files::ActiveModel {
+        digest: Set(known.digest),
+        stored_size: Set(long(file.stored_size)),
+        encoding: Set(file.encoding.clone()),
+        damaged_at: Set(None),
+        ..Default::default()
+    };
+    now.update_without_returning(txn).await?;
+    Ok(())
 }
 
 async fn settle_one(

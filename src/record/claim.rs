@@ -298,11 +298,12 @@ async fn known(
     Ok(Some(Known { validator, digest: digest(&said.digest)? }))
 }
 
-/// Whether a publication's latest revision has these bytes, and they are there.
+/// Whether a publication's latest revision has these bytes, and they are there and sound.
 pub(super) async fn shows(txn: &DatabaseTransaction, publication: Option<Uuid>, digest: &[u8]) -> Result<bool, DbErr> {
     let Some(id) = publication else { return Ok(false) };
     let Some(row) = publications::Entity::find_by_id(id).one(txn).await? else { return Ok(false) };
     let Some(latest) = row.latest_revision_id else { return Ok(false) };
     let revision = revisions::Entity::find_by_id(latest).one(txn).await?;
-    Ok(revision.is_some_and(|revision| revision.digest == digest && revision.purged_at.is_none()))
+    let is_shown = revision.is_some_and(|revision| revision.digest == digest && revision.purged_at.is_none());
+    Ok(is_shown && !super::damage::is_damaged(txn, digest).await?)
 }

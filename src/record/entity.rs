@@ -99,6 +99,8 @@ table!(files, "files", {
     pub removed_at: Option<i64>,
     pub tombstone_at: Option<i64>,
     pub removal_failed_at: Option<i64>,
+    pub damaged_at: Option<i64>,
+    pub list_at: Option<i64>,
 });
 
 table!(members, "members", {

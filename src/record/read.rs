@@ -198,6 +198,16 @@ impl Record {
         Ok(found)
     }
 
+    /// All members of a zip, in its order.
+    pub async fn members_of(&self, file: Digest) -> Result<Vec<Member>, RecordError> {
+        let rows = members::Entity::find()
+            .filter(members::Column::Digest.eq(file.0.to_vec()))
+            .order_by(members::Column::Position, Order::Asc)
+            .all(self.reader())
+            .await?;
+        rows.into_iter().map(Member::read).collect()
+    }
+
     /// The members of a zip whose path contains `matching`, in the zip's order; and how many there are.
     pub async fn members(
         &self,

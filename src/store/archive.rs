@@ -8,6 +8,9 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use tokio::sync::Semaphore;
+
+use super::blocks::BlockLists;
 use super::{Put, StoreError};
 use crate::domain::Digest;
 
@@ -69,7 +72,14 @@ pub struct Store {
     root: PathBuf,
     /// For what must be read out of order.
     pub(super) scratch: PathBuf,
+    pub(super) room: Option<Arc<Room>>,
+    /// How many threads read at once.
+    pub(super) readers: Arc<Semaphore>,
+    pub(super) lists: Arc<BlockLists>,
 }
+
+/// Says whether so many bytes may be written to the scratch folder; an error says why not.
+pub type Room = dyn Fn(u64) -> Result<(), String> + Send + Sync;
 
 impl Store {
     /// Opens the archive in a folder, making it when it is not there. `scratch` is for files of passing use.
@@ -86,7 +96,19 @@ impl Store {
             std::fs::File::open(parent)?.sync_all()?;
         }
         let objects = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
-        Ok(Self { objects: Arc::new(objects), root: root.to_owned(), scratch: scratch.to_owned() })
+        Ok(Self {
+            objects: Arc::new(objects),
+            root: root.to_owned(),
+            scratch: scratch.to_owned(),
+            room: None,
+            readers: super::read::reader_places(),
+            lists: Arc::default(),
+        })
+    }
+
+    /// Has `room` asked before anything large is written to the scratch folder.
+    pub fn with_room(self, room: impl Fn(u64) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self { room: Some(Arc::new(room)), ..self }
     }
 
     /// Begins to archive a file.
@@ -124,6 +146,15 @@ impl Store {
         let folder = self.root.join(&digest.to_string()[..2]);
         tokio::task::spawn_blocking(move || std::fs::File::open(folder)?.sync_all()).await??;
         Ok(())
+    }
+
+    /// How many bytes are stored for a file; an error where there are none.
+    pub async fn stored_size(&self, key: Key) -> Result<u64, StoreError> {
+        match self.objects.head(&Self::path_of(key.digest, key.encoding)).await {
+            Ok(meta) => Ok(meta.size),
+            Err(object_store::Error::NotFound { .. }) => Err(StoreError::Missing(key.digest)),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Whether the archive has a file, in that encoding.

@@ -74,18 +74,32 @@ impl Put {
         let encode = self.encode.take().ok_or(StoreError::Interrupted)?;
         let encoded = tokio::task::spawn_blocking(move || encode.finish()).await??;
         let known = self.store.find(encoded.digest, encoded.size).await?;
-        if let Some(key) = known {
-            self.store.sync_folder_of(key.digest).await?;
-            if let Some(mut upload) = self.upload {
-                upload.parts.abort().await?;
-            }
-            return Ok(Stored { key, was_known: true });
-        }
+        let damaged = match known {
+            None => None,
+            Some(key) => match self.store.check(key).await {
+                Ok(()) => {
+                    self.store.sync_folder_of(key.digest).await?;
+                    if let Some(mut upload) = self.upload {
+                        upload.parts.abort().await?;
+                    }
+                    return Ok(Stored { key, was_known: true });
+                }
+                Err(StoreError::Damaged(_) | StoreError::Missing(_)) => Some(key),
+                Err(e) => return Err(e),
+            },
+        };
         let key = match self.upload {
             None => put_small(&self.store, encoded).await?,
             Some(upload) => finish_large(&self.store, upload, encoded).await?,
         };
-        Ok(Stored { key, was_known: false })
+        if let Some(damaged) = damaged {
+            // The good bytes took its place, unless they are kept in another form.
+            if damaged.encoding != key.encoding {
+                self.store.remove(damaged.digest, damaged.encoding).await?;
+            }
+            tracing::warn!(digest = %key.digest, "replaced a damaged file of the archive by good bytes");
+        }
+        Ok(Stored { key, was_known: damaged.is_some() })
     }
 }
 
@@ -130,7 +144,7 @@ async fn finish_large(store: &Store, mut upload: Upload, encoded: Encoded) -> Re
     let Upload { path, mut parts, .. } = upload;
     parts.complete().await?;
     let mut plain = Upload::begin(store).await?;
-    let mut bytes = super::read::decode_at(store, path.clone(), key, None).await?;
+    let mut bytes = super::read::decode_at(store, &path, key).await?;
     let mut part = Vec::with_capacity(PART);
     while let Some(some) = bytes.next().await {
         let some: Bytes = some?;

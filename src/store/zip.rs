@@ -1,19 +1,32 @@
 //! What a zip holds: its members, those of zips inside it as if these were folders.
-use std::io::{self, Read, Seek, SeekFrom};
+//!
+//! The directory of a zip is walked entry by entry and never held in memory, and what listing may unpack, and how long it
+//! may take, is bounded for the file as a whole.
+use std::io::{Read, Seek};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use zip::ZipArchive;
+use zip::ZipReadOptions;
+use zip::read::{Config, ZipFileEntry};
+// The walk that keeps no table of all entries; the crate calls its names, not its workings, unstable.
+use zip::unstable::read::ZipIterable;
 
-use super::read::Seekable;
+use super::names::{Paths, member_path};
+use super::read::{Seekable, damage_in};
 use super::{Key, Store, StoreError};
 
 /// Zips inside zips are opened so deep.
-const DEPTH_MAX: usize = 3;
+pub(super) const DEPTH_MAX: usize = 3;
 
 /// Members listed of one file.
 const MEMBERS_MAX: usize = 20_000;
 
 /// A zip inside a zip is opened when it unpacks to at most this.
-const NESTED_MAX: u64 = 1 << 30;
+pub(super) const NESTED_MAX: u64 = 1 << 30;
+
+/// Bytes unpacked between two looks at the time.
+const PIECE: usize = 64 << 10;
 
 /// A member as the zip lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +39,23 @@ pub struct Member {
     pub modified: Option<(u16, u8, u8, u8, u8, u8)>,
 }
 
+/// The members of a zip, as far as they were listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub members: Vec<Member>,
+    /// The zip has more members than are listed of any file.
+    pub is_cut: bool,
+    /// The budget ran out before all nested zips were opened.
+    pub is_over_budget: bool,
+}
+
+/// What listing one file may cost: nested zips have to be unpacked.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub bytes: u64,
+    pub time: Duration,
+}
+
 /// Why a member cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
@@ -33,64 +63,115 @@ pub enum MemberError {
     NotAZip(String),
     #[error("the zip has no member `{0}`")]
     NoMember(String),
+    /// Names the member and how it is packed.
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("the work was given up")]
+    GivenUp,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+/// What is left of a budget; shared by all zips inside a file.
+pub(super) struct Work {
+    bytes: u64,
+    until: Instant,
+    is_over: bool,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn new(budget: Budget, cancelled: Arc<AtomicBool>) -> Self {
+        Self { bytes: budget.bytes, until: Instant::now() + budget.time, is_over: false, cancelled }
+    }
+
+    /// Work that only its caller ends.
+    pub fn unbounded(cancelled: Arc<AtomicBool>) -> Self {
+        const A_DAY: Duration = Duration::from_secs(86_400);
+        Self::new(Budget { bytes: u64::MAX, time: A_DAY }, cancelled)
+    }
+
+    /// Whether there is enough left for so many bytes more.
+    fn take(&mut self, bytes: u64) -> Result<bool, MemberError> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(MemberError::GivenUp);
+        }
+        self.is_over |= bytes > self.bytes || Instant::now() > self.until;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Ok(!self.is_over)
+    }
+}
+
+/// Ends the work on a thread once the one who waits for it has gone away.
+pub(super) struct CancelOnDrop(pub Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Store {
-    /// The members of a zip, in its order. An error of kind [`MemberError::NotAZip`] where it does not open.
-    pub async fn members(&self, key: Key) -> Result<Vec<Member>, MemberError> {
-        let file = self.seekable(key).await?;
+    /// The members of a zip, in its order. An error of kind [`MemberError::NotAZip`] where it does not open. Ends soon after
+    /// the future is dropped.
+    pub async fn members(&self, key: Key, budget: Budget) -> Result<Listing, MemberError> {
+        let file = self.seekable(key, false).await?;
         let store = self.clone();
+        let guard = CancelOnDrop(Arc::default());
+        let mut work = Work::new(budget, guard.0.clone());
         tokio::task::spawn_blocking(move || {
-            let mut members = Vec::new();
-            list(&store, file, "", 0, &mut members).map_err(|e| MemberError::NotAZip(e.to_string()))?;
-            Ok(members)
+            let mut listing = Listing::default();
+            list(&store, file, "", 0, &mut work, &mut listing)?;
+            listing.is_over_budget = work.is_over;
+            Ok(listing)
         })
         .await
         .map_err(StoreError::from)?
     }
 
-    /// A member's bytes, by the path that [`Store::members`] lists it under.
-    pub async fn member(&self, key: Key, path: &str) -> Result<(u64, impl Read + Send + 'static), MemberError> {
-        let file = self.seekable(key).await?;
-        let (store, path) = (self.clone(), path.to_owned());
-        tokio::task::spawn_blocking(move || store.extract(file, &path)).await.map_err(StoreError::from)?
-    }
-
-    fn extract(&self, file: Box<dyn Seekable>, path: &str) -> Result<(u64, tempfile::SpooledTempFile), MemberError> {
-        let mut zip = open(file)?;
-        if let Some(index) = zip.index_for_name(path) {
-            return self.unpack(&mut zip, index, u64::MAX);
-        }
-        // `outer.zip/inner.dat`: the longest member that the path begins with is the zip to look in.
-        let outer =
-            path.match_indices('/').rev().find_map(|(at, _)| Some((zip.index_for_name(&path[..at])?, &path[at + 1..])));
-        let (index, inner) = outer.ok_or_else(|| MemberError::NoMember(path.to_owned()))?;
-        let (_, nested) = self.unpack(&mut zip, index, NESTED_MAX)?;
-        self.extract(Box::new(nested), inner)
-    }
-
-    fn unpack<R: Read + Seek>(
+    /// Unpacks a nested zip to a file of passing use.
+    pub(super) fn unpack_nested<R: Read + Seek>(
         &self,
-        zip: &mut ZipArchive<R>,
-        index: usize,
-        size_max: u64,
-    ) -> Result<(u64, tempfile::SpooledTempFile), MemberError> {
-        let mut spool = self.spool();
-        let broken = |e: io::Error| MemberError::NotAZip(e.to_string());
-        let member = zip.by_index(index).map_err(|e| MemberError::NotAZip(e.to_string()))?;
-        let copied = io::copy(&mut member.take(size_max.saturating_add(1)), &mut spool).map_err(broken)?;
-        if copied > size_max {
-            return Err(MemberError::NotAZip(format!("a zip inside it unpacks to more than {size_max} bytes")));
+        entry: ZipFileEntry<'static>,
+        file: &mut R,
+        work: &mut Work,
+    ) -> Result<Option<Box<dyn Seekable>>, MemberError> {
+        if entry.size() > NESTED_MAX || !work.take(0)? {
+            return Ok(None);
         }
-        spool.seek(SeekFrom::Start(0)).map_err(StoreError::from)?;
-        Ok((copied, spool))
+        let mut spool = self.spool();
+        spool.make_sure(entry.size())?;
+        let mut unpacked = entry.with_reader(file, ZipReadOptions::new()).map_err(not_a_zip)?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            let n = unpacked.read(&mut piece).map_err(|e| broken(&e))?;
+            if n == 0 {
+                return Ok(Some(Box::new(spool.into_reader()?)));
+            }
+            if !work.take(n as u64)? {
+                return Ok(None);
+            }
+            spool.write(&piece[..n])?;
+        }
     }
 }
 
-fn open<R: Read + Seek>(file: R) -> Result<ZipArchive<R>, MemberError> {
-    ZipArchive::new(file).map_err(|e| MemberError::NotAZip(e.to_string()))
+pub(super) fn open<R: Read + Seek>(file: R) -> Result<ZipIterable<R>, MemberError> {
+    ZipIterable::try_new(file, Config::default()).map_err(not_a_zip)
+}
+
+pub(super) fn not_a_zip(error: zip::result::ZipError) -> MemberError {
+    match error {
+        zip::result::ZipError::Io(e) => broken(&e),
+        other => MemberError::NotAZip(other.to_string()),
+    }
+}
+
+pub(super) fn broken(error: &std::io::Error) -> MemberError {
+    match damage_in(error) {
+        Some(digest) => StoreError::Damaged(digest).into(),
+        None => MemberError::NotAZip(error.to_string()),
+    }
 }
 
 fn list(
@@ -98,33 +179,53 @@ fn list(
     file: Box<dyn Seekable>,
     prefix: &str,
     depth: usize,
-    members: &mut Vec<Member>,
+    work: &mut Work,
+    listing: &mut Listing,
 ) -> Result<(), MemberError> {
+    let mut paths = Paths::default();
     let mut zip = open(file)?;
-    for index in 0..zip.len() {
-        if members.len() >= MEMBERS_MAX {
+    let files = zip.files().map_err(not_a_zip)?;
+    let mut index = 0;
+    while let Some(entry) = files.next() {
+        let entry = entry.map_err(not_a_zip)?;
+        let path = path_of(&entry, index, &mut paths);
+        index += 1;
+        let Some(path) = path else { continue };
+        if listing.members.len() >= MEMBERS_MAX {
+            listing.is_cut = true;
             break;
         }
-        let entry = zip.by_index_raw(index).map_err(|e| MemberError::NotAZip(e.to_string()))?;
-        if entry.is_dir() {
-            continue;
-        }
-        let name = entry.name().map(|name| crate::domain::clean(&name)).unwrap_or_else(|_| format!("member-{index}"));
-        let path = format!("{prefix}{name}");
-        let modified =
-            entry.last_modified().map(|at| (at.year(), at.month(), at.day(), at.hour(), at.minute(), at.second()));
-        let nested = name.to_ascii_lowercase().ends_with(".zip") && entry.size() <= NESTED_MAX && depth < DEPTH_MAX;
-        members.push(Member {
-            path: path.clone(),
-            size: entry.size(),
-            compressed_size: entry.compressed_size(),
-            modified,
-        });
-        drop(entry);
-        if nested && let Ok((_, inner)) = store.unpack(&mut zip, index, NESTED_MAX) {
-            // A nested zip that does not open is a member like any other.
-            let _ = list(store, Box::new(inner), &format!("{path}/"), depth + 1, members);
+        let is_in_time = work.take(0)?;
+        let path = format!("{prefix}{path}");
+        listing.members.push(member(&entry, path.clone()));
+        if is_in_time && is_zip(&path) && depth < DEPTH_MAX {
+            match store.unpack_nested(entry, files.reader_mut(), work) {
+                // A nested zip that does not open is a member like any other.
+                Ok(Some(inner)) => match list(store, inner, &format!("{path}/"), depth + 1, work, listing) {
+                    Err(MemberError::NotAZip(_)) | Ok(()) => {}
+                    Err(e) => return Err(e),
+                },
+                Ok(None) | Err(MemberError::NotAZip(_)) => {}
+                Err(e) => return Err(e),
+            }
         }
     }
     Ok(())
+}
+
+/// The path of an entry; `None` for a folder.
+pub(super) fn path_of(entry: &ZipFileEntry<'_>, index: usize, paths: &mut Paths) -> Option<String> {
+    const UTF8: u16 = 1 << 11;
+    let is_utf8 = entry.flags().as_u16() & UTF8 != 0;
+    member_path(entry.name_raw(), is_utf8, index).map(|path| paths.unique(path))
+}
+
+fn member(entry: &ZipFileEntry<'_>, path: String) -> Member {
+    let modified =
+        entry.last_modified().map(|at| (at.year(), at.month(), at.day(), at.hour(), at.minute(), at.second()));
+    Member { path, size: entry.size(), compressed_size: entry.compressed_size(), modified }
+}
+
+pub(super) fn is_zip(path: &str) -> bool {
+    path.len() > 4 && path.is_char_boundary(path.len() - 4) && path[path.len() - 4..].eq_ignore_ascii_case(".zip")
 }

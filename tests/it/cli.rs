@@ -79,6 +79,7 @@ async fn search_get_status_and_retry_beside_a_server_and_without_one() {
         assert!(run(folder, &["get", id, "-o", "-"]).stdout == deck);
         printed(folder, &["get", id, "-o", "saved.zip"]);
         assert!(std::fs::read(folder.join("saved.zip")).expect("a file") == deck);
+        std::fs::remove_file(folder.join("saved.zip")).expect("the file");
         assert_eq!(run(folder, &["get", id, "--member", "C_ADIC.DAT", "-o", "-"]).stdout, b"dados");
         let output = run(folder, &["status", "--format", "json"]);
         assert_eq!(output.status.code(), Some(if is_served { 0 } else { 1 }));

@@ -19,8 +19,12 @@ mod connections;
 mod crash;
 /// What comes, ends or is asked for in crowds keeps no notification waiting.
 mod crowds;
+/// Files of the archive that were altered on the disk.
+mod damage;
 /// The commands that documents and outputs name.
 mod documents;
+/// Downloads that nobody reads.
+mod downloads;
 /// Exports: CSV, NDJSON and Parquet against GraphQL.
 mod export;
 /// Fetching: names, retries, faults, links that die.
@@ -40,6 +44,8 @@ mod history_of_years;
 mod import;
 /// The index: thrown away, rebuilt, followed.
 mod index;
+/// Members of zips: their names, what they are packed with, what listing them costs.
+mod members;
 /// Paging through a long list while it changes.
 mod paging;
 /// How the database answers what is asked all the time.

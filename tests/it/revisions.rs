@@ -84,6 +84,7 @@ fn fetched(digest: Digest) -> Fetched {
         extension: Some("txt".into()),
         content_type: None,
         warnings: Vec::new(),
+        list_later: false,
         members: Vec::new(),
         validator: None,
         again_at: None,

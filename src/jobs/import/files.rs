@@ -206,7 +206,7 @@ async fn record(
         let name = file_name(&row.path).unwrap_or_else(|| "file".to_owned());
         let extension = extension_of(&name);
         let looked = look_inside(app, key, extension.as_deref(), &content.head).await;
-        let (members, warning) = looked.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
+        let inside = looked.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
         let fetched = Fetched {
             file: StoredFile {
                 digest: key.digest,
@@ -217,8 +217,9 @@ async fn record(
             content_type: mime_guess::from_path(&name).first_raw().map(str::to_owned),
             extension,
             file_name: name,
-            warnings: warning.into_iter().collect(),
-            members,
+            warnings: inside.warnings(),
+            members: inside.members,
+            list_later: inside.list_later,
             validator: None,
             again_at: None,
         };

@@ -57,3 +57,59 @@ pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     }
     zip.finish().expect("a zip").into_inner()
 }
+
+/// A member as [`raw_zip`] writes it: exactly so, whatever it may be.
+pub struct RawMember<'a> {
+    pub name: &'a [u8],
+    /// 1: encrypted; 0x800: the name is UTF-8.
+    pub flags: u16,
+    pub method: u16,
+    /// As compressed.
+    pub data: &'a [u8],
+    pub size: u32,
+    pub crc: u32,
+}
+
+impl<'a> RawMember<'a> {
+    /// Not compressed.
+    pub fn stored(name: &'a [u8], data: &'a [u8]) -> Self {
+        let mut crc = flate2::Crc::new();
+        crc.update(data);
+        Self { name, flags: 0, method: 0, data, size: data.len() as u32, crc: crc.sum() }
+    }
+}
+
+/// A zip whose names, flags and methods no library would write.
+pub fn raw_zip(members: &[RawMember<'_>]) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for member in members {
+        let at = zip.len() as u32;
+        let mut common = Vec::new();
+        common.extend(20u16.to_le_bytes());
+        common.extend(member.flags.to_le_bytes());
+        common.extend(member.method.to_le_bytes());
+        common.extend([0, 0, 0x54, 0x5a]);
+        common.extend(member.crc.to_le_bytes());
+        common.extend((member.data.len() as u32).to_le_bytes());
+        common.extend(member.size.to_le_bytes());
+        common.extend((member.name.len() as u16).to_le_bytes());
+        common.extend([0, 0]);
+        zip.extend(b"PK\x03\x04");
+        zip.extend(&common);
+        zip.extend(member.name);
+        zip.extend(member.data);
+        directory.extend(b"PK\x01\x02\x14\x00");
+        directory.extend(&common);
+        directory.extend([0; 10]);
+        directory.extend(at.to_le_bytes());
+        directory.extend(member.name);
+    }
+    let (at, count) = (zip.len() as u32, members.len() as u16);
+    zip.extend(&directory);
+    zip.extend(b"PK\x05\x06\0\0\0\0");
+    zip.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    zip.extend((directory.len() as u32).to_le_bytes());
+    zip.extend(at.to_le_bytes());
+    zip.extend([0, 0]);
+    zip
+}

@@ -1,0 +1,108 @@
+//! Where a command writes a file: standard output, a new file that is whole or not there, or a device or pipe.
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tempfile::NamedTempFile;
+
+use super::output;
+
+pub(super) enum Target {
+    Stdout(io::Stdout),
+    /// Written beside its place and renamed.
+    New {
+        path: PathBuf,
+        beside: NamedTempFile,
+        replaces: bool,
+    },
+    /// Something that is no regular file: it is written into, never replaced.
+    Special {
+        path: PathBuf,
+        file: File,
+    },
+}
+
+impl Target {
+    /// Checks that `path` can be written before any work is done. `-` is standard output.
+    pub fn open(path: &Path, force: bool) -> anyhow::Result<Self> {
+        if path == Path::new("-") || path == Path::new("/dev/stdout") {
+            return Ok(Self::Stdout(io::stdout()));
+        }
+        let shown = path.display();
+        let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => bail!("`{shown}` is a folder; name a file in it with -o"),
+            Ok(found) if found.is_file() && !force => bail!("`{shown}` exists already; --force replaces it"),
+            // Where a link leads is replaced, not the link.
+            Ok(found) if found.is_file() => Self::beside(&path.canonicalize()?, true),
+            Ok(found) => Self::special(path, &found),
+            Err(e) if e.kind() == ErrorKind::NotFound && is_link => bail!("`{shown}` is a link that leads nowhere"),
+            Err(e) if e.kind() == ErrorKind::NotFound => Self::beside(path, false),
+            Err(e) => Err(e).with_context(|| format!("`{shown}` cannot be written")),
+        }
+    }
+
+    fn beside(path: &Path, replaces: bool) -> anyhow::Result<Self> {
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            bail!("`{}` names no file; -o wants the path of a file", path.display());
+        }
+        if !folder.is_dir() {
+            bail!("the folder `{}` does not exist; create it first", folder.display());
+        }
+        let mut builder = tempfile::Builder::new();
+        // The mask of the shell takes away what it takes from every new file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let beside = builder.tempfile_in(folder).with_context(|| format!("`{}` cannot be written", path.display()))?;
+        Ok(Self::New { path: path.to_owned(), beside, replaces })
+    }
+
+    fn special(path: &Path, found: &fs::Metadata) -> anyhow::Result<Self> {
+        let shown = path.display();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::FileTypeExt;
+            if found.file_type().is_block_device() || found.file_type().is_socket() {
+                bail!("`{shown}` is neither a file nor a pipe; it is left alone");
+            }
+        }
+        let file = OpenOptions::new().write(true).open(path).with_context(|| format!("`{shown}` cannot be written"))?;
+        Ok(Self::Special { path: path.to_owned(), file })
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self {
+            Self::Stdout(out) => out.write_all(bytes).map_err(output::write_error),
+            Self::New { path, beside, .. } => {
+                beside.write_all(bytes).with_context(|| format!("`{}` cannot be written", path.display()))
+            }
+            Self::Special { path, file } => {
+                file.write_all(bytes).with_context(|| format!("`{}` cannot be written", path.display()))
+            }
+        }
+    }
+
+    /// Ends the file; gives its path where there is one to tell of.
+    pub fn finish(self) -> anyhow::Result<Option<PathBuf>> {
+        match self {
+            Self::Stdout(mut out) => {
+                out.flush().map_err(output::write_error)?;
+                Ok(None)
+            }
+            Self::Special { .. } => Ok(None),
+            Self::New { path, beside, replaces } => {
+                beside.as_file().sync_all().with_context(|| format!("`{}` cannot be written", path.display()))?;
+                let placed = if replaces { beside.persist(&path) } else { beside.persist_noclobber(&path) };
+                match placed {
+                    Ok(_) => Ok(Some(path)),
+                    Err(e) if e.error.kind() == ErrorKind::AlreadyExists => {
+                        bail!("`{}` exists already; --force replaces it", path.display())
+                    }
+                    Err(e) => Err(e.error).with_context(|| format!("`{}` cannot be written", path.display())),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Places for downloads. A client that does not read what it asked for costs a block of memory and a place, no thread; and
+//! after a while it loses the place.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::{StreamExt, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+use super::Problem;
+use crate::config;
+use crate::store::{Bytes, StoreError};
+
+/// How long a request waits for a place.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The places of all downloads under way.
+pub(super) struct Downloads {
+    all: Arc<Semaphore>,
+    /// Of each key, by its name: there are as many as the settings name.
+    by_key: Mutex<HashMap<String, Arc<Semaphore>>>,
+    settings: config::Downloads,
+}
+
+/// A place, for as long as it is held.
+pub(super) struct Place {
+    _all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+}
+
+/// What a download's task hands over.
+enum Part {
+    Piece(Result<bytes::Bytes, StoreError>),
+    /// Whatever ends without it was broken off.
+    End,
+}
+
+impl Downloads {
+    pub fn new(settings: &config::Downloads) -> Self {
+        Self { all: Arc::new(Semaphore::new(settings.at_once)), by_key: Mutex::default(), settings: settings.clone() }
+    }
+
+    /// A place for a download of this key; 503 where none comes free in time.
+    pub async fn enter(&self, key: &str) -> Result<Place, Problem> {
+        let own = {
+            let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_key = || Arc::new(Semaphore::new(self.settings.per_key));
+            by_key.entry(key.to_owned()).or_insert_with(of_key).clone()
+        };
+        let busy = |whose: &str, number: usize, key: &str| {
+            metrics::counter!("acervo_downloads_refused_total").increment(1);
+            Problem::new(503, format!("{number} downloads {whose} are under way, and no more at once ({key})"))
+                .header(axum::http::header::RETRY_AFTER, "5")
+        };
+        let Ok(Ok(own)) = timeout(WAIT, own.acquire_owned()).await else {
+            return Err(busy("with this key", self.settings.per_key, "downloads.per_key"));
+        };
+        match timeout(WAIT, self.all.clone().acquire_owned()).await {
+            Ok(Ok(all)) => Ok(Place { _all: all, _own: own }),
+            Ok(Err(_)) | Err(_) => Err(busy("in all", self.settings.at_once, "downloads.at_once")),
+        }
+    }
+
+    /// A body that reads no further than the client does. A client that takes nothing for too long is cut off, and so is one
+    /// whose file turns out damaged: the connection ends before the body's length, which nobody takes for the whole.
+    pub fn body(&self, mut bytes: Bytes, place: Place) -> Body {
+        let stall = self.settings.stall;
+        let (parts, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let _place = place;
+            loop {
+                let next = tokio::select! {
+                    next = bytes.next() => next,
+                    () = parts.closed() => return,
+                };
+                let (part, is_last) = match next {
+                    None => (Part::End, true),
+                    Some(Err(e)) => (Part::Piece(Err(e)), true),
+                    Some(Ok(piece)) => (Part::Piece(Ok(piece)), false),
+                };
+                match timeout(stall, parts.send(part)).await {
+                    Ok(Ok(())) if !is_last => {}
+                    Ok(_) => return,
+                    Err(_) => {
+                        metrics::counter!("acervo_downloads_stalled_total").increment(1);
+                        tracing::debug!(after = ?stall, "a download that nobody reads is broken off");
+                        return;
+                    }
+                }
+            }
+        });
+        let next = |receiver: Option<mpsc::Receiver<Part>>| async move {
+            let mut receiver = receiver?;
+            match receiver.recv().await {
+                Some(Part::Piece(piece)) => Some((piece, Some(receiver))),
+                Some(Part::End) => None,
+                None => Some((Err(StoreError::Interrupted), None)),
+            }
+        };
+        Body::from_stream(stream::unfold(Some(receiver), next))
+    }
+}

@@ -1,0 +1,73 @@
+//! Lists the members of zips that took too long to be listed before their files were recorded: one file after the other,
+//! each within a budget of bytes and time.
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::archive::{PARTLY_LISTED, record_members};
+use super::schedule::later;
+use crate::app::App;
+use crate::record::{RecordError, StoredFile};
+use crate::store::{Budget, Key, MemberError};
+
+/// What a file may cost whose nested zips have to be unpacked.
+const BUDGET: Budget = Budget { bytes: 1 << 30, time: Duration::from_secs(30) };
+
+/// The longest time between two looks, for what other processes left.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Files that arrive together are looked for together.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// When a file is tried again that could not be read, for want of room perhaps.
+const TRY_AGAIN: Duration = Duration::from_secs(300);
+
+pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut fed = app.record.watch_feed();
+    while !stop.is_cancelled() {
+        fed.borrow_and_update();
+        let outcome = tokio::select! {
+            outcome = all_due(&app) => outcome,
+            _ = stop.cancelled() => break,
+        };
+        if let Err(e) = outcome {
+            tracing::error!(error = %e, "the members of zips could not be recorded; trying again");
+        }
+        tokio::select! {
+            _ = stop.cancelled() => {}
+            _ = fed.changed() => tokio::time::sleep(GATHER).await,
+            _ = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn all_due(app: &App) -> Result<(), RecordError> {
+    while let Some(file) = app.record.next_to_list(app.clock.now()).await? {
+        list(app, &file).await?;
+    }
+    Ok(())
+}
+
+async fn list(app: &App, file: &StoredFile) -> Result<(), RecordError> {
+    let encoding = file.encoding.parse().map_err(RecordError::Corrupt)?;
+    let key = Key { digest: file.digest, size: file.size, stored_size: file.stored_size, encoding };
+    let now = app.clock.now();
+    match app.store.members(key, BUDGET).await {
+        Ok(listing) => {
+            let warning = if listing.is_over_budget { Some(PARTLY_LISTED) } else { None };
+            let (members, cut) = record_members(listing);
+            app.record.save_members(file.digest, &members, warning.or(cut), now).await
+        }
+        Err(MemberError::Store(e)) => {
+            tracing::error!(error = %e, digest = %file.digest, "the members of a zip cannot be listed; tried again later");
+            if let Some(damaged) = e.damaged() {
+                app.record.mark_damaged(damaged, now).await?;
+            }
+            app.record.list_later(file.digest, later(now, TRY_AGAIN)).await
+        }
+        Err(MemberError::GivenUp) => Ok(()),
+        Err(e @ (MemberError::NotAZip(_) | MemberError::NoMember(_) | MemberError::Unsupported(_))) => {
+            app.record.save_members(file.digest, &[], Some(&format!("the zip does not open: {e}")), now).await
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Files and members of zips. What turns out damaged is recorded, and the error says what helps.
+use std::ops::Range;
+
+use futures_util::{StreamExt, stream};
+
+use super::{Queries, QueryError};
+use crate::domain::{Digest, RevisionId, fold};
+use crate::record::{Member, RecordError, Revision};
+use crate::store::{Bytes, Encoding, Found, Key, MemberError, StoreError};
+
+impl Queries {
+    /// The published bytes: all, or a part. The first of them are there when this returns.
+    pub async fn file(&self, revision: &Revision, part: Option<Range<u64>>) -> Result<Bytes, QueryError> {
+        let key = key_of(revision)?;
+        let bytes = self.app.store.read(key, part).await;
+        self.watched(revision, bytes).await
+    }
+
+    /// The zstd frame that the archive keeps, and its length.
+    pub async fn frame(&self, revision: &Revision) -> Result<(u64, Bytes), QueryError> {
+        let (size, bytes) = match self.app.store.read_frame(key_of(revision)?).await {
+            Ok((size, bytes)) => (size, Ok(bytes)),
+            Err(e) => (0, Err(e)),
+        };
+        Ok((size, self.watched(revision, bytes).await?))
+    }
+
+    /// An error where the file is damaged as far as is known, or gone. A file that was marked is read again: it may have been
+    /// put right from outside. Gives the number of bytes that are stored.
+    pub async fn must_be_sound(&self, revision: &Revision) -> Result<u64, QueryError> {
+        let key = key_of(revision)?;
+        if self.app.record.is_damaged(key.digest).await? {
+            if let Err(e) = self.app.store.check(key).await {
+                return Err(self.told(revision, e).await);
+            }
+            self.app.record.lift_damage(key.digest).await?;
+            tracing::info!(digest = %key.digest, "a file that was damaged reads back as it was archived again");
+        }
+        match self.app.store.stored_size(key).await {
+            Ok(size) => Ok(size),
+            Err(e) => Err(self.told(revision, e).await),
+        }
+    }
+
+    /// A member, found and ready to be unpacked.
+    pub async fn member(&self, revision: &Revision, path: &str) -> Result<Found, QueryError> {
+        let found = self.app.store.member(key_of(revision)?, path).await;
+        match found {
+            Ok(found) => Ok(found),
+            Err(MemberError::Store(e)) => Err(self.told(revision, e).await),
+            Err(MemberError::Unsupported(why)) => Err(QueryError::Unsupported(why)),
+            Err(MemberError::NoMember(_) | MemberError::NotAZip(_) | MemberError::GivenUp) => {
+                Err(no_member(revision, path))
+            }
+        }
+    }
+
+    /// The bytes of a member. The first of them are there when this returns.
+    pub async fn member_bytes(&self, revision: &Revision, found: Found) -> Result<Bytes, QueryError> {
+        self.watched(revision, found.read()).await
+    }
+
+    /// A member as it was listed; nothing is unpacked.
+    pub async fn listed_member(&self, revision: &Revision, path: &str) -> Result<Member, QueryError> {
+        let all = self.app.record.members_of(revision.file.digest).await?;
+        let exact = all.iter().position(|member| member.path == path);
+        let folded = || all.iter().position(|member| fold(&member.path) == fold(path));
+        let at = exact.or_else(folded).ok_or_else(|| no_member(revision, path))?;
+        all.into_iter().nth(at).ok_or_else(|| no_member(revision, path))
+    }
+
+    /// Waits for the first piece, so that what is wrong at once is an error and no stream; and watches the rest.
+    async fn watched(&self, revision: &Revision, bytes: Result<Bytes, StoreError>) -> Result<Bytes, QueryError> {
+        let mut bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(e) => return Err(self.told(revision, e).await),
+        };
+        let first = match bytes.next().await {
+            Some(Err(e)) => return Err(self.told(revision, e).await),
+            Some(Ok(first)) => Some(Ok(first)),
+            None => None,
+        };
+        let (queries, revision) = (self.clone(), revision.id);
+        let rest = bytes.then(move |piece| {
+            let queries = queries.clone();
+            async move {
+                if let Err(e) = &piece {
+                    queries.note_damage(revision, e).await;
+                }
+                piece
+            }
+        });
+        Ok(stream::iter(first).chain(rest).boxed())
+    }
+
+    /// An error of the archive as it is told to whoever asked for the file.
+    async fn told(&self, revision: &Revision, error: StoreError) -> QueryError {
+        self.note_damage(revision.id, &error).await;
+        match error {
+            StoreError::Damaged(digest) | StoreError::Missing(digest) => {
+                let name = self.revision(revision.id).await.map(|row| row.publication.name).unwrap_or_default();
+                QueryError::Damaged { error: error.to_string(), advice: advice(&name, digest) }
+            }
+            StoreError::Member(why) => QueryError::Unsupported(why),
+            StoreError::NoRoom(_) => QueryError::Busy(error.to_string()),
+            StoreError::Io(_) | StoreError::Object(_) | StoreError::Interrupted => error.into(),
+        }
+    }
+
+    /// Records that a file is damaged, and says so once.
+    async fn note_damage(&self, revision: RevisionId, error: &StoreError) {
+        let Some(digest) = error.damaged() else { return };
+        metrics::counter!("acervo_damaged_reads_total").increment(1);
+        match self.app.record.mark_damaged(digest, self.app.clock.now()).await {
+            Ok(true) => {
+                let name = self.revision(revision).await.map(|row| row.publication.name).unwrap_or_default();
+                tracing::error!(%error, %revision, name, "a file of the archive is damaged: {}", advice(&name, digest));
+            }
+            Ok(false) => {}
+            Err(e) => tracing::error!(%error, %revision, cause = %e, "a file is damaged, which could not be recorded"),
+        }
+    }
+}
+
+/// What brings good bytes back.
+fn advice(name: &str, digest: Digest) -> String {
+    format!(
+        "press \"Enviar\" for the product `{name}` on the portal, which sends its last version again; or import the file \
+         again (`acervo import --manifest`), or put the object {digest} back from a backup of the archive folder"
+    )
+}
+
+fn no_member(revision: &Revision, path: &str) -> QueryError {
+    let path: String = path.chars().take(200).collect();
+    QueryError::NotFound { what: "member", id: format!("`{path}` in the file of revision {}", revision.id) }
+}
+
+fn key_of(revision: &Revision) -> Result<Key, QueryError> {
+    let file = &revision.file;
+    let encoding: Encoding = file.encoding.parse().map_err(RecordError::Corrupt)?;
+    Ok(Key { digest: file.digest, size: file.size, stored_size: file.stored_size, encoding })
+}

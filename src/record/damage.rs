@@ -1,0 +1,83 @@
+//! Files that were found not to read back as they were archived. The mark stays until good bytes have come.
+use jiff::Timestamp;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::entity::{files, revisions};
+use super::rows::digest;
+use super::{Record, RecordError};
+use crate::domain::{Digest, RevisionId, millis, timestamp};
+use files::Column as F;
+
+/// A damaged file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedFile {
+    pub digest: Digest,
+    pub since: Timestamp,
+    /// The newest revision that has it, if any is left.
+    pub revision: Option<RevisionId>,
+}
+
+impl Record {
+    /// Notes that a file is damaged. `false` where that was known.
+    pub async fn mark_damaged(&self, file: Digest, now: Timestamp) -> Result<bool, RecordError> {
+        let txn = self.begin().await?;
+        let marked = files::Entity::update_many()
+            .col_expr(F::DamagedAt, Expr::value(millis(now)))
+            .filter(F::Digest.eq(file.0.to_vec()))
+            .filter(F::DamagedAt.is_null())
+            .filter(F::RemovedAt.is_null())
+            // Its bytes are being removed.
+            .filter(F::TombstoneAt.is_null())
+            .exec(&txn)
+            .await?;
+        txn.commit().await?;
+        Ok(marked.rows_affected > 0)
+    }
+
+    /// Notes that a file reads back as it was archived.
+    pub async fn lift_damage(&self, file: Digest) -> Result<(), RecordError> {
+        let txn = self.begin().await?;
+        files::Entity::update_many()
+            .col_expr(F::DamagedAt, Expr::value(None::<i64>))
+            .filter(F::Digest.eq(file.0.to_vec()))
+            .exec(&txn)
+            .await?;
+        txn.commit().await?;
+        Ok(())
+    }
+
+    /// Whether a file is known to be damaged.
+    pub async fn is_damaged(&self, file: Digest) -> Result<bool, RecordError> {
+        Ok(is_damaged(self.reader(), &file.0).await?)
+    }
+
+    /// How many files are known to be damaged, and those that have been for longest.
+    pub async fn damaged(&self, limit: u64) -> Result<(u64, Vec<DamagedFile>), RecordError> {
+        let all =
+            files::Entity::find().filter(Condition::all().add(F::DamagedAt.is_not_null()).add(F::RemovedAt.is_null()));
+        let total = all.clone().count(self.reader()).await?;
+        let mut damaged = Vec::new();
+        for row in all.order_by_asc(F::DamagedAt).limit(limit).all(self.reader()).await? {
+            let revision = revisions::Entity::find()
+                .filter(revisions::Column::Digest.eq(row.digest.clone()))
+                .order_by_desc(revisions::Column::ArchivedAt)
+                .one(self.reader())
+                .await?;
+            damaged.push(DamagedFile {
+                digest: digest(&row.digest)?,
+                since: timestamp(row.damaged_at.unwrap_or_default()),
+                revision: revision.map(|row| RevisionId(row.id)),
+            });
+        }
+        Ok((total, damaged))
+    }
+}
+
+/// Whether a file is known to be damaged: then the portal's word that it has not changed does not help.
+pub(super) async fn is_damaged(connection: &impl ConnectionTrait, file: &[u8]) -> Result<bool, DbErr> {
+    let row = files::Entity::find_by_id(file.to_vec()).one(connection).await?;
+    Ok(row.is_some_and(|row| row.damaged_at.is_some() && row.removed_at.is_none()))
+}

@@ -1,0 +1,55 @@
+//! What the blocks of a file hash to, so that a part of it can be checked without reading the rest.
+//!
+//! A list is made by a pass over the whole file that matched its digest. It says what the published bytes are, not how the
+//! object is now: it stays right whatever becomes of the object.
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::domain::Digest;
+
+/// Bytes in one block.
+pub(super) const BLOCK: usize = 128 << 10;
+
+/// Half of a SHA-256: nobody can make another block that has it.
+pub(super) type Hash = [u8; 16];
+
+pub(super) type BlockList = Arc<[Hash]>;
+
+/// How many lists are kept, and of how many blocks in all: 8 MiB, the blocks of 64 GiB of files.
+const LISTS_MAX: usize = 1024;
+const BLOCKS_MAX: usize = 512 << 10;
+
+pub(super) fn hash(block: &[u8]) -> Hash {
+    let mut hash = Hash::default();
+    hash.copy_from_slice(&Digest::of(block).0[..16]);
+    hash
+}
+
+/// The lists of the files that were asked for in parts lately.
+#[derive(Debug, Default)]
+pub(super) struct BlockLists(Mutex<VecDeque<(Digest, Arc<OnceCell<BlockList>>)>>);
+
+impl BlockLists {
+    /// The place of a file's list: whoever comes first fills it, the others wait for that.
+    pub fn entry(&self, digest: Digest) -> Arc<OnceCell<BlockList>> {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = lists.iter().position(|(of, _)| *of == digest);
+        let entry = at.and_then(|at| lists.remove(at)).unwrap_or_else(|| (digest, Arc::default()));
+        let cell = entry.1.clone();
+        lists.push_back(entry);
+        cell
+    }
+
+    /// Lets go of the lists that were not used for longest.
+    pub fn trim(&self) {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let blocks = |cell: &OnceCell<BlockList>| cell.get().map_or(0, |list| list.len());
+        let mut total: usize = lists.iter().map(|(_, cell)| blocks(cell)).sum();
+        while lists.len() > 1 && (total > BLOCKS_MAX || lists.len() > LISTS_MAX) {
+            let Some((_, cell)) = lists.pop_front() else { return };
+            total -= blocks(&cell);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One member of a zip: found by its path, and unpacked as it is sent.
+use std::io::{self, Read, SeekFrom};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
+use zip::read::ZipFileEntry;
+use zip::{CompressionMethod, ZipReadOptions};
+
+use super::blocks::BLOCK;
+use super::names::Paths;
+use super::read::{Bytes, Seekable, damage_in};
+use super::zip::{CancelOnDrop, DEPTH_MAX, MemberError, Work, broken, is_zip, not_a_zip, open, path_of};
+use super::{Key, Store, StoreError};
+use crate::domain::{clean, fold};
+
+/// A member that was found and can be unpacked.
+pub struct Found {
+    /// The zip that it lies in: the file, or a nested zip that was unpacked.
+    zip: Box<dyn Seekable>,
+    entry: ZipFileEntry<'static>,
+    path: String,
+}
+
+/// How a path may name a member.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    Exact,
+    /// As members were listed once: with code page 437, and without blanks at the ends.
+    AsOnceListed,
+    /// But for the case of letters and accents.
+    Folded,
+}
+
+impl Store {
+    /// Finds a member by the path that [`Store::members`] lists it under; where no path is the same, one that differs only in
+    /// the case of letters. Nested zips on the way are unpacked to files of passing use. Ends soon after the future is dropped.
+    pub async fn member(&self, key: Key, path: &str) -> Result<Found, MemberError> {
+        let file = self.seekable(key, true).await?;
+        let (store, path) = (self.clone(), path.to_owned());
+        let guard = CancelOnDrop(Arc::default());
+        let mut work = Work::unbounded(guard.0.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let found = store.find_member(file, &path, 0, &mut work);
+            found.map_err(|e| match e {
+                MemberError::NoMember(_) => MemberError::NoMember(path),
+                other => other,
+            })
+        });
+        found.await.map_err(StoreError::from)?
+    }
+
+    fn find_member(
+        &self,
+        mut file: Box<dyn Seekable>,
+        path: &str,
+        depth: usize,
+        work: &mut Work,
+    ) -> Result<Found, MemberError> {
+        let none = || MemberError::NoMember(path.to_owned());
+        let mut outer: Option<(Match, ZipFileEntry<'static>, String)> = None;
+        let mut best: Option<(Match, ZipFileEntry<'static>, String)> = None;
+        let mut paths = Paths::default();
+        let mut zip = open(&mut file)?;
+        for (index, entry) in zip.files().map_err(not_a_zip)?.enumerate() {
+            let entry = entry.map_err(not_a_zip)?;
+            let Some(listed) = path_of(&entry, index, &mut paths) else { continue };
+            if let Some(how) = matches(&entry, &listed, path) {
+                if best.as_ref().is_none_or(|(before, ..)| how < *before) {
+                    best = Some((how, entry, listed));
+                }
+                if how == Match::Exact {
+                    break;
+                }
+            } else if is_zip(&listed)
+                && depth < DEPTH_MAX
+                && let Some((how, rest)) = leads_into(&listed, path)
+                // The longest way into a nested zip is the right one.
+                && outer.as_ref().is_none_or(|(before, _, other)| (how, rest.len()) < (*before, other.len()))
+            {
+                outer = Some((how, entry, rest.to_owned()));
+            }
+        }
+        if let Some((_, entry, path)) = best {
+            check_method(&entry, &path)?;
+            check_dictionary(&entry, &path, &mut file)?;
+            return Ok(Found { zip: file, entry, path });
+        }
+        let (_, entry, rest) = outer.ok_or_else(none)?;
+        check_method(&entry, path)?;
+        check_dictionary(&entry, path, &mut file)?;
+        let nested = self.unpack_nested(entry, &mut file, work)?.ok_or_else(none)?;
+        self.find_member(nested, &rest, depth + 1, work).map_err(|e| match e {
+            // The zip inside does not open: it has no such member.
+            MemberError::NotAZip(_) => none(),
+            other => other,
+        })
+    }
+}
+
+fn matches(entry: &ZipFileEntry<'_>, listed: &str, wanted: &str) -> Option<Match> {
+    if listed == wanted {
+        return Some(Match::Exact);
+    }
+    if entry.name().is_ok_and(|name| clean(&name) == wanted) {
+        return Some(Match::AsOnceListed);
+    }
+    (fold(listed) == fold(wanted)).then_some(Match::Folded)
+}
+
+/// The rest of a path that leads into the zip listed as `outer`.
+fn leads_into<'a>(outer: &str, path: &'a str) -> Option<(Match, &'a str)> {
+    if let Some(rest) = path.strip_prefix(outer).and_then(|rest| rest.strip_prefix('/')) {
+        return Some((Match::Exact, rest));
+    }
+    let folded = fold(outer);
+    let cut = path.match_indices('/').find(|(at, _)| fold(&path[..*at]) == folded);
+    cut.map(|(at, _)| (Match::Folded, &path[at + 1..]))
+}
+
+/// An error that names the method where a member can be listed only.
+fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError> {
+    let advice = "download the whole zip and unpack it with another program";
+    if entry.encrypted() {
+        return Err(MemberError::Unsupported(format!("the member `{path}` is encrypted; {advice}")));
+    }
+    #[allow(deprecated, reason = "the only way to learn the number of a method that the crate does not know")]
+    let CompressionMethod::Unsupported(number) = entry.compression() else { return Ok(()) };
+    let name = CompressionMethod::name_from_u16(number);
+    Err(MemberError::Unsupported(format!(
+        "the member `{path}` is compressed with {name} (method {number}), which Acervo does not unpack; {advice}"
+    )))
+}
+
+/// The largest dictionary of an LZMA stream that is unpacked; packers use up to 64 MiB unless told otherwise.
+const DICTIONARY_MAX: u32 = 64 << 20;
+
+/// An error where unpacking would take more memory than is given to it: an LZMA stream names the size of its dictionary.
+fn check_dictionary(entry: &ZipFileEntry<'_>, path: &str, zip: &mut dyn Seekable) -> Result<(), MemberError> {
+    if entry.compression() != CompressionMethod::LZMA {
+        return Ok(());
+    }
+    // The local header is 30 bytes and two texts; the stream begins with two numbers and a byte, then the dictionary's size.
+    let mut read = |at: u64| -> io::Result<[u8; 4]> {
+        let mut bytes = [0; 4];
+        zip.seek(SeekFrom::Start(at))?;
+        zip.read_exact(&mut bytes)?;
+        Ok(bytes)
+    };
+    let header = entry.header_start();
+    let [name_low, name_high, extra_low, extra_high] = read(header + 26).map_err(|e| broken(&e))?;
+    let texts =
+        u64::from(u16::from_le_bytes([name_low, name_high])) + u64::from(u16::from_le_bytes([extra_low, extra_high]));
+    let dictionary = u32::from_le_bytes(read(header + 30 + texts + 5).map_err(|e| broken(&e))?);
+    if u64::from(dictionary).min(entry.size()) <= u64::from(DICTIONARY_MAX) {
+        return Ok(());
+    }
+    Err(MemberError::Unsupported(format!(
+        "the member `{path}` is compressed with LZMA and a dictionary of {dictionary} bytes, and Acervo unpacks up to \
+         {DICTIONARY_MAX}; download the whole zip and unpack it with another program"
+    )))
+}
+
+impl Found {
+    /// Bytes of the member, as the zip's directory says.
+    pub fn size(&self) -> u64 {
+        self.entry.size()
+    }
+
+    /// Where it is listed, inside the innermost zip.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The member's bytes. The last of them come once length and checksum were found right.
+    ///
+    /// Unpacked on a thread of its own, which waits where nobody asks for more: whoever hands out many of these bounds
+    /// their number and how long they may wait.
+    pub fn read(self) -> Result<Bytes, StoreError> {
+        let (pieces, receiver) = mpsc::channel(1);
+        std::thread::Builder::new().name("member".to_owned()).spawn(move || {
+            if let Err(e) = self.unpack(&pieces) {
+                // A reader that went away needs no error.
+                let _ = pieces.blocking_send(Err(e));
+            }
+        })?;
+        let next = |mut receiver: mpsc::Receiver<_>| async { receiver.recv().await.map(|piece| (piece, receiver)) };
+        Ok(stream::unfold(receiver, next).boxed())
+    }
+
+    fn unpack(mut self, pieces: &mpsc::Sender<Result<bytes::Bytes, StoreError>>) -> Result<(), StoreError> {
+        let size = self.size();
+        let path = self.path;
+        let broken = |why: String| StoreError::Member(format!("the member `{path}` does not unpack: {why}"));
+        let mut unpacked = match self.entry.with_reader(&mut self.zip, ZipReadOptions::new()) {
+            Ok(unpacked) => unpacked,
+            Err(zip::result::ZipError::Io(e)) => return Err(told(&e, broken)),
+            Err(e) => return Err(broken(e.to_string())),
+        };
+        let mut held: Option<bytes::Bytes> = None;
+        let mut sent = 0;
+        loop {
+            let mut piece = Vec::with_capacity(BLOCK);
+            (&mut unpacked).take(BLOCK as u64).read_to_end(&mut piece).map_err(|e| told(&e, broken))?;
+            if piece.is_empty() {
+                break;
+            }
+            sent += piece.len() as u64;
+            if let Some(before) = held.replace(piece.into())
+                && pieces.blocking_send(Ok(before)).is_err()
+            {
+                return Ok(());
+            }
+        }
+        if sent != size {
+            return Err(broken(format!("it has {sent} bytes, and the zip's directory says {size}")));
+        }
+        if let Some(last) = held {
+            let _ = pieces.blocking_send(Ok(last));
+        }
+        Ok(())
+    }
+}
+
+fn told(error: &io::Error, broken: impl Fn(String) -> StoreError) -> StoreError {
+    match damage_in(error) {
+        Some(digest) => StoreError::Damaged(digest),
+        None => broken(error.to_string()),
+    }
+}

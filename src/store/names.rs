@@ -1,0 +1,154 @@
+//! The paths of a zip's members: what packers write, as paths that read well and lead back to the member.
+//!
+//! A path has no part that a client or a server would resolve (`.`, `..`, an empty one), no control character and no
+//! character that turns the reading direction; and no two members of a zip share one.
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::domain::is_deceptive;
+
+/// Longer paths are cut at their beginning: the name of the file is at the end.
+const CHARS_MAX: usize = 500;
+
+/// The upper halves of the code pages that packers without Unicode use: DOS and its successors in the United States, and
+/// in western Europe and Brazil.
+const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
+const CP850: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{ad}±‗¾¶§÷¸°¨·¹³²■\u{a0}";
+
+/// What may stand in a Portuguese file name beside ASCII.
+const PORTUGUESE: &str = "áâãàçéêíóôõúüÁÂÃÀÇÉÊÍÓÔÕÚÜñÑªº°§";
+
+/// A member's name as text. `is_utf8`: the zip says that it is UTF-8.
+fn decode(raw: &[u8], is_utf8: bool) -> String {
+    // Many packers write UTF-8 without saying so; other code pages hardly ever read as UTF-8.
+    if let Ok(text) = std::str::from_utf8(raw) {
+        return text.to_owned();
+    }
+    if is_utf8 {
+        return String::from_utf8_lossy(raw).into_owned();
+    }
+    let with = |page: &str| -> String {
+        let upper: Vec<char> = page.chars().collect();
+        let one = |b: &u8| match b.checked_sub(0x80) {
+            Some(at) => upper.get(usize::from(at)).copied().unwrap_or(char::REPLACEMENT_CHARACTER),
+            None => char::from(*b),
+        };
+        raw.iter().map(one).collect()
+    };
+    let text = with(CP850);
+    let is_portuguese = text.chars().all(|c| c.is_ascii() || PORTUGUESE.contains(c));
+    if is_portuguese { text } else { with(CP437) }
+}
+
+/// The path of a member; `None` where the name is that of a folder. `index` is the member's place in the zip.
+pub fn member_path(raw: &[u8], is_utf8: bool, index: usize) -> Option<String> {
+    // .NET wrote backslashes for years.
+    let text = decode(raw, is_utf8).replace('\\', "/");
+    if text.ends_with('/') {
+        return None;
+    }
+    let parts: Vec<String> = text
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "." | ".."))
+        .map(|part| part.chars().map(|c| if c.is_control() || is_deceptive(c) { '_' } else { c }).collect())
+        .collect();
+    let path = parts.join("/");
+    let length = path.chars().count();
+    match length {
+        0 => Some(format!("member-{index}")),
+        _ if length <= CHARS_MAX => Some(path),
+        _ => {
+            let end: String = path.chars().skip(length - CHARS_MAX).collect();
+            // What is left of the first part may not be one that is resolved.
+            let end = end.trim_start_matches(['/', '.']);
+            Some(if end.is_empty() { format!("member-{index}") } else { end.to_owned() })
+        }
+    }
+}
+
+/// Gives each member of a zip a path that no other has: `a.txt`, then `a (2).txt`.
+#[derive(Default)]
+pub struct Paths {
+    hasher: RandomState,
+    /// How many members had a path, by its hash: the paths themselves may take much memory.
+    seen: HashMap<u64, u32>,
+}
+
+impl Paths {
+    pub fn unique(&mut self, path: String) -> String {
+        let hash = self.hasher.hash_one(&path);
+        let before = *self.seen.entry(hash).and_modify(|count| *count += 1).or_insert(0);
+        if before == 0 {
+            return path;
+        }
+        let (stem, extension) = match path.rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() && !stem.ends_with('/') && !extension.contains('/') => {
+                (stem, format!(".{extension}"))
+            }
+            _ => (path.as_str(), String::new()),
+        };
+        let mut number = before;
+        loop {
+            number += 1;
+            let other = format!("{stem} ({number}){extension}");
+            let hash_of_other = self.hasher.hash_one(&other);
+            if let std::collections::hash_map::Entry::Vacant(free) = self.seen.entry(hash_of_other) {
+                free.insert(0);
+                self.seen.insert(hash, number - 1);
+                return other;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Paths, member_path};
+
+    #[test]
+    fn names_of_many_packers() {
+        let cases: &[(&[u8], bool, Option<&str>)] = &[
+            (b"C_ADIC.DAT", false, Some("C_ADIC.DAT")),
+            ("Previsão.csv".as_bytes(), true, Some("Previsão.csv")),
+            ("Previsão.csv".as_bytes(), false, Some("Previsão.csv")),
+            (b"Previs\xc6o E\xa2lica.csv", false, Some("Previsão Eólica.csv")),
+            (b"Relat\xa2rio \xe0\xc7\xe5.txt", false, Some("Relatório ÓÃÕ.txt")),
+            (b"N\xa7 1 - 3\xa6 via.txt", false, Some("Nº 1 - 3ª via.txt")),
+            (b"\xc9\xcd\xbb caixa.txt", false, Some("╔═╗ caixa.txt")),
+            (b"x \xf7 y.txt", false, Some("x ≈ y.txt")),
+            (b"torto\xff\xfe.txt", true, Some("torto\u{fffd}\u{fffd}.txt")),
+            (b"pasta\\sub\\a.txt", false, Some("pasta/sub/a.txt")),
+            (b"pasta\\", false, None),
+            (b"pasta/", false, None),
+            (b"/abs/a.txt", false, Some("abs/a.txt")),
+            (b"./a.txt", false, Some("a.txt")),
+            (b"../../a.txt", false, Some("a.txt")),
+            (b"a/./b/../c.txt", false, Some("a/b/c.txt")),
+            (b"a//b.txt", false, Some("a/b.txt")),
+            (b" a .txt ", false, Some(" a .txt ")),
+            (b"a\x00b\n\x1b[1m.txt", false, Some("a_b__[1m.txt")),
+            ("a\u{202e}b.txt".as_bytes(), true, Some("a_b.txt")),
+            (b"..", false, Some("member-7")),
+            (b"", false, Some("member-7")),
+        ];
+        for (raw, is_utf8, path) in cases {
+            assert_eq!(member_path(raw, *is_utf8, 7).as_deref(), *path, "{}", raw.escape_ascii());
+        }
+        let long = member_path(&[b"../".repeat(9), b"a/".repeat(400), b"b.txt".to_vec()].concat(), false, 0);
+        assert!(long.is_some_and(|path| path.ends_with("a/b.txt") && path.chars().count() <= super::CHARS_MAX));
+    }
+
+    #[test]
+    fn no_two_members_share_a_path() {
+        let mut paths = Paths::default();
+        let given: Vec<String> = ["a.txt", "a (2).txt", "a.txt", "a.txt", "b/c", "b/c", ".x", ".x", "d.e/f", "d.e/f"]
+            .map(|path| paths.unique(path.to_owned()))
+            .into();
+        let expected =
+            ["a.txt", "a (2).txt", "a (3).txt", "a (4).txt", "b/c", "b/c (2)", ".x", ".x (2)", "d.e/f", "d.e/f (2)"];
+        assert_eq!(given, expected);
+        for _ in 0..30_000 {
+            paths.unique("same.txt".to_owned());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::harness::process::run;
+use crate::harness::samples::{product, zip};
+use crate::harness::{Db, TestApp, files_in};
+
+/// Text that shrinks, in several blocks.
+fn text(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|i| b"0123456789 VAZ.MED\r\n"[i % 20].wrapping_add((i / 977 % 11) as u8)).collect()
+}
+
+/// Bytes that do not shrink.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+/// The one object of an archive.
+fn object(app: &TestApp) -> PathBuf {
+    let mut found = files_in(&app.folder.path().join("data/archive"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+/// An object, altered in many ways.
+fn altered(sound: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
+    let length = sound.len();
+    let mut all = Vec::new();
+    let from_start = [0, 1, 4, 5, 6, length / 3, length / 2].into_iter().filter(|at| *at < length);
+    let from_end = [8, 4, 2, 1].into_iter().filter_map(|back| length.checked_sub(back));
+    for at in from_start.chain(from_end) {
+        for bit in [0x01, 0x10, 0x80] {
+            let mut other = sound.to_vec();
+            other[at] ^= bit;
+            all.push((format!("bit {bit:#x} of byte {at} of {length}"), Some(other)));
+        }
+    }
+    all.push(("cut by one".to_owned(), Some(sound[..length - 1].to_vec())));
+    all.push(("cut in the middle".to_owned(), Some(sound[..length / 2].to_vec())));
+    all.push(("empty".to_owned(), Some(Vec::new())));
+    all.push(("longer by one".to_owned(), Some([sound, b"x"].concat())));
+    all.push(("twice".to_owned(), Some([sound, sound].concat())));
+    all.push(("gone".to_owned(), None));
+    all
+}
+
+fn place(path: &Path, object: Option<&[u8]>) {
+    match object {
+        Some(bytes) => std::fs::write(path, bytes).expect("the object"),
+        None => std::fs::remove_file(path).expect("the object"),
+    }
+}
+
+/// What a client has in the end, where it has all that the answer promised.
+async fn received(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Option<Vec<u8>> {
+    let answer = app.get_with(path, headers).await;
+    let is_frame = answer.headers().get("content-encoding").is_some();
+    if answer.status() == 500 {
+        return None;
+    }
+    assert!(answer.status().is_success(), "{}", answer.status());
+    let bytes = answer.bytes().await.ok()?;
+    if is_frame { zstd::decode_all(&bytes[..]).ok() } else { Some(bytes.to_vec()) }
+}
+
+async fn damaged(app: &TestApp) -> Value {
+    app.query("{ status { damaged damagedFiles { name sha256 revisionId since } } }").await["status"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_is_never_delivered_as_good() {
+    for bytes in [text(700_000), noise(500_000), text(300), b"1".to_vec()] {
+        let app = TestApp::start().await;
+        let number = app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));
+        let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/files/{id}");
+        let object = object(&app);
+        let sound = std::fs::read(&object).expect("the object");
+        let (middle, last) = (format!("bytes={}-", bytes.len() / 2), format!("bytes=-{}", bytes.len().min(9)));
+        for (what, other) in altered(&sound) {
+            place(&object, other.as_deref());
+            let is_sound = other.as_ref().is_some_and(|other| match object.extension() {
+                Some(_) => zstd::decode_all(&other[..]).is_ok_and(|decoded| decoded == bytes),
+                None => *other == bytes,
+            });
+            // The first question finds it out; the later ones know.
+            for headers in [
+                vec![("range", "bytes=0-0")],
+                vec![("range", middle.as_str())],
+                vec![("range", last.as_str())],
+                vec![("accept-encoding", "zstd")],
+                vec![("accept-encoding", "identity")],
+            ] {
+                let part = match headers[0] {
+                    ("range", "bytes=0-0") => &bytes[..1],
+                    ("range", range) if range == last => &bytes[bytes.len() - bytes.len().min(9)..],
+                    ("range", _) => &bytes[bytes.len() / 2..],
+                    _ => &bytes[..],
+                };
+                let got = received(&app, &path, &headers).await;
+                if is_sound {
+                    assert!(got.as_deref() == Some(part), "{what}: {headers:?}");
+                } else if headers[0].0 == "range" {
+                    // Blocks that are as they should be may be given out until the damage is known.
+                    assert!(got.is_none() || got.as_deref() == Some(part), "{what}: {headers:?}");
+                } else {
+                    assert!(got.is_none(), "{what}: {headers:?} got {} bytes", got.unwrap_or_default().len());
+                }
+            }
+            let count = if is_sound { 0 } else { 1 };
+            assert_eq!(damaged(&app).await["damaged"], count, "{what}");
+            if !is_sound {
+                let answer = app.get(&path).await;
+                assert_eq!(answer.status(), 500, "{what}");
+                let told: Value = answer.json().await.expect("JSON");
+                assert!(told["detail"].as_str().expect("text").contains("Enviar"), "{told}");
+            }
+            // Put right from outside, it is good again.
+            place(&object, Some(&sound));
+            assert!(received(&app, &path, &[("accept-encoding", "identity")]).await.as_deref() == Some(&bytes[..]));
+            assert_eq!(damaged(&app).await["damaged"], 0, "{what}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_is_found_while_a_range_is_asked_for_again() {
+    let bytes = noise(500_000);
+    let app = TestApp::start().await;
+    let number = app.portal.add(product(1, "Produto", "a.bin", bytes.clone()));
+    let path = format!("/files/{}", app.archive(number).await["revision"]["id"].as_str().expect("an id"));
+    let object = object(&app);
+    let (range, other) = ([("range", "bytes=400000-400009")], [("range", "bytes=10-19")]);
+    assert!(received(&app, &path, &range).await.as_deref() == Some(&bytes[400_000..400_010]));
+    // The file was checked; it is altered after that, and keeps its length and time.
+    let mut altered = bytes.clone();
+    altered[400_005] ^= 4;
+    let modified = object.metadata().and_then(|found| found.modified()).expect("a time");
+    std::fs::write(&object, altered).expect("the object");
+    std::fs::File::options().write(true).open(&object).and_then(|file| file.set_modified(modified)).expect("a time");
+    assert!(received(&app, &path, &other).await.as_deref() == Some(&bytes[10..20]));
+    assert_eq!(received(&app, &path, &range).await, None);
+    // From then on nothing of it is given out.
+    assert_eq!(app.get_with(&path, &other).await.status(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_is_told_of_and_healed_by_the_portal() {
+    for db in Db::all() {
+        for bytes in [text(400_000), noise(400_000)] {
+            let app = TestApp::on(db).await;
+            let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
+            let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+            let path = format!("/files/{id}");
+            let object = object(&app);
+            let mut other = std::fs::read(&object).expect("the object");
+            let middle = other.len() / 2;
+            other[middle] ^= 1;
+            std::fs::write(&object, &other).expect("the object");
+            assert_eq!(received(&app, &path, &[]).await, None);
+            let found = damaged(&app).await;
+            assert_eq!((&found["damaged"], &found["damagedFiles"][0]["name"]), (&json!(1), &json!("Carga Diária")));
+            assert_eq!(found["damagedFiles"][0]["revisionId"], json!(id));
+            if db == Db::Sqlite {
+                let folder = app.folder.clone();
+                tokio::task::block_in_place(|| {
+                    let told = run(folder.path(), &["status"]);
+                    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+                    assert!(text.contains("damaged") && text.contains("Carga Diária"), "{text}");
+                    let got = run(folder.path(), &["get", &id, "-o", "out.bin"]);
+                    assert_eq!(got.status.code(), Some(1));
+                    assert!(String::from_utf8_lossy(&got.stderr).contains("Enviar"), "{got:?}");
+                    assert!(!folder.path().join("out.bin").exists());
+                });
+            }
+            // The portal answers that the file has not changed where it is asked so; that would not help.
+            app.portal.enviar(number).await.expect("a product");
+            app.settled(2).await;
+            let data = app.query("{ notifications(first: 1) { nodes { status } } revisions { totalCount } }").await;
+            assert_eq!(data["notifications"]["nodes"][0]["status"], "UNCHANGED", "{data}");
+            assert_eq!(data["revisions"]["totalCount"], 1);
+            assert!(received(&app, &path, &[]).await.as_deref() == Some(&bytes[..]));
+            assert_eq!(damaged(&app).await["damaged"], 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_of_a_damaged_zip_is_never_delivered_as_good() {
+    let (dados, mais) = (noise(300_000), text(50_000));
+    let inner = zip(&[("fundo.dat", &mais)]);
+    let deck = zip(&[("dados.bin", &dados), ("dentro.zip", &inner), ("mais.txt", &mais)]);
+    let app = TestApp::start().await;
+    let number = app.portal.add(product(1, "Deck", "deck.zip", deck));
+    let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+    let object = object(&app);
+    let sound = std::fs::read(&object).expect("the object");
+    for (what, other) in altered(&sound) {
+        for (member, bytes) in [("dados.bin", &dados), ("dentro.zip/fundo.dat", &mais), ("mais.txt", &mais)] {
+            place(&object, other.as_deref());
+            let answer = app.get(&format!("/files/{id}/members/{member}")).await;
+            let status = answer.status();
+            if status == 200 {
+                let got = answer.bytes().await;
+                assert!(got.is_err() || got.is_ok_and(|got| got == bytes[..]), "{what}: {member}");
+            } else {
+                assert_eq!(status, 500, "{what}: {member}: {}", answer.text().await.unwrap_or_default());
+            }
+            place(&object, Some(&sound));
+            let answer = app.get(&format!("/files/{id}/members/{member}")).await;
+            assert!(answer.bytes().await.expect("bytes") == bytes[..], "{what}: {member}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+use std::io::Write;
+
+use acervo::store::{Budget, MemberError, Store, StoreError};
+use futures_util::StreamExt;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::harness::samples::{RawMember, product, raw_zip, zip};
+use crate::harness::{Db, KEY, TestApp};
+
+/// Archives a zip and gives the id of its revision.
+async fn archive(app: &TestApp, bytes: Vec<u8>) -> String {
+    let number = app.portal.add(product(1, "Zip", "z.zip", bytes));
+    app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned()
+}
+
+/// Path and address of each member, from GraphQL.
+async fn listed(app: &TestApp, id: &str) -> Vec<(String, String)> {
+    let query = "query($id: ID!) { revision(id: $id) { members(first: 1000) { nodes { path url } } } }";
+    let data = app.query_with(query, json!({ "id": id })).await;
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let nodes = data["revision"]["members"]["nodes"].as_array().expect("a list");
+    nodes.iter().map(|node| (text(&node["path"]), text(&node["url"]))).collect()
+}
+
+#[tokio::test]
+async fn every_listed_member_is_had_by_its_url() {
+    let names: &[(&[u8], &str)] = &[
+        (b" antes e depois ", " antes e depois "),
+        (b"com\ttab\x01.txt", "com_tab_.txt"),
+        (b"./ponto.txt", "ponto.txt"),
+        (b"../fora.txt", "fora.txt"),
+        (b"a/../b/./c.txt", "a/b/c.txt"),
+        (b"/absoluto.txt", "absoluto.txt"),
+        (b"pasta\\de\\net.txt", "pasta/de/net.txt"),
+        (b"a//b.txt", "a/b.txt"),
+        (b"100%25 ?#&+.txt", "100%25 ?#&+.txt"),
+        (b"Arquivos Sa\xa1da/Previs\xc6o E\xa2lica.csv", "Arquivos Saída/Previsão Eólica.csv"),
+        (b"Relat\xa2rio \xe0\xc7\xe5.txt", "Relatório ÓÃÕ.txt"),
+        (b"\xc9\xcd\xbb.txt", "╔═╗.txt"),
+        (b"igual.txt", "igual.txt"),
+        (b"igual.txt", "igual (2).txt"),
+        (b".\\igual.txt", "igual (3).txt"),
+        (b"..", "member-15"),
+        ("rtl\u{202e}fdp.exe".as_bytes(), "rtl_fdp.exe"),
+    ];
+    let contents: Vec<Vec<u8>> = names.iter().map(|(name, _)| [b"conteudo de ", *name].concat()).collect();
+    let mut members: Vec<RawMember> =
+        names.iter().zip(&contents).map(|((name, _), bytes)| RawMember::stored(name, bytes)).collect();
+    members.push(RawMember::stored(b"pasta\\", b""));
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        let id = archive(&app, raw_zip(&members)).await;
+        let all = listed(&app, &id).await;
+        let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, names.iter().map(|(_, path)| *path).collect::<Vec<_>>());
+        for ((path, url), bytes) in all.iter().zip(&contents) {
+            let answer = app.get(url).await;
+            assert_eq!(answer.status(), 200, "{path:?}");
+            assert!(answer.bytes().await.expect("bytes") == bytes[..], "{path:?}");
+            let head = app.client.head(format!("{}{url}", app.url)).bearer_auth(KEY).send().await.expect("an answer");
+            let length = head.headers()["content-length"].to_str().expect("text").to_owned();
+            assert_eq!((head.status().as_u16(), length), (200, bytes.len().to_string()), "{path:?}");
+        }
+        // In another case, where no member has exactly that path; and by the path that such a member was listed under once.
+        for (path, index) in [
+            ("PONTO.TXT", 2),
+            ("arquivos saida/previsao eolica.csv", 9),
+            ("RELATÓRIO%20óãõ.txt", 10),
+            ("antes%20e%20depois", 0),
+            ("Arquivos%20Sa%C3%ADda/Previs%E2%95%9Eo%20E%C3%B3lica.csv", 9),
+        ] {
+            let answer = app.get(&format!("/files/{id}/members/{path}")).await;
+            assert_eq!(answer.status(), 200, "{path}");
+            assert!(answer.bytes().await.expect("bytes") == contents[index][..], "{path}");
+        }
+        assert_eq!(app.get(&format!("/files/{id}/members/ausente.txt")).await.status(), 404);
+    }
+}
+
+/// A stream of Deflate64 with one block that is not compressed.
+fn deflate64(bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len() as u16;
+    [&[1], &length.to_le_bytes()[..], &(!length).to_le_bytes(), bytes].concat()
+}
+
+fn packed(method: zip::CompressionMethod, bytes: &[u8]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    zip.start_file("dados.txt", options).expect("a member");
+    zip.write_all(bytes).expect("a member's bytes");
+    zip.finish().expect("a zip").into_inner()
+}
+
+#[tokio::test]
+async fn methods_are_unpacked_or_named() {
+    let bytes = b"linha repetida\r\n".repeat(2000);
+    // Nothing at hand writes LZMA into a zip; Python's zipfile does.
+    let lzma = include_bytes!("../fixtures/lzma.zip").to_vec();
+    for (method, zip) in [("bzip2", packed(zip::CompressionMethod::Bzip2, &bytes)), ("LZMA", lzma)] {
+        let app = TestApp::start().await;
+        let id = archive(&app, zip).await;
+        let answer = app.get(&format!("/files/{id}/members/dados.txt")).await;
+        assert_eq!(answer.status(), 200, "{method}");
+        assert!(answer.bytes().await.expect("bytes") == bytes[..], "{method}");
+    }
+    let stored = deflate64(&bytes);
+    let plain = RawMember::stored(b"d64.txt", &bytes);
+    let member = |name, flags, method| RawMember { name, flags, method, data: &stored, ..plain };
+    let members = [
+        member(b"d64.txt", 0, 9),
+        member(b"cifrado.txt", 1, 8),
+        member(b"ppmd.txt", 0, 98),
+        member(b"novo.txt", 0, 77),
+        RawMember { name: b"mentira.txt", crc: 1, ..plain },
+    ];
+    let app = TestApp::start().await;
+    let id = archive(&app, raw_zip(&members)).await;
+    let answer = app.get(&format!("/files/{id}/members/d64.txt")).await;
+    assert!(answer.bytes().await.expect("bytes") == bytes[..]);
+    for (path, word) in
+        [("cifrado.txt", "encrypted"), ("ppmd.txt", "Ppmd"), ("novo.txt", "77"), ("mentira.txt", "checksum")]
+    {
+        let answer = app.get(&format!("/files/{id}/members/{path}")).await;
+        assert_eq!(answer.status(), 501, "{path}");
+        let told: Value = answer.json().await.expect("JSON");
+        let detail = told["detail"].as_str().expect("text");
+        assert!(detail.contains(word) && detail.contains(path), "{path}: {detail}");
+    }
+    // The zip is as it was published: none of this is damage of the archive.
+    assert_eq!(app.query("{ status { damaged } }").await["status"]["damaged"], 0);
+}
+
+#[tokio::test]
+async fn a_zip_that_takes_long_is_recorded_first() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        let inner = zip(&[("fundo.dat", b"fundo")]);
+        // Called a zip and none: unpacked to see that.
+        let zeros = vec![0; 40 << 20];
+        let id = archive(&app, zip(&[("bomba.zip", &zeros), ("dentro.zip", &inner)])).await;
+        let query = format!("{{ revision(id: \"{id}\") {{ members {{ nodes {{ path size }} }} }} }}");
+        let has_all = |data: &Value| data["revision"]["members"]["nodes"].as_array().is_some_and(|all| all.len() == 3);
+        let data = app.until(&query, has_all).await;
+        assert_eq!(data["revision"]["members"]["nodes"][2]["path"], "dentro.zip/fundo.dat");
+        app.until("{ publications(search: \"fundo\") { totalCount } }", |data| data["publications"]["totalCount"] == 1)
+            .await;
+        // Known without unpacking it.
+        let url = format!("{}/files/{id}/members/bomba.zip", app.url);
+        let head = app.client.head(url).bearer_auth(KEY).send().await.expect("an answer");
+        assert_eq!(head.headers()["content-length"].to_str().expect("text"), (40 << 20).to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_zip_of_very_many_members_is_listed_in_part() {
+    let app = TestApp::start().await;
+    let names: Vec<String> = (0..60_000).map(|i| format!("m{i:05}.txt")).collect();
+    let members: Vec<RawMember> = names.iter().map(|name| RawMember::stored(name.as_bytes(), b"x")).collect();
+    let id = archive(&app, raw_zip(&members)).await;
+    let query = "query($id: ID!) { revision(id: $id) { warnings members(first: 1) { totalCount } } }";
+    let revision = app.query_with(query, json!({ "id": id })).await["revision"].clone();
+    assert_eq!(revision["members"]["totalCount"], 20_000);
+    assert!(revision["warnings"][0].as_str().expect("a warning").contains("more members"), "{revision}");
+    let last = app.get(&format!("/files/{id}/members/m59999.txt")).await;
+    assert_eq!(last.bytes().await.expect("bytes"), b"x"[..]);
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("archive"), &folder.path().join("tmp")).expect("a store");
+    (folder, store)
+}
+
+/// Bytes that make names difficult.
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop::sample::select(vec![
+        &b"a"[..],
+        b"A",
+        b".",
+        b"..",
+        b"/",
+        b"\\",
+        b" ",
+        b"\x00",
+        b"\x1b",
+        b"\xc6",
+        b"\xa2",
+        b"\xc9",
+        b"\xff",
+        b"%2e",
+        b".zip",
+        b".txt",
+        b"(2)",
+        "é".as_bytes(),
+        "\u{202e}".as_bytes(),
+        "\u{feff}".as_bytes(),
+    ]);
+    prop::collection::vec(part, 0..7).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_listed_path_leads_to_its_member(names in prop::collection::vec((name(), any::<bool>()), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (_folder, store) = store();
+            let contents: Vec<String> = (0..names.len()).map(|i| format!("content of {i}")).collect();
+            let members: Vec<RawMember> = names
+                .iter()
+                .zip(&contents)
+                .map(|((name, is_utf8), bytes)| RawMember {
+                    flags: if *is_utf8 { 0x800 } else { 0 },
+                    ..RawMember::stored(name, bytes.as_bytes())
+                })
+                .collect();
+            let mut put = store.put();
+            put.write(&raw_zip(&members)).await.expect("room");
+            let key = put.finish().await.expect("a file").key;
+            let budget = Budget { bytes: 64 << 20, time: crate::harness::PATIENCE };
+            let listed = store.members(key, budget).await.expect("a list").members;
+            let is_folder = |name: &[u8]| name.ends_with(b"/") || name.ends_with(b"\\");
+            let expected: Vec<&String> = names
+                .iter()
+                .zip(&contents)
+                .filter(|((name, _), _)| !is_folder(name))
+                .map(|(_, content)| content)
+                .collect();
+            assert_eq!(listed.len(), expected.len());
+            for (member, content) in listed.iter().zip(expected) {
+                let address = url::Url::parse("http://x/members/").expect("an address");
+                let escaped = percent_encoding::utf8_percent_encode(&member.path, percent_encoding::NON_ALPHANUMERIC);
+                let path = escaped.to_string().replace("%2F", "/").replace("%2E", ".");
+                let asked = address.join(&format!("./{path}")).expect("an address");
+                assert_eq!(asked.path(), format!("/members/{path}"), "a client asks for another address");
+                let found = store.member(key, &member.path).await.expect("the member");
+                let mut bytes = found.read().expect("a stream");
+                let mut all = Vec::new();
+                while let Some(piece) = bytes.next().await {
+                    all.extend_from_slice(&piece.expect("a piece"));
+                }
+                assert_eq!(String::from_utf8(all).as_ref(), Ok(content), "{:?}", member.path);
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_is_unpacked_for_a_while_leaves_room_and_keeps_to_its_budget() {
+    let (_folder, store) = store();
+    let inner = zip(&[("fundo.dat", b"fundo")]);
+    let zeros = vec![0; 4 << 20];
+    let outer = zip(&[("bomba.zip", &zeros), ("dentro.zip", &inner)]);
+    let mut put = store.put();
+    put.write(&outer).await.expect("room");
+    let key = put.finish().await.expect("a file").key;
+    let budget = Budget { bytes: 64 << 20, time: crate::harness::PATIENCE };
+    let all = store.members(key, budget).await.expect("a list");
+    assert_eq!((all.members.len(), all.is_over_budget), (3, false));
+    for budget in [Budget { bytes: 1 << 20, ..budget }, Budget { time: std::time::Duration::ZERO, ..budget }] {
+        let some = store.members(key, budget).await.expect("a list");
+        assert_eq!((some.members.len(), some.is_over_budget), (2, true));
+    }
+    let full = store.with_room(|_| Err("the disk is full".to_owned()));
+    let listed = full.members(key, budget).await;
+    assert!(matches!(listed, Err(MemberError::Store(StoreError::NoRoom(_)))), "{listed:?}");
+    let found = full.member(key, "bomba.zip/x").await;
+    assert!(matches!(found, Err(MemberError::Store(StoreError::NoRoom(_)))));
+    // Not spooled: sent as it is unpacked.
+    let found = full.member(key, "bomba.zip").await.expect("the member");
+    let mut bytes = found.read().expect("a stream");
+    let mut size = 0;
+    while let Some(piece) = bytes.next().await {
+        size += piece.expect("a piece").len();
+    }
+    assert_eq!(size, zeros.len());
+}
