@@ -1,6 +1,6 @@
-//! Lists of flat rows. A plain selection, of columns only, without fragments and directives, is filled in one loop from the
-//! list of columns that the exports write from; all else is left to the resolvers of each field, which a list of a hundred
-//! rows keeps busy for longer than finding and reading them. For an edge that writes the whole answer by [`to_json`] the
+//! Lists of flat rows. A selection of columns only is filled in one loop from the list of columns that the exports write from;
+//! all else is left to the resolvers of each field, which a list of a hundred rows keeps busy for longer than finding and
+//! reading them. A list is selected once: documents come here in their normal form (`normal`). For an edge that writes the whole answer by [`to_json`] the
 //! loop writes JSON itself; for others it makes values.
 use std::borrow::Cow;
 
@@ -10,6 +10,7 @@ use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_list;
 use async_graphql::{ContextSelectionSet, Name, OutputType, Positioned, Response, ServerResult, Value};
 
+use super::normal::PLACEHOLDER;
 use crate::domain::format_instant;
 use crate::query::{Cell, Column, Flat, Queries};
 
@@ -49,7 +50,9 @@ impl<T: Row> OutputType for Rows<'_, T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        let (Some(wanted), Some(queries)) = (plain::<T>(&ctx.item.node), ctx.data_opt::<Queries>()) else {
+        let is_plain = ctx.data_opt::<FieldByField>().is_none();
+        let wanted = is_plain.then(|| plain::<T>(&ctx.item.node)).flatten();
+        let (Some(wanted), Some(queries)) = (wanted, ctx.data_opt::<Queries>()) else {
             return resolve_list(ctx, field, self.0.iter(), Some(self.0.len())).await;
         };
         Ok(match ctx.data_opt::<TakesJson>() {
@@ -58,6 +61,9 @@ impl<T: Row> OutputType for Rows<'_, T> {
         })
     }
 }
+
+/// Goes with a question whose lists are to be filled by the resolvers of each field; the quick way must say the same.
+pub struct FieldByField;
 
 /// Goes with a question whose answer is written by [`to_json`]: lists may be JSON already.
 pub struct TakesJson;
@@ -111,7 +117,8 @@ enum Wanted<T: Row> {
     Column(&'static Column<T::Flat>),
 }
 
-/// A plain selection: the names of the answer and what stands there.
+/// A plain selection: the names of the answer and what stands there. None where a fragment or directive is left, or a name
+/// stands twice, which the normal form of a document does not have.
 fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
     let wanted = |selection: &Positioned<Selection>| {
         let Selection::Field(field) = &selection.node else { return None };
@@ -120,6 +127,8 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
             return None;
         }
         let wanted = match field.name.node.as_str() {
+            // Taken out of the answer later, which the quick way would not allow.
+            "__typename" if field.response_key().node.as_str() == PLACEHOLDER => return None,
             "__typename" => Wanted::TypeName,
             name => Wanted::Column(T::Flat::column(name)?),
         };
@@ -128,10 +137,10 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
     let mut all: Vec<(Name, Wanted<T>)> = Vec::with_capacity(selection.items.len());
     for item in &selection.items {
         let (name, wanted) = wanted(item)?;
-        // Asked for twice it is the same: that was checked.
-        if !all.iter().any(|(known, _)| *known == name) {
-            all.push((name, wanted));
+        if all.iter().any(|(known, _)| *known == name) {
+            return None;
         }
+        all.push((name, wanted));
     }
     Some(all)
 }

@@ -1,6 +1,7 @@
 //! The contract's inputs for who speaks no GraphQL: the same JSON, the same words.
 use async_graphql::{InputType, Value};
 
+use super::coerce::Types;
 use super::input::{NotificationFilter, PublicationFilter, PublicationOrder, RevisionOrder};
 use crate::index::{Filter, Order};
 use crate::record::NotificationQuery;
@@ -32,21 +33,8 @@ fn named<T: async_graphql::resolver_utils::EnumType>(name: &str) -> Option<T> {
 }
 
 fn parse<T: InputType>(json: serde_json::Value) -> Result<T, String> {
-    let known = unknown_fields::<T>(&json);
-    if let Some(name) = known {
-        return Err(format!("`{name}` is no field of it"));
-    }
     let value = Value::from_json(json).map_err(|e| e.to_string())?;
+    // Parsing alone passes over fields that the input does not have, and a filter that does not filter is worse than an error.
+    let value = Types::get().input(&T::type_name(), value)?;
     T::parse(Some(value)).map_err(|e| e.into_server_error(Default::default()).message)
-}
-
-/// A field that the input does not have: parsing passes over it, and a filter that does not filter is worse than an error.
-fn unknown_fields<T: InputType>(json: &serde_json::Value) -> Option<String> {
-    let mut registry = async_graphql::registry::Registry::default();
-    let name = T::create_type_info(&mut registry);
-    let known = match registry.types.get(name.trim_end_matches('!'))? {
-        async_graphql::registry::MetaType::InputObject { input_fields, .. } => input_fields,
-        _ => return None,
-    };
-    json.as_object()?.keys().find(|key| !known.contains_key(key.as_str())).cloned()
 }

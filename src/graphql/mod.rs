@@ -3,15 +3,18 @@
 //! Speaks the types of the published contract and decides nothing: every bound but those of the document itself is
 //! checked in `query`, and every error is turned into a code and a message in one place.
 mod change;
+mod coerce;
 mod connection;
 mod document;
 mod documents;
 mod error;
+mod escapes;
 mod flat;
 mod input;
 pub mod inputs;
 mod loaders;
 mod mutation;
+mod normal;
 mod notification;
 mod product;
 mod publication;
@@ -19,6 +22,7 @@ mod query;
 mod replay;
 mod retention;
 mod revision;
+mod rules;
 mod scalar;
 mod stats;
 mod status;
@@ -36,7 +40,7 @@ use subscription::SubscriptionRoot;
 
 pub use documents::CheckedSchema;
 pub use error::code;
-pub use flat::{TakesJson, to_json};
+pub use flat::{FieldByField, TakesJson, to_json};
 
 type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 

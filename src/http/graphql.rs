@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::negotiate::AcceptedMedia;
 use super::origin::{self, Named};
 use super::server::Exchange;
 use super::{Http, Problem};
@@ -63,10 +64,12 @@ pub(super) async fn answer(
     respond(coded(answer), media)
 }
 
-/// The newer media type where it is asked for; JSON, which every tool takes, elsewhere.
+/// The newer media type where it is named and no less welcome than JSON, which every tool takes.
 fn media_type(headers: &HeaderMap) -> &'static str {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accept.contains(GRAPHQL_RESPONSE) { GRAPHQL_RESPONSE } else { JSON }
+    let accepted = AcceptedMedia::of(headers);
+    let (newer, json) = (accepted.weight(GRAPHQL_RESPONSE), accepted.weight(JSON));
+    let is_wanted = newer > 0 && newer >= json && (accepted.names(GRAPHQL_RESPONSE) || json == 0);
+    if is_wanted { GRAPHQL_RESPONSE } else { JSON }
 }
 
 fn from_query(query: &str) -> Result<Question, Problem> {
@@ -121,6 +124,7 @@ fn from_fields(mut fields: serde_json::Map<String, Value>) -> Result<Question, P
     }
     match fields.remove("extensions") {
         None | Some(Value::Null | Value::Object(_)) => Ok(question),
+        Some(Value::String(text)) if text.is_empty() => Ok(question),
         Some(_) => Err(wrong("extensions", "JSON object")),
     }
 }

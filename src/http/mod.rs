@@ -59,9 +59,12 @@ fn cors(api: &config::Api) -> CorsLayer {
 }
 
 /// Parquet is packed already.
-fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn is_text(media: &str) -> bool {
     media.starts_with("text/") || media.contains("json")
+}
+
+fn has_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_text)
 }
 
 /// What the handlers share.
@@ -110,9 +113,13 @@ pub fn router(app: &App) -> Router {
 fn router_of(http: &Http) -> Router {
     let settings = &http.app.settings;
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
+    let decided = axum::middleware::from_fn(negotiate::decide_coding);
     let api = Router::new()
-        .route("/graphql", any(graphql::answer).layer(CompressionLayer::new()))
-        .route("/export/{file}", get(export::export).layer(CompressionLayer::new().compress_when(is_text)))
+        .route("/graphql", any(graphql::answer).layer(CompressionLayer::new()).layer(decided.clone()))
+        .route(
+            "/export/{file}",
+            get(export::export).layer(CompressionLayer::new().compress_when(has_text)).layer(decided),
+        )
         .route("/files/{revision}", get(files::get_file))
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))

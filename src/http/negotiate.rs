@@ -1,5 +1,8 @@
-//! `Accept-Encoding` as RFC 9110, 12.5.3 and 12.4.2, define it.
-use axum::http::{HeaderMap, header};
+//! `Accept-Encoding` and `Accept` as RFC 9110, 12.4.2, 12.5.1 and 12.5.3, define them.
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
 
 /// A weight of 1, counted in thousandths: what a coding has that names none.
 const FULL: u16 = 1000;
@@ -88,6 +91,54 @@ pub(super) fn qvalue(text: &str) -> Option<u16> {
         ("1", 0) => Some(FULL),
         _ => None,
     }
+}
+
+/// Decides the coding of an answer that is compressed on its way, and asks for that one alone: the layer that compresses
+/// knows neither `*` nor blanks in weights. Where no coding is acceptable the plain form is sent.
+pub(super) async fn decide_coding(mut request: Request, next: Next) -> Response {
+    let chosen = AcceptedCodings::of(request.headers()).choose(&["zstd", "gzip", "identity"]).unwrap_or("identity");
+    request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(chosen));
+    next.run(request).await
+}
+
+/// The media types that a request accepts, in lower case, each with its weight in thousandths; parameters but for the weight
+/// are passed over.
+pub(super) struct AcceptedMedia(Vec<(String, u16)>);
+
+impl AcceptedMedia {
+    /// Reads all lines of the header. A member that cannot be read counts as not sent; without the header all are welcome.
+    pub fn of(headers: &HeaderMap) -> Self {
+        if !headers.contains_key(header::ACCEPT) {
+            return Self(vec![("*/*".to_owned(), FULL)]);
+        }
+        let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+        Self(lines.flat_map(|line| line.split(',')).filter_map(media).collect())
+    }
+
+    /// Whether a type is named itself, not by `*`.
+    pub fn names(&self, media: &str) -> bool {
+        self.0.iter().any(|(range, _)| range == media)
+    }
+
+    /// That of the narrowest range which holds the type.
+    pub fn weight(&self, media: &str) -> u16 {
+        let family = media.split('/').next().map(|family| format!("{family}/*")).unwrap_or_default();
+        let of = |wanted: &str| self.0.iter().find(|(range, _)| range == wanted).map(|(_, weight)| *weight);
+        of(media).or_else(|| of(&family)).or_else(|| of("*/*")).unwrap_or(0)
+    }
+}
+
+/// `type/subtype;parameter=value;q=weight`.
+fn media(text: &str) -> Option<(String, u16)> {
+    let mut parts = text.split(';').map(str::trim);
+    let range = parts.next().filter(|range| range.contains('/'))?.to_ascii_lowercase();
+    let mut weight = FULL;
+    for (name, value) in parts.filter_map(|parameter| parameter.split_once('=')) {
+        if name.trim().eq_ignore_ascii_case("q") {
+            weight = qvalue(value.trim())?;
+        }
+    }
+    Some((range, weight))
 }
 
 #[cfg(test)]

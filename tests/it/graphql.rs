@@ -1,6 +1,4 @@
 use acervo::portal::Version;
-use acervo::query::{Flat, PublicationRow, RevisionRow, StatsRow};
-use acervo::record::Notification;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
@@ -8,7 +6,7 @@ use crate::harness::samples::product;
 use crate::harness::{Db, KEY, Options, TestApp, postgres};
 
 /// Thirty publications of three products, some with the same size and name.
-async fn some_history(app: &TestApp) {
+pub async fn some_history(app: &TestApp) {
     for (number, name) in [
         (1, "Precipitação por Satélite – ONS"),
         (2, "DECK NEWAVE DEFINITIVO"),
@@ -409,46 +407,4 @@ async fn an_answer_is_never_older_than_what_anybody_committed() {
             }
         }
     }
-}
-
-/// A plain selection is written from the list of columns, one with a fragment by each field's own resolver.
-#[tokio::test]
-async fn plain_lists_are_what_each_field_says() {
-    fn names<Row: Flat>() -> String {
-        Row::COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(" ")
-    }
-    let app = TestApp::start().await;
-    some_history(&app).await;
-    assert_eq!(
-        app.notify(r#"{ "nome": "só anunciado", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" }"#).await.0,
-        202
-    );
-    app.until("{ publications { totalCount } status { indexLag } }", |data| {
-        data["publications"]["totalCount"] == 31 && data["status"]["indexLag"] == 0
-    })
-    .await;
-    // Of a notification the two ids are in the exports alone.
-    let notifications = names::<Notification>().replace(" publicationId revisionId", "");
-    let lists = [
-        ("publications(search: \"a\", first: 1000)", "Publication", names::<PublicationRow>()),
-        ("publications(first: 1000)", "Publication", names::<PublicationRow>().replace(" score", "")),
-        ("revisions(first: 1000)", "Revision", names::<RevisionRow>()),
-        ("notifications(first: 1000, filter: { status: [ARCHIVED] })", "Notification", notifications),
-    ];
-    for (list, kind, columns) in lists {
-        let query = format!(
-            "{{ plain: {list} {{ nodes {{ __typename again: id {columns} }} }}
-               field: {list} {{ nodes {{ ... on {kind} {{ __typename again: id {columns} }} }} }} }}"
-        );
-        let data = app.query(&query).await;
-        assert!(data["plain"]["nodes"].as_array().is_some_and(|rows| rows.len() > 5), "{list}: {data}");
-        assert_eq!(data["plain"], data["field"], "{list}");
-    }
-    let columns = names::<StatsRow>();
-    let groups =
-        "publicationStats(groupBy: [PRODUCT, PROCESS, MACRO_PROCESS, STATUS, EXTENSION, GRANULARITY, PERIOD_DAY])";
-    let query = format!("{{ plain: {groups} {{ {columns} }} field: {groups} {{ ... on StatsRow {{ {columns} }} }} }}");
-    let data = app.query(&query).await;
-    assert!(data["plain"].as_array().is_some_and(|rows| rows.len() > 5), "{data}");
-    assert_eq!(data["plain"], data["field"]);
 }

@@ -31,6 +31,8 @@ mod export;
 mod fetch;
 /// `GET /files`: bytes, names, ranges, the stored frame, members.
 mod files;
+/// What filters and searches take: long texts, control characters, dates.
+mod filters;
 /// GraphQL: filters, search, paging, bounds.
 mod graphql;
 /// Links that lead to where the service must not go.
@@ -46,6 +48,8 @@ mod import;
 mod index;
 /// Members of zips: their names, what they are packed with, what listing them costs.
 mod members;
+/// GraphQL documents: how selections are merged and values coerced, and how requests are read.
+mod merging;
 /// Paging through a long list while it changes.
 mod paging;
 /// How the database answers what is asked all the time.
@@ -58,6 +62,8 @@ mod real;
 mod redaction;
 /// Several services on one PostgreSQL, and the server's own bad days.
 mod replicas;
+/// Exports over HTTP: HEAD, tags, conditions, codings, parameters.
+mod representations;
 /// Policies, plans, runs and the schedule.
 mod retention;
 /// The order of revisions, against a naive model.

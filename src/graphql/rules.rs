@@ -1,0 +1,119 @@
+//! What happens to a document between its parsing and its execution: it is validated as it was sent, once, and replaced by its
+//! normal form.
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
+use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::{Request, Response, ServerError, Value, Variables};
+
+use super::coerce::Types;
+use super::normal::{Abnormal, check_size, chosen, for_validation, normalize, without_placeholders};
+use super::{Schema, builder};
+
+/// Documents that are known to be valid at most, and characters of each.
+const KNOWN_MAX: usize = 200;
+const LENGTH_MAX: usize = 2_000;
+
+/// Clones share it.
+#[derive(Clone)]
+pub(super) struct Rules {
+    /// Validates and executes nothing.
+    validator: Schema,
+    types: &'static Types,
+    /// Documents that keep all rules but those about the values of their variables.
+    known: Arc<Mutex<HashSet<String>>>,
+}
+
+/// What is left to do when a question was answered.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    has_placeholders: bool,
+}
+
+impl Finish {
+    pub fn finish(self, mut answer: Response) -> Response {
+        if self.has_placeholders {
+            without_placeholders(&mut answer.data);
+        }
+        answer
+    }
+}
+
+impl Rules {
+    pub fn new() -> Self {
+        let validator = builder().extension(ValidateOnly).finish();
+        Self { validator, types: Types::get(), known: Arc::default() }
+    }
+
+    /// Puts a question's normal form in the place of its document, so that async-graphql executes that.
+    pub async fn apply(&self, question: &mut Request) -> Result<Finish, Vec<ServerError>> {
+        let plain = Finish { has_placeholders: false };
+        let name = question.operation_name.clone();
+        // What cannot be parsed, or names no operation of the document, is refused by the execution itself.
+        let Ok(document) = question.parsed_query() else { return Ok(plain) };
+        let document = document.clone();
+        check_size(&document).map_err(|error| vec![error])?;
+        let Some(operation) = chosen(&document, name.as_deref()) else { return Ok(plain) };
+        let normal = match normalize(self.types, &document, operation, &question.variables) {
+            Ok(normal) => normal,
+            Err(Abnormal::Refused(error)) => return Err(vec![error]),
+            Err(Abnormal::Invalid) => {
+                // Its validation says what is wrong.
+                self.validate(question, &document, question.variables.clone()).await?;
+                return Ok(plain);
+            }
+        };
+        if normal.is_changed {
+            self.validate(question, &document, normal.variables).await?;
+            question.set_parsed_query(normal.document);
+            question.variables = Variables::default();
+            question.operation_name = None;
+        }
+        Ok(Finish { has_placeholders: normal.has_placeholders })
+    }
+
+    /// The rules of the specification, for a document as it was sent: its normal form would pass some that it breaks.
+    async fn validate(
+        &self,
+        question: &Request,
+        document: &ExecutableDocument,
+        variables: Variables,
+    ) -> Result<(), Vec<ServerError>> {
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&question.query) {
+            return Ok(());
+        }
+        let mut request = Request::new("");
+        request.set_parsed_query(for_validation(self.types, document));
+        request.operation_name = question.operation_name.clone();
+        request.variables = variables;
+        let checked = self.validator.execute(request).await;
+        if checked.is_err() {
+            return Err(checked.errors);
+        }
+        if question.query.len() <= LENGTH_MAX {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= KNOWN_MAX {
+                known.clear();
+            }
+            known.insert(question.query.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Stops a request between its validation and its execution.
+struct ValidateOnly;
+
+impl ExtensionFactory for ValidateOnly {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_graphql::async_trait::async_trait]
+impl Extension for ValidateOnly {
+    async fn execute(&self, _: &ExtensionContext<'_>, _: Option<&str>, _: NextExecute<'_>) -> Response {
+        Response::new(Value::Null)
+    }
+}

@@ -1,0 +1,386 @@
+pub mod drawn;
+
+use acervo::graphql::{Asker, FieldByField, TakesJson, to_json};
+use acervo::query::{Flat, PublicationRow, Queries, RevisionRow, StatsRow};
+use acervo::record::Notification;
+use async_graphql::{Executor, Request, Variables};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::graphql::some_history;
+use crate::harness::TestApp;
+use drawn::{Drawn, Types};
+
+fn names<Row: Flat>() -> Vec<&'static str> {
+    // Of a notification the two ids are in the exports alone.
+    let shown = |name: &&str| !["publicationId", "revisionId"].contains(name) || Row::column("revisionCount").is_some();
+    Row::COLUMNS.iter().map(|column| column.name).filter(shown).collect()
+}
+
+fn types() -> Types {
+    Types::new([names::<PublicationRow>(), names::<RevisionRow>(), names::<Notification>(), names::<StatsRow>()])
+}
+
+fn question(text: &str, variables: &Value) -> Request {
+    let asker = Asker { may_operate: true, may_administer: true, name: "teste".into() };
+    Request::new(text).variables(Variables::from_json(variables.clone())).data(asker)
+}
+
+/// The lists are selected in every way that fragments, aliases, repeated selections and conditions allow; the quick way, the
+/// resolvers of each field and a plain reading of the specification say the same.
+#[test]
+fn every_document_answers_as_the_specification_merges_it() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let app = runtime.block_on(async {
+        let app = TestApp::start().await;
+        some_history(&app).await;
+        let announced = r#"{ "nome": "só anunciado", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" }"#;
+        assert_eq!(app.notify(announced).await.0, 202);
+        app.until("{ publications { totalCount } status { indexLag } }", |data| {
+            data["publications"]["totalCount"] == 31 && data["status"]["indexLag"] == 0
+        })
+        .await;
+        app
+    });
+    let types = types();
+    let schema = acervo::graphql::schema(&app.app, &Queries::new(app.app.clone()));
+    let answer = |question: Request| -> Value {
+        let answer = runtime.block_on(schema.execute(question));
+        let json = to_json(&answer).expect("JSON");
+        let read: Value = serde_json::from_slice(&json).expect("JSON");
+        // A name that is written twice would not be seen in what was read.
+        assert_eq!(read.to_string().len(), json.len(), "{read}");
+        read
+    };
+    // Every row and column first: the lists of columns say what each field's own resolver says.
+    let all = types.everything().replace("3", "100");
+    let slow = answer(question(&all, &json!({})).data(FieldByField));
+    assert_eq!(slow["data"]["publications"]["nodes"].as_array().map(Vec::len), Some(31), "{slow}");
+    assert_eq!(answer(question(&all, &json!({})).data(TakesJson)), slow);
+    assert_eq!(answer(question(&all, &json!({}))), slow);
+    let everything = answer(question(&types.everything(), &json!({})).data(FieldByField));
+    assert_eq!(everything["errors"], Value::Null);
+    let data = &everything["data"];
+    assert_eq!(data["publicationStats"].as_array().map(Vec::len), Some(7), "{data}");
+    let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(bytes in prop::collection::vec(any::<u8>(), 0..200))| {
+        let drawn = Drawn::new(&types, &bytes);
+        let (text, variables) = (drawn.text(), drawn.variables());
+        let expected = json!({ "data": drawn.answer(data) });
+        let quick = answer(question(&text, &variables).data(TakesJson));
+        prop_assert_eq!(&quick, &expected, "written flat: {}", text);
+        let slow = answer(question(&text, &variables).data(TakesJson).data(FieldByField));
+        prop_assert_eq!(&slow, &expected, "field by field: {}", text);
+        // Over a WebSocket the lists are values, not JSON.
+        let values = answer(question(&text, &variables));
+        prop_assert_eq!(&values, &expected, "as values: {}", text);
+    });
+    runtime.block_on(async move { app.stop().await });
+}
+
+/// A list that is selected twice has the fields of both selections.
+#[tokio::test]
+async fn selections_of_one_list_are_merged() {
+    let app = TestApp::start().await;
+    some_history(&app).await;
+    for (query, path, keys) in [
+        ("{ publications { nodes { name } nodes { size } } }", "/publications/nodes/0", vec!["name", "size"]),
+        (
+            "{ publications { nodes { name } } publications { nodes { size name } } }",
+            "/publications/nodes/0",
+            vec!["name", "size"],
+        ),
+        (
+            "{ publications { nodes { product { name } } nodes { name } } }",
+            "/publications/nodes/0",
+            vec!["name", "product"],
+        ),
+        (
+            "{ revisions { edges { node { size } } edges { node { fileName } cursor } } }",
+            "/revisions/edges/0/node",
+            vec!["fileName", "size"],
+        ),
+        (
+            "{ publications { nodes { product { name } ... { product { id } } } } }",
+            "/publications/nodes/0/product",
+            vec!["id", "name"],
+        ),
+        (
+            "{ publicationStats(groupBy: [PRODUCT]) { product } ... on Query { publicationStats(groupBy: [PRODUCT]) { publications } } }",
+            "/publicationStats/0",
+            vec!["product", "publications"],
+        ),
+        (
+            "query A { publications { ...N ...S } } query B { status { ready } } fragment N on PublicationConnection { nodes { name } } fragment S on PublicationConnection { nodes { sha256 @skip(if: true) size } }",
+            "/publications/nodes/0",
+            vec!["name", "size"],
+        ),
+    ] {
+        let body = json!({ "query": query, "operationName": query.starts_with("query A").then_some("A") });
+        let answer = send(&app, &body).await.1;
+        let object = answer["data"].pointer(path).and_then(Value::as_object);
+        let found: Vec<&str> = object.map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default();
+        let found: std::collections::BTreeSet<&str> = found.into_iter().collect();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), keys, "{query}: {answer}");
+    }
+    for (query, message) in [
+        ("{ publications { nodes { a: name a: size } } }", "selected as `a`"),
+        ("{ publications { nodes { a: name ... on Publication { a: size } } } }", "selected as `a`"),
+        (
+            "{ publications(first: 1) { totalCount } ... { publications(first: 2) { totalCount } } }",
+            "different arguments",
+        ),
+        (
+            "{ publications { ...A } } fragment A on PublicationConnection { ...B } fragment B on PublicationConnection { ...A }",
+            "ycle",
+        ),
+        (
+            "{ publications { nodes { ...A } } } fragment A on Publication { product { publications { nodes { ...A } } } }",
+            "",
+        ),
+        ("{ publications { ...Missing } }", "Missing"),
+        ("{ publications { totalCount } } fragment Unused on Publication { name }", "Unused"),
+        ("query($x: Int) { publications { totalCount } }", "x"),
+        ("{ publications(first: $x) { totalCount } }", "x"),
+        ("{ publications { totalCount @skip(unless: true) } }", ""),
+        ("{ publications { totalCount @skip } }", ""),
+        ("{ publications { totalCount @sometimes(if: true) } }", "sometimes"),
+        ("{ publications { ... on Product { name } } }", "Product"),
+    ] {
+        let (status, answer) = send(&app, &json!({ "query": query })).await;
+        assert_eq!((status, answer["data"].clone()), (200, Value::Null), "{query}: {answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
+        assert!(answer["errors"].to_string().contains(message), "{query}: {answer}");
+    }
+}
+
+async fn send(app: &TestApp, body: &Value) -> (u16, Value) {
+    let request = app.client.post(format!("{}/graphql", app.url)).bearer_auth(crate::harness::KEY).json(body);
+    let answer = request.send().await.expect("an answer");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+/// Everything that a document skips leaves an object without fields, which is not null.
+#[tokio::test]
+async fn an_object_of_which_all_is_skipped_is_empty() {
+    let app = TestApp::start().await;
+    some_history(&app).await;
+    let query = "query($all: Boolean!) {
+        status { version @include(if: $all) }
+        publications(first: 2) { nodes { name @include(if: $all) ... @include(if: $all) { size } } }
+        products(first: 1) @include(if: $all) { totalCount } }";
+    let data = app.query_with(query, json!({ "all": false })).await;
+    assert_eq!(data, json!({ "status": {}, "publications": { "nodes": [{}, {}] } }));
+    let data = app.query_with("query($a: Boolean!) { status @include(if: $a) { ready } }", json!({ "a": false })).await;
+    assert_eq!(data, json!({}));
+    assert!(app.query_with(query, json!({ "all": true })).await["publications"]["nodes"][0]["size"].is_number());
+}
+
+/// Fragments that contain each other twice, again and again, are refused without a walk through all of them.
+#[tokio::test]
+async fn fragments_that_multiply_are_refused() {
+    let app = TestApp::start().await;
+    let mut document = "{ publications { ...F0 } }".to_owned();
+    for i in 0..40 {
+        document.push_str(&format!(" fragment F{i} on PublicationConnection {{ ...F{0} ...F{0} }}", i + 1));
+    }
+    document.push_str(" fragment F40 on PublicationConnection { totalCount }");
+    let answer = app.ask(&document, json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "TOO_COMPLEX", "{answer}");
+    assert!(answer["errors"][0]["message"].to_string().contains("10000"), "{answer}");
+}
+
+/// Variables and arguments, by the specification's rules of coercion.
+#[tokio::test]
+async fn variables_and_arguments_are_coerced_as_the_specification_says() {
+    let app = TestApp::start().await;
+    some_history(&app).await;
+    let some = app.query("{ publications(first: 1, orderBy: PERIOD_ASC) { nodes { id } } }").await;
+    let id = some["publications"]["nodes"][0]["id"].clone();
+    let order =
+        "query($o: PublicationOrder) { publications(orderBy: $o, first: 1) { totalCount nodes { periodStart } } }";
+    let first = "query($n: Int) { publications(first: $n) { nodes { name } } }";
+    let filter = "query($f: PublicationFilter) { publications(filter: $f) { totalCount } }";
+    let inside = "query($n: String, $s: [PublicationStatus!]) { publications(filter: { name: { contains: $n }, status: $s }) { totalCount } }";
+    let stats = "query($g: [StatsDimension!]!, $l: Int = 1) { publicationStats(groupBy: $g, limit: $l) { product } }";
+    let good = [
+        (order, json!({}), "/publications/totalCount", json!(30)),
+        (order, json!({ "o": "PERIOD_ASC" }), "/publications/nodes/0/periodStart", json!("2025-02-20T00:00:00")),
+        (order, json!({}), "/publications/nodes/0/periodStart", json!("2025-03-01T00:00:00")),
+        (
+            "query($o: PublicationOrder! = PERIOD_ASC) { publications(orderBy: $o, first: 1) { nodes { periodStart } } }",
+            json!({}),
+            "/publications/nodes/0/periodStart",
+            json!("2025-02-20T00:00:00"),
+        ),
+        (
+            "query($l: Int) { suggest(prefix: \"deck\", limit: $l) { kind } }",
+            json!({}),
+            "/suggest/0/kind",
+            json!("PRODUCT"),
+        ),
+        (
+            "query($o: PublicationOrder, $l: Int) { ...Q } fragment Q on Query { publications(orderBy: $o) { totalCount } suggest(prefix: \"d\", limit: $l) { kind } }",
+            json!({}),
+            "/publications/totalCount",
+            json!(30),
+        ),
+        (first, json!({ "n": 2.0 }), "/publications/nodes/1/name", json!("DECK NEWAVE DEFINITIVO")),
+        (first, json!({ "n": 2 }), "/publications/nodes/2/name", Value::Null),
+        (
+            first,
+            json!({ "n": null, "unknown": 5 }),
+            "/publications/nodes/29/name",
+            json!("Resultados não consistidos  (PMO)"),
+        ),
+        (filter, json!({}), "/publications/totalCount", json!(30)),
+        (filter, json!({ "f": null }), "/publications/totalCount", json!(30)),
+        (filter, json!({ "f": { "id": id } }), "/publications/totalCount", json!(1)),
+        (filter, json!({ "f": { "status": "ARCHIVED", "name": null } }), "/publications/totalCount", json!(30)),
+        (
+            filter,
+            json!({ "f": { "period": { "from": "2025-02-28", "to": null } } }),
+            "/publications/totalCount",
+            json!(6),
+        ),
+        (inside, json!({}), "/publications/totalCount", json!(30)),
+        (inside, json!({ "n": "deck", "s": "ARCHIVED" }), "/publications/totalCount", json!(10)),
+        (inside, json!({ "n": null, "s": [] }), "/publications/totalCount", json!(0)),
+        (
+            "query($s: PublicationStatus!) { publications(filter: { status: [LOST, $s] }) { totalCount } }",
+            json!({ "s": "ARCHIVED" }),
+            "/publications/totalCount",
+            json!(30),
+        ),
+        (
+            "{ publications(filter: { status: ARCHIVED }) { totalCount } }",
+            json!({}),
+            "/publications/totalCount",
+            json!(30),
+        ),
+        (stats, json!({ "g": "PRODUCT" }), "/publicationStats/1", Value::Null),
+        (stats, json!({ "g": ["PRODUCT"], "l": 2 }), "/publicationStats/2", Value::Null),
+        (
+            "query($n: String!) { __type(name: $n) { name fields(includeDeprecated: $d) { name } } }"
+                .replace("$n: String!", "$n: String!, $d: Boolean")
+                .leak(),
+            json!({ "n": "Member" }),
+            "/__type/name",
+            json!("Member"),
+        ),
+    ];
+    for (query, variables, path, expected) in good {
+        let answer = app.ask(query, variables.clone()).await;
+        assert_eq!(answer["errors"], Value::Null, "{query} {variables}: {answer}");
+        assert_eq!(answer["data"].pointer(path).cloned().unwrap_or_default(), expected, "{query} {variables}");
+    }
+    let bad = [
+        (order, json!({ "o": "SOMETIMES" }), "SOMETIMES"),
+        (order, json!({ "o": 1 }), "`1`"),
+        (order, json!({ "o": null }), "orderBy"),
+        (first, json!({ "n": 2.5 }), "2.5"),
+        (first, json!({ "n": "2" }), "`$n`"),
+        (first, json!({ "n": 3_000_000_000u64 }), "3000000000"),
+        (first, json!({ "n": true }), "true"),
+        (first, json!({ "n": [1] }), "`$n`"),
+        (filter, json!({ "f": { "nome": "x" } }), "nome"),
+        (filter, json!({ "f": "x" }), "PublicationFilter"),
+        (filter, json!({ "f": { "name": { "contains": 5 } } }), "contains"),
+        (filter, json!({ "f": { "status": ["ARCHIVED", null] } }), "null"),
+        (filter, json!({ "f": { "period": { "from": "20/02/2025" } } }), "`20/02/2025` is no day"),
+        (filter, json!({ "f": { "archivedAt": { "from": "ontem" } } }), "`ontem` is no instant"),
+        (filter, json!({ "f": { "id": true } }), "id"),
+        (stats, json!({}), "`$g`"),
+        (stats, json!({ "g": null }), "`$g`"),
+        (stats, json!({ "g": ["PRODUCT"], "l": null }), "limit"),
+        ("query($id: ID!) { publication(id: $id) { name } status { ready } }", json!({ "id": null }), "`$id`"),
+        ("query($id: ID!) { publication(id: $id) { name } status { ready } }", json!({}), "`$id`"),
+        ("query($id: ID) { publication(id: $id) { name } }", json!({ "id": "x" }), "id"),
+        ("query($a: Boolean) { status { ready @skip(if: $a) } }", json!({ "a": true }), "a"),
+        ("{ publications(orderBy: \"NAME_ASC\") { totalCount } }", json!({}), "NAME_ASC"),
+        ("{ publications(first: 1.0) { totalCount } }", json!({}), "first"),
+        ("{ publications(first: 99999999999) { totalCount } }", json!({}), "99999999999"),
+        ("{ publications(filter: { nome: 1 }) { totalCount } }", json!({}), "nome"),
+        (
+            "{ publications(filter: { period: { from: \"x\" } }) { totalCount } status { ready } }",
+            json!({}),
+            "`x` is no day",
+        ),
+        ("query($n: Int = \"x\") { publications(first: $n) { totalCount } }", json!({}), "n"),
+        ("query($n: Nothing) { publications(first: $n) { totalCount } }", json!({}), "Nothing"),
+        ("query($n: Int, $n: Int) { publications(first: $n) { totalCount } }", json!({}), "n"),
+    ];
+    for (query, variables, message) in bad {
+        let answer = app.ask(query, variables.clone()).await;
+        // Refused before anything was executed: there is no data, not even of other fields.
+        assert_eq!(answer["data"], Value::Null, "{query} {variables}: {answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query} {variables}: {answer}");
+        assert!(answer["errors"][0].get("path").is_none(), "{query} {variables}: {answer}");
+        assert!(answer["errors"].to_string().contains(message), "{query} {variables}: {answer}");
+    }
+    // An integer is an id too, though none of this archive.
+    let answer = app.ask("query($id: ID!) { publication(id: $id) { name } }", json!({ "id": 5 })).await;
+    assert!(answer["errors"][0]["message"].to_string().contains("`id` is `5`"), "{answer}");
+}
+
+/// Escapes that the specification has and that the parser does not know.
+#[tokio::test]
+async fn strings_may_hold_every_escape_of_the_specification() {
+    let app = TestApp::start().await;
+    some_history(&app).await;
+    for text in [r#""precipita\u{E7}\u00e3o""#, r#""precipita\u00E7\u{0000E3}o""#, "\"\"\"precipitação\"\"\""] {
+        let data = app.query(&format!("{{ publications(search: {text}) {{ totalCount }} }}")).await;
+        assert_eq!(data["publications"]["totalCount"], 10, "{text}");
+    }
+    for text in [r#""\uD83D\uDE00""#, r#""\u{1F600}""#] {
+        let answer = app.ask(&format!("{{ publication(id: {text}) {{ name }} }}"), json!({})).await;
+        assert!(answer["errors"][0]["message"].to_string().contains("`\u{1F600}`"), "{text}: {answer}");
+    }
+    for text in [r#""\uD83D""#, r#""\u{D83D}""#, r#""\u{110000}""#, r#""\u{}""#] {
+        let answer = app.ask(&format!("{{ publications(search: {text}) {{ totalCount }} }}"), json!({})).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{text}: {answer}");
+    }
+}
+
+/// Requests as libraries send them: what is empty counts as absent, and `Accept` is weighed.
+#[tokio::test]
+async fn requests_are_read_as_the_specification_of_http_says() {
+    let app = TestApp::start().await;
+    let ask = "/graphql?query=%7B__typename%7D";
+    for extra in [
+        "",
+        "&variables=",
+        "&operationName=",
+        "&extensions=",
+        "&extensions=&variables=&operationName=",
+        "&extensions=%7B%7D",
+        "&variables=null",
+        "&variables=%7B%7D",
+    ] {
+        assert_eq!(app.get(&format!("{ask}{extra}")).await.status(), 200, "{extra}");
+    }
+    for extra in ["&extensions=x", "&extensions=1", "&variables=x", "&variables=%5B%5D"] {
+        assert_eq!(app.get(&format!("{ask}{extra}")).await.status(), 400, "{extra}");
+    }
+    const NEW: &str = "application/graphql-response+json";
+    const OLD: &str = "application/json";
+    for (accept, media) in [
+        ("*/*", OLD),
+        (NEW, NEW),
+        ("application/graphql-response+json, application/json", NEW),
+        ("application/json, application/graphql-response+json", NEW),
+        ("application/graphql-response+json;q=0, application/json", OLD),
+        ("application/graphql-response+json; Q=0.000", OLD),
+        ("application/json, application/graphql-response+json;q=0.1", OLD),
+        ("application/json;q=0.1, APPLICATION/GraphQL-Response+JSON; charset=utf-8", NEW),
+        ("application/graphql-response+json;q=0.9, application/*;q=0.5", NEW),
+        ("application/*", OLD),
+        ("text/html, */*;q=0.1", OLD),
+        ("application/json;q=0, */*", NEW),
+        ("application/graphql-response+jsonx", OLD),
+    ] {
+        let answer = app.get_with(ask, &[("accept", accept)]).await;
+        let shown = answer.headers()["content-type"].to_str().expect("a text").to_owned();
+        assert_eq!((answer.status().as_u16(), shown), (200, format!("{media}; charset=utf-8")), "{accept}");
+    }
+}
