@@ -4,6 +4,7 @@
 //! of a publication stand. Every room may use these; they use nothing but each other.
 mod clock;
 mod coverage;
+mod dates;
 mod digest;
 mod file_name;
 mod fold;
@@ -25,6 +26,7 @@ mod validator;
 
 pub use clock::{Clock, http_date, millis, timestamp};
 pub use coverage::{Known as KnownPeriod, Rhythm};
+pub use dates::{WrittenDate, dates_in_name, dates_in_search};
 pub use digest::Digest;
 pub use file_name::{extension_of, file_name};
 pub use fold::{fold, words};

@@ -2,7 +2,7 @@ use async_graphql::{Context, Error, ID, Object, Result, SimpleObject};
 
 use super::Asker;
 use super::connection::int;
-use super::error::{bad, code, coded, internal};
+use super::error::{bad, code, coded, internal, shown};
 use super::input::{NotificationFilter, uuid};
 use super::loaders::must_load;
 use super::retention::RetentionRun;
@@ -10,6 +10,7 @@ use super::revision::Revision;
 use crate::app::App;
 use crate::domain::{RevisionId, clean};
 use crate::jobs;
+use crate::query::check_notifications;
 use crate::record::HoldError;
 
 pub struct MutationRoot;
@@ -30,6 +31,7 @@ impl MutationRoot {
     async fn retry_notifications(&self, ctx: &Context<'_>, filter: NotificationFilter) -> Result<RetryResult> {
         operator(ctx)?;
         let which = NotificationFilter::read(Some(filter))?;
+        check_notifications(&which).map_err(shown)?;
         let counts = jobs::retry(ctx.data::<App>()?, &which).await.map_err(|e| internal(&e))?;
         Ok(RetryResult { matched: int(counts.matched), queued: int(counts.queued), dead: int(counts.dead) })
     }

@@ -18,7 +18,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         filter: Option<PublicationFilter>,
     ) -> Result<impl Stream<Item = Result<Revision>> + use<>> {
-        let archived = ctx.data::<Queries>()?.archived(PublicationFilter::read(filter)?);
+        let archived = ctx.data::<Queries>()?.archived(PublicationFilter::read(filter)?).map_err(shown)?;
         Ok(archived.map(|row| row.map(Revision).map_err(shown)))
     }
 

@@ -1,6 +1,9 @@
 //! The calendar as terms: the months and years that a period touches. A filter by period reads their lists first, which
 //! leaves few documents whose bounds are to be looked at.
-use crate::domain::{LocalDateTime, Period};
+use jiff::ToSpan;
+use jiff::civil::Date;
+
+use crate::domain::{LocalDateTime, Period, WrittenDate};
 
 /// Periods longer than this, which nobody publishes, have one term that every filter asks for.
 const MONTHS_MAX: i32 = 60;
@@ -32,6 +35,21 @@ pub(super) fn of(period: Period) -> Vec<String> {
     }
     let years = first.div_euclid(12)..=last.div_euclid(12);
     (first..=last).map(month_term).chain(years.map(year_term)).collect()
+}
+
+/// Days of a period that has each of them as a term; of a longer one the month is what people look for.
+const DAYS_MAX: usize = 7;
+
+/// The days of a short period, as searches for a day ask for them.
+pub(super) fn days_of(period: Period) -> Vec<String> {
+    let (first, last) = (period.start.0.date(), period.end.0.date());
+    let days: Vec<Date> = first.series(1.day()).take(DAYS_MAX + 1).take_while(|day| *day <= last).collect();
+    if days.len() > DAYS_MAX { Vec::new() } else { days.into_iter().map(|day| WrittenDate::Day(day).term()).collect() }
+}
+
+/// The term of the periods that touch a month.
+pub(super) fn term_of_month(first_day: Date) -> String {
+    month_term(month(LocalDateTime::start_of(first_day)))
 }
 
 /// The terms of which every period that touches such a stretch has one; none where they would leave little out.

@@ -1,4 +1,6 @@
 //! What is indexed, as plain values, and how it becomes documents.
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use tantivy::TantivyDocument;
 use uuid::Uuid;
@@ -6,7 +8,8 @@ use uuid::Uuid;
 use super::calendar;
 use super::schema::{Fields, Flag};
 use crate::domain::{
-    Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, fold, millis, stem, words,
+    Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, dates_in_name, fold, millis, stem,
+    words,
 };
 
 /// A product, with what it is found by.
@@ -64,6 +67,7 @@ struct Builder<'a> {
     fields: &'a Fields,
     doc: TantivyDocument,
     words: Vec<String>,
+    dates: BTreeSet<String>,
 }
 
 impl Builder<'_> {
@@ -84,7 +88,7 @@ impl Builder<'_> {
         all.sort();
         all.dedup();
         for name in all {
-            self.words.extend(words(&name));
+            self.named(&name);
             self.doc.add_text(self.fields.name, &name);
         }
     }
@@ -98,7 +102,22 @@ impl Builder<'_> {
         self.words.extend(words(macro_process));
     }
 
+    /// The words and dates of a name.
+    fn named(&mut self, name: &str) {
+        self.words.extend(words(name));
+        self.dated(name);
+    }
+
+    fn dated(&mut self, name: &str) {
+        for date in dates_in_name(&fold(name)) {
+            self.dates.extend([date.term(), date.month_term()]);
+        }
+    }
+
     fn build(mut self) -> TantivyDocument {
+        for date in &self.dates {
+            self.doc.add_text(self.fields.dates, date);
+        }
         let stems: Vec<String> = self.words.iter().map(|word| stem(word)).collect();
         self.doc.add_text(self.fields.stems, stems.join(" "));
         self.doc.add_text(self.fields.text, self.words.join(" "));
@@ -113,7 +132,7 @@ impl Product {
     }
 
     pub(super) fn document(&self, fields: &Fields) -> TantivyDocument {
-        let mut builder = Builder { fields, doc: TantivyDocument::new(), words: Vec::new() };
+        let mut builder = Builder { fields, doc: TantivyDocument::new(), words: Vec::new(), dates: BTreeSet::new() };
         builder.flag(Flag::Product);
         builder.doc.add_text(fields.product, term(self.id.0));
         builder.doc.add_text(fields.revision, self.own_term());
@@ -145,7 +164,7 @@ impl Publication {
     }
 
     fn document(&self, fields: &Fields, revision: Option<&Revision>) -> TantivyDocument {
-        let mut builder = Builder { fields, doc: TantivyDocument::new(), words: Vec::new() };
+        let mut builder = Builder { fields, doc: TantivyDocument::new(), words: Vec::new(), dates: BTreeSet::new() };
         builder.doc.add_text(fields.publication, term(self.id.0));
         builder.doc.add_text(fields.product, term(self.product_id.0));
         builder.id(self.id.0);
@@ -153,6 +172,8 @@ impl Publication {
         builder.processes(&self.process, &self.macro_process);
         builder.doc.add_text(fields.reference_date, fold(&self.reference_date));
         builder.doc.add_text(fields.granularity, self.granularity.as_str());
+        builder.dated(&self.reference_date);
+        builder.dates.extend(calendar::days_of(self.period));
         for term in calendar::of(self.period) {
             builder.doc.add_text(fields.calendar, term);
         }
@@ -195,7 +216,8 @@ impl Revision {
         doc.add_i64(fields.superseded_at, self.superseded_at.map_or(i64::MAX, millis));
         doc.add_i64(fields.size, self.size);
         doc.add_i64(fields.stored_size, self.stored_size);
-        builder.words.extend(words(&self.file_name));
+        builder.named(&self.file_name);
+        self.member_names.iter().for_each(|name| builder.dated(name));
         let mut members: Vec<String> = self.member_names.iter().flat_map(|name| words(name)).collect();
         members.sort();
         members.dedup();

@@ -9,6 +9,7 @@ mod columns;
 mod dimension;
 mod document;
 mod open;
+mod patterns;
 mod query;
 mod schema;
 mod stats;

@@ -3,17 +3,16 @@ use std::ops::Bound;
 
 use jiff::Timestamp;
 use tantivy::query::doc_predicate_query::{DocPredicateQuery, FunctionPredicate};
-use tantivy::query::{
-    AllQuery, BooleanQuery, BoostQuery, Occur, Query as TantivyQuery, RangeQuery, RegexQuery, TermQuery,
-};
+use tantivy::query::{AllQuery, BooleanQuery, BoostQuery, Occur, Query as TantivyQuery, RangeQuery, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, Searcher, SegmentReader, Term};
 use uuid::Uuid;
 
 use super::collect::SortValue;
 use super::document::term;
+use super::patterns::PatternQuery;
 use super::schema::Flag;
-use super::terms::{any_of, literal};
+use super::terms::any_of;
 use super::{Index, IndexError, calendar, words};
 use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis};
 
@@ -106,7 +105,7 @@ impl Index {
             let words = words::read(text, (fields, &self.inner.known), searcher, query.is_scored())?;
             all.clauses.extend(words.into_iter().map(|word| (Occur::Must, word)));
         }
-        all.filter(query.target, &query.filter)?;
+        all.filter(query.target, &query.filter);
         Ok(Box::new(BooleanQuery::new(all.clauses)))
     }
 }
@@ -140,21 +139,20 @@ impl Clauses<'_> {
         self.must(BoostQuery::new(any_of(terms), 0.0));
     }
 
-    fn text(&mut self, field: Field, wanted: &Option<TextMatch>) -> Result<(), IndexError> {
-        let Some(wanted) = wanted else { return Ok(()) };
+    fn text(&mut self, field: Field, wanted: &Option<TextMatch>) {
+        let Some(wanted) = wanted else { return };
         if let Some(text) = &wanted.eq {
             self.any_of(field, vec![fold(text)]);
         }
         if let Some(texts) = &wanted.any_of {
             self.any_of(field, texts.iter().map(|text| fold(text)).collect());
         }
-        for (text, before) in [(&wanted.contains, ".*"), (&wanted.starts_with, "")] {
-            if let Some(text) = text {
-                let pattern = format!("{before}{}.*", literal(&fold(text)));
-                self.must(BoostQuery::new(Box::new(RegexQuery::from_pattern(&pattern, field)?), 0.0));
-            }
+        if let Some(text) = &wanted.contains {
+            self.must(BoostQuery::new(Box::new(PatternQuery::containing(field, &fold(text))), 0.0));
         }
-        Ok(())
+        if let Some(text) = &wanted.starts_with {
+            self.must(BoostQuery::new(Box::new(PatternQuery::beginning(field, &fold(text))), 0.0));
+        }
     }
 
     /// Periods that overlap what is asked for. Between two bounds the calendar finds few, and their own bounds are looked at.
@@ -182,7 +180,7 @@ impl Clauses<'_> {
         self.range(self.index.inner.fields.period_start, Bound::Unbounded, included(to));
     }
 
-    fn filter(&mut self, target: Target, filter: &Filter) -> Result<(), IndexError> {
+    fn filter(&mut self, target: Target, filter: &Filter) {
         let fields = &self.index.inner.fields;
         let own = if target == Target::Products { fields.product } else { fields.publication };
         if let Some(ids) = &filter.ids {
@@ -191,12 +189,12 @@ impl Clauses<'_> {
         if let Some(ids) = &filter.product_ids {
             self.any_of(fields.product, ids.iter().map(|id| term(*id)).collect());
         }
-        self.text(fields.name, &filter.name)?;
-        self.text(fields.process, &filter.process)?;
-        self.text(fields.macro_process, &filter.macro_process)?;
-        self.text(fields.file_name, &filter.file_name)?;
-        self.text(fields.reference_date, &filter.reference_date)?;
-        self.text(fields.list_path, &filter.list_path)?;
+        self.text(fields.name, &filter.name);
+        self.text(fields.process, &filter.process);
+        self.text(fields.macro_process, &filter.macro_process);
+        self.text(fields.file_name, &filter.file_name);
+        self.text(fields.reference_date, &filter.reference_date);
+        self.text(fields.list_path, &filter.list_path);
         self.period(target, filter);
         for (field, (from, to)) in [(fields.received_at, filter.received), (fields.archived_at, filter.archived)] {
             let from = from.map_or(Bound::Unbounded, |at| Bound::Included(millis(at)));
@@ -215,6 +213,5 @@ impl Clauses<'_> {
         if self.clauses.is_empty() {
             self.must(AllQuery);
         }
-        Ok(())
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Fields {
     /// As written, for groups.
     pub process_shown: Field,
     pub macro_process_shown: Field,
+    /// The days of the period, as far as it is a short one, and the days and months that names hold.
+    pub dates: Field,
     /// All words that people may look for, folded.
     pub text: Field,
     /// The same without their endings.
@@ -90,6 +92,7 @@ pub(super) fn build() -> (Schema, Fields) {
         list_path: schema.add_text_field("list_path", STRING),
         process_shown: schema.add_text_field("process_shown", TextOptions::default().set_fast("raw")),
         macro_process_shown: schema.add_text_field("macro_process_shown", TextOptions::default().set_fast("raw")),
+        dates: schema.add_text_field("dates", STRING),
         text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words.clone())),
         stems: schema.add_text_field("stems", TextOptions::default().set_indexing_options(words)),
         id_high: schema.add_u64_field("id_high", FAST),

@@ -1,4 +1,4 @@
-//! Terms as queries, and texts as patterns.
+//! Terms as queries.
 use tantivy::Term;
 use tantivy::query::{BooleanQuery, EmptyQuery, Query as TantivyQuery, TermQuery, TermSetQuery};
 use tantivy::schema::IndexRecordOption;
@@ -15,11 +15,4 @@ pub(super) fn any_of(mut terms: Vec<Term>) -> Box<dyn TantivyQuery> {
         2..=MERGED_MAX => Box::new(BooleanQuery::union(terms.into_iter().map(query).collect())),
         _ => Box::new(TermSetQuery::new(terms)),
     }
-}
-
-/// A text as a pattern that matches it alone.
-pub(super) fn literal(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_alphanumeric() { c.to_string() } else { format!("\\x{{{:x}}}", u32::from(c)) })
-        .collect()
 }

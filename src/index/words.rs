@@ -3,21 +3,23 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tantivy::query::{
-    BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Query as TantivyQuery, RegexQuery, TermQuery,
-};
+use tantivy::query::{BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Query as TantivyQuery, TermQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{Searcher, Term};
 
-use super::IndexError;
+use super::patterns::PatternQuery;
 use super::schema::Fields;
-use super::terms::{any_of, literal};
-use crate::domain::{is_empty_word, stem, words};
+use super::terms::any_of;
+use super::{IndexError, calendar};
+use crate::domain::{WrittenDate, dates_in_search, fold, is_empty_word, stem, words};
 
 /// How much less a word counts that was found in another form, as a beginning, or with a slip.
 const AS_FORM: f32 = 0.5;
 const AS_BEGINNING: f32 = 0.1;
 const AS_SLIP: f32 = 0.05;
+
+/// Letters of a word that may have slips.
+const LETTERS_MAX: usize = 64;
 
 /// Words that were looked for lately, each with the index's own words that it may stand for.
 #[derive(Default)]
@@ -56,6 +58,53 @@ pub(super) fn read(
     searcher: &Searcher,
     scored: bool,
 ) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
+    let folded = fold(text);
+    let dates = dates_in_search(&folded);
+    if dates.is_empty() {
+        return read_words(&folded, true, (fields, known), searcher, scored);
+    }
+    let mut queries = Vec::new();
+    let mut rest = String::with_capacity(folded.len());
+    let mut read_to = 0;
+    for (range, date) in &dates {
+        rest.push_str(&folded[read_to..range.start]);
+        rest.push(' ');
+        read_to = range.end;
+        let is_last = !folded[range.end..].contains(char::is_alphanumeric);
+        // A name may also hold the parts of a date in another sense.
+        let parts = read_words(&folded[range.clone()], is_last, (fields, known), searcher, scored)?;
+        let parts = BooleanQuery::intersection(parts);
+        queries
+            .push(Box::new(BooleanQuery::union(vec![dated(*date, fields), Box::new(parts)])) as Box<dyn TantivyQuery>);
+    }
+    rest.push_str(&folded[read_to..]);
+    // Words that say nothing by themselves need not be found beside a date.
+    if words(&rest).iter().any(|word| !is_empty_word(word)) {
+        let is_last = folded[read_to..].contains(char::is_alphanumeric);
+        queries.extend(read_words(&rest, is_last, (fields, known), searcher, scored)?);
+    }
+    Ok(queries)
+}
+
+/// Documents of a period that has the day or touches the month, or with a name that holds either.
+fn dated(date: WrittenDate, fields: &Fields) -> Box<dyn TantivyQuery> {
+    let named = Term::from_field_text(fields.dates, &date.term());
+    match date {
+        WrittenDate::Day(_) => any_of(vec![named]),
+        WrittenDate::Month(first) => {
+            any_of(vec![named, Term::from_field_text(fields.calendar, &calendar::term_of_month(first))])
+        }
+    }
+}
+
+/// The same for a text without dates; `ends`: it is the end of what was typed, and may end inside a word.
+fn read_words(
+    text: &str,
+    ends: bool,
+    (fields, known): (&Fields, &Known),
+    searcher: &Searcher,
+    scored: bool,
+) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
     let all = words(text);
     let Some(last) = all.last() else {
         // Nothing but blanks asks for everything; nothing but signs can be found nowhere.
@@ -67,8 +116,8 @@ pub(super) fn read(
     }
     let end = telling.len() - 1;
     let read = |(i, text): (usize, &&String)| {
-        let word = Word { text, begins: i == end && *text == last, fields, known };
-        if scored { word.scored() } else { word.found(searcher) }
+        let word = Word { text, begins: ends && i == end && *text == last, fields, known };
+        if scored { Ok(word.scored()) } else { word.found(searcher) }
     };
     telling.iter().enumerate().map(read).collect()
 }
@@ -98,12 +147,18 @@ impl Word<'_> {
     /// Words a slip or two away.
     fn near(&self) -> Option<FuzzyTermQuery> {
         let letters = self.text.chars().count();
-        let slips = if letters >= 8 { 2 } else { u8::from(letters >= 5) };
+        let slips = match letters {
+            0..=4 => 0,
+            5..=7 => 1,
+            8..=LETTERS_MAX => 2,
+            // No word is so long, and looking for those near it would cost more than all else.
+            _ => 0,
+        };
         (slips > 0 && !self.is_number()).then(|| FuzzyTermQuery::new(self.itself(), slips, true))
     }
 
     /// The surest way first.
-    fn scored(&self) -> Result<Box<dyn TantivyQuery>, IndexError> {
+    fn scored(&self) -> Box<dyn TantivyQuery> {
         let mut ways: Vec<Box<dyn TantivyQuery>> =
             vec![Box::new(TermQuery::new(self.itself(), IndexRecordOption::WithFreqs))];
         let mut add = |query: Box<dyn TantivyQuery>, weight| ways.push(Box::new(BoostQuery::new(query, weight)));
@@ -114,10 +169,9 @@ impl Word<'_> {
             add(Box::new(near), AS_SLIP);
         }
         if self.begins {
-            let pattern = format!("{}.*", literal(self.text));
-            add(Box::new(RegexQuery::from_pattern(&pattern, self.fields.text)?), AS_BEGINNING);
+            add(Box::new(PatternQuery::beginning(self.fields.text, self.text)), AS_BEGINNING);
         }
-        Ok(Box::new(BooleanQuery::union(ways)))
+        Box::new(BooleanQuery::union(ways))
     }
 
     /// The same documents by as few lists as will do: what shares the word's form is in the list of that form already.

@@ -2,6 +2,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::filters::{check_filter, check_notifications, check_text};
 use super::kept::Publications;
 use super::paging::{Cursor, Window, kind_of};
 use super::searched::Searched;
@@ -91,6 +92,7 @@ impl Queries {
         order: Order,
         paging: &Paging,
     ) -> Result<(Window, Hits), QueryError> {
+        check_filter(&filter)?;
         let window = paging.window(kind_of(order))?;
         let query = Query {
             target,
@@ -107,6 +109,7 @@ impl Queries {
     }
 
     pub async fn notifications(&self, ask: NotificationAsk) -> Result<Listed<Notification>, QueryError> {
+        check_notifications(&ask.query)?;
         let window = ask.paging.window(RECORD_ORDER)?;
         let beyond = window.beyond.as_ref().map(|cursor| match cursor.value {
             SortValue::Number(at) => (timestamp(at), NotificationId(cursor.tie)),
@@ -134,6 +137,7 @@ impl Queries {
         matching: Option<&str>,
         paging: &Paging,
     ) -> Result<Listed<MemberRow>, QueryError> {
+        matching.map_or(Ok(()), |text| check_text("match", text))?;
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().and_then(|cursor| match cursor.value {
             SortValue::Number(position) => i32::try_from(position).ok(),
@@ -172,6 +176,7 @@ impl Queries {
         name: Option<&str>,
         paging: &Paging,
     ) -> Result<Listed<crate::record::JobRun>, QueryError> {
+        name.map_or(Ok(()), |text| check_text("name", text))?;
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.app.record.job_runs(name, after.as_deref(), window.limit as u64 + 1).await?;

@@ -1,4 +1,5 @@
 //! Counts in groups, and suggestions while somebody types.
+use super::filters::check_filter;
 use super::searched::Searched;
 use super::{Queries, QueryError};
 use crate::domain::{ProductId, TextMatch, fold, words};
@@ -66,6 +67,7 @@ impl Queries {
         if ask.group_by.iter().enumerate().any(|(i, dimension)| ask.group_by[..i].contains(dimension)) {
             return Err(QueryError::bad("`groupBy` names something twice"));
         }
+        check_filter(&ask.filter)?;
         let search = Searched::new(ask.search, false)?.text;
         let dimensions = ask.group_by.clone();
         let mut found = self.ask_index(move |index| index.stats(search, ask.filter, &dimensions)).await?;

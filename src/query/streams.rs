@@ -7,6 +7,7 @@ use futures_util::stream::unfold;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::filters::check_filter;
 use super::{Queries, QueryError, RevisionRow};
 use crate::domain::{ChangeKind, NotificationId, RevisionId, millis};
 use crate::index::{Filter, Order, Query, Target};
@@ -23,7 +24,11 @@ const OVERLAP_MS: i64 = 5_000;
 
 impl Queries {
     /// Every revision that is archived from now on and fits the filter.
-    pub fn archived(&self, filter: Filter) -> impl Stream<Item = Result<RevisionRow, QueryError>> + Send + use<> {
+    pub fn archived(
+        &self,
+        filter: Filter,
+    ) -> Result<impl Stream<Item = Result<RevisionRow, QueryError>> + Send + use<>, QueryError> {
+        check_filter(&filter)?;
         let state = Archived {
             queries: self.clone(),
             filter,
@@ -31,10 +36,10 @@ impl Queries {
             ready: VecDeque::new(),
             fed: self.app.record.watch_feed(),
         };
-        unfold(state, |mut state| async move {
+        Ok(unfold(state, |mut state| async move {
             let next = state.next().await;
             Some((next, state))
-        })
+        }))
     }
 
     /// Every notification that is received from now on.

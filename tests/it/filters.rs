@@ -1,0 +1,194 @@
+use acervo::portal::{Content, Periodicity, Version};
+use serde_json::{Value, json};
+
+use crate::graphql::some_history;
+use crate::harness::samples::{product, zip};
+use crate::harness::{Db, TestApp};
+use crate::representations::url_encoded;
+
+fn refused<'a>(answer: &'a Value, what: &str) -> &'a str {
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{what}: {answer}");
+    answer["errors"][0]["message"].as_str().expect("a message")
+}
+
+/// Texts up to the bound are compared, longer ones and control characters refused, whatever answers them.
+#[tokio::test]
+async fn long_and_odd_texts_are_compared_or_refused() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_history(&app).await;
+        for list in ["publications", "revisions", "products", "notifications"] {
+            let kind = match list {
+                "products" => "ProductFilter",
+                "notifications" => "NotificationFilter",
+                _ => "PublicationFilter",
+            };
+            let query = format!("query($f: {kind}) {{ {list}(filter: $f) {{ totalCount }} }}");
+            for way in ["contains", "startsWith", "eq", "in"] {
+                for length in [1, 480, 500, 1_000, 2_000] {
+                    for letter in ["a", "ç", "漢", "%", "\\", ".", "aé"] {
+                        let text: String = letter.chars().cycle().take(length).collect();
+                        let text = if length == 1 { format!("{text}zzz") } else { text };
+                        let answer = app.ask(&query, json!({ "f": { "name": { way: text } } })).await;
+                        assert_eq!(
+                            answer["data"][list]["totalCount"], 0,
+                            "{db:?} {list} {way} {length} {letter}: {answer}"
+                        );
+                    }
+                }
+                for (text, told) in [
+                    ("a".repeat(2_001), "2001 characters: at most 2000"),
+                    // Each of these is eighteen once it is folded.
+                    ("\u{fdfa}".repeat(200), "at most 2000"),
+                    ("a\0b".to_owned(), "U+0000"),
+                    ("\u{1b}[31m".to_owned(), "U+001B"),
+                    ("x\u{7f}".to_owned(), "U+007F"),
+                ] {
+                    let answer = app.ask(&query, json!({ "f": { "name": { way: text } } })).await;
+                    let message = refused(&answer, &format!("{db:?} {list} {way}"));
+                    assert!(message.contains(told) && message.contains(&format!("`name.{way}`")), "{message}");
+                }
+            }
+            // White space of every kind is white space.
+            let answer = app.ask(&query, json!({ "f": { "name": { "contains": "NEWAVE\t\n definitivo" } } })).await;
+            assert!(answer["data"][list]["totalCount"].as_i64() > Some(0), "{db:?} {list}: {answer}");
+            let many: Vec<String> = (0..5_001).map(|n| n.to_string()).collect();
+            let answer = app.ask(&query, json!({ "f": { "name": { "in": many } } })).await;
+            assert!(refused(&answer, list).contains("5001 values: at most 5000"), "{answer}");
+            let answer = app.ask(&query, json!({ "f": { "name": { "in": many[1..] } } })).await;
+            assert_eq!(answer["data"][list]["totalCount"], 0, "{db:?} {list}: {answer}");
+        }
+        for question in [
+            "{ notifications(filter: { source: [\"a\\u0000\"] }) { totalCount } }",
+            "{ publications(filter: { extension: \"\\u0000\" }) { totalCount } }",
+            "{ publicationStats(groupBy: [], filter: { fileName: { contains: \"\\u0000\" } }) { publications } }",
+            "{ jobRuns(name: \"\\u0000\") { totalCount } }",
+            "{ revisions(first: 1) { nodes { members(match: \"\\u0000\") { totalCount } } } }",
+            "mutation { retryNotifications(filter: { name: { contains: \"\\u0000\" } }) { matched } }",
+        ] {
+            let answer = app.ask(question, json!({})).await;
+            assert!(refused(&answer, question).contains("U+0000"), "{db:?} {question}: {answer}");
+        }
+    }
+}
+
+/// Searches for what no name holds, as long as is taken, in every order.
+#[tokio::test]
+async fn long_searches_find_nothing_or_are_refused() {
+    let app = TestApp::start().await;
+    some_history(&app).await;
+    let query = "query($t: String!, $o: PublicationOrder!) { publications(search: $t, orderBy: $o) { totalCount nodes { score } } }";
+    for text in
+        ["漢".repeat(400), "漢".repeat(500), "a".repeat(500), "1".repeat(500), "a b ".repeat(125), "\u{1b}\0zzz".into()]
+    {
+        for order in ["RELEVANCE", "PERIOD_DESC"] {
+            let answer = app.ask(query, json!({ "t": text, "o": order })).await;
+            assert!(answer["errors"].is_null(), "{order} {text}: {answer}");
+        }
+        let answer = app
+            .ask(
+                "query($t: String!) { suggest(prefix: $t) { text } products(search: $t) { totalCount } }",
+                json!({ "t": text }),
+            )
+            .await;
+        assert!(answer["errors"].is_null(), "{text}: {answer}");
+    }
+    let answer = app.ask(query, json!({ "t": "漢".repeat(501), "o": "RELEVANCE" })).await;
+    assert!(refused(&answer, "search").contains("at most 500"), "{answer}");
+}
+
+/// An export is refused before its first byte, or it is whole.
+#[tokio::test]
+async fn an_export_is_refused_before_its_first_byte() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_history(&app).await;
+        for list in ["publications.csv", "revisions.ndjson", "notifications.csv"] {
+            for length in [480, 600, 1_000, 2_000] {
+                let answer = app.get(&format!("/export/{list}?name={}", "a".repeat(length))).await;
+                assert_eq!(answer.status(), 200, "{db:?} {list} {length}");
+                assert!(answer.bytes().await.is_ok(), "{db:?} {list} {length}");
+            }
+            for text in ["a".repeat(2_001), "%00".into(), "%1B".into()] {
+                let answer = app.get(&format!("/export/{list}?name={text}")).await;
+                assert_eq!(answer.status(), 400, "{db:?} {list}");
+                assert!(answer.text().await.expect("a body").contains("`name.contains`"), "{db:?} {list}");
+            }
+        }
+    }
+}
+
+fn dated(
+    number: u32,
+    name: &str,
+    file: &str,
+    periodicity: Periodicity,
+    day: jiff::civil::Date,
+) -> acervo::portal::Product {
+    let mut product = product(number, name, file, format!("{number}"));
+    product.periodicity = periodicity;
+    product.versions[0] = Version { period: periodicity.period_of(day), ..product.versions[0].clone() };
+    product
+}
+
+/// Dates as people write them find by reference date, by period, and inside the names of products, files and members.
+#[tokio::test]
+async fn whole_dates_are_found_as_people_write_them() {
+    let app = TestApp::start().await;
+    let day = jiff::civil::date;
+    let members = zip(&[("pasta/nw20251103.dat", b"x")]);
+    let mut with_members = dated(6, "Com membros", "pacote.zip", Periodicity::Daily, day(2024, 1, 5));
+    with_members.versions[0].content = Content::Bytes(members.into());
+    let products = [
+        dated(1, "Diário", "a.txt", Periodicity::Daily, day(2025, 9, 24)),
+        dated(2, "Outro dia", "b.txt", Periodicity::Daily, day(2025, 9, 25)),
+        dated(3, "Mensal", "c.txt", Periodicity::Monthly, day(2025, 10, 1)),
+        dated(4, "DECOMP", "DC202510-sem1.zip", Periodicity::Daily, day(2024, 1, 6)),
+        dated(5, "Satélite", "psat_24092025.txt", Periodicity::Daily, day(2024, 1, 7)),
+        with_members,
+        dated(7, "Ata 12.08.2025", "ata.pdf", Periodicity::Daily, day(2024, 1, 8)),
+    ];
+    let total = products.len() as u64;
+    for product in products {
+        let number = app.portal.add(product);
+        app.portal.enviar(number).await;
+    }
+    app.settled(total).await;
+    for (search, names) in [
+        ("24/09/2025", vec!["Diário", "Satélite"]),
+        ("24-09-2025", vec!["Diário", "Satélite"]),
+        ("24.09.2025", vec!["Diário", "Satélite"]),
+        ("2025-09-24", vec!["Diário", "Satélite"]),
+        ("20250924", vec!["Diário", "Satélite"]),
+        ("24092025", vec!["Diário", "Satélite"]),
+        ("24/9/2025", vec!["Diário", "Satélite"]),
+        ("diario 24/09/2025", vec!["Diário"]),
+        ("24/09/2025 satelite", vec!["Satélite"]),
+        ("o satelite de 24/09/2025", vec!["Satélite"]),
+        ("24/09/2025 25/09/2025", vec![]),
+        ("09/2025", vec!["Diário", "Outro dia", "Satélite"]),
+        ("2025-09", vec!["Diário", "Outro dia", "Satélite"]),
+        ("202509", vec!["Diário", "Outro dia", "Satélite"]),
+        ("10/2025", vec!["DECOMP", "Mensal"]),
+        ("202510", vec!["DECOMP", "Mensal"]),
+        ("decomp 10/2025", vec!["DECOMP"]),
+        ("DC202510", vec!["DECOMP"]),
+        ("03/11/2025", vec!["Com membros"]),
+        ("11/2025", vec!["Com membros"]),
+        ("12/08/2025", vec!["Ata 12.08.2025"]),
+        ("ata 20250812", vec!["Ata 12.08.2025"]),
+        ("26/09/2025", vec![]),
+        ("31/02/2025", vec![]),
+        ("psat", vec!["Satélite"]),
+        ("24/09", vec![]),
+    ] {
+        for order in ["PERIOD_DESC", "RELEVANCE"] {
+            let query = "query($t: String!, $o: PublicationOrder!) { publications(search: $t, orderBy: $o) { nodes { name score } } }";
+            let data = app.query_with(query, json!({ "t": search, "o": order })).await;
+            let nodes = data["publications"]["nodes"].as_array().expect("a list");
+            let mut found: Vec<&str> = nodes.iter().filter_map(|node| node["name"].as_str()).collect();
+            found.sort_unstable();
+            assert_eq!(found, names, "{search} {order}");
+        }
+    }
+}
