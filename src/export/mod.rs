@@ -9,7 +9,7 @@ mod text;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use futures_util::stream::unfold;
+use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt};
 
 use crate::query::{Cell, Column, Flat, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
@@ -65,25 +65,32 @@ pub enum ExportError {
 pub type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>;
 
 impl Export {
-    /// Begins to write, unless what is asked for makes no sense.
-    pub fn pieces(self, queries: &Queries) -> Result<Pieces, QueryError> {
+    /// Begins to write. The first page is read before: what cannot be answered is an error here, not a file that breaks off
+    /// after its first line.
+    pub async fn pieces(self, queries: &Queries) -> Result<Pieces, QueryError> {
         let (format, limit) = (self.format, self.limit);
+        let queries = queries.clone();
         Ok(match self.rows {
-            Rows::Publications(ask, columns) => write(
-                format,
-                limited(queries.all_publications(*ask)?, limit),
-                Sheet { columns, queries: queries.clone() },
-            ),
-            Rows::Revisions(ask, columns) => {
-                write(format, limited(queries.all_revisions(*ask)?, limit), Sheet { columns, queries: queries.clone() })
+            Rows::Publications(ask, columns) => {
+                let pages = begun(limited(queries.all_publications(*ask)?, limit)).await?;
+                write(format, pages, Sheet { columns, queries })
             }
-            Rows::Notifications(query, columns) => write(
-                format,
-                limited(queries.all_notifications(*query), limit),
-                Sheet { columns, queries: queries.clone() },
-            ),
+            Rows::Revisions(ask, columns) => {
+                let pages = begun(limited(queries.all_revisions(*ask)?, limit)).await?;
+                write(format, pages, Sheet { columns, queries })
+            }
+            Rows::Notifications(query, columns) => {
+                let pages = begun(limited(queries.all_notifications(*query)?, limit)).await?;
+                write(format, pages, Sheet { columns, queries })
+            }
         })
     }
+}
+
+/// Pages of which the first is there.
+async fn begun<Row: Flat>(mut pages: Pages<Row>) -> Result<Pages<Row>, QueryError> {
+    let first = pages.next().await.transpose()?;
+    Ok(iter(first.map(Ok)).chain(pages).boxed())
 }
 
 /// What is written of rows.

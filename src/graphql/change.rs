@@ -56,9 +56,11 @@ pub struct ChangeEdge {
     node: Change,
 }
 
-impl From<Listed<ChangeRow>> for ChangeConnection {
-    fn from(listed: Listed<ChangeRow>) -> Self {
-        let page_info = PageInfo::of(&listed);
+impl ChangeConnection {
+    /// A page that was read from `start` on. A reader stores the end of each page: of an empty one it is where the page began,
+    /// so that the reader goes on from there.
+    pub fn new(listed: Listed<ChangeRow>, start: String) -> Self {
+        let page_info = PageInfo::of(&listed).ending_at_least_at(start);
         let edges: Vec<ChangeEdge> =
             listed.rows.into_iter().map(|(cursor, row)| ChangeEdge { cursor, node: Change(row) }).collect();
         Self { nodes: edges.iter().map(|edge| edge.node.clone()).collect(), edges, page_info }

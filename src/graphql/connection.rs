@@ -38,6 +38,12 @@ impl PageInfo {
             end_cursor: listed.rows.last().map(|(cursor, _)| cursor.clone()),
         }
     }
+
+    /// With this end where the page has none.
+    pub(super) fn ending_at_least_at(mut self, cursor: String) -> Self {
+        self.end_cursor.get_or_insert(cursor);
+        self
+    }
 }
 
 /// A page of a list.

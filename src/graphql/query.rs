@@ -172,11 +172,14 @@ impl QueryRoot {
         Ok(coverage.into())
     }
 
-    /// Every change of the archive in commit order, oldest first. The cursor resumes, also years later; nothing is skipped.
+    /// Every change of the archive in commit order, oldest first. The cursor resumes, also years later; nothing is skipped. Of
+    /// an empty page `endCursor` is `after`, or the start where none was given: whoever stores it goes on from there.
     #[graphql(complexity = "page(first, None) * child_complexity")]
     async fn changes(&self, ctx: &Context<'_>, after: Option<String>, first: Option<i32>) -> Result<ChangeConnection> {
+        let start = after.clone().unwrap_or_else(Queries::start_of_changes);
         let page = paging(first, after, None, None, None);
-        Ok(ctx.data::<Queries>()?.changes(&page).await.map_err(shown)?.into())
+        let listed = ctx.data::<Queries>()?.changes(&page).await.map_err(shown)?;
+        Ok(ChangeConnection::new(listed, start))
     }
 
     /// Newest first.

@@ -6,9 +6,10 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::conditional::{Conditions, Verdict, without_body};
 use super::{Http, Problem};
 use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, parse_local_date};
 use crate::export::{Columns, CsvOptions, Export, Format, Rows};
@@ -33,21 +34,30 @@ pub(super) async fn export(
     let format = format(extension, &mut parameters)?;
     let export = read(table, format, &mut parameters)?;
     parameters.done()?;
-    let (tag, changed_at) = state(&http, &export, &file, &query).await?;
-    let mut response = if is_known(&headers, tag.as_deref()) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let pieces = export.pieces(&http.queries)?;
-        let body = match method {
-            Method::HEAD => Body::empty(),
-            _ => Body::from_stream(
-                pieces.map(|piece| piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))),
-            ),
-        };
-        let disposition = format!("attachment; filename=\"{file}\"");
-        let described = [(header::CONTENT_TYPE, format.media_type()), (header::CONTENT_DISPOSITION, &disposition)];
-        (described, body).into_response()
+    let coding = coding(format, &headers);
+    let (tag, changed_at) = state(&http, &export, &file, &query, coding).await?;
+    let mut response = match Conditions::of(&headers).check(tag.as_deref(), changed_at) {
+        Verdict::Failed => return Err(Problem::new(412, "the export is not what `If-Match` expects any more")),
+        Verdict::NotModified => without_body(StatusCode::NOT_MODIFIED),
+        Verdict::Answer => {
+            let pieces = export.pieces(&http.queries).await?;
+            let mut response = match method {
+                Method::HEAD => without_body(StatusCode::OK),
+                _ => Body::from_stream(
+                    pieces.map(|piece| piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))),
+                )
+                .into_response(),
+            };
+            let disposition = format!("attachment; filename=\"{file}\"");
+            let described = [(header::CONTENT_TYPE, format.media_type()), (header::CONTENT_DISPOSITION, &disposition)];
+            for (name, value) in described {
+                response.headers_mut().insert(name, HeaderValue::from_str(value).map_err(|e| Problem::internal(&e))?);
+            }
+            response
+        }
     };
+    // The layer that compresses says this only of what it compresses, and the plain form depends on it as well.
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding, authorization"));
     let stamps = [
         (header::CACHE_CONTROL, Some("private, no-cache".to_owned())),
         (header::ETAG, tag),
@@ -222,6 +232,9 @@ fn columns<Row: Flat>(searched: bool, parameters: &mut Parameters) -> Result<Col
         };
         Row::column(name).ok_or_else(told)
     };
+    if let Some((_, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+        return Err(Problem::new(400, format!("`columns` holds `{}` twice", short(name))));
+    }
     names.iter().map(find).collect()
 }
 
@@ -237,6 +250,21 @@ fn contains(parameters: &mut Parameters, name: &str) -> Option<TextMatch> {
     parameters.text(name).map(TextMatch::containing)
 }
 
+/// Takes a parameter for a part of the filter, which must not be given in both ways.
+fn fill<T>(slot: &mut Option<T>, value: Option<T>, field: &str, parameter: &str) -> Result<(), Problem> {
+    match (slot.is_some(), value) {
+        (_, None) => Ok(()),
+        (true, Some(_)) => Err(Problem::new(
+            400,
+            format!("`filter` has `{field}`, and the parameter `{parameter}` is given too: give one of them"),
+        )),
+        (false, value) => {
+            *slot = value;
+            Ok(())
+        }
+    }
+}
+
 /// `filter` as JSON, and each of its fields as a parameter of its own; all that is given must hold.
 fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     let mut filter = match parameters.text("filter") {
@@ -248,37 +276,27 @@ fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     let wanted = ["name", "process", "macroProcess", "fileName"];
     let slots = [&mut filter.name, &mut filter.process, &mut filter.macro_process, &mut filter.file_name];
     for (name, slot) in wanted.into_iter().zip(slots) {
-        if let Some(text) = contains(parameters, name) {
-            *slot = Some(text);
-        }
+        fill(slot, contains(parameters, name), name, name)?;
     }
-    let id = |text: &str| text.parse().ok();
-    if let Some(ids) = parameters.each("productId", "id", id)? {
-        filter.product_ids = Some(ids);
-    }
-    if let Some(all) = parameters.each("status", "status of a publication", |text| text.parse().ok())? {
-        filter.status = Some(all);
-    }
-    if let Some(all) = parameters.each("granularity", "granularity", |text| text.parse().ok())? {
-        filter.granularity = Some(all);
-    }
-    if let Some(all) = parameters.list("extension") {
-        filter.extension = Some(all);
-    }
+    let ids = parameters.each("productId", "id", |text| text.parse().ok())?;
+    fill(&mut filter.product_ids, ids, "productId", "productId")?;
+    let status = parameters.each("status", "status of a publication", |text| text.parse().ok())?;
+    fill(&mut filter.status, status, "status", "status")?;
+    let granularity = parameters.each("granularity", "granularity", |text| text.parse().ok())?;
+    fill(&mut filter.granularity, granularity, "granularity", "granularity")?;
+    fill(&mut filter.extension, parameters.list("extension"), "extension", "extension")?;
     let day = "day such as 2025-02-20";
-    if let Some(from) = parameters.parse("periodFrom", day, parse_local_date)? {
-        filter.period_from = Some(LocalDateTime::start_of(from));
-    }
-    if let Some(to) = parameters.parse("periodTo", day, parse_local_date)? {
-        filter.period_to = Some(LocalDateTime::end_of(to));
-    }
-    let ranges = [("archivedFrom", &mut filter.archived.0), ("archivedTo", &mut filter.archived.1)];
-    for (name, slot) in
-        ranges.into_iter().chain([("receivedFrom", &mut filter.received.0), ("receivedTo", &mut filter.received.1)])
-    {
-        if let Some(at) = parameters.instant(name)? {
-            *slot = Some(at);
-        }
+    let from = parameters.parse("periodFrom", day, parse_local_date)?.map(LocalDateTime::start_of);
+    fill(&mut filter.period_from, from, "period.from", "periodFrom")?;
+    let to = parameters.parse("periodTo", day, parse_local_date)?.map(LocalDateTime::end_of);
+    fill(&mut filter.period_to, to, "period.to", "periodTo")?;
+    for (parameter, field, slot) in [
+        ("archivedFrom", "archivedAt.from", &mut filter.archived.0),
+        ("archivedTo", "archivedAt.to", &mut filter.archived.1),
+        ("receivedFrom", "receivedAt.from", &mut filter.received.0),
+        ("receivedTo", "receivedAt.to", &mut filter.received.1),
+    ] {
+        fill(slot, parameters.instant(parameter)?, field, parameter)?;
     }
     Ok(filter)
 }
@@ -290,46 +308,43 @@ fn notifications(parameters: &mut Parameters) -> Result<NotificationQuery, Probl
         }
         None => NotificationQuery::default(),
     };
-    if let Some(name) = contains(parameters, "name") {
-        query.name = Some(name);
-    }
-    if let Some(ids) = parameters.each("productId", "id", |text| text.parse().ok().map(ProductId))? {
-        query.product_id = Some(ids);
-    }
-    if let Some(all) = parameters.each("status", "status of a notification", |text| text.parse().ok())? {
-        query.status = Some(all);
-    }
-    if let Some(at) = parameters.instant("receivedFrom")? {
-        query.received_from = Some(at);
-    }
-    if let Some(at) = parameters.instant("receivedTo")? {
-        query.received_to = Some(at);
-    }
+    fill(&mut query.name, contains(parameters, "name"), "name", "name")?;
+    let ids = parameters.each("productId", "id", |text| text.parse().ok().map(ProductId))?;
+    fill(&mut query.product_id, ids, "productId", "productId")?;
+    let status = parameters.each("status", "status of a notification", |text| text.parse().ok())?;
+    fill(&mut query.status, status, "status", "status")?;
+    fill(&mut query.received_from, parameters.instant("receivedFrom")?, "receivedAt.from", "receivedFrom")?;
+    fill(&mut query.received_to, parameters.instant("receivedTo")?, "receivedAt.to", "receivedTo")?;
     Ok(query)
 }
 
-/// What tells this export from the next, and when its rows changed last; none while something is under way.
+/// The coding that the export will have once it was compressed on its way: the request was reduced to one.
+fn coding(format: Format, headers: &HeaderMap) -> Option<&str> {
+    let asked = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    asked.filter(|coding| *coding != "identity" && super::is_text(format.media_type()))
+}
+
+/// An instant is given as the time of the last change only when it is so long ago: `Last-Modified` has whole seconds, and
+/// what changes twice within one would keep its first form.
+const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(2);
+
+/// What tells this export from the next, each coding from the others, and when its rows changed last; none while something is
+/// under way.
 async fn state(
     http: &Http,
     export: &Export,
     file: &str,
     query: &str,
+    coding: Option<&str>,
 ) -> Result<(Option<String>, Option<Timestamp>), Problem> {
     let (mark, changed_at) = match export.rows {
-        Rows::Publications(..) | Rows::Revisions(..) => {
-            let (number, at) = http.queries.state_of_lists().await?;
-            ((number >= 0).then(|| number.to_string()), at)
-        }
-        Rows::Notifications(..) => http.queries.state_of_notifications().await?,
+        Rows::Publications(..) => http.queries.state_of_publications().await?,
+        Rows::Revisions(..) => (http.queries.state_of_revisions().await?, None),
+        Rows::Notifications(..) => (http.queries.state_of_notifications().await?, None),
     };
     let Some(mark) = mark else { return Ok((None, None)) };
     let digest = Digest::of(format!("{VERSION} {file} {query} {mark}").as_bytes()).to_string();
-    Ok((Some(format!("\"{}\"", &digest[..32])), changed_at))
-}
-
-fn is_known(headers: &HeaderMap, tag: Option<&str>) -> bool {
-    let shown = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let (Some(shown), Some(tag)) = (shown, tag) else { return false };
-    // What was packed on its way comes back as a weak tag.
-    shown.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)
+    let suffix = coding.map(|coding| format!("-{coding}")).unwrap_or_default();
+    let changed_at = changed_at.filter(|at| http.app.clock.now().duration_since(*at) >= SETTLED_AFTER);
+    Ok((Some(format!("\"{}{suffix}\"", &digest[..32])), changed_at))
 }

@@ -13,6 +13,11 @@ const FEED: char = 'f';
 pub type ChangeRow = Change;
 
 impl Queries {
+    /// The cursor before the first change.
+    pub fn start_of_changes() -> String {
+        Cursor { value: SortValue::Number(0), tie: Uuid::nil() }.format(FEED)
+    }
+
     /// The changes after a cursor, oldest first. The cursor is a number of the feed, and so stays good for ever.
     pub async fn changes(&self, paging: &Paging) -> Result<Listed<ChangeRow>, QueryError> {
         let window = paging.window(FEED)?;

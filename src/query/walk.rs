@@ -4,6 +4,7 @@ use std::pin::pin;
 use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt};
 
+use super::filters::{check_filter, check_notifications};
 use super::searched::Searched;
 use super::{PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
 use crate::domain::{NotificationId, NotificationStatus, RevisionId, millis, timestamp};
@@ -25,6 +26,7 @@ impl Queries {
         &self,
         ask: PublicationAsk,
     ) -> Result<impl Stream<Item = Result<Vec<PublicationRow>, QueryError>> + Send + use<>, QueryError> {
+        check_filter(&ask.filter)?;
         let target = Target::Publications { as_of: ask.as_of };
         let hits = self.all_hits(target, Searched::new(ask.search, ask.scored)?, ask.filter, ask.order);
         let queries = self.clone();
@@ -44,6 +46,7 @@ impl Queries {
         &self,
         ask: RevisionAsk,
     ) -> Result<impl Stream<Item = Result<Vec<RevisionRow>, QueryError>> + Send + use<>, QueryError> {
+        check_filter(&ask.filter)?;
         let hits = self.all_hits(Target::Revisions, Searched::new(ask.search, false)?, ask.filter, ask.order);
         let queries = self.clone();
         let page = move |hits: Result<Vec<Hit>, QueryError>| {
@@ -61,9 +64,10 @@ impl Queries {
     pub fn all_notifications(
         &self,
         query: NotificationQuery,
-    ) -> impl Stream<Item = Result<Vec<Notification>, QueryError>> + Send + use<> {
+    ) -> Result<impl Stream<Item = Result<Vec<Notification>, QueryError>> + Send + use<>, QueryError> {
+        check_notifications(&query)?;
         let start: (Queries, Option<(i64, NotificationId)>) = (self.clone(), None);
-        ahead(unfold((start, query), |((queries, beyond), query)| async move {
+        Ok(ahead(unfold((start, query), |((queries, beyond), query)| async move {
             let page = Page {
                 beyond: beyond.map(|(at, id)| (timestamp(at), id)),
                 backwards: false,
@@ -77,7 +81,7 @@ impl Queries {
             let last = rows.last()?;
             let beyond = Some((millis(last.received_at), last.id));
             Some((Ok(rows), ((queries, beyond), query)))
-        }))
+        })))
     }
 
     /// All that the index finds, in pages.
@@ -137,20 +141,29 @@ fn ahead<T: Send + 'static>(
 }
 
 impl Queries {
-    /// What a whole list of publications or revisions depends on: it is the same as long as this is.
-    pub async fn state_of_lists(&self) -> Result<(i64, Option<jiff::Timestamp>), QueryError> {
+    /// What a whole list of publications depends on, and when that changed last: the list is the same as long as this is. None
+    /// while the index is behind, since what is given is not yet what belongs to the feed's number.
+    pub async fn state_of_publications(&self) -> Result<(Option<String>, Option<jiff::Timestamp>), QueryError> {
         let head = self.app.record.feed_head().await?;
         let at = self.app.index.position().map(|position| position.feed).unwrap_or_default();
+        if at != head {
+            return Ok((None, None));
+        }
         let last = self.app.record.changes_after(head - 1, 1).await?.pop().map(|change| change.at);
-        // While the index is behind, what is given is not yet what belongs to this number.
-        Ok((if at == head { head } else { -1 }, last))
+        Ok((Some(head.to_string()), last))
+    }
+
+    /// The same for revisions, which also show when they were announced last; the feed is not told that.
+    pub async fn state_of_revisions(&self) -> Result<Option<String>, QueryError> {
+        let renewals = self.app.record.renewals().await?;
+        let (mark, _) = self.state_of_publications().await?;
+        Ok(mark.map(|mark| format!("{mark} {renewals}")))
     }
 
     /// The same for the log of notifications; none while any of them is worked on.
-    pub async fn state_of_notifications(&self) -> Result<(Option<String>, Option<jiff::Timestamp>), QueryError> {
+    pub async fn state_of_notifications(&self) -> Result<Option<String>, QueryError> {
         let counts = self.counts().await?;
         let open: u64 = NotificationStatus::OPEN.iter().map(|status| counts.of(*status)).sum();
-        let mark = (open == 0).then(|| format!("{:?}", counts.by_status));
-        Ok((mark, None))
+        Ok((open == 0).then(|| format!("{:?}", counts.by_status)))
     }
 }

@@ -271,6 +271,7 @@ async fn renew(
             ..Default::default()
         };
         renewed.update_without_returning(txn).await?;
+        super::feed::count_renewal(txn).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Writers take turns and a number is given inside the writing transaction, so a reader that has seen a number has seen
 //! all below it.
 use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::entity::{changes, publications, state};
@@ -45,6 +46,19 @@ pub(super) async fn tell_all_of_product(
     Ok(())
 }
 
+/// The key under which renewals are counted.
+const RENEWALS: &str = "renewals";
+
+/// Counts a revision that was announced again: what is shown of it changed, and the feed is not told, since for whoever
+/// searches it is the same.
+pub(super) async fn count_renewal(txn: &DatabaseTransaction) -> Result<(), DbErr> {
+    let first = state::ActiveModel { key: Set(RENEWALS.to_owned()), value: Set("1".to_owned()) };
+    let counted = sea_orm::sea_query::OnConflict::column(state::Column::Key)
+        .value(state::Column::Value, Expr::cust("CAST(CAST(state.value AS BIGINT) + 1 AS TEXT)"))
+        .to_owned();
+    state::Entity::insert(first).on_conflict(counted).exec_without_returning(txn).await.map(|_| ())
+}
+
 /// The key under which the wish for a new index is kept.
 const INDEX_EPOCH: &str = "index_epoch";
 
@@ -74,6 +88,12 @@ impl Record {
     pub async fn feed_head(&self) -> Result<i64, RecordError> {
         let last = changes::Entity::find().order_by_desc(changes::Column::Number).one(&self.inner.jobs_reader).await?;
         Ok(last.map(|row| row.number).unwrap_or_default())
+    }
+
+    /// How often a revision was announced again.
+    pub async fn renewals(&self) -> Result<u64, RecordError> {
+        let Some(row) = state::Entity::find_by_id(RENEWALS).one(self.reader()).await? else { return Ok(0) };
+        row.value.parse().map_err(|_| RecordError::Corrupt(format!("`{}` is not a count of renewals", row.value)))
     }
 
     /// Counts up whenever somebody asks for the index to be built anew.

@@ -305,7 +305,16 @@ async fn the_feed_is_gone_on_with_from_any_cursor_and_skips_nothing() {
         }
         assert_eq!(walked, all);
         // Nothing new; then what happens meanwhile, and only that.
-        assert_eq!(page(after.clone(), 10).await["edges"], json!([]));
+        let nothing = page(after.clone(), 10).await;
+        assert_eq!(nothing["edges"], json!([]));
+        assert_eq!(
+            nothing["pageInfo"],
+            json!({ "hasNextPage": false, "endCursor": after }),
+            "a reader goes on from there"
+        );
+        // Of no change at all the end is the start, and leads to all of them.
+        let start = page(Value::Null, 0).await["pageInfo"]["endCursor"].clone();
+        assert_eq!(page(start.clone(), 1000).await["edges"].as_array(), Some(&all), "{start}");
         app.portal.change(1, |one| samples::replace(one, &b"mudou"[..]));
         app.portal.enviar(1).await;
         app.settled(13).await;
