@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
-use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{Request, Response, ServerError, Value, Variables};
 
 use super::coerce::Types;
-use super::normal::{Abnormal, check_size, chosen, for_validation, normalize, without_placeholders};
+use super::normal::{Abnormal, Normal, check_size, chosen, for_validation, normalize, without_placeholders};
 use super::{Schema, builder};
 
 /// Documents that are known to be valid at most, and characters of each.
@@ -49,42 +48,51 @@ impl Rules {
     /// Puts a question's normal form in the place of its document, so that async-graphql executes that.
     pub async fn apply(&self, question: &mut Request) -> Result<Finish, Vec<ServerError>> {
         let plain = Finish { has_placeholders: false };
-        let name = question.operation_name.clone();
-        // What cannot be parsed, or names no operation of the document, is refused by the execution itself.
-        let Ok(document) = question.parsed_query() else { return Ok(plain) };
-        let document = document.clone();
-        check_size(&document).map_err(|error| vec![error])?;
-        let Some(operation) = chosen(&document, name.as_deref()) else { return Ok(plain) };
-        let normal = match normalize(self.types, &document, operation, &question.variables) {
-            Ok(normal) => normal,
-            Err(Abnormal::Refused(error)) => return Err(vec![error]),
+        let variables = std::mem::take(&mut question.variables);
+        let normal = self.normal(question, &variables);
+        question.variables = variables;
+        match normal {
+            Ok(None) => Ok(plain),
+            Ok(Some(normal)) => {
+                let finish = Finish { has_placeholders: normal.has_placeholders };
+                if normal.is_changed {
+                    self.validate(question, normal.variables).await?;
+                    question.set_parsed_query(normal.document);
+                    question.variables = Variables::default();
+                    question.operation_name = None;
+                }
+                Ok(finish)
+            }
+            Err(Abnormal::Refused(error)) => Err(vec![error]),
             Err(Abnormal::Invalid) => {
                 // Its validation says what is wrong.
-                self.validate(question, &document, question.variables.clone()).await?;
-                return Ok(plain);
+                let variables = question.variables.clone();
+                self.validate(question, variables).await.map(|()| plain)
             }
-        };
-        if normal.is_changed {
-            self.validate(question, &document, normal.variables).await?;
-            question.set_parsed_query(normal.document);
-            question.variables = Variables::default();
-            question.operation_name = None;
         }
-        Ok(Finish { has_placeholders: normal.has_placeholders })
+    }
+
+    /// None for what cannot be parsed, or names no operation of the document: its execution says so.
+    fn normal(&self, question: &mut Request, variables: &Variables) -> Result<Option<Normal>, Abnormal> {
+        let name = question.operation_name.clone();
+        let Ok(document) = question.parsed_query() else { return Ok(None) };
+        check_size(document)?;
+        match chosen(document, name.as_deref()) {
+            Some(operation) => normalize(self.types, document, operation, variables).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The rules of the specification, for a document as it was sent: its normal form would pass some that it breaks.
-    async fn validate(
-        &self,
-        question: &Request,
-        document: &ExecutableDocument,
-        variables: Variables,
-    ) -> Result<(), Vec<ServerError>> {
+    async fn validate(&self, question: &mut Request, variables: Variables) -> Result<(), Vec<ServerError>> {
         if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&question.query) {
             return Ok(());
         }
         let mut request = Request::new("");
-        request.set_parsed_query(for_validation(self.types, document));
+        match question.parsed_query() {
+            Ok(document) => request.set_parsed_query(for_validation(self.types, document)),
+            Err(error) => return Err(vec![error]),
+        }
         request.operation_name = question.operation_name.clone();
         request.variables = variables;
         let checked = self.validator.execute(request).await;

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use crate::graphql::some_history;
 use crate::harness::samples::{product, zip};
 use crate::harness::{Db, TestApp};
-use crate::representations::url_encoded;
 
 fn refused<'a>(answer: &'a Value, what: &str) -> &'a str {
     assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{what}: {answer}");

@@ -265,6 +265,6 @@ async fn a_field_is_filtered_in_one_way_and_a_column_given_once() {
     }
 }
 
-pub fn url_encoded(text: &str) -> String {
+fn url_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
