@@ -129,6 +129,8 @@ impl Record {
             removed_at: Set(Some(millis(now))),
             tombstone_at: Set(None),
             removal_failed_at: Set(None),
+            damaged_at: Set(None),
+            list_at: Set(None),
         });
         let unknown = OnConflict::column(files::Column::Digest).update_column(files::Column::Encoding).to_owned();
         batch::insert(&txn, rows.collect(), Some(unknown)).await?;
