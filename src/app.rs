@@ -15,7 +15,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::config::Settings;
-use crate::domain::Clock;
+use crate::domain::{Clock, Trust};
 use crate::fetch::Fetcher;
 use crate::index::{Index, IndexError, Writer};
 use crate::record::{Location, Record, ReplayRule};
@@ -40,6 +40,8 @@ impl Deref for App {
 pub struct Parts {
     pub settings: Settings,
     pub clock: Clock,
+    /// What is given up for good goes by this, and not by the clock alone.
+    pub trust: Trust,
     pub record: Record,
     pub store: Store,
     pub index: Index,
@@ -136,6 +138,7 @@ impl App {
             started_at: clock.now(),
             settings,
             clock,
+            trust: Trust::default(),
             record,
             store,
             index,

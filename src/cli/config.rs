@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use super::output;
-use crate::config::Settings;
+use crate::config::{Retention, Settings, duration_in_words, span_in_words};
 use crate::jobs::retention;
 
 #[derive(clap::Subcommand)]
@@ -36,23 +36,61 @@ pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCo
     for warning in settings.exposure_warnings() {
         output::print(&format!("warning: {warning}"))?;
     }
+    times(&settings)?;
+    for warning in &settings.warnings {
+        output::print(&format!("warning: {warning}"))?;
+    }
     policies(settings).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each policy in words, and how many products it matches where there is an archive to ask.
+/// Every span of time that the configuration names, in words.
+fn times(settings: &Settings) -> anyhow::Result<()> {
+    let Settings { receiver, fetch, retention, .. } = settings;
+    let durations = [
+        ("receiver.replay_gap", receiver.replay_gap),
+        ("receiver.silence_floor", receiver.silence_floor),
+        ("fetch.retry_first", fetch.retry_first),
+        ("fetch.retry_max", fetch.retry_max),
+        ("fetch.stall", fetch.stall),
+        ("fetch.warn_before", fetch.warn_before),
+        ("retention.jitter", retention.jitter),
+    ];
+    for (key, duration) in durations {
+        output::print(&format!("{key} = {}", duration_in_words(duration)))?;
+    }
+    output::print(&format!("retention.grace = {}", span_in_words(&retention.grace)))?;
+    if let Some(span) = &retention.notification_bodies {
+        output::print(&format!("retention.notification_bodies = {}", span_in_words(span)))?;
+    }
+    Ok(())
+}
+
+/// Each policy in words; where there is an archive, how many products it matches and what it would remove now.
 async fn policies(settings: Settings) -> anyhow::Result<()> {
-    if settings.retention.policies.is_empty() {
+    if settings.retention.policies.is_empty() && settings.retention.max_stored.is_none() {
         return Ok(());
     }
     let has_archive = settings.database_url.is_some() || settings.data_dir.join("acervo.db").exists();
-    let policies = settings.retention.policies.clone();
-    let products = match has_archive {
-        true => Some(super::open(settings).await?.record.inventory_products().await?),
-        false => None,
+    let Retention { policies, max_stored, .. } = settings.retention.clone();
+    let (products, removed) = match has_archive {
+        true => {
+            let app = super::open(settings).await?;
+            let planned = retention::make_plan(&app, app.clock.now()).await?;
+            (Some(app.record.inventory_products().await?), Some(planned.plan.removed_by_policy()))
+        }
+        false => (None, None),
     };
-    for policy in &policies {
+    let removes = |policy: Option<usize>| match &removed {
+        Some(removed) => {
+            let count = removed.get(&policy).copied().unwrap_or_default();
+            output::print(&format!("  it would remove {count} revisions now"))
+        }
+        None => Ok(()),
+    };
+    for (i, policy) in policies.iter().enumerate() {
         output::print(&format!("\npolicy `{}`: {}", policy.name, policy.describe()))?;
+        removes(Some(i))?;
         let Some(products) = &products else { continue };
         let matched = products.iter().filter(|product| retention::is_named(policy, &product.names)).count();
         output::print(&format!("  its names match {matched} of {} products", products.len()))?;
@@ -61,6 +99,10 @@ async fn policies(settings: Settings) -> anyhow::Result<()> {
                 output::print(&format!("  warning: `{glob}` matches no product"))?;
             }
         }
+    }
+    if let Some(bytes) = max_stored {
+        output::print(&format!("\nretention.max_stored = {}", output::size(bytes)))?;
+        removes(None)?;
     }
     Ok(())
 }

@@ -46,6 +46,8 @@ pub struct Layers {
     file: Option<Table>,
     asked: Vec<String>,
     pub problems: Vec<Problem>,
+    /// What is allowed and hardly meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Layers {
@@ -71,7 +73,7 @@ impl Layers {
                 problems.push(Problem::new("--set", "wants KEY=VALUE"));
             }
         }
-        Ok(Self { tables, file, asked, problems })
+        Ok(Self { tables, file, asked, problems, warnings: Vec::new() })
     }
 
     /// The value of a key, read by `parse`; a problem is noted and reads as absent.

@@ -14,7 +14,7 @@ pub use retention::{Glob, Policy, Retention, Schedule};
 pub use settings::{
     Api, ApiKey, Credentials, Disk, Downloads, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key,
 };
-pub use values::{HostPattern, Problem};
+pub use values::{HostPattern, Problem, duration_in_words, span_in_words};
 
 /// The commented default file.
 pub const DEFAULTS: &str = include_str!("default.toml");

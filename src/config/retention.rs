@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use croner::Cron;
-use jiff::{Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 
 use super::layers::Layers;
 use super::values::{self, Problem};
@@ -101,7 +101,26 @@ impl Schedule {
     pub fn parse(value: &str) -> Result<Self, String> {
         let cron = Cron::from_str(value)
             .map_err(|e| format!("`{value}` is no cron expression such as \"30 2 * * *\": {e}"))?;
-        Ok(Self { text: value.to_owned(), cron })
+        let schedule = Self { text: value.to_owned(), cron };
+        // Within eight years every day of the calendar comes, the 29th of February too.
+        let first = schedule.after(reference());
+        if first.is_none_or(|first| first.duration_since(reference()) > SignedDuration::from_hours(8 * 366 * 24)) {
+            return Err(format!("`{value}` never comes: no month has that day"));
+        }
+        Ok(schedule)
+    }
+
+    /// The shortest time between two runs in a row, of some dozens.
+    fn shortest_gap(&self) -> Option<SignedDuration> {
+        let mut at = self.after(reference())?;
+        let mut shortest: Option<SignedDuration> = None;
+        for _ in 0..60 {
+            let next = self.after(at)?;
+            let gap = next.duration_since(at);
+            shortest = Some(shortest.map_or(gap, |shortest| shortest.min(gap)));
+            at = next;
+        }
+        shortest
     }
 
     /// The first time after an instant.
@@ -142,21 +161,64 @@ impl Retention {
             "off" => Ok(None),
             cron => Schedule::parse(cron).map(Some),
         });
+        let schedule = schedule.flatten();
         let grace = layers.get("retention.grace", values::span);
-        let max_stored = layers.get("retention.max_stored", values::size);
+        let max_stored = layers.get("retention.max_stored", values::size).filter(|bytes| {
+            *bytes > 0 || {
+                let message = "is 0, which is read as no limit: leave the key out, or give a size such as \"500 GiB\"";
+                layers.warnings.push(Problem::new("retention.max_stored", message));
+                false
+            }
+        });
         let jitter = layers.get("retention.jitter", |value| {
             values::duration(value).or_else(|e| if value == "0s" { Ok(Duration::ZERO) } else { Err(e) })
         });
-        let notification_bodies = layers.get("retention.notification_bodies", values::span);
-        let policies = layers.children("retention.policy").iter().map(|key| policy(layers, key)).collect();
-        Some(Self {
-            schedule: schedule.flatten(),
-            grace: grace?,
-            max_stored,
-            jitter: jitter?,
-            notification_bodies,
-            policies,
-        })
+        let notification_bodies = layers.get("retention.notification_bodies", values::some_span);
+        let keys = layers.children("retention.policy");
+        let policies: Vec<Policy> = keys.iter().map(|key| policy(layers, key)).collect();
+        for (i, (key, policy)) in keys.iter().zip(&policies).enumerate() {
+            let same = policies[..i].iter().any(|earlier| fold(&earlier.name) == fold(&policy.name));
+            if same && !policy.name.is_empty() {
+                let message =
+                    format!("`{}` is the name of a policy above it: each needs a name of its own", policy.name);
+                layers.problems.push(Problem::new(&format!("{key}.name"), message));
+            }
+        }
+        warn(layers, schedule.as_ref(), grace.as_ref(), max_stored);
+        Some(Self { schedule, grace: grace?, max_stored, jitter: jitter?, notification_bodies, policies })
+    }
+}
+
+/// When the times of a schedule are looked at, to see how often it comes: an instant of today's calendar.
+fn reference() -> Timestamp {
+    Timestamp::from_second(1_767_225_600).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Less than this is a number without its unit, and no size for an archive.
+const HARDLY_A_SIZE: u64 = 1 << 20;
+
+/// More often than this nobody means to run retention: each run reads the whole archive.
+const HARDLY_A_SCHEDULE: SignedDuration = SignedDuration::from_hours(6);
+
+/// Notes what is allowed and hardly meant.
+fn warn(layers: &mut Layers, schedule: Option<&Schedule>, grace: Option<&Span>, max_stored: Option<u64>) {
+    if let Some(bytes) = max_stored.filter(|bytes| *bytes < HARDLY_A_SIZE) {
+        let message =
+            format!("is {bytes} bytes, so that almost all would be removed; a size has a unit, such as \"500 GiB\"");
+        layers.warnings.push(Problem::new("retention.max_stored", message));
+    }
+    if grace.is_some_and(Span::is_zero) {
+        let message = "is no time: the bytes go with the run that marks them, and no run can be undone";
+        layers.warnings.push(Problem::new("retention.grace", message));
+    }
+    if let Some((schedule, gap)) = schedule.and_then(|schedule| Some((schedule, schedule.shortest_gap()?)))
+        && gap < HARDLY_A_SCHEDULE
+    {
+        let every = values::duration_in_words(gap.unsigned_abs());
+        let message = format!(
+            "`{schedule}` runs every {every}; the fields are minute, hour, day, month, weekday, and once a day is \"30 2 * * *\""
+        );
+        layers.warnings.push(Problem::new("retention.schedule", message));
     }
 }
 
@@ -174,8 +236,8 @@ fn policy(layers: &mut Layers, key: &str) -> Policy {
         extensions: layers.list(&of("match.extension"), |value| Ok(fold(value.trim_start_matches('.')))),
         larger_than: layers.get(&of("match.larger_than"), values::size),
         keep_last: layers.get(&of("keep_last"), number),
-        keep_superseded: layers.get(&of("keep_superseded"), values::span),
-        keep_within: layers.get(&of("keep_within"), values::span),
+        keep_superseded: layers.get(&of("keep_superseded"), values::some_span),
+        keep_within: layers.get(&of("keep_within"), values::some_span),
         keep_daily: layers.get(&of("keep_daily"), number),
         keep_weekly: layers.get(&of("keep_weekly"), number),
         keep_monthly: layers.get(&of("keep_monthly"), number),
@@ -229,7 +291,7 @@ impl Policy {
         };
         let publications: Vec<String> = [
             self.keep_all.then(|| "all".to_owned()),
-            self.keep_within.map(|span| format!("those whose period ended within {span:#}")),
+            self.keep_within.map(|span| format!("those whose period ended within {}", values::span_in_words(&span))),
             newest(self.keep_daily, "days"),
             newest(self.keep_weekly, "weeks"),
             newest(self.keep_monthly, "months"),
@@ -240,7 +302,7 @@ impl Policy {
         .collect();
         let revisions: Vec<String> = [
             self.keep_last.map(|n| format!("the {n} latest")),
-            self.keep_superseded.map(|span| format!("those superseded within {span:#}")),
+            self.keep_superseded.map(|span| format!("those superseded within {}", values::span_in_words(&span))),
         ]
         .into_iter()
         .flatten()

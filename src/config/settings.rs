@@ -35,6 +35,8 @@ pub struct Settings {
     pub disk: Disk,
     pub downloads: Downloads,
     pub retention: Retention,
+    /// What is allowed and hardly meant.
+    pub warnings: Vec<Problem>,
     pub metrics_open: bool,
     pub log_level: String,
     pub log_format: Option<LogFormat>,
@@ -208,6 +210,7 @@ impl Settings {
                     disk,
                     downloads,
                     retention,
+                    warnings: layers.warnings,
                     metrics_open,
                     log_level,
                     log_format,

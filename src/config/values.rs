@@ -2,6 +2,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
+
 /// What is wrong with one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -46,10 +48,63 @@ pub fn duration(value: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
 }
 
-/// A span of the calendar: `90d`, `5y`.
+/// A span of the calendar: `90d`, `5y`. A bare `m` is months to some and minutes to others, and so refused.
 pub fn span(value: &str) -> Result<jiff::Span, String> {
     let wrong = || format!("`{value}` is no span such as \"90d\" or \"5y\"");
+    if let Some(number) = number_of_ms(value) {
+        return Err(format!(
+            "`{value}` is ambiguous: write `{number}mo` for {number} months, or `{number}min` for {number} minutes"
+        ));
+    }
     value.parse::<jiff::Span>().ok().filter(|span| !span.is_negative()).ok_or_else(wrong)
+}
+
+/// A span that is longer than nothing.
+pub fn some_span(value: &str) -> Result<jiff::Span, String> {
+    let parsed = span(value)?;
+    if parsed.is_zero() {
+        return Err(format!(
+            "`{value}` is no time at all, and keeps nothing: give a longer span, or leave the key out"
+        ));
+    }
+    Ok(parsed)
+}
+
+/// The number before a unit that is written as a bare `m`. ISO 8601 (`P6M`, `PT6M`) says which one it means.
+fn number_of_ms(value: &str) -> Option<&str> {
+    if value.trim_start_matches(['+', '-']).starts_with(['P', 'p']) {
+        return None;
+    }
+    for (at, _) in value.match_indices(['m', 'M']) {
+        let before = value[..at].trim_end();
+        let number = &before[before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').len()..];
+        let is_whole_unit = !value[at + 1..].starts_with(|c: char| c.is_alphabetic());
+        if is_whole_unit && !number.is_empty() {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn in_full() -> SpanPrinter {
+    SpanPrinter::new()
+        .designator(Designator::Verbose)
+        .spacing(Spacing::BetweenUnitsAndDesignators)
+        .comma_after_designator(true)
+}
+
+/// A span in words: `6 months`.
+pub fn span_in_words(span: &jiff::Span) -> String {
+    if span.is_zero() { "no time".to_owned() } else { in_full().span_to_string(span) }
+}
+
+/// A duration in words: `15 minutes`.
+pub fn duration_in_words(duration: Duration) -> String {
+    match jiff::SignedDuration::try_from(duration) {
+        Ok(duration) if !duration.is_zero() => in_full().duration_to_string(&duration),
+        Ok(_) => "no time".to_owned(),
+        Err(_) => format!("{duration:?}"),
+    }
 }
 
 pub fn count(value: &str) -> Result<usize, String> {

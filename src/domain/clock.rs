@@ -1,21 +1,42 @@
 //! The time that everything in the process goes by.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 /// Wall time in whole milliseconds, the precision that is stored and shown.
 ///
 /// Clones share one offset, so that a test can let a day pass without waiting for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
+    /// How far the wall clock is wrong.
+    error_ms: Arc<AtomicI64>,
+    began: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { offset_ms: Arc::default(), error_ms: Arc::default(), began: Instant::now() }
+    }
 }
 
 impl Clock {
     pub fn now(&self) -> Timestamp {
-        timestamp(millis(Timestamp::now()).saturating_add(self.offset_ms.load(Ordering::Relaxed)))
+        let moved = self.offset_ms.load(Ordering::Relaxed).saturating_add(self.error_ms.load(Ordering::Relaxed));
+        timestamp(millis(Timestamp::now()).saturating_add(moved))
+    }
+
+    /// How much time has passed since this clock was made, whatever was done to the wall clock meanwhile.
+    pub fn elapsed(&self) -> Duration {
+        let moved = u64::try_from(self.offset_ms.load(Ordering::Relaxed)).unwrap_or_default();
+        self.began.elapsed() + Duration::from_millis(moved)
+    }
+
+    /// Makes the wall clock of this clock and all its clones wrong by so much, without any time passing.
+    pub fn set_wrong(&self, by_ms: i64) {
+        self.error_ms.store(by_ms, Ordering::Relaxed);
     }
 
     /// Moves this clock and all its clones forward.

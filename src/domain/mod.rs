@@ -22,6 +22,7 @@ mod stamp;
 mod state;
 mod stem;
 mod text;
+mod trust;
 mod validator;
 
 pub use clock::{Clock, http_date, millis, timestamp};
@@ -44,4 +45,5 @@ pub use stem::{is_empty_word, stem};
 pub use text::{
     FIELD_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, beginning, clean, is_blank, is_deceptive, is_storable, printable,
 };
+pub use trust::Trust;
 pub use validator::Validator;

@@ -62,7 +62,7 @@ impl Hosts {
     /// How many more files may be asked for, of each host that is known.
     pub fn room(&self, now: Timestamp) -> HashMap<String, usize> {
         let room = |host: &Host| match host.paused_until {
-            Some(until) if until > now => 0,
+            Some(until) if is_ahead(until, now) => 0,
             // One goes ahead and tells how the host is.
             Some(_) => 1usize.saturating_sub(host.under_way),
             None => self.at_once.saturating_sub(host.under_way),
@@ -74,7 +74,7 @@ impl Hosts {
     pub fn paused(&self, now: Timestamp) -> Vec<(String, Timestamp)> {
         let known = self.known();
         let paused = known.iter().filter_map(|(name, host)| Some((name.clone(), host.paused_until?)));
-        let mut paused: Vec<_> = paused.filter(|(_, until)| *until > now).collect();
+        let mut paused: Vec<_> = paused.filter(|(_, until)| is_ahead(*until, now)).collect();
         paused.sort();
         paused
     }
@@ -106,7 +106,7 @@ impl Hosts {
 
     fn fail(&self, host: &mut Host, retry_after: Option<Duration>, now: Timestamp) -> Option<Turn> {
         // Those that were under way when it was paused tell nothing new.
-        if host.paused_until.is_some_and(|until| until > now) {
+        if host.paused_until.is_some_and(|until| is_ahead(until, now)) {
             return None;
         }
         host.failures += 1;
@@ -123,6 +123,11 @@ impl Hosts {
     fn known(&self) -> MutexGuard<'_, HashMap<String, Host>> {
         self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// Whether a pause is not over. One that seems longer than any pause was begun by a clock that was put right since.
+fn is_ahead(until: Timestamp, now: Timestamp) -> bool {
+    until > now && until.duration_since(now).unsigned_abs() <= PAUSE_MAX
 }
 
 /// An attempt that is under way.

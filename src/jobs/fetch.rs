@@ -35,7 +35,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         halted = has_no_room(&app, halted);
         if !halted {
             let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
-            match app.record.claim(app.clock.now(), LEASE, room(&app, free)).await {
+            match app.record.claim(app.clock.now(), app.trust.now(&app.clock), LEASE, room(&app, free)).await {
                 Ok(claims) => {
                     for claim in claims {
                         let visit = app.fetcher.hosts().begin(&claim.host);

@@ -10,6 +10,7 @@ mod members;
 pub mod retention;
 mod schedule;
 mod scheduler;
+mod time;
 mod transfer;
 mod upkeep;
 
@@ -30,6 +31,9 @@ pub struct Jobs {
 impl Jobs {
     /// Starts them all.
     pub async fn start(app: &App) -> anyhow::Result<Self> {
+        for warning in &app.settings.warnings {
+            tracing::warn!("the configuration: {warning}");
+        }
         // A process that has the queue for itself need not wait for the leases of those that died.
         if !app.record.is_shared() {
             let released = app.record.release_all().await?;
@@ -38,6 +42,7 @@ impl Jobs {
             }
             app.record.end_interrupted_jobs(app.clock.now()).await?;
         }
+        time::begin(app).await?;
         retention::reserve(app);
         let stop = CancellationToken::new();
         let tasks = vec![

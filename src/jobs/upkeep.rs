@@ -4,6 +4,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::time::Watch;
 use crate::app::App;
 
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -19,6 +20,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut tick = interval(EXPIRE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut watch = Watch::default();
     let mut erase_at = Instant::now();
     let mut sweep_at = Instant::now();
     let mut retention_at = Instant::now();
@@ -27,7 +29,10 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
             _ = stop.cancelled() => break,
             _ = tick.tick() => {}
         }
-        match app.record.expire(app.clock.now()).await {
+        if let Err(e) = watch.look(&app).await {
+            tracing::error!(error = %e, "the clock could not be compared with what is known of the time");
+        }
+        match app.record.expire(app.trust.now(&app.clock)).await {
             Ok(0) => {}
             Ok(expired) => tracing::warn!(expired, "links died before their files could be had; see `acervo status`"),
             Err(e) => tracing::error!(error = %e, "dead links could not be ended"),
@@ -63,7 +68,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 }
 
 async fn erase(app: &App) {
-    if let Err(e) = app.record.erase_links(app.clock.now()).await {
+    if let Err(e) = app.record.erase_links(app.trust.now(&app.clock)).await {
         tracing::error!(error = %e, "dead links could not be erased");
     }
 }

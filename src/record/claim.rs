@@ -130,12 +130,19 @@ struct Due {
 
 impl Record {
     /// Takes as many files' worth of due work as there is room for: what is fresh first, then the link that dies first.
-    pub async fn claim(&self, now: Timestamp, lease_for: Duration, mut room: Room) -> Result<Vec<Claim>, RecordError> {
+    /// Links that were dead at `certain` have no use any more: that time has come, whatever the clock says (`now`).
+    pub async fn claim(
+        &self,
+        now: Timestamp,
+        certain: Timestamp,
+        lease_for: Duration,
+        mut room: Room,
+    ) -> Result<Vec<Claim>, RecordError> {
         let count = room.total;
         if count == 0 {
             return Ok(Vec::new());
         }
-        let due = self.due(now, &room).await?;
+        let due = self.due(now, certain, &room).await?;
         if due.is_empty() {
             return Ok(Vec::new());
         }
@@ -158,28 +165,29 @@ impl Record {
                 chosen.push(file_key);
             }
         }
-        let claims = claim_files(&txn, chosen, &shut, now, &clock, lease_for).await?;
+        let claims = claim_files(&txn, chosen, &shut, certain, &clock, lease_for).await?;
         txn.commit().await?;
         Ok(claims)
     }
 
     /// What may be claimed, in the order in which it is to be. Read beside the writer: with hosts left alone, most of the
     /// queue may have to be gone through.
-    async fn due(&self, now: Timestamp, room: &Room) -> Result<Vec<Due>, RecordError> {
+    async fn due(&self, now: Timestamp, certain: Timestamp, room: &Room) -> Result<Vec<Due>, RecordError> {
         let reader = &self.inner.jobs_reader;
         let (shut, clock) = (room.shut(), self.shared_clock(now));
         let underway = underway(reader, &clock).await?;
+        // What waits for its first attempt is due, whatever the clock said when it was received.
         let queued = Condition::all().add(is_in(Status::Queued));
         let retrying = Condition::all().add(is_in(Status::Retrying));
         let is_due = C::NextAttemptAt.lte(millis(now));
         let mut due = Vec::new();
         // State by state, so that each look-up is a short walk along its index, however long the queue is.
-        for state in [queued.add(is_due.clone()), retrying.add(is_due), abandoned(&clock)] {
+        for state in [queued, retrying.add(is_due), abandoned(&clock)] {
             let some = notifications::Entity::find()
                 .select_only()
                 .columns([C::Id, C::FileKey, C::Host, C::Priority, C::LinkExpiresAt])
                 .filter(state)
-                .filter(C::LinkExpiresAt.gt(millis(now)))
+                .filter(C::LinkExpiresAt.gt(millis(certain)))
                 .filter(C::FileKey.is_not_in(&underway))
                 .filter(Condition::any().add(C::Host.is_null()).add(C::Host.is_not_in(&shut)))
                 .order_by(C::Priority, Order::Asc)
@@ -215,7 +223,7 @@ async fn claim_files(
     txn: &DatabaseTransaction,
     file_keys: Vec<String>,
     shut: &[String],
-    now: Timestamp,
+    certain: Timestamp,
     clock: &Expr,
     lease_for: Duration,
 ) -> Result<Vec<Claim>, RecordError> {
@@ -225,7 +233,7 @@ async fn claim_files(
     let lease = Uuid::now_v7();
     // The last condition always holds of these; it says that the index of files will do.
     let lives = Condition::all()
-        .add(C::LinkExpiresAt.gt(millis(now)))
+        .add(C::LinkExpiresAt.gt(millis(certain)))
         .add(C::FileKey.is_in(batch::padded(file_keys.clone())))
         .add(C::NextAttemptAt.is_not_null());
     let rows = notifications::Entity::find()

@@ -37,6 +37,7 @@ mod runs;
 mod sources;
 mod statements;
 mod sweep;
+mod time;
 mod version;
 mod watch;
 

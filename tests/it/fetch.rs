@@ -203,26 +203,29 @@ async fn names_come_from_the_header_then_the_token_then_the_product() {
 }
 
 /// A server that gives one file under any address, and holds its answers back while it is told to.
-struct HeldServer {
-    address: String,
-    content: Arc<Mutex<String>>,
+pub struct HeldServer {
+    pub address: String,
+    content: Arc<Mutex<(StatusCode, String)>>,
     asked: tokio::sync::watch::Receiver<u32>,
-    open: tokio::sync::watch::Sender<bool>,
+    pub open: tokio::sync::watch::Sender<bool>,
 }
 
 impl HeldServer {
-    async fn start(status: StatusCode) -> Self {
-        let (content, (count, asked), (open, gate)) =
-            (Arc::<Mutex<String>>::default(), tokio::sync::watch::channel(0), tokio::sync::watch::channel(true));
+    pub async fn start(status: StatusCode) -> Self {
+        let (content, (count, asked), (open, gate)) = (
+            Arc::new(Mutex::new((status, String::new()))),
+            tokio::sync::watch::channel(0),
+            tokio::sync::watch::channel(true),
+        );
         let shown = content.clone();
         let answer = move || {
             // What is served is decided when the request arrives.
-            let bytes = shown.lock().expect("a lock").clone();
+            let answer = shown.lock().expect("a lock").clone();
             count.send_modify(|n| *n += 1);
             let mut gate = gate.clone();
             async move {
                 gate.wait_for(|open| *open).await.expect("a gate");
-                (status, bytes)
+                answer
             }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -231,20 +234,33 @@ impl HeldServer {
         Self { address, content, asked, open }
     }
 
-    fn offer(&self, content: &str) {
-        content.clone_into(&mut self.content.lock().expect("a lock"));
+    pub fn offer(&self, content: &str) {
+        content.clone_into(&mut self.content.lock().expect("a lock").1);
     }
 
-    async fn asked(&mut self, times: u32) {
+    pub fn answer(&self, status: StatusCode, content: &str) {
+        *self.content.lock().expect("a lock") = (status, content.to_owned());
+    }
+
+    /// How many requests came.
+    pub fn times(&self) -> u32 {
+        *self.asked.borrow()
+    }
+
+    pub async fn asked(&mut self, times: u32) {
         self.asked.wait_for(|n| *n >= times).await.expect("a server");
     }
 }
 
 /// A notification of one file, by its link's server and the seconds from now at which the link begins and dies.
-async fn announce(app: &TestApp, server: &str, nbf: i64, exp: i64) {
+pub async fn announce(app: &TestApp, server: &str, nbf: i64, exp: i64) {
+    announce_file(app, server, "deck.txt", nbf, exp).await;
+}
+
+pub async fn announce_file(app: &TestApp, server: &str, file: &str, nbf: i64, exp: i64) {
     let links = FileServer::start().await;
     let now = jiff::Timestamp::now().as_second();
-    let claims = json!({ "URL": "https://portal/sites/9/38/Produtos/1/deck.txt", "IsFile": "True" });
+    let claims = json!({ "URL": format!("https://portal/sites/9/38/Produtos/1/{file}"), "IsFile": "True" });
     let link = links.link_at(&claims, now + nbf, now + exp).replace(&links.address, server);
     let body = json!({ "nome": "Deck", "dataProduto": "09/05/2025", "url": link }).to_string();
     assert_eq!(app.notify(&body).await.0, 202);

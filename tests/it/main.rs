@@ -11,6 +11,8 @@ mod bad_days;
 mod bad_input;
 /// The command line, run as a user runs it.
 mod cli;
+/// Clocks that are wrong, jump, and differ between replicas.
+mod clocks;
 /// Settings and their problems.
 mod configuration;
 /// Connections that wait, and guesses at keys: whom they must not keep out.

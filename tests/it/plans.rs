@@ -27,6 +27,8 @@ const SMALL: &[&str] = &[
     "notifications_linked",
     "notifications_bodies",
     "revisions_purge",
+    "files_tombstone",
+    "files_removal_failed",
 ];
 
 /// Rows of the growing tables in PostgreSQL, whose planner looks at how many there are.
@@ -51,7 +53,7 @@ async fn no_statement_of_the_hot_paths_goes_through_a_table_that_grows() {
             folder: Some(folder.clone()),
             config: Some(config),
             values: vec![("receiver.replay_gap", "1s".to_owned())],
-            without_jobs: false,
+            ..Options::default()
         };
         let app = TestApp::with(options).await;
         let seen = Seen::default();

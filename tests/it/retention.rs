@@ -545,6 +545,81 @@ fn policies_are_checked_and_said_in_words() {
     assert!(text.contains("the last of each of the 3 newest days") && text.contains("the 1 latest"), "{text}");
 }
 
+#[test]
+fn spellings_that_say_two_things_are_refused_and_slips_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |text: &str| {
+        std::fs::write(folder.path().join("acervo.toml"), text).expect("a file");
+        let output = process::run(folder.path(), &["config", "check"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    let policy = |rule: &str| format!("[[retention.policy]]\nname = \"p\"\n{rule}\n");
+    for (key, span, both) in [
+        ("keep_within", "6m", ["`6mo` for 6 months", "`6min` for 6 minutes"]),
+        ("keep_superseded", "1y 6 m", ["`6mo`", "`6min`"]),
+        ("keep_within", "18M", ["`18mo`", "`18min`"]),
+    ] {
+        let (code, text) = check(&policy(&format!("{key} = \"{span}\"")));
+        assert_eq!(code, Some(2), "{span}: {text}");
+        assert!(text.contains(&format!("retention.policy.0.{key}: `{span}`")), "{text}");
+        assert!(both.iter().all(|spelling| text.contains(spelling)), "{span}: {text}");
+    }
+    let (code, text) = check("[retention]\ngrace = \"7m\"\n");
+    assert!(code == Some(2) && text.contains("`7mo`") && text.contains("`7min`"), "{text}");
+    for (span, words) in [
+        ("6mo", "6 months"),
+        ("6min", "6 minutes"),
+        ("P6M", "6 months"),
+        ("1y6mo", "1 year, 6 months"),
+        ("90d", "90 days"),
+    ] {
+        let (code, text) = check(&policy(&format!("keep_within = \"{span}\"")));
+        assert!(code == Some(0) && text.contains(&format!("within {words};")), "{span}: {text}");
+    }
+    for text in ["keep_within = \"0d\"", "keep_superseded = \"0s\""] {
+        let (code, told) = check(&policy(text));
+        assert!(code == Some(2) && told.contains("is no time at all"), "{text}: {told}");
+    }
+    let (code, text) = check(&(policy("keep_last = 1") + &policy("keep_last = 2").replace("\"p\"", "\"P\"")));
+    assert!(code == Some(2) && text.contains("retention.policy.1.name: `P` is the name of a policy above"), "{text}");
+    let schedule = |cron: &str| check(&format!("[retention]\nschedule = \"{cron}\"\n"));
+    for never in ["0 0 30 2 *", "0 0 31 4,6 *"] {
+        let (code, text) = schedule(never);
+        assert!(code == Some(2) && text.contains("never comes"), "{never}: {text}");
+    }
+    for often in ["30 * * * *", "* 2 * * *", "* * * * *"] {
+        let (code, text) = schedule(often);
+        assert!(
+            code == Some(0) && text.contains("warning: retention.schedule: `") && text.contains("runs every"),
+            "{often}: {text}"
+        );
+    }
+    for usual in ["30 2 * * *", "0 3 29 2 *", "0 2 * * SUN", "0 1,13 * * *"] {
+        let (code, text) = schedule(usual);
+        assert!(code == Some(0) && !text.contains("warning"), "{usual}: {text}");
+    }
+    for (size, told) in [("0", "read as no limit"), ("500", "is 500 bytes")] {
+        let (code, text) = check(&format!("[retention]\nmax_stored = {size}\n"));
+        assert!(code == Some(0) && text.contains("warning: retention.max_stored") && text.contains(told), "{text}");
+    }
+    let (_, text) = check("[fetch]\nstall = \"15m\"\n[retention]\ngrace = \"7d\"\n");
+    assert!(text.contains("fetch.stall = 15 minutes") && text.contains("retention.grace = 7 days"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_check_counts_what_each_policy_would_remove_now() {
+    let app = some_history(&format!("{DECKS}[[retention.policy]]\nname = \"others\"\nkeep_last = 1\n")).await;
+    let remove = app.query(PLAN).await["retentionPlan"]["remove"].clone();
+    let text = tokio::task::block_in_place(|| process::printed(app.folder.path(), &["config", "check"]));
+    let of = |name: &str| {
+        let section = text.split(&format!("policy `{name}`")).nth(1).expect("a policy").to_owned();
+        section.lines().nth(1).expect("a line").trim().to_owned()
+    };
+    assert_eq!(of("decks"), format!("it would remove {remove} revisions now"), "{text}");
+    assert_eq!(of("others"), "it would remove 0 revisions now", "{text}");
+}
+
 /// The twelve examples of the manual, each on the archive that the manual describes: what it says they keep.
 #[test]
 fn the_worked_examples_keep_what_the_manual_says() {

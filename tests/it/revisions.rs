@@ -115,7 +115,12 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
     }
     let room = Room { total: 100, per_host: 100, hosts: Default::default() };
-    let claims = app.app.record.claim(app.app.clock.now(), Duration::from_secs(60), room).await.expect("claims");
+    let claims = app
+        .app
+        .record
+        .claim(app.app.clock.now(), app.app.clock.now(), Duration::from_secs(60), room)
+        .await
+        .expect("claims");
     let of = |i: usize| -> &Claim {
         claims.iter().find(|claim| claim.file_key.ends_with(&format!("{case}-{i}"))).expect("a claim")
     };
@@ -230,7 +235,8 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
         while claims.len() < announced.len() {
             let room = Room { total: 1_000, per_host: 1_000, hosts: Default::default() };
             let lease = Duration::from_secs(3600);
-            let some = app.app.record.claim(app.app.clock.now(), lease, room).await.expect("claims");
+            let some =
+                app.app.record.claim(app.app.clock.now(), app.app.clock.now(), lease, room).await.expect("claims");
             assert!(!some.is_empty(), "{} of {} claimed", claims.len(), announced.len());
             claims.extend(some.into_iter().map(|claim| {
                 let key = claim.file_key.rsplit('/').next().unwrap_or_default().to_owned();

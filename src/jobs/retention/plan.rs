@@ -97,6 +97,17 @@ pub struct Plan {
     pub bytes_freed: u64,
 }
 
+impl Plan {
+    /// How many revisions each policy removes, by its place; `None`: those that go since the archive is too large.
+    pub fn removed_by_policy(&self) -> HashMap<Option<usize>, usize> {
+        let mut counts = HashMap::new();
+        for decision in self.decisions.iter().filter(|decision| !decision.keep) {
+            *counts.entry(decision.policy.map(usize::from)).or_default() += 1;
+        }
+        counts
+    }
+}
+
 pub fn plan(inventory: &Inventory, policies: &[Policy], max_stored: Option<u64>, now: Timestamp) -> Plan {
     let policy_of = Matcher::new(inventory, policies).match_all();
     let kept = kept_publications(inventory, policies, &policy_of, now);

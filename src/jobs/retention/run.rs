@@ -74,6 +74,11 @@ struct Begun {
 
 impl Begun {
     async fn begin(app: &App, now: Timestamp, dry_run: bool, patience: Duration) -> anyhow::Result<Self> {
+        if !dry_run && let Some(at) = app.trust.doubted(&app.clock) {
+            bail!(
+                "the clock ({at}) is far ahead of the last time that is known: nothing is removed until it is put right or a notification confirms it"
+            );
+        }
         let id = uuid::Uuid::now_v7().to_string();
         let (held, room) = match Held::wait(app, &id, patience).await {
             Ok(held) => (held, None),
@@ -173,7 +178,7 @@ async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
 /// Does what was left undone or has become due, if nobody else is at it: ends runs that were killed, brings back what an
 /// interrupted undoing left, sweeps what a run marked once its grace is over, keeps room for a full disk.
 pub(in crate::jobs) async fn attend(app: &App) -> anyhow::Result<()> {
-    let now = app.clock.now();
+    let now = app.trust.now(&app.clock);
     let killed = app.record.has_open_retention_run().await?;
     let half_undone = !app.record.interrupted_undos().await?.is_empty();
     let due = app.record.sweep_is_due(now, failed_before(app)).await?;

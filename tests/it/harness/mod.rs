@@ -68,6 +68,8 @@ pub struct Options {
     pub folder: Option<Arc<TempDir>>,
     /// A configuration file under the tests' own values.
     pub config: Option<std::path::PathBuf>,
+    /// The clock that it goes by.
+    pub clock: Clock,
     /// Leaves the queue and the index alone.
     pub without_jobs: bool,
 }
@@ -102,7 +104,7 @@ impl TestApp {
     pub async fn with(options: Options) -> Self {
         let folder = options.folder.clone().unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a folder")));
         let settings = settings(&folder.path().join("data"), &options);
-        let app = App::open(settings, Role::Server, Clock::default()).await.expect("an archive");
+        let app = App::open(settings, Role::Server, options.clock.clone()).await.expect("an archive");
         let jobs = match options.without_jobs {
             true => None,
             false => Some(Jobs::start(&app).await.expect("jobs")),
