@@ -49,6 +49,13 @@ impl Types {
         self.0.types.get(parent)?.field_by_name(name)
     }
 
+    pub fn input_field(&self, input: &str, name: &str) -> Option<&MetaInputValue> {
+        match self.0.types.get(input)? {
+            MetaType::InputObject { input_fields, .. } => input_fields.get(name),
+            _ => None,
+        }
+    }
+
     /// The variables of an operation. A variable of an unknown type is left to the validation of the document.
     pub fn variables<'a>(
         &self,

@@ -27,6 +27,7 @@ mod scalar;
 mod stats;
 mod status;
 mod subscription;
+mod usages;
 
 use async_graphql::SchemaBuilder;
 use async_graphql::dataloader::DataLoader;

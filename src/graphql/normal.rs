@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::types::{
     Directive, DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection,
-    SelectionSet, Type,
+    SelectionSet,
 };
 use async_graphql::registry::MetaTypeName;
 use async_graphql::{Name, Positioned, ServerError, Variables};
-use async_graphql_value::{ConstValue, Value as Input};
+use async_graphql_value::ConstValue;
 
 use super::coerce::{Declared, Types, fill_in, refusal};
 use super::error::code;
@@ -140,7 +140,8 @@ impl<'a> Sizes<'a> {
     }
 }
 
-fn root(operation: OperationType) -> &'static str {
+/// The type that an operation begins with.
+pub(super) fn root(operation: OperationType) -> &'static str {
     match operation {
         OperationType::Query => "Query",
         OperationType::Mutation => "Mutation",
@@ -331,74 +332,5 @@ pub(super) fn without_placeholders(value: &mut ConstValue) {
             fields.values_mut().for_each(without_placeholders);
         }
         _ => {}
-    }
-}
-
-/// The document as async-graphql's validation is to see it. It refuses a nullable variable where a value is required even if
-/// the argument has a default, which the specification allows (section 5.8.5): such variables are declared as required there.
-pub(super) fn for_validation(types: &Types, document: &ExecutableDocument) -> ExecutableDocument {
-    let mut document = document.clone();
-    let fragments = document.fragments.clone();
-    let operations: Vec<&mut Positioned<OperationDefinition>> = match &mut document.operations {
-        DocumentOperations::Single(operation) => vec![operation],
-        DocumentOperations::Multiple(all) => all.values_mut().collect(),
-    };
-    for operation in operations {
-        let operation = &mut operation.node;
-        if operation.variable_definitions.iter().all(|definition| !definition.node.var_type.node.nullable) {
-            continue;
-        }
-        let mut usages = Usages { types, fragments: &fragments, seen: HashSet::new(), found: HashSet::new() };
-        usages.visit(Some(root(operation.ty)), &operation.selection_set.node);
-        for definition in &mut operation.variable_definitions {
-            let variable = &mut definition.node;
-            if variable.default_value.is_none() && usages.found.contains(variable.name.node.as_str()) {
-                let ty = &mut variable.var_type.node;
-                *ty = Type { base: ty.base.clone(), nullable: false };
-            }
-        }
-    }
-    document
-}
-
-/// Variables that stand for an argument which must not be null and has a default.
-struct Usages<'a> {
-    types: &'a Types,
-    fragments: &'a HashMap<Name, Positioned<async_graphql::parser::types::FragmentDefinition>>,
-    seen: HashSet<&'a str>,
-    found: HashSet<String>,
-}
-
-impl<'a> Usages<'a> {
-    fn visit(&mut self, parent: Option<&str>, set: &'a SelectionSet) {
-        let types = self.types;
-        for selection in &set.items {
-            match &selection.node {
-                Selection::Field(field) => {
-                    let field = &field.node;
-                    let meta = parent.and_then(|parent| types.field(parent, field.name.node.as_str()));
-                    for (name, value) in &field.arguments {
-                        let argument = meta.and_then(|meta| meta.args.get(name.node.as_str()));
-                        if let Input::Variable(variable) = &value.node
-                            && argument.is_some_and(|it| it.ty.ends_with('!') && it.default_value.is_some())
-                        {
-                            self.found.insert(variable.to_string());
-                        }
-                    }
-                    let inner = meta.map(|meta| MetaTypeName::concrete_typename(&meta.ty));
-                    self.visit(inner, &field.selection_set.node);
-                }
-                Selection::InlineFragment(fragment) => self.visit(parent, &fragment.node.selection_set.node),
-                Selection::FragmentSpread(spread) => {
-                    let name = spread.node.fragment_name.node.as_str();
-                    if let Some(fragment) = self.fragments.get(name)
-                        && self.seen.insert(name)
-                    {
-                        let on = fragment.node.type_condition.node.on.node.as_str();
-                        self.visit(Some(on), &fragment.node.selection_set.node);
-                    }
-                }
-            }
-        }
     }
 }

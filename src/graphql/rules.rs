@@ -7,7 +7,8 @@ use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, N
 use async_graphql::{Request, Response, ServerError, Value, Variables};
 
 use super::coerce::Types;
-use super::normal::{Abnormal, Normal, check_size, chosen, for_validation, normalize, without_placeholders};
+use super::normal::{Abnormal, Normal, check_size, chosen, normalize, without_placeholders};
+use super::usages::check_usages;
 use super::{Schema, builder};
 
 /// Documents that are known to be valid at most, and characters of each.
@@ -90,7 +91,10 @@ impl Rules {
         }
         let mut request = Request::new("");
         match question.parsed_query() {
-            Ok(document) => request.set_parsed_query(for_validation(self.types, document)),
+            Ok(document) => {
+                check_usages(self.types, document).map_err(|error| vec![error])?;
+                request.set_parsed_query(document.clone());
+            }
             Err(error) => return Err(vec![error]),
         }
         request.operation_name = question.operation_name.clone();

@@ -343,8 +343,16 @@ async fn state(
         Rows::Notifications(..) => (http.queries.state_of_notifications().await?, None),
     };
     let Some(mark) = mark else { return Ok((None, None)) };
-    let digest = Digest::of(format!("{VERSION} {file} {query} {mark}").as_bytes()).to_string();
+    let scores = match &export.rows {
+        Rows::Publications(ask, _) if ask.scored || ask.order == Order::Relevance => http.queries.state_of_scores(),
+        Rows::Revisions(ask, _) if ask.order == Order::Relevance => http.queries.state_of_scores(),
+        _ => String::new(),
+    };
+    let address = http.app.settings.public_url.as_deref().unwrap_or_default();
+    let state = format!("{VERSION} {file} {query} {mark} {scores} {address}");
+    let digest = Digest::of(state.as_bytes()).to_string();
     let suffix = coding.map(|coding| format!("-{coding}")).unwrap_or_default();
-    let changed_at = changed_at.filter(|at| http.app.clock.now().duration_since(*at) >= SETTLED_AFTER);
+    let is_settled = |at: &Timestamp| scores.is_empty() && http.app.clock.now().duration_since(*at) >= SETTLED_AFTER;
+    let changed_at = changed_at.filter(is_settled);
     Ok((Some(format!("\"{}{suffix}\"", &digest[..32])), changed_at))
 }

@@ -160,10 +160,17 @@ impl Queries {
         Ok(mark.map(|mark| format!("{mark} {renewals}")))
     }
 
-    /// The same for the log of notifications; none while any of them is worked on.
+    /// What the scores of hits depend on besides: how the index lies in its segments, in this process.
+    pub fn state_of_scores(&self) -> String {
+        format!("{} {}", self.app.started_at, self.app.index.generation())
+    }
+
+    /// The same for the log of notifications; none while any of them is worked on. What was settled changes only by being
+    /// queued again.
     pub async fn state_of_notifications(&self) -> Result<Option<String>, QueryError> {
+        let renewals = self.app.record.renewals().await?;
         let counts = self.counts().await?;
         let open: u64 = NotificationStatus::OPEN.iter().map(|status| counts.of(*status)).sum();
-        Ok((open == 0).then(|| format!("{:?}", counts.by_status)))
+        Ok((open == 0).then(|| format!("{:?} {renewals}", counts.by_status)))
     }
 }

@@ -49,8 +49,8 @@ pub(super) async fn tell_all_of_product(
 /// The key under which renewals are counted.
 const RENEWALS: &str = "renewals";
 
-/// Counts a revision that was announced again: what is shown of it changed, and the feed is not told, since for whoever
-/// searches it is the same.
+/// Counts a change of what rows show of which the feed is not told, since whoever searches finds the same: a revision that was
+/// announced again, notifications that were queued again.
 pub(super) async fn count_renewal(txn: &DatabaseTransaction) -> Result<(), DbErr> {
     let first = state::ActiveModel { key: Set(RENEWALS.to_owned()), value: Set("1".to_owned()) };
     let counted = sea_orm::sea_query::OnConflict::column(state::Column::Key)
@@ -90,7 +90,7 @@ impl Record {
         Ok(last.map(|row| row.number).unwrap_or_default())
     }
 
-    /// How often a revision was announced again.
+    /// How often rows changed without a word in the feed.
     pub async fn renewals(&self) -> Result<u64, RecordError> {
         let Some(row) = state::Entity::find_by_id(RENEWALS).one(self.reader()).await? else { return Ok(0) };
         row.value.parse().map_err(|_| RecordError::Corrupt(format!("`{}` is not a count of renewals", row.value)))

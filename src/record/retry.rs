@@ -124,6 +124,7 @@ impl Record {
             .exec(&txn)
             .await?;
         await_again(&txn, again.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+        super::feed::count_renewal(&txn).await?;
         txn.commit().await?;
         Ok(again.len() as u64)
     }

@@ -203,6 +203,27 @@ async fn an_announcement_of_what_is_there_changes_the_tag_of_revisions() {
     }
 }
 
+/// What was queued again and came to the same end was tried more often: its export is another file.
+#[tokio::test]
+async fn a_retry_that_changes_nothing_changes_the_tag_of_notifications() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_products(&app).await;
+        let body = r#"{ "nome": "x", "dataProduto": "09/05/2025", "url": "https://example.com/x" }"#;
+        assert_eq!(app.notify(body).await.0, 202);
+        app.settled(4).await;
+        let before = get(&app, "notifications.csv", &[]).await;
+        let tag = before.header("etag").expect("a tag").to_owned();
+        let retried = app.query("mutation { retryNotifications(filter: { status: [FAILED] }) { queued } }").await;
+        app.settled(4).await;
+        let after = get(&app, "notifications.csv", &[("if-none-match", &tag)]).await;
+        let is_same = after.header("etag") == Some(&*tag);
+        assert_eq!(is_same, retried["retryNotifications"]["queued"] == 0, "{db:?}: {retried}");
+        let moved = get(&app, "publications.csv?search=produto", &[]).await;
+        assert_ne!(moved.header("etag"), get(&app, "publications.csv", &[]).await.header("etag"));
+    }
+}
+
 #[tokio::test]
 async fn a_field_is_filtered_in_one_way_and_a_column_given_once() {
     let app = TestApp::start().await;

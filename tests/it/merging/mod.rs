@@ -34,7 +34,7 @@ fn every_document_answers_as_the_specification_merges_it() {
     let app = runtime.block_on(async {
         let app = TestApp::start().await;
         some_history(&app).await;
-        let announced = r#"{ "nome": "só anunciado", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" }"#;
+        let announced = r#"{ "nome": "só anunciado", "dataProduto": "09/05/2025", "url": "https://example.com/x" }"#;
         assert_eq!(app.notify(announced).await.0, 202);
         app.until("{ publications { totalCount } status { indexLag } }", |data| {
             data["publications"]["totalCount"] == 31 && data["status"]["indexLag"] == 0
@@ -133,7 +133,7 @@ async fn selections_of_one_list_are_merged() {
         ),
         (
             "{ publications { ...A } } fragment A on PublicationConnection { ...B } fragment B on PublicationConnection { ...A }",
-            "ycle",
+            "ecursion",
         ),
         (
             "{ publications { nodes { ...A } } } fragment A on Publication { product { publications { nodes { ...A } } } }",
@@ -296,6 +296,22 @@ async fn variables_and_arguments_are_coerced_as_the_specification_says() {
         (stats, json!({ "g": ["PRODUCT"], "l": null }), "limit"),
         ("query($id: ID!) { publication(id: $id) { name } status { ready } }", json!({ "id": null }), "`$id`"),
         ("query($id: ID!) { publication(id: $id) { name } status { ready } }", json!({}), "`$id`"),
+        (
+            "query($s: PublicationStatus) { publications(filter: { status: [$s] }) { totalCount } }",
+            json!({ "s": "ARCHIVED" }),
+            "`$s`",
+        ),
+        (
+            "query($s: PublicationStatus!) { publications(filter: { status: $s }) { totalCount } }",
+            json!({ "s": "ARCHIVED" }),
+            "`$s`",
+        ),
+        ("query($n: String!) { publications(first: $n) { totalCount } }", json!({ "n": "2" }), "`$n`"),
+        (
+            "query($n: Int = null) { suggest(prefix: \"d\", limit: 3) { text } publicationStats(groupBy: [], limit: $n) { size } }",
+            json!({}),
+            "limit",
+        ),
         ("query($id: ID) { publication(id: $id) { name } }", json!({ "id": "x" }), "id"),
         ("query($a: Boolean) { status { ready @skip(if: $a) } }", json!({ "a": true }), "a"),
         ("{ publications(orderBy: \"NAME_ASC\") { totalCount } }", json!({}), "NAME_ASC"),
