@@ -52,7 +52,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         target.write(&piece?)?;
     }
     if let Some(path) = target.finish()? {
-        eprintln!("{}", path.display());
+        output::tell(&path.display().to_string());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 
 use super::output;
 use crate::config::Settings;
-use crate::domain::{RevisionId, clean};
+use crate::domain::{REASON_CHARS_MAX, RevisionId, clean};
 
 #[derive(clap::Args)]
 pub(super) struct HoldArgs {
@@ -26,6 +26,10 @@ pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<E
     let reason = clean(&args.reason);
     if reason.is_empty() {
         bail!("--reason: say why the revision must stay");
+    }
+    let chars = reason.chars().count();
+    if chars > REASON_CHARS_MAX {
+        bail!("--reason has {chars} characters; at most {REASON_CHARS_MAX} are kept");
     }
     let id = revision(&args.id)?;
     let app = super::open(settings).await?;

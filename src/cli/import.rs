@@ -127,7 +127,7 @@ impl Shown {
     fn tell(&mut self, event: &Event<'_>) {
         match event {
             Event::Refused { path, line, reason } => self.bar.suspend(|| {
-                let _ = writeln!(std::io::stderr(), "{}:{line}: {reason}", path.display());
+                output::tell(&format!("{}:{line}: {reason}", path.display()));
             }),
             Event::Progress { done, total } => {
                 self.bar.set_length(*total);

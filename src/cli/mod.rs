@@ -137,7 +137,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) if e.is::<output::OutputClosed>() => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e:#}");
+            output::tell(&format!("error: {e:#}"));
             ExitCode::from(if e.is::<ConfigError>() || e.is::<NoArchive>() { 2 } else { 1 })
         }
     }

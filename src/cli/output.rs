@@ -1,5 +1,11 @@
-//! What is printed to standard output.
+//! What is printed. Names, paths and reasons come from outside: everything goes through [`printable`], so that none of them
+//! moves the cursor or turns the reading direction.
 use std::io::Write;
+
+use crate::domain::{beginning, printable};
+
+/// The longest text in a cell of a table.
+const CELL_CHARS_MAX: usize = 200;
 
 /// The program that read standard output has ended, as `head` does: there is nothing left to do, and nothing is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -10,10 +16,22 @@ pub(super) struct OutputClosed;
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let line_end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
-    out.write_all(text.as_bytes())
+    out.write_all(printable(text).as_bytes())
         .and_then(|()| out.write_all(line_end))
         .and_then(|()| out.flush())
         .map_err(write_error)
+}
+
+/// Prints a text and a line's end to standard error. That it cannot be printed stops nothing.
+pub(super) fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(text));
+}
+
+/// A text from outside for a cell of a table: printable, one line, bounded.
+pub(super) fn in_cell(text: &str) -> String {
+    let shown = beginning(text, CELL_CHARS_MAX);
+    let line = printable(shown).replace(['\n', '\r', '\t'], " ");
+    if shown.len() < text.len() { line + "…" } else { line }
 }
 
 /// What a failed write to standard output means.

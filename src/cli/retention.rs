@@ -128,8 +128,8 @@ fn table(app: &App, planned: &Planned) -> String {
     for line in planned.lines(app).filter(|line| !line.keep) {
         let policy = line.policy.unwrap_or_default();
         table.add_row([
-            line.name,
-            line.reference_date,
+            output::in_cell(&line.name),
+            output::in_cell(&line.reference_date),
             line.number.to_string(),
             policy,
             line.reason.to_owned(),

@@ -106,11 +106,11 @@ fn table(rows: &[&PublicationRow], total: u64) -> String {
     for row in rows {
         let shown = row.shown.as_ref();
         table.add_row([
-            row.publication.name.clone(),
-            row.publication.reference_date.clone(),
+            output::in_cell(&row.publication.name),
+            output::in_cell(&row.publication.reference_date),
             shown.map(|revision| format!("{}/{}", revision.number, row.publication.revision_count)).unwrap_or_default(),
             row.status().as_str().to_lowercase(),
-            shown.map(|revision| revision.file_name.clone()).unwrap_or_default(),
+            shown.map(|revision| output::in_cell(&revision.file_name)).unwrap_or_default(),
             shown.map(|revision| output::size(revision.file.size)).unwrap_or_default(),
             shown.map(|revision| revision.id.to_string()).unwrap_or_default(),
         ]);

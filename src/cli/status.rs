@@ -84,12 +84,13 @@ fn text(status: &Status) -> String {
         lines.push("expired links: press \"Enviar\" for these products on the portal, or \"Enviar Tudo\"".to_owned());
     }
     if status.dying.count > 0 {
-        let (count, names) = (status.dying.count, status.dying.names.join(", "));
+        let names: Vec<String> = status.dying.names.iter().map(|name| output::in_cell(name)).collect();
+        let (count, names) = (status.dying.count, names.join(", "));
         lines.push(format!("about to die         {count} links whose files are not had yet: {names}"));
     }
     if status.damaged.count > 0 {
         let files = status.damaged.first.iter().map(|file| match &file.revision {
-            Some((id, name)) => format!("{name} (revision {id})"),
+            Some((id, name)) => format!("{} (revision {id})", output::in_cell(name)),
             None => format!("{}", file.digest),
         });
         let files = files.collect::<Vec<_>>().join(", ");
@@ -97,6 +98,10 @@ fn text(status: &Status) -> String {
         lines.push(
             "damaged files: press \"Enviar\" for these products on the portal, or import the files again".to_owned(),
         );
+    }
+    if let Some(last) = &status.warned.last {
+        let count = status.warned.count;
+        lines.push(format!("with a warning       {count} in the last 7 days, the last: {}", output::in_cell(last)));
     }
     if let Some(why) = &status.fetching_waits {
         lines.push(format!("fetching waits       {why}"));
@@ -190,6 +195,8 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
             "revisionId": file.revision.as_ref().map(|(id, _)| id.to_string()),
             "name": file.revision.as_ref().map(|(_, name)| name),
         })).collect::<Vec<_>>(),
+        "warned": status.warned.count,
+        "lastWarning": status.warned.last,
         "fetchingWaits": status.fetching_waits,
         "sources": status.sources.iter().map(|SourceStatus { source, is_silent }| json!({
             "name": source.name,

@@ -144,6 +144,20 @@ pub fn rewritten(text: &str, links: &[Range<usize>], rewrite: &dyn Fn(&str) -> O
     (out.finish(), changes)
 }
 
+/// A document as a value. Integers that a value cannot hold are texts in it.
+pub fn value(text: &str) -> Option<Value> {
+    let mut out = Output { text, copied: 0, written: String::with_capacity(text.len()) };
+    let tokens = Tokens { text, at: 0 };
+    for token in tokens.filter(|token| token.kind == Kind::Bare) {
+        let literal = &text[token.span.clone()];
+        let is_integer = literal.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit());
+        if is_integer && literal.parse::<i64>().is_err() && literal.parse::<u64>().is_err() {
+            out.replace(&token.span, &quoted(literal));
+        }
+    }
+    serde_json::from_str(&out.finish()).ok()
+}
+
 struct Output<'a> {
     text: &'a str,
     copied: usize,
@@ -312,7 +326,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::{members, object, rewritten, string};
+    use super::{members, object, rewritten, string, value};
 
     #[test]
     fn what_readers_cannot_hold_is_kept_in_a_form_they_can() {
@@ -326,6 +340,7 @@ mod tests {
         assert_eq!((changes.numbers, changes.repeated_keys), (vec!["1e999".to_owned()], vec!["a".to_owned()]));
         assert!(serde_json::from_str::<Value>(&text).is_ok());
         assert_eq!(rewritten(&text, &[], &|_| None).0, text, "once is enough");
+        assert_eq!(value(&text).expect("a value")["big"], "123456789012345678901234567890");
     }
 
     #[test]

@@ -18,6 +18,9 @@ const HOST_BYTES_MAX: usize = 253;
 /// The longest path in a token that is used; a longer one fits into no index of a database.
 const PATH_BYTES_MAX: usize = 2_000;
 
+/// Header, payload and signature.
+const TOKEN_PARTS: usize = 3;
+
 /// Parts of a link that are shorter could be ordinary words.
 const SECRET_PART_BYTES_MIN: usize = 8;
 
@@ -118,7 +121,7 @@ impl Link {
         all.push(url.as_str().to_owned());
         all.extend(url.query().filter(|query| query.len() >= SECRET_PART_BYTES_MIN).map(str::to_owned));
         if let Some(token) = token(&url) {
-            let parts = token.split('.').filter(|part| part.len() >= SECRET_PART_BYTES_MIN);
+            let parts = token.split('.').filter(|part| part.len() >= SECRET_PART_BYTES_MIN).take(TOKEN_PARTS);
             all.extend(parts.map(str::to_owned));
             all.push(token.clone());
         }

@@ -35,7 +35,7 @@ pub use habit::{Habit, memory_begins};
 pub use ids::{NotificationId, ProductId, PublicationId, RevisionId};
 pub use link::{BadLink, Claims, Link, Secret};
 pub use matching::TextMatch;
-pub use notice::{Announcement, Identity, Notice, Rejection};
+pub use notice::{Announcement, Identity, Notice, Rejection, body_value};
 pub use period::{Granularity, LocalDateTime, Period, parse_local_date, sao_paulo};
 pub use revisions::{Interval, Place, latest, superseded_at};
 pub use scrub::{Secrets, scrubbed};

@@ -137,6 +137,12 @@ impl Notice {
     }
 }
 
+/// A text that [`Notice::body_as_json`] gave as a value, for those that cannot take the text. Integers of more than 64 bits
+/// are texts in it.
+pub fn body_value(json: &str) -> Option<serde_json::Value> {
+    json::value(json)
+}
+
 /// The longest list path: the identity of a product is a key of the database.
 const LIST_PATH_BYTES_MAX: usize = 2_000;
 
@@ -233,4 +239,104 @@ fn form_text(raw: &[u8]) -> String {
     let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
     let bytes: Vec<u8> = percent_encoding::percent_decode(&spaced).collect();
     decode(&bytes).text.into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::Notice;
+
+    const CANARY: &str = "canario@example.com.br";
+
+    fn dressed(how: &[u8]) -> String {
+        let escape = |(i, c): (usize, char)| match how[i % how.len()] % 5 {
+            1 => format!("%{:02X}", c as u32),
+            2 => format!("\\u{:04x}", c as u32),
+            3 => format!("&#{};", c as u32),
+            4 => format!("%25{:02x}", c as u32),
+            _ => c.to_string(),
+        };
+        CANARY.chars().enumerate().map(escape).collect()
+    }
+
+    /// Whether the canary is in a text once all its escapes are undone, as anybody could.
+    fn sings(text: &str) -> bool {
+        let mut text = text.to_owned();
+        for c in CANARY.chars() {
+            for _ in 0..2 {
+                for dress in [
+                    format!("%{:02X}", c as u32),
+                    format!("%{:02x}", c as u32),
+                    format!("\\u{:04x}", c as u32),
+                    format!("&#{};", c as u32),
+                ] {
+                    text = text.replace(&dress, &c.to_string());
+                }
+                text = text.replace("%25", "%");
+            }
+        }
+        text.contains(CANARY)
+    }
+
+    proptest! {
+        #[test]
+        fn a_kept_body_is_json_that_sings_of_nobody(
+            how in prop::collection::vec(any::<u8>(), 1..30),
+            noise in prop::collection::vec("[\\PC\n\"\\\\%&@.]{0,20}", 4),
+            raw in any::<bool>(),
+        ) {
+            let dressed = dressed(&how);
+            let text = format!("{} {dressed} {}", noise[0], noise[1]);
+            // As a JSON writer encodes it, or with the escapes as they are.
+            let quoted = if raw { format!("\"a {dressed}\"") } else { Value::from(text.clone()).to_string() };
+            let key = Value::from(noise[2].clone());
+            let body = format!(
+                r#"{{"nome":{quoted},"dataProduto":"09/05/2025","url":"https://x.br/?token={dressed}",{key}:[{quoted},{{{quoted}:1e999}}],"z":{quoted}}}"#
+            );
+            let notice = Notice::from_json(body.as_bytes()).expect("an object");
+            let kept = std::str::from_utf8(&notice.body).expect("text");
+            let value: Value = serde_json::from_str(kept).expect("JSON");
+            prop_assert!(value.is_object() && !sings(kept), "{}", kept);
+            prop_assert!(notice.name.is_none_or(|name| !sings(&name)));
+            let shown = Notice::body_as_json(&notice.body).expect("a body");
+            prop_assert_eq!(shown, kept, "what is kept is what is shown");
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), field in "\\PC{0,60}") {
+            for body in [bytes.clone(), [b"{\"nome\":\"".as_slice(), &bytes, b"\",\"url\":\"https://x.br/\"}"].concat(), json!({ "nome": field, "periodicidade": field, "periodicidadeFinal": field, "dataProduto": field, "url": field }).to_string().into_bytes()] {
+                if let Some(notice) = Notice::from_json(&body) {
+                    prop_assert!(Notice::body_as_json(&notice.body).is_some());
+                    if let Ok(announcement) = &notice.outcome {
+                        prop_assert!(announcement.period.start <= announcement.period.end);
+                    }
+                }
+                if let Some(notice) = Notice::from_form(&body) {
+                    prop_assert!(Notice::body_as_json(&notice.body).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_hostile_body_takes_linear_time() {
+        // Each would take minutes if every start, link or key were followed to the end.
+        let hostile = [
+            json!({ "nome": "eyJ".repeat(80_000) }).to_string(),
+            json!({ "nome": "x", "y": vec!["a@"; 50_000] }).to_string(),
+            format!("{{{}\"nome\":\"x\"}}", "\"url\":\"https://x.br/?token=aaaaaaaaa\",".repeat(5_000)),
+            format!(
+                "{{\"url\":\"https://x.br/?token={}\",\"y\":[{}1]}}",
+                "aaaaaaaa.".repeat(800),
+                "\"aaaaaaaa\",".repeat(20_000)
+            ),
+            format!("{{\"a\":{}{}}}", "[".repeat(120_000), "]".repeat(120_000)),
+        ];
+        for body in hostile {
+            let notice = Notice::from_json(body.as_bytes()).expect("an object");
+            assert!(Notice::body_as_json(&notice.body).is_some());
+        }
+    }
 }

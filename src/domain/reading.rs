@@ -13,6 +13,9 @@ const SHOWN_CHARS_MAX: usize = 60;
 
 const WARNINGS_MAX: usize = 20;
 
+/// Of a body with more links, all are cut out, and so many are looked for in the rest of it.
+const LINKS_MAX: usize = 4;
+
 /// A field's value as sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
@@ -86,7 +89,9 @@ impl Reading {
             let text = match &value {
                 Value::Text(text) | Value::Other(text) => text,
             };
-            self.links.push(text.trim().to_owned());
+            if self.links.len() < LINKS_MAX {
+                self.links.push(text.trim().to_owned());
+            }
         }
         let differs = field.value.as_ref().is_some_and(|before| *before != value);
         // A text is never given up for what is none.

@@ -15,7 +15,7 @@ const SECRET_BYTES_MIN: usize = 4;
 
 /// What of one notification must not be seen, beside what every token and address looks like.
 #[derive(Clone, Default)]
-pub struct Secrets(Vec<Vec<u8>>);
+pub struct Secrets(Vec<memmem::Finder<'static>>);
 
 impl Secrets {
     pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
@@ -29,15 +29,16 @@ impl Secrets {
                 view = next;
             }
         }
+        all.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
         let mut secrets = Self::default();
-        secrets.add(Self(all));
+        secrets.add(Self(all.iter().map(|secret| memmem::Finder::new(secret).into_owned()).collect()));
         secrets
     }
 
     pub fn add(&mut self, others: Self) {
-        self.0.extend(others.0.into_iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN));
-        self.0.sort();
-        self.0.dedup();
+        self.0.extend(others.0);
+        self.0.sort_by(|a, b| a.needle().cmp(b.needle()));
+        self.0.dedup_by(|a, b| a.needle() == b.needle());
     }
 
     /// A text with every secret overwritten by `*`; `None` where there is none. The length in bytes stays.
@@ -66,11 +67,11 @@ impl Secrets {
         find_tokens(bytes, steps, &mut note);
         let lower = bytes.to_ascii_lowercase();
         find_parameters(&lower, steps, &mut note);
-        for secret in &self.0 {
+        for secret in self.0.iter().filter(|secret| secret.needle().len() <= lower.len()) {
             steps.0 += lower.len();
-            for at in memmem::find_iter(&lower, secret) {
-                let end = at + secret.len();
-                if stands_alone(&lower, at..end, secret) {
+            for at in secret.find_iter(&lower) {
+                let end = at + secret.needle().len();
+                if stands_alone(&lower, at..end, secret.needle()) {
                     note(at..end);
                 }
             }

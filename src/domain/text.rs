@@ -49,15 +49,17 @@ pub fn is_invisible(c: char) -> bool {
 /// A text that is safe to print: control characters and those that turn the reading direction are written as `\u202e`.
 /// Line ends and tabs stay. The escapes are those of JSON, so that JSON stays what it was.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let moves = |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || is_deceptive(c);
-    if !text.contains(moves) {
+    let may_move = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_deceptive(c);
+    if !text.contains(may_move) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            c if moves(c) => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => safe.push(c),
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_line_end = c == '\r' && rest.peek() == Some(&'\n');
+        match may_move(c) && !is_line_end {
+            true => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => safe.push(c),
         }
     }
     Cow::Owned(safe)
@@ -105,6 +107,7 @@ mod tests {
     fn what_moves_a_terminal_is_written_out() {
         assert_eq!(printable("a\u{202e}fdp\u{1b}[31m\u{9b}\n"), "a\\u202efdp\\u001b[31m\\u009b\n");
         assert_eq!(printable("Previsão\t1\r\n"), "Previsão\t1\r\n");
+        assert_eq!(printable("100 %\rOK"), "100 %\\u000dOK");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use super::loaders::must_load;
 use super::retention::RetentionRun;
 use super::revision::Revision;
 use crate::app::App;
-use crate::domain::{RevisionId, clean};
+use crate::domain::{REASON_CHARS_MAX, RevisionId, clean};
 use crate::jobs;
 use crate::query::check_notifications;
 use crate::record::HoldError;
@@ -42,6 +42,10 @@ impl MutationRoot {
         let reason = clean(&reason);
         if reason.is_empty() {
             return Err(bad("`reason` is empty: say why the revision must stay"));
+        }
+        let chars = reason.chars().count();
+        if chars > REASON_CHARS_MAX {
+            return Err(bad(&format!("`reason` has {chars} characters; at most {REASON_CHARS_MAX} are kept")));
         }
         let app = ctx.data::<App>()?;
         let id = RevisionId(uuid("id", &id)?);

@@ -10,7 +10,7 @@ use super::loaders::load;
 use super::publication::Publication;
 use super::revision::Revision;
 use super::scalar::{DateTime, LocalDateTime};
-use crate::domain::Notice;
+use crate::domain::{Notice, body_value};
 use crate::record;
 
 /// One POST of the portal.
@@ -104,7 +104,6 @@ impl OutputType for Body {
         if ctx.data_opt::<TakesJson>().is_some() {
             return Ok(Value::Binary(self.0.clone().into_bytes().into()));
         }
-        let value: serde_json::Value = serde_json::from_str(&self.0).unwrap_or_default();
-        Ok(Value::from_json(value).unwrap_or_default())
+        Ok(body_value(&self.0).and_then(|value| Value::from_json(value).ok()).unwrap_or_default())
     }
 }

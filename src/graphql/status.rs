@@ -93,6 +93,8 @@ pub struct ServiceStatus {
     denied_keys: i32,
     /// Who sends notifications.
     sources: Vec<SourceStatus>,
+    /// Notifications of the last seven days that were taken with a warning.
+    warned: i32,
     /// The newest replay.
     last_replay: Option<Replay>,
     /// Hosts that fail steadily and are left alone for a while.
@@ -127,6 +129,7 @@ impl From<Status> for ServiceStatus {
             denied_keys: int(status.denied_keys),
             fetching_waits: status.fetching_waits,
             sources: status.sources.into_iter().map(SourceStatus::from).collect(),
+            warned: int(status.warned.count),
             last_replay: status.last_replay.map(Replay::from),
             paused_hosts: Vec::new(),
             jobs: Vec::new(),

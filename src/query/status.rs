@@ -2,11 +2,14 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId};
-use crate::record::{Counts, Dying, Replay, Source, Version};
+use crate::record::{Counts, Dying, Replay, Source, Version, Warned};
+
+/// How long a warning of a notification is told in the status.
+const WARNED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How a source of notifications is.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     /// Wanted links that die within `fetch.warn_before`.
     pub dying: Dying,
+    /// Notifications of the last seven days that were taken with a warning.
+    pub warned: Warned,
     /// The newest replay.
     pub last_replay: Option<Replay>,
     /// Changes that the search index has yet to take in.
@@ -94,6 +99,7 @@ impl Queries {
             fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
             sources,
             dying: app.record.dying(now, app.settings.fetch.warn_before, 5).await?,
+            warned: app.record.warned(now - WARNED_WITHIN).await?,
             last_replay: app.record.replays(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
             denied_keys: app.denied.keys(),

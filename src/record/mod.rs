@@ -64,7 +64,7 @@ pub use runs::JobRun;
 pub use sources::Source;
 pub use sweep::Tombstone;
 pub use version::Version;
-pub use watch::{Counts, Dying};
+pub use watch::{Counts, Dying, Warned};
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{notifications, products, totals};
-use super::rows::natural;
+use super::rows::{natural, texts};
 use super::{Record, RecordError};
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
@@ -20,6 +20,14 @@ pub struct Dying {
     pub first: Option<Timestamp>,
     /// Of some of their products.
     pub names: Vec<String>,
+}
+
+/// Notifications that were taken with a warning.
+#[derive(Clone, Debug, Default)]
+pub struct Warned {
+    pub count: u64,
+    /// What the last one was warned of.
+    pub last: Option<String>,
 }
 
 /// What was received a moment ago is on its way and no worry yet.
@@ -50,6 +58,21 @@ impl Counts {
 }
 
 impl Record {
+    /// Those taken with a warning since an instant.
+    pub async fn warned(&self, since: Timestamp) -> Result<Warned, RecordError> {
+        let reader = &self.inner.jobs_reader;
+        let all = notifications::Entity::find()
+            .filter(N::Warnings.is_not_null())
+            .filter(N::ReceivedAt.gte(millis(since)))
+            .select_only();
+        let count: Option<i64> = all.clone().column_as(N::Id.count(), "n").into_tuple().one(reader).await?;
+        let last: Option<Option<String>> =
+            all.column(N::Warnings).order_by(N::ReceivedAt, Order::Desc).limit(1).into_tuple().one(reader).await?;
+        let last = texts(last.flatten().as_deref())?;
+        let last = (!last.is_empty()).then(|| last.join("; "));
+        Ok(Warned { count: natural(count.unwrap_or_default()), last })
+    }
+
     /// The totals are kept by the database's triggers: nothing is gone through to count it.
     pub async fn counts(&self) -> Result<Counts, RecordError> {
         let reader = &self.inner.jobs_reader;

@@ -97,6 +97,46 @@ async fn search_get_status_and_retry_beside_a_server_and_without_one() {
     tokio::task::block_in_place(|| check(folder.path(), false));
 }
 
+/// Names come from outside: on a terminal they could move the cursor or read backwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_reach_no_terminal_with_what_moves_it() {
+    let app = TestApp::start().await;
+    let marks = "\u{202e}\u{2066}\u{200f}\u{61c}\u{9b}\u{1b}[2J\u{2028}";
+    let name = format!("Deck{marks} {}", "NEWAVE ".repeat(60));
+    app.portal.add(product(1, &name, &format!("deck{marks}.txt"), &b"x"[..]));
+    app.archive(1).await;
+    let odd = serde_json::json!({ "nome": name, "dataProduto": "20/02/2025", "periodicidade": format!("x{marks}"), "url": "http://127.0.0.1:9/x" });
+    assert_eq!(app.notify(&odd.to_string()).await.0, 202);
+    let folder = app.folder.clone();
+    let moves = |text: &str| {
+        text.chars().any(|c| (c.is_control() && c != '\n' && c != '\r') || acervo::domain::is_deceptive(c))
+    };
+    let check = || {
+        for args in [
+            &["search", "deck"][..],
+            &["search", "deck", "--format", "csv"],
+            &["search", "deck", "--format", "json"],
+            &["status"],
+            &["status", "--format", "json"],
+        ] {
+            let text = String::from_utf8(run(folder.path(), args).stdout).expect("text");
+            assert!(!moves(&text), "{args:?}: {text:?}");
+            assert!(args[0] == "search" || text.contains("`periodicidade` is"), "{args:?}: {text}");
+        }
+        let rows: Value =
+            serde_json::from_str(&printed(folder.path(), &["search", "newave", "--format", "json"])).expect("JSON");
+        // JSON says what the name is, in escapes.
+        assert!(rows[0]["name"].as_str().expect("a name").starts_with("Deck\u{202e}\u{2066}\u{200f}\u{61c}"), "{rows}");
+        let table = printed(folder.path(), &["search", "deck"]);
+        assert!(table.contains("\\u202e") && table.contains('…'), "{table}");
+        let got = run(folder.path(), &["get", rows[0]["revisionId"].as_str().expect("an id")]);
+        assert!(!moves(&String::from_utf8_lossy(&got.stderr)), "{got:?}");
+        let refused = run(folder.path(), &["get", &format!("x{marks}")]);
+        assert!(!moves(&String::from_utf8_lossy(&refused.stderr)), "{refused:?}");
+    };
+    tokio::task::block_in_place(check);
+}
+
 /// In the wrong folder a command says so: an empty archive there would answer that nothing was ever published.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_create_no_archive() {
