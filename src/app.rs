@@ -17,9 +17,10 @@ use jiff::Timestamp;
 use crate::config::Settings;
 use crate::domain::{Clock, Trust};
 use crate::fetch::Fetcher;
-use crate::index::{Index, IndexError, Writer};
+use crate::index::{Index, IndexError, Pool, Writer};
 use crate::record::{Location, Record, ReplayRule};
 use crate::store::Store;
+use crate::threads::Aside;
 
 pub use disk::{Disk, NoRoom};
 pub use folder::{NoArchive, RESERVE, Service, service};
@@ -45,6 +46,10 @@ pub struct Parts {
     pub record: Record,
     pub store: Store,
     pub index: Index,
+    /// The threads that computations on the index run on.
+    pub computing: Pool,
+    /// The threads that questions are answered on.
+    pub asking: Aside,
     pub fetcher: Fetcher,
     pub disk: Disk,
     /// Log-ins that were refused and are yet to be counted.
@@ -136,17 +141,19 @@ impl App {
         let store = store.with_room(move |bytes| disk_of_scratch.may_spool(&scratch, bytes).map_err(|e| e.to_string()));
         Ok(Self(Arc::new(Parts {
             started_at: clock.now(),
-            settings,
             clock,
             trust: Trust::default(),
             record,
             store,
             index,
+            computing: Pool::new(settings.query.index_threads),
+            asking: Aside::start(settings.query.threads).context("the threads for questions cannot be started")?,
             fetcher,
             disk,
             denied: Denied::default(),
             stopping: AtomicBool::default(),
             lock,
+            settings,
         })))
     }
 

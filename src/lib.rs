@@ -16,3 +16,4 @@ pub mod query;
 pub mod receive;
 pub mod record;
 pub mod store;
+pub mod threads;

@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let schema = crate::graphql::schema(&app, &queries);
     for (question, text) in EXAMPLES {
         output::print(&format!("\n# {question}\n{text}"))?;
-        let answer = schema.answer((*text).into()).await;
+        let answer = async_graphql::Executor::execute(&schema, (*text).into()).await;
         if let Some(error) = answer.errors.first() {
             bail!("the example was not answered: {}", error.message);
         }

@@ -5,11 +5,13 @@
 //! environment.
 mod exposure;
 mod layers;
+mod query;
 mod retention;
 mod settings;
 mod values;
 
 pub use layers::{Layers, Overrides};
+pub use query::Query;
 pub use retention::{Glob, Policy, Retention, Schedule};
 pub use settings::{
     Api, ApiKey, Credentials, Disk, Downloads, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key,

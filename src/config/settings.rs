@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::ConfigError;
 use super::layers::Layers;
+use super::query::Query;
 use super::retention::Retention;
 use super::values::{self, HostPattern, Problem};
 use crate::domain::{Digest, Secret};
@@ -34,6 +35,7 @@ pub struct Settings {
     pub fetch: Fetch,
     pub disk: Disk,
     pub downloads: Downloads,
+    pub query: Query,
     pub retention: Retention,
     /// What is allowed and hardly meant.
     pub warnings: Vec<Problem>,
@@ -181,6 +183,7 @@ impl Settings {
             receive_floor: layers.get("disk.receive_floor", values::size),
         };
         let downloads = downloads(&mut layers);
+        let query = Query::read(&mut layers);
         let retention = Retention::read(&mut layers);
         let metrics_open = layers.get("metrics.open", values::flag).unwrap_or_default();
         let log_level = layers.get("log.level", log_level).unwrap_or_else(|| "info".to_owned());
@@ -191,31 +194,36 @@ impl Settings {
         });
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
-        match (listen, data_dir, receiver, fetch, downloads, retention) {
-            (Some(listen), Some(data_dir), Some(receiver), Some(fetch), Some(downloads), Some(retention))
-                if problems.is_empty() =>
-            {
-                Ok(Self {
-                    listen,
-                    webhook_listen,
-                    host_names,
-                    trusted_proxies,
-                    data_dir,
-                    public_url,
-                    database_url,
-                    archive_dir,
-                    receiver,
-                    api,
-                    fetch,
-                    disk,
-                    downloads,
-                    retention,
-                    warnings: layers.warnings,
-                    metrics_open,
-                    log_level,
-                    log_format,
-                })
-            }
+        match (listen, data_dir, receiver, fetch, downloads, query, retention) {
+            (
+                Some(listen),
+                Some(data_dir),
+                Some(receiver),
+                Some(fetch),
+                Some(downloads),
+                Some(query),
+                Some(retention),
+            ) if problems.is_empty() => Ok(Self {
+                listen,
+                webhook_listen,
+                host_names,
+                trusted_proxies,
+                data_dir,
+                public_url,
+                database_url,
+                archive_dir,
+                receiver,
+                api,
+                fetch,
+                disk,
+                downloads,
+                query,
+                retention,
+                warnings: layers.warnings,
+                metrics_open,
+                log_level,
+                log_format,
+            }),
             _ => Err(ConfigError(problems)),
         }
     }

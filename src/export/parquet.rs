@@ -17,8 +17,8 @@ use super::{Cell, Column, ExportError, Flat, Pages, Pieces, Sheet};
 use crate::domain::millis;
 use crate::query::Kind;
 
-/// Rows of a row group: enough for its dictionaries to pay, few enough to be held.
-const GROUP: usize = 20_000;
+/// Rows of a row group: enough for its dictionaries to pay, few enough to be held, a few megabytes for each export.
+const GROUP: usize = 4_000;
 
 impl From<ParquetError> for ExportError {
     fn from(error: ParquetError) -> Self {

@@ -10,6 +10,7 @@ use super::publication::Publication;
 use super::replay::Replay;
 use super::retention::{JobRun, RetentionLine, RetentionRun};
 use super::revision::{Member, Revision};
+use super::scalar::LocalDate;
 use crate::query::{self, Listed, Paging};
 use crate::record;
 
@@ -144,4 +145,29 @@ pub(super) fn page(first: Option<i32>, last: Option<i32>) -> usize {
     let asked = first.or(last).map_or(100, i64::from);
     // What is out of bounds is refused by the question itself, with the bound in its words.
     usize::try_from(asked.clamp(1, crate::query::FIRST_MAX)).unwrap_or(1)
+}
+
+/// What a row costs beside its values: it is read as a whole, whatever is asked of it.
+const ROW: usize = 8;
+
+/// What it costs to go through all that there is and say little of it.
+pub(super) const SUMMARY: usize = 500;
+
+/// What a plan of retention costs, which goes through every revision.
+pub(super) const PLAN: usize = 50_000;
+
+/// What so many rows of a list cost.
+pub(super) fn rows(count: usize, child_complexity: usize) -> usize {
+    count.saturating_mul(ROW.saturating_add(child_complexity))
+}
+
+/// Rows of a list that has a limit alone.
+pub(super) fn stats_rows(limit: i32) -> usize {
+    usize::try_from(limit.max(1)).unwrap_or(1)
+}
+
+/// Days of a span; what is out of bounds is refused by the question itself.
+pub(super) fn days(from: &LocalDate, to: &LocalDate) -> usize {
+    let days = to.0.since(from.0).map_or(0, |span| span.get_days());
+    usize::try_from(days).unwrap_or_default().clamp(1, 4_000)
 }

@@ -36,6 +36,8 @@ pub(super) fn shown(error: QueryError) -> Error {
         QueryError::Damaged { .. } | QueryError::Unsupported(_) | QueryError::Busy(_) => {
             coded(code::INTERNAL, error.to_string())
         }
+        QueryError::TimedOut { .. } | QueryError::Overloaded => coded(code::TIMEOUT, error.to_string()),
+        QueryError::TooLarge { .. } | QueryError::Crowded { .. } => coded(code::TOO_COMPLEX, error.to_string()),
         QueryError::Record(e) => internal(e),
         QueryError::Index(e) => internal(e),
         QueryError::Store(e) => internal(e),

@@ -5,6 +5,7 @@
 mod change;
 mod coerce;
 mod connection;
+mod cost;
 mod document;
 mod documents;
 mod error;
@@ -39,7 +40,7 @@ use mutation::MutationRoot;
 use query::QueryRoot;
 use subscription::SubscriptionRoot;
 
-pub use documents::CheckedSchema;
+pub use documents::{Answered, CheckedSchema, SocketRoom};
 pub use error::code;
 pub use flat::{FieldByField, TakesJson, to_json};
 
@@ -71,7 +72,9 @@ fn builder() -> SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot> {
 /// The schema over an archive.
 pub fn schema(app: &App, queries: &Queries) -> CheckedSchema {
     let loaders = DataLoader::new(Loaders(queries.clone()), tokio::spawn);
-    CheckedSchema::new(builder().data(app.clone()).data(queries.clone()).data(loaders).finish())
+    let schema =
+        builder().data(app.clone()).data(queries.clone()).data(loaders).data(retention::Plans::default()).finish();
+    CheckedSchema::new(schema, queries.clone())
 }
 
 /// The schema's text, sorted so that it changes only when the schema does.

@@ -84,7 +84,7 @@ impl MutationRoot {
     }
 }
 
-fn operator<'a>(ctx: &Context<'a>) -> Result<&'a Asker> {
+pub(super) fn operator<'a>(ctx: &Context<'a>) -> Result<&'a Asker> {
     let asker = ctx.data::<Asker>()?;
     if asker.may_operate {
         return Ok(asker);

@@ -1,6 +1,6 @@
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
-use super::connection::{Connection, page, paging};
+use super::connection::{Connection, page, paging, rows};
 use super::error::shown;
 use super::loaders::{LastOf, load};
 use super::notification::Notification;
@@ -75,7 +75,7 @@ impl Product {
         Ok(load(ctx, LastOf(self.0.id)).await?.map(Notification))
     }
     /// By period, newest first; as the archive knew them at `asOf`.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn publications(
         &self,
         ctx: &Context<'_>,

@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, page, paging};
+use super::connection::{Connection, page, paging, rows};
 use super::error::shown;
 use super::input::{Granularity, PublicationStatus};
 use super::loaders::{RevisionsOf, load, must_load};
 use super::notification::Notification;
 use super::product::Product;
+use super::query::wants;
 use super::revision::Revision;
 use super::scalar::{DateTime, LocalDateTime, Long};
 use crate::query::{NotificationAsk, PublicationRow, Queries};
@@ -111,13 +112,13 @@ impl Publication {
         must_load(ctx, self.0.publication.product_id).await.map(Product)
     }
     /// All of them, by number.
-    #[graphql(complexity = "5 * child_complexity")]
+    #[graphql(complexity = "rows(5, child_complexity)")]
     async fn revisions(&self, ctx: &Context<'_>) -> Result<Vec<Revision>> {
         let rows = load(ctx, RevisionsOf(self.0.publication.id)).await?.unwrap_or_default();
         Ok(rows.into_iter().map(Revision).collect())
     }
     /// Newest first.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn notifications(
         &self,
         ctx: &Context<'_>,
@@ -129,7 +130,7 @@ impl Publication {
             publication_id: Some(self.0.publication.id),
             ..Default::default()
         };
-        let ask = NotificationAsk { query, paging: paging(first, after, None, None, None) };
+        let ask = NotificationAsk { query, paging: paging(first, after, None, None, None), bodies: wants(ctx, "body") };
         Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
     }
 }

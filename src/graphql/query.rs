@@ -1,20 +1,19 @@
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, Object, Result};
 
 use super::change::ChangeConnection;
-use super::connection::{Connection, page, paging};
-use super::error::{internal, shown};
+use super::connection::{Connection, PLAN, SUMMARY, days, page, paging, rows, stats_rows};
+use super::error::shown;
 use super::flat::Rows;
 use super::input::{
     NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder, RevisionOrder, uuid,
 };
 use super::loaders::load;
+use super::mutation::operator;
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
 use super::replay::Replay;
-use super::retention::{JobRun, JobStatus, RetentionPlan, RetentionRun};
+use super::retention::{JobRun, JobStatus, Plans, RetentionPlan, RetentionRun};
 use super::revision::Revision;
 use super::scalar::{DateTime, LocalDate};
 use super::stats::{Coverage, StatsDimension, StatsRow, Suggestion};
@@ -31,7 +30,7 @@ pub struct QueryRoot;
 #[allow(clippy::too_many_arguments, reason = "the arguments are the contract's")]
 impl QueryRoot {
     /// first: 100 when no bound is given, 1000 at most. search: for people. filter: exact. Both narrow.
-    #[graphql(complexity = "page(first, last) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn publications(
         &self,
         ctx: &Context<'_>,
@@ -48,7 +47,7 @@ impl QueryRoot {
         let ask = PublicationAsk {
             search,
             // A score costs more than finding does.
-            scored: wants_score(ctx),
+            scored: wants(ctx, "score"),
             filter: PublicationFilter::read(filter)?,
             as_of: as_of.map(|at| at.0),
             order: order_by.into(),
@@ -62,7 +61,7 @@ impl QueryRoot {
     }
 
     /// Every content of every publication.
-    #[graphql(complexity = "page(first, last) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn revisions(
         &self,
         ctx: &Context<'_>,
@@ -88,7 +87,7 @@ impl QueryRoot {
         Ok(load(ctx, RevisionId(uuid("id", &id)?)).await?.map(Revision))
     }
 
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn products(
         &self,
         ctx: &Context<'_>,
@@ -113,7 +112,7 @@ impl QueryRoot {
     }
 
     /// Newest first.
-    #[graphql(complexity = "page(first, last) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn notifications(
         &self,
         ctx: &Context<'_>,
@@ -125,7 +124,8 @@ impl QueryRoot {
         offset: Option<i32>,
     ) -> Result<Connection<Notification>> {
         let query = NotificationFilter::read(filter)?;
-        let ask = NotificationAsk { query, paging: paging(first, after, last, before, offset) };
+        let bodies = wants(ctx, "body");
+        let ask = NotificationAsk { query, paging: paging(first, after, last, before, offset), bodies };
         Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
     }
 
@@ -134,7 +134,7 @@ impl QueryRoot {
     }
 
     /// Publications as they are now, counted in groups, in the order of what they are grouped by.
-    #[graphql(complexity = "100 + child_complexity")]
+    #[graphql(complexity = "SUMMARY + stats_rows(limit) * (2 + child_complexity)")]
     async fn publication_stats(
         &self,
         ctx: &Context<'_>,
@@ -154,6 +154,7 @@ impl QueryRoot {
     }
 
     /// What somebody who typed this may mean: names of products, present and past, of processes and of files.
+    #[graphql(complexity = "SUMMARY + stats_rows(limit) * child_complexity")]
     async fn suggest(
         &self,
         ctx: &Context<'_>,
@@ -165,7 +166,7 @@ impl QueryRoot {
     }
 
     /// The periods that the product's own history leads one to expect, and what became of each.
-    #[graphql(complexity = "100 * child_complexity")]
+    #[graphql(complexity = "SUMMARY + rows(days(&from, &to), child_complexity)")]
     async fn coverage(&self, ctx: &Context<'_>, product_id: ID, from: LocalDate, to: LocalDate) -> Result<Coverage> {
         let id = ProductId(uuid("productId", &product_id)?);
         let coverage = ctx.data::<Queries>()?.coverage(id, from.0, to.0).await.map_err(shown)?;
@@ -174,7 +175,7 @@ impl QueryRoot {
 
     /// Every change of the archive in commit order, oldest first. The cursor resumes, also years later; nothing is skipped. Of
     /// an empty page `endCursor` is `after`, or the start where none was given: whoever stores it goes on from there.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn changes(&self, ctx: &Context<'_>, after: Option<String>, first: Option<i32>) -> Result<ChangeConnection> {
         let start = after.clone().unwrap_or_else(Queries::start_of_changes);
         let page = paging(first, after, None, None, None);
@@ -183,7 +184,7 @@ impl QueryRoot {
     }
 
     /// Newest first.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn replays(
         &self,
         ctx: &Context<'_>,
@@ -194,16 +195,16 @@ impl QueryRoot {
         Ok(Connection::new(listed, Replay::from))
     }
 
-    /// What the policies would keep and remove now.
+    /// What the policies would keep and remove now. Needs the role operator or admin.
+    #[graphql(complexity = "PLAN + child_complexity")]
     async fn retention_plan(&self, ctx: &Context<'_>) -> Result<RetentionPlan> {
-        let app = ctx.data::<App>()?;
-        let planned =
-            jobs::retention::make_plan(app, app.clock.now()).await.map_err(|e| internal(&format!("{e:#}")))?;
-        Ok(RetentionPlan(Arc::new(planned)))
+        operator(ctx)?;
+        let planned = ctx.data::<Plans>()?.current(ctx.data::<App>()?).await?;
+        Ok(RetentionPlan(planned))
     }
 
     /// Newest first.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn retention_runs(
         &self,
         ctx: &Context<'_>,
@@ -216,7 +217,7 @@ impl QueryRoot {
     }
 
     /// Newest first.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn job_runs(
         &self,
         ctx: &Context<'_>,
@@ -230,6 +231,7 @@ impl QueryRoot {
     }
 
     /// How the service is.
+    #[graphql(complexity = "SUMMARY + child_complexity")]
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
         let queries = ctx.data::<Queries>()?;
         let mut status: ServiceStatus = queries.status().await.map_err(shown)?.into();
@@ -246,8 +248,8 @@ impl QueryRoot {
     }
 }
 
-/// Whether the scores of a list's rows are asked for.
-fn wants_score(ctx: &Context<'_>) -> bool {
+/// Whether a field of a list's rows is asked for.
+pub(super) fn wants(ctx: &Context<'_>, name: &str) -> bool {
     let list = ctx.look_ahead();
-    list.field("nodes").field("score").exists() || list.field("edges").field("node").field("score").exists()
+    list.field("nodes").field(name).exists() || list.field("edges").field("node").field(name).exists()
 }

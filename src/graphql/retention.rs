@@ -1,14 +1,16 @@
 //! Plans and runs of retention, and of scheduled jobs.
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 
-use super::connection::{Connection, int, page, paging};
-use super::error::shown;
+use super::connection::{Connection, int, page, paging, rows};
+use super::error::{internal, shown};
 use super::scalar::{DateTime, Long};
 use crate::app::App;
-use crate::jobs::Job;
 use crate::jobs::retention::{Line, Planned};
+use crate::jobs::{self, Job};
 use crate::query::Listed;
 use crate::record;
 
@@ -16,6 +18,35 @@ use crate::record;
 pub enum RetentionAction {
     Keep,
     Remove,
+}
+
+/// A plan that is being made.
+type Making = Shared<BoxFuture<'static, Result<Arc<Planned>, String>>>;
+
+/// Plans go through all revisions: one is made at a time, and whoever asks meanwhile is given that one.
+#[derive(Clone, Default)]
+pub struct Plans(Arc<Mutex<Option<Making>>>);
+
+impl Plans {
+    /// The plan that is being made, or a new one.
+    pub async fn current(&self, app: &App) -> Result<Arc<Planned>> {
+        let making = {
+            let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.get_or_insert_with(|| self.begin(app.clone())).clone()
+        };
+        making.await.map_err(|e| internal(&e))
+    }
+
+    /// Goes on to its end, whoever waits for it.
+    fn begin(&self, app: App) -> Making {
+        let slot = self.0.clone();
+        let task = tokio::spawn(async move {
+            let planned = jobs::retention::make_plan(&app, app.clock.now()).await;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            planned.map(Arc::new).map_err(|e| format!("{e:#}"))
+        });
+        async move { task.await.unwrap_or_else(|e| Err(e.to_string())) }.boxed().shared()
+    }
 }
 
 /// What the policies would keep and remove now.
@@ -40,7 +71,7 @@ impl RetentionPlan {
         self.0.plan.bytes_freed.into()
     }
     /// A line for each revision whose bytes are there.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn lines(
         &self,
         ctx: &Context<'_>,

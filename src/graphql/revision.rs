@@ -1,6 +1,6 @@
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, page, paging};
+use super::connection::{Connection, page, paging, rows};
 use super::error::shown;
 use super::loaders::must_load;
 use super::publication::Publication;
@@ -110,7 +110,7 @@ impl Revision {
         must_load(ctx, self.0.revision.publication_id).await.map(Publication::from)
     }
     /// What a zip holds, nested zips as folders; `match` keeps the paths that contain it.
-    #[graphql(complexity = "page(first, None) * child_complexity")]
+    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn members(
         &self,
         ctx: &Context<'_>,

@@ -27,7 +27,8 @@ impl SubscriptionRoot {
         &self,
         ctx: &Context<'_>,
     ) -> Result<impl Stream<Item = Result<Notification>> + use<>> {
-        let received = ctx.data::<Queries>()?.received();
+        let bodies = ctx.look_ahead().field("body").exists();
+        let received = ctx.data::<Queries>()?.received(bodies);
         Ok(received.map(|row| row.map(Notification).map_err(shown)))
     }
 }

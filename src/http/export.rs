@@ -1,6 +1,7 @@
 //! `GET /export/{table}.{format}`: the rows of GraphQL as files, streamed.
 use std::collections::BTreeMap;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -9,13 +10,14 @@ use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::auth::Caller;
 use super::conditional::{Conditions, Verdict, without_body};
 use super::{Http, Problem};
 use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, parse_local_date};
 use crate::export::{Columns, CsvOptions, Export, Format, Rows};
 use crate::graphql::inputs;
 use crate::index::{Filter, Order};
-use crate::query::{Flat, Paging, PublicationAsk, PublicationRow, RevisionAsk};
+use crate::query::{Flat, Paging, PublicationAsk, PublicationRow, Question, RevisionAsk};
 use crate::record::NotificationQuery;
 
 /// A change of how rows are written is another file under the same address.
@@ -23,6 +25,7 @@ const VERSION: &str = "1";
 
 pub(super) async fn export(
     State(http): State<Http>,
+    Extension(caller): Extension<Caller>,
     Path(file): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -40,12 +43,17 @@ pub(super) async fn export(
         Verdict::Failed => return Err(Problem::new(412, "the export is not what `If-Match` expects any more")),
         Verdict::NotModified => without_body(StatusCode::NOT_MODIFIED),
         Verdict::Answer => {
-            let pieces = export.pieces(&http.queries).await?;
+            let admission = http.queries.admission();
+            let bounds = Question::lasting(admission.settings().timeout);
+            // Both are given back when the last piece was taken, or the client is gone.
+            let held = (admission.admit_export(&caller.name).await?, bounds.stop_on_drop());
+            let pieces = export.pieces(&http.queries.within(bounds)).await?;
             let mut response = match method {
                 Method::HEAD => without_body(StatusCode::OK),
-                _ => Body::from_stream(
-                    pieces.map(|piece| piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))),
-                )
+                _ => Body::from_stream(pieces.map(move |piece| {
+                    let _ = &held;
+                    piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))
+                }))
                 .into_response(),
             };
             let disposition = format!("attachment; filename=\"{file}\"");

@@ -1,5 +1,5 @@
 //! GraphQL over HTTP, as the published specification says.
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request as Question, Response as Answer, ServerError, Variables};
@@ -8,20 +8,21 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
 use super::auth::Caller;
 use super::negotiate::AcceptedMedia;
 use super::origin::{self, Named};
+use super::problem::RETRY_AFTER_SECS;
 use super::server::Exchange;
 use super::{Http, Problem};
-use crate::graphql::{TakesJson, code, to_json};
+use crate::graphql::{Answered, TakesJson, code, to_json};
+use crate::query::Admitted;
 
 /// The largest request taken: a document and its variables.
 const BODY_BYTES_MAX: usize = 256 << 10;
-
-/// How long an answer may take.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -44,7 +45,7 @@ pub(super) async fn answer(
         Err(problem) => return problem.into_response(),
     };
     if let Err(problem) = http.schema.prepare(&mut question) {
-        return respond(Answer::from_errors(vec![problem]), media);
+        return respond(Answer::from_errors(vec![problem]), media, None);
     }
     if method == Method::GET && !reads_only(&mut question) {
         return Problem::new(405, "by GET only queries are answered: send mutations by POST")
@@ -54,14 +55,13 @@ pub(super) async fn answer(
     if !named.is_ours && !reads_only(&mut question) {
         return origin::foreign_host(&http).into_response();
     }
-    let running = http.schema.answer(question.data(caller.asker()).data(TakesJson));
-    let answer = tokio::time::timeout(ANSWER_MAX, running).await.unwrap_or_else(|_| {
-        let told = format!("the answer took more than {} s: ask for less at once", ANSWER_MAX.as_secs());
-        let mut late = ServerError::new(told, None);
-        late.extensions.get_or_insert_default().set("code", code::TIMEOUT);
-        Answer::from_errors(vec![late])
-    });
-    respond(coded(answer), media)
+    let Answered { response, room, is_busy } = http.schema.answer(question.data(TakesJson), caller.asker()).await;
+    let mut response = respond(coded(response), media, room);
+    if is_busy {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS));
+    }
+    response
 }
 
 /// The newer media type where it is named and no less welcome than JSON, which every tool takes.
@@ -152,7 +152,8 @@ fn coded(mut answer: Answer) -> Answer {
     answer
 }
 
-fn respond(answer: Answer, media: &'static str) -> Response {
+/// The answer's bytes; the room that they take is kept until they were sent.
+fn respond(answer: Answer, media: &'static str, room: Option<Arc<Admitted>>) -> Response {
     // A document that could not be run has no data; with the newer media type that is the client's error.
     let refused = answer.is_err()
         && answer.data == async_graphql::Value::Null
@@ -161,8 +162,17 @@ fn respond(answer: Answer, media: &'static str) -> Response {
     // What was refused has no data at all, not even none.
     let body =
         if refused { serde_json::to_vec(&serde_json::json!({ "errors": answer.errors })) } else { to_json(&answer) };
+    drop(answer);
     match body {
         Ok(body) => {
+            if let Some(room) = &room {
+                room.keep_only(body.len());
+            }
+            let body = Full::new(Bytes::from(body)).map_frame(move |frame| {
+                let _ = &room;
+                frame
+            });
+            let body = Body::new(body);
             let content_type =
                 HeaderValue::from_str(&format!("{media}; charset=utf-8")).unwrap_or(HeaderValue::from_static(JSON));
             (status, [(header::CONTENT_TYPE, content_type)], body).into_response()

@@ -27,7 +27,12 @@ pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<E
     }
 }
 
+/// About what the metrics take.
+const METRICS_BYTES: u64 = 64 << 10;
+
 pub(super) async fn metrics(State(http): State<Http>) -> Result<Response, Problem> {
+    // It counts all that there is; scrapers wait their turn like others who ask.
+    let _room = http.queries.admission().admit("metrics", METRICS_BYTES).await?;
     let status = http.queries.status().await?;
     Ok(([("content-type", "text/plain; version=0.0.4")], telemetry::render(&status)).into_response())
 }

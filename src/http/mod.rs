@@ -1,4 +1,5 @@
 //! http: routes, middleware, errors as statuses; mounts `receive`, `graphql` and the files.
+mod apart;
 mod auth;
 mod bodies;
 mod conditional;
@@ -113,6 +114,7 @@ pub fn router(app: &App) -> Router {
 fn router_of(http: &Http) -> Router {
     let settings = &http.app.settings;
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
+    let apart = axum::middleware::from_fn_with_state(http.clone(), apart::answer_apart);
     let decided = axum::middleware::from_fn(negotiate::decide_coding);
     let api = Router::new()
         .route("/graphql", any(graphql::answer).layer(CompressionLayer::new()).layer(decided.clone()))
@@ -120,14 +122,16 @@ fn router_of(http: &Http) -> Router {
             "/export/{file}",
             get(export::export).layer(CompressionLayer::new().compress_when(has_text)).layer(decided),
         )
+        .route_layer(apart.clone())
         .route("/files/{revision}", get(files::get_file))
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))
         .layer(guarded.clone())
         .layer(cors(&settings.api));
-    let metrics = Router::new().route("/metrics", get(health::metrics));
+    let metrics = Router::new().route("/metrics", get(health::metrics)).route_layer(apart.clone());
     let metrics = if settings.metrics_open { metrics } else { metrics.layer(guarded) };
-    let routes = webhook_routes().route("/graphql/ws", get(subscriptions::subscribe)).merge(api).merge(metrics);
+    let routes =
+        webhook_routes().route("/graphql/ws", get(subscriptions::subscribe).layer(apart)).merge(api).merge(metrics);
     finished(routes, http)
 }
 

@@ -5,6 +5,9 @@ use serde_json::json;
 
 use crate::query::QueryError;
 
+/// When a client that found the service busy is to ask again.
+pub(super) const RETRY_AFTER_SECS: &str = "5";
+
 /// An answer that says what is wrong.
 #[derive(Debug)]
 pub struct Problem {
@@ -69,6 +72,10 @@ impl From<QueryError> for Problem {
             QueryError::Damaged { .. } => Self::new(500, error.to_string()),
             QueryError::Unsupported(_) => Self::new(501, error.to_string()),
             QueryError::Busy(_) => Self::new(503, error.to_string()).header(header::RETRY_AFTER, "60"),
+            QueryError::TimedOut { .. } | QueryError::Overloaded | QueryError::Crowded { .. } => {
+                Self::new(503, error.to_string()).header(header::RETRY_AFTER, RETRY_AFTER_SECS)
+            }
+            QueryError::TooLarge { .. } => Self::new(400, error.to_string()),
             QueryError::Record(e) => Self::internal(e),
             QueryError::Index(e) => Self::internal(e),
             QueryError::Store(e) => Self::internal(e),

@@ -171,6 +171,7 @@ impl Client {
         }
         let mut data = Data::default();
         data.insert(caller.asker());
+        data.insert(self.http.schema.room_for_socket());
         Ok((data, permit))
     }
 }

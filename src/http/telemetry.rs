@@ -43,6 +43,10 @@ pub fn install() -> anyhow::Result<()> {
     describe_gauge!("acervo_revisions", "Revisions archived");
     describe_gauge!("acervo_files_bytes", "Bytes of all different files, as published and as stored");
     describe_gauge!("acervo_disk_free_bytes", "Bytes free where the archive lies");
+    describe_gauge!("acervo_index_computations", "Computations on the index, by what they are doing");
+    describe_counter!("acervo_index_overdue_total", "Computations on the index that outlived their time-out");
+    describe_counter!("acervo_questions_refused_total", "Questions and exports that found no room in time");
+    describe_counter!("acervo_answers_given_up_total", "Answers that their clients did not take in time");
     describe_gauge!("acervo_index_lag", "Changes that the search index has yet to take in");
     // A second call, by another service in one process, has nothing to add.
     let _ = EXPORTER.set(handle);
@@ -71,6 +75,13 @@ pub(super) fn render(status: &Status) -> String {
     gauge!("acervo_files_bytes", "as" => "published").set(status.counts.size as f64);
     gauge!("acervo_files_bytes", "as" => "stored").set(status.counts.stored_size as f64);
     gauge!("acervo_disk_free_bytes").set(status.disk_free.unwrap_or_default() as f64);
+    let computing = status.computing;
+    for (state, count) in
+        [("running", computing.running), ("waiting", computing.waiting), ("overdue", computing.overdue)]
+    {
+        gauge!("acervo_index_computations", "state" => state).set(count as f64);
+    }
+    counter!("acervo_index_overdue_total").absolute(computing.overdue_total);
     gauge!("acervo_index_lag").set(status.index_lag as f64);
     EXPORTER.get().map(PrometheusHandle::render).unwrap_or_default()
 }

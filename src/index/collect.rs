@@ -3,11 +3,13 @@ use std::cmp::Ordering;
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
+use tantivy::query::Weight;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 use uuid::Uuid;
 
 use super::columns::Columns;
-use super::{Index, IndexError, Order, Query, Target};
+use super::scan::scan;
+use super::{Index, IndexError, Order, Query, Target, Watch};
 use crate::domain::{ProductId, PublicationId, RevisionId};
 
 /// What a hit was put in order by.
@@ -74,12 +76,13 @@ pub struct Hits {
 }
 
 impl Index {
-    /// Answers a question. Takes the CPU for a while: not for async threads.
-    pub fn search(&self, query: &Query) -> Result<Hits, IndexError> {
+    /// Answers a question. Takes the CPU for a while: for the [`Pool`](super::Pool), not for async threads.
+    pub fn search(&self, query: &Query, watch: &Watch) -> Result<Hits, IndexError> {
         let searcher = self.inner.reader.searcher();
-        let compiled = self.compile(query, &searcher)?;
+        let compiled = self.compile(query, &searcher, watch)?;
         let collector = TopHits {
             index: self.clone(),
+            watch: watch.clone(),
             target: query.target,
             order: query.order,
             scored: query.is_scored(),
@@ -88,7 +91,7 @@ impl Index {
             // One more tells whether there is more.
             keep: query.offset.saturating_add(query.limit).saturating_add(1),
         };
-        let (total, mut hits) = searcher.search(&*compiled, &collector)?;
+        let (total, mut hits) = searcher.search(&*compiled, &collector).map_err(|e| watch.explain(e))?;
         hits.drain(..query.offset.min(hits.len()));
         let more = hits.len() > query.limit;
         hits.truncate(query.limit);
@@ -103,7 +106,7 @@ impl Index {
     }
 
     /// How many publications the index holds.
-    pub fn publications(&self) -> Result<usize, IndexError> {
+    pub fn publications(&self, watch: &Watch) -> Result<usize, IndexError> {
         let query = Query {
             target: Target::Publications { as_of: None },
             search: None,
@@ -115,12 +118,13 @@ impl Index {
             offset: 0,
             limit: 0,
         };
-        Ok(self.search(&query)?.total)
+        Ok(self.search(&query, watch)?.total)
     }
 }
 
 struct TopHits {
     index: Index,
+    watch: Watch,
     target: Target,
     order: Order,
     scored: bool,
@@ -267,6 +271,17 @@ impl Collector for TopHits {
 
     fn requires_scoring(&self) -> bool {
         self.scored
+    }
+
+    fn collect_segment(
+        &self,
+        weight: &dyn Weight,
+        ordinal: SegmentOrdinal,
+        segment: &SegmentReader,
+    ) -> tantivy::Result<tantivy::Result<(usize, Vec<Hit>)>> {
+        let mut hits = self.for_segment(ordinal, segment)?;
+        scan(&mut hits, weight, segment, self.scored, &self.watch)?;
+        Ok(hits.harvest())
     }
 
     fn merge_fruits(&self, segments: Vec<tantivy::Result<(usize, Vec<Hit>)>>) -> tantivy::Result<Self::Fruit> {

@@ -30,6 +30,7 @@ pub enum Bucket {
     Year,
 }
 
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 const DAY_SECONDS: i64 = 86_400;
 const HOUR_MS: i64 = 3_600_000;
 
@@ -39,6 +40,8 @@ const TABLE_DAYS: i64 = 50_000;
 
 /// Where a segment keeps the values of a dimension.
 pub(super) enum Values {
+    /// No document of the segment has one.
+    None,
     Text(Option<StrColumn>),
     /// Seconds of the wall clock since 1970.
     Wall(Column<i64>, Days),
@@ -59,15 +62,25 @@ impl Values {
             Dimension::Granularity => text("granularity"),
             Dimension::Period(bucket) => {
                 let column = columns.i64(segment, "period_start")?;
+                if column.values.num_vals() == 0 {
+                    return Ok(Self::None);
+                }
                 let day = |seconds: i64| seconds.div_euclid(DAY_SECONDS);
                 let days = Days::new(day(column.min_value()), day(column.max_value()), bucket);
                 Ok(Self::Wall(column, days))
             }
             Dimension::Archived(bucket) => {
                 let column = columns.i64(segment, "archived_at")?;
-                let days = Days::new(local_day(column.min_value()), local_day(column.max_value()), bucket);
-                let first_hour = column.min_value().div_euclid(HOUR_MS);
-                let hours = if days.has_table() { hours(&days, first_hour, column.max_value()) } else { Vec::new() };
+                if column.values.num_vals() == 0 {
+                    // The bounds of an empty column are no instants: nothing may be computed from them.
+                    return Ok(Self::None);
+                }
+                // No instant is beyond those that have a date.
+                let (first_ms, last_ms) =
+                    (millis(timestamp(column.min_value())), millis(timestamp(column.max_value())));
+                let days = Days::new(local_day(first_ms), local_day(last_ms), bucket);
+                let first_hour = first_ms.div_euclid(HOUR_MS);
+                let hours = if days.has_table() { hours(&days, first_hour, last_ms) } else { Vec::new() };
                 Ok(Self::Instant(column, days, first_hour, hours))
             }
         }
@@ -76,6 +89,7 @@ impl Values {
     /// A number for each value: 0 for none.
     pub fn code(&self, doc: DocId) -> u64 {
         match self {
+            Self::None => 0,
             Self::Text(column) => column.as_ref().and_then(|column| column.ords().first(doc)).map_or(0, |ord| ord + 1),
             Self::Wall(column, days) => {
                 column.first(doc).map_or(0, |seconds| days.code(seconds.div_euclid(DAY_SECONDS)))
@@ -91,6 +105,7 @@ impl Values {
     /// One more than the greatest code.
     pub fn codes(&self) -> u64 {
         match self {
+            Self::None => 1,
             Self::Text(column) => column.as_ref().map_or(1, |column| column.num_terms() as u64 + 1),
             Self::Wall(_, days) | Self::Instant(_, days, ..) => days.codes(),
         }
@@ -101,7 +116,7 @@ impl Values {
             return Ok(None);
         }
         match self {
-            Self::Text(None) => Ok(None),
+            Self::None | Self::Text(None) => Ok(None),
             Self::Text(Some(column)) => {
                 let mut text = String::new();
                 column.ord_to_str(code - 1, &mut text)?;
@@ -166,7 +181,7 @@ fn hours(days: &Days, first_hour: i64, last_ms: i64) -> Vec<u32> {
     let mut ends = start_of_day(day + 1);
     (first_hour..=last_ms.div_euclid(HOUR_MS))
         .map(|hour| {
-            while hour * HOUR_MS >= ends {
+            while day < days.last && hour * HOUR_MS >= ends {
                 day += 1;
                 ends = start_of_day(day + 1);
             }
@@ -177,8 +192,8 @@ fn hours(days: &Days, first_hour: i64, last_ms: i64) -> Vec<u32> {
 
 /// A day by its number since 1970.
 fn date(day: i64) -> Date {
-    let instant = timestamp(day.saturating_mul(DAY_SECONDS * 1000));
-    jiff::tz::TimeZone::UTC.to_datetime(instant).date()
+    let since = jiff::Span::new().try_days(day);
+    since.map_or(if day < 0 { Date::MIN } else { Date::MAX }, |since| EPOCH.saturating_add(since))
 }
 
 /// When a day begins in São Paulo, in milliseconds.

@@ -10,10 +10,13 @@ mod dimension;
 mod document;
 mod open;
 mod patterns;
+mod pool;
 mod query;
+mod scan;
 mod schema;
 mod stats;
 mod terms;
+mod watch;
 mod words;
 mod write;
 
@@ -21,8 +24,10 @@ pub use collect::{Hit, Hits, SortValue};
 pub use dimension::{Bucket, Dimension};
 pub use document::{Product, Publication, Revision};
 pub use open::{Index, Position};
+pub use pool::{Pool, PoolStatus};
 pub use query::{Filter, Order, Query, Target};
 pub use stats::{Groups, Sums};
+pub use watch::Watch;
 pub use write::Writer;
 
 /// What can go wrong with the index; it is then built anew.
@@ -34,6 +39,10 @@ pub enum IndexError {
     Io(#[from] std::io::Error),
     #[error("the index is written by another process")]
     InUse,
-    #[error("the index was interrupted")]
+    /// The deadline has passed, or nobody waits for the answer any more.
+    #[error("the computation on the index was interrupted")]
     Interrupted,
+    /// The pool has as much to do as it can hold.
+    #[error("too many computations on the index are waiting")]
+    Busy,
 }

@@ -120,8 +120,15 @@ impl Index {
     }
 
     fn with(mut index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
-        // A question is answered by all processors, each for some of the segments.
-        index.set_default_multithread_executor()?;
+        // A question is answered by all processors, each for some of the segments. Threads inherit the priority of the one
+        // that starts them.
+        std::thread::scope(|scope| {
+            let set = scope.spawn(|| {
+                crate::threads::yield_to_others();
+                index.set_default_multithread_executor()
+            });
+            set.join().map_err(|_| IndexError::Io(std::io::Error::other("its threads could not be started")))
+        })??;
         let position = Mutex::new(committed(&index));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {

@@ -13,7 +13,7 @@ use super::document::term;
 use super::patterns::PatternQuery;
 use super::schema::Flag;
 use super::terms::any_of;
-use super::{Index, IndexError, calendar, words};
+use super::{Index, IndexError, Watch, calendar, words};
 use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis};
 
 /// What is asked for.
@@ -88,7 +88,13 @@ impl Query {
 }
 
 impl Index {
-    pub(super) fn compile(&self, query: &Query, searcher: &Searcher) -> Result<Box<dyn TantivyQuery>, IndexError> {
+    pub(super) fn compile(
+        &self,
+        query: &Query,
+        searcher: &Searcher,
+        watch: &Watch,
+    ) -> Result<Box<dyn TantivyQuery>, IndexError> {
+        watch.check()?;
         let fields = &self.inner.fields;
         let mut all = Clauses { index: self, clauses: Vec::new() };
         match query.target {
@@ -102,7 +108,7 @@ impl Index {
             Target::Products => all.flag(Flag::Product),
         }
         if let Some(text) = &query.search {
-            let words = words::read(text, (fields, &self.inner.known), searcher, query.is_scored())?;
+            let words = words::read(text, (fields, &self.inner.known), (searcher, watch), query.is_scored())?;
             all.clauses.extend(words.into_iter().map(|word| (Occur::Must, word)));
         }
         all.filter(query.target, &query.filter);

@@ -3,9 +3,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::Column;
+use tantivy::query::Weight;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
 use super::dimension::Values;
+use super::scan::scan;
+use super::watch::{STEPS, Watch};
 use super::{Dimension, Filter, Index, IndexError, Order, Query, Target};
 
 /// What is added up in a group.
@@ -32,20 +35,44 @@ impl Sums {
 pub struct Groups {
     /// The values of each dimension asked for, absent where documents have none.
     pub values: Vec<Vec<Option<String>>>,
-    /// For each group the place of its value of each dimension, and its sums.
-    pub groups: Vec<(Vec<usize>, Sums)>,
+    /// For each group the place of its value of each dimension, one group after the other.
+    places: Vec<u32>,
+    /// Of each group.
+    sums: Vec<Sums>,
+}
+
+impl Groups {
+    pub fn len(&self) -> usize {
+        self.sums.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sums.is_empty()
+    }
+
+    /// The place of a group's value of each dimension.
+    pub fn places(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
+        let dimensions = self.values.len();
+        self.places[group * dimensions..(group + 1) * dimensions].iter().map(|place| *place as usize)
+    }
+
+    pub fn sums(&self, group: usize) -> Sums {
+        self.sums[group]
+    }
 }
 
 /// Groups that are counted in a plain array; more go to a map.
 const ARRAY_MAX: u128 = 1 << 17;
 
 impl Index {
-    /// Groups the publications that match, as they are now. Takes the CPU for a while: not for async threads.
+    /// Groups the publications that match, as they are now. Takes the CPU for a while: for the [`Pool`](super::Pool), not
+    /// for async threads.
     pub fn stats(
         &self,
         search: Option<String>,
         filter: Filter,
         dimensions: &[Dimension],
+        watch: &Watch,
     ) -> Result<Groups, IndexError> {
         let query = Query {
             target: Target::Publications { as_of: None },
@@ -59,18 +86,22 @@ impl Index {
             limit: 0,
         };
         let searcher = self.inner.reader.searcher();
-        let compiled = self.compile(&query, &searcher)?;
-        Ok(searcher.search(&*compiled, &Grouping { index: self.clone(), dimensions: dimensions.to_vec() })?)
+        let compiled = self.compile(&query, &searcher, watch)?;
+        let grouping = Grouping { index: self.clone(), dimensions: dimensions.to_vec(), watch: watch.clone() };
+        searcher.search(&*compiled, &grouping).map_err(|e| watch.explain(e))
     }
 }
 
 impl Index {
     /// All texts that a dimension has, those of documents that are gone perhaps among them.
-    pub fn values(&self, dimension: Dimension) -> Result<BTreeSet<String>, IndexError> {
+    pub fn values(&self, dimension: Dimension, watch: &Watch) -> Result<BTreeSet<String>, IndexError> {
         let mut all = BTreeSet::new();
         for segment in self.inner.reader.searcher().segment_readers() {
             let values = Values::open(dimension, segment, &self.inner.columns.of(segment))?;
-            for code in 1..values.codes() {
+            for (step, code) in (1..values.codes()).enumerate() {
+                if step % STEPS == 0 {
+                    watch.check()?;
+                }
                 all.extend(values.name(code)?);
             }
         }
@@ -120,6 +151,7 @@ impl Counts {
 struct Grouping {
     index: Index,
     dimensions: Vec<Dimension>,
+    watch: Watch,
 }
 
 /// What a segment counted, and the values that its codes stand for.
@@ -151,6 +183,17 @@ impl Collector for Grouping {
         false
     }
 
+    fn collect_segment(
+        &self,
+        weight: &dyn Weight,
+        ordinal: SegmentOrdinal,
+        segment: &SegmentReader,
+    ) -> tantivy::Result<tantivy::Result<Counted>> {
+        let mut groups = self.for_segment(ordinal, segment)?;
+        scan(&mut groups, weight, segment, false, &self.watch)?;
+        Ok(groups.harvest())
+    }
+
     fn merge_fruits(&self, segments: Vec<tantivy::Result<Counted>>) -> tantivy::Result<Groups> {
         let segments = segments.into_iter().collect::<tantivy::Result<Vec<Counted>>>()?;
         // Segments number their values each in its own way.
@@ -166,11 +209,21 @@ impl Collector for Grouping {
             let own = segment.names.iter().zip(&places);
             let own: Vec<HashMap<u64, u64>> =
                 own.map(|(names, places)| names.iter().map(|(code, value)| (*code, places[value])).collect()).collect();
-            for (codes, sums) in segment.counts.groups() {
+            for (step, (codes, sums)) in segment.counts.groups().enumerate() {
+                if step % STEPS == 0 {
+                    self.watch.check_within()?;
+                }
                 all.add(codes.iter().zip(&own).map(|(code, own)| own[code]), &sums);
             }
         }
-        let groups = all.groups().map(|(digits, sums)| (digits.into_iter().map(place).collect(), sums)).collect();
+        let mut groups = Groups::default();
+        for (step, (digits, sums)) in all.groups().enumerate() {
+            if step % STEPS == 0 {
+                self.watch.check_within()?;
+            }
+            groups.places.extend(digits.into_iter().map(|digit| u32::try_from(digit).unwrap_or(u32::MAX)));
+            groups.sums.push(sums);
+        }
         let values = places.iter().map(|places| {
             let mut values = vec![None; places.len()];
             for (value, at) in places {
@@ -178,7 +231,8 @@ impl Collector for Grouping {
             }
             values
         });
-        Ok(Groups { values: values.collect(), groups })
+        groups.values = values.collect();
+        Ok(groups)
     }
 }
 

@@ -10,6 +10,7 @@ use tantivy::{Searcher, Term};
 use super::patterns::PatternQuery;
 use super::schema::Fields;
 use super::terms::any_of;
+use super::watch::{STEPS, Watch};
 use super::{IndexError, calendar};
 use crate::domain::{WrittenDate, dates_in_search, fold, is_empty_word, stem, words};
 
@@ -55,13 +56,13 @@ impl Known {
 pub(super) fn read(
     text: &str,
     (fields, known): (&Fields, &Known),
-    searcher: &Searcher,
+    (searcher, watch): (&Searcher, &Watch),
     scored: bool,
 ) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
     let folded = fold(text);
     let dates = dates_in_search(&folded);
     if dates.is_empty() {
-        return read_words(&folded, true, (fields, known), searcher, scored);
+        return read_words(&folded, true, (fields, known), (searcher, watch), scored);
     }
     let mut queries = Vec::new();
     let mut rest = String::with_capacity(folded.len());
@@ -72,7 +73,7 @@ pub(super) fn read(
         read_to = range.end;
         let is_last = !folded[range.end..].contains(char::is_alphanumeric);
         // A name may also hold the parts of a date in another sense.
-        let parts = read_words(&folded[range.clone()], is_last, (fields, known), searcher, scored)?;
+        let parts = read_words(&folded[range.clone()], is_last, (fields, known), (searcher, watch), scored)?;
         let parts = BooleanQuery::intersection(parts);
         queries
             .push(Box::new(BooleanQuery::union(vec![dated(*date, fields), Box::new(parts)])) as Box<dyn TantivyQuery>);
@@ -81,7 +82,7 @@ pub(super) fn read(
     // Words that say nothing by themselves need not be found beside a date.
     if words(&rest).iter().any(|word| !is_empty_word(word)) {
         let is_last = folded[read_to..].contains(char::is_alphanumeric);
-        queries.extend(read_words(&rest, is_last, (fields, known), searcher, scored)?);
+        queries.extend(read_words(&rest, is_last, (fields, known), (searcher, watch), scored)?);
     }
     Ok(queries)
 }
@@ -102,7 +103,7 @@ fn read_words(
     text: &str,
     ends: bool,
     (fields, known): (&Fields, &Known),
-    searcher: &Searcher,
+    (searcher, watch): (&Searcher, &Watch),
     scored: bool,
 ) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
     let all = words(text);
@@ -117,7 +118,7 @@ fn read_words(
     let end = telling.len() - 1;
     let read = |(i, text): (usize, &&String)| {
         let word = Word { text, begins: ends && i == end && *text == last, fields, known };
-        if scored { Ok(word.scored()) } else { word.found(searcher) }
+        if scored { Ok(word.scored()) } else { word.found(searcher, watch) }
     };
     telling.iter().enumerate().map(read).collect()
 }
@@ -175,8 +176,8 @@ impl Word<'_> {
     }
 
     /// The same documents by as few lists as will do: what shares the word's form is in the list of that form already.
-    fn found(&self, searcher: &Searcher) -> Result<Box<dyn TantivyQuery>, IndexError> {
-        let others = self.others(searcher)?;
+    fn found(&self, searcher: &Searcher, watch: &Watch) -> Result<Box<dyn TantivyQuery>, IndexError> {
+        let others = self.others(searcher, watch)?;
         let mut terms = Vec::with_capacity(others.len() + 1);
         terms.push(if self.is_number() { self.itself() } else { self.form() });
         terms.extend(others.iter().map(|other| Term::from_field_text(self.fields.text, other)));
@@ -184,25 +185,32 @@ impl Word<'_> {
     }
 
     /// The index's own words that are near enough, but for those of the word's form.
-    fn others(&self, searcher: &Searcher) -> Result<Arc<Vec<String>>, IndexError> {
+    fn others(&self, searcher: &Searcher, watch: &Watch) -> Result<Arc<Vec<String>>, IndexError> {
         let key = (self.text.to_owned(), self.begins);
         let known = self.known;
         if let Some(others) = known.of(searcher, |words| words.get(&key).cloned()).flatten() {
             return Ok(others);
         }
         let mut found = BTreeSet::new();
+        let mut steps = 0usize;
+        let mut step = || {
+            steps += 1;
+            if usize::is_multiple_of(steps, STEPS) { watch.check() } else { Ok(()) }
+        };
         let near = self.near().map(|near| near.automaton()).transpose()?;
         for segment in searcher.segment_readers() {
             let list = segment.inverted_index(self.fields.text)?;
             if let Some(near) = &near {
                 let mut terms = list.terms().search(near).into_stream()?;
                 while terms.advance() {
+                    step()?;
                     found.insert(terms.key().to_vec());
                 }
             }
             if self.begins {
                 let mut terms = list.terms().range().ge(self.text).into_stream()?;
                 while terms.advance() && terms.key().starts_with(self.text.as_bytes()) {
+                    step()?;
                     found.insert(terms.key().to_vec());
                 }
             }

@@ -10,6 +10,7 @@ use super::retention;
 use super::schedule::later;
 use crate::app::App;
 use crate::config::Schedule;
+use crate::index::Watch;
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -121,11 +122,15 @@ async fn look(app: &App, job: Job, seen: &mut Seen) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Counting what the index holds takes a fraction of a second.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Asks for a new index where the one there is does not count what the record counts.
 async fn check_index(app: &App) -> anyhow::Result<Value> {
     let recorded = app.record.counts().await?.publications;
     let index = app.index.clone();
-    let indexed = tokio::task::spawn_blocking(move || index.publications()).await?? as u64;
+    let watch = Watch::until(std::time::Instant::now() + COUNT_TIMEOUT);
+    let indexed = app.computing.run(&watch, move |watch| index.publications(watch)).await? as u64;
     let behind = app.record.feed_head().await? - app.index.position().map(|position| position.feed).unwrap_or_default();
     let differs = recorded != indexed && behind == 0;
     if differs {

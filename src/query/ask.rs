@@ -40,4 +40,6 @@ pub struct ProductAsk {
 pub struct NotificationAsk {
     pub query: NotificationQuery,
     pub paging: Paging,
+    /// Whether the rows are to have their bodies, which may be large; without, they are empty.
+    pub bodies: bool,
 }

@@ -4,11 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::weight::Weight;
 use super::{Listed, PublicationAsk, PublicationRow};
 use crate::record::Version;
 
-/// Rows that are kept at most, a few hundred bytes each; a question counts as one more.
-const ROWS_MAX: usize = 5_000;
+/// Bytes of the rows that are kept at most, and of one page.
+const BYTES_MAX: usize = 4 << 20;
+const PAGE_BYTES_MAX: usize = 256 << 10;
+
+/// What a row takes beside its own bytes: its cursor and its place.
+const ROW_BYTES: usize = 200;
 
 /// Questions of more characters, such as long lists of ids, are not asked again and again.
 const QUESTION_MAX: usize = 4_000;
@@ -35,7 +40,7 @@ pub(super) struct Kept {
 struct Pages {
     state: Option<State>,
     pages: HashMap<PublicationAsk, Arc<Publications>>,
-    rows: usize,
+    bytes: usize,
 }
 
 impl Kept {
@@ -62,15 +67,20 @@ impl Kept {
     /// Keeps an answer that was found after this state was seen. What is committed in between makes it newer than the
     /// state says, which the next look at the state ends.
     pub fn keep(&self, state: State, question: PublicationAsk, page: &Arc<Publications>) {
-        if page.rows.len() > PAGE_MAX || format!("{question:?}").len() > QUESTION_MAX {
+        if page.rows.len() > PAGE_MAX {
             return;
         }
-        let rows = page.rows.len() + 1;
+        let question_bytes = format!("{question:?}").len();
+        let rows = page.rows.iter().map(|(_, row)| row.weight() + ROW_BYTES).sum::<usize>();
+        let bytes = rows + question_bytes;
+        if question_bytes > QUESTION_MAX || bytes > PAGE_BYTES_MAX {
+            return;
+        }
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.state.as_ref() != Some(&state) || pages.rows + rows > ROWS_MAX {
+        if pages.state.as_ref() != Some(&state) || pages.bytes + bytes > BYTES_MAX {
             *pages = Pages { state: Some(state), ..Pages::default() };
         }
-        pages.rows += rows;
+        pages.bytes += bytes;
         pages.pages.insert(question, page.clone());
     }
 }

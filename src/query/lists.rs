@@ -6,16 +6,20 @@ use super::filters::{check_filter, check_notifications, check_text};
 use super::kept::Publications;
 use super::paging::{Cursor, Window, kind_of};
 use super::searched::Searched;
+use super::weight::weigh;
 use super::{
     Listed, NotificationAsk, Paging, ProductAsk, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk,
     RevisionRow,
 };
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
 use crate::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
-use crate::record::{Member, Notification, Page, Product, Revision};
+use crate::record::{Member, Notification, NotificationQuery, Page, Product, Revision};
 
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
+
+/// Notifications with their bodies that are read at once.
+const BODIES_AT_ONCE: u64 = 20;
 
 /// A member with the address it is had under.
 #[derive(Clone, Debug)]
@@ -28,7 +32,7 @@ impl Queries {
     pub async fn publications(&self, ask: PublicationAsk) -> Result<Arc<Publications>, QueryError> {
         let target = Target::Publications { as_of: ask.as_of };
         // Looked at before anything is read: an answer may be newer than its state, never older.
-        let version = if self.kept.is_asked_again(&ask) { self.app.record.version().await } else { None };
+        let version = if self.kept.is_asked_again(&ask) { self.record.version().await } else { None };
         let state = version.map(|version| (version, self.app.index.generation()));
         if let Some(page) = state.as_ref().and_then(|state| self.kept.get(state, &ask)) {
             return Ok(page);
@@ -48,7 +52,7 @@ impl Queries {
     pub(super) async fn rows_of<'a>(&self, hits: &'a [Hit]) -> Result<Vec<(&'a Hit, PublicationRow)>, QueryError> {
         let ids: Vec<PublicationId> = hits.iter().map(Hit::publication).collect();
         let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
-        let record = &self.app.record;
+        let record = &self.record;
         let (mut publications, mut revisions) =
             tokio::try_join!(record.publications_by_id(&ids), record.revisions_by_id(&shown))?;
         let row = |hit: &'a Hit| {
@@ -59,7 +63,9 @@ impl Queries {
             };
             Some((hit, row))
         };
-        Ok(hits.iter().filter_map(row).collect())
+        let rows: Vec<_> = hits.iter().filter_map(row).collect();
+        self.question().hold(weigh(rows.iter().map(|(_, row)| row)))?;
+        Ok(rows)
     }
 
     pub async fn revisions(&self, ask: RevisionAsk) -> Result<Listed<RevisionRow>, QueryError> {
@@ -78,7 +84,7 @@ impl Queries {
         let (window, hits) =
             self.search(target, Searched::new(ask.search, false)?, ask.filter, ask.order, &ask.paging).await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(Hit::product).collect();
-        let mut products = self.app.record.products_by_id(&ids).await?;
+        let mut products = self.products_by_id(&ids).await?;
         let rows =
             hits.hits.iter().filter_map(|hit| Some((cursor(hit, target, ask.order), products.remove(&hit.product())?)));
         Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
@@ -105,7 +111,7 @@ impl Queries {
             offset: window.offset,
             limit: window.limit,
         };
-        Ok((window, self.ask_index(move |index| index.search(&query)).await?))
+        Ok((window, self.ask_index(move |index, watch| index.search(&query, watch)).await?))
     }
 
     pub async fn notifications(&self, ask: NotificationAsk) -> Result<Listed<Notification>, QueryError> {
@@ -115,19 +121,51 @@ impl Queries {
             SortValue::Number(at) => (timestamp(at), NotificationId(cursor.tie)),
             SortValue::Text(_) | SortValue::Score(_) => (timestamp(0), NotificationId(cursor.tie)),
         });
-        let limit = window.limit as u64;
-        // One more tells whether there is more.
-        let page = Page { beyond, backwards: window.backwards, offset: window.offset as u64, limit: limit + 1 };
-        let (rows, total) = tokio::try_join!(
-            self.app.record.notifications(&ask.query, &page),
-            self.app.record.count_notifications(&ask.query)
-        )?;
-        let more = rows.len() as u64 > limit;
+        let page = Page {
+            beyond,
+            backwards: window.backwards,
+            offset: window.offset as u64,
+            // One more tells whether there is more.
+            limit: window.limit as u64 + 1,
+            bodies: ask.bodies,
+        };
+        let (rows, total) =
+            tokio::try_join!(self.notification_rows(&ask.query, page), self.count_notifications(&ask.query))?;
+        let more = rows.len() > window.limit;
         let rows = rows.into_iter().take(window.limit).map(|row| {
             let cursor = Cursor { value: SortValue::Number(millis(row.received_at)), tie: row.id.0 };
             (cursor.format(RECORD_ORDER), row)
         });
         Ok(Listed::new(&window, total, rows.collect(), more))
+    }
+
+    async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, QueryError> {
+        Ok(self.record.count_notifications(query).await?)
+    }
+
+    /// A page of notifications. Bodies may be large, so rows that have them are read a few at a time.
+    async fn notification_rows(
+        &self,
+        query: &NotificationQuery,
+        mut page: Page,
+    ) -> Result<Vec<Notification>, QueryError> {
+        let step = if page.bodies { BODIES_AT_ONCE } else { page.limit };
+        let mut all = Vec::new();
+        let mut left = page.limit;
+        while left > 0 {
+            page.limit = left.min(step);
+            let rows = self.record.notifications(query, &page).await?;
+            self.question().hold(weigh(&rows))?;
+            left -= page.limit;
+            let is_last = (rows.len() as u64) < page.limit;
+            page.offset = 0;
+            page.beyond = rows.last().map(|row| (row.received_at, row.id));
+            all.extend(rows);
+            if is_last {
+                break;
+            }
+        }
+        Ok(all)
     }
 
     /// The members of a revision's file, in the zip's order.
@@ -144,7 +182,8 @@ impl Queries {
             SortValue::Text(_) | SortValue::Score(_) => None,
         });
         let limit = window.limit as u64;
-        let (rows, total) = self.app.record.members(revision.file.digest, matching, after, limit + 1).await?;
+        let (rows, total) = self.record.members(revision.file.digest, matching, after, limit + 1).await?;
+        self.question().hold(weigh(rows.iter().map(|(_, member)| member)))?;
         let more = rows.len() as u64 > limit;
         let rows = rows.into_iter().take(window.limit).map(|(position, member)| {
             let cursor = Cursor { value: SortValue::Number(position.into()), tie: uuid::Uuid::nil() };
@@ -158,7 +197,7 @@ impl Queries {
     pub async fn retention_runs(&self, paging: &Paging) -> Result<Listed<crate::record::RetentionRun>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
-        let (rows, total) = self.app.record.retention_runs(after.as_deref(), window.limit as u64 + 1).await?;
+        let (rows, total) = self.record.retention_runs(after.as_deref(), window.limit as u64 + 1).await?;
         Ok(by_id(&window, rows, total, |run| run.id.parse().unwrap_or_default()))
     }
 
@@ -166,7 +205,7 @@ impl Queries {
     pub async fn replays(&self, paging: &Paging) -> Result<Listed<crate::record::Replay>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie);
-        let (rows, total) = self.app.record.replays(after, window.limit as u64 + 1).await?;
+        let (rows, total) = self.record.replays(after, window.limit as u64 + 1).await?;
         Ok(by_id(&window, rows, total, |replay| replay.id))
     }
 
@@ -179,7 +218,7 @@ impl Queries {
         name.map_or(Ok(()), |text| check_text("name", text))?;
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
-        let (rows, total) = self.app.record.job_runs(name, after.as_deref(), window.limit as u64 + 1).await?;
+        let (rows, total) = self.record.job_runs(name, after.as_deref(), window.limit as u64 + 1).await?;
         Ok(by_id(&window, rows, total, |run| run.id.parse().unwrap_or_default()))
     }
 
@@ -187,26 +226,30 @@ impl Queries {
         &self,
         ids: &[PublicationId],
     ) -> Result<HashMap<PublicationId, PublicationRow>, QueryError> {
-        let publications = self.app.record.publications_by_id(ids).await?;
+        let publications = self.record.publications_by_id(ids).await?;
         let shown: Vec<RevisionId> =
             publications.values().filter_map(|publication| publication.latest_revision).collect();
-        let mut revisions = self.app.record.revisions_by_id(&shown).await?;
+        let mut revisions = self.record.revisions_by_id(&shown).await?;
         let row = |(id, publication): (_, crate::record::Publication)| {
             let shown = publication.latest_revision.and_then(|id| revisions.remove(&id));
             (id, PublicationRow { publication, shown, score: None })
         };
-        Ok(publications.into_iter().map(row).collect())
+        let rows: HashMap<_, _> = publications.into_iter().map(row).collect();
+        self.question().hold(weigh(rows.values()))?;
+        Ok(rows)
     }
 
     pub async fn revision_rows(&self, ids: &[RevisionId]) -> Result<HashMap<RevisionId, RevisionRow>, QueryError> {
-        let revisions = self.app.record.revisions_by_id(ids).await?;
+        let revisions = self.record.revisions_by_id(ids).await?;
         let publications: Vec<PublicationId> = revisions.values().map(|revision| revision.publication_id).collect();
-        let publications = self.app.record.publications_by_id(&publications).await?;
+        let publications = self.record.publications_by_id(&publications).await?;
         let row = |(id, revision): (_, Revision)| {
             let publication = publications.get(&revision.publication_id)?.clone();
             Some((id, RevisionRow { revision, publication }))
         };
-        Ok(revisions.into_iter().filter_map(row).collect())
+        let rows: HashMap<_, _> = revisions.into_iter().filter_map(row).collect();
+        self.question().hold(weigh(rows.values()))?;
+        Ok(rows)
     }
 
     /// All revisions of some publications, by number.
@@ -214,32 +257,40 @@ impl Queries {
         &self,
         ids: &[PublicationId],
     ) -> Result<HashMap<PublicationId, Vec<RevisionRow>>, QueryError> {
-        let publications = self.app.record.publications_by_id(ids).await?;
+        let publications = self.record.publications_by_id(ids).await?;
         let mut found = HashMap::with_capacity(ids.len());
-        for (id, revisions) in self.app.record.revisions_of(ids).await? {
+        for (id, revisions) in self.record.revisions_of(ids).await? {
             if let Some(publication) = publications.get(&id) {
                 let rows =
                     revisions.into_iter().map(|revision| RevisionRow { revision, publication: publication.clone() });
-                found.insert(id, rows.collect());
+                let rows: Vec<RevisionRow> = rows.collect();
+                self.question().hold(weigh(&rows))?;
+                found.insert(id, rows);
             }
         }
         Ok(found)
     }
 
     pub async fn products_by_id(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, QueryError> {
-        Ok(self.app.record.products_by_id(ids).await?)
+        let products = self.record.products_by_id(ids).await?;
+        self.question().hold(weigh(products.values()))?;
+        Ok(products)
     }
 
     /// The newest notification of some products.
     pub async fn last_notifications(&self, of: &[ProductId]) -> Result<HashMap<ProductId, Notification>, QueryError> {
-        Ok(self.app.record.last_notifications(of).await?)
+        let found = self.record.last_notifications(of).await?;
+        self.question().hold(weigh(found.values()))?;
+        Ok(found)
     }
 
     pub async fn notifications_by_id(
         &self,
         ids: &[NotificationId],
     ) -> Result<HashMap<NotificationId, Notification>, QueryError> {
-        Ok(self.app.record.notifications_by_id(ids).await?)
+        let found = self.record.notifications_by_id(ids).await?;
+        self.question().hold(weigh(found.values()))?;
+        Ok(found)
     }
 
     /// A revision, for its file; an error names the id.

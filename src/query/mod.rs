@@ -2,6 +2,7 @@
 //!
 //! The index finds and orders, the record fills in; what comes back is flat rows. Bounds are checked here, once for all
 //! edges, and an error for the asker names the value and the bound.
+mod admission;
 mod ask;
 mod changes;
 mod columns;
@@ -11,18 +12,23 @@ mod filters;
 mod kept;
 mod lists;
 mod paging;
+mod question;
 mod searched;
 mod stats;
 mod status;
 mod streams;
 mod views;
 mod walk;
+mod weight;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::App;
-use crate::index::{Index, IndexError};
+use crate::index::{Index, IndexError, Watch};
+use crate::record::Record;
 
+pub use admission::{Admission, Admitted};
 pub use ask::{NotificationAsk, ProductAsk, PublicationAsk, RevisionAsk};
 pub use changes::ChangeRow;
 pub use columns::{Cell, Column, Flat, Kind};
@@ -30,6 +36,7 @@ pub use coverage::{Coverage, CoveragePeriod, CoverageState};
 pub use filters::check_notifications;
 pub use lists::MemberRow;
 pub use paging::{FIRST_MAX, Listed, Paging};
+pub use question::{Question, StopOnDrop};
 pub use stats::{StatsAsk, StatsRow, Suggestion, SuggestionKind};
 pub use status::{Damaged, DamagedFile, SourceStatus, Status};
 pub use views::{PublicationRow, RevisionRow};
@@ -51,10 +58,20 @@ pub enum QueryError {
     /// For now.
     #[error("{0}")]
     Busy(String),
+    /// It took too long, or nobody waits for the answer any more.
+    #[error("the answer took more than {} s; ask for less at once", timeout.as_secs())]
+    TimedOut { timeout: Duration },
+    /// Others have all the room that there is for answers.
+    #[error("the service is busy with other questions; ask again in a few seconds")]
+    Overloaded,
+    #[error("the answer has more than {} MiB; ask for less at once", bytes_max >> 20)]
+    TooLarge { bytes_max: u64 },
+    #[error("there are {max} {what} already, which is the most; end one of them first")]
+    Crowded { what: &'static str, max: usize },
     #[error(transparent)]
     Record(#[from] crate::record::RecordError),
     #[error(transparent)]
-    Index(#[from] IndexError),
+    Index(IndexError),
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
 }
@@ -69,23 +86,49 @@ impl QueryError {
 #[derive(Clone)]
 pub struct Queries {
     app: App,
+    record: Record,
     kept: Arc<kept::Kept>,
     counted: status::Counted,
+    admission: Admission,
+    question: Question,
 }
 
 impl Queries {
     pub fn new(app: App) -> Self {
-        Self { app, kept: Arc::default(), counted: status::Counted::default() }
+        let admission = Admission::new(&app.settings.query);
+        let question = Question::lasting(app.settings.query.timeout);
+        let record = app.record.clone();
+        Self { app, record, kept: Arc::default(), counted: status::Counted::default(), admission, question }
     }
 
-    /// Asks the index, apart from the async threads.
+    /// Where questions are let in.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// The same, within the bounds of one question.
+    pub fn within(&self, question: Question) -> Self {
+        Self { question, ..self.clone() }
+    }
+
+    /// The bounds that these are asked within.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// Asks the index, on its own threads.
     async fn ask_index<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Index) -> Result<T, IndexError> + Send + 'static,
+        ask: impl FnOnce(&Index, &Watch) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let index = self.app.index.clone();
-        let answered = tokio::task::spawn_blocking(move || question(&index)).await;
-        Ok(answered.map_err(|_| IndexError::Interrupted)??)
+        let (_room, watch) = self.question.step().await;
+        let answered = self.app.computing.run(&watch, move |watch| ask(&index, watch)).await;
+        answered.map_err(|e| match e {
+            IndexError::Interrupted => QueryError::TimedOut { timeout: self.app.settings.query.timeout },
+            IndexError::Busy => QueryError::Overloaded,
+            e => QueryError::Index(e),
+        })
     }
 
     /// What `fileUrl` is for a revision: absolute where the public address is known.

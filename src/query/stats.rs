@@ -1,6 +1,7 @@
 //! Counts in groups, and suggestions while somebody types.
 use super::filters::check_filter;
 use super::searched::Searched;
+use super::weight::weigh;
 use super::{Queries, QueryError};
 use crate::domain::{ProductId, TextMatch, fold, words};
 use crate::index::{Dimension, Filter, Groups, Order, Query, Sums, Target};
@@ -70,13 +71,15 @@ impl Queries {
         check_filter(&ask.filter)?;
         let search = Searched::new(ask.search, false)?.text;
         let dimensions = ask.group_by.clone();
-        let mut found = self.ask_index(move |index| index.stats(search, ask.filter, &dimensions)).await?;
+        let mut found = self.ask_index(move |index, watch| index.stats(search, ask.filter, &dimensions, watch)).await?;
         for (dimension, values) in ask.group_by.iter().zip(&mut found.values) {
             if *dimension == Dimension::Product {
                 self.name_products(values).await?;
             }
         }
-        Ok(rows(&ask.group_by, &found, usize::try_from(ask.limit).unwrap_or_default()))
+        let rows = rows(&ask.group_by, &found, usize::try_from(ask.limit).unwrap_or_default());
+        self.question().hold(weigh(&rows))?;
+        Ok(rows)
     }
 
     /// The index groups by ids; people read names.
@@ -84,7 +87,7 @@ impl Queries {
         let id = |value: &Option<String>| value.as_deref()?.parse::<ProductId>().ok();
         for some in values.chunks_mut(1000) {
             let ids: Vec<ProductId> = some.iter().filter_map(id).collect();
-            let products = self.app.record.products_by_id(&ids).await?;
+            let products = self.record.products_by_id(&ids).await?;
             for value in some {
                 if let Some(product) = id(value).and_then(|id| products.get(&id)) {
                     *value = Some(product.name.clone());
@@ -122,7 +125,7 @@ impl Queries {
     async fn suggest_products(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, QueryError> {
         let hits = self.hits(Target::Products, Some(prefix.to_owned()), Filter::default(), limit).await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(crate::index::Hit::product).collect();
-        let products = self.app.record.products_by_id(&ids).await?;
+        let products = self.record.products_by_id(&ids).await?;
         let mut found = Vec::new();
         for product in products.into_values() {
             let names = product.aliases.iter().map(|alias| &alias.name).chain([&product.name]);
@@ -143,7 +146,7 @@ impl Queries {
         for (dimension, kind) in
             [(Dimension::Process, SuggestionKind::Process), (Dimension::MacroProcess, SuggestionKind::MacroProcess)]
         {
-            let all = self.ask_index(move |index| index.values(dimension)).await?;
+            let all = self.ask_index(move |index, watch| index.values(dimension, watch)).await?;
             let fitting: Vec<String> = all.into_iter().filter(|text| begins(text, prefix)).collect();
             if fitting.is_empty() {
                 continue;
@@ -153,7 +156,7 @@ impl Queries {
                 SuggestionKind::Process => Filter { process: wanted, ..Filter::default() },
                 _ => Filter { macro_process: wanted, ..Filter::default() },
             };
-            let groups = self.ask_index(move |index| index.stats(None, filter, &[dimension])).await?;
+            let groups = self.ask_index(move |index, watch| index.stats(None, filter, &[dimension], watch)).await?;
             for row in rows(&[dimension], &groups, usize::MAX) {
                 let Some(text) = row.process.or(row.macro_process).filter(|text| begins(text, prefix)) else {
                     continue;
@@ -170,7 +173,7 @@ impl Queries {
         let hits = self.hits(Target::Publications { as_of: None }, None, filter, limit * 4).await?;
         let shown: Vec<_> = hits.hits.iter().filter_map(crate::index::Hit::revision).collect();
         let mut found: Vec<Suggestion> = Vec::new();
-        for revision in self.app.record.revisions_by_id(&shown).await?.into_values() {
+        for revision in self.record.revisions_by_id(&shown).await?.into_values() {
             match found.iter_mut().find(|one| one.text == revision.file_name) {
                 Some(one) => one.publications += 1,
                 None => found.push(Suggestion {
@@ -194,28 +197,29 @@ impl Queries {
         let order = if search.is_some() { Order::Relevance } else { Order::Archived { descending: true } };
         let query =
             Query { target, search, scored: false, filter, order, beyond: None, backwards: false, offset: 0, limit };
-        self.ask_index(move |index| index.search(&query)).await
+        self.ask_index(move |index, watch| index.search(&query, watch)).await
     }
 }
 
 /// The first groups, in the order of what they are grouped by.
 fn rows(group_by: &[Dimension], found: &Groups, limit: usize) -> Vec<StatsRow> {
-    if found.groups.is_empty() && group_by.is_empty() && limit > 0 {
+    if found.is_empty() && group_by.is_empty() && limit > 0 {
         return vec![StatsRow::default()];
     }
     // Ranks are compared faster than texts.
     let ranks: Vec<Vec<usize>> = found.values.iter().map(|values| ranks(values)).collect();
-    let key = |places: &[usize]| places.iter().zip(&ranks).map(|(place, ranks)| ranks[*place]).collect::<Vec<_>>();
-    let mut order: Vec<_> = found.groups.iter().map(|(places, sums)| (key(places), places, sums)).collect();
+    let key = |group: usize| found.places(group).zip(&ranks).map(|(place, ranks)| ranks[place]);
+    let compare = |a: &usize, b: &usize| key(*a).cmp(key(*b));
+    let mut order: Vec<usize> = (0..found.len()).collect();
     if limit < order.len() {
-        order.select_nth_unstable_by(limit, |a, b| a.0.cmp(&b.0));
+        order.select_nth_unstable_by(limit, compare);
         order.truncate(limit);
     }
-    order.sort_by(|a, b| a.0.cmp(&b.0));
-    let row = |(_, places, sums): (_, &Vec<usize>, &Sums)| {
-        let mut row = StatsRow { sums: *sums, ..StatsRow::default() };
-        for ((dimension, place), values) in group_by.iter().zip(places).zip(&found.values) {
-            row.slot(*dimension).clone_from(&values[*place]);
+    order.sort_by(compare);
+    let row = |group: usize| {
+        let mut row = StatsRow { sums: found.sums(group), ..StatsRow::default() };
+        for ((dimension, place), values) in group_by.iter().zip(found.places(group)).zip(&found.values) {
+            row.slot(*dimension).clone_from(&values[place]);
         }
         row
     };

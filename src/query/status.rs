@@ -1,8 +1,9 @@
 //! How the service is.
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId};
@@ -42,6 +43,8 @@ pub struct Status {
     pub denied_keys: u64,
     /// Files that are known not to read back as they were archived.
     pub damaged: Damaged,
+    /// What the threads of the index are doing.
+    pub computing: crate::index::PoolStatus,
 }
 
 /// The damaged files of the archive.
@@ -69,25 +72,28 @@ pub(super) type Counted = Arc<Mutex<Option<(Version, Counts)>>>;
 
 impl Queries {
     pub(super) async fn counts(&self) -> Result<Counts, QueryError> {
-        let version = self.app.record.version().await;
-        let known = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, counts)) = known.filter(|(of, _)| Some(of) == version.as_ref()) {
-            return Ok(counts);
+        // One counts, and whoever asks meanwhile is given that.
+        let mut counted = self.counted.lock().await;
+        let version = self.record.version().await;
+        if let Some((of, counts)) = &*counted
+            && Some(of) == version.as_ref()
+        {
+            return Ok(counts.clone());
         }
-        let counts = self.app.record.counts().await?;
-        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = version.map(|version| (version, counts.clone()));
+        let counts = self.record.counts().await?;
+        *counted = version.map(|version| (version, counts.clone()));
         Ok(counts)
     }
 
     pub async fn status(&self) -> Result<Status, QueryError> {
         let app = &self.app;
         let counts = self.counts().await?;
-        let head = app.record.feed_head().await?;
+        let head = self.record.feed_head().await?;
         let at = app.index.position().map(|position| position.feed).unwrap_or_default();
         let now = app.clock.now();
         let mut sources = Vec::new();
-        for source in app.record.sources().await? {
-            let is_silent = app.record.is_silent(&source, app.settings.receiver.silence_floor, now).await?;
+        for source in self.record.sources().await? {
+            let is_silent = self.record.is_silent(&source, app.settings.receiver.silence_floor, now).await?;
             sources.push(SourceStatus { source, is_silent });
         }
         Ok(Status {
@@ -104,6 +110,7 @@ impl Queries {
             index_lag: (head - at).max(0),
             denied_keys: app.denied.keys(),
             damaged: self.damaged().await?,
+            computing: app.computing.status(),
         })
     }
 
@@ -133,6 +140,16 @@ impl Queries {
             tracing::error!(error = %e, "the archive does not answer");
             return Some("the archive does not answer".to_owned());
         }
-        self.app.disk.may_receive().err().map(|e| e.to_string())
+        if let Err(e) = self.app.disk.may_receive() {
+            return Some(e.to_string());
+        }
+        // Notifications would still be recorded, but nobody could ask anything until the service is started again.
+        let computing = self.app.computing.status();
+        computing.is_stuck().then(|| {
+            format!(
+                "all {} threads of the index hang in computations that do not stop; restart the service",
+                computing.overdue
+            )
+        })
     }
 }

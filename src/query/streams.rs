@@ -6,6 +6,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::filters::check_filter;
 use super::{Queries, QueryError, RevisionRow};
@@ -14,10 +15,16 @@ use crate::index::{Filter, Order, Query, Target};
 use crate::record::Notification;
 
 /// Rows that are read at once.
-const AT_ONCE: u64 = 500;
+const AT_ONCE: u64 = 100;
+
+/// Rows with their bodies that are read at once.
+const BODIES_AT_ONCE: u64 = 10;
 
 /// The longest time between two looks, for what other processes commit.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The shortest time between two looks: a burst of commits is looked at in a few, however many listen.
+const LOOK_AT_MOST: Duration = Duration::from_millis(200);
 
 /// Ids grow with the time at which notifications were received; a commit may bring one that is older than one before.
 const OVERLAP_MS: i64 = 5_000;
@@ -34,7 +41,7 @@ impl Queries {
             filter,
             after: None,
             ready: VecDeque::new(),
-            fed: self.app.record.watch_feed(),
+            fed: self.record.watch_feed(),
         };
         Ok(unfold(state, |mut state| async move {
             let next = state.next().await;
@@ -42,8 +49,8 @@ impl Queries {
         }))
     }
 
-    /// Every notification that is received from now on.
-    pub fn received(&self) -> impl Stream<Item = Result<Notification, QueryError>> + Send + use<> {
+    /// Every notification that is received from now on, with its body where that is asked for.
+    pub fn received(&self, bodies: bool) -> impl Stream<Item = Result<Notification, QueryError>> + Send + use<> {
         let state = Received {
             queries: self.clone(),
             // Ids go by the wall clock.
@@ -51,7 +58,8 @@ impl Queries {
             newest_ms: 0,
             seen: HashSet::new(),
             ready: VecDeque::new(),
-            committed: self.app.record.watch_queue(),
+            committed: self.record.watch_queue(),
+            bodies,
         };
         unfold(state, |mut state| async move {
             let next = state.next().await;
@@ -60,8 +68,10 @@ impl Queries {
     }
 }
 
-async fn wait(commits: &mut watch::Receiver<u64>) {
+/// Waits for the next look, which found nothing at `looked_at`.
+async fn wait(commits: &mut watch::Receiver<u64>, looked_at: Instant) {
     let _ = tokio::time::timeout(LOOK_EVERY, commits.changed()).await;
+    tokio::time::sleep_until(looked_at + LOOK_AT_MOST).await;
 }
 
 struct Archived {
@@ -79,14 +89,15 @@ impl Archived {
             if let Some(row) = self.ready.pop_front() {
                 return Ok(row);
             }
-            let record = &self.queries.app.record;
+            let record = &self.queries.record;
             let after = match self.after {
                 Some(after) => after,
                 None => *self.after.insert(record.feed_head().await?),
             };
+            let looked_at = Instant::now();
             let changes = record.changes_after(after, AT_ONCE).await?;
             let Some(last) = changes.last() else {
-                wait(&mut self.fed).await;
+                wait(&mut self.fed, looked_at).await;
                 continue;
             };
             let last = last.number;
@@ -122,7 +133,7 @@ impl Archived {
             offset: 0,
             limit: 100_000,
         };
-        let hits = self.queries.ask_index(move |index| index.search(&query)).await?;
+        let hits = self.queries.ask_index(move |index, watch| index.search(&query, watch)).await?;
         Ok(hits.hits.iter().filter_map(crate::index::Hit::revision).collect())
     }
 }
@@ -136,6 +147,7 @@ struct Received {
     seen: HashSet<NotificationId>,
     ready: VecDeque<Notification>,
     committed: watch::Receiver<u64>,
+    bodies: bool,
 }
 
 impl Received {
@@ -144,11 +156,10 @@ impl Received {
             if let Some(notification) = self.ready.pop_front() {
                 return Ok(notification);
             }
-            let from = NotificationId::first_of(millis(self.since).max(self.newest_ms - OVERLAP_MS));
-            let rows = self.queries.app.record.notifications_after(from, AT_ONCE).await?;
-            let new: Vec<Notification> = rows.into_iter().filter(|row| !self.seen.contains(&row.id)).collect();
+            let looked_at = Instant::now();
+            let new = self.look().await?;
             let Some(last) = new.last() else {
-                wait(&mut self.committed).await;
+                wait(&mut self.committed, looked_at).await;
                 continue;
             };
             self.newest_ms = self.newest_ms.max(last.id.millis());
@@ -156,6 +167,21 @@ impl Received {
             self.seen.extend(new.iter().map(|row| row.id));
             self.seen.retain(|id| *id >= from);
             self.ready.extend(new);
+        }
+    }
+
+    /// The next that were not given yet. The overlap alone may have more rows than are read at once.
+    async fn look(&self) -> Result<Vec<Notification>, QueryError> {
+        let mut from = NotificationId::first_of(millis(self.since).max(self.newest_ms - OVERLAP_MS));
+        let limit = if self.bodies { BODIES_AT_ONCE } else { AT_ONCE };
+        loop {
+            let rows = self.queries.record.notifications_after(from, limit, self.bodies).await?;
+            let last = rows.last().map(|row| row.id).filter(|_| rows.len() as u64 == limit);
+            let new: Vec<Notification> = rows.into_iter().filter(|row| !self.seen.contains(&row.id)).collect();
+            match last {
+                Some(last) if new.is_empty() => from = last,
+                _ => return Ok(new),
+            }
         }
     }
 }

@@ -73,8 +73,9 @@ impl Queries {
                 backwards: false,
                 offset: 0,
                 limit: ROWS as u64,
+                bodies: false,
             };
-            let rows = match queries.app.record.notifications(&query, &page).await {
+            let rows = match queries.record.notifications(&query, &page).await {
                 Ok(rows) => rows,
                 Err(e) => return Some((Err(e.into()), ((queries, beyond), query))),
             };
@@ -106,7 +107,7 @@ impl Queries {
         let looks = unfold((self.clone(), Some(query)), |(queries, query)| async move {
             let mut query = query?;
             let asked = query.clone();
-            let found = match queries.ask_index(move |index| index.search(&asked)).await {
+            let found = match queries.ask_index(move |index, watch| index.search(&asked, watch)).await {
                 Ok(found) => found,
                 Err(e) => return Some((Err(e), (queries, None))),
             };
@@ -129,9 +130,14 @@ fn ahead<T: Send + 'static>(
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move {
         let mut all = pin!(all);
-        while let Some(next) = all.next().await {
+        loop {
+            // Nobody reads on where a download was broken off: what is being read then is read for nobody.
+            let next = tokio::select! {
+                () = sender.closed() => break,
+                next = all.next() => next,
+            };
+            let Some(next) = next else { break };
             let failed = next.is_err();
-            // Nobody reads on where a download was broken off.
             if sender.send(next).await.is_err() || failed {
                 break;
             }
@@ -144,18 +150,18 @@ impl Queries {
     /// What a whole list of publications depends on, and when that changed last: the list is the same as long as this is. None
     /// while the index is behind, since what is given is not yet what belongs to the feed's number.
     pub async fn state_of_publications(&self) -> Result<(Option<String>, Option<jiff::Timestamp>), QueryError> {
-        let head = self.app.record.feed_head().await?;
+        let head = self.record.feed_head().await?;
         let at = self.app.index.position().map(|position| position.feed).unwrap_or_default();
         if at != head {
             return Ok((None, None));
         }
-        let last = self.app.record.changes_after(head - 1, 1).await?.pop().map(|change| change.at);
+        let last = self.record.changes_after(head - 1, 1).await?.pop().map(|change| change.at);
         Ok((Some(head.to_string()), last))
     }
 
     /// The same for revisions, which also show when they were announced last; the feed is not told that.
     pub async fn state_of_revisions(&self) -> Result<Option<String>, QueryError> {
-        let renewals = self.app.record.renewals().await?;
+        let renewals = self.record.renewals().await?;
         let (mark, _) = self.state_of_publications().await?;
         Ok(mark.map(|mark| format!("{mark} {renewals}")))
     }

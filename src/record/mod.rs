@@ -40,6 +40,7 @@ mod sweep;
 mod time;
 mod version;
 mod watch;
+mod window;
 
 use std::sync::Arc;
 

@@ -38,6 +38,8 @@ pub struct Page {
     pub backwards: bool,
     pub offset: u64,
     pub limit: u64,
+    /// Whether the rows are to have their bodies; without, they are empty.
+    pub bodies: bool,
 }
 
 /// Every text given is folded before it is compared.
@@ -78,48 +80,6 @@ impl NotificationQuery {
 }
 
 impl Record {
-    /// A page of the log, in the direction read.
-    pub async fn notifications(
-        &self,
-        query: &NotificationQuery,
-        page: &Page,
-    ) -> Result<Vec<Notification>, RecordError> {
-        let beyond = page.beyond.map(|(at, id)| {
-            let row = Expr::tuple([Expr::col(N::ReceivedAt), Expr::col(N::Id)]);
-            let edge = Expr::tuple([Expr::value(millis(at)), Expr::value(id.0)]);
-            if page.backwards { row.gt(edge) } else { row.lt(edge) }
-        });
-        let order = if page.backwards { Order::Asc } else { Order::Desc };
-        let rows = notifications::Entity::find()
-            .filter(query.condition().add_option(beyond))
-            .order_by(N::ReceivedAt, order.clone())
-            .order_by(N::Id, order)
-            .offset(page.offset)
-            .limit(page.limit)
-            .all(self.reader())
-            .await?;
-        rows.into_iter().map(Notification::read).collect()
-    }
-
-    /// Those with ids from one on, in the order of their ids.
-    pub async fn notifications_after(
-        &self,
-        from: NotificationId,
-        limit: u64,
-    ) -> Result<Vec<Notification>, RecordError> {
-        let rows = notifications::Entity::find()
-            .filter(N::Id.gte(from.0))
-            .order_by(N::Id, Order::Asc)
-            .limit(limit)
-            .all(self.reader())
-            .await?;
-        rows.into_iter().map(Notification::read).collect()
-    }
-
-    pub async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, RecordError> {
-        Ok(notifications::Entity::find().filter(query.condition()).count(self.reader()).await?)
-    }
-
     pub async fn notifications_by_id(
         &self,
         ids: &[NotificationId],

@@ -1,5 +1,5 @@
 use acervo::domain::Clock;
-use acervo::index::{Filter, Order, Query, Target};
+use acervo::index::{Filter, Order, Query, Target, Watch};
 use serde_json::Value;
 
 use crate::harness::samples::product;
@@ -41,6 +41,7 @@ async fn what_the_index_says_it_holds_is_found() {
         offset: 0,
         limit: 1,
     };
+    let watch = Watch::until(std::time::Instant::now() + crate::harness::PATIENCE);
     for turn in 1..=50 {
         let body =
             format!(r#"{{ "nome": "Aviso {turn}", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" }}"#);
@@ -50,7 +51,7 @@ async fn what_the_index_says_it_holds_is_found() {
         while index.position().is_none_or(|position| position.feed < head) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(index.search(&all).expect("hits").total, turn);
+        assert_eq!(index.search(&all, &watch).expect("hits").total, turn);
     }
 }
 

@@ -9,6 +9,8 @@ mod access;
 mod bad_days;
 /// Bad notifications, each with its answer, and nothing lost.
 mod bad_input;
+/// The bounds of questions, and that nothing else waits for them.
+mod bounds;
 /// The command line, run as a user runs it.
 mod cli;
 /// Clocks that are wrong, jump, and differ between replicas.
@@ -37,6 +39,8 @@ mod files;
 mod filters;
 /// GraphQL: filters, search, paging, bounds.
 mod graphql;
+/// Counts in groups over segments that lack values.
+mod groups;
 /// Links that lead to where the service must not go.
 mod guard;
 /// The history for tools: search, groups, coverage, the feed, subscriptions, hostile questions.

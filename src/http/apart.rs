@@ -1,0 +1,118 @@
+//! Answers are made on the threads for questions, and so is whatever makes their bodies: compressing, writing rows. The
+//! main threads, which the webhook needs, only pass on finished pieces. A client that takes too long for these is given up.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::unfold;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::Instant;
+
+use super::{Http, Problem};
+
+/// Bytes of one piece.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What each piece that was taken adds to a client's time: whoever takes less than 32 KiB a second holds memory for nothing.
+const TIME_PER_PIECE: Duration = Duration::from_secs(2);
+
+pub(super) async fn answer_apart(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let write_timeout = http.app.settings.query.write_timeout;
+    let answering = http.app.asking.run(async move { pass_on(next.run(request).await, write_timeout).await });
+    let Some(answering) = answering else { return Problem::new(503, "the service is stopping").into_response() };
+    answering.await.unwrap_or_else(|e| Problem::internal(&e).into_response())
+}
+
+/// A response whose body is made here and sent elsewhere.
+async fn pass_on(response: Response, write_timeout: Duration) -> Response {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let is_whole = body.size_hint().exact().is_some_and(|bytes| bytes <= PIECE_BYTES as u64);
+    let mut body = body.into_data_stream();
+    // Most answers are small: they are passed on as a whole.
+    let mut first = BytesMut::new();
+    while first.len() < PIECE_BYTES || is_whole {
+        match body.next().await {
+            Some(Ok(piece)) if first.is_empty() && piece.len() >= PIECE_BYTES => {
+                first = piece.into();
+            }
+            Some(Ok(piece)) => first.extend_from_slice(&piece),
+            Some(Err(e)) => return Problem::internal(&e).into_response(),
+            None => return Response::from_parts(parts, Body::from(first.freeze())),
+        }
+    }
+    let (sender, pieces) = mpsc::channel(1);
+    let broken = Arc::new(AtomicBool::new(false));
+    let client = Client { sender, broken: broken.clone(), write_timeout, time: write_timeout };
+    tokio::spawn(client.send_all(first.freeze(), body));
+    let body = unfold((pieces, broken), |(mut pieces, broken)| async move {
+        let next = match pieces.recv().await {
+            Some(piece) => piece,
+            // What ends early must not look whole.
+            None if broken.load(Ordering::Acquire) => Err(std::io::Error::other("the answer was not taken in time")),
+            None => return None,
+        };
+        Some((next, (pieces, broken)))
+    });
+    Response::from_parts(parts, Body::from_stream(body))
+}
+
+/// Who takes an answer.
+struct Client {
+    sender: Sender<std::io::Result<Bytes>>,
+    /// Set where the answer ends before its end.
+    broken: Arc<AtomicBool>,
+    write_timeout: Duration,
+    /// How long it may still keep us waiting.
+    time: Duration,
+}
+
+impl Client {
+    async fn send_all(mut self, first: Bytes, mut rest: axum::body::BodyDataStream) {
+        let mut piece = first;
+        loop {
+            while !piece.is_empty() {
+                if !self.send(piece.split_to(piece.len().min(PIECE_BYTES))).await {
+                    return;
+                }
+            }
+            let next = tokio::select! {
+                // What is made then is made for nobody.
+                () = self.sender.closed() => return,
+                next = rest.next() => next,
+            };
+            piece = match next {
+                Some(Ok(piece)) => piece,
+                Some(Err(e)) => {
+                    let _ = self.sender.send(Err(std::io::Error::other(e))).await;
+                    return;
+                }
+                None => return,
+            };
+        }
+    }
+
+    async fn send(&mut self, piece: Bytes) -> bool {
+        let began = Instant::now();
+        match tokio::time::timeout(self.time, self.sender.send(Ok(piece))).await {
+            Ok(sent) => {
+                self.time = (self.time.saturating_sub(began.elapsed()) + TIME_PER_PIECE).min(self.write_timeout);
+                sent.is_ok()
+            }
+            Err(_) => {
+                metrics::counter!("acervo_answers_given_up_total").increment(1);
+                self.broken.store(true, Ordering::Release);
+                false
+            }
+        }
+    }
+}

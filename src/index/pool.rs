@@ -1,0 +1,201 @@
+//! The threads that computations on the index run on: few, and nobody else's, so that whatever a question does, files are
+//! archived and notifications recorded. Each computation has a [`Watch`]; one that goes on after it was told to stop is
+//! counted, since it holds a thread for good.
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::{IndexError, Watch};
+
+/// How long a computation may take to notice that it is to stop.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A thread that had nothing to do for so long ends.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Computations that wait for each thread, at most.
+const WAITING_PER_THREAD: usize = 512;
+
+/// Clones share it.
+#[derive(Clone)]
+pub struct Pool(Arc<Shared>);
+
+struct Shared {
+    threads_max: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    running: HashMap<u64, Running>,
+    threads: usize,
+    idle: usize,
+    last_id: u64,
+    overdue_total: u64,
+}
+
+struct Job {
+    id: u64,
+    watch: Watch,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+#[derive(Default)]
+struct Running {
+    /// Since when nobody waits for it.
+    abandoned_at: Option<Instant>,
+    is_counted: bool,
+}
+
+/// What a pool is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    pub threads_max: usize,
+    pub running: usize,
+    pub waiting: usize,
+    /// Of those that run, how many were told to stop and did not.
+    pub overdue: usize,
+    /// All that ever were overdue.
+    pub overdue_total: u64,
+}
+
+impl PoolStatus {
+    /// No thread is left to answer anything.
+    pub fn is_stuck(&self) -> bool {
+        self.overdue >= self.threads_max
+    }
+}
+
+impl Pool {
+    pub fn new(threads_max: usize) -> Self {
+        Self(Arc::new(Shared { threads_max: threads_max.max(1), state: Mutex::default(), work: Condvar::new() }))
+    }
+
+    /// Runs a computation and waits for it until its deadline. It is told to stop when nobody waits any more.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        watch: &Watch,
+        work: impl FnOnce(&Watch) -> Result<T, IndexError> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let watch = watch.part();
+        let (sender, receiver) = oneshot::channel();
+        let own = watch.clone();
+        let work = move || {
+            let _ = sender.send(work(&own));
+        };
+        let id = self.0.add(&watch, Box::new(work))?;
+        let _waiter = Waiter { shared: self.0.clone(), id, watch: watch.clone() };
+        match tokio::time::timeout_at(watch.deadline().into(), receiver).await {
+            Ok(Ok(answer)) => answer,
+            // Its thread dropped it: it was to stop before it began, or it panicked.
+            Ok(Err(_)) if watch.is_over() => Err(IndexError::Interrupted),
+            Ok(Err(_)) => Err(std::io::Error::other("a computation on the index panicked").into()),
+            Err(_) => Err(IndexError::Interrupted),
+        }
+    }
+
+    pub fn status(&self) -> PoolStatus {
+        let mut state = self.0.lock();
+        let now = Instant::now();
+        let mut overdue = 0;
+        let mut newly = 0;
+        for running in state.running.values_mut().filter(|running| running.is_overdue(now)) {
+            overdue += 1;
+            newly += u64::from(!std::mem::replace(&mut running.is_counted, true));
+        }
+        state.overdue_total += newly;
+        PoolStatus {
+            threads_max: self.0.threads_max,
+            running: state.running.len(),
+            waiting: state.waiting.len(),
+            overdue,
+            overdue_total: state.overdue_total,
+        }
+    }
+}
+
+impl Running {
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.abandoned_at.is_some_and(|at| now >= at + GRACE)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(self: &Arc<Self>, watch: &Watch, work: Box<dyn FnOnce() + Send>) -> Result<u64, IndexError> {
+        let mut state = self.lock();
+        if state.waiting.len() >= self.threads_max * WAITING_PER_THREAD {
+            return Err(IndexError::Busy);
+        }
+        if state.idle <= state.waiting.len() && state.threads < self.threads_max {
+            let shared = self.clone();
+            let spawned = std::thread::Builder::new().name("index".to_owned()).spawn(move || shared.serve());
+            match spawned {
+                Ok(_) => state.threads += 1,
+                // Others will get to it.
+                Err(e) if state.threads > 0 => tracing::warn!(error = %e, "a thread could not be started"),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        state.last_id += 1;
+        let id = state.last_id;
+        state.waiting.push_back(Job { id, watch: watch.clone(), work });
+        self.work.notify_one();
+        Ok(id)
+    }
+
+    /// A thread's life.
+    fn serve(&self) {
+        crate::threads::yield_to_others();
+        let mut state = self.lock();
+        loop {
+            let Some(job) = state.waiting.pop_front() else {
+                state.idle += 1;
+                let (woken, waited) = self.work.wait_timeout(state, IDLE_MAX).unwrap_or_else(PoisonError::into_inner);
+                state = woken;
+                state.idle -= 1;
+                if waited.timed_out() && state.waiting.is_empty() {
+                    state.threads -= 1;
+                    return;
+                }
+                continue;
+            };
+            if job.watch.is_over() {
+                continue;
+            }
+            state.running.insert(job.id, Running::default());
+            drop(state);
+            // The hook for panics has logged it; the thread goes on for the next.
+            let _ = catch_unwind(AssertUnwindSafe(job.work));
+            state = self.lock();
+            let ended = state.running.remove(&job.id).unwrap_or_default();
+            if ended.is_overdue(Instant::now()) && !ended.is_counted {
+                state.overdue_total += 1;
+            }
+        }
+    }
+}
+
+/// Who waits for a computation; when it goes, the computation is told to stop.
+struct Waiter {
+    shared: Arc<Shared>,
+    id: u64,
+    watch: Watch,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.watch.cancel();
+        if let Some(running) = self.shared.lock().running.get_mut(&self.id) {
+            running.abandoned_at = Some(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Going through the documents of a segment, as tantivy does by itself, but so that it can be stopped.
+use tantivy::collector::SegmentCollector;
+use tantivy::query::Weight;
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet, SegmentReader, TERMINATED};
+
+use super::watch::{STEPS, Watch};
+
+/// Blocks of documents between two looks at the watch.
+const BLOCKS: usize = STEPS / COLLECT_BLOCK_BUFFER_LEN;
+
+/// Hands all documents of a segment that match to its collector.
+pub(super) fn scan(
+    collector: &mut impl SegmentCollector,
+    weight: &dyn Weight,
+    segment: &SegmentReader,
+    scored: bool,
+    watch: &Watch,
+) -> tantivy::Result<()> {
+    watch.check_within()?;
+    fail::fail_point!("index.hang");
+    fail::fail_point!("index.endless", |_| {
+        while !watch.is_over() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        watch.check_within()
+    });
+    let alive = segment.alive_bitset();
+    let mut scorer = weight.scorer(segment, 1.0)?;
+    if scored {
+        let mut steps = 0;
+        let mut doc = scorer.doc();
+        while doc != TERMINATED {
+            if steps % STEPS == 0 {
+                watch.check_within()?;
+            }
+            steps += 1;
+            if alive.is_none_or(|alive| alive.is_alive(doc)) {
+                collector.collect(doc, scorer.score());
+            }
+            doc = scorer.advance();
+        }
+        return Ok(());
+    }
+    let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
+    let mut blocks = 0;
+    loop {
+        if blocks % BLOCKS == 0 {
+            watch.check_within()?;
+        }
+        blocks += 1;
+        let found = scorer.fill_buffer(&mut block);
+        let docs = &block[..found];
+        match alive {
+            Some(alive) => {
+                docs.iter().filter(|doc| alive.is_alive(**doc)).for_each(|doc| collector.collect(*doc, 0.0));
+            }
+            None => collector.collect_block(docs),
+        }
+        if found < block.len() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! About how many bytes rows take in memory, for the bounds of answers.
+use std::mem::size_of_val;
+
+use super::{PublicationRow, RevisionRow, StatsRow};
+use crate::record::{Member, Notification, Product, Publication, Revision};
+
+/// A body is shown as values, each of which takes several times as much as its text.
+const BODY_FACTOR: usize = 8;
+
+pub(super) trait Weight {
+    fn weight(&self) -> usize;
+}
+
+/// Of some rows together.
+pub(super) fn weigh<'a, Row: Weight + 'a>(rows: impl IntoIterator<Item = &'a Row>) -> usize {
+    rows.into_iter().map(Weight::weight).sum()
+}
+
+fn text(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+impl Weight for Publication {
+    fn weight(&self) -> usize {
+        size_of_val(self) + self.name.len() + self.process.len() + self.macro_process.len() + self.reference_date.len()
+    }
+}
+
+impl Weight for Revision {
+    fn weight(&self) -> usize {
+        let texts = [&self.extension, &self.content_type, &self.hold_reason, &self.held_by, &self.purge_rule];
+        size_of_val(self)
+            + self.file_name.len()
+            + texts.into_iter().map(|one| text(one.as_ref())).sum::<usize>()
+            + self.warnings.iter().map(|warning| warning.len() + size_of_val(warning)).sum::<usize>()
+    }
+}
+
+impl Weight for PublicationRow {
+    fn weight(&self) -> usize {
+        self.publication.weight() + self.shown.as_ref().map_or(0, Weight::weight)
+    }
+}
+
+impl Weight for RevisionRow {
+    fn weight(&self) -> usize {
+        self.publication.weight() + self.revision.weight()
+    }
+}
+
+impl Weight for Product {
+    fn weight(&self) -> usize {
+        let texts = self.name.len() + self.process.len() + self.macro_process.len() + text(self.list_path.as_ref());
+        size_of_val(self)
+            + texts
+            + self.aliases.iter().map(|alias| size_of_val(alias) + alias.name.len()).sum::<usize>()
+    }
+}
+
+impl Weight for Notification {
+    fn weight(&self) -> usize {
+        let texts = [&self.error, &self.name, &self.process, &self.macro_process, &self.reference_date];
+        size_of_val(self)
+            + self.body.len() * BODY_FACTOR
+            + texts.into_iter().map(|one| text(one.as_ref())).sum::<usize>()
+    }
+}
+
+impl Weight for Member {
+    fn weight(&self) -> usize {
+        // The path stands in the address too.
+        size_of_val(self) + 2 * self.path.len()
+    }
+}
+
+impl Weight for StatsRow {
+    fn weight(&self) -> usize {
+        let texts = [
+            &self.product,
+            &self.process,
+            &self.macro_process,
+            &self.status,
+            &self.extension,
+            &self.granularity,
+            &self.bucket,
+        ];
+        size_of_val(self) + texts.into_iter().map(|one| text(one.as_ref())).sum::<usize>()
+    }
+}

@@ -1,0 +1,176 @@
+//! Going through the log of notifications where no index finds what is asked for. A statement goes through so many rows at
+//! most, and between two of them nothing is held: no connection, and no state of the database that its log would have to
+//! keep. Who asked may also go away then.
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, Iterable, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+
+use super::entity::notifications;
+use super::{Notification, NotificationQuery, Page, Record, RecordError};
+use crate::domain::{NotificationId, millis, timestamp};
+use notifications::Column as N;
+
+/// Rows that one statement goes through.
+const WINDOW: u64 = 2_000;
+
+/// A place in the log.
+type Place = (Timestamp, NotificationId);
+
+/// A direction, and how far a reader has come in it.
+#[derive(Clone, Copy)]
+struct Walk {
+    beyond: Option<Place>,
+    backwards: bool,
+}
+
+impl Walk {
+    fn order(self) -> Order {
+        if self.backwards { Order::Asc } else { Order::Desc }
+    }
+
+    /// What stands after a place.
+    fn after(self, place: Place) -> SimpleExpr {
+        let (row, edge) = (row(), edge(place));
+        if self.backwards { row.gt(edge) } else { row.lt(edge) }
+    }
+
+    /// What stands up to a place, itself included.
+    fn up_to(self, place: Place) -> SimpleExpr {
+        let (row, edge) = (row(), edge(place));
+        if self.backwards { row.lte(edge) } else { row.gte(edge) }
+    }
+}
+
+/// Rows with their bodies, which may be large, or with empty ones.
+fn rows(bodies: bool) -> Select<notifications::Entity> {
+    let all = notifications::Entity::find();
+    if bodies {
+        return all;
+    }
+    let others = N::iter().filter(|column| !matches!(column, N::Body));
+    all.select_only().columns(others).column_as(Expr::value(Vec::<u8>::new()), "body")
+}
+
+fn row() -> SimpleExpr {
+    Expr::tuple([Expr::col(N::ReceivedAt), Expr::col(N::Id)])
+}
+
+fn edge((at, id): Place) -> SimpleExpr {
+    Expr::tuple([Expr::value(millis(at)), Expr::value(id.0)])
+}
+
+impl NotificationQuery {
+    /// Whether rows must be looked at one by one.
+    fn scans(&self) -> bool {
+        let found = self.ids.is_some() || self.product_id.is_some() || self.publication_id.is_some();
+        !found && (self.name.is_some() || self.source.is_some())
+    }
+
+    /// The stretch of time alone.
+    fn stretch(&self) -> Condition {
+        Condition::all()
+            .add_option(self.received_from.map(|at| N::ReceivedAt.gte(millis(at))))
+            .add_option(self.received_to.map(|at| N::ReceivedAt.lt(millis(at))))
+    }
+}
+
+impl Record {
+    /// A page of the log, in the direction read.
+    pub async fn notifications(
+        &self,
+        query: &NotificationQuery,
+        page: &Page,
+    ) -> Result<Vec<Notification>, RecordError> {
+        let mut walk = Walk { beyond: page.beyond, backwards: page.backwards };
+        if !query.scans() {
+            return self.page(query.condition(), walk, page.offset, page.limit, page.bodies).await;
+        }
+        let mut found = Vec::new();
+        let mut offset = page.offset;
+        loop {
+            let end = self.window_end(query, walk).await?;
+            let within = query.condition().add_option(end.map(|end| walk.up_to(end)));
+            let skipped = if offset > 0 { std::cmp::min(offset, self.count(within.clone(), walk).await?) } else { 0 };
+            let left = page.limit - found.len() as u64;
+            if skipped == 0 || skipped == offset {
+                found.append(&mut self.page(within, walk, skipped, left, page.bodies).await?);
+            }
+            offset -= skipped;
+            match end {
+                Some(end) if (found.len() as u64) < page.limit => walk.beyond = Some(end),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    pub async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, RecordError> {
+        let mut walk = Walk { beyond: None, backwards: false };
+        if !query.scans() {
+            return self.count(query.condition(), walk).await;
+        }
+        let mut total = 0;
+        loop {
+            let end = self.window_end(query, walk).await?;
+            let within = query.condition().add_option(end.map(|end| walk.up_to(end)));
+            total += self.count(within, walk).await?;
+            match end {
+                Some(end) => walk.beyond = Some(end),
+                None => return Ok(total),
+            }
+        }
+    }
+
+    /// Those with ids from one on, in the order of their ids.
+    pub async fn notifications_after(
+        &self,
+        from: NotificationId,
+        limit: u64,
+        bodies: bool,
+    ) -> Result<Vec<Notification>, RecordError> {
+        let all = rows(bodies).filter(N::Id.gte(from.0)).order_by(N::Id, Order::Asc).limit(limit);
+        all.all(self.reader()).await?.into_iter().map(Notification::read).collect()
+    }
+
+    /// The last row of the next window; `None` where the rest is less than one.
+    async fn window_end(&self, query: &NotificationQuery, walk: Walk) -> Result<Option<Place>, RecordError> {
+        let place: Option<(i64, Uuid)> = notifications::Entity::find()
+            .select_only()
+            .columns([N::ReceivedAt, N::Id])
+            .filter(query.stretch().add_option(walk.beyond.map(|place| walk.after(place))))
+            .order_by(N::ReceivedAt, walk.order())
+            .order_by(N::Id, walk.order())
+            .offset(WINDOW - 1)
+            .limit(1)
+            .into_tuple()
+            .one(self.reader())
+            .await?;
+        Ok(place.map(|(at, id)| (timestamp(at), NotificationId(id))))
+    }
+
+    async fn page(
+        &self,
+        condition: Condition,
+        walk: Walk,
+        offset: u64,
+        limit: u64,
+        bodies: bool,
+    ) -> Result<Vec<Notification>, RecordError> {
+        let rows = rows(bodies)
+            .filter(condition.add_option(walk.beyond.map(|place| walk.after(place))))
+            .order_by(N::ReceivedAt, walk.order())
+            .order_by(N::Id, walk.order())
+            .offset(offset)
+            .limit(limit)
+            .all(self.reader())
+            .await?;
+        rows.into_iter().map(Notification::read).collect()
+    }
+
+    async fn count(&self, condition: Condition, walk: Walk) -> Result<u64, RecordError> {
+        let within = condition.add_option(walk.beyond.map(|place| walk.after(place)));
+        Ok(notifications::Entity::find().filter(within).count(self.reader()).await?)
+    }
+}

@@ -1,0 +1,438 @@
+//! The bounds of questions: time, memory, how many at once; and that nothing else waits for them.
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use acervo::index::{IndexError, Pool, Watch};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::harness::process::{self, Served, free_port};
+use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp};
+
+/// The service as a process, with a fault point and settings of its own.
+fn served(folder: &Path, faults: &str, settings: &str) -> Served {
+    std::fs::write(folder.join("acervo.toml"), settings).expect("a file");
+    let mut command = process::acervo(folder);
+    command.env("FAILPOINTS", faults);
+    Served::spawn(command, folder.join("log.txt"), free_port(), "warn")
+}
+
+async fn ask(url: &str, query: &str) -> reqwest::Response {
+    let body = json!({ "query": query });
+    let request = reqwest::Client::new().post(format!("{url}/graphql")).bearer_auth(KEY).json(&body);
+    request.send().await.expect("an answer")
+}
+
+async fn notify(url: &str, number: u32) -> u16 {
+    let body =
+        format!(r#"{{"nome": "Aviso {number}", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/{number}"}}"#);
+    let request = reqwest::Client::new().post(format!("{url}/webhook")).header("authorization", TOKEN);
+    request.header("content-type", "application/json").body(body).send().await.expect("an answer").status().as_u16()
+}
+
+async fn get(url: &str, path: &str) -> (u16, String) {
+    let answer = reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(KEY).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("text"))
+}
+
+/// Polls until something holds.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A first notification, found by the index: an empty one is not gone through.
+async fn begun(url: &str) {
+    assert_eq!(notify(url, 1).await, 202);
+    until("an index", async || {
+        let answer: Value = ask(url, "{ status { indexLag publications } }").await.json().await.ok()?;
+        (answer["data"]["status"] == json!({ "indexLag": 0, "publications": 1 })).then_some(())
+    })
+    .await;
+}
+
+fn metric(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+const LIST: &str = "{ publications(first: 1) { totalCount } }";
+const OVERDUE: &str = "acervo_index_computations{state=\"overdue\"}";
+const RUNNING: &str = "acervo_index_computations{state=\"running\"}";
+
+/// The last defence: a computation that does not even look whether it should stop.
+#[tokio::test]
+async fn computations_that_hang_are_counted_and_seen_and_nothing_else_waits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "[query]\ntimeout = \"500ms\"\nindex_threads = 2\n";
+    let service = served(folder.path(), "index.hang=2*sleep(600000)->off", settings);
+    let url = &service.url;
+    begun(url).await;
+    for _ in 0..2 {
+        let answer: Value = ask(url, LIST).await.json().await.expect("JSON");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "TIMEOUT", "{answer}");
+    }
+    let (_, reason) =
+        until("not ready", async || Some(get(url, "/readyz").await).filter(|(code, _)| *code == 503)).await;
+    assert!(reason.contains("index") && reason.contains("restart"), "{reason}");
+    let (_, metrics) = get(url, "/metrics").await;
+    assert_eq!(metric(&metrics, OVERDUE), Some(2.0), "{metrics}");
+    assert_eq!(metric(&metrics, "acervo_index_overdue_total"), Some(2.0));
+    assert_eq!(notify(url, 2).await, 202);
+    // What needs no index is answered as before.
+    let answer: Value = ask(url, "{ notifications { totalCount } }").await.json().await.expect("JSON");
+    assert_eq!(answer["data"]["notifications"]["totalCount"], 2, "{answer}");
+}
+
+/// An endless computation stops when its client goes away, and when its time is over.
+#[tokio::test]
+async fn work_stops_with_whoever_waits_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "[query]\ntimeout = \"60s\"\nindex_threads = 1\n";
+    let service = served(folder.path(), "index.endless=1*return->off", settings);
+    let url = service.url.clone();
+    begun(&url).await;
+    let asking = tokio::spawn({
+        let url = url.clone();
+        async move { ask(&url, LIST).await.status() }
+    });
+    let running = async |count: f64| {
+        let (_, metrics) = get(&url, "/metrics").await;
+        (metric(&metrics, RUNNING) == Some(count)).then_some(())
+    };
+    until("it runs", async || running(1.0).await).await;
+    asking.abort();
+    until("it stopped", async || running(0.0).await).await;
+    let answer: Value = ask(&url, LIST).await.json().await.expect("JSON");
+    assert_eq!(answer["data"]["publications"]["totalCount"], 1, "{answer}");
+    assert_eq!(get(&url, "/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_pool_drops_what_nobody_waits_for() {
+    let pool = Pool::new(1);
+    let watch = Watch::until(Instant::now() + PATIENCE);
+    let endless = |watch: &Watch| -> Result<(), IndexError> {
+        while !watch.is_over() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(IndexError::Interrupted)
+    };
+    let waiting = tokio::spawn({
+        let (pool, watch) = (pool.clone(), watch.clone());
+        async move { pool.run(&watch, endless).await }
+    });
+    until("it runs", async || (pool.status().running == 1).then_some(())).await;
+    // What waits behind it and is given up is never begun.
+    let behind = tokio::spawn({
+        let (pool, watch) = (pool.clone(), watch.clone());
+        async move { pool.run(&watch, |_| -> Result<(), IndexError> { panic!("begun") }).await }
+    });
+    until("another waits", async || (pool.status().waiting == 1).then_some(())).await;
+    behind.abort();
+    assert!(behind.await.is_err());
+    waiting.abort();
+    assert_eq!(pool.run(&watch, |_| Ok(5)).await.expect("an answer"), 5);
+    // A time-out alone ends it too.
+    let soon = Watch::until(Instant::now() + Duration::from_millis(50));
+    assert!(matches!(pool.run(&soon, endless).await, Err(IndexError::Interrupted)));
+    // One that panics is an error, and the thread goes on.
+    assert!(pool.run(&watch, |_| -> Result<(), IndexError> { panic!("a defect") }).await.is_err());
+    assert_eq!(pool.run(&watch, |_| Ok(6)).await.expect("an answer"), 6);
+    let status = pool.status();
+    assert_eq!((status.running, status.waiting, status.overdue_total), (0, 0, 0));
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn connect(url: &str) -> Socket {
+    let url = format!("{}/graphql/ws", url.replace("http://", "ws://"));
+    let mut request = url.into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+    let hello = json!({ "type": "connection_init", "payload": { "authorization": KEY } });
+    socket.send(Message::text(hello.to_string())).await.expect("a socket");
+    assert_eq!(next(&mut socket).await["type"], "connection_ack");
+    socket
+}
+
+async fn next(socket: &mut Socket) -> Value {
+    loop {
+        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
+        if let Message::Text(text) = message.expect("a message").expect("a socket") {
+            return serde_json::from_str(&text).expect("JSON");
+        }
+    }
+}
+
+async fn subscribe(socket: &mut Socket, id: &str, query: &str) {
+    let message = json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
+    socket.send(Message::text(message.to_string())).await.expect("a socket");
+}
+
+fn code(message: &Value) -> &Value {
+    let errors = if message["payload"].is_array() { &message["payload"] } else { &message["payload"]["errors"] };
+    &errors[0]["extensions"]["code"]
+}
+
+/// One admission, whatever carries a question: while one has the only place, the rest wait and are told to come again.
+#[tokio::test]
+async fn what_finds_no_place_is_told_to_come_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "[query]\ntimeout = \"2s\"\nwait = \"100ms\"\nconcurrency = 1\nindex_threads = 4\n";
+    let service = served(folder.path(), "index.endless=2*return->off", settings);
+    let url = service.url.clone();
+    begun(&url).await;
+    let mut socket = connect(&url).await;
+    for round in 0..2 {
+        let asking = tokio::spawn({
+            let url = url.clone();
+            async move { ask(&url, LIST).await.json::<Value>().await.expect("JSON") }
+        });
+        let refused = until("no place", async || {
+            let answer = ask(&url, "{ notifications { totalCount } }").await;
+            (answer.status() == 503).then_some(answer)
+        })
+        .await;
+        assert!(refused.headers().contains_key("retry-after"));
+        let refused: Value = refused.json().await.expect("JSON");
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "TIMEOUT", "{refused}");
+        let id = round.to_string();
+        subscribe(&mut socket, &id, LIST).await;
+        let told = next(&mut socket).await;
+        assert_eq!(code(&told), "TIMEOUT", "{told}");
+        assert_eq!(next(&mut socket).await["type"], "complete");
+        let late = asking.await.expect("an answer");
+        assert_eq!(late["errors"][0]["extensions"]["code"], "TIMEOUT", "{late}");
+    }
+    // The place is free again.
+    until("a place", async || (ask(&url, LIST).await.status() == 200).then_some(())).await;
+    subscribe(&mut socket, "last", LIST).await;
+    assert_eq!(next(&mut socket).await["payload"]["data"]["publications"]["totalCount"], 1);
+}
+
+/// The deadline holds over a socket too.
+#[tokio::test]
+async fn a_question_over_a_socket_has_its_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = served(folder.path(), "index.endless=1*return->off", "[query]\ntimeout = \"300ms\"\n");
+    begun(&service.url).await;
+    let mut socket = connect(&service.url).await;
+    subscribe(&mut socket, "a", LIST).await;
+    let told = next(&mut socket).await;
+    assert_eq!(code(&told), "TIMEOUT", "{told}");
+}
+
+#[tokio::test]
+async fn subscriptions_are_bounded_on_a_socket_and_in_all() {
+    let values = vec![("query.subscriptions_per_socket", "2".to_owned()), ("query.subscriptions", "3".to_owned())];
+    let app = TestApp::with(Options { values, ..Options::default() }).await;
+    let listen = "subscription { notificationReceived { name } }";
+    let mut one = connect(&app.url).await;
+    for id in ["a", "b", "c"] {
+        subscribe(&mut one, id, listen).await;
+    }
+    let told = next(&mut one).await;
+    assert_eq!((&told["id"], code(&told)), (&json!("c"), &json!("TOO_COMPLEX")), "{told}");
+    assert_eq!(next(&mut one).await["type"], "complete");
+    let mut other = connect(&app.url).await;
+    for id in ["d", "e"] {
+        subscribe(&mut other, id, listen).await;
+    }
+    let told = next(&mut other).await;
+    assert_eq!((&told["id"], code(&told)), (&json!("e"), &json!("TOO_COMPLEX")), "{told}");
+    assert_eq!(next(&mut other).await["type"], "complete");
+    // A place that was given up is another's.
+    one.send(Message::text(json!({ "id": "a", "type": "complete" }).to_string())).await.expect("a socket");
+    until("a place", async || {
+        subscribe(&mut other, "f", "subscription { notificationReceived { status } }").await;
+        match tokio::time::timeout(Duration::from_millis(100), next(&mut other)).await {
+            Err(_) => Some(()),
+            Ok(told) => {
+                assert_eq!(code(&told), "TOO_COMPLEX", "{told}");
+                next(&mut other).await;
+                None
+            }
+        }
+    })
+    .await;
+    assert_eq!(notify(&app.url, 1).await, 202);
+    let mut heard = next(&mut other).await;
+    while heard["id"] != "f" {
+        heard = next(&mut other).await;
+    }
+    assert_eq!(heard["payload"]["data"]["notificationReceived"]["status"].as_str().map(str::is_empty), Some(false));
+}
+
+/// Notifications of an old log, with bodies of so many bytes.
+fn old_log(folder: &Path, rows: u32, bytes: usize) {
+    let log = folder.join("old.ndjson");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&log).expect("a file"));
+    for n in 0..rows {
+        let body = json!({
+            "nome": format!("Produto {} {}", n % 7, "abc".repeat(40)),
+            "dataProduto": "09/05/2024",
+            "url": format!("https://apps08.ons.org.br/x{n}"),
+            "observacao": "x".repeat(bytes),
+        });
+        let second = format!("2024-05-10T{:02}:{:02}:{:02}Z", n / 3600 % 24, n / 60 % 60, n % 60);
+        writeln!(file, "{}", json!({ "receivedAt": second, "body": body })).expect("a file");
+    }
+    file.into_inner().expect("a file");
+    process::printed(folder, &["import", "--create", log.to_str().expect("a path")]);
+}
+
+#[tokio::test]
+async fn an_answer_holds_no_more_than_it_may() {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    old_log(folder.path(), 60, 60_000);
+    let values = vec![("query.answer_max", "1 MiB".to_owned()), ("query.memory", "16 MiB".to_owned())];
+    let app = TestApp::with(Options { folder: Some(folder), values, without_jobs: true, ..Options::default() }).await;
+    let rows = |first: u32, field: &str| {
+        format!("{{ notifications(first: {first}) {{ totalCount nodes {{ id {field} }} }} }}")
+    };
+    let answer = app.ask(&rows(60, "body"), json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "TOO_COMPLEX", "{answer}");
+    assert!(answer["errors"][0]["message"].as_str().expect("words").contains("1 MiB"), "{answer}");
+    // Bodies are read where they are asked for alone.
+    let data = app.query(&rows(60, "name")).await;
+    assert_eq!(data["notifications"]["nodes"].as_array().map(Vec::len), Some(60));
+    let data = app.query(&rows(2, "body")).await;
+    assert_eq!(data["notifications"]["nodes"][0]["body"]["observacao"].as_str().map(str::len), Some(60_000));
+}
+
+/// Rows are read whole, whatever is asked of them: each alias counts with the rows of its page.
+#[tokio::test]
+async fn aliases_count_with_their_rows() {
+    let app = TestApp::start().await;
+    let aliased = |count: usize, field: &str| {
+        let all: Vec<String> = (0..count).map(|n| format!("a{n}: {field}")).collect();
+        format!("{{ {} }}", all.join(" "))
+    };
+    for (count, field) in [
+        (60, "publications(first: 1000) { nodes { id } }"),
+        (60, "revisions(first: 1000) { nodes { id } }"),
+        (60, "notifications(first: 1000) { nodes { id } }"),
+        (20, "publicationStats(groupBy: [PERIOD_DAY], limit: 10000) { bucket }"),
+        (
+            60,
+            "coverage(productId: \"00000000-0000-0000-0000-000000000000\", from: \"2015-01-01\", to: \"2025-01-01\") { periods { state } }",
+        ),
+        (20, "retentionPlan { keep }"),
+    ] {
+        let answer = app.ask(&aliased(count, field), json!({})).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "TOO_COMPLEX", "{field}: {answer}");
+    }
+    for field in [
+        "publications(first: 20) { totalCount nodes { id name status } }",
+        "notifications(first: 20) { nodes { id } }",
+        "publicationStats(groupBy: [STATUS], limit: 10) { status publications }",
+    ] {
+        app.query(&aliased(60, field)).await;
+    }
+}
+
+/// A client that asks and reads nothing, with as little room on the way as can be had.
+fn unread(url: &str, path: &str) -> TcpStream {
+    let address: SocketAddr = url.trim_start_matches("http://").parse().expect("an address");
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small window");
+    socket.connect(&address.into()).expect("a connection");
+    let mut stream: TcpStream = socket.into();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {KEY}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("a request");
+    stream
+}
+
+#[tokio::test]
+async fn exports_are_bounded_and_those_that_nobody_reads_are_given_up() {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    old_log(folder.path(), 12_000, 10);
+    let values = vec![
+        ("query.exports", "1".to_owned()),
+        ("query.wait", "50ms".to_owned()),
+        ("query.write_timeout", "1s".to_owned()),
+    ];
+    let app = TestApp::with(Options { folder: Some(folder), values, without_jobs: true, ..Options::default() }).await;
+    let path = "/export/notifications.ndjson";
+    let _unread = unread(&app.url, path);
+    let refused = until("no place", async || {
+        let answer = app.get(&format!("{path}?limit=1")).await;
+        (answer.status() == 503).then_some(answer)
+    })
+    .await;
+    assert!(refused.headers().contains_key("retry-after"));
+    // The webhook and questions know nothing of it.
+    assert_eq!(notify(&app.url, 1).await, 202);
+    app.query("{ notifications { totalCount } }").await;
+    let read = until("given up", async || Some(app.get(path).await).filter(|answer| answer.status() == 200)).await;
+    assert_eq!(read.text().await.expect("text").lines().count(), 12_001);
+}
+
+/// What no index finds is looked for in stretches of the log; the answer is that of one look.
+#[tokio::test]
+async fn the_log_is_searched_in_stretches() {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    old_log(folder.path(), 6_500, 10);
+    let app = TestApp::with(Options { folder: Some(folder), without_jobs: true, ..Options::default() }).await;
+    let expected: Vec<u32> = (0..6_500).rev().filter(|n| n % 7 == 3).collect();
+    let second = |n: u32| format!("2024-05-10T{:02}:{:02}:{:02}.000Z", n / 3600 % 24, n / 60 % 60, n % 60);
+    let page = async |arguments: &str| {
+        let query = format!(
+            "{{ notifications(filter: {{ name: {{ startsWith: \"PRODUTO 3\" }} }}, {arguments}) {{ totalCount pageInfo {{ endCursor startCursor hasNextPage hasPreviousPage }} nodes {{ receivedAt }} }} }}"
+        );
+        app.query(&query).await["notifications"].clone()
+    };
+    let times = |page: &Value| -> Vec<String> {
+        let nodes = page["nodes"].as_array().expect("rows");
+        nodes.iter().map(|node| node["receivedAt"].as_str().expect("an instant").to_owned()).collect()
+    };
+    let wanted = |rows: &[u32]| rows.iter().map(|n| second(*n)).collect::<Vec<_>>();
+    let all = page("first: 1000").await;
+    assert_eq!(all["totalCount"], expected.len());
+    assert_eq!(times(&all), wanted(&expected));
+    let mut after = String::new();
+    for some in expected.chunks(400) {
+        let one = page(&format!("first: 400{after}")).await;
+        assert_eq!(times(&one), wanted(some));
+        after = format!(", after: {}", one["pageInfo"]["endCursor"]);
+    }
+    for offset in [0, 1, 285, 286, 300, 900, 928, 929, 2_000] {
+        let one = page(&format!("first: 10, offset: {offset}")).await;
+        let rest = expected.get(offset..).unwrap_or_default();
+        assert_eq!(times(&one), wanted(&rest[..rest.len().min(10)]), "offset {offset}");
+    }
+    let last = page("last: 700").await;
+    assert_eq!(times(&last), wanted(&expected[expected.len() - 700..]));
+    assert_eq!(page("first: 10, offset: 0").await["totalCount"], expected.len());
+    let nothing =
+        app.query("{ notifications(filter: { name: { contains: \"não há\" } }) { totalCount nodes { id } } }").await;
+    assert_eq!(nothing["notifications"], json!({ "totalCount": 0, "nodes": [] }));
+}
+
+#[tokio::test]
+async fn only_operators_see_the_plan_and_all_that_ask_share_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("own.toml");
+    let hash = acervo::config::hash_of_key("leitora");
+    std::fs::write(&config, format!("[[api.keys]]\nname = \"bi\"\nrole = \"reader\"\nhash = \"{hash}\"\n"))
+        .expect("a file");
+    let app = TestApp::with(Options { config: Some(config), ..Options::default() }).await;
+    let body = json!({ "query": "{ retentionPlan { keep } }" });
+    let request = app.client.post(format!("{}/graphql", app.url)).bearer_auth("leitora").json(&body);
+    let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
+    let data =
+        app.query("{ a: retentionPlan { at keep } b: retentionPlan { at keep } c: retentionPlan { at keep } }").await;
+    assert_eq!((&data["a"], &data["b"]), (&data["b"], &data["c"]));
+}

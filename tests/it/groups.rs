@@ -1,0 +1,236 @@
+//! Counts in groups, by every dimension, over an index whose segments lack values of some columns altogether.
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use acervo::domain::{
+    Granularity, LocalDateTime, Period, ProductId, PublicationId, PublicationStatus, RevisionId, sao_paulo,
+};
+use acervo::index::{Bucket, Dimension, Filter, Groups, Index, Position, Product, Publication, Revision, Watch};
+use jiff::Timestamp;
+use jiff::civil::{Date, date};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use crate::harness::{Options, TestApp, process};
+
+const DIMENSIONS: [Dimension; 12] = [
+    Dimension::Product,
+    Dimension::Process,
+    Dimension::MacroProcess,
+    Dimension::Status,
+    Dimension::Extension,
+    Dimension::Granularity,
+    Dimension::Period(Bucket::Day),
+    Dimension::Period(Bucket::Month),
+    Dimension::Period(Bucket::Year),
+    Dimension::Archived(Bucket::Day),
+    Dimension::Archived(Bucket::Month),
+    Dimension::Archived(Bucket::Year),
+];
+
+#[derive(Clone, Debug)]
+enum Entry {
+    Product(u128),
+    Publication { id: u128, product: u128, start: Date, archived: Option<(i64, Option<String>)> },
+}
+
+/// Instants that are usual, at the calendar's edges, and around the epoch and changes of the clocks.
+fn instants() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        1_500_000_000_000i64..1_800_000_000_000,
+        Just(Timestamp::MIN.as_second() * 1000),
+        Just(Timestamp::MAX.as_second() * 1000),
+        Just(0),
+        -3i64..3,
+        1_550_368_740_000i64..1_550_372_460_000,
+    ]
+}
+
+fn days() -> impl Strategy<Value = Date> {
+    prop_oneof![
+        (2000i16..2030, 1i8..=12, 1i8..=28).prop_map(|(year, month, day)| date(year, month, day)),
+        Just(date(1970, 1, 1)),
+        Just(date(-9999, 1, 1)),
+        Just(date(9999, 12, 31)),
+        Just(date(1582, 10, 15)),
+    ]
+}
+
+/// Few ids, so that later segments replace what earlier ones have, sometimes all of it.
+fn entries() -> impl Strategy<Value = Entry> {
+    let extension = prop_oneof![Just(None), Just(Some("zip".to_owned())), Just(Some("pdf".to_owned()))];
+    let archived = prop_oneof![Just(None), (instants(), extension).prop_map(Some)];
+    prop_oneof![
+        1 => (1u128..4).prop_map(Entry::Product),
+        4 => (10u128..30, 1u128..4, days(), archived)
+            .prop_map(|(id, product, start, archived)| Entry::Publication { id, product, start, archived }),
+    ]
+}
+
+fn segments() -> impl Strategy<Value = Vec<Vec<Entry>>> {
+    proptest::collection::vec(proptest::collection::vec(entries(), 1..6), 1..6)
+}
+
+fn product(id: u128) -> Product {
+    Product {
+        id: ProductId(Uuid::from_u128(id)),
+        name: format!("Produto {id}"),
+        aliases: Vec::new(),
+        process: String::new(),
+        macro_process: String::new(),
+        list_path: None,
+        last_period_end: None,
+        size: 0,
+    }
+}
+
+fn publication(id: u128, product: u128, start: Date, archived: &Option<(i64, Option<String>)>) -> Publication {
+    let revisions = archived.iter().map(|(at, extension)| Revision {
+        id: RevisionId(Uuid::from_u128(id + 1000)),
+        file_name: "a".to_owned(),
+        extension: extension.clone(),
+        member_names: Vec::new(),
+        size: 7,
+        stored_size: 5,
+        received_at: Timestamp::UNIX_EPOCH,
+        archived_at: Timestamp::from_millisecond(*at).expect("an instant"),
+        superseded_at: None,
+        purged: false,
+    });
+    let revisions: Vec<Revision> = revisions.collect();
+    Publication {
+        id: PublicationId(Uuid::from_u128(id)),
+        product_id: ProductId(Uuid::from_u128(product)),
+        name: format!("Produto {product}"),
+        aliases: Vec::new(),
+        process: format!("Processo {product}"),
+        macro_process: String::new(),
+        reference_date: "x".to_owned(),
+        period: Period { start: LocalDateTime(start.at(0, 0, 0, 0)), end: LocalDateTime(start.at(23, 59, 59, 0)) },
+        granularity: Granularity::Day,
+        status: PublicationStatus::Awaited,
+        received_at: Timestamp::UNIX_EPOCH,
+        latest: revisions.first().map(|revision| revision.id),
+        revision_count: i64::try_from(revisions.len()).expect("few"),
+        revisions,
+    }
+}
+
+fn bucket_of(day: Date, bucket: Bucket) -> String {
+    let form = match bucket {
+        Bucket::Day => "%Y-%m-%d",
+        Bucket::Month => "%Y-%m",
+        Bucket::Year => "%Y",
+    };
+    day.strftime(form).to_string()
+}
+
+fn naive(one: &Publication, dimension: Dimension) -> Option<String> {
+    let shown = one.revisions.first();
+    match dimension {
+        Dimension::Product => Some(one.product_id.0.simple().to_string()),
+        Dimension::Process => Some(one.process.clone()),
+        Dimension::MacroProcess => Some(one.macro_process.clone()),
+        Dimension::Status => Some(if shown.is_some() { "ARCHIVED" } else { "AWAITED" }.to_owned()),
+        Dimension::Extension => shown?.extension.clone(),
+        Dimension::Granularity => Some("DAY".to_owned()),
+        Dimension::Period(bucket) => Some(bucket_of(one.period.start.0.date(), bucket)),
+        Dimension::Archived(bucket) => Some(bucket_of(sao_paulo().to_datetime(shown?.archived_at).date(), bucket)),
+    }
+}
+
+fn soon() -> Watch {
+    Watch::until(Instant::now() + Duration::from_secs(60))
+}
+
+/// The number of publications of each group.
+fn counted(groups: &Groups) -> BTreeMap<Vec<Option<String>>, u64> {
+    let named = (0..groups.len()).map(|group| {
+        let values = groups.places(group).zip(&groups.values).map(|(place, values)| values[place].clone());
+        (values.collect(), groups.sums(group).publications)
+    });
+    let all: BTreeMap<_, _> = named.collect();
+    assert_eq!(all.len(), groups.len(), "a group is there once");
+    all
+}
+
+fn check(segments: &[Vec<Entry>]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = Index::open(folder.path()).expect("an index");
+    let mut writer = index.writer().expect("a writer");
+    let mut known = BTreeMap::new();
+    for (number, entries) in (1..).zip(segments) {
+        for entry in entries {
+            match entry {
+                Entry::Product(id) => writer.replace_product(&product(*id)).expect("room"),
+                Entry::Publication { id, product, start, archived } => {
+                    let one = publication(*id, *product, *start, archived);
+                    writer.replace_publication(&one).expect("room");
+                    known.insert(*id, one);
+                }
+            }
+        }
+        writer.commit(Position { feed: number, epoch: 0 }).expect("a commit");
+    }
+    let by = |dimensions: &[Dimension]| {
+        let mut expected: BTreeMap<Vec<Option<String>>, u64> = BTreeMap::new();
+        for one in known.values() {
+            *expected.entry(dimensions.iter().map(|dimension| naive(one, *dimension)).collect()).or_default() += 1;
+        }
+        let found = index.stats(None, Filter::default(), dimensions, &soon()).expect("counts");
+        assert_eq!(counted(&found), expected, "{dimensions:?}");
+    };
+    for dimension in DIMENSIONS {
+        by(&[dimension]);
+        by(&[Dimension::Status, dimension]);
+    }
+    by(&[Dimension::Archived(Bucket::Day), Dimension::Period(Bucket::Month), Dimension::Extension]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn groups_are_counted_whatever_a_segment_lacks(segments in segments()) {
+        check(&segments);
+    }
+}
+
+#[test]
+fn segments_without_any_value_of_a_column_are_counted() {
+    let awaited = |id| Entry::Publication { id, product: 1, start: date(2025, 2, 20), archived: None };
+    let archived = |id| Entry::Publication {
+        id,
+        product: 1,
+        start: date(2025, 2, 20),
+        archived: Some((1_740_100_000_000, Some("zip".to_owned()))),
+    };
+    check(&[vec![awaited(10)]]);
+    check(&[vec![Entry::Product(1)], vec![awaited(10), awaited(11)], vec![archived(12)]]);
+    check(&[vec![Entry::Product(1)]]);
+}
+
+/// As somebody does who tries Acervo: imports an old log, whose links are dead, and asks for a chart.
+#[tokio::test]
+async fn an_archive_without_a_file_has_its_charts() {
+    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
+    let log = folder.path().join("old.ndjson");
+    let line = |n: u32| {
+        let body = format!(
+            r#"{{"nome": "Produto {n}", "dataProduto": "{:02}/05/2024", "url": "https://apps08.ons.org.br/ONS.Sintegre.Proxy/x{n}"}}"#,
+            1 + n % 28
+        );
+        format!(r#"{{"receivedAt": "2024-05-{:02}T12:00:00Z", "body": {body}}}"#, 1 + n % 28)
+    };
+    std::fs::write(&log, (0..33).map(line).collect::<Vec<_>>().join("\n")).expect("a file");
+    process::printed(folder.path(), &["import", "--create", log.to_str().expect("a path")]);
+    let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
+    app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == 33).await;
+    for dimension in ["ARCHIVED_DAY", "ARCHIVED_MONTH", "PERIOD_DAY", "PERIOD_MONTH", "PERIOD_YEAR"] {
+        let data =
+            app.query(&format!("{{ publicationStats(groupBy: [{dimension}]) {{ bucket publications }} }}")).await;
+        let rows = data["publicationStats"].as_array().expect("rows");
+        let sum: i64 = rows.iter().filter_map(|row| row["publications"].as_i64()).sum();
+        assert_eq!(sum, 33, "{dimension}: {data}");
+    }
+}
