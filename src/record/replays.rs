@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, JoinType, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
+    JoinType, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::entity::{files, notifications, publications, replays, revisions, sources};
@@ -183,70 +183,7 @@ impl Record {
             all = all.filter(replays::Column::Id.lt(after));
         }
         let rows = all.order_by(replays::Column::Id, Order::Desc).limit(limit).all(self.reader()).await?;
-        Ok((self.tallied(rows).await?, total))
-    }
-
-    async fn tallied(&self, rows: Vec<replays::Model>) -> Result<Vec<Replay>, RecordError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        let tallies: Vec<Tally> = notifications::Entity::find()
-            .select_only()
-            .columns([N::ReplayId, N::Status])
-            .column_as(N::Id.count(), "n")
-            .filter(N::ReplayId.is_in(ids.clone()))
-            .group_by(N::ReplayId)
-            .group_by(N::Status)
-            .into_model()
-            .all(&self.inner.jobs_reader)
-            .await?;
-        let mut added = self.bytes_added(ids).await?;
-        let mut replays: Vec<Replay> = rows.into_iter().map(Replay::from).collect();
-        for replay in &mut replays {
-            replay.bytes_added = added.remove(&replay.id).unwrap_or_default();
-            for tally in tallies.iter().filter(|tally| tally.replay_id == replay.id) {
-                let n = natural(tally.n);
-                replay.announced += n;
-                match tally.status.parse().map_err(RecordError::Corrupt)? {
-                    Status::Queued | Status::Fetching | Status::Retrying => replay.waiting += n,
-                    Status::Archived => replay.new_revisions += n,
-                    Status::Unchanged => replay.unchanged += n,
-                    Status::Expired | Status::Failed | Status::Rejected => replay.failed += n,
-                }
-            }
-        }
-        Ok(replays)
-    }
-
-    /// Stored bytes of the files that came with each replay: those that were stored when its revision was made.
-    async fn bytes_added(&self, replays: Vec<Uuid>) -> Result<HashMap<Uuid, u64>, RecordError> {
-        let made =
-            notifications::Entity::belongs_to(revisions::Entity).from(N::RevisionId).to(revisions::Column::Id).into();
-        let held = revisions::Entity::belongs_to(files::Entity)
-            .from(revisions::Column::Digest)
-            .to(files::Column::Digest)
-            .into();
-        let stored_at = Expr::col((files::Entity, files::Column::StoredAt));
-        let rows: Vec<(Uuid, Vec<u8>, i64)> = notifications::Entity::find()
-            .select_only()
-            .column(N::ReplayId)
-            .column(revisions::Column::Digest)
-            .column(files::Column::StoredSize)
-            .join(JoinType::InnerJoin, made)
-            .join(JoinType::InnerJoin, held)
-            .filter(N::ReplayId.is_in(replays))
-            .filter(N::Status.eq(Status::Archived.as_str()))
-            .filter(stored_at.eq(Expr::col((revisions::Entity, revisions::Column::ArchivedAt))))
-            .distinct()
-            .into_tuple()
-            .all(&self.inner.jobs_reader)
-            .await?;
-        let mut added: HashMap<Uuid, u64> = HashMap::new();
-        for (replay, _, stored_size) in rows {
-            *added.entry(replay).or_default() += natural(stored_size);
-        }
-        Ok(added)
+        Ok((tallied(self.reader(), rows).await?, total))
     }
 
     /// Whether something of a replay still wants a file.
@@ -282,7 +219,9 @@ impl Record {
             if self.waits(row.id).await? {
                 continue;
             }
-            let Some(replay) = self.tallied(vec![row]).await?.pop().filter(|replay| replay.waiting == 0) else {
+            let Some(replay) =
+                tallied(&self.inner.jobs_reader, vec![row]).await?.pop().filter(|replay| replay.waiting == 0)
+            else {
                 continue;
             };
             let told = replays::Entity::update_many()
@@ -296,6 +235,68 @@ impl Record {
         }
         Ok(done)
     }
+}
+
+/// Replays with how far they are.
+async fn tallied(reader: &DatabaseConnection, rows: Vec<replays::Model>) -> Result<Vec<Replay>, RecordError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let tallies: Vec<Tally> = notifications::Entity::find()
+        .select_only()
+        .columns([N::ReplayId, N::Status])
+        .column_as(N::Id.count(), "n")
+        .filter(N::ReplayId.is_in(ids.clone()))
+        .group_by(N::ReplayId)
+        .group_by(N::Status)
+        .into_model()
+        .all(reader)
+        .await?;
+    let mut added = bytes_added(reader, ids).await?;
+    let mut replays: Vec<Replay> = rows.into_iter().map(Replay::from).collect();
+    for replay in &mut replays {
+        replay.bytes_added = added.remove(&replay.id).unwrap_or_default();
+        for tally in tallies.iter().filter(|tally| tally.replay_id == replay.id) {
+            let n = natural(tally.n);
+            replay.announced += n;
+            match tally.status.parse().map_err(RecordError::Corrupt)? {
+                Status::Queued | Status::Fetching | Status::Retrying => replay.waiting += n,
+                Status::Archived => replay.new_revisions += n,
+                Status::Unchanged => replay.unchanged += n,
+                Status::Expired | Status::Failed | Status::Rejected => replay.failed += n,
+            }
+        }
+    }
+    Ok(replays)
+}
+
+/// Stored bytes of the files that came with each replay: those that were stored when its revision was made.
+async fn bytes_added(reader: &DatabaseConnection, replays: Vec<Uuid>) -> Result<HashMap<Uuid, u64>, RecordError> {
+    let made =
+        notifications::Entity::belongs_to(revisions::Entity).from(N::RevisionId).to(revisions::Column::Id).into();
+    let held =
+        revisions::Entity::belongs_to(files::Entity).from(revisions::Column::Digest).to(files::Column::Digest).into();
+    let stored_at = Expr::col((files::Entity, files::Column::StoredAt));
+    let rows: Vec<(Uuid, Vec<u8>, i64)> = notifications::Entity::find()
+        .select_only()
+        .column(N::ReplayId)
+        .column(revisions::Column::Digest)
+        .column(files::Column::StoredSize)
+        .join(JoinType::InnerJoin, made)
+        .join(JoinType::InnerJoin, held)
+        .filter(N::ReplayId.is_in(replays))
+        .filter(N::Status.eq(Status::Archived.as_str()))
+        .filter(stored_at.eq(Expr::col((revisions::Entity, revisions::Column::ArchivedAt))))
+        .distinct()
+        .into_tuple()
+        .all(reader)
+        .await?;
+    let mut added: HashMap<Uuid, u64> = HashMap::new();
+    for (replay, _, stored_size) in rows {
+        *added.entry(replay).or_default() += natural(stored_size);
+    }
+    Ok(added)
 }
 
 impl From<replays::Model> for Replay {

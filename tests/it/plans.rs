@@ -80,6 +80,108 @@ async fn no_statement_of_the_hot_paths_goes_through_a_table_that_grows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn totals_are_what_is_counted_and_older_rows_are_in_them() {
+    for db in Db::all() {
+        let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+        let config = folder.path().join("acervo.toml");
+        std::fs::write(&config, POLICY).expect("a file");
+        let url = postgres::database(db);
+        let options = || Options {
+            database_url: url.clone(),
+            folder: Some(folder.clone()),
+            config: Some(config.clone()),
+            ..Options::default()
+        };
+        let app = TestApp::with(options()).await;
+        days_of_a_service(&app).await;
+        let connection = connect(url.as_deref(), folder.path()).await;
+        let kept = totals(&connection).await;
+        assert_eq!(kept, counted(&connection).await, "{db:?}");
+        let heard = connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len();
+        assert!(heard > 0);
+        app.stop().await;
+        // As it was before the tables were there.
+        for statement in undone(db) {
+            connection.execute_unprepared(statement).await.unwrap_or_else(|e| panic!("{e}: {statement}"));
+        }
+        let app = TestApp::with(options()).await;
+        assert_eq!(kept, totals(&connection).await, "{db:?}");
+        assert_eq!(connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len(), heard, "{db:?}");
+        assert_eq!(app.notify("{\"nome\": \"x\"}").await.0, 422);
+        let rejected = "notifications/REJECTED";
+        assert_eq!(totals(&connection).await[rejected], kept[rejected] + 1, "{db:?}");
+        connection.close().await.expect("a closed connection");
+    }
+}
+
+const HEARD: &str = "SELECT source, hour, n FROM source_hours ORDER BY source, hour";
+
+fn sql(connection: &DatabaseConnection, sql: &str) -> Statement {
+    Statement::from_string(connection.get_database_backend(), sql)
+}
+
+async fn totals(connection: &DatabaseConnection) -> BTreeMap<String, i64> {
+    pairs(connection, "SELECT name, n FROM totals").await
+}
+
+async fn counted(connection: &DatabaseConnection) -> BTreeMap<String, i64> {
+    let mut all: BTreeMap<String, i64> =
+        NotificationStatus::ALL.iter().map(|status| (format!("notifications/{}", status.as_str()), 0)).collect();
+    for count in [
+        "SELECT 'notifications/' || status, COUNT(*) FROM notifications GROUP BY status",
+        "SELECT 'publications', COUNT(*) FROM publications",
+        "SELECT 'revisions', COUNT(*) FROM revisions",
+        "SELECT 'files', COUNT(*) FROM files",
+        "SELECT 'files/size', CAST(COALESCE(SUM(size), 0) AS bigint) FROM files WHERE removed_at IS NULL",
+        "SELECT 'files/stored_size', CAST(COALESCE(SUM(stored_size), 0) AS bigint) FROM files WHERE removed_at IS NULL",
+    ] {
+        all.extend(pairs(connection, count).await);
+    }
+    all
+}
+
+async fn pairs(connection: &DatabaseConnection, question: &str) -> BTreeMap<String, i64> {
+    let rows = connection.query_all_raw(sql(connection, question)).await.expect("rows");
+    let pair = |row: &sea_orm::QueryResult| {
+        (row.try_get_by_index(0).expect("a name"), row.try_get_by_index(1).expect("a number"))
+    };
+    rows.iter().map(pair).collect()
+}
+
+/// Takes a step of the migrations back.
+fn undone(db: Db) -> Vec<&'static str> {
+    let triggers: &[&str] = match db {
+        Db::Sqlite => &[
+            "DROP TRIGGER notifications_counted",
+            "DROP TRIGGER notifications_recounted",
+            "DROP TRIGGER publications_counted",
+            "DROP TRIGGER revisions_counted",
+            "DROP TRIGGER files_counted",
+            "DROP TRIGGER files_recounted",
+        ],
+        Db::Postgres => &[
+            "DROP FUNCTION acervo_count_notifications CASCADE",
+            "DROP FUNCTION acervo_recount_notifications CASCADE",
+            "DROP FUNCTION acervo_count_rows CASCADE",
+            "DROP FUNCTION acervo_count_bytes CASCADE",
+            "DROP FUNCTION acervo_recount_bytes CASCADE",
+        ],
+    };
+    let rest = [
+        "DROP INDEX notifications_leased",
+        "DROP INDEX notifications_retrying",
+        "DROP INDEX notifications_expiring",
+        "DROP INDEX notifications_awaiting",
+        "DROP INDEX notifications_linked",
+        "DROP INDEX notifications_bodies",
+        "DROP TABLE totals",
+        "DROP TABLE source_hours",
+        "DELETE FROM seaql_migrations WHERE version = 'm20261125_000006_hot_paths'",
+    ];
+    triggers.iter().copied().chain(rest).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scan_is_found_out() {
     for db in Db::all() {
         let url = postgres::database(db);
