@@ -141,22 +141,24 @@ async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem>
 
 async fn send_frame(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_ENCODING, "zstd");
-    let place = ask.http.downloads.enter(&ask.caller.name).await?;
-    let stored_size = ask.http.queries.must_be_sound(ask.revision).await?;
     if ask.is_head {
+        let stored_size = ask.http.queries.must_be_sound(ask.revision).await?;
         return build(response.header(header::CONTENT_LENGTH, stored_size), Body::empty());
     }
+    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    ask.http.queries.must_be_sound(ask.revision).await?;
     let (size, bytes) = ask.http.queries.frame(ask.revision).await?;
     build(response.header(header::CONTENT_LENGTH, size), ask.http.downloads.body(bytes, place))
 }
 
 async fn send_whole(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_LENGTH, ask.revision.file.size);
-    let place = ask.http.downloads.enter(&ask.caller.name).await?;
-    ask.http.queries.must_be_sound(ask.revision).await?;
     if ask.is_head {
+        ask.http.queries.must_be_sound(ask.revision).await?;
         return build(response, Body::empty());
     }
+    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    ask.http.queries.must_be_sound(ask.revision).await?;
     let bytes = ask.http.queries.file(ask.revision, None).await?;
     build(response, ask.http.downloads.body(bytes, place))
 }

@@ -292,3 +292,65 @@ async fn the_portals_buttons_are_pressed_from_another_terminal() {
     assert!(press(&["detalhes"]).contains("\"pendente\":false"));
     app.settled(3).await;
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn get_replaces_nothing_unless_told_to() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let app = TestApp::start().await;
+    let bytes = b"publicado ".repeat(50_000);
+    app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));
+    let id = app.archive(1).await["revision"]["id"].as_str().expect("an id").to_owned();
+    let folder = app.stop().await;
+    let folder = folder.path();
+    let refused = |args: &[&str], word: &str| {
+        let output = run(folder, &[&["get", &id], args].concat());
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && told.contains(word), "{args:?}: {told}");
+    };
+    tokio::task::block_in_place(|| {
+        std::fs::write(folder.join("a.txt"), b"mine").expect("a file");
+        refused(&[], "--force");
+        refused(&["-o", "a.txt"], "--force");
+        assert_eq!(std::fs::read(folder.join("a.txt")).expect("a file"), b"mine");
+        std::os::unix::fs::symlink("a.txt", folder.join("link.txt")).expect("a link");
+        refused(&["-o", "link.txt"], "--force");
+        printed(folder, &["get", &id, "-o", "link.txt", "--force"]);
+        assert!(std::fs::read(folder.join("a.txt")).expect("a file") == bytes);
+        assert!(folder.join("link.txt").is_symlink());
+        std::os::unix::fs::symlink("nowhere", folder.join("dangling")).expect("a link");
+        refused(&["-o", "dangling", "--force"], "leads nowhere");
+        std::fs::create_dir(folder.join("pasta")).expect("a folder");
+        refused(&["-o", "pasta", "--force"], "is a folder");
+        refused(&["-o", "nova/"], "names no file");
+        refused(&["-o", "ausente/a.txt"], "does not exist");
+        // A device and a pipe are written into, with or without --force, and stay what they are.
+        for force in [&[][..], &["--force"]] {
+            printed(folder, &[&["get", &id, "-o", "/dev/null"], force].concat());
+        }
+        assert!(std::fs::metadata("/dev/null").expect("a device").file_type().is_char_device());
+        let pipe = folder.join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+        assert!(made.success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).expect("bytes")
+        });
+        printed(folder, &["get", &id, "-o", "pipe"]);
+        assert!(reader.join().expect("a reader") == bytes);
+        assert!(std::fs::metadata(&pipe).expect("a pipe").file_type().is_fifo());
+        // A new file has the mode that the shell's mask gives.
+        let shell = format!("umask 027; exec {} get {id} -o novo.txt", env!("CARGO_BIN_EXE_acervo"));
+        let mut command = std::process::Command::new("sh");
+        let status =
+            command.args(["-c", &shell]).current_dir(folder).env("ACERVO_DATA_DIR", folder.join("data")).status();
+        assert!(status.expect("a shell").success());
+        let mode = folder.join("novo.txt").metadata().expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        let left: Vec<_> = std::fs::read_dir(folder)
+            .expect("a folder")
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        assert!(!left.iter().any(|name| name.starts_with(".tmp")), "{left:?}");
+    });
+}

@@ -29,6 +29,8 @@ const SMALL: &[&str] = &[
     "revisions_purge",
     "files_tombstone",
     "files_removal_failed",
+    "files_damaged",
+    "files_to_list",
 ];
 
 /// Rows of the growing tables in PostgreSQL, whose planner looks at how many there are.

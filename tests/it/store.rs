@@ -79,6 +79,34 @@ async fn damage_is_told_and_never_passed_on_as_whole() {
 }
 
 #[tokio::test]
+async fn good_bytes_take_the_place_of_damaged_ones() {
+    let noise: Vec<u8> = (0..300_000u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    // One of each form, and one that is uploaded in parts.
+    let large: Vec<u8> = noise.iter().enumerate().map(|(i, b)| b ^ (i / 7) as u8).collect::<Vec<u8>>().repeat(40);
+    for bytes in [b"text that shrinks ".repeat(5000), noise, vec![7], large] {
+        let (folder, store) = store();
+        let key = put(&store, &bytes, 100_000).await.key;
+        let path = crate::harness::files_in(&folder.path().join("archive")).remove(0);
+        let sound = std::fs::read(&path).expect("the object");
+        let mut flipped = sound.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 2;
+        let cut = sound[..sound.len() - 1].to_vec();
+        for object in [flipped, cut, [&sound[..], b"x"].concat(), Vec::new()] {
+            std::fs::write(&path, &object).expect("the object");
+            let stored = put(&store, &bytes, 100_000).await;
+            assert!(stored.was_known);
+            assert_eq!(stored.key, key);
+            assert!(read(&store, key, None).await.expect("the file") == bytes);
+            assert_eq!(crate::harness::files_in(&folder.path().join("archive")).len(), 1);
+        }
+        std::fs::remove_file(&path).expect("the object");
+        assert!(!put(&store, &bytes, 100_000).await.was_known);
+        assert!(read(&store, key, None).await.expect("the file") == bytes);
+    }
+}
+
+#[tokio::test]
 async fn the_smaller_form_is_kept() {
     let (_folder, store) = store();
     assert_eq!(put(&store, &b"a".repeat(1000), 100).await.key.encoding, Encoding::Zstd);
