@@ -81,9 +81,14 @@ impl Denied {
         self.keys.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Wrong keys of the API since the start.
+    /// Wrong keys of the API that are yet to be counted.
     pub fn keys(&self) -> u64 {
         self.keys.load(Ordering::Relaxed)
+    }
+
+    /// Gives that count away.
+    pub fn take_keys(&self) -> u64 {
+        self.keys.swap(0, Ordering::Relaxed)
     }
 
     /// Counts a request whose Host is not a name of this service.

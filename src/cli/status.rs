@@ -107,6 +107,13 @@ fn text(status: &Status) -> String {
         lines.push(format!("fetching waits       {why}"));
     }
     lines.extend(status.sources.iter().map(source));
+    if status.denied_keys > 0 {
+        lines.push(format!(
+            "wrong API keys       {}, the last {}",
+            status.denied_keys,
+            instant(status.last_denied_key_at)
+        ));
+    }
     lines.join("\n")
 }
 
@@ -198,6 +205,8 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
         "warned": status.warned.count,
         "lastWarning": status.warned.last,
         "fetchingWaits": status.fetching_waits,
+        "deniedKeys": status.denied_keys,
+        "lastDeniedKeyAt": status.last_denied_key_at.map(format_instant),
         "sources": status.sources.iter().map(|SourceStatus { source, is_silent }| json!({
             "name": source.name,
             "lastNotificationAt": source.last_notification_at.map(format_instant),

@@ -89,7 +89,7 @@ pub struct ServiceStatus {
     fetching_waits: Option<String>,
     /// Wanted links that die soon (`fetch.warn_before`).
     dying_links: i32,
-    /// Wrong keys of the API since the service started. Wrong credentials of the webhook are counted by source.
+    /// Wrong keys that were shown to the API, ever. Wrong credentials of the webhook are counted by source.
     denied_keys: i32,
     /// Who sends notifications.
     sources: Vec<SourceStatus>,

@@ -89,9 +89,9 @@ fn presented(headers: &HeaderMap) -> Presented {
 }
 
 impl From<Rejection> for Problem {
-    fn from(turned: Rejection) -> Self {
-        let detail = turned.to_string();
-        match turned {
+    fn from(rejection: Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
             Rejection::Unauthenticated => {
                 Self::new(401, detail).header(header::WWW_AUTHENTICATE, auth::BASIC_CHALLENGE)
             }
@@ -102,14 +102,14 @@ impl From<Rejection> for Problem {
             }
             Rejection::TooLarge(_) => Self::new(413, detail),
             Rejection::NotAnObject(_) | Rejection::NotPacked(_) => Self::new(400, detail),
-            Rejection::Overloaded(refusal) => turned_away(&refusal, detail),
-            Rejection::NoRoom(no_room) => turned_away(&no_room, detail),
+            Rejection::Overloaded(refusal) => unavailable(&refusal, detail),
+            Rejection::NoRoom(no_room) => unavailable(&no_room, detail),
         }
     }
 }
 
 /// The portal keeps what is answered so for pending, and sends it again.
-fn turned_away(why: &dyn std::fmt::Display, detail: String) -> Problem {
-    tracing::error!(error = %why, "a notification was turned away");
+fn unavailable(why: &dyn std::fmt::Display, detail: String) -> Problem {
+    tracing::error!(error = %why, "a notification was answered 503");
     Problem::new(503, detail).header(header::RETRY_AFTER, "10")
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::record::RecordError;
+use crate::record::{API_KEYS, RecordError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -29,6 +29,7 @@ struct Told {
     denied: HashMap<String, (Timestamp, u64)>,
     /// When wrong keys, and foreign hosts, were warned of last, and how many there were then.
     keys: Option<(Timestamp, u64)>,
+    keys_total: u64,
     hosts: Option<(Timestamp, u64)>,
 }
 
@@ -108,7 +109,12 @@ async fn denied(app: &App, told: &mut Told) -> Result<(), RecordError> {
             (*told_at, *count) = (now, 0);
         }
     }
-    if let Some(count) = newly(&mut told.keys, app.denied.keys(), now) {
+    let keys = app.denied.take_keys();
+    if keys > 0 {
+        app.record.note_denied(API_KEYS, keys, now).await?;
+        told.keys_total += keys;
+    }
+    if let Some(count) = newly(&mut told.keys, told.keys_total, now) {
         tracing::warn!(count, "wrong keys were shown to the API");
     }
     if let Some(count) = newly(&mut told.hosts, app.denied.hosts(), now) {

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId};
-use crate::record::{Counts, Dying, Replay, Source, Version, Warned};
+use crate::record::{API_KEYS, Counts, Dying, Replay, Source, Version, Warned};
 
 /// How long a warning of a notification is told in the status.
 const WARNED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -39,8 +39,9 @@ pub struct Status {
     pub last_replay: Option<Replay>,
     /// Changes that the search index has yet to take in.
     pub index_lag: i64,
-    /// Wrong keys of the API since this process started.
+    /// Wrong keys of the API, ever, and when the last were counted.
     pub denied_keys: u64,
+    pub last_denied_key_at: Option<Timestamp>,
     /// Files that are known not to read back as they were archived.
     pub damaged: Damaged,
     /// What the threads of the index are doing.
@@ -92,7 +93,13 @@ impl Queries {
         let at = app.index.position().map(|position| position.feed).unwrap_or_default();
         let now = app.clock.now();
         let mut sources = Vec::new();
+        let (mut denied_keys, mut last_denied_key_at) = (app.denied.keys(), None);
         for source in self.record.sources().await? {
+            if source.name == API_KEYS {
+                denied_keys += source.denied;
+                last_denied_key_at = source.last_denied_at;
+                continue;
+            }
             let is_silent = self.record.is_silent(&source, app.settings.receiver.silence_floor, now).await?;
             sources.push(SourceStatus { source, is_silent });
         }
@@ -108,7 +115,8 @@ impl Queries {
             warned: app.record.warned(now - WARNED_WITHIN).await?,
             last_replay: app.record.replays(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
-            denied_keys: app.denied.keys(),
+            denied_keys,
+            last_denied_key_at,
             damaged: self.damaged().await?,
             computing: app.computing.status(),
         })

@@ -62,7 +62,7 @@ pub use retention::RetentionRun;
 pub use retry::RetryCounts;
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
 pub use runs::JobRun;
-pub use sources::Source;
+pub use sources::{API_KEYS, Source};
 pub use sweep::Tombstone;
 pub use version::Version;
 pub use watch::{Counts, Dying, Warned};

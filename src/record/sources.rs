@@ -13,6 +13,9 @@ use crate::domain::{Habit, memory_begins, millis, timestamp};
 
 const HOUR_MS: i64 = 3_600_000;
 
+/// Wrong keys of the API are counted beside the sources, under a name that no source can have.
+pub const API_KEYS: &str = "(api keys)";
+
 /// One source of notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {

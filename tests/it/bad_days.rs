@@ -305,6 +305,15 @@ async fn a_source_that_falls_silent_is_noticed_and_so_are_refused_log_ins() {
             data["status"]["sources"][0] == json!({ "silent": true, "denied": 7 })
         })
         .await;
+        // So are wrong keys, which belong to no source; a command beside the service sees them too.
+        for _ in 0..3 {
+            let wrong = app.client.get(format!("{}/metrics", app.url)).bearer_auth("errada");
+            assert_eq!(wrong.send().await.expect("an answer").status(), 401);
+        }
+        app.until("{ status { deniedKeys sources { name } } }", |data| {
+            data["status"]["deniedKeys"] == 3 && data["status"]["sources"].as_array().map(Vec::len) == Some(1)
+        })
+        .await;
         heard(&app).await;
         assert_eq!(source(&app).await["silent"], false);
     }

@@ -7,10 +7,10 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::harness::process::{Served, acervo, acervo_from, free_port};
+use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, raw};
 
-const NOTIFICATION: &str =
+pub const NOTIFICATION: &str =
     r#"{ "nome": "Acomph", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x?token=segredo" }"#;
 
 /// More than there are places.
@@ -21,7 +21,7 @@ async fn quiet() -> TestApp {
 }
 
 /// What clients that keep connections waiting have sent.
-fn silences() -> Vec<(&'static str, Vec<u8>)> {
+pub fn silences() -> Vec<(&'static str, Vec<u8>)> {
     let head = |more: &str| format!("POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {TOKEN}\r\n{more}");
     let upgrade = "GET /graphql/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -55,7 +55,7 @@ async fn crowd(app: &TestApp, bytes: &[u8], count: usize) -> Vec<TcpStream> {
 }
 
 /// A client that keeps no connection: each request needs a place of its own.
-fn fresh() -> reqwest::Client {
+pub fn fresh() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().expect("a client")
 }
 
@@ -79,104 +79,6 @@ async fn clients_that_keep_connections_waiting_keep_nobody_out() {
     }
     let metrics = app.get("/metrics").await.text().await.expect("text");
     assert!(metrics.is_empty() || metrics.contains("acervo_connections"), "{metrics}");
-}
-
-/// What the portal's notifications met under a load.
-#[derive(Default)]
-struct Met {
-    seconds: Vec<f64>,
-    refused: usize,
-}
-
-impl Met {
-    fn line(mut self, name: &str, memory: u64) -> (f64, String) {
-        self.seconds.sort_by(f64::total_cmp);
-        let at = |share: f64| 1000.0 * self.seconds[((self.seconds.len() - 1) as f64 * share) as usize];
-        let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
-        let (sent, refused) = (self.seconds.len(), self.refused);
-        (p99, format!("| {name} | {sent} | {refused} | {p50:.1} | {p99:.1} | {max:.1} | {} |", memory >> 20))
-    }
-}
-
-/// Whoever sends more than this reads nothing.
-const UNREAD_BYTES: usize = 100_000;
-
-/// Keeps a connection waiting, and opens another a second after it was closed.
-async fn keep_waiting(port: u16, bytes: Vec<u8>) {
-    let reads = bytes.len() < UNREAD_BYTES;
-    loop {
-        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await {
-            let mut sink = [0; 512];
-            // One that reads nothing sends on until it is closed; the others wait for that.
-            while stream.write_all(&bytes).await.is_ok() && !reads {}
-            while reads && stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-async fn keep_guessing(url: String, number: usize) {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    loop {
-        let request = match number % 2 {
-            0 => client.get(format!("{url}/graphql?query={{status{{version}}}}")).bearer_auth("errada"),
-            _ => client.post(format!("{url}/webhook")).header("x-token", "errada").body(NOTIFICATION),
-        };
-        let _ = request.send().await;
-    }
-}
-
-/// A notification every 10 ms, by turns over a connection of its own.
-async fn steady_load(url: &str, seconds: usize) -> Met {
-    let (kept, fresh) = (reqwest::Client::builder().no_proxy().build().expect("a client"), fresh());
-    let mut tick = tokio::time::interval(Duration::from_millis(10));
-    let mut sent = Vec::new();
-    for number in 0..100 * seconds {
-        tick.tick().await;
-        let client = if number % 2 == 0 { kept.clone() } else { fresh.clone() };
-        let request = client.post(format!("{url}/webhook")).header("authorization", TOKEN).body(NOTIFICATION);
-        sent.push(tokio::spawn(async move {
-            let began = Instant::now();
-            let status = request.send().await.map(|answer| answer.status().as_u16());
-            (began.elapsed().as_secs_f64(), status.ok() == Some(202))
-        }));
-    }
-    let mut met = Met::default();
-    for one in sent {
-        let (seconds, is_taken) = one.await.expect("an answer");
-        met.seconds.push(seconds);
-        met.refused += usize::from(!is_taken);
-    }
-    met
-}
-
-/// `ACERVO_TEST_LOAD` names the binary to be measured; the load is in this process.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_a_load_of_silent_connections_and_guesses() {
-    let Ok(binary) = std::env::var("ACERVO_TEST_LOAD") else { return };
-    let count = |name: &str, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
-    let (crowd, seconds) = (count("ACERVO_TEST_CROWD", 2000), count("ACERVO_TEST_SECONDS", 10));
-    let folder = tempfile::tempdir().expect("a folder");
-    let port = free_port();
-    let served = Served::spawn(acervo_from(&binary, folder.path()), folder.path().join("log.txt"), port, "warn");
-    for number in 0..16 {
-        tokio::spawn(keep_guessing(served.url.clone(), number));
-    }
-    let mut lines = Vec::new();
-    let mut kinds = silences();
-    kinds.push(("4,000 requests and no reading", b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000)));
-    for (name, bytes) in kinds {
-        let held: Vec<_> = (0..crowd).map(|_| tokio::spawn(keep_waiting(port, bytes.clone()))).collect();
-        let met = steady_load(&served.url, seconds).await;
-        assert_eq!(met.refused, 0, "{name}");
-        lines.push(met.line(name, served.memory()));
-        held.iter().for_each(tokio::task::JoinHandle::abort);
-    }
-    for (_, line) in &lines {
-        eprintln!("{line}");
-    }
-    assert!(served.memory() < 250 << 20, "{} bytes of memory", served.memory());
-    assert!(lines.iter().all(|(p99, _)| *p99 < 100.0), "a p99 of 100 ms or more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -481,6 +383,48 @@ async fn the_webhook_can_have_a_listener_of_its_own() {
     assert_eq!(notified(&client, &own).await, 202);
     drop(held);
     assert_eq!(tokio::task::block_in_place(|| served.terminate()), Some(0));
+}
+
+/// The binary as a shell starts it after it set a limit of open files.
+fn with_open_files(folder: &std::path::Path, limit: &str) -> std::process::Command {
+    let prepared = acervo(folder);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]).arg(prepared.get_program());
+    for (name, value) in prepared.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(folder);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn few_open_files_are_enough() {
+    for limit in ["-Sn 256", "-n 320"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let served = Served::spawn(with_open_files(folder.path(), limit), folder.path().join("log.txt"), port, "warn");
+        if limit.starts_with("-S") {
+            let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.id())).expect("limits");
+            let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+            let values: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(values[3], values[4], "{line}");
+        }
+        let mut held = Vec::new();
+        for (_, bytes) in silences() {
+            for _ in 0..CROWD / 9 {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+                let _ = stream.write_all(&bytes).await;
+                held.push(stream);
+            }
+        }
+        for _ in 0..20 {
+            assert_eq!(notified(&fresh(), &served.url).await, 202, "{limit}: {}", served.logged());
+        }
+        assert!(!served.logged().contains("could not be accepted"), "{limit}: {}", served.logged());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -52,6 +52,8 @@ mod history_of_years;
 mod import;
 /// The index: thrown away, rebuilt, followed.
 mod index;
+/// The webhook under a load of silent connections, measured where a binary is named.
+mod load;
 /// Members of zips: their names, what they are packed with, what listing them costs.
 mod members;
 /// GraphQL documents: how selections are merged and values coerced, and how requests are read.

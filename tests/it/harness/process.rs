@@ -72,6 +72,10 @@ impl Served {
         served
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn logged(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
