@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
 
+use super::output;
 use super::target::Target;
 use crate::config::Settings;
 use crate::domain::{PublicationId, RevisionId, file_name};
