@@ -45,7 +45,7 @@ impl MutationRoot {
         }
         let chars = reason.chars().count();
         if chars > REASON_CHARS_MAX {
-            return Err(bad(&format!("`reason` has {chars} characters; at most {REASON_CHARS_MAX} are kept")));
+            return Err(bad(format!("`reason` has {chars} characters; at most {REASON_CHARS_MAX} are kept")));
         }
         let app = ctx.data::<App>()?;
         let id = RevisionId(uuid("id", &id)?);
