@@ -50,7 +50,9 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
     let headers = request.headers();
     let presented = presented(headers);
     match http.receiver.admit(source, &presented) {
-        Ok(Admission::Known) => {}
+        Ok(Admission::Known) => {
+            request.extensions().get::<Exchange>().inspect(|exchange| exchange.known());
+        }
         // Whoever needs no credentials must not be a page that gave our address a name of its own.
         Ok(Admission::Open) if named(&request).is_some_and(|named| named.may_be_ours) => {}
         Ok(Admission::Open) => {

@@ -151,6 +151,11 @@ impl Exchange {
         WorkOnDrop(self.clone())
     }
 
+    /// Notes that the request came with the right credentials.
+    pub fn known(&self) {
+        self.connection.activity().is_known = true;
+    }
+
     /// Keeps a permit until the request's response was sent.
     pub fn hold(&self, permit: OwnedSemaphorePermit) {
         self.with(|running| running.permit = Some(permit));

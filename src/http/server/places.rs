@@ -142,14 +142,14 @@ impl Places {
 
 impl Taken {
     /// Closes the connection that has waited longest for its client, among those that `may` be closed. One that never
-    /// sent a request goes before one that did.
+    /// sent a request goes before one that did, and one that showed the right credentials last.
     fn evict(&mut self, may: impl Fn(&Connection) -> bool) -> bool {
         let now = Instant::now();
         let rank = |connection: &Connection| {
             let activity = connection.activity();
             let since = activity.waiting_since(now)?;
             let goes_first = !activity.has_served && now.saturating_duration_since(since) >= GRACE;
-            Some((!goes_first, since))
+            Some((activity.is_known, !goes_first, since))
         };
         let waiting = self.connections.iter().filter(|(_, connection)| may(connection));
         let chosen = waiting.filter_map(|(id, connection)| Some((rank(connection)?, *id))).min();

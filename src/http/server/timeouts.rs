@@ -70,6 +70,8 @@ pub(super) struct Activity {
     /// When the last request began or ended; at first, when the connection was accepted.
     pub since: Instant,
     pub has_served: bool,
+    /// A request came with the right credentials.
+    pub is_known: bool,
     pub is_http2: bool,
     pub socket: Option<Socket>,
     /// Since when a head is being sent.
@@ -87,6 +89,7 @@ impl Activity {
             begun: 0,
             since: now,
             has_served: false,
+            is_known: false,
             is_http2: false,
             socket: None,
             head_since: None,
