@@ -3,6 +3,7 @@
 //! What a notification is and must hold, how its dates are read, what a link's token tells, in which order the revisions
 //! of a publication stand. Every room may use these; they use nothing but each other.
 mod clock;
+mod content;
 mod coverage;
 mod dates;
 mod digest;
@@ -26,6 +27,7 @@ mod trust;
 mod validator;
 
 pub use clock::{Clock, http_date, millis, timestamp};
+pub use content::{Ends, Sent, UNUSUAL_MARKUP, Verdict, is_page_type, judge};
 pub use coverage::{Known as KnownPeriod, Rhythm};
 pub use dates::{WrittenDate, dates_in_name, dates_in_search};
 pub use digest::Digest;

@@ -1,4 +1,4 @@
-//! A body on its way: counted, and looked at for what is no file.
+//! A body on its way: counted, bounded, watched.
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,8 +22,6 @@ pub struct Download {
     pub validator: Option<Validator>,
     received: u64,
     max_bytes: u64,
-    /// Whether the body may be an HTML page.
-    html_expected: bool,
     stall: Duration,
     /// When the watched stretch began, and what was received before it.
     watched: (Instant, u64),
@@ -52,17 +50,7 @@ impl Download {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let validator = Validator::of_answer(text(ETAG), text(LAST_MODIFIED), text(DATE));
         let watched = (Instant::now(), 0);
-        Ok(Self {
-            response,
-            name,
-            content_type,
-            validator,
-            received: 0,
-            max_bytes,
-            html_expected: false,
-            stall,
-            watched,
-        })
+        Ok(Self { response, name, content_type, validator, received: 0, max_bytes, stall, watched })
     }
 
     /// How many bytes are to come, where the portal says so.
@@ -70,19 +58,11 @@ impl Download {
         self.response.content_length()
     }
 
-    /// Says that the file is meant to be an HTML page.
-    pub fn expect_html(&mut self) {
-        self.html_expected = true;
-    }
-
     /// The next bytes; `None` once the whole file was had. A body that ends early is an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
         let Some(bytes) = self.response.chunk().await.map_err(FetchError::network)? else {
             return if self.received == 0 { Err(FetchError::Empty) } else { Ok(None) };
         };
-        if self.received == 0 && !self.html_expected && self.looks_like_html(&bytes) {
-            return Err(FetchError::Html);
-        }
         self.received += bytes.len() as u64;
         let (since, before) = self.watched;
         if since.elapsed() >= self.stall {
@@ -95,14 +75,6 @@ impl Download {
             return Err(FetchError::TooLarge { max: self.max_bytes });
         }
         Ok(Some(bytes))
-    }
-
-    fn looks_like_html(&self, start: &[u8]) -> bool {
-        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
-        let begins =
-            |mark: &str| start.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark.as_bytes()));
-        let said_to_be = matches!(self.content_type.as_deref(), Some("text/html" | "application/xhtml+xml"));
-        begins("<!doctype html") || begins("<html") || begins("<head") || (said_to_be && begins("<"))
     }
 }
 

@@ -6,13 +6,10 @@ use bytes::Bytes;
 use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
-use crate::domain::{LocalDateTime, extension_of, file_name};
-use crate::fetch::{Answer, Download, percent_decoded};
+use crate::domain::{Ends, LocalDateTime, Sent, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge};
+use crate::fetch::{Answer, Download, FetchError, percent_decoded};
 use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
-use crate::store::{Budget, Key, Listing, MemberError, StoreError};
-
-/// How much of a file's start tells what it is.
-pub(super) const HEAD: usize = 8;
+use crate::store::{Budget, Key, Listing, MemberError, Put, StoreError};
 
 /// What a zip begins with, an empty one too.
 const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -27,16 +24,17 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     };
     let announced = announced_name(lead);
     let published = download.name.as_deref().and_then(file_name);
-    let expected = published.as_ref().or(announced.as_ref()).and_then(|name| extension_of(name));
-    if matches!(expected.as_deref(), Some("htm" | "html" | "xhtml")) {
-        download.expect_html();
-    }
-    let (key, was_known, head) = transfer(app, &mut download).await?;
-    let name =
-        published.or(announced).unwrap_or_else(|| named_for_product(lead, &head, download.content_type.as_deref()));
+    let (put, ends) = transfer(app, &mut download).await?;
+    let sent_as = download.content_type.as_deref();
+    let name = published.or(announced).unwrap_or_else(|| named_for_product(lead, ends.head(), sent_as));
     let extension = extension_of(&name);
-    let inside = look_inside(app, key, extension.as_deref(), &head).await?;
-    let again = inside.broken.is_some() && !claim.notifications.iter().any(|n| n.made_revision);
+    let verdict = judge_answer(app, lead, sent_as, extension.as_deref(), &ends).await?;
+    let stored = put.finish().await?;
+    let (key, was_known) = (stored.key, stored.was_known);
+    metrics::counter!("acervo_fetched_bytes_total").increment(key.size);
+    let inside = look_inside(app, key, extension.as_deref(), ends.head()).await?;
+    let is_doubtful = inside.broken.is_some() || matches!(verdict, Verdict::Doubtful(_));
+    let again = is_doubtful && !claim.notifications.iter().any(|n| n.made_revision);
     let fetched = Fetched {
         file: StoredFile {
             digest: key.digest,
@@ -47,7 +45,7 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         content_type: content_type(&download, &name),
         extension,
         file_name: name,
-        warnings: inside.warnings(),
+        warnings: inside.warnings().into_iter().chain(warning(verdict)).collect(),
         members: inside.members,
         list_later: inside.list_later,
         validator: download.validator.clone(),
@@ -80,15 +78,16 @@ async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
 /// How much of a transfer passes between two looks at the disk.
 const LOOK_EVERY_BYTES: u64 = 16 << 20;
 
-async fn transfer(app: &App, download: &mut Download) -> Result<(Key, bool, Vec<u8>), TransferError> {
+/// Streams the bytes into the archive, where they are not a file yet, and keeps both their ends.
+async fn transfer(app: &App, download: &mut Download) -> Result<(Put, Ends), TransferError> {
     app.disk.make_sure(download.length().unwrap_or_default())?;
     let mut put = app.store.put();
+    let mut ends = Ends::default();
     let mut looked_at = 0;
     let mut received = 0;
-    let mut head = Vec::with_capacity(HEAD);
     while let Some(bytes) = download.next().await? {
         let bytes: Bytes = bytes;
-        head.extend_from_slice(&bytes[..bytes.len().min(HEAD.saturating_sub(head.len()))]);
+        ends.take(&bytes);
         put.write(&bytes).await?;
         received += bytes.len() as u64;
         if received - looked_at >= LOOK_EVERY_BYTES {
@@ -96,9 +95,46 @@ async fn transfer(app: &App, download: &mut Download) -> Result<(Key, bool, Vec<
             app.disk.make_sure(0)?;
         }
     }
-    let stored = put.finish().await?;
-    metrics::counter!("acervo_fetched_bytes_total").increment(stored.key.size);
-    Ok((stored.key, stored.was_known, head))
+    Ok((put, ends))
+}
+
+/// Whether the answer is the published file; a page in its place is an error. What the product's earlier files looked
+/// like is asked only where it could say otherwise.
+async fn judge_answer(
+    app: &App,
+    lead: &Claimed,
+    content_type: Option<&str>,
+    extension: Option<&str>,
+    ends: &Ends,
+) -> Result<Verdict, TransferError> {
+    let sent = Sent { extension, content_type, is_usual: false };
+    let usual = Sent { is_usual: true, ..sent };
+    let mut verdict = judge(&sent, ends);
+    if verdict == Verdict::Page && judge(&usual, ends) != Verdict::Page && is_usual(app, lead, extension).await? {
+        verdict = judge(&usual, ends);
+    }
+    match verdict {
+        Verdict::Page => Err(FetchError::Html.into()),
+        Verdict::File | Verdict::Unusual(_) | Verdict::Doubtful(_) => Ok(verdict),
+    }
+}
+
+/// Whether files of this extension came from this product as pages before, and were archived.
+async fn is_usual(app: &App, lead: &Claimed, extension: Option<&str>) -> Result<bool, TransferError> {
+    let shown = app.record.shown_files(lead.id).await?;
+    Ok(shown.iter().filter(|file| file.extension.as_deref() == extension).any(|file| {
+        let was_sent_as_page = file.content_type.as_deref().is_some_and(is_page_type);
+        was_sent_as_page || file.warnings.iter().any(|warning| warning == UNUSUAL_MARKUP)
+    }))
+}
+
+/// What a verdict says on the revision.
+pub(super) fn warning(verdict: Verdict) -> Option<String> {
+    match verdict {
+        Verdict::File => None,
+        Verdict::Unusual(why) | Verdict::Doubtful(why) => Some(why.to_owned()),
+        Verdict::Page => Some("it is an HTML page in the place of the file".to_owned()),
+    }
 }
 
 /// The name in the token's path; a folder comes as a zip that has the product's name.

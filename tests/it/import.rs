@@ -258,8 +258,8 @@ fn what_makes_no_sense_is_told() {
     assert!(told(&["import", &here]).contains("is a folder: say with --manifest"));
     assert!(told(&["import", "/nowhere.ndjson"]).contains("/nowhere.ndjson cannot be read"));
     let manifest = write(&folder.path().join("m.csv"), "arquivo,nome\n");
-    assert!(told(&["import", &here, "--manifest", &manifest]).contains("names `path` and `nome`"));
-    assert!(told(&["import", &manifest, "--manifest", &here]).contains("cannot be read"));
+    assert!(told(&["import", "--create", &here, "--manifest", &manifest]).contains("names `path` and `nome`"));
+    assert!(told(&["import", "--create", &manifest, "--manifest", &here]).contains("cannot be read"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,8 +50,12 @@ mod history;
 mod history_of_years;
 /// Backfill: bodies of another receiver, files that are had already.
 mod import;
+/// Tars, manifests and lines as other programs write them.
+mod import_sources;
 /// The index: thrown away, rebuilt, followed.
 mod index;
+/// What a portal answers in the place of a file, and files in unusual forms.
+mod judged;
 /// The webhook under a load of silent connections, measured where a binary is named.
 mod load;
 /// Members of zips: their names, what they are packed with, what listing them costs.

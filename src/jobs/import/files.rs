@@ -1,47 +1,30 @@
 //! Files that were downloaded before: a folder or a tar with a manifest becomes revisions, in the order of time.
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use sha2::Digest as _;
 
-use super::manifest::{self, Row};
-use super::{Event, Listener, Report, lines};
+use super::content::Content;
+use super::manifest::{Manifest, Root, Row};
+use super::names::Folder;
+use super::source::{Source, TarFiles};
+use super::{Event, Listener, Report};
 use crate::app::App;
 use crate::domain::{Digest, extension_of, file_name, timestamp};
-use crate::jobs::archive::{HEAD, look_inside};
+use crate::jobs::archive::look_inside;
 use crate::jobs::retention;
 use crate::record::{Fetched, ImportedFile, StoredFile};
-use crate::store::Key;
 
 /// Files of one commit.
 const BATCH: usize = 16;
 
 /// Files that are read into the archive at once.
 const AT_ONCE: usize = 4;
-
-/// Bytes read at once.
-const PIECE: usize = 256 << 10;
-
-/// A file's content, in the archive or, where it is only tried, not.
-#[derive(Clone)]
-struct Content {
-    digest: Digest,
-    key: Option<Key>,
-    head: Vec<u8>,
-}
-
-/// Where the files are.
-enum Source {
-    Folder(PathBuf),
-    /// Read already: a tar gives its files in its own order.
-    Tar(HashMap<String, Result<Content, String>>),
-}
 
 /// Imports the files that a manifest tells of, from a folder or a tar.
 pub async fn import(
@@ -51,18 +34,28 @@ pub async fn import(
     dry_run: bool,
     listener: &mut Listener<'_>,
 ) -> anyhow::Result<Report> {
-    let now = app.clock.now();
-    let (rows, refused) = tokio::task::block_in_place(|| manifest::read(manifest, now))?;
+    let cannot = || format!("{} cannot be read", path.display());
+    let is_folder = std::fs::metadata(path).with_context(cannot)?.is_dir();
+    let given = std::path::absolute(path).with_context(cannot)?;
+    let root = if is_folder { Root::Folder(&given) } else { Root::Tar };
     let mut report = Report::default();
-    for (line, reason) in refused {
-        report.refuse(listener, manifest, line, reason);
-    }
-    let source = open(app, path, &rows, dry_run, listener).await?;
+    let scratch = app.settings.data_dir.join("tmp");
+    let rows = tokio::task::block_in_place(|| {
+        let refuse = &mut |line, reason| report.refuse(listener, manifest, line, reason);
+        Manifest::read(manifest, root, &scratch, app.clock.now(), refuse)
+    })?;
+    let source = if is_folder {
+        Source::Folder(Arc::new(Folder::new(path.canonicalize().with_context(cannot)?)))
+    } else {
+        let read = || TarFiles::read(app, path, &rows, dry_run, &mut report, listener);
+        Source::Tar(Box::new(tokio::task::block_in_place(read)?))
+    };
     let total = rows.len() as u64;
     let mut planned = Planned::default();
-    let contents = futures_util::stream::iter(rows).map(|row| async {
-        let content = content(app, &source, &row.path, dry_run).await;
-        (row, content)
+    let contents = futures_util::stream::iter(rows.rows(root)).map(|row| async {
+        let row = row?;
+        let content = source.get(app, &row.path, dry_run).await;
+        io::Result::Ok((row, content))
     });
     // In their order, some ahead of the others.
     let mut batches = std::pin::pin!(contents.buffered(AT_ONCE).chunks(BATCH));
@@ -73,7 +66,8 @@ pub async fn import(
         let began = Instant::now();
         done += batch.len() as u64;
         let mut ready = Vec::with_capacity(batch.len());
-        for (row, content) in batch {
+        for read in batch {
+            let (row, content) = read.context("the rows of the manifest cannot be read back")?;
             match content {
                 Ok(content) => ready.push((row, content)),
                 Err(reason) => report.refuse(listener, manifest, row.line, reason),
@@ -95,100 +89,6 @@ pub async fn import(
         retention::discard(app, useless.into_values().collect()).await?;
     }
     Ok(report)
-}
-
-async fn open(
-    app: &App,
-    path: &Path,
-    rows: &[Row],
-    dry_run: bool,
-    listener: &mut Listener<'_>,
-) -> anyhow::Result<Source> {
-    let kind = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    if kind.is_dir() {
-        let folder = path.canonicalize().with_context(|| format!("{} cannot be read", path.display()))?;
-        return Ok(Source::Folder(folder));
-    }
-    let opened = lines::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let (reader, progress) = opened;
-    let wanted: std::collections::HashSet<&str> = rows.iter().map(|row| row.path.as_str()).collect();
-    let mut found = HashMap::new();
-    tokio::task::block_in_place(|| {
-        let mut tar = tar::Archive::new(reader);
-        for entry in tar.entries()? {
-            let mut entry = entry?;
-            let name = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
-            listener(Event::Progress { done: progress.done(), total: progress.total });
-            if !wanted.contains(name.as_str()) {
-                continue;
-            }
-            let content = if entry.header().entry_type().is_file() {
-                take(app, &mut entry, dry_run)
-            } else {
-                Err(format!("`{name}` is no file in the tar"))
-            };
-            found.insert(name, content);
-        }
-        Ok::<_, io::Error>(())
-    })
-    .with_context(|| format!("{} is no tar that can be read to its end", path.display()))?;
-    Ok(Source::Tar(found))
-}
-
-async fn content(app: &App, source: &Source, path: &str, dry_run: bool) -> Result<Content, String> {
-    let folder = match source {
-        Source::Tar(found) => {
-            return found.get(path).cloned().unwrap_or_else(|| Err(format!("the tar has no `{path}`")));
-        }
-        Source::Folder(folder) => folder.clone(),
-    };
-    let (app, path) = (app.clone(), path.to_owned());
-    let read = tokio::task::spawn_blocking(move || {
-        let cannot = |e: io::Error| format!("`{path}` cannot be read: {e}");
-        let file = folder.join(&path).canonicalize().map_err(cannot)?;
-        // A link may lead anywhere.
-        if !file.starts_with(&folder) || !file.is_file() {
-            return Err(format!("`{path}` is no file under the given folder"));
-        }
-        take(&app, &mut BufReader::new(File::open(file).map_err(cannot)?), dry_run)
-    });
-    read.await.map_err(|_| "reading was interrupted".to_owned())?
-}
-
-/// Reads a file into the archive, or only its digest. Blocks.
-fn take(app: &App, reader: &mut dyn Read, dry_run: bool) -> Result<Content, String> {
-    let runtime = tokio::runtime::Handle::current();
-    let mut put = app.store.put();
-    let mut hasher = sha2::Sha256::new();
-    let mut head = Vec::new();
-    let mut piece = vec![0; PIECE];
-    let mut size = 0u64;
-    loop {
-        let n = reader.read(&mut piece).map_err(|e| format!("it cannot be read: {e}"))?;
-        if n == 0 {
-            break;
-        }
-        let bytes = &piece[..n];
-        size += n as u64;
-        if size > app.settings.fetch.max_bytes {
-            return Err(format!("the file is larger than {} bytes (fetch.max_bytes)", app.settings.fetch.max_bytes));
-        }
-        head.extend_from_slice(&bytes[..n.min(HEAD - head.len())]);
-        if dry_run {
-            hasher.update(bytes);
-        } else {
-            runtime.block_on(put.write(bytes)).map_err(|e| e.to_string())?;
-        }
-    }
-    if size == 0 {
-        return Err("the file is empty".to_owned());
-    }
-    if dry_run {
-        return Ok(Content { digest: Digest(hasher.finalize().into()), key: None, head });
-    }
-    app.disk.make_sure(0).map_err(|e| e.to_string())?;
-    let key = runtime.block_on(put.finish()).map_err(|e| e.to_string())?.key;
-    Ok(Content { digest: key.digest, key: Some(key), head })
 }
 
 async fn record(
@@ -217,7 +117,7 @@ async fn record(
             content_type: mime_guess::from_path(&name).first_raw().map(str::to_owned),
             extension,
             file_name: name,
-            warnings: inside.warnings(),
+            warnings: inside.warnings().into_iter().chain(content.warning).collect(),
             members: inside.members,
             list_later: inside.list_later,
             validator: None,

@@ -2,16 +2,22 @@
 //!
 //! Everything can be done twice and stopped anywhere: what is there already is left alone. Works beside a running
 //! service, and leaves the database to it between two batches.
+mod content;
+mod extended;
 mod files;
 mod lines;
 mod manifest;
+mod names;
 mod notifications;
+mod source;
+mod tar;
+mod text;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use files::import as files;
-pub use manifest::{ManifestError, Row, parse as parse_manifest};
+pub use manifest::{Manifest, ManifestError, Parsed, Root, Row};
 pub use notifications::{import as notifications, read_line};
 
 /// What is told while it runs.

@@ -1,16 +1,18 @@
 //! Notification bodies as another receiver kept them: one a line, alone or with the time they were received.
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::lines::{self, Line};
-use super::{Event, Listener, Report};
+use super::{Event, Listener, Report, extended, text};
 use crate::app::App;
-use crate::domain::{Digest, Notice, NotificationId};
+use crate::domain::{Digest, Notice, NotificationId, scrubbed};
 use crate::record::{IMPORT, Imported, ImportedNotification, NewNotification};
 
 /// Notifications of one commit.
@@ -24,7 +26,8 @@ const LINE_MAX: usize = BODY_BYTES_MAX + 4096;
 /// Imports a file of bodies.
 pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listener<'_>) -> anyhow::Result<Report> {
     let opened = lines::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let (mut reader, progress) = opened;
+    let (reader, progress) = opened;
+    let mut reader = text::text(reader).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut report = Report::default();
     let mut batch = Vec::with_capacity(BATCH);
     let mut number = 0;
@@ -107,57 +110,104 @@ fn would_be(imported: &ImportedNotification, known: bool, now: Timestamp) -> Imp
     }
 }
 
-/// A body with the time at which it was received.
-#[derive(Deserialize)]
-struct Wrapped<'a> {
-    #[serde(rename = "receivedAt")]
-    received_at: Option<String>,
-    #[serde(borrow)]
-    body: &'a RawValue,
-}
-
-/// A line's notification; `None` for an empty line.
-pub fn read_line(text: &[u8], now: Timestamp) -> Result<Option<ImportedNotification>, String> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
-    if text.is_empty() {
+/// A line's notification; `None` for an empty line. What is refused here is not kept.
+pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotification>, String> {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
+    if line.is_empty() {
         return Ok(None);
     }
-    let (received_at, body) = match serde_json::from_slice::<Wrapped<'_>>(text) {
-        Ok(wrapped) => (wrapped.received_at, unquoted(wrapped.body)),
-        Err(_) => (None, text.to_vec()),
+    let text = decode(line);
+    let no_object = || match line.first() {
+        Some(b'[') => "it is a JSON array; give one object a line (mongoexport without --jsonArray)".to_owned(),
+        _ => "it is no JSON object".to_owned(),
+    };
+    let fields: HashMap<String, &RawValue> = serde_json::from_str(&text).map_err(|_| no_object())?;
+    let field =
+        |wanted: &str| fields.iter().find(|(key, _)| key.trim().eq_ignore_ascii_case(wanted)).map(|(_, raw)| *raw);
+    let is_wrapped = fields.contains_key("body") && field("nome").is_none();
+    let dated = if is_wrapped { field("receivedAt").map(|raw| instant(raw, now)).transpose()?.flatten() } else { None };
+    let body = match field("body").filter(|_| is_wrapped) {
+        Some(raw) => unwrapped(raw.get()),
+        // As it came, whatever its encoding.
+        None if !extended::may_hold(&text) => line.to_vec(),
+        None => unwrapped(&text),
     };
     if body.len() > BODY_BYTES_MAX {
         return Err(format!("the body has more than {BODY_BYTES_MAX} bytes"));
     }
-    let received_at = received_at.map(|text| past(&text, now)).transpose()?;
-    let notice = Notice::from_json(&body).ok_or("it is no JSON object")?;
+    let notice = Notice::from_json(&body).ok_or_else(no_object)?;
+    if !says_anything(&notice) {
+        return Err("it has none of a notification's keys (`nome`, `dataProduto`, `url`)".to_owned());
+    }
     // The portal sends within a second of signing: without another word that is when it was received.
     let sent_at = notice.claims.not_before.filter(|at| *at <= now);
+    let stored_at = field("_id").and_then(object_id).filter(|at| *at <= now);
     let notification = NewNotification {
         id: NotificationId::new(),
         source: IMPORT.to_owned(),
-        received_at: received_at.or(sent_at).unwrap_or(now),
+        received_at: dated.or(sent_at).or(stored_at).unwrap_or(now),
         body_digest: Digest::of(&body),
         notice,
     };
-    Ok(Some(ImportedNotification { notification, is_dated: received_at.is_some() }))
+    Ok(Some(ImportedNotification { notification, is_dated: dated.is_some() }))
 }
 
-/// Some receivers keep the body as a text.
-fn unquoted(body: &RawValue) -> Vec<u8> {
-    match serde_json::from_str::<String>(body.get()) {
-        Ok(text) => text.into_bytes(),
-        Err(_) => body.get().as_bytes().to_vec(),
+/// Whether it has anything of a notification. What has nothing is some other file's line.
+fn says_anything(notice: &Notice) -> bool {
+    let texts = [&notice.name, &notice.reference_date, &notice.process, &notice.macro_process];
+    notice.link.is_some() || texts.iter().any(|text| text.is_some())
+}
+
+/// A body as it was sent. Some receivers keep it as a text; databases put values of their own in it.
+fn unwrapped(raw: &str) -> Vec<u8> {
+    let text = match serde_json::from_str::<String>(raw) {
+        Ok(text) => Cow::Owned(text),
+        Err(_) => Cow::Borrowed(raw),
+    };
+    if extended::may_hold(&text)
+        && let Ok(value) = serde_json::from_str(&text)
+        && let Ok(bytes) = serde_json::to_vec(&extended::plain(value))
+    {
+        return bytes;
+    }
+    text.into_owned().into_bytes()
+}
+
+/// The instant that `receivedAt` tells; `None` where it is null.
+fn instant(raw: &RawValue, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    match serde_json::from_str(raw.get()).map(extended::plain) {
+        Ok(Value::Null) => Ok(None),
+        Ok(Value::String(text)) => past(&text, now).map(Some),
+        _ => Err(not_an_instant(raw.get())),
+    }
+}
+
+fn object_id(raw: &RawValue) -> Option<Timestamp> {
+    match extended::plain(serde_json::from_str(raw.get()).ok()?) {
+        Value::String(id) => extended::made_at(&id),
+        _ => None,
+    }
+}
+
+/// UTF-8, else Windows-1252, the superset of Latin-1 that Brazilian systems write.
+fn decode(line: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(line).0,
     }
 }
 
 /// An instant that is over.
 pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let shown: String = text.chars().take(60).collect();
-    let at: Timestamp =
-        text.parse().map_err(|_| format!("`receivedAt` is `{shown}`: no instant such as 2025-02-20T12:00:00Z"))?;
+    let at: Timestamp = text.trim().parse().map_err(|_| not_an_instant(text))?;
     if at > now {
+        let shown: String = scrubbed(text).chars().take(60).collect();
         return Err(format!("`receivedAt` is `{shown}`: it is yet to come"));
     }
     Ok(crate::domain::timestamp(crate::domain::millis(at)))
+}
+
+fn not_an_instant(text: &str) -> String {
+    let shown: String = scrubbed(text).chars().take(60).collect();
+    format!("`receivedAt` is `{shown}`, which is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z")
 }

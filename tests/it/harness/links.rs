@@ -1,5 +1,5 @@
 //! A server of files by the path in a link's token, for bodies that are not the simulated portal's own.
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{RawQuery, State};
@@ -9,7 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-type Offers = Arc<Mutex<HashMap<String, (Vec<u8>, Option<String>)>>>;
+type Offers = Arc<Mutex<HashMap<String, VecDeque<Offer>>>>;
+
+#[derive(Clone)]
+struct Offer {
+    bytes: Vec<u8>,
+    header: Option<(&'static str, String)>,
+}
 
 pub struct FileServer {
     pub address: String,
@@ -27,7 +33,21 @@ impl FileServer {
     }
 
     pub fn offer(&self, path: &str, bytes: &[u8], disposition: Option<String>) {
-        self.offers.lock().expect("a lock").insert(path.to_owned(), (bytes.to_vec(), disposition));
+        self.put(path, &[bytes], disposition.map(|disposition| ("content-disposition", disposition)));
+    }
+
+    pub fn offer_as(&self, path: &str, bytes: &[u8], content_type: &str) {
+        self.offer_in_turn(path, &[bytes], content_type);
+    }
+
+    /// Each request gets the next of these, the last again and again.
+    pub fn offer_in_turn(&self, path: &str, contents: &[&[u8]], content_type: &str) {
+        self.put(path, contents, Some(("content-type", content_type.to_owned())));
+    }
+
+    fn put(&self, path: &str, contents: &[&[u8]], header: Option<(&'static str, String)>) {
+        let offer = |bytes: &&[u8]| Offer { bytes: bytes.to_vec(), header: header.clone() };
+        self.offers.lock().expect("a lock").insert(path.to_owned(), contents.iter().map(offer).collect());
     }
 
     /// A link whose token has these claims, sent now, living for a day.
@@ -61,10 +81,12 @@ pub fn claims_of(link: &str) -> Value {
 
 async fn answer(State(offers): State<Offers>, RawQuery(query): RawQuery) -> Response {
     let claims = claims_of(&format!("?{}", query.unwrap_or_default()));
-    let found = claims["URL"].as_str().and_then(|path| offers.lock().expect("a lock").get(path).cloned());
+    let mut offers = offers.lock().expect("a lock");
+    let offers = claims["URL"].as_str().and_then(|path| offers.get_mut(path));
+    let found = offers.and_then(|offers| if offers.len() > 1 { offers.pop_front() } else { offers.front().cloned() });
     match found {
-        Some((bytes, Some(disposition))) => ([("content-disposition", disposition)], bytes).into_response(),
-        Some((bytes, None)) => bytes.into_response(),
+        Some(Offer { bytes, header: Some(header) }) => ([header], bytes).into_response(),
+        Some(Offer { bytes, header: None }) => bytes.into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

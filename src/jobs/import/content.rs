@@ -1,0 +1,65 @@
+//! A file's bytes on their way into the archive.
+use std::io::Read;
+
+use sha2::Digest as _;
+
+use crate::app::App;
+use crate::domain::{Digest, Ends, Sent, extension_of, judge};
+use crate::jobs::archive::warning;
+use crate::store::Key;
+
+/// Bytes read at once.
+const PIECE: usize = 256 << 10;
+
+/// A file's content, in the archive or, where it is only tried, not.
+#[derive(Clone)]
+pub(super) struct Content {
+    pub digest: Digest,
+    pub key: Option<Key>,
+    /// The bytes that tell a zip.
+    pub head: Vec<u8>,
+    /// What is odd about it. It is taken all the same, since the company had it.
+    pub warning: Option<String>,
+}
+
+const HEAD: usize = 8;
+
+/// Reads a file into the archive, or only its digest. Blocks.
+pub(super) fn take(app: &App, name: &str, reader: &mut dyn Read, dry_run: bool) -> Result<Content, String> {
+    let runtime = tokio::runtime::Handle::current();
+    let mut put = app.store.put();
+    let mut hasher = sha2::Sha256::new();
+    let mut ends = Ends::default();
+    let mut piece = vec![0; PIECE];
+    let mut size = 0u64;
+    loop {
+        let n = reader.read(&mut piece).map_err(|e| format!("it cannot be read: {e}"))?;
+        if n == 0 {
+            break;
+        }
+        let bytes = &piece[..n];
+        size += n as u64;
+        if size > app.settings.fetch.max_bytes {
+            return Err(format!("the file is larger than {} bytes (fetch.max_bytes)", app.settings.fetch.max_bytes));
+        }
+        ends.take(bytes);
+        if dry_run {
+            hasher.update(bytes);
+        } else {
+            runtime.block_on(put.write(bytes)).map_err(|e| e.to_string())?;
+        }
+    }
+    if size == 0 {
+        return Err("the file is empty".to_owned());
+    }
+    let (extension, media_type) = (extension_of(name), mime_guess::from_path(name).first_raw());
+    let sent = Sent { extension: extension.as_deref(), content_type: media_type, is_usual: false };
+    let warning = warning(judge(&sent, &ends));
+    let head = ends.head()[..ends.head().len().min(HEAD)].to_vec();
+    if dry_run {
+        return Ok(Content { digest: Digest(hasher.finalize().into()), key: None, head, warning });
+    }
+    app.disk.make_sure(0).map_err(|e| e.to_string())?;
+    let key = runtime.block_on(put.finish()).map_err(|e| e.to_string())?.key;
+    Ok(Content { digest: key.digest, key: Some(key), head, warning })
+}

@@ -1,0 +1,264 @@
+//! The manifest of files that the company has: CSV with a header, or NDJSON; one row a file.
+mod csv;
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::path::{Component, Path};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tempfile::SpooledTempFile;
+
+use super::lines::{self, Line};
+use super::{names, text};
+use crate::domain::{Digest, Notice, NotificationId, clean, millis};
+use crate::record::{IMPORT, NewNotification};
+
+/// The longest row: a body, as a notification may have it.
+const ROW_BYTES_MAX: usize = Notice::BYTES_MAX;
+
+/// Rows are put in the order of time before the first is taken; of each some bytes are held in memory.
+const ROWS_MAX: usize = 20_000_000;
+
+/// Rows held in memory before they go to a file.
+const SPOOL_BYTES_MAX: usize = 16 << 20;
+
+/// Why a manifest cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("the manifest {0} cannot be read: {1}")]
+    Unreadable(String, std::io::Error),
+    #[error("the manifest {0} has more than {ROWS_MAX} rows: give it in parts")]
+    TooLarge(String),
+    #[error("the manifest {0} begins with neither a CSV header that names `path` and `nome` nor a JSON object")]
+    Headless(String),
+}
+
+/// Where the files of a manifest are.
+#[derive(Clone, Copy, Debug)]
+pub enum Root<'a> {
+    Folder(&'a Path),
+    Tar,
+}
+
+/// A row that can be taken.
+#[derive(Debug)]
+pub struct Row {
+    pub line: u64,
+    /// Under the given folder, or in the tar; with `/`.
+    pub path: String,
+    /// Absent: now, after all that have a time.
+    pub received_at: Option<Timestamp>,
+    pub notification: NewNotification,
+}
+
+type Object = Result<Map<String, Value>, String>;
+
+/// The rows that can be taken, in the order of time. They are kept in a file of their own, and read again one by one.
+pub struct Manifest {
+    slots: Vec<Slot>,
+    spool: SpooledTempFile,
+    /// Hashes of the paths as they are read; another path may have the same.
+    paths: HashSet<u64>,
+    now: Timestamp,
+}
+
+struct Slot {
+    at: i64,
+    line: u64,
+    offset: u64,
+    length: u32,
+}
+
+impl Manifest {
+    /// Reads a manifest; what cannot be taken is told as it comes.
+    pub fn read(
+        path: &Path,
+        root: Root<'_>,
+        scratch: &Path,
+        now: Timestamp,
+        refuse: &mut dyn FnMut(u64, String),
+    ) -> Result<Self, ManifestError> {
+        let shown = || path.display().to_string();
+        let opened = lines::open(path).map_err(|e| ManifestError::Unreadable(shown(), e))?;
+        let parsed = Self::parse(opened.0, root, scratch, now, refuse);
+        match parsed.map_err(|e| ManifestError::Unreadable(shown(), e))? {
+            Parsed::Rows(manifest) => Ok(manifest),
+            Parsed::Headless => Err(ManifestError::Headless(shown())),
+            Parsed::TooMany => Err(ManifestError::TooLarge(shown())),
+        }
+    }
+
+    /// The same for what was opened already.
+    pub fn parse(
+        reader: impl BufRead + Send + 'static,
+        root: Root<'_>,
+        scratch: &Path,
+        now: Timestamp,
+        refuse: &mut dyn FnMut(u64, String),
+    ) -> io::Result<Parsed> {
+        let Some(mut objects) = Objects::open(text::text(reader)?)? else { return Ok(Parsed::Headless) };
+        let spool = tempfile::spooled_tempfile_in(SPOOL_BYTES_MAX, scratch);
+        let mut manifest = Self { slots: Vec::new(), spool, paths: HashSet::new(), now };
+        let mut offset = 0;
+        while let Some((line, object)) = objects.next()? {
+            match object.and_then(|object| row(line, object, root, now)) {
+                Err(reason) => refuse(line, reason),
+                Ok(_) if manifest.slots.len() == ROWS_MAX => return Ok(Parsed::TooMany),
+                Ok((row, object)) => {
+                    let bytes = serde_json::to_vec(&object)?;
+                    manifest.spool.write_all(&bytes)?;
+                    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+                    let at = row.received_at.map_or(i64::MAX, millis);
+                    manifest.slots.push(Slot { at, line, offset, length });
+                    manifest.paths.insert(hash(&names::readable(row.path.as_bytes())));
+                    offset += u64::from(length);
+                }
+            }
+        }
+        // Stable: rows of one time, or of none, stay in their order.
+        manifest.slots.sort_by_key(|slot| slot.at);
+        Ok(Parsed::Rows(manifest))
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether a row may name this path, as it is read.
+    pub fn may_name(&self, readable: &str) -> bool {
+        self.paths.contains(&hash(readable))
+    }
+
+    /// The rows, in the order of their time.
+    pub fn rows(self, root: Root<'_>) -> impl Iterator<Item = io::Result<Row>> {
+        let Self { slots, mut spool, now, .. } = self;
+        slots.into_iter().map(move |slot| {
+            let mut bytes = vec![0; slot.length as usize];
+            spool.seek(SeekFrom::Start(slot.offset))?;
+            spool.read_exact(&mut bytes)?;
+            let object = serde_json::from_slice(&bytes)?;
+            row(slot.line, object, root, now).map(|(row, _)| row).map_err(io::Error::other)
+        })
+    }
+}
+
+/// What a manifest was found to be.
+pub enum Parsed {
+    Rows(Manifest),
+    /// It begins as no manifest does.
+    Headless,
+    TooMany,
+}
+
+fn hash(text: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
+}
+
+/// The rows of either form.
+enum Objects {
+    Csv(Box<csv::Csv>),
+    Json { reader: Box<dyn BufRead + Send>, line: u64 },
+}
+
+impl Objects {
+    fn open(mut reader: Box<dyn BufRead + Send>) -> io::Result<Option<Self>> {
+        let mut blanks = Vec::new();
+        let first = loop {
+            match reader.fill_buf()?.first().copied() {
+                Some(byte) if byte.is_ascii_whitespace() && blanks.len() < ROW_BYTES_MAX => {
+                    blanks.push(byte);
+                    reader.consume(1);
+                }
+                first => break first,
+            }
+        };
+        let whole = Box::new(io::Cursor::new(blanks).chain(reader));
+        if first == Some(b'{') {
+            return Ok(Some(Self::Json { reader: whole, line: 0 }));
+        }
+        Ok(csv::Csv::open(whole)?.map(|csv| Self::Csv(Box::new(csv))))
+    }
+
+    fn next(&mut self) -> io::Result<Option<(u64, Object)>> {
+        let (reader, number) = match self {
+            Self::Csv(csv) => return csv.next(),
+            Self::Json { reader, line } => (reader, line),
+        };
+        while let Some(line) = lines::next(reader, ROW_BYTES_MAX)? {
+            *number += 1;
+            let object = match line {
+                Line::TooLong => Err(format!("the line has more than {ROW_BYTES_MAX} bytes")),
+                Line::Text(text) if text.trim_ascii().is_empty() => continue,
+                Line::Text(text) => serde_json::from_str(&decode(&text)).map_err(|_| "it is no JSON object".to_owned()),
+            };
+            return Ok(Some((*number, object)));
+        }
+        Ok(None)
+    }
+}
+
+/// UTF-8, else Windows-1252, cell by cell: some manifests are made of parts.
+fn decode(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+    }
+}
+
+fn row(
+    line: u64,
+    object: Map<String, Value>,
+    root: Root<'_>,
+    now: Timestamp,
+) -> Result<(Row, Map<String, Value>), String> {
+    let find = |wanted: &str| {
+        let found = object.iter().find(|(key, _)| key.trim().eq_ignore_ascii_case(wanted));
+        found.and_then(|(_, value)| value.as_str()).map(str::trim).filter(|text| !text.is_empty())
+    };
+    let path = safe(find("path").ok_or("`path` is missing: the file, under the given folder")?, root)?;
+    let received_at = find("receivedAt").map(|text| super::notifications::past(text, now)).transpose()?;
+    let body = serde_json::to_vec(&object).map_err(|e| e.to_string())?;
+    let notice = Notice::of_file(&body).ok_or("it is no JSON object")?;
+    if let Err(reason) = &notice.outcome {
+        return Err(reason.to_string());
+    }
+    let notification = NewNotification {
+        id: NotificationId::new(),
+        source: IMPORT.to_owned(),
+        received_at: received_at.unwrap_or(now),
+        body_digest: Digest::of(&body),
+        notice,
+    };
+    Ok((Row { line, path, received_at, notification }, object))
+}
+
+/// A path that stays where it is looked for. An absolute one is taken where it can only mean what is there: in a tar, or
+/// below the given folder.
+fn safe(path: &str, root: Root<'_>) -> Result<String, String> {
+    let path = clean(path).replace('\\', "/");
+    let below = match root {
+        Root::Tar => Path::new(path.trim_start_matches('/')),
+        Root::Folder(folder) => Path::new(&path).strip_prefix(folder).unwrap_or(Path::new(&path)),
+    };
+    let mut parts = Vec::new();
+    for component in below.components() {
+        match component {
+            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                let shown: String = path.chars().take(100).collect();
+                return Err(format!("`path` is `{shown}`: it must lie under the given folder"));
+            }
+        }
+    }
+    if parts.is_empty() {
+        return Err("`path` names no file".to_owned());
+    }
+    Ok(parts.join("/"))
+}

@@ -1,0 +1,98 @@
+//! Paths as people write them in a manifest, and as folders and tars have them: with `./` and `//`, with accents in one
+//! character or two, in UTF-8 or Latin-1.
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::domain::clean;
+
+/// A path's bytes without what says nothing: empty parts, `.`, slashes at the ends. `tar -x` takes a leading slash off too.
+pub(super) fn plain(path: &[u8]) -> Vec<u8> {
+    let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+    parts.collect::<Vec<_>>().join(&b'/')
+}
+
+/// A path as it is read: the same text however its accents are written, and whatever encoding it is in.
+pub(super) fn readable(path: &[u8]) -> String {
+    let text = match std::str::from_utf8(path) {
+        Ok(text) => text.nfc().collect(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(path).0.into_owned(),
+    };
+    let text = clean(&text).replace('\\', "/");
+    String::from_utf8_lossy(&plain(text.as_bytes())).into_owned()
+}
+
+/// A folder in which paths are looked up as they are read.
+pub(super) struct Folder {
+    root: PathBuf,
+    /// The names in each folder that had to be listed, by how they are read.
+    listed: Mutex<HashMap<PathBuf, Arc<Names>>>,
+}
+
+type Names = HashMap<String, Vec<OsString>>;
+
+impl Folder {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, listed: Mutex::default() }
+    }
+
+    /// The file that a path names, links followed. The error says why there is none.
+    pub(super) fn find(&self, path: &str) -> Result<PathBuf, String> {
+        let cannot = |e: io::Error| format!("`{path}` cannot be read: {e}");
+        let found = match self.root.join(path).canonicalize() {
+            Ok(found) => found,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.read(path)?.ok_or_else(|| cannot(e))?.canonicalize().map_err(cannot)?
+            }
+            Err(e) => return Err(cannot(e)),
+        };
+        // A link may lead anywhere.
+        if !found.starts_with(&self.root) || !found.is_file() {
+            return Err(format!("`{path}` is no file under the given folder"));
+        }
+        Ok(found)
+    }
+
+    /// The path whose parts read as these do.
+    fn read(&self, path: &str) -> Result<Option<PathBuf>, String> {
+        let mut found = self.root.clone();
+        for part in path.split('/') {
+            if found.join(part).exists() {
+                found.push(part);
+                continue;
+            }
+            let names = self.names(&found);
+            match names.get(&readable(part.as_bytes())).map(Vec::as_slice) {
+                None | Some([]) => return Ok(None),
+                Some([only]) => found.push(only),
+                Some(several) => {
+                    return Err(format!(
+                        "`{path}` is the name of {} files, whose accents are written differently",
+                        several.len()
+                    ));
+                }
+            }
+        }
+        Ok(Some(found))
+    }
+
+    fn names(&self, folder: &Path) -> Arc<Names> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.entry(folder.to_owned()).or_insert_with(|| Arc::new(list(folder))).clone()
+    }
+}
+
+/// What cannot be listed has no names: the path is then reported as missing.
+fn list(folder: &Path) -> Names {
+    let mut names = Names::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        names.entry(readable(OsStr::as_bytes(&name))).or_default().push(name);
+    }
+    names
+}

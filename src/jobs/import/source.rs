@@ -1,0 +1,220 @@
+//! Where the files of a manifest are: in a folder, or in a tar.
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::content::{Content, take};
+use super::manifest::Manifest;
+use super::names::{self, Folder};
+use super::tar::{Entry, Kind, Tar};
+use super::{Event, Listener, Report, lines};
+use crate::app::App;
+
+/// Hard links that are remembered, since the file that they name may come before them.
+const LINKS_MAX: usize = 1 << 20;
+
+/// How far a hard link may lead over other hard links.
+const LINK_DEPTH_MAX: usize = 16;
+
+pub(super) enum Source {
+    Folder(Arc<Folder>),
+    /// Read already: a tar gives its files in its own order.
+    Tar(Box<TarFiles>),
+}
+
+impl Source {
+    pub(super) async fn get(&self, app: &App, path: &str, dry_run: bool) -> Result<Content, String> {
+        let folder = match self {
+            Self::Tar(files) => return files.get(path),
+            Self::Folder(folder) => folder.clone(),
+        };
+        let (app, path) = (app.clone(), path.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            let file = File::open(folder.find(&path)?).map_err(|e| format!("`{path}` cannot be read: {e}"))?;
+            take(&app, &path, &mut BufReader::new(file), dry_run)
+        });
+        read.await.map_err(|_| "reading was interrupted".to_owned())?
+    }
+}
+
+/// The files of a tar that a manifest names.
+#[derive(Default)]
+pub(super) struct TarFiles {
+    /// By the bytes of their names.
+    files: HashMap<Vec<u8>, Result<Content, String>>,
+    /// The names, by how they are read.
+    readings: HashMap<String, Vec<Vec<u8>>>,
+    /// All hard links, and those that the manifest names and whose file was not taken yet.
+    links: HashMap<Vec<u8>, Vec<u8>>,
+    pending: HashMap<Vec<u8>, Vec<u8>>,
+    /// Why the tar could not be read to its end.
+    broken: Option<String>,
+}
+
+impl TarFiles {
+    /// Reads all that the manifest names into the archive. Blocks.
+    pub(super) fn read(
+        app: &App,
+        path: &Path,
+        manifest: &Manifest,
+        dry_run: bool,
+        report: &mut Report,
+        listener: &mut Listener<'_>,
+    ) -> anyhow::Result<Self> {
+        let mut files = Self::default();
+        files.scan(path, listener, |files, tar, entry, listener| {
+            let name = names::plain(&entry.name);
+            let reading = names::readable(&name);
+            if manifest.may_name(&reading) {
+                files.add(app, name, reading, tar, entry, dry_run);
+            } else if !entry.is_name_known {
+                report.refuse(listener, path, tar.count, entry.problem.unwrap_or_default());
+            } else if let Kind::HardLink(target) = entry.kind {
+                files.remember(name, names::plain(&target));
+            }
+        })?;
+        files.follow(app, path, dry_run, listener)?;
+        if let Some(why) = &files.broken {
+            report.refuse(listener, path, 0, format!("the tar cannot be read to its end: {why}"));
+        }
+        Ok(files)
+    }
+
+    /// What the tar has under a name: that very name, else the one that is read the same.
+    fn get(&self, path: &str) -> Result<Content, String> {
+        if let Some(found) = self.files.get(&names::plain(path.as_bytes())) {
+            return found.clone();
+        }
+        let names = self.readings.get(&names::readable(path.as_bytes())).map(Vec::as_slice).unwrap_or_default();
+        match (names, &self.broken) {
+            ([only], _) => self.files.get(only).cloned().unwrap_or_else(|| Err(format!("the tar has no `{path}`"))),
+            ([], None) => Err(format!("the tar has no `{path}`")),
+            ([], Some(_)) => Err(format!("`{path}` was not found before the tar broke off")),
+            (several, _) => {
+                Err(format!("`{path}` is the name of {} files of the tar, written differently", several.len()))
+            }
+        }
+    }
+
+    fn scan(
+        &mut self,
+        path: &Path,
+        listener: &mut Listener<'_>,
+        mut each: impl FnMut(&mut Self, &mut Tar<Box<dyn io::BufRead + Send>>, Entry, &mut Listener<'_>),
+    ) -> anyhow::Result<()> {
+        let opened = lines::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let (reader, progress) = opened;
+        let mut tar = Tar::new(reader);
+        loop {
+            match tar.next() {
+                Ok(Some(entry)) => each(self, &mut tar, entry, listener),
+                Ok(None) => return Ok(()),
+                Err(e) if tar.count == 0 => {
+                    return Err(e).with_context(|| format!("{} is no tar that can be read to its end", path.display()));
+                }
+                // What was read of it so far is good.
+                Err(e) => {
+                    self.broken = Some(e.to_string());
+                    return Ok(());
+                }
+            }
+            listener(Event::Progress { done: progress.done(), total: progress.total });
+        }
+    }
+
+    fn add(
+        &mut self,
+        app: &App,
+        name: Vec<u8>,
+        reading: String,
+        tar: &mut Tar<Box<dyn io::BufRead + Send>>,
+        entry: Entry,
+        dry_run: bool,
+    ) {
+        // As in a folder, a later entry takes the place of an earlier one.
+        self.pending.remove(&name);
+        let content = match entry.kind {
+            Kind::HardLink(target) if entry.problem.is_none() => {
+                let target = names::plain(&target);
+                let content = self.files.get(&target).cloned();
+                if content.is_none() {
+                    self.pending.insert(name.clone(), target.clone());
+                }
+                self.remember(name.clone(), target);
+                content.unwrap_or_else(|| Err(format!("`{reading}` is a link to a file that the tar does not have")))
+            }
+            _ => taken(app, tar, entry, &reading, dry_run),
+        };
+        let names = self.readings.entry(reading).or_default();
+        if !names.contains(&name) {
+            names.push(name.clone());
+        }
+        self.files.insert(name, content);
+    }
+
+    fn remember(&mut self, name: Vec<u8>, target: Vec<u8>) {
+        if self.links.len() < LINKS_MAX {
+            self.links.insert(name, target);
+        }
+    }
+
+    /// Reads the tar again for files that only hard links of the manifest name. As for `tar -x`, a link has what its
+    /// target held when the link came.
+    fn follow(&mut self, app: &App, path: &Path, dry_run: bool, listener: &mut Listener<'_>) -> anyhow::Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let mut needed: HashSet<Vec<u8>> = HashSet::new();
+        for target in pending.values() {
+            let mut next = Some(target);
+            for target in
+                std::iter::from_fn(|| next.inspect(|target| next = self.links.get(*target))).take(LINK_DEPTH_MAX)
+            {
+                needed.insert(target.clone());
+            }
+        }
+        let mut held: HashMap<Vec<u8>, Result<Content, String>> = HashMap::new();
+        self.scan(path, listener, |files, tar, entry, _| {
+            let name = names::plain(&entry.name);
+            let is_pending = pending.contains_key(&name);
+            if !needed.contains(&name) && !is_pending {
+                return;
+            }
+            let content = match &entry.kind {
+                Kind::HardLink(target) => held.get(&names::plain(target)).cloned(),
+                _ if needed.contains(&name) => Some(taken(app, tar, entry, &names::readable(&name), dry_run)),
+                _ => None,
+            };
+            let Some(content) = content else { return };
+            if is_pending {
+                files.files.insert(name.clone(), content.clone());
+            }
+            held.insert(name, content);
+        })
+    }
+}
+
+fn taken(
+    app: &App,
+    tar: &mut Tar<Box<dyn io::BufRead + Send>>,
+    entry: Entry,
+    reading: &str,
+    dry_run: bool,
+) -> Result<Content, String> {
+    if let Some(problem) = entry.problem {
+        return Err(format!("`{reading}` cannot be taken from the tar: {problem}"));
+    }
+    let max = app.settings.fetch.max_bytes;
+    match entry.kind {
+        Kind::File if entry.size > max => Err(format!("the file is larger than {max} bytes (fetch.max_bytes)")),
+        Kind::File => take(app, reading, tar, dry_run),
+        Kind::Folder => Err(format!("`{reading}` is no file in the tar: it is a folder")),
+        Kind::SymbolicLink => Err(format!("`{reading}` is no file in the tar: it is a symbolic link; name its target")),
+        Kind::HardLink(_) | Kind::Other => Err(format!("`{reading}` is no file in the tar")),
+    }
+}

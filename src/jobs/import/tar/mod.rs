@@ -1,0 +1,348 @@
+//! Tars as `tar -x` reads them, one entry after another.
+//!
+//! The `tar` crate reads the headers; going from one to the next is done here, since the crate takes extended headers of
+//! any size into memory, gives the condensed bytes of sparse files in pax archives, and takes a file that is cut off for
+//! a short one.
+mod pax;
+mod sparse;
+
+use std::io::{self, Read};
+
+use ::tar::{EntryType, Header};
+
+use pax::Records;
+use sparse::{Map, Part, Problem};
+
+const BLOCK: u64 = 512;
+
+/// The longest name of GNU's own kind, and the longest extended header.
+const NAME_BYTES_MAX: u64 = 64 << 10;
+const RECORDS_BYTES_MAX: u64 = 1 << 20;
+
+/// A tar that is being read.
+pub(super) struct Tar<R> {
+    stored: Stored<R>,
+    /// Of the entry whose bytes are being read.
+    parts: std::vec::IntoIter<Part>,
+    part: Option<Part>,
+    /// Entries so far.
+    pub count: u64,
+    /// A header for all entries after it that would change their names or bytes.
+    has_global_names: bool,
+}
+
+/// An entry of a tar.
+pub(super) struct Entry {
+    /// As the tar has it.
+    pub name: Vec<u8>,
+    pub kind: Kind,
+    /// The file's bytes, holes included.
+    pub size: u64,
+    /// Whether `name` is the whole name: it may have been too long to be taken.
+    pub is_name_known: bool,
+    /// Why its bytes cannot be had right.
+    pub problem: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Folder,
+    /// Another name of the entry that is named here.
+    HardLink(Vec<u8>),
+    SymbolicLink,
+    Other,
+}
+
+/// The bytes of a tar, and how many of them belong to the entry at hand.
+struct Stored<R> {
+    reader: R,
+    /// Bytes of the entry, and of the padding after it, that were not read yet.
+    left: u64,
+    padding: u64,
+}
+
+/// What stands before an entry and speaks of it.
+#[derive(Default)]
+struct Preface {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    records: Option<Records>,
+    problem: Option<String>,
+    is_too_long: bool,
+}
+
+impl<R: Read> Tar<R> {
+    pub(super) fn new(reader: R) -> Self {
+        let stored = Stored { reader, left: 0, padding: 0 };
+        Self { stored, parts: Vec::new().into_iter(), part: None, count: 0, has_global_names: false }
+    }
+
+    /// The next entry; `None` at the end. An error where the tar cannot be read any further.
+    pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
+        let mut preface = Preface::default();
+        self.parts = Vec::new().into_iter();
+        self.part = None;
+        loop {
+            self.stored.skip()?;
+            let Some(header) = self.header()? else { return Ok(None) };
+            let size = header.entry_size()?;
+            match header.entry_type() {
+                EntryType::GNULongName => preface.name = self.extension(size, NAME_BYTES_MAX, &mut preface)?,
+                EntryType::GNULongLink => preface.link = self.extension(size, NAME_BYTES_MAX, &mut preface)?,
+                EntryType::XHeader => self.records(size, &mut preface)?,
+                // Solaris calls it so.
+                other if other.as_byte() == b'X' => self.records(size, &mut preface)?,
+                EntryType::XGlobalHeader => self.global(size)?,
+                _ => {
+                    self.count += 1;
+                    return self.entry(&header, size, preface).map(Some);
+                }
+            }
+        }
+    }
+
+    /// A header; `None` at the end: two blocks of zeros, or the end of the bytes.
+    fn header(&mut self) -> io::Result<Option<Header>> {
+        let mut zeros = 0;
+        loop {
+            let mut header = Header::new_old();
+            if !self.stored.block(header.as_mut_bytes())? {
+                return Ok(None);
+            }
+            if header.as_bytes().iter().all(|byte| *byte == 0) {
+                zeros += 1;
+                if zeros == 2 {
+                    return Ok(None);
+                }
+                continue;
+            }
+            if !is_sound(&header) {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a header's checksum is wrong"));
+            }
+            return Ok(Some(header));
+        }
+    }
+
+    /// The bytes of a header that speaks of the next entry; `None` where there are more than `max`.
+    fn extension(&mut self, size: u64, max: u64, preface: &mut Preface) -> io::Result<Option<Vec<u8>>> {
+        self.stored.begin(size)?;
+        if size > max {
+            preface.is_too_long = true;
+            preface.problem = Some(format!("its name or extended header has {size} bytes; at most {max} are taken"));
+            return Ok(None);
+        }
+        let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+        self.stored.read_exact(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn records(&mut self, size: u64, preface: &mut Preface) -> io::Result<()> {
+        let bytes = self.extension(size, RECORDS_BYTES_MAX, preface)?;
+        if preface.records.is_some() {
+            preface.problem = Some("it has two extended headers".to_owned());
+        }
+        match bytes.map(|bytes| Records::parse(&bytes)) {
+            Some(Ok(records)) => preface.records = Some(records),
+            Some(Err(problem)) => preface.problem = Some(problem),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn global(&mut self, size: u64) -> io::Result<()> {
+        let bytes = self.extension(size, RECORDS_BYTES_MAX, &mut Preface::default())?;
+        let is_harmless = bytes.is_some_and(|bytes| Records::parse(&bytes).is_ok_and(|records| records.is_empty()));
+        self.has_global_names |= !is_harmless;
+        Ok(())
+    }
+
+    fn entry(&mut self, header: &Header, size: u64, preface: Preface) -> io::Result<Entry> {
+        let records = preface.records.unwrap_or_default();
+        let name = match (records.text("GNU.sparse.name").or(records.text("path")), preface.name) {
+            (Some(name), _) => name.to_vec(),
+            (None, Some(name)) => until_nul(&name).to_vec(),
+            (None, None) => header.path_bytes().into_owned(),
+        };
+        let link = match (records.text("linkpath"), preface.link) {
+            (Some(link), _) => Some(link.to_vec()),
+            (None, Some(link)) => Some(until_nul(&link).to_vec()),
+            (None, None) => header.link_name_bytes().map(|link| link.into_owned()),
+        };
+        let kind = kind_of(header, &name, link);
+        let mut entry = Entry { name, kind, size: 0, is_name_known: !preface.is_too_long, problem: preface.problem };
+        if self.has_global_names {
+            entry.problem =
+                Some("a global header of the tar changes names or sizes, which is not supported".to_owned());
+        }
+        let size = match records.number("size") {
+            Ok(said) => said.unwrap_or(size),
+            // Where the next header stands is not known then.
+            Err(problem) => return Err(io::Error::new(io::ErrorKind::InvalidData, problem)),
+        };
+        // As GNU tar has it: whatever the header says, no bytes follow a link.
+        let size = if matches!(entry.kind, Kind::HardLink(_) | Kind::SymbolicLink) { 0 } else { size };
+        match self.lay_out(header, size, &records) {
+            Ok((parts, size)) => {
+                self.parts = parts.into_iter();
+                entry.size = size;
+            }
+            Err(Problem::Entry(problem)) => entry.problem = Some(problem),
+            Err(Problem::Io(error)) => return Err(error),
+        }
+        Ok(entry)
+    }
+
+    /// Goes to the entry's bytes: their stretches, and the file's size.
+    fn lay_out(&mut self, header: &Header, size: u64, records: &Records) -> Result<(Vec<Part>, u64), Problem> {
+        if header.entry_type() == EntryType::GNUSparse {
+            let map = self.gnu_map(header);
+            self.stored.begin(size)?;
+            let (map, real_size) = map?;
+            return Ok((map.stretches(size, real_size)?, real_size));
+        }
+        self.stored.begin(size)?;
+        match sparse::of_pax(records, &mut self.stored)? {
+            Some((map, real_size, taken)) => {
+                let stored = size.checked_sub(taken).ok_or_else(|| "its sparse map is cut off".to_owned())?;
+                Ok((map.stretches(stored, real_size)?, real_size))
+            }
+            None => Ok((vec![Part::Data(size)], size)),
+        }
+    }
+
+    /// The map of GNU's old format: in the header, and in blocks of its own before the entry's bytes.
+    fn gnu_map(&mut self, header: &Header) -> Result<(Map, u64), Problem> {
+        let gnu = header.as_gnu().ok_or_else(|| "it is sparse in a format that is not supported".to_owned())?;
+        let mut map = Map::default();
+        let mut problem = None;
+        let mut add = |sparse: &::tar::GnuSparseHeader| {
+            if sparse.is_empty() {
+                return;
+            }
+            match (sparse.offset(), sparse.length()) {
+                (Ok(offset), Ok(length)) => map.push(offset, length),
+                _ => problem = Some("its sparse map is not valid: it is not a list of numbers".to_owned()),
+            }
+        };
+        gnu.sparse.iter().for_each(&mut add);
+        let mut more = gnu.is_extended();
+        while more {
+            let mut block = ::tar::GnuExtSparseHeader::new();
+            if !self.stored.block(block.as_mut_bytes())? {
+                return Err(Problem::Io(io::ErrorKind::UnexpectedEof.into()));
+            }
+            block.sparse.iter().for_each(&mut add);
+            more = block.is_extended();
+        }
+        match problem {
+            Some(problem) => Err(problem.into()),
+            None => {
+                let real_size = gnu
+                    .real_size()
+                    .map_err(|_| "its sparse map is not valid: the file's size is missing".to_owned())?;
+                Ok((map, real_size))
+            }
+        }
+    }
+}
+
+/// The bytes of the entry that [`Tar::next`] gave last.
+impl<R: Read> Read for Tar<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let part = match self.part.take().or_else(|| self.parts.next()) {
+                None => return Ok(0),
+                Some(Part::Hole(0) | Part::Data(0)) => continue,
+                Some(part) => part,
+            };
+            let (Part::Hole(left) | Part::Data(left)) = part;
+            let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let buffer = &mut buffer[..room];
+            self.part = match part {
+                Part::Hole(left) => {
+                    buffer.fill(0);
+                    Some(Part::Hole(left - room as u64))
+                }
+                Part::Data(left) => {
+                    self.stored.read_exact(buffer)?;
+                    Some(Part::Data(left - room as u64))
+                }
+            };
+            return Ok(room);
+        }
+    }
+}
+
+impl<R: Read> Stored<R> {
+    /// Begins an entry of that many bytes.
+    fn begin(&mut self, size: u64) -> io::Result<()> {
+        if size > i64::MAX as u64 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry's size is not valid"));
+        }
+        self.left = size;
+        self.padding = size.next_multiple_of(BLOCK) - size;
+        Ok(())
+    }
+
+    /// Goes to the end of the entry.
+    fn skip(&mut self) -> io::Result<()> {
+        let left = self.left + self.padding;
+        (self.left, self.padding) = (0, 0);
+        let skipped = io::copy(&mut self.reader.by_ref().take(left), &mut io::sink())?;
+        if skipped < left { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// Reads a block outside of entries; false at the end.
+    fn block(&mut self, block: &mut [u8]) -> io::Result<bool> {
+        let mut read = 0;
+        while read < block.len() {
+            match self.reader.read(&mut block[read..]) {
+                Ok(0) if read == 0 => return Ok(false),
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => read += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The bytes of the entry at hand; its end is an end, the tar's end before it is an error.
+impl<R: Read> Read for Stored<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.reader.read(&mut buffer[..room])?;
+        if read == 0 && room > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+fn kind_of(header: &Header, name: &[u8], link: Option<Vec<u8>>) -> Kind {
+    match header.entry_type() {
+        // Before POSIX a folder was a file whose name ends in a slash.
+        EntryType::Regular if name.ends_with(b"/") => Kind::Folder,
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Kind::File,
+        EntryType::Directory => Kind::Folder,
+        EntryType::Link => Kind::HardLink(link.unwrap_or_default()),
+        EntryType::Symlink => Kind::SymbolicLink,
+        _ => Kind::Other,
+    }
+}
+
+/// Some packers of old added signed bytes up.
+fn is_sound(header: &Header) -> bool {
+    let bytes = header.as_bytes();
+    let counted = bytes[..148].iter().chain(&bytes[156..]);
+    let unsigned = counted.clone().map(|byte| i64::from(*byte)).sum::<i64>() + 8 * 32;
+    let signed = counted.map(|byte| i64::from(byte.cast_signed())).sum::<i64>() + 8 * 32;
+    header.cksum().is_ok_and(|said| [unsigned, signed].contains(&i64::from(said)))
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    memchr::memchr(0, bytes).map_or(bytes, |end| &bytes[..end])
+}

@@ -1,0 +1,50 @@
+//! What a product's publications show by now: the form in which its files come.
+use sea_orm::prelude::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{notifications, publications, revisions};
+use super::{Record, RecordError};
+use crate::domain::NotificationId;
+
+/// Publications that are looked at, from the newest.
+const PUBLICATIONS: u64 = 20;
+
+/// How a file came that a publication shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownFile {
+    pub extension: Option<String>,
+    pub content_type: Option<String>,
+    pub warnings: Vec<String>,
+}
+
+impl Record {
+    /// The files that the newest publications of a notification's product show.
+    pub async fn shown_files(&self, of: NotificationId) -> Result<Vec<ShownFile>, RecordError> {
+        use publications::Column as P;
+        let notification = notifications::Entity::find_by_id(of.0).one(self.reader()).await?;
+        let Some(publication) = notification.and_then(|row| row.publication_id) else { return Ok(Vec::new()) };
+        let Some(publication) = publications::Entity::find_by_id(publication).one(self.reader()).await? else {
+            return Ok(Vec::new());
+        };
+        let shown: Vec<Option<Uuid>> = publications::Entity::find()
+            .select_only()
+            .column(P::LatestRevisionId)
+            .filter(P::ProductId.eq(publication.product_id))
+            .filter(P::LatestRevisionId.is_not_null())
+            .order_by(P::Id, Order::Desc)
+            .limit(PUBLICATIONS)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let rows = revisions::Entity::find()
+            .filter(revisions::Column::Id.is_in(shown.into_iter().flatten()))
+            .all(self.reader())
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                let warnings = serde_json::from_str(&row.warnings).map_err(|e| RecordError::Corrupt(e.to_string()))?;
+                Ok(ShownFile { extension: row.extension, content_type: row.content_type, warnings })
+            })
+            .collect()
+    }
+}
