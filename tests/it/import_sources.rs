@@ -381,9 +381,22 @@ fn rows_that_cannot_be_taken_name_their_line() {
     let text = "path,nome,dataProduto,path\nx,y,20/02/2025,\n";
     let (_, refused) = rows(text.as_bytes(), Root::Tar).expect("a manifest");
     assert_eq!(refused, [(2, "the header names `path` twice".to_owned())]);
+    let row =
+        |at: Value| json!({ "path": "x", "nome": "X", "dataProduto": "20/02/2025", "receivedAt": at }).to_string();
+    let at = [
+        json!({ "$date": { "$numberLong": "1740052800000" } }),
+        json!(1),
+        json!({ "a": 1 }),
+        json!("ontem"),
+        json!(null),
+    ];
+    let text = at.map(row).join("\n") + "\n[]\n";
+    let (taken, refused) = rows(text.as_bytes(), Root::Tar).expect("a manifest");
+    assert_eq!((taken.len(), refused.iter().map(|(line, _)| *line).collect::<Vec<_>>()), (2, vec![2, 3, 4, 6]));
+    assert!(refused[..3].iter().all(|(_, why)| why.contains("not a valid instant")), "{refused:?}");
     let text = "path,nome,dataProduto,\r\n\"a\r\nb\",X,20/02/2025,\r\n\r\nc,X,20/02/2025,algo\r\nd,X\r\n,X,20/02/2025,\r\n../e,X,20/02/2025,\r\n/f,X,20/02/2025,\r\n/g/h,X,20/02/2025,\r\n\"i,X";
     let (taken, refused) = rows(text.as_bytes(), Root::Folder(Path::new("/g"))).expect("a manifest");
-    assert_eq!(taken.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["ab", "h"]);
+    assert_eq!(taken.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["a  b", "h"]);
     let lines: Vec<u64> = refused.iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [5, 6, 7, 8, 9, 11], "{refused:?}");
     assert!(refused[3].1.contains("`../e`: it must lie under") && refused[4].1.contains("`/f`"), "{refused:?}");

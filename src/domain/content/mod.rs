@@ -76,6 +76,8 @@ enum Expected {
     OfficeZip,
     /// A workbook or document of before 2007, which programs also write as HTML, XML or text.
     Office,
+    /// Bytes that no text has: images, other archives, databases.
+    Binary,
     /// Data in lines.
     Text,
     Unknown,
@@ -93,19 +95,30 @@ impl Expected {
                 Self::OfficeZip
             }
             "xls" | "xlt" | "doc" => Self::Office,
+            "png" | "jpg" | "jpeg" | "gif" | "tif" | "tiff" | "bmp" | "gz" | "tgz" | "7z" | "rar" | "bz2" | "xz"
+            | "zst" => Self::Binary,
+            "nc" | "grb" | "grib" | "grb2" | "grib2" | "shp" | "shx" | "dbf" | "mdb" | "accdb" | "exe" | "mp4" => {
+                Self::Binary
+            }
             "txt" | "csv" | "tsv" | "dat" | "prn" | "log" | "dad" | "out" | "inp" | "md" => Self::Text,
             _ => Self::Unknown,
         }
     }
 
-    /// Whether bytes of this kind begin with a mark of their own.
+    /// Whether no file of this kind is markup, JSON or a message.
     fn is_binary(self) -> bool {
-        matches!(self, Self::Pdf | Self::Zip | Self::OfficeZip | Self::Office)
+        matches!(self, Self::Pdf | Self::Zip | Self::OfficeZip | Self::Office | Self::Binary)
+    }
+
+    /// Whether files of this kind begin with a mark that is known here. A zip may have a program before it: it is opened,
+    /// which says more.
+    fn has_mark(self) -> bool {
+        matches!(self, Self::Pdf | Self::OfficeZip | Self::Office)
     }
 
     /// Whether what the product's earlier files looked like says anything: no program opens a page as a PDF.
     fn varies(self) -> bool {
-        !matches!(self, Self::Pdf | Self::Zip | Self::OfficeZip)
+        !matches!(self, Self::Pdf | Self::Zip | Self::OfficeZip | Self::Binary)
     }
 
     fn is_begun_by(self, looks: Looks) -> bool {
@@ -147,10 +160,7 @@ pub fn judge(sent: &Sent<'_>, ends: &Ends) -> Verdict {
         Looks::Text if expected == Expected::Office => {
             Verdict::Unusual("it is a text, which spreadsheets open, and not the binary form that its name promises")
         }
-        // A zip may have a program before it: it is opened, which says more.
-        _ if expected.is_binary() && expected != Expected::Zip => {
-            Verdict::Doubtful("it does not begin as a file of its kind does")
-        }
+        _ if expected.has_mark() => Verdict::Doubtful("it does not begin as a file of its kind does"),
         _ => Verdict::File,
     }
 }
@@ -393,6 +403,11 @@ mod tests {
             ("", "text/html", false, &pdf, File),
             ("", BYTES, false, message.as_bytes(), File),
             ("bin", BYTES, false, &[0, 1, 2, 3], File),
+            ("png", "image/png", false, b"\x89PNG\r\n\x1a\n", File),
+            ("png", "text/html", false, message.as_bytes(), Page),
+            ("gz", BYTES, false, json.as_bytes(), Doubtful("")),
+            ("7z", BYTES, false, b"<p>Erro</p>", Page),
+            ("nc", BYTES, false, b"CDF texto", File),
             ("bin", "text/html", false, &[0x7f, b'E', b'L', b'F', 2], File),
         ];
         for (extension, content_type, is_usual, bytes, verdict) in cases {

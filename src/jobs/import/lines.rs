@@ -9,12 +9,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// What other packers' files begin with; they are not read.
+const OTHERS: [(&[u8], &str); 5] = [
+    (b"\xfd7zXZ\0", "xz"),
+    (b"BZh", "bzip2"),
+    (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+    (b"PK\x03\x04", "zip"),
+    (b"Rar!", "RAR"),
+];
+
 /// Opens a file, plain or compressed, whatever its name says.
 pub(super) fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, Progress)> {
     let mut file = File::open(path)?;
     let total = file.metadata()?.len();
     let mut head = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut head)?;
+    file.by_ref().take(8).read_to_end(&mut head)?;
+    if let Some((_, packer)) = OTHERS.iter().find(|(mark, _)| head.starts_with(mark)) {
+        let reason = format!("it is packed with {packer}; plain files, gzip and zstd are read: unpack it first");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
     file.seek(SeekFrom::Start(0))?;
     let done = Arc::new(AtomicU64::new(0));
     let counted = Counted { file, done: done.clone() };

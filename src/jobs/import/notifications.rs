@@ -18,6 +18,9 @@ use crate::record::{IMPORT, Imported, ImportedNotification, NewNotification};
 /// Notifications of one commit.
 const BATCH: usize = 200;
 
+/// And so many bytes at most, but for the last.
+const BATCH_BYTES: usize = 8 << 20;
+
 const BODY_BYTES_MAX: usize = Notice::BYTES_MAX;
 
 /// The longest line: a body and what may stand around it.
@@ -30,6 +33,7 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
     let mut reader = text::text(reader).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut report = Report::default();
     let mut batch = Vec::with_capacity(BATCH);
+    let mut bytes = 0;
     let mut number = 0;
     let mut ended = false;
     while !ended {
@@ -41,6 +45,7 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
                     report.refuse(listener, path, number, format!("the line has more than {LINE_MAX} bytes"));
                     continue;
                 };
+                bytes += text.len();
                 match read_line(&text, app.clock.now()) {
                     Ok(None) => {}
                     Ok(Some(imported)) => batch.push((number, imported)),
@@ -54,7 +59,9 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
                 ended = true;
             }
         }
-        if batch.len() == BATCH || (ended && !batch.is_empty()) {
+        let is_full = batch.len() == BATCH || bytes >= BATCH_BYTES;
+        if !batch.is_empty() && (is_full || ended) {
+            bytes = 0;
             let began = Instant::now();
             take(app, std::mem::take(&mut batch), dry_run, &mut report, path, listener).await?;
             listener(Event::Progress { done: progress.done(), total: progress.total });
@@ -207,7 +214,7 @@ pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     Ok(crate::domain::timestamp(crate::domain::millis(at)))
 }
 
-fn not_an_instant(text: &str) -> String {
+pub(super) fn not_an_instant(text: &str) -> String {
     let shown: String = scrubbed(text).chars().take(60).collect();
     format!("`receivedAt` is `{shown}`, which is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z")
 }

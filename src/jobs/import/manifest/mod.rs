@@ -11,15 +11,17 @@ use serde_json::{Map, Value};
 use tempfile::SpooledTempFile;
 
 use super::lines::{self, Line};
-use super::{names, text};
+use super::notifications::{not_an_instant, past};
+use super::{extended, names, text};
 use crate::domain::{Digest, Notice, NotificationId, clean, millis};
 use crate::record::{IMPORT, NewNotification};
 
 /// The longest row: a body, as a notification may have it.
 const ROW_BYTES_MAX: usize = Notice::BYTES_MAX;
 
-/// Rows are put in the order of time before the first is taken; of each some bytes are held in memory.
-const ROWS_MAX: usize = 20_000_000;
+/// Rows are put in the order of time before the first is taken: of each some bytes are held in memory, the rest on disk.
+const ROWS_MAX: usize = 5_000_000;
+const BYTES_MAX: u64 = 2 << 30;
 
 /// Rows held in memory before they go to a file.
 const SPOOL_BYTES_MAX: usize = 16 << 20;
@@ -29,7 +31,7 @@ const SPOOL_BYTES_MAX: usize = 16 << 20;
 pub enum ManifestError {
     #[error("the manifest {0} cannot be read: {1}")]
     Unreadable(String, std::io::Error),
-    #[error("the manifest {0} has more than {ROWS_MAX} rows: give it in parts")]
+    #[error("the manifest {0} has more than {ROWS_MAX} rows or {BYTES_MAX} bytes: give it in parts")]
     TooLarge(String),
     #[error("the manifest {0} begins with neither a CSV header that names `path` and `nome` nor a JSON object")]
     Headless(String),
@@ -59,7 +61,7 @@ type Object = Result<Map<String, Value>, String>;
 pub struct Manifest {
     slots: Vec<Slot>,
     spool: SpooledTempFile,
-    /// Hashes of the paths as they are read; another path may have the same.
+    /// Hashes of the paths in a tar, as they are read; another path may have the same.
     paths: HashSet<u64>,
     now: Timestamp,
 }
@@ -105,14 +107,16 @@ impl Manifest {
         while let Some((line, object)) = objects.next()? {
             match object.and_then(|object| row(line, object, root, now)) {
                 Err(reason) => refuse(line, reason),
-                Ok(_) if manifest.slots.len() == ROWS_MAX => return Ok(Parsed::TooMany),
+                Ok(_) if manifest.slots.len() == ROWS_MAX || offset > BYTES_MAX => return Ok(Parsed::TooMany),
                 Ok((row, object)) => {
                     let bytes = serde_json::to_vec(&object)?;
                     manifest.spool.write_all(&bytes)?;
                     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
                     let at = row.received_at.map_or(i64::MAX, millis);
                     manifest.slots.push(Slot { at, line, offset, length });
-                    manifest.paths.insert(hash(&names::readable(row.path.as_bytes())));
+                    if matches!(root, Root::Tar) {
+                        manifest.paths.insert(hash(&names::readable(row.path.as_bytes())));
+                    }
                     offset += u64::from(length);
                 }
             }
@@ -195,7 +199,10 @@ impl Objects {
             let object = match line {
                 Line::TooLong => Err(format!("the line has more than {ROW_BYTES_MAX} bytes")),
                 Line::Text(text) if text.trim_ascii().is_empty() => continue,
-                Line::Text(text) => serde_json::from_str(&decode(&text)).map_err(|_| "it is no JSON object".to_owned()),
+                Line::Text(text) => match serde_json::from_str(&decode(&text)).map(extended::plain) {
+                    Ok(Value::Object(object)) => Ok(object),
+                    _ => Err("it is no JSON object".to_owned()),
+                },
             };
             return Ok(Some((*number, object)));
         }
@@ -222,7 +229,12 @@ fn row(
         found.and_then(|(_, value)| value.as_str()).map(str::trim).filter(|text| !text.is_empty())
     };
     let path = safe(find("path").ok_or("`path` is missing: the file, under the given folder")?, root)?;
-    let received_at = find("receivedAt").map(|text| super::notifications::past(text, now)).transpose()?;
+    let received_at = match object.iter().find(|(key, _)| key.trim().eq_ignore_ascii_case("receivedAt")) {
+        None | Some((_, Value::Null)) => None,
+        Some((_, Value::String(text))) if clean(text).is_empty() => None,
+        Some((_, Value::String(text))) => Some(past(text, now)?),
+        Some((_, other)) => return Err(not_an_instant(&other.to_string())),
+    };
     let body = serde_json::to_vec(&object).map_err(|e| e.to_string())?;
     let notice = Notice::of_file(&body).ok_or("it is no JSON object")?;
     if let Err(reason) = &notice.outcome {

@@ -346,3 +346,88 @@ fn is_sound(header: &Header) -> bool {
 fn until_nul(bytes: &[u8]) -> &[u8] {
     memchr::memchr(0, bytes).map_or(bytes, |end| &bytes[..end])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::{Kind, Tar};
+
+    /// A sparse file in GNU's form 1.0, a long name, a hard link and a plain file.
+    fn sound() -> Vec<u8> {
+        let mut tar = ::tar::Builder::new(Vec::new());
+        let mut header = ::tar::Header::new_gnu();
+        let mut add = |records: &[(&str, &[u8])], name: &str, bytes: &[u8]| {
+            if !records.is_empty() {
+                tar.append_pax_extensions(records.iter().copied())?;
+            }
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, name, bytes)
+        };
+        let map = [b"2\n10\n512\n2000\n5\n".as_slice(), &[0; 512 - 16], &[b'x'; 512], b"dados"].concat();
+        let records: [(&str, &[u8]); 4] = [
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"esparso.dat"),
+            ("GNU.sparse.realsize", b"3000"),
+        ];
+        assert!(add(&records, "GNUSparseFile.0/esparso.dat", &map).is_ok());
+        assert!(add(&[], &format!("{}x", "longo/".repeat(40)), b"longo").is_ok());
+        assert!(add(&[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"2,3,9,0")], "velho.dat", b"abc").is_ok());
+        assert!(add(&[("comment", b"a\nb")], "a.txt", b"a").is_ok());
+        tar.into_inner().unwrap_or_default()
+    }
+
+    /// All entries with their bytes, or the error; at most a megabyte of each.
+    fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let mut tar = Tar::new(bytes);
+        let mut files = Vec::new();
+        while let Some(entry) = tar.next().map_err(|e| e.to_string())? {
+            let mut content = Vec::new();
+            if entry.kind == Kind::File && entry.problem.is_none() {
+                tar.by_ref().take(1 << 20).read_to_end(&mut content).map_err(|e| e.to_string())?;
+                assert_eq!(content.len() as u64, entry.size.min(1 << 20));
+            }
+            files.push((String::from_utf8_lossy(&entry.name).into_owned(), content));
+        }
+        Ok(files)
+    }
+
+    #[test]
+    fn holes_are_zeros() {
+        let sparse = [&[0; 10][..], &[b'x'; 512], &[0; 1478], b"dados", &[0; 995]].concat();
+        let long = format!("{}x", "longo/".repeat(40));
+        let expected =
+            [("esparso.dat", &sparse[..]), (&long, b"longo"), ("velho.dat", b"\0\0abc\0\0\0\0"), ("a.txt", b"a")];
+        let expected = expected.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).to_vec();
+        assert!(read(&sound()) == Ok(expected));
+    }
+
+    #[test]
+    fn a_damaged_tar_is_an_error_or_other_entries_and_never_more() {
+        let sound = sound();
+        for length in 0..sound.len() {
+            // Cut anywhere: only what is whole is there.
+            let whole = read(&sound).unwrap_or_default();
+            if let Ok(files) = read(&sound[..length]) {
+                assert_eq!(files, whole[..files.len()], "{length}");
+            }
+        }
+        let mut seed = 1_u32;
+        for _ in 0..20_000 {
+            let mut damaged = sound.clone();
+            for _ in 0..1 + seed % 4 {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let at = (seed >> 8) as usize % damaged.len();
+                damaged[at] = if seed & 64 == 0 { b'0' + (seed as u8 & 7) } else { seed as u8 };
+                // A header whose checksum is right all the same.
+                let block = at / 512 * 512;
+                let mut header = ::tar::Header::new_old();
+                header.as_mut_bytes().copy_from_slice(&damaged[block..block + 512]);
+                header.set_cksum();
+                damaged[block..block + 512].copy_from_slice(header.as_bytes());
+            }
+            let _ = read(&damaged);
+        }
+    }
+}
