@@ -304,8 +304,11 @@ async fn the_memory_of_an_import_is_bounded() {
 /// A row's path and name.
 type Taken = (String, String);
 
+/// Lines that were not taken, each with its reason.
+type Refused = Vec<(u64, String)>;
+
 /// The rows of a manifest, and the lines that are refused.
-fn rows(bytes: &[u8], root: Root<'_>) -> Option<(Vec<Taken>, Vec<(u64, String)>)> {
+fn rows(bytes: &[u8], root: Root<'_>) -> Option<(Vec<Taken>, Refused)> {
     let mut refused = Vec::new();
     let reader = std::io::Cursor::new(bytes.to_vec());
     let now = jiff::Timestamp::now();
