@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::types::{
-    Directive, DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection,
-    SelectionSet,
+    Directive, DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationDefinition, OperationType,
+    Selection, SelectionSet,
 };
 use async_graphql::registry::MetaTypeName;
 use async_graphql::{Name, Positioned, ServerError, Variables};
@@ -332,5 +332,40 @@ pub(super) fn without_placeholders(value: &mut ConstValue) {
             fields.values_mut().for_each(without_placeholders);
         }
         _ => {}
+    }
+}
+
+/// The document as async-graphql's validation is to see it. It passes over the directives of `__typename`, and so takes a
+/// variable that is used only there for an unused one: they are put on a fragment around it.
+pub(super) fn for_validation(document: &ExecutableDocument) -> ExecutableDocument {
+    let mut document = document.clone();
+    match &mut document.operations {
+        DocumentOperations::Single(operation) => wrap_type_names(&mut operation.node.selection_set.node),
+        DocumentOperations::Multiple(all) => {
+            all.values_mut().for_each(|operation| wrap_type_names(&mut operation.node.selection_set.node));
+        }
+    }
+    document.fragments.values_mut().for_each(|fragment| wrap_type_names(&mut fragment.node.selection_set.node));
+    document
+}
+
+fn wrap_type_names(set: &mut SelectionSet) {
+    for selection in &mut set.items {
+        match &mut selection.node {
+            Selection::Field(field) if field.node.name.node == "__typename" && !field.node.directives.is_empty() => {
+                let directives = std::mem::take(&mut field.node.directives);
+                let inner = SelectionSet { items: vec![Positioned::new(Selection::Field(field.clone()), field.pos)] };
+                let wrapped = InlineFragment {
+                    type_condition: None,
+                    directives,
+                    selection_set: Positioned::new(inner, field.pos),
+                };
+                let pos = field.pos;
+                selection.node = Selection::InlineFragment(Positioned::new(wrapped, pos));
+            }
+            Selection::Field(field) => wrap_type_names(&mut field.node.selection_set.node),
+            Selection::InlineFragment(fragment) => wrap_type_names(&mut fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => {}
+        }
     }
 }

@@ -7,7 +7,7 @@ use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, N
 use async_graphql::{Request, Response, ServerError, Value, Variables};
 
 use super::coerce::Types;
-use super::normal::{Abnormal, Normal, check_size, chosen, normalize, without_placeholders};
+use super::normal::{Abnormal, Normal, check_size, chosen, for_validation, normalize, without_placeholders};
 use super::usages::check_usages;
 use super::{Schema, builder};
 
@@ -93,7 +93,7 @@ impl Rules {
         match question.parsed_query() {
             Ok(document) => {
                 check_usages(self.types, document).map_err(|error| vec![error])?;
-                request.set_parsed_query(document.clone());
+                request.set_parsed_query(for_validation(document));
             }
             Err(error) => return Err(vec![error]),
         }

@@ -306,7 +306,7 @@ async fn variables_and_arguments_are_coerced_as_the_specification_says() {
             json!({ "s": "ARCHIVED" }),
             "`$s`",
         ),
-        ("query($n: String!) { publications(first: $n) { totalCount } }", json!({ "n": "2" }), "`$n`"),
+        ("query($n: String!) { publications(first: $n) { totalCount } }", json!({ "n": "2" }), "first"),
         (
             "query($n: Int = null) { suggest(prefix: \"d\", limit: 3) { text } publicationStats(groupBy: [], limit: $n) { size } }",
             json!({}),
