@@ -180,10 +180,18 @@ async fn serve_from(folder: &Path) -> (Child, String) {
         .stdout(Stdio::null())
         .spawn()
         .expect("the binary");
-    while tokio::net::TcpStream::connect(&address).await.is_err() {
+    while !is_ready(&address).await {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     (child, address)
+}
+
+async fn is_ready(address: &str) -> bool {
+    if tokio::net::TcpStream::connect(address).await.is_err() {
+        return false;
+    }
+    let mut connection = Connection::open(address).await;
+    connection.send(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").await.0 == 200
 }
 
 fn stop(child: &mut Child) {
