@@ -7,16 +7,15 @@ use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::{product, zip};
 use crate::harness::{PATIENCE, TestApp};
 
-const DOCUMENTS: [&str; 8] = [
-    "README.md",
-    "README.pt-BR.md",
-    "docs/bi.md",
-    "docs/import.md",
-    "docs/retention.md",
-    "docs/reliability.md",
-    "docs/architecture.md",
-    "docs/performance.md",
-];
+/// Everything that people read: both READMEs and the pages of `docs/`.
+fn documents() -> Vec<String> {
+    let docs = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("a folder");
+    let pages = docs.map(|entry| format!("docs/{}", entry.expect("a page").file_name().to_string_lossy()));
+    let mut all: Vec<String> = pages.filter(|page| page.ends_with(".md")).collect();
+    all.extend(["README.md".to_owned(), "README.pt-BR.md".to_owned()]);
+    all.sort();
+    all
+}
 
 /// The commands that a document names: the lines of its consoles, and the whole commands in its sentences.
 fn commands(document: &str) -> Vec<String> {
@@ -36,7 +35,16 @@ fn commands(document: &str) -> Vec<String> {
 fn is_a_name(command: &str) -> bool {
     matches!(
         command,
-        "import" | "get" | "hold" | "release" | "retention" | "retention undo" | "simulate" | "serve" | "demo"
+        "token new"
+            | "import"
+            | "get"
+            | "hold"
+            | "release"
+            | "retention"
+            | "retention undo"
+            | "simulate"
+            | "serve"
+            | "demo"
     )
 }
 
@@ -87,10 +95,10 @@ async fn the_commands_of_the_documents_run() {
     let revision = end["revision"]["id"].as_str().expect("an id").to_owned();
     let portal = app.portal.address().trim_start_matches("http://").to_owned();
     let mut ran = 0;
-    for document in DOCUMENTS {
+    for document in documents() {
         let folder = tempfile::tempdir().expect("a folder");
         prepare(folder.path());
-        for command in commands(document) {
+        for command in commands(&document) {
             let mut line = format!("acervo {command}").replace("/srv/", "srv/").replace("019b…", &revision);
             if command.starts_with("retention undo") {
                 let runs = app.query("{ retentionRuns(first: 1) { nodes { id } } }").await;
