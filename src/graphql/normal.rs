@@ -9,7 +9,7 @@ use async_graphql::parser::types::{
 };
 use async_graphql::registry::MetaTypeName;
 use async_graphql::{Name, Positioned, ServerError, Variables};
-use async_graphql_value::ConstValue;
+use async_graphql_value::{ConstValue, Value};
 
 use super::coerce::{Declared, Types, fill_in, refusal};
 use super::error::code;
@@ -30,7 +30,8 @@ pub(super) struct Normal {
     /// Whether anything differs from the document that was sent.
     pub is_changed: bool,
     pub has_placeholders: bool,
-    /// The variables after coercion.
+    /// The variables after coercion. One that was not given, where an argument has a number for its default, has that number:
+    /// async-graphql reads it to count what the document costs, and would find a null.
     pub variables: Variables,
 }
 
@@ -75,6 +76,7 @@ pub(super) fn normalize(
         declared: types.variables(definitions, variables)?,
         is_changed: !definitions.is_empty() || !operation.node.directives.is_empty(),
         has_placeholders: false,
+        defaults: Vec::new(),
     };
     let set = &operation.node.selection_set;
     let selected = pass.set(Some(root(operation.node.ty)), &[&set.node], 0)?;
@@ -88,6 +90,9 @@ pub(super) fn normalize(
     let document = ExecutableDocument { operations, fragments: HashMap::new() };
     let (is_changed, has_placeholders) = (pass.is_changed, pass.has_placeholders);
     let mut variables = Variables::default();
+    for (name, number) in pass.defaults {
+        variables.insert(Name::new(name), ConstValue::from(number));
+    }
     for (name, value) in pass.declared {
         if let Some(value) = value {
             variables.insert(Name::new(name), value);
@@ -155,6 +160,8 @@ struct Pass<'a> {
     declared: Declared<'a>,
     is_changed: bool,
     has_placeholders: bool,
+    /// Variables that were not given, with the number that stands for them.
+    defaults: Vec<(&'a str, i64)>,
 }
 
 /// A field of the answer, and all selections that say what it holds.
@@ -259,6 +266,12 @@ impl<'a> Pass<'a> {
                 if argument.is_some_and(|argument| argument.ty.ends_with('!') && argument.default_value.is_none()) {
                     let told = format!("argument `{}` is required, and its variable has no value", name.node);
                     return Err(refusal(told, name.pos).into());
+                }
+                let default = argument.and_then(|argument| argument.default_value.as_deref());
+                if let (Value::Variable(variable), Some(number)) =
+                    (&value.node, default.and_then(|text| text.parse().ok()))
+                {
+                    self.defaults.push((variable.as_str(), number));
                 }
                 continue;
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -15,6 +15,7 @@ use futures_util::stream::unfold;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::Instant;
 
+use super::conditional::no_body;
 use super::{Http, Problem};
 
 /// Bytes of one piece.
@@ -25,18 +26,24 @@ const TIME_PER_PIECE: Duration = Duration::from_secs(2);
 
 pub(super) async fn answer_apart(State(http): State<Http>, request: Request, next: Next) -> Response {
     let write_timeout = http.app.settings.query.write_timeout;
-    let answering = http.app.asking.run(async move { pass_on(next.run(request).await, write_timeout).await });
+    let is_head = request.method() == Method::HEAD;
+    let answering = http.app.asking.run(async move { pass_on(next.run(request).await, is_head, write_timeout).await });
     let Some(answering) = answering else { return Problem::new(503, "the service is stopping").into_response() };
     answering.await.unwrap_or_else(|e| Problem::internal(&e).into_response())
 }
 
 /// A response whose body is made here and sent elsewhere.
-async fn pass_on(response: Response, write_timeout: Duration) -> Response {
+async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> Response {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
     let (parts, body) = response.into_parts();
-    let is_whole = body.size_hint().exact().is_some_and(|bytes| bytes <= PIECE_BYTES as u64);
+    let length = body.size_hint().exact();
+    if length.is_none() && (is_head || parts.status == StatusCode::NOT_MODIFIED) {
+        // There is no body, and the length of the one that a GET would get is not known.
+        return Response::from_parts(parts, no_body());
+    }
+    let is_whole = length.is_some_and(|bytes| bytes <= PIECE_BYTES as u64);
     let mut body = body.into_data_stream();
     // Most answers are small: they are passed on as a whole.
     let mut first = BytesMut::new();

@@ -166,7 +166,12 @@ fn parse_date(text: &str) -> Option<Timestamp> {
 
 /// An answer without a body that claims no length: that of the representation is not known here, and 0 would be wrong.
 pub(super) fn without_body(status: StatusCode) -> Response {
-    (status, Body::from_stream(futures_util::stream::empty::<Result<bytes::Bytes, std::io::Error>>())).into_response()
+    (status, no_body()).into_response()
+}
+
+/// A body without bytes that claims no length.
+pub(super) fn no_body() -> Body {
+    Body::from_stream(futures_util::stream::empty::<Result<bytes::Bytes, std::io::Error>>())
 }
 
 #[cfg(test)]
