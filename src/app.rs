@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -41,7 +41,7 @@ impl Deref for App {
 pub struct Parts {
     pub settings: Settings,
     pub clock: Clock,
-    /// What is given up for good goes by this, and not by the clock alone.
+    /// The time by which links expire and sweeps are due; does not trust a clock that jumped ahead.
     pub trust: Trust,
     pub record: Record,
     pub store: Store,
@@ -71,9 +71,7 @@ pub struct Denied {
 
 impl Denied {
     pub fn note(&self, source: &str) {
-        if let Ok(mut counts) = self.by_source.lock() {
-            *counts.entry(source.to_owned()).or_default() += 1;
-        }
+        *self.counts().entry(source.to_owned()).or_default() += 1;
     }
 
     /// Counts a wrong key of the API.
@@ -86,7 +84,7 @@ impl Denied {
         self.keys.load(Ordering::Relaxed)
     }
 
-    /// Gives that count away.
+    /// Returns and resets the count.
     pub fn take_keys(&self) -> u64 {
         self.keys.swap(0, Ordering::Relaxed)
     }
@@ -101,9 +99,13 @@ impl Denied {
         self.hosts.load(Ordering::Relaxed)
     }
 
-    /// Gives the counts of the sources away.
+    /// Returns and resets the counts by source.
     pub fn take(&self) -> HashMap<String, u64> {
-        self.by_source.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default()
+        std::mem::take(&mut *self.counts())
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.by_source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
 /// How much the threads that answer questions yield to others: what must be quick gets three quarters of a processor that
@@ -45,10 +45,6 @@ impl Aside {
     /// Runs a future there; it is dropped when nobody waits for it any more. `None` only while the process ends.
     pub fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<Task<T>> {
         Some(Task(self.0.as_ref()?.spawn(work)))
-    }
-
-    pub fn handle(&self) -> Option<&Handle> {
-        self.0.as_ref().map(Runtime::handle)
     }
 }
 

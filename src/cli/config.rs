@@ -21,17 +21,22 @@ pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCo
     let webhook = settings.webhook_listen.map(|address| format!(", {address} for the webhook alone"));
     let api = match settings.api.keys.len() {
         0 => "open to whoever reaches it".to_owned(),
-        n => format!("{n} keys{}", if settings.api.open { ", reading is open to all" } else { "" }),
+        n => format!(
+            "{n} {}{}",
+            if n == 1 { "key" } else { "keys" },
+            if settings.api.open { ", reading is open to all" } else { "" }
+        ),
     };
     let hosts: Vec<String> = settings.fetch.allowed_hosts.iter().map(ToString::to_string).collect();
     let schedule = settings.retention.schedule.as_ref().map_or_else(|| "by hand".to_owned(), ToString::to_string);
     output::print(&format!(
-        "the configuration is sound\nlisten     {}{}\ndata       {}\nreceiver   {receiver}\napi        {api}\nfetch      from {}\nretention  {schedule}, {} policies",
+        "the configuration is sound\nlisten     {}{}\ndata       {}\nreceiver   {receiver}\napi        {api}\nfetch      from {}\nretention  {schedule}, {} {}",
         settings.listen,
         webhook.unwrap_or_default(),
         settings.data_dir.display(),
         hosts.join(", "),
         settings.retention.policies.len(),
+        if settings.retention.policies.len() == 1 { "policy" } else { "policies" },
     ))?;
     for warning in settings.exposure_warnings() {
         output::print(&format!("warning: {warning}"))?;
@@ -46,7 +51,7 @@ pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCo
 
 /// Every span of time that the configuration names, in words.
 fn times(settings: &Settings) -> anyhow::Result<()> {
-    let Settings { receiver, fetch, retention, .. } = settings;
+    let Settings { receiver, fetch, downloads, query, retention, .. } = settings;
     let durations = [
         ("receiver.replay_gap", receiver.replay_gap),
         ("receiver.silence_floor", receiver.silence_floor),
@@ -54,6 +59,10 @@ fn times(settings: &Settings) -> anyhow::Result<()> {
         ("fetch.retry_max", fetch.retry_max),
         ("fetch.stall", fetch.stall),
         ("fetch.warn_before", fetch.warn_before),
+        ("downloads.stall", downloads.stall),
+        ("query.timeout", query.timeout),
+        ("query.wait", query.wait),
+        ("query.write_timeout", query.write_timeout),
         ("retention.jitter", retention.jitter),
     ];
     for (key, duration) in durations {

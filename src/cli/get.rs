@@ -15,7 +15,8 @@ use crate::record::Revision;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Of a revision, or of a publication for its latest
-    id: String,
+    #[arg(value_parser = id)]
+    id: uuid::Uuid,
     /// Where to write it; - for standard output [default: its published name, here]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -29,7 +30,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let queries = Queries::new(super::open(settings).await?);
-    let revision = find(&queries, &args.id).await?;
+    let revision = find(&queries, args.id).await?;
     if let Some(at) = revision.purged_at {
         let why = revision.purge_rule.unwrap_or_default();
         bail!("the file of revision {} was removed by retention at {at:.0}: {why}", revision.id);
@@ -58,8 +59,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn find(queries: &Queries, text: &str) -> anyhow::Result<Revision> {
-    let id: uuid::Uuid = text.parse().with_context(|| format!("`{text}` is no id; `acervo search` shows them"))?;
+fn id(text: &str) -> Result<uuid::Uuid, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a valid id; `acervo search` shows them"))
+}
+
+async fn find(queries: &Queries, id: uuid::Uuid) -> anyhow::Result<Revision> {
     if let Some(row) = queries.revision_rows(&[RevisionId(id)]).await?.remove(&RevisionId(id)) {
         return Ok(row.revision);
     }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output;
+use super::{Usage, output};
 use crate::app::{self, App, Role};
 use crate::config::Settings;
 use crate::domain::Clock;
@@ -34,12 +34,12 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     if args.manifest.is_some() && args.paths.len() > 1 {
-        bail!("--manifest tells of one folder or tar: give one PATH with it");
+        return Err(Usage("--manifest tells of one folder or tar: give one PATH with it".to_owned()).into());
     }
     for path in &args.paths {
         let kind = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
         if kind.is_dir() && args.manifest.is_none() {
-            bail!("{} is a folder: say with --manifest what its files are", path.display());
+            return Err(Usage(format!("{} is a folder: say with --manifest what its files are", path.display())).into());
         }
     }
     let may_create =
@@ -73,10 +73,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
 /// Asks the person at the terminal, if there is one.
 fn agrees_to_create(settings: &Settings) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        bail!(
+        return Err(Usage(format!(
             "there is no archive in {}: give --create to create one, or name the archive's folder with --data-dir or ACERVO_DATA_DIR",
             settings.data_dir.display()
-        );
+        ))
+        .into());
     }
     write!(std::io::stderr(), "There is no archive in {}. Create one? [y/N] ", settings.data_dir.display())?;
     let mut answer = String::new();

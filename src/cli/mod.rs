@@ -116,6 +116,11 @@ impl SettingArgs {
     }
 }
 
+/// Arguments that make no sense together or here, which clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
 /// Reads the environment's settings; they are the only ones who do.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -138,7 +143,7 @@ pub fn main() -> ExitCode {
         Err(e) if e.is::<output::OutputClosed>() => ExitCode::SUCCESS,
         Err(e) => {
             output::tell(&format!("error: {e:#}"));
-            ExitCode::from(if e.is::<ConfigError>() || e.is::<NoArchive>() { 2 } else { 1 })
+            ExitCode::from(if e.is::<ConfigError>() || e.is::<NoArchive>() || e.is::<Usage>() { 2 } else { 1 })
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `acervo retention plan|run|undo|runs`: what the policies would remove and why; do it; take it back.
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
@@ -22,16 +21,16 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
         /// As if it were this instant (RFC 3339)
-        #[arg(long, value_name = "INSTANT")]
-        now: Option<String>,
+        #[arg(long, value_name = "INSTANT", value_parser = instant)]
+        now: Option<Timestamp>,
     },
     /// Mark what the plan removes, and sweep what was marked longer ago than the grace
     Run {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
         /// As if it were this instant (RFC 3339)
-        #[arg(long, value_name = "INSTANT")]
-        now: Option<String>,
+        #[arg(long, value_name = "INSTANT", value_parser = instant)]
+        now: Option<Timestamp>,
     },
     /// Bring back what a run marked
     Undo { run: String },
@@ -50,7 +49,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
     let app = super::open(settings).await?;
     match command {
         Command::Plan { format, now } => {
-            let planned = retention::make_plan(&app, instant(&app, now.as_deref())?).await?;
+            let planned = retention::make_plan(&app, now.unwrap_or_else(|| app.clock.now())).await?;
             match format {
                 Format::Table => output::print(&table(&app, &planned))?,
                 Format::Json => output::print(&serde_json::to_string_pretty(&object(&app, &planned))?)?,
@@ -58,7 +57,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             }
         }
         Command::Run { format, now } => {
-            let now = instant(&app, now.as_deref())?;
+            let now = now.unwrap_or_else(|| app.clock.now());
             let retention::Outcome { run, swept } = retention::run(&app, now, false).await?;
             match format {
                 Format::Table => output::print(&told(&run))?,
@@ -85,13 +84,9 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn instant(app: &App, text: Option<&str>) -> anyhow::Result<Timestamp> {
-    match text {
-        None => Ok(app.clock.now()),
-        Some(text) => {
-            text.parse().ok().with_context(|| format!("--now: `{text}` is no instant such as 2025-02-20T12:00:00Z"))
-        }
-    }
+fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z"))
 }
 
 fn told(run: &RetentionRun) -> String {

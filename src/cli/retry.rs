@@ -1,8 +1,7 @@
 //! `acervo retry`: queue notifications again.
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::output;
 use crate::config::Settings;
@@ -11,6 +10,7 @@ use crate::jobs;
 use crate::record::NotificationQuery;
 
 #[derive(clap::Args)]
+#[group(id = "which", required = true, multiple = true)]
 pub(super) struct Args {
     /// Only notifications in this state (failed, retrying, queued, expired); may be given again
     #[arg(long, value_name = "STATE")]
@@ -19,19 +19,31 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
     /// Only notifications received since (2025-02-20T12:00:00Z, or 6h for the last six hours)
-    #[arg(long, value_name = "INSTANT")]
-    since: Option<String>,
+    #[arg(long, value_name = "INSTANT", value_parser = since)]
+    since: Option<Since>,
+}
+
+#[derive(Clone, Copy)]
+enum Since {
+    Instant(Timestamp),
+    Ago(SignedDuration),
+}
+
+impl Since {
+    fn before(self, now: Timestamp) -> anyhow::Result<Timestamp> {
+        match self {
+            Self::Instant(at) => Ok(at),
+            Self::Ago(ago) => Ok(timestamp(millis(now).saturating_sub(i64::try_from(ago.as_millis())?))),
+        }
+    }
 }
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    if args.status.is_empty() && args.product.is_none() && args.since.is_none() {
-        bail!("say which: --status failed, --product NAME or --since 6h");
-    }
     let app = super::open(settings).await?;
     let which = NotificationQuery {
         status: (!args.status.is_empty()).then_some(args.status),
         name: args.product.map(TextMatch::containing),
-        received_from: args.since.as_deref().map(|text| since(text, app.clock.now())).transpose()?,
+        received_from: args.since.map(|since| since.before(app.clock.now())).transpose()?,
         ..Default::default()
     };
     let counts = jobs::retry(&app, &which).await?;
@@ -45,11 +57,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    if let Ok(instant) = text.parse() {
-        return Ok(instant);
-    }
-    let ago: jiff::SignedDuration =
-        text.parse().ok().with_context(|| format!("--since: `{text}` is no instant and no duration such as 6h"))?;
-    Ok(timestamp(millis(now) - i64::try_from(ago.as_millis())?))
+fn since(text: &str) -> Result<Since, String> {
+    let parsed = text.parse().map(Since::Instant).or_else(|_| text.parse().map(Since::Ago));
+    parsed.map_err(|_| {
+        format!("`{text}` is not a valid instant or duration; expected one such as 2025-02-20T12:00:00Z or 6h")
+    })
 }

@@ -1,10 +1,10 @@
 //! `acervo search`: the history in the terminal.
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::json;
 
 use super::output;
@@ -23,14 +23,14 @@ pub(super) struct Args {
     #[arg(long)]
     process: Option<String>,
     /// Only periods that reach this day or later (YYYY-MM-DD)
-    #[arg(long, value_name = "DAY")]
-    from: Option<String>,
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    from: Option<Date>,
     /// Only periods that begin on this day or earlier (YYYY-MM-DD)
-    #[arg(long, value_name = "DAY")]
-    to: Option<String>,
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    to: Option<Date>,
     /// As the archive knew the world then (2025-02-20 or 2025-02-20T12:00:00Z)
-    #[arg(long, value_name = "INSTANT")]
-    as_of: Option<String>,
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    as_of: Option<Timestamp>,
     /// At most so many rows
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
     limit: i64,
@@ -46,13 +46,6 @@ pub(super) enum Format {
 }
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    let day = |name: &str, text: &Option<String>| {
-        text.as_deref()
-            .map(|text| {
-                parse_local_date(text).with_context(|| format!("--{name}: `{text}` is no day such as 2025-02-20"))
-            })
-            .transpose()
-    };
     let text = args.text.join(" ");
     let ask = PublicationAsk {
         scored: false,
@@ -60,11 +53,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         search: Some(text).filter(|text| !text.trim().is_empty()),
         filter: Filter {
             process: args.process.map(TextMatch::containing),
-            period_from: day("from", &args.from)?.map(LocalDateTime::start_of),
-            period_to: day("to", &args.to)?.map(LocalDateTime::end_of),
+            period_from: args.from.map(LocalDateTime::start_of),
+            period_to: args.to.map(LocalDateTime::end_of),
             ..Filter::default()
         },
-        as_of: args.as_of.as_deref().map(instant).transpose()?,
+        as_of: args.as_of,
         paging: Paging::first(args.limit),
     };
     let app = super::open(settings).await?;
@@ -84,16 +77,20 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+fn day(text: &str) -> Result<Date, String> {
+    parse_local_date(text).ok_or_else(|| format!("`{text}` is not a valid day; expected one such as 2025-02-20"))
+}
+
 /// An instant, or the end of a day in São Paulo.
-fn instant(text: &str) -> anyhow::Result<Timestamp> {
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let wrong = || {
+        format!("`{text}` is not a valid day or instant; expected 2025-02-20, or RFC 3339 such as 2025-02-20T12:00:00Z")
+    };
     if let Some(day) = parse_local_date(text) {
         let end = LocalDateTime::end_of(day).0;
-        return Ok(crate::domain::sao_paulo().to_timestamp(end)?);
+        return crate::domain::sao_paulo().to_timestamp(end).map_err(|_| wrong());
     }
-    match text.parse() {
-        Ok(instant) => Ok(instant),
-        Err(_) => bail!("--as-of: `{text}` is no instant such as 2025-02-20T12:00:00Z, and no day"),
-    }
+    text.parse().map_err(|_| wrong())
 }
 
 fn table(rows: &[&PublicationRow], total: u64) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 
-use super::output;
+use super::{Usage, output};
 use crate::domain::{Clock, Secret};
 use crate::portal::{self, Credentials, Portal, PortalSettings, Webhook};
 
@@ -33,8 +33,8 @@ pub(super) struct Args {
     #[arg(long)]
     password: Option<String>,
     /// How long links live
-    #[arg(long, default_value = "24h1min", value_name = "DURATION")]
-    link_life: String,
+    #[arg(long, default_value = "24h1min", value_name = "DURATION", value_parser = duration)]
+    link_life: Duration,
     /// How many products the catalogue has
     #[arg(long, default_value_t = 44)]
     products: usize,
@@ -42,8 +42,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FOLDER")]
     files: Option<PathBuf>,
     /// Publish a new version of some product every so often
-    #[arg(long, value_name = "DURATION")]
-    publish_every: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    publish_every: Option<Duration>,
 }
 
 #[derive(clap::Subcommand)]
@@ -99,7 +99,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let clock = Clock::default();
     let products = match &args.files {
         Some(folder) => portal::from_folder(folder, clock.now())
-            .with_context(|| format!("--files: {} cannot be read", folder.display()))?,
+            .map_err(|e| Usage(format!("--files: {} cannot be read: {e:#}", folder.display())))?,
         None => portal::builtin(args.products, clock.now()),
     };
     let credentials = match (&args.token, &args.username, &args.password) {
@@ -111,11 +111,12 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     };
     let settings = PortalSettings {
         webhook: Webhook { url: args.webhook.clone(), credentials },
-        link_life: duration("--link-life", &args.link_life)?,
+        link_life: args.link_life,
         subscriber: "assinante@example.com.br".to_owned(),
         clock,
     };
-    let listener = TcpListener::bind(&args.at).await.with_context(|| format!("--at: {} cannot be had", args.at))?;
+    let listener =
+        TcpListener::bind(&args.at).await.with_context(|| format!("--at: {} cannot be listened on", args.at))?;
     let numbers: Vec<u32> = products.iter().map(|product| product.number).collect();
     let portal = Portal::start(listener, settings, products)?;
     let address = portal.address().trim_start_matches("http://").to_owned();
@@ -132,10 +133,9 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         args.webhook
     ))?;
     let stop = super::serve::stop_signal()?;
-    match &args.publish_every {
+    match args.publish_every {
         None => stop.await,
         Some(every) => {
-            let every = duration("--publish-every", every)?;
             tokio::select! {
                 _ = stop => {}
                 published = publish(&portal, &numbers, every) => return published,
@@ -157,8 +157,8 @@ async fn publish(portal: &Portal, numbers: &[u32], every: Duration) -> anyhow::R
     Ok(())
 }
 
-fn duration(flag: &str, text: &str) -> anyhow::Result<Duration> {
+fn duration(text: &str) -> Result<Duration, String> {
     let parsed: jiff::SignedDuration =
-        text.parse().ok().with_context(|| format!("{flag}: `{text}` is no duration such as 30s or 24h"))?;
-    Duration::try_from(parsed).with_context(|| format!("{flag}: `{text}` is negative"))
+        text.parse().map_err(|_| format!("`{text}` is not a valid duration; expected one such as 30s or 24h"))?;
+    Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative"))
 }

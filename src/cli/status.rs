@@ -160,7 +160,10 @@ fn source(SourceStatus { source, is_silent }: &SourceStatus) -> String {
 async fn told(app: &App, queries: &Queries, job: Job) -> anyhow::Result<String> {
     let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await?.rows.into_iter().next();
     let last = last.map_or_else(
-        || "never ran".to_owned(),
+        || match job {
+            Job::Retention => "no scheduled run yet; `acervo retention runs` lists those by hand".to_owned(),
+            _ => "no scheduled run yet".to_owned(),
+        },
         |(_, run)| {
             format!(
                 "{} at {}",
@@ -170,7 +173,7 @@ async fn told(app: &App, queries: &Queries, job: Job) -> anyhow::Result<String> 
         },
     );
     let next = job.schedule(app).and_then(|schedule| schedule.after(app.clock.now()));
-    let next = next.map_or_else(|| "only by hand".to_owned(), |at| format!("next {}", format_instant(at)));
+    let next = next.map_or_else(|| "no schedule".to_owned(), |at| format!("next {}", format_instant(at)));
     Ok(format!("{:<20} {last}, {next}", format!("job {}", job.name())))
 }
 

@@ -84,6 +84,12 @@ impl Layers {
         self.note(key, parsed).flatten()
     }
 
+    /// Whether a key has a value, good or bad.
+    pub fn has(&self, key: &str) -> bool {
+        let value = self.tables.iter().find_map(|table| lookup(table, key));
+        value.is_some_and(|value| value.as_str() != Some(""))
+    }
+
     /// A list: an array, or one text with commas.
     pub fn list<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
         self.asked.push(key.to_owned());

@@ -278,13 +278,15 @@ fn api(layers: &mut Layers) -> Api {
             let wrong = || "is no hash as `acervo token new` prints it (sha256: and 64 hexadecimal digits)".to_owned();
             value.strip_prefix("sha256:").ok_or_else(wrong)?.parse().map_err(|()| wrong())
         });
-        match (role, hash) {
-            (Some(role), Some(hash)) => keys.push(ApiKey { name, role, hash }),
-            (None, _) => {
-                layers.problems.push(Problem::new(&format!("{key}.role"), "must be reader, operator or admin"))
-            }
-            (_, None) => {
-                layers.problems.push(Problem::new(&format!("{key}.hash"), "is missing; `acervo token new` prints one"))
+        if let (Some(role), Some(hash)) = (role, hash) {
+            keys.push(ApiKey { name, role, hash });
+            continue;
+        }
+        // One that is there and wrong was reported when it was read.
+        for (name, hint) in [("role", "give reader, operator or admin"), ("hash", "`acervo token new` prints one")] {
+            let key = format!("{key}.{name}");
+            if !layers.has(&key) {
+                layers.problems.push(Problem::new(&key, format!("is missing; {hint}")));
             }
         }
     }

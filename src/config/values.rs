@@ -45,7 +45,10 @@ pub fn size(value: &str) -> Result<u64, String> {
 pub fn duration(value: &str) -> Result<Duration, String> {
     let wrong = || format!("`{value}` is no duration such as \"5s\" or \"15min\"");
     let parsed: jiff::SignedDuration = value.parse().map_err(|_| wrong())?;
-    Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
+    if parsed.is_zero() {
+        return Err(format!("`{value}` is zero; give a longer duration"));
+    }
+    Duration::try_from(parsed).map_err(|_| wrong())
 }
 
 /// A span of the calendar: `90d`, `5y`. A bare `m` is months to some and minutes to others, and so refused.

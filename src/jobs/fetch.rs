@@ -83,7 +83,10 @@ fn room(app: &App, free: usize) -> Room {
 
 /// Until something is due.
 async fn wait(app: &App) -> Duration {
-    let next = app.record.next_event().await.ok().flatten();
+    let next = app.record.next_event().await.unwrap_or_else(|e| {
+        tracing::warn!(error = %e, "the time of the next attempt could not be read; looking again soon");
+        None
+    });
     let until = |at: Timestamp| Duration::try_from(at.duration_since(app.clock.now())).unwrap_or_default();
     // What is due and cannot be had, since its host is left alone, is no reason to look all the time.
     let paused = !app.fetcher.hosts().paused(app.clock.now()).is_empty();

@@ -40,7 +40,7 @@ async fn acquire_writer(app: &App, stop: &CancellationToken) -> Option<Writer> {
     while !stop.is_cancelled() {
         let index = app.index.clone();
         let acquired = tokio::task::spawn_blocking(move || index.writer()).await;
-        match acquired.unwrap_or(Err(index::IndexError::Interrupted)) {
+        match acquired.unwrap_or_else(|e| Err(index::IndexError::Io(std::io::Error::other(e)))) {
             Ok(writer) => return Some(writer),
             Err(index::IndexError::InUse) if is_reported => {}
             Err(index::IndexError::InUse) => {

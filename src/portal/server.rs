@@ -57,7 +57,9 @@ async fn publish(State(portal): State<Portal>, Path(number): Path<u32>) -> Respo
 fn found(delivery: Option<super::Delivery>) -> Response {
     match delivery {
         Some(delivery) => Json(delivery).into_response(),
-        None => (StatusCode::NOT_FOUND, "no product of that number; GET /detalhes lists them\n").into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, "there is no such product; `acervo simulate detalhes` lists them\n").into_response()
+        }
     }
 }
 

@@ -98,12 +98,23 @@ impl Queries {
         self.note_damage(revision.id, &error).await;
         match error {
             StoreError::Damaged(digest) | StoreError::Missing(digest) => {
-                let name = self.revision(revision.id).await.map(|row| row.publication.name).unwrap_or_default();
-                QueryError::Damaged { error: error.to_string(), advice: advice(&name, digest) }
+                let name = self.name_of(revision.id).await;
+                QueryError::Damaged { error: error.to_string(), advice: advice(name.as_deref(), digest) }
             }
             StoreError::Member(why) => QueryError::Unsupported(why),
             StoreError::NoRoom(_) => QueryError::Busy(error.to_string()),
             StoreError::Io(_) | StoreError::Object(_) | StoreError::Interrupted => error.into(),
+        }
+    }
+
+    /// The name of a revision's product. `None` where it cannot be read: the damage is reported all the same.
+    async fn name_of(&self, revision: RevisionId) -> Option<String> {
+        match self.revision(revision).await {
+            Ok(row) => Some(row.publication.name),
+            Err(e) => {
+                tracing::warn!(%revision, error = %e, "the name of a damaged file's product could not be read");
+                None
+            }
         }
     }
 
@@ -113,8 +124,9 @@ impl Queries {
         metrics::counter!("acervo_damaged_reads_total").increment(1);
         match self.app.record.mark_damaged(digest, self.app.clock.now()).await {
             Ok(true) => {
-                let name = self.revision(revision).await.map(|row| row.publication.name).unwrap_or_default();
-                tracing::error!(%error, %revision, name, "a file of the archive is damaged: {}", advice(&name, digest));
+                let name = self.name_of(revision).await;
+                let advice = advice(name.as_deref(), digest);
+                tracing::error!(%error, %revision, name, "a file of the archive is damaged: {advice}");
             }
             Ok(false) => {}
             Err(e) => tracing::error!(%error, %revision, cause = %e, "a file is damaged, which could not be recorded"),
@@ -123,9 +135,10 @@ impl Queries {
 }
 
 /// What brings good bytes back.
-fn advice(name: &str, digest: Digest) -> String {
+fn advice(name: Option<&str>, digest: Digest) -> String {
+    let product = name.map_or_else(|| "this product".to_owned(), |name| format!("the product `{name}`"));
     format!(
-        "press \"Enviar\" for the product `{name}` on the portal, which sends its last version again; or import the file \
+        "press \"Enviar\" for {product} on the portal, which sends its last version again; or import the file \
          again (`acervo import --manifest`), or put the object {digest} back from a backup of the archive folder"
     )
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
 use crate::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
-use crate::record::{Member, Notification, NotificationQuery, Page, Product, Revision};
+use crate::record::{Member, Notification, NotificationQuery, Page, Product, RecordError, Revision};
 
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
@@ -198,7 +198,7 @@ impl Queries {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.record.retention_runs(after.as_deref(), window.limit as u64 + 1).await?;
-        Ok(by_id(&window, rows, total, |run| run.id.parse().unwrap_or_default()))
+        by_id(&window, rows, total, |run| run_id(&run.id))
     }
 
     /// Newest first.
@@ -206,7 +206,7 @@ impl Queries {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie);
         let (rows, total) = self.record.replays(after, window.limit as u64 + 1).await?;
-        Ok(by_id(&window, rows, total, |replay| replay.id))
+        by_id(&window, rows, total, |replay| Ok(replay.id))
     }
 
     /// Newest first.
@@ -219,7 +219,7 @@ impl Queries {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.record.job_runs(name, after.as_deref(), window.limit as u64 + 1).await?;
-        Ok(by_id(&window, rows, total, |run| run.id.parse().unwrap_or_default()))
+        by_id(&window, rows, total, |run| run_id(&run.id))
     }
 
     pub async fn publication_rows(
@@ -301,13 +301,20 @@ impl Queries {
 }
 
 /// A page of rows whose id alone is their place; one row more than the page tells whether there is more.
-fn by_id<Row>(window: &Window, rows: Vec<Row>, total: u64, id: impl Fn(&Row) -> uuid::Uuid) -> Listed<Row> {
+fn by_id<Row>(
+    window: &Window,
+    rows: Vec<Row>,
+    total: u64,
+    id: impl Fn(&Row) -> Result<uuid::Uuid, RecordError>,
+) -> Result<Listed<Row>, QueryError> {
     let more = rows.len() > window.limit;
-    let rows = rows
-        .into_iter()
-        .take(window.limit)
-        .map(|row| (Cursor { value: SortValue::Number(0), tie: id(&row) }.format(RECORD_ORDER), row));
-    Listed::new(window, total, rows.collect(), more)
+    let with_cursor = |row| Ok((Cursor { value: SortValue::Number(0), tie: id(&row)? }.format(RECORD_ORDER), row));
+    let rows = rows.into_iter().take(window.limit).map(with_cursor).collect::<Result<_, RecordError>>()?;
+    Ok(Listed::new(window, total, rows, more))
+}
+
+fn run_id(text: &str) -> Result<uuid::Uuid, RecordError> {
+    text.parse().map_err(|_| RecordError::Corrupt(format!("`{text}` is not the id of a run")))
 }
 
 fn cursor(hit: &Hit, target: Target, order: Order) -> String {

@@ -94,9 +94,10 @@ impl Record {
                 self.tell_queue();
                 return Ok(None);
             }
-            let publication =
-                publications::Entity::find_by_id(row.publication_id.unwrap_or_default()).one(&txn).await?;
-            let latest = publication.and_then(|publication| publication.latest_revision_id).unwrap_or_default();
+            let publication = publications::Entity::find_by_id(publication_of(row)?).one(&txn).await?;
+            let latest = publication.and_then(|publication| publication.latest_revision_id).ok_or_else(|| {
+                RecordError::Corrupt(format!("the publication of the notification {} shows no revision", row.id))
+            })?;
             if let Some(revision) = revisions::Entity::find_by_id(latest).one(&txn).await? {
                 renew(&txn, &revision, row).await?;
                 let update = notifications::Entity::update_many().filter(N::Id.eq(row.id));
@@ -276,6 +277,10 @@ async fn renew(
     Ok(())
 }
 
+fn publication_of(row: &notifications::Model) -> Result<Uuid, RecordError> {
+    row.publication_id.ok_or_else(|| RecordError::Corrupt(format!("the notification {} has no publication", row.id)))
+}
+
 pub(super) fn new_revision(
     row: &notifications::Model,
     fetched: &Fetched,
@@ -285,7 +290,7 @@ pub(super) fn new_revision(
     let warnings = serde_json::to_string(&fetched.warnings).map_err(|e| RecordError::Corrupt(e.to_string()))?;
     Ok(revisions::Model {
         id: Uuid::now_v7(),
-        publication_id: row.publication_id.unwrap_or_default(),
+        publication_id: publication_of(row)?,
         number: i32::try_from(known + 1).unwrap_or(i32::MAX),
         notification_id: row.id,
         digest: fetched.file.digest.0.to_vec(),

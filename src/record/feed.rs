@@ -99,7 +99,8 @@ impl Record {
     /// Counts up whenever somebody asks for the index to be built anew.
     pub async fn index_epoch(&self) -> Result<u64, RecordError> {
         let row = state::Entity::find_by_id(INDEX_EPOCH).one(&self.inner.jobs_reader).await?;
-        Ok(row.and_then(|row| row.value.parse().ok()).unwrap_or_default())
+        let Some(row) = row else { return Ok(0) };
+        row.value.parse().map_err(|_| RecordError::Corrupt(format!("`{}` is not an epoch of the index", row.value)))
     }
 
     /// Asks every process that keeps an index to build it anew.

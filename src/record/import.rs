@@ -120,10 +120,10 @@ impl Record {
             // What is there already leaves no trace: it is rolled back to here.
             let attempt = txn.begin().await?;
             let revision = import_file(&attempt, imported, now, is_there(&imported.fetched)).await;
-            match &revision {
+            match revision {
                 Ok(Some(_)) => attempt.commit().await?,
                 Ok(None) | Err(RecordError::FileGone) => attempt.rollback().await?,
-                Err(_) => return Err(revision.err().unwrap_or(RecordError::FileGone)),
+                Err(e) => return Err(e),
             }
             made.push(revision);
         }

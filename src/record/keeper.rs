@@ -84,7 +84,8 @@ async fn checkpoint(connection: &DatabaseConnection, mode: &str) -> Result<bool,
     let backend = connection.get_database_backend();
     let statement = Statement::from_string(backend, format!("PRAGMA wal_checkpoint({mode})"));
     let row = connection.query_one_raw(statement).await?;
-    let busy: i32 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    let row = row.ok_or_else(|| DbErr::Custom("wal_checkpoint returned no row".to_owned()))?;
+    let busy: i32 = row.try_get_by_index(0)?;
     Ok(busy == 0)
 }
 

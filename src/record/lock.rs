@@ -24,12 +24,14 @@ impl Record {
         let now: i64 = read_clock(&txn, self.shared_clock(now)).await?;
         let hold_for = millis_of(hold_for);
         let held = state::Entity::find_by_id(&key).one(&txn).await?;
-        let free = held.as_ref().is_none_or(|row| {
-            let (owner, until) = row.value.split_once(' ').unwrap_or_default();
-            // One that ends later than any lock can was taken while the clock was wrong.
-            let is_over = |until: i64| until <= now || until > now.saturating_add(hold_for.saturating_mul(4));
-            owner == holder || until.parse().is_ok_and(is_over)
-        });
+        let free = match &held {
+            None => true,
+            Some(row) => {
+                let (owner, until) = parse(row)?;
+                // One that ends later than any lock can was taken while the clock was wrong.
+                owner == holder || until <= now || until > now.saturating_add(hold_for.saturating_mul(4))
+            }
+        };
         if free {
             let row =
                 state::ActiveModel { key: Set(key), value: Set(format!("{holder} {}", now.saturating_add(hold_for))) };
@@ -51,6 +53,13 @@ impl Record {
             .await?;
         Ok(())
     }
+}
+
+/// Who holds a lock, and until when.
+fn parse(row: &state::Model) -> Result<(&str, i64), RecordError> {
+    row.value.split_once(' ').and_then(|(owner, until)| Some((owner, until.parse().ok()?))).ok_or_else(|| {
+        RecordError::Corrupt(format!("`{}` of `{}` is not the holder of a lock and an instant", row.value, row.key))
+    })
 }
 
 async fn read_clock(txn: &DatabaseTransaction, clock: Expr) -> Result<i64, RecordError> {

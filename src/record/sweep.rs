@@ -220,7 +220,7 @@ async fn uncount(
     txn: &DatabaseTransaction,
     swept: &[revisions::Model],
     sizes: &HashMap<Vec<u8>, i64>,
-) -> Result<(), DbErr> {
+) -> Result<(), RecordError> {
     let parents: HashMap<Uuid, Uuid> = publications::Entity::find()
         .select_only()
         .columns([publications::Column::Id, publications::Column::ProductId])
@@ -233,7 +233,9 @@ async fn uncount(
     let mut by_product: HashMap<Uuid, i64> = HashMap::new();
     for row in swept {
         if let Some(product) = parents.get(&row.publication_id) {
-            *by_product.entry(*product).or_default() += sizes.get(&row.digest).copied().unwrap_or_default();
+            let size = sizes.get(&row.digest);
+            let size = size.ok_or_else(|| RecordError::Corrupt(format!("the revision {} has no file", row.id)))?;
+            *by_product.entry(*product).or_default() += size;
         }
     }
     for (product, size) in by_product {

@@ -15,7 +15,9 @@ impl Record {
     /// The last time that is known to have come; `None` in a new archive.
     pub async fn last_known_time(&self) -> Result<Option<Timestamp>, RecordError> {
         let kept = state::Entity::find_by_id(KEY).one(&self.inner.jobs_reader).await?;
-        if let Some(at) = kept.and_then(|row| row.value.parse().ok()) {
+        if let Some(row) = kept {
+            let at = row.value.parse();
+            let at = at.map_err(|_| RecordError::Corrupt(format!("`{}` of `{KEY}` is not an instant", row.value)))?;
             return Ok(Some(timestamp(at)));
         }
         let last =

@@ -60,6 +60,8 @@ fn every_problem_is_told_by_its_key() {
     ] {
         assert!(error.contains(expected), "{expected}\n{error}");
     }
+    assert_eq!(error.matches("api.keys.0.role: ").count(), 1, "{error}");
+    assert_eq!(error.matches("api.keys.0.hash: ").count(), 1, "{error}");
     assert!(!error.contains("segredo"), "{error}");
 }
 

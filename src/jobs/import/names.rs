@@ -66,7 +66,7 @@ impl Folder {
                 found.push(part);
                 continue;
             }
-            let names = self.names(&found);
+            let names = self.names(&found).map_err(|e| format!("`{path}` cannot be read: {e}"))?;
             match names.get(&readable(part.as_bytes())).map(Vec::as_slice) {
                 None | Some([]) => return Ok(None),
                 Some([only]) => found.push(only),
@@ -81,18 +81,22 @@ impl Folder {
         Ok(Some(found))
     }
 
-    fn names(&self, folder: &Path) -> Arc<Names> {
+    fn names(&self, folder: &Path) -> io::Result<Arc<Names>> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.entry(folder.to_owned()).or_insert_with(|| Arc::new(list(folder))).clone()
+        if let Some(names) = listed.get(folder) {
+            return Ok(names.clone());
+        }
+        let names = Arc::new(list(folder)?);
+        listed.insert(folder.to_owned(), names.clone());
+        Ok(names)
     }
 }
 
-/// What cannot be listed has no names: the path is then reported as missing.
-fn list(folder: &Path) -> Names {
+fn list(folder: &Path) -> io::Result<Names> {
     let mut names = Names::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
         names.entry(readable(OsStr::as_bytes(&name))).or_default().push(name);
     }
-    names
+    Ok(names)
 }

@@ -39,7 +39,10 @@ fn path(app: &App) -> PathBuf {
 
 /// Keeps the room again, as much as there is to keep.
 fn keep(app: &App, path: &Path) {
-    let free = app.store.free_bytes().unwrap_or_default();
+    let free = match app.store.free_bytes() {
+        Ok(free) => free,
+        Err(e) => return tracing::warn!(error = %e, "no room is kept for a full disk: its free space is unknown"),
+    };
     let bytes = usize::try_from(RESERVE_BYTES.min(free / RESERVE_SHARE)).unwrap_or_default();
     // Written, not only said: a hole in a file is no room.
     if let Err(e) = std::fs::write(path, vec![0; bytes]) {
