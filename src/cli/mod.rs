@@ -137,7 +137,15 @@ fn keep_files_private() {
 pub fn main() -> ExitCode {
     // Reads which fault points are set, in builds that have any: those of the tests.
     let _faults = fail::FailScenario::setup();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) if e.use_stderr() => {
+            // It repeats what was given, which may move the cursor.
+            output::tell(e.render().to_string().trim_end());
+            return ExitCode::from(2);
+        }
+        Err(e) => e.exit(),
+    };
     match run(cli) {
         Ok(code) => code,
         Err(e) if e.is::<output::OutputClosed>() => ExitCode::SUCCESS,
