@@ -114,7 +114,7 @@ async fn listen(wanted: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     }
     match TcpListener::bind(wanted).await {
         Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("no port can be had"),
+        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("no free port"),
     }
 }
 

@@ -16,11 +16,11 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     settings.exposure()?;
     http::install_metrics()?;
     let address = settings.listen;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listen: {address} cannot be had"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listen: cannot listen on {address}"))?;
     let webhook = match settings.webhook_listen {
         Some(address) => {
             let bound = TcpListener::bind(address).await;
-            Some(bound.with_context(|| format!("webhook_listen: {address} cannot be had"))?)
+            Some(bound.with_context(|| format!("webhook_listen: cannot listen on {address}"))?)
         }
         None => None,
     };

@@ -115,8 +115,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         subscriber: "assinante@example.com.br".to_owned(),
         clock,
     };
-    let listener =
-        TcpListener::bind(&args.at).await.with_context(|| format!("--at: {} cannot be listened on", args.at))?;
+    let listener = TcpListener::bind(&args.at).await.with_context(|| format!("--at: cannot listen on {}", args.at))?;
     let numbers: Vec<u32> = products.iter().map(|product| product.number).collect();
     let portal = Portal::start(listener, settings, products)?;
     let address = portal.address().trim_start_matches("http://").to_owned();

@@ -109,7 +109,7 @@ impl Layers {
             Some(Value::Array(items)) => (0..items.len()).map(|i| format!("{key}.{i}")).collect(),
             Some(Value::Table(table)) => table.keys().map(|name| format!("{key}.{name}")).collect(),
             Some(_) => {
-                self.problems.push(Problem::new(key, "is no table"));
+                self.problems.push(Problem::new(key, "is not a table"));
                 Vec::new()
             }
             None => Vec::new(),
@@ -126,7 +126,7 @@ impl Layers {
                 };
                 if !self.asked.iter().any(|known| known == key) {
                     let hint = nearest().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-                    found.push(Problem::new(key, format!("is no key that Acervo knows{hint}")));
+                    found.push(Problem::new(key, format!("is an unknown key{hint}")));
                 }
             });
         }
@@ -186,7 +186,7 @@ fn scalar(value: &Value) -> Result<String, String> {
         Value::Integer(number) => Ok(number.to_string()),
         Value::Boolean(flag) => Ok(flag.to_string()),
         Value::Float(number) => Ok(number.to_string()),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err("is no single value".to_owned()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err("is not a single value".to_owned()),
     }
 }
 

@@ -99,8 +99,9 @@ pub struct Schedule {
 
 impl Schedule {
     pub fn parse(value: &str) -> Result<Self, String> {
-        let cron = Cron::from_str(value)
-            .map_err(|e| format!("`{value}` is no cron expression such as \"30 2 * * *\": {e}"))?;
+        let cron = Cron::from_str(value).map_err(|e| {
+            format!("`{value}` is not a valid cron expression; expected one such as \"30 2 * * *\": {e}")
+        })?;
         let schedule = Self { text: value.to_owned(), cron };
         // Within eight years every day of the calendar comes, the 29th of February too.
         let first = schedule.after(reference());

@@ -104,7 +104,7 @@ impl FromStr for Role {
             "reader" => Ok(Self::Reader),
             "operator" => Ok(Self::Operator),
             "admin" => Ok(Self::Admin),
-            _ => Err(format!("`{text}` is none of reader, operator, admin")),
+            _ => Err(format!("`{text}` is not one of reader, operator, admin")),
         }
     }
 }
@@ -275,7 +275,10 @@ fn api(layers: &mut Layers) -> Api {
         let name = layers.get(&format!("{key}.name"), values::text).unwrap_or_else(|| key.clone());
         let role = layers.get(&format!("{key}.role"), Role::from_str);
         let hash = layers.get(&format!("{key}.hash"), |value| {
-            let wrong = || "is no hash as `acervo token new` prints it (sha256: and 64 hexadecimal digits)".to_owned();
+            let wrong = || {
+                "is not a valid hash; expected sha256: and 64 hexadecimal digits, as `acervo token new` prints it"
+                    .to_owned()
+            };
             value.strip_prefix("sha256:").ok_or_else(wrong)?.parse().map_err(|()| wrong())
         });
         if let (Some(role), Some(hash)) = (role, hash) {
@@ -300,7 +303,7 @@ fn fetch(layers: &mut Layers) -> Option<Fetch> {
     let max_bytes = layers.get("fetch.max_bytes", values::size);
     let proxy = layers.get("fetch.proxy", |value| match url::Url::parse(value) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(Secret::new(value)),
-        _ => Err("is no address such as \"http://proxy.example.com:3128\"".to_owned()),
+        _ => Err("is not a valid address; expected one such as \"http://proxy.example.com:3128\"".to_owned()),
     });
     let retry_first = layers.get("fetch.retry_first", values::duration);
     let retry_max = layers.get("fetch.retry_max", values::duration);
@@ -323,7 +326,7 @@ fn fetch(layers: &mut Layers) -> Option<Fetch> {
 }
 
 fn address(value: &str) -> Result<SocketAddr, String> {
-    value.parse().map_err(|_| format!("`{value}` is no address such as \"127.0.0.1:8080\""))
+    value.parse().map_err(|_| format!("`{value}` is not a valid address; expected one such as \"127.0.0.1:8080\""))
 }
 
 fn host_name(value: &str) -> Result<String, String> {
@@ -348,7 +351,7 @@ fn downloads(layers: &mut Layers) -> Option<Downloads> {
 }
 
 fn origin(value: &str) -> Result<String, String> {
-    let wrong = || format!("`{value}` is no origin such as \"https://paineis.example.com\"");
+    let wrong = || format!("`{value}` is not a valid origin; expected one such as \"https://paineis.example.com\"");
     let url = url::Url::parse(value).map_err(|_| wrong())?;
     let origin = url.origin().ascii_serialization();
     let is_bare = matches!(url.scheme(), "http" | "https") && value.trim_end_matches('/') == origin;
@@ -360,7 +363,7 @@ fn public_url(value: &str) -> Result<String, String> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
             Ok(value.trim_end_matches('/').to_owned())
         }
-        _ => Err(format!("`{value}` is no address such as \"https://acervo.example.com\"")),
+        _ => Err(format!("`{value}` is not a valid address; expected one such as \"https://acervo.example.com\"")),
     }
 }
 
@@ -374,16 +377,17 @@ fn archive_dir(value: &str) -> Result<PathBuf, String> {
     if value.starts_with("s3://") {
         return Err("object stores are not supported by this version; use file:///path".to_owned());
     }
-    let url = url::Url::parse(value).map_err(|_| format!("`{value}` is no address such as \"file:///srv/acervo\""))?;
+    let url = url::Url::parse(value)
+        .map_err(|_| format!("`{value}` is not a valid address; expected one such as \"file:///srv/acervo\""))?;
     match url.scheme() {
         "file" => url.to_file_path().map_err(|()| format!("`{value}` names no folder of this machine")),
-        _ => Err(format!("`{value}` is no address such as \"file:///srv/acervo\"")),
+        _ => Err(format!("`{value}` is not a valid address; expected one such as \"file:///srv/acervo\"")),
     }
 }
 
 fn log_level(value: &str) -> Result<String, String> {
     match value.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(value.to_owned()),
-        Err(_) => Err(format!("`{value}` is no level (error, warn, info, debug, trace) and no filter")),
+        Err(_) => Err(format!("`{value}` is not a valid level; expected error, warn, info, debug, trace or a filter")),
     }
 }

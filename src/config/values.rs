@@ -39,11 +39,11 @@ pub fn size(value: &str) -> Result<u64, String> {
     value
         .parse::<bytesize::ByteSize>()
         .map(|size| size.0)
-        .map_err(|_| format!("`{value}` is no size such as \"4 GiB\""))
+        .map_err(|_| format!("`{value}` is not a valid size; expected one such as \"4 GiB\""))
 }
 
 pub fn duration(value: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{value}` is no duration such as \"5s\" or \"15min\"");
+    let wrong = || format!("`{value}` is not a valid duration; expected one such as \"5s\" or \"15min\"");
     let parsed: jiff::SignedDuration = value.parse().map_err(|_| wrong())?;
     if parsed.is_zero() {
         return Err(format!("`{value}` is zero; give a longer duration"));
@@ -53,7 +53,7 @@ pub fn duration(value: &str) -> Result<Duration, String> {
 
 /// A span of the calendar: `90d`, `5y`. A bare `m` is months to some and minutes to others, and so refused.
 pub fn span(value: &str) -> Result<jiff::Span, String> {
-    let wrong = || format!("`{value}` is no span such as \"90d\" or \"5y\"");
+    let wrong = || format!("`{value}` is not a valid span; expected one such as \"90d\" or \"5y\"");
     if let Some(number) = number_of_ms(value) {
         return Err(format!(
             "`{value}` is ambiguous: write `{number}mo` for {number} months, or `{number}min` for {number} minutes"
@@ -111,7 +111,7 @@ pub fn duration_in_words(duration: Duration) -> String {
 }
 
 pub fn count(value: &str) -> Result<usize, String> {
-    value.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{value}` is no whole number above 0"))
+    value.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{value}` is not a whole number above 0"))
 }
 
 /// A host that links may name: `apps08.ons.org.br`, an address, or `*.ons.org.br` for any name below.
@@ -128,7 +128,9 @@ impl HostPattern {
         if plain {
             Ok(Self(pattern))
         } else {
-            Err(format!("`{value}` is no host such as \"apps08.ons.org.br\" or \"*.ons.org.br\""))
+            Err(format!(
+                "`{value}` is not a valid host; expected one such as \"apps08.ons.org.br\" or \"*.ons.org.br\""
+            ))
         }
     }
 

@@ -52,7 +52,7 @@ pub struct Link(Secret);
 /// Why a text is no link. It does not repeat the text: whatever it is, it stands where a secret belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadLink {
-    #[error("`url` is no absolute address")]
+    #[error("`url` is not an absolute address")]
     NoAddress,
     #[error("`url` holds a control character")]
     Control,

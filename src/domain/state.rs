@@ -27,7 +27,7 @@ macro_rules! states {
             fn from_str(text: &str) -> Result<Self, String> {
                 Self::ALL.iter().copied().find(|state| state.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
                     let names: Vec<_> = Self::ALL.iter().map(|state| state.as_str()).collect();
-                    format!("`{text}` is none of {}", names.join(", "))
+                    format!("`{text}` is not one of {}", names.join(", "))
                 })
             }
         }

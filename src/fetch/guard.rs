@@ -72,7 +72,7 @@ impl Guard {
             return Ok(());
         }
         refuse(format!(
-            "the link's host `{}` is none of fetch.allowed_hosts",
+            "the link's host `{}` is not one of fetch.allowed_hosts",
             host.chars().take(100).collect::<String>()
         ))
     }

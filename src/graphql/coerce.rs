@@ -132,7 +132,7 @@ impl Types {
                     return Err(format!("{} is given, expected an object of type {name}", shown(&value)));
                 };
                 if let Some(unknown) = given.keys().find(|key| !input_fields.contains_key(key.as_str())) {
-                    return Err(format!("`{}` is no field of {name}", short(unknown)));
+                    return Err(format!("`{}` is not a field of {name}", short(unknown)));
                 }
                 for (field, meta) in input_fields {
                     match given.get_mut(field.as_str()) {

@@ -36,11 +36,11 @@ pub struct CheckedSchema {
     schema: Schema,
     rules: Rules,
     queries: Queries,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<DocumentCache>>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct DocumentCache {
     documents: HashMap<String, Arc<ExecutableDocument>>,
     length: usize,
 }
@@ -107,7 +107,7 @@ impl CheckedSchema {
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.length + question.query.len() > KEPT_LENGTH_MAX {
-                *kept = Kept::default();
+                *kept = DocumentCache::default();
             }
             kept.length += question.query.len();
             kept.documents.insert(question.query.clone(), Arc::new(parsed));

@@ -91,7 +91,7 @@ impl Publication {
     async fn sha256(&self) -> Option<String> {
         self.0.shown.as_ref().map(|revision| revision.file.digest.to_string())
     }
-    /// Where the file is had.
+    /// Where to download the file.
     async fn file_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let queries = ctx.data::<Queries>()?;
         let present = self.0.shown.as_ref().filter(|revision| revision.purged_at.is_none());

@@ -61,7 +61,7 @@ impl Revision {
     async fn sha256(&self) -> String {
         self.0.revision.file.digest.to_string()
     }
-    /// Where the file is had; null once it is purged.
+    /// Where to download the file; null once it is purged.
     async fn file_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let queries = ctx.data::<Queries>()?;
         Ok(self.0.revision.purged_at.is_none().then(|| queries.file_url(self.0.revision.id)))
@@ -146,7 +146,7 @@ impl Member {
     async fn modified_at(&self) -> Option<LocalDateTime> {
         self.0.member.modified_at.map(LocalDateTime)
     }
-    /// Where it is had.
+    /// Where to download it.
     async fn url(&self) -> &str {
         &self.0.url
     }

@@ -12,7 +12,12 @@ pub struct DateTime(pub Timestamp);
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        let wrong = || InputValueError::custom(format!("`{}` is no instant such as 2025-02-20T23:59:59Z", short(text)));
+        let wrong = || {
+            InputValueError::custom(format!(
+                "`{}` is not a valid instant; expected one such as 2025-02-20T23:59:59Z",
+                short(text)
+            ))
+        };
         text.parse().map(Self).map_err(|_| wrong())
     }
 
@@ -30,7 +35,10 @@ impl ScalarType for LocalDateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         let wrong = || {
-            InputValueError::custom(format!("`{}` is no wall clock reading such as 2025-02-20T23:59:59", short(text)))
+            InputValueError::custom(format!(
+                "`{}` is not a valid wall clock reading; expected one such as 2025-02-20T23:59:59",
+                short(text)
+            ))
         };
         domain::LocalDateTime::parse(text).map(Self).ok_or_else(wrong)
     }
@@ -48,7 +56,9 @@ pub struct LocalDate(pub jiff::civil::Date);
 impl ScalarType for LocalDate {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        let wrong = || InputValueError::custom(format!("`{}` is no day such as 2025-02-20", short(text)));
+        let wrong = || {
+            InputValueError::custom(format!("`{}` is not a valid day; expected one such as 2025-02-20", short(text)))
+        };
         domain::parse_local_date(text).map(Self).ok_or_else(wrong)
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Caller {
     pub role: Role,
     /// Of the key.
     pub name: String,
-    /// Nothing but reaching the address made this one an administrator.
+    /// Administrator only because no key is configured.
     pub is_implicit: bool,
 }
 
@@ -37,8 +37,7 @@ impl Caller {
         Asker { may_operate: self.role >= Role::Operator, may_administer: self.role >= Role::Admin, name: self.name }
     }
 
-    /// Whether it may ask under this host name: who needs no key must not be a page that gave our address a name of its
-    /// own.
+    /// A caller without a key must use one of our host names: this stops DNS rebinding.
     pub fn may_ask(&self, named: Named) -> bool {
         !self.is_implicit || named.is_ours
     }

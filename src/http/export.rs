@@ -149,7 +149,7 @@ impl Parameters {
 
     fn done(self) -> Result<(), Problem> {
         match self.0.into_keys().next() {
-            Some(name) => Err(Problem::new(400, format!("`{}` is no parameter of this export", short(&name)))),
+            Some(name) => Err(Problem::new(400, format!("`{}` is not a parameter of this export", short(&name)))),
             None => Ok(()),
         }
     }
@@ -219,7 +219,7 @@ fn read(table: Table, format: Format, parameters: &mut Parameters) -> Result<Exp
         }
         Table::Notifications => {
             if search.is_some() {
-                return Err(Problem::new(400, "`search` is no parameter of this export: use `name`"));
+                return Err(Problem::new(400, "`search` is not a parameter of this export: use `name`"));
             }
             let columns = columns(false, parameters)?;
             Rows::Notifications(Box::new(notifications(parameters)?), columns)
@@ -251,7 +251,7 @@ fn order(parameters: &mut Parameters, plain: Order, named: fn(&str) -> Option<Or
 }
 
 fn json(text: &str) -> Result<Value, Problem> {
-    serde_json::from_str(text).map_err(|_| Problem::new(400, "`filter` is no JSON"))
+    serde_json::from_str(text).map_err(|_| Problem::new(400, "`filter` is not JSON"))
 }
 
 fn contains(parameters: &mut Parameters, name: &str) -> Option<TextMatch> {

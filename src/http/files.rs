@@ -174,7 +174,7 @@ struct Ask<'a> {
 /// The revision whose file is asked for, unless that is gone.
 pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
     let shown: String = id.chars().take(60).collect();
-    let id: RevisionId = id.parse().map_err(|_| Problem::new(404, format!("`{shown}` is no id of a revision")))?;
+    let id: RevisionId = id.parse().map_err(|_| Problem::new(404, format!("`{shown}` is not the id of a revision")))?;
     let revision = http.queries.revision(id).await?.revision;
     match revision.purged_at {
         Some(at) => {

@@ -77,7 +77,7 @@ fn from_query(query: &str) -> Result<Question, Problem> {
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let value = match name.as_ref() {
             "variables" | "extensions" if !value.is_empty() => {
-                serde_json::from_str(&value).map_err(|_| Problem::new(400, format!("`{name}` is no JSON")))?
+                serde_json::from_str(&value).map_err(|_| Problem::new(400, format!("`{name}` is not JSON")))?
             }
             _ => Value::String(value.into_owned()),
         };
@@ -98,9 +98,9 @@ async fn from_body(http: &Http, request: Request<Body>) -> Result<Question, Prob
     match serde_json::from_slice(&body.bytes) {
         Ok(Value::Object(fields)) => from_fields(fields),
         Ok(_) => {
-            Err(Problem::new(400, "the body is no JSON object; several questions in one request are not answered"))
+            Err(Problem::new(400, "the body is not a JSON object; several questions in one request are not answered"))
         }
-        Err(_) => Err(Problem::new(400, "the body is no JSON")),
+        Err(_) => Err(Problem::new(400, "the body is not JSON")),
     }
 }
 

@@ -53,7 +53,7 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
         Ok(Admission::Known) => {
             request.extensions().get::<Exchange>().inspect(|exchange| exchange.known());
         }
-        // Whoever needs no credentials must not be a page that gave our address a name of its own.
+        // A caller without credentials must use one of our host names: this stops DNS rebinding.
         Ok(Admission::Open) if named(&request).is_some_and(|named| named.may_be_ours) => {}
         Ok(Admission::Open) => {
             bodies::discard(request.into_body()).await;

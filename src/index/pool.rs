@@ -140,7 +140,7 @@ impl Shared {
             let spawned = std::thread::Builder::new().name("index".to_owned()).spawn(move || shared.serve());
             match spawned {
                 Ok(_) => state.threads += 1,
-                // Others will get to it.
+                // The running threads will take the job.
                 Err(e) if state.threads > 0 => tracing::warn!(error = %e, "a thread could not be started"),
                 Err(e) => return Err(e.into()),
             }
@@ -152,7 +152,7 @@ impl Shared {
         Ok(id)
     }
 
-    /// A thread's life.
+    /// Runs jobs until idle for too long.
     fn serve(&self) {
         crate::threads::yield_to_others();
         let mut state = self.lock();

@@ -44,7 +44,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         if retention_at.elapsed() >= RETENTION_EVERY {
             retention_at = Instant::now();
             let attended = tokio::select! {
-                attended = super::retention::attend(&app) => attended,
+                attended = super::retention::finish_pending(&app) => attended,
                 // Every step can be interrupted.
                 _ = stop.cancelled() => Ok(()),
             };

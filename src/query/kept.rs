@@ -30,7 +30,7 @@ pub(super) type Publications = Listed<Arc<PublicationRow>>;
 const ASKED_MAX: usize = 10_000;
 
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct ResultCache {
     pages: Mutex<Pages>,
     asked: Mutex<HashSet<u64>>,
     hash: RandomState,
@@ -43,7 +43,7 @@ struct Pages {
     bytes: usize,
 }
 
-impl Kept {
+impl ResultCache {
     /// Whether a question was asked before, as far as is remembered. Most are asked once, and neither the record's state
     /// nor memory is spent on these.
     pub fn is_asked_again(&self, question: &PublicationAsk) -> bool {

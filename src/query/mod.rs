@@ -87,7 +87,7 @@ impl QueryError {
 pub struct Queries {
     app: App,
     record: Record,
-    kept: Arc<kept::Kept>,
+    kept: Arc<kept::ResultCache>,
     counted: status::Counted,
     admission: Admission,
     question: Question,

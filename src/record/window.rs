@@ -1,6 +1,5 @@
-//! Going through the log of notifications where no index finds what is asked for. A statement goes through so many rows at
-//! most, and between two of them nothing is held: no connection, and no state of the database that its log would have to
-//! keep. Who asked may also go away then.
+//! Scans the notification log where no index applies, a bounded number of rows per statement. No connection or snapshot is
+//! held between statements, so a caller may leave then.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};

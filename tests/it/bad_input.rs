@@ -34,7 +34,7 @@ async fn what_cannot_be_understood_is_kept_and_told() {
             (with(|body| body["nome"] = json!("  ")), "`nome` is missing"),
             (with(|body| body["nome"] = json!(7)), "`nome` is `7`, not a text"),
             (without(&["url"]), "`url` (or `Uri`) is missing"),
-            (with(|body| body["url"] = json!("nowhere")), "`url` is no absolute address"),
+            (with(|body| body["url"] = json!("nowhere")), "`url` is not an absolute address"),
             (
                 without(&["dataProduto", "periodicidade", "periodicidadeFinal"]),
                 "`dataProduto` and `periodicidade` are missing",

@@ -49,13 +49,13 @@ fn every_problem_is_told_by_its_key() {
         load(&[], &[("ACERVO_CONFIG", &file.display().to_string()), ("ACERVO_DATABASE_URL", "mysql://u:segredo@h/x")])
             .expect_err("problems");
     for expected in [
-        "lisen: is no key that Acervo knows; did you mean `listen`?",
-        "fetch.max_bytes: `many` is no size",
-        "fetch.retry_first: `soon` is no duration",
-        "fetch.concurrency: `0` is no whole number above 0",
+        "lisen: is an unknown key; did you mean `listen`?",
+        "fetch.max_bytes: `many` is not a valid size",
+        "fetch.retry_first: `soon` is not a valid duration",
+        "fetch.concurrency: `0` is not a whole number above 0",
         "receiver.password: is missing beside the username",
-        "api.keys.0.role: `boss` is none of reader, operator, admin",
-        "api.keys.0.hash: is no hash",
+        "api.keys.0.role: `boss` is not one of reader, operator, admin",
+        "api.keys.0.hash: is not a valid hash",
         "database_url: begins with neither sqlite:// nor postgres://",
     ] {
         assert!(error.contains(expected), "{expected}\n{error}");
@@ -144,5 +144,5 @@ async fn pages_of_listed_origins_may_ask_and_wrong_keys_wait() {
         &acervo::config::Overrides { config: None, values: vec![("api.cors_origins".into(), "*".into())] },
         &|_| None,
     );
-    assert!(problems.expect_err("a problem").to_string().contains("api.cors_origins: `*` is no origin"));
+    assert!(problems.expect_err("a problem").to_string().contains("api.cors_origins: `*` is not a valid origin"));
 }

@@ -166,15 +166,15 @@ async fn parameters_narrow_as_filters_do_and_the_wrong_ones_are_named() {
     let escaped = String::from_utf8(bytes(&app, "publications.csv?columns=name&formulas=escape").await).expect("text");
     assert!(escaped.contains("'=SOMA(A1:A9)\r\n") && escaped.contains("'+55 21") && escaped.contains("'@produto"));
     for (parameters, told) in [
-        ("names=x", "`names` is no parameter"),
+        ("names=x", "`names` is not a parameter"),
         ("status=GONE", "`status` holds `GONE`"),
         ("periodFrom=20/02/2025", "`periodFrom` is `20/02/2025`"),
         ("columns=name,nada", "`columns` holds `nada`"),
         ("delimiter=xx", "`delimiter` is `xx`"),
         ("orderBy=UP", "`orderBy` is `UP`"),
         ("limit=-1", "`limit` is `-1`"),
-        ("filter=x", "`filter` is no JSON"),
-        ("filter=%7B%22nome%22%3A1%7D", "`filter`: `nome` is no field"),
+        ("filter=x", "`filter` is not JSON"),
+        ("filter=%7B%22nome%22%3A1%7D", "`filter`: `nome` is not a field"),
         ("limit=1&limit=2", "`limit` is given twice"),
         (format!("search={}", "a".repeat(501)).as_str(), "`search` has 501 characters"),
     ] {

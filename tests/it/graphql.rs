@@ -265,9 +265,9 @@ async fn bounds_are_told_and_nothing_is_clamped() {
         (
             "publications(filter: { period: { from: \"20/02/2025\" } })".to_owned(),
             "BAD_USER_INPUT",
-            "`20/02/2025` is no day",
+            "`20/02/2025` is not a valid day",
         ),
-        ("publications(asOf: \"ontem\")".to_owned(), "BAD_USER_INPUT", "`ontem` is no instant"),
+        ("publications(asOf: \"ontem\")".to_owned(), "BAD_USER_INPUT", "`ontem` is not a valid instant"),
         ("publications(orderBy: NONE)".to_owned(), "BAD_USER_INPUT", "NONE"),
     ];
     for (field, code, message) in cases {

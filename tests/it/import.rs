@@ -67,7 +67,7 @@ async fn bodies_of_another_receiver_are_recorded_once_at_their_time() {
             "8 notifications read\n1 queued: `acervo serve` fetches their files\n2 recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current\n0 skipped: they are there already\n5 not taken, for the reasons above\n"
         );
         for told in [
-            ":5: it is no JSON object",
+            ":5: it is not a JSON object",
             ":6: `receivedAt` is `ontem`",
             ":7: `receivedAt` is `2125-02-20T12:00:00Z`: it is yet to come",
             ":8: kept, but not understood: `dataProduto` and `periodicidade` are missing",
@@ -165,7 +165,7 @@ async fn files_that_were_had_answer_for_the_past() {
         );
         for told in [
             ":6: `path` is `../fora.txt`: it must lie under the given folder",
-            ":7: `fora.txt` is no file under the given folder",
+            ":7: `fora.txt` is not a file under the given folder",
             ":8: `nada.txt` cannot be read",
             ":9: `nome` is missing",
             ":10: `dataProduto` is `fevereiro`",

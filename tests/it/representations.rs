@@ -275,7 +275,7 @@ async fn a_field_is_filtered_in_one_way_and_a_column_given_once() {
         ("columns=id,name,id", "`columns` holds `id` twice"),
         ("columns=id&columns=name", "`columns` is given twice"),
         (&*format!("filter={}", encoded(json!({ "name": { "containz": "x" } }))), "containz"),
-        (&*format!("filter={}", encoded(json!({ "period": { "from": "x" } }))), "`x` is no day"),
+        (&*format!("filter={}", encoded(json!({ "period": { "from": "x" } }))), "`x` is not a valid day"),
         (&*format!("filter={}", encoded(json!({ "status": "GONE" }))), "GONE"),
         (&*format!("filter={}", encoded(json!([]))), "PublicationFilter"),
     ] {

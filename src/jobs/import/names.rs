@@ -53,7 +53,7 @@ impl Folder {
         };
         // A link may lead anywhere.
         if !found.starts_with(&self.root) || !found.is_file() {
-            return Err(format!("`{path}` is no file under the given folder"));
+            return Err(format!("`{path}` is not a file under the given folder"));
         }
         Ok(found)
     }

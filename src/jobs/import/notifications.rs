@@ -126,7 +126,7 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     let text = decode(line);
     let no_object = || match line.first() {
         Some(b'[') => "it is a JSON array; give one object a line (mongoexport without --jsonArray)".to_owned(),
-        _ => "it is no JSON object".to_owned(),
+        _ => "it is not a JSON object".to_owned(),
     };
     let fields: HashMap<String, &RawValue> = serde_json::from_str(&text).map_err(|_| no_object())?;
     let field =

@@ -114,7 +114,8 @@ impl TarFiles {
                 Ok(Some(entry)) => each(self, &mut tar, entry, listener),
                 Ok(None) => return Ok(()),
                 Err(e) if tar.count == 0 => {
-                    return Err(e).with_context(|| format!("{} is no tar that can be read to its end", path.display()));
+                    return Err(e)
+                        .with_context(|| format!("{} is not a tar that can be read to its end", path.display()));
                 }
                 // What was read of it so far is good.
                 Err(e) => {
@@ -213,8 +214,10 @@ fn taken(
     match entry.kind {
         Kind::File if entry.size > max => Err(format!("the file is larger than {max} bytes (fetch.max_bytes)")),
         Kind::File => take(app, reading, tar, dry_run),
-        Kind::Folder => Err(format!("`{reading}` is no file in the tar: it is a folder")),
-        Kind::SymbolicLink => Err(format!("`{reading}` is no file in the tar: it is a symbolic link; name its target")),
-        Kind::HardLink(_) | Kind::Other => Err(format!("`{reading}` is no file in the tar")),
+        Kind::Folder => Err(format!("`{reading}` is not a file in the tar: it is a folder")),
+        Kind::SymbolicLink => {
+            Err(format!("`{reading}` is not a file in the tar: it is a symbolic link; name its target"))
+        }
+        Kind::HardLink(_) | Kind::Other => Err(format!("`{reading}` is not a file in the tar")),
     }
 }

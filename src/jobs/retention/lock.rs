@@ -23,7 +23,7 @@ pub(super) struct Held {
     app: App,
     holder: String,
     renewed: Arc<Mutex<Instant>>,
-    heart: tokio::task::JoinHandle<()>,
+    heartbeat: tokio::task::JoinHandle<()>,
 }
 
 impl Held {
@@ -34,8 +34,8 @@ impl Held {
             return Ok(None);
         }
         let renewed = Arc::new(Mutex::new(began));
-        let heart = tokio::spawn(beat(app.clone(), holder.to_owned(), renewed.clone()));
-        Ok(Some(Self { app: app.clone(), holder: holder.to_owned(), renewed, heart }))
+        let heartbeat = tokio::spawn(renew_until_refused(app.clone(), holder.to_owned(), renewed.clone()));
+        Ok(Some(Self { app: app.clone(), holder: holder.to_owned(), renewed, heartbeat }))
     }
 
     /// Takes the lock as soon as nobody has it; `None` where that takes too long.
@@ -62,7 +62,7 @@ impl Held {
     }
 
     pub async fn release(self) {
-        self.heart.abort();
+        self.heartbeat.abort();
         if let Err(e) = self.app.record.unlock(NAME, &self.holder).await {
             tracing::warn!(error = %e, "the lock of retention could not be released; it runs out by itself");
         }
@@ -71,12 +71,11 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.heart.abort();
+        self.heartbeat.abort();
     }
 }
 
-/// Renews the lock until that is refused.
-async fn beat(app: App, holder: String, renewed: Arc<Mutex<Instant>>) {
+async fn renew_until_refused(app: App, holder: String, renewed: Arc<Mutex<Instant>>) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let began = Instant::now();

@@ -16,7 +16,7 @@ use crate::domain::RevisionId;
 pub use inventory::{Inventory, Product, Publication, Revision};
 pub use plan::{Decision, Plan, Rule, is_named, plan};
 pub(super) use reserve::reserve;
-pub(super) use run::attend;
+pub(super) use run::finish_pending;
 pub use run::{Outcome, run, start, start_undo, undo};
 pub use sweep::{Swept, discard};
 

@@ -177,7 +177,7 @@ async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
 
 /// Does what was left undone or has become due, if nobody else is at it: ends runs that were killed, brings back what an
 /// interrupted undoing left, sweeps what a run marked once its grace is over, keeps room for a full disk.
-pub(in crate::jobs) async fn attend(app: &App) -> anyhow::Result<()> {
+pub(in crate::jobs) async fn finish_pending(app: &App) -> anyhow::Result<()> {
     let now = app.trust.now(&app.clock);
     let killed = app.record.has_open_retention_run().await?;
     let half_undone = !app.record.interrupted_undos().await?.is_empty();
@@ -187,12 +187,12 @@ pub(in crate::jobs) async fn attend(app: &App) -> anyhow::Result<()> {
     }
     let holder = format!("service-{}", uuid::Uuid::now_v7());
     let Some(held) = Held::take(app, &holder).await? else { return Ok(()) };
-    let outcome = attend_locked(app, &held, now).await;
+    let outcome = finish_pending_locked(app, &held, now).await;
     held.release().await;
     outcome
 }
 
-async fn attend_locked(app: &App, held: &Held, now: Timestamp) -> anyhow::Result<()> {
+async fn finish_pending_locked(app: &App, held: &Held, now: Timestamp) -> anyhow::Result<()> {
     if reserve::is_lacking(app) {
         drop(Reserve::open(app));
     }

@@ -201,7 +201,7 @@ impl Objects {
                 Line::Text(text) if text.trim_ascii().is_empty() => continue,
                 Line::Text(text) => match serde_json::from_str(&decode(&text)).map(extended::plain) {
                     Ok(Value::Object(object)) => Ok(object),
-                    _ => Err("it is no JSON object".to_owned()),
+                    _ => Err("it is not a JSON object".to_owned()),
                 },
             };
             return Ok(Some((*number, object)));
@@ -236,7 +236,7 @@ fn row(
         Some((_, other)) => return Err(not_an_instant(&other.to_string())),
     };
     let body = serde_json::to_vec(&object).map_err(|e| e.to_string())?;
-    let notice = Notice::of_file(&body).ok_or("it is no JSON object")?;
+    let notice = Notice::of_file(&body).ok_or("it is not a JSON object")?;
     if let Err(reason) = &notice.outcome {
         return Err(reason.to_string());
     }
