@@ -47,11 +47,14 @@ pub struct Policy {
 
 /// A pattern of names, blind to case and accents; `*` stands for any run of characters, `?` for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob(Vec<char>);
+pub struct Glob {
+    written: String,
+    folded: Vec<char>,
+}
 
 impl Glob {
     pub fn new(pattern: &str) -> Self {
-        Self(fold(pattern).chars().collect())
+        Self { written: pattern.to_owned(), folded: fold(pattern).chars().collect() }
     }
 
     /// Whether a folded text is meant.
@@ -60,7 +63,7 @@ impl Glob {
         let (mut at, mut from) = (0, 0);
         let mut star: Option<(usize, usize)> = None;
         while from < text.len() {
-            match self.0.get(at) {
+            match self.folded.get(at) {
                 Some('*') => {
                     star = Some((at, from));
                     at += 1;
@@ -80,13 +83,13 @@ impl Glob {
                 },
             }
         }
-        self.0[at..].iter().all(|c| *c == '*')
+        self.folded[at..].iter().all(|c| *c == '*')
     }
 }
 
 impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|c| write!(f, "{c}"))
+        f.write_str(&self.written)
     }
 }
 

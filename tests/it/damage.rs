@@ -1,10 +1,14 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use acervo::domain::Secret;
+use acervo::record::{Location, Record, RecordError, ReplayRule};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::harness::process::run;
 use crate::harness::samples::{product, zip};
-use crate::harness::{Db, TestApp, files_in};
+use crate::harness::{Db, TestApp, files_in, postgres};
 
 /// Text that shrinks, in several blocks.
 fn text(bytes: usize) -> Vec<u8> {
@@ -217,6 +221,40 @@ async fn a_member_of_a_damaged_zip_is_never_delivered_as_good() {
             place(&object, Some(&sound));
             let answer = app.get(&format!("/files/{id}/members/{member}")).await;
             assert!(answer.bytes().await.expect("bytes") == bytes[..], "{what}: {member}");
+        }
+    }
+}
+
+/// What the service keeps of its own state is never guessed at.
+#[tokio::test]
+async fn state_that_cannot_be_read_is_an_error() {
+    for db in Db::all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = format!("sqlite://{}", folder.path().join("acervo.db").display());
+        let url = postgres::database(db).unwrap_or(file);
+        if db == Db::Sqlite {
+            std::fs::write(folder.path().join("acervo.db"), b"").expect("a file");
+        }
+        let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
+        let record = Record::open(&Location::from_url(&Secret::new(&*url)), 10, rule).await.expect("a record");
+        let connection = sea_orm::Database::connect(&url).await.expect("the database");
+        let now = jiff::Timestamp::now();
+        let held = record.lock("a", "me", now, Duration::from_secs(9)).await;
+        assert!(held.expect("a lock"), "{db:?}");
+        assert_eq!(record.index_epoch().await.expect("an epoch"), 0);
+        assert!(record.last_known_time().await.expect("no time").is_none(), "{db:?}");
+        for (key, value) in [("lock:a", "me"), ("lock:a", "me soon"), ("clock", "soon"), ("index_epoch", "-1")] {
+            let sql = format!(
+                "INSERT INTO state (key, value) VALUES ('{key}', '{value}') \
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+            );
+            connection.execute_unprepared(&sql).await.expect("a row");
+            let error = match key {
+                "clock" => record.last_known_time().await.expect_err("an error"),
+                "index_epoch" => record.index_epoch().await.expect_err("an error"),
+                _ => record.lock("a", "me", now, Duration::from_secs(9)).await.expect_err("an error"),
+            };
+            assert!(matches!(&error, RecordError::Corrupt(told) if told.contains(value)), "{db:?} {key}: {error}");
         }
     }
 }

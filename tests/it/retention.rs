@@ -603,7 +603,12 @@ fn spellings_that_say_two_things_are_refused_and_slips_warned_of() {
         let (code, text) = check(&format!("[retention]\nmax_stored = {size}\n"));
         assert!(code == Some(0) && text.contains("warning: retention.max_stored") && text.contains(told), "{text}");
     }
+    let (code, text) = check("[fetch]\nstall = \"0s\"\n");
+    assert!(code == Some(2) && text.contains("fetch.stall: `0s` is zero"), "{text}");
+    let (_, text) = check("[[retention.policy]]\nname = \"P\"\nmatch = { name = [\"DECK Çx*\"] }\nkeep_last = 1\n");
+    assert!(text.contains("the name DECK Çx*") && text.contains("1 policy\n"), "{text}");
     let (_, text) = check("[fetch]\nstall = \"15m\"\n[retention]\ngrace = \"7d\"\n");
+    assert!(text.contains("query.timeout = ") && text.contains("downloads.stall = "), "{text}");
     assert!(text.contains("fetch.stall = 15 minutes") && text.contains("retention.grace = 7 days"), "{text}");
 }
 
