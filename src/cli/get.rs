@@ -39,8 +39,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Some(path) => file_name(path),
         None => file_name(&revision.file_name),
     };
-    let path =
-        args.output.or(own_name.map(PathBuf::from)).context("the file has no name: say where to write it with -o")?;
+    // `-` is standard output only where the user says so, and no file's own name.
+    let own_path = own_name.map(|name| PathBuf::from(if name == "-" { "./-".to_owned() } else { name }));
+    let path = args.output.or(own_path).context("the file has no name: say where to write it with -o")?;
     let mut target = Target::open(&path, args.force)?;
     queries.must_be_sound(&revision).await?;
     let mut bytes = match &args.member {

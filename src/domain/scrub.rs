@@ -10,6 +10,9 @@ use memchr::memmem;
 /// How often escapes are undone: a link in a form field that holds JSON that holds HTML.
 const DEPTH_MAX: usize = 4;
 
+/// Digits of a numeric entity that are looked at: leading zeros have no bound of their own.
+const ENTITY_DIGITS_MAX: usize = 64;
+
 /// Texts shorter than this are not worth a secret's name and would blot out ordinary words.
 const SECRET_BYTES_MIN: usize = 4;
 
@@ -211,7 +214,7 @@ fn entity(bytes: &[u8]) -> Option<(Escaped, usize)> {
     if let Some(rest) = bytes.strip_prefix(b"#") {
         let (prefix, radix) = if matches!(rest.first(), Some(b'x' | b'X')) { (1, 16) } else { (0, 10) };
         let is_digit = |b: &&u8| char::from(**b).is_digit(radix);
-        let digits = rest[prefix..].iter().take(8).take_while(is_digit).count();
+        let digits = rest[prefix..].iter().take(ENTITY_DIGITS_MAX).take_while(is_digit).count();
         let code = number(&rest[prefix..prefix + digits], radix)?;
         return Some((Escaped::char(code)?, with_end(1 + prefix + digits)));
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::Secrets;
+
 /// What tells one content of an address from the next; at least one of the two is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validator {
@@ -21,6 +23,11 @@ const SETTLED: Duration = Duration::from_secs(1);
 const LENGTH_MAX: usize = 512;
 
 impl Validator {
+    /// Whether it repeats what must not be kept.
+    pub fn holds_any_of(&self, secrets: &Secrets) -> bool {
+        self.etag.iter().chain(&self.last_modified).any(|text| secrets.scrub(text).is_some())
+    }
+
     /// Takes what vouches for every byte, and nothing less: a weak tag says only that contents mean the same.
     pub fn of_answer(etag: Option<&str>, last_modified: Option<&str>, date: Option<&str>) -> Option<Self> {
         let etag = etag.map(str::trim).filter(|tag| {

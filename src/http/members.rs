@@ -45,6 +45,7 @@ pub(super) async fn get_member(
 ) -> Result<Response, Problem> {
     let revision = find(&http, &id).await?;
     if method == Method::HEAD {
+        http.queries.must_be_sound(&revision).await?;
         let member = http.queries.listed_member(&revision, &path).await?;
         return build(described(&member.path, member.size), Body::empty());
     }

@@ -101,7 +101,10 @@ fn is_origin_of(origin: &Url, host: &Authority) -> bool {
 
 /// The host of an authority; `None` where it is none that a browser would send.
 fn host_of(authority: &Authority) -> Option<Host> {
-    if authority.as_str().contains('@') {
+    // What follows the host is a port or nothing: the parser does not look.
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_port = |text: &str| text.is_empty() || text.parse::<u16>().is_ok();
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
         return None;
     }
     Host::parse(authority.host().strip_suffix('.').unwrap_or(authority.host())).ok()

@@ -3,10 +3,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::members::key_of;
 use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
-use crate::domain::{Ends, LocalDateTime, Sent, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge};
+use crate::domain::{
+    Ends, LocalDateTime, Secrets, Sent, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
+};
 use crate::fetch::{Answer, Download, FetchError, percent_decoded};
 use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
 use crate::store::{Budget, Key, Listing, MemberError, Put, StoreError};
@@ -23,7 +26,8 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         Answer::NotModified => return not_modified(app, claim).await,
     };
     let announced = announced_name(lead);
-    let published = download.name.as_deref().and_then(file_name);
+    let secrets = lead.link.secrets();
+    let published = download.name.as_deref().and_then(|name| published_name(name, &secrets));
     let (put, ends) = transfer(app, &mut download).await?;
     let sent_as = download.content_type.as_deref();
     let name = published.or(announced).unwrap_or_else(|| named_for_product(lead, ends.head(), sent_as));
@@ -48,7 +52,7 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         warnings: inside.warnings().into_iter().chain(warning(verdict)).collect(),
         members: inside.members,
         list_later: inside.list_later,
-        validator: download.validator.clone(),
+        validator: download.validator.clone().filter(|validator| !validator.holds_any_of(&secrets)),
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
     let is_there = app.store.has(key.digest, key.encoding);
@@ -65,9 +69,18 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     Ok(())
 }
 
-/// The portal says that the file is the one we have: no byte was transferred.
+/// The portal says that the file is the one we have: no byte was transferred. Ours is read once, as an answer with bytes
+/// would have it read: what is damaged here is fetched whole.
 async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let name = claim.lead().map_or("", |lead| lead.name.as_str());
+    if let Some(known) = &claim.known
+        && let Some(file) = app.record.stored_file(known.digest).await?
+        && let Err(e) = app.store.check(key_of(&file)?).await
+    {
+        let Some(digest) = e.damaged() else { return Err(e.into()) };
+        tracing::error!(name, error = %e, "the portal's file is the known one, and ours is damaged: fetched whole");
+        app.record.mark_damaged(digest, app.clock.now()).await?;
+    }
     match app.record.settle_not_modified(claim).await? {
         Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),
         None => tracing::info!(name, "not modified, but what is shown is another file by now: fetched whole"),
@@ -134,6 +147,16 @@ pub(super) fn warning(verdict: Verdict) -> Option<String> {
         Verdict::File => None,
         Verdict::Unusual(why) | Verdict::Doubtful(why) => Some(why.to_owned()),
         Verdict::Page => Some("it is an HTML page in the place of the file".to_owned()),
+    }
+}
+
+/// The name in the portal's answer, which may repeat what the link must not show. An address reaches to the end of its
+/// last part, and so over the extension: that is put back.
+fn published_name(name: &str, secrets: &Secrets) -> Option<String> {
+    let Some(scrubbed) = secrets.scrub(name) else { return file_name(name) };
+    match extension_of(name).filter(|extension| !scrubbed.to_lowercase().ends_with(&format!(".{extension}"))) {
+        Some(extension) => file_name(&format!("{scrubbed}.{extension}")),
+        None => file_name(&scrubbed),
     }
 }
 

@@ -48,9 +48,14 @@ async fn all_due(app: &App) -> Result<(), RecordError> {
     Ok(())
 }
 
-async fn list(app: &App, file: &StoredFile) -> Result<(), RecordError> {
+/// What the store finds a file by.
+pub(super) fn key_of(file: &StoredFile) -> Result<Key, RecordError> {
     let encoding = file.encoding.parse().map_err(RecordError::Corrupt)?;
-    let key = Key { digest: file.digest, size: file.size, stored_size: file.stored_size, encoding };
+    Ok(Key { digest: file.digest, size: file.size, stored_size: file.stored_size, encoding })
+}
+
+async fn list(app: &App, file: &StoredFile) -> Result<(), RecordError> {
+    let key = key_of(file)?;
     let now = app.clock.now();
     match app.store.members(key, BUDGET).await {
         Ok(listing) => {

@@ -18,15 +18,13 @@ impl Record {
             .order_by_asc(F::ListAt)
             .one(self.reader())
             .await?;
-        let stored = |row: files::Model| {
-            Ok(StoredFile {
-                digest: digest(&row.digest)?,
-                size: natural(row.size),
-                stored_size: natural(row.stored_size),
-                encoding: row.encoding,
-            })
-        };
-        row.map(stored).transpose()
+        row.map(stored_file).transpose()
+    }
+
+    /// How a file is stored; `None` where its bytes are not in the archive.
+    pub async fn stored_file(&self, file: Digest) -> Result<Option<StoredFile>, RecordError> {
+        let row = files::Entity::find_by_id(file.0.to_vec()).filter(F::RemovedAt.is_null()).one(self.reader()).await?;
+        row.map(stored_file).transpose()
     }
 
     /// Has a file's members listed later.
@@ -78,6 +76,15 @@ impl Record {
         self.tell_feed();
         Ok(())
     }
+}
+
+fn stored_file(row: files::Model) -> Result<StoredFile, RecordError> {
+    Ok(StoredFile {
+        digest: digest(&row.digest)?,
+        size: natural(row.size),
+        stored_size: natural(row.stored_size),
+        encoding: row.encoding,
+    })
 }
 
 async fn add_warning(txn: &DatabaseTransaction, row: revisions::Model, warning: &str) -> Result<(), RecordError> {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::domain::is_deceptive;
+use crate::domain::{is_deceptive, scrubbed};
 
 /// Longer paths are cut at their beginning: the name of the file is at the end.
 const CHARS_MAX: usize = 500;
@@ -52,7 +52,8 @@ pub fn member_path(raw: &[u8], is_utf8: bool, index: usize) -> Option<String> {
         .filter(|part| !matches!(*part, "" | "." | ".."))
         .map(|part| part.chars().map(|c| if c.is_control() || is_deceptive(c) { '_' } else { c }).collect())
         .collect();
-    let path = parts.join("/");
+    // A path is shown to everybody who may search, and an address in it too.
+    let path = scrubbed(&parts.join("/"));
     let length = path.chars().count();
     match length {
         0 => Some(format!("member-{index}")),

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use acervo::domain::Secret;
+use acervo::portal::Validators;
 use acervo::record::{Location, Record, RecordError, ReplayRule};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
@@ -192,6 +193,37 @@ async fn a_damaged_file_is_told_of_and_healed_by_the_portal() {
             assert_eq!(data["notifications"]["nodes"][0]["status"], "UNCHANGED", "{data}");
             assert_eq!(data["revisions"]["totalCount"], 1);
             assert!(received(&app, &path, &[]).await.as_deref() == Some(&bytes[..]));
+            assert_eq!(damaged(&app).await["damaged"], 0);
+        }
+    }
+}
+
+/// The portal sends no byte of a file that has not changed; one that is damaged here, and that nobody has read since, is
+/// fetched whole all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_that_nobody_read_is_healed_by_an_answer_without_bytes() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        let bytes = text(400_000);
+        let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
+        app.portal.set_validators(Validators::Etag);
+        let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+        let object = object(&app);
+        let whole = std::fs::read(&object).expect("the object");
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        let ways: [Option<&[u8]>; 3] = [Some(&flipped), Some(&whole[..whole.len() - 1]), None];
+        for (turn, way) in (2..).zip(ways) {
+            match way {
+                Some(bytes) => std::fs::write(&object, bytes).expect("the object"),
+                None => std::fs::remove_file(&object).expect("the object"),
+            }
+            app.portal.enviar(number).await.expect("a product");
+            app.settled(turn).await;
+            let data = app.query("{ notifications(first: 1) { nodes { status } } revisions { totalCount } }").await;
+            assert_eq!(data["notifications"]["nodes"][0]["status"], "UNCHANGED", "{data}");
+            assert_eq!(data["revisions"]["totalCount"], 1);
+            assert!(received(&app, &format!("/files/{id}"), &[]).await.as_deref() == Some(&bytes[..]), "{turn}");
             assert_eq!(damaged(&app).await["damaged"], 0);
         }
     }

@@ -195,3 +195,36 @@ async fn a_link_that_is_dead_or_done_is_in_no_file_of_the_data_folder() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
+
+/// What the portal names a file, and what packers name its members, is shown to everybody: an address or a token there is
+/// overwritten as it is in a body.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_of_files_and_members_hold_no_secret() {
+    let app = TestApp::start().await;
+    let server = FileServer::start().await;
+    let link = server.link(&json!({ "URL": "/sites/1/Produtos/1/a.zip", "username": EMAIL }));
+    let token = link.split_once("token=").expect("a token").1.to_owned();
+    let name = format!("envio de {EMAIL} {}.zip", token.split('.').next().expect("a part"));
+    let zip = crate::harness::samples::zip(&[(&*format!("para {EMAIL}.txt"), b"dados")]);
+    server.offer("/sites/1/Produtos/1/a.zip", &zip, Some(format!("attachment; filename=\"{name}\"")));
+    let body = json!({ "nome": "Produto", "dataProduto": "20/02/2025", "url": link });
+    assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    app.settled(1).await;
+    let data = app.query("{ revisions { nodes { id fileName members { nodes { path url } } } } }").await;
+    let revision = &data["revisions"]["nodes"][0];
+    let member = &revision["members"]["nodes"][0];
+    assert!(revision["fileName"].as_str().is_some_and(|name| name.starts_with("envio de ") && name.ends_with(".zip")));
+    assert!(!data.to_string().contains(EMAIL), "{data}");
+    let bytes = app.get(member["url"].as_str().expect("a url")).await;
+    let headers = format!("{:?}", bytes.headers());
+    assert!(!headers.contains(EMAIL), "{headers}");
+    assert_eq!(bytes.bytes().await.expect("a body"), "dados");
+    let file = app.get(&format!("/files/{}", revision["id"].as_str().expect("an id"))).await;
+    assert!(!format!("{:?}", file.headers()).contains(EMAIL));
+    let folder = app.stop().await;
+    for path in files_in(folder.path()) {
+        let bytes = std::fs::read(&path).expect("a file");
+        let is_archive = path.components().any(|part| part.as_os_str() == "archive");
+        assert!(is_archive || memchr::memmem::find(&bytes, EMAIL.as_bytes()).is_none(), "{}", path.display());
+    }
+}
