@@ -41,7 +41,7 @@ pub use notice::{Announcement, Identity, Notice, Rejection, body_value};
 pub use period::{Granularity, LocalDateTime, Period, parse_local_date, sao_paulo};
 pub use revisions::{Interval, Place, latest, superseded_at};
 pub use scrub::{Secrets, scrubbed};
-pub use stamp::{Stamp, format_instant};
+pub use stamp::{Stamp, format_instant, parse_instant};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use stem::{is_empty_word, stem};
 pub use text::{

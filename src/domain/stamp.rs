@@ -1,9 +1,11 @@
 //! Instants and readings of the clock as text.
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Time};
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 
 /// An instant or a reading of calendar and clock as text, ISO 8601. Lists are full of them: this is written in a tenth of the
@@ -79,12 +81,78 @@ pub fn format_instant(at: Timestamp) -> String {
     Stamp::of_instant(at).as_str().to_owned()
 }
 
+/// An instant as a client writes it, in RFC 3339. What is valid but outside jiff's range (tools send `9999-12-31T23:59:59Z`
+/// for "no end") is the nearest end of the range.
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
+    let text = restore_plus(text);
+    if let Ok(at) = text.parse() {
+        return Some(at);
+    }
+    let pieces = Pieces::parse(text.as_bytes()).ok()?;
+    let (reading, offset) = (pieces.date().to_datetime(pieces.time()?), pieces.to_numeric_offset()?);
+    // Within the range something else is wrong with the text.
+    let is_outside = offset.to_timestamp(reading).is_err();
+    is_outside.then_some(if reading.year() < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// A `+` in an address is decoded as a blank: one before the offset at the end can only have been a `+`.
+fn restore_plus(text: &str) -> Cow<'_, str> {
+    match text.rsplit_once(' ') {
+        Some((reading, offset)) if is_offset(offset) && reading.parse::<DateTime>().is_ok() => {
+            Cow::Owned(format!("{reading}+{offset}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// `hh:mm`.
+fn is_offset(text: &str) -> bool {
+    text.len() == 5 && text.as_bytes()[2] == b':' && text.parse::<Time>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
-    use super::{Stamp, format_instant};
+    use super::{Stamp, format_instant, parse_instant};
     use crate::domain::timestamp;
+
+    #[test]
+    fn instants_are_read_as_tools_write_them() {
+        for (text, read) in [
+            ("2026-11-25T20:59:59Z", "2026-11-25T20:59:59.000Z"),
+            ("2026-11-25T20:59:59 00:00", "2026-11-25T20:59:59.000Z"),
+            ("2026-11-25 20:59:59.5 02:30", "2026-11-25T18:29:59.500Z"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(parse_instant(text).map(format_instant).as_deref(), Some(read), "{text}");
+        }
+        for text in [
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T23:59:59-03:00",
+            "9999-12-31T23:59:59 00:00",
+        ] {
+            assert_eq!(parse_instant(text), Some(Timestamp::MAX), "{text}");
+        }
+        for text in [
+            "",
+            "x",
+            "2026-11-25",
+            "2026-11-25 20:59",
+            "2026-11-25T20:59:59",
+            "2026-11-25T20:59:59 0000",
+            "2026-11-25T20:59:59 30:00",
+            "2026-11-25T20:59:59Z 00:00",
+            "2026-13-25T20:59:59Z",
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "9999-12-32T23:59:59Z",
+        ] {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -15,7 +15,7 @@ use futures_util::stream::{self, BoxStream, unfold};
 use tokio::sync::Semaphore;
 
 use super::document::check_document;
-use super::error::{internal, shown};
+use super::error::{internal, shown, with_codes};
 use super::escapes::with_known_escapes;
 use super::loaders::Loaders;
 use super::rules::Rules;
@@ -93,6 +93,8 @@ impl CheckedSchema {
 
     /// Checks and parses a question's document. One that does not parse is left to the answer, which tells where.
     pub fn prepare(&self, question: &mut Request) -> Result<(), ServerError> {
+        // Clients that name no operation may send an empty name.
+        question.operation_name = question.operation_name.take().filter(|name| !name.is_empty());
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).documents.get(&question.query).cloned();
         if let Some(known) = known {
             question.set_parsed_query((*known).clone());
@@ -122,7 +124,9 @@ impl CheckedSchema {
         let deadline = Instant::now() + settings.timeout;
         let finish = match self.rules.apply(&mut question).await {
             Ok(finish) => finish,
-            Err(errors) => return Answered { response: Response::from_errors(errors), room: None, is_busy: false },
+            Err(errors) => {
+                return Answered { response: with_codes(Response::from_errors(errors)), room: None, is_busy: false };
+            }
         };
         let room = match admission.admit(&asker.name, cost::bytes_of(&mut question)).await {
             Ok(room) => Arc::new(room),
@@ -138,7 +142,7 @@ impl CheckedSchema {
         let response =
             running.await.map_or_else(|_| failed(QueryError::TimedOut { timeout }), |response| finish.finish(response));
         room.end_work();
-        Answered { response, room: Some(room), is_busy: false }
+        Answered { response: with_codes(response), room: Some(room), is_busy: false }
     }
 
     /// The same over a socket, on a task of its own; the room is kept until the answer was sent.
@@ -195,9 +199,9 @@ impl Executor for CheckedSchema {
                     match this.rules.apply(&mut question).await {
                         Ok(finish) => {
                             let events = Executor::execute_stream(&this.schema, question, session);
-                            events.map(move |event| finish.finish(event)).boxed()
+                            events.map(move |event| with_codes(finish.finish(event))).boxed()
                         }
-                        Err(errors) => stream::iter([Response::from_errors(errors)]).boxed(),
+                        Err(errors) => stream::iter([with_codes(Response::from_errors(errors))]).boxed(),
                     }
                 };
                 holding(stream::once(events).flatten().boxed(), (operation, of_socket, place))

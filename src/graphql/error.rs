@@ -1,5 +1,5 @@
 //! Errors as the asker sees them: a code, and a message that names the value and the bound, never an inside.
-use async_graphql::{Error, ErrorExtensions};
+use async_graphql::{Error, ErrorExtensions, Response, ServerError};
 
 use crate::query::QueryError;
 
@@ -20,6 +20,18 @@ pub(super) fn coded(code: &'static str, message: impl Into<String>) -> Error {
 
 pub(super) fn bad(message: impl Into<String>) -> Error {
     coded(code::BAD_USER_INPUT, message)
+}
+
+/// Gives every error of an answer a code. Those without one come from the document itself.
+pub(super) fn with_codes(mut answer: Response) -> Response {
+    let is_bare =
+        |error: &ServerError| error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none());
+    for error in answer.errors.iter_mut().filter(|error| is_bare(error)) {
+        let heavy = error.message.contains("too complex") || error.message.contains("too deep");
+        let code = if heavy { code::TOO_COMPLEX } else { code::BAD_USER_INPUT };
+        error.extensions.get_or_insert_default().set("code", code);
+    }
+    answer
 }
 
 pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {

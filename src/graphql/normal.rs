@@ -8,7 +8,7 @@ use async_graphql::parser::types::{
     Selection, SelectionSet,
 };
 use async_graphql::registry::MetaTypeName;
-use async_graphql::{Name, Positioned, ServerError, Variables};
+use async_graphql::{Name, Pos, Positioned, ServerError, Variables};
 use async_graphql_value::{ConstValue, Value};
 
 use super::coerce::{Declared, Types, fill_in, refusal};
@@ -80,6 +80,9 @@ pub(super) fn normalize(
     };
     let set = &operation.node.selection_set;
     let selected = pass.set(Some(root(operation.node.ty)), &[&set.node], 0)?;
+    if operation.node.ty == OperationType::Subscription {
+        check_single_root(&selected, operation.pos)?;
+    }
     let normal = OperationDefinition {
         ty: operation.node.ty,
         variable_definitions: Vec::new(),
@@ -99,6 +102,20 @@ pub(super) fn normalize(
         }
     }
     Ok(Normal { document, is_changed, has_placeholders, variables })
+}
+
+/// A subscription has exactly one root field (specification, 5.2.3.1).
+fn check_single_root(selected: &SelectionSet, pos: Pos) -> Result<(), ServerError> {
+    let told = match selected.items.as_slice() {
+        [Positioned { node: Selection::Field(field), .. }] if field.node.response_key().node != PLACEHOLDER => {
+            return Ok(());
+        }
+        [_] => "every field of the subscription is skipped: select one".to_owned(),
+        fields => {
+            format!("the subscription selects {} fields: select one, and send a subscription for each", fields.len())
+        }
+    };
+    Err(refusal(told, pos))
 }
 
 /// Refuses a document whose fragments, filled in again and again, make it far larger than it looks: validation walks through

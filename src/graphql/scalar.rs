@@ -2,7 +2,7 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use jiff::Timestamp;
 
-use crate::domain::{self, format_instant};
+use crate::domain::{self, format_instant, parse_instant};
 
 #[derive(Clone, Copy)]
 pub struct DateTime(pub Timestamp);
@@ -18,7 +18,7 @@ impl ScalarType for DateTime {
                 short(text)
             ))
         };
-        text.parse().map(Self).map_err(|_| wrong())
+        parse_instant(text).map(Self).ok_or_else(wrong)
     }
 
     fn to_value(&self) -> Value {

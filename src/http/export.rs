@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::auth::Caller;
 use super::conditional::{Conditions, Verdict, without_body};
 use super::{Http, Problem};
-use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, parse_local_date};
+use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, parse_instant, parse_local_date};
 use crate::export::{Columns, CsvOptions, Export, Format, Rows};
 use crate::graphql::inputs;
 use crate::index::{Filter, Order};
@@ -144,7 +144,7 @@ impl Parameters {
     }
 
     fn instant(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
-        self.parse(name, "instant such as 2025-02-20T12:00:00Z", |text| text.parse().ok())
+        self.parse(name, "instant such as 2025-02-20T12:00:00Z", parse_instant)
     }
 
     fn done(self) -> Result<(), Problem> {
@@ -250,8 +250,10 @@ fn order(parameters: &mut Parameters, plain: Order, named: fn(&str) -> Option<Or
     Ok(parameters.parse("orderBy", "order of this list; see the schema", named)?.unwrap_or(plain))
 }
 
-fn json(text: &str) -> Result<Value, Problem> {
-    serde_json::from_str(text).map_err(|_| Problem::new(400, "`filter` is not JSON"))
+/// The parameter `filter`; `null` is none, as in GraphQL.
+fn filter_json(parameters: &mut Parameters) -> Result<Option<Value>, Problem> {
+    let Some(text) = parameters.text("filter") else { return Ok(None) };
+    serde_json::from_str(&text).map_err(|_| Problem::new(400, "`filter` is not JSON"))
 }
 
 fn contains(parameters: &mut Parameters, name: &str) -> Option<TextMatch> {
@@ -275,10 +277,8 @@ fn fill<T>(slot: &mut Option<T>, value: Option<T>, field: &str, parameter: &str)
 
 /// `filter` as JSON, and each of its fields as a parameter of its own; all that is given must hold.
 fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
-    let mut filter = match parameters.text("filter") {
-        Some(text) => {
-            inputs::publication_filter(json(&text)?).map_err(|e| Problem::new(400, format!("`filter`: {e}")))?
-        }
+    let mut filter = match filter_json(parameters)? {
+        Some(json) => inputs::publication_filter(json).map_err(|e| Problem::new(400, format!("`filter`: {e}")))?,
         None => Filter::default(),
     };
     let wanted = ["name", "process", "macroProcess", "fileName"];
@@ -310,10 +310,8 @@ fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
 }
 
 fn notifications(parameters: &mut Parameters) -> Result<NotificationQuery, Problem> {
-    let mut query = match parameters.text("filter") {
-        Some(text) => {
-            inputs::notification_filter(json(&text)?).map_err(|e| Problem::new(400, format!("`filter`: {e}")))?
-        }
+    let mut query = match filter_json(parameters)? {
+        Some(json) => inputs::notification_filter(json).map_err(|e| Problem::new(400, format!("`filter`: {e}")))?,
         None => NotificationQuery::default(),
     };
     fill(&mut query.name, contains(parameters, "name"), "name", "name")?;

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request as Question, Response as Answer, ServerError, Variables};
+use async_graphql::{Request as Question, Response as Answer, Variables};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -18,7 +18,7 @@ use super::origin::{self, Named};
 use super::problem::RETRY_AFTER_SECS;
 use super::server::Exchange;
 use super::{Http, Problem};
-use crate::graphql::{Answered, TakesJson, code, to_json};
+use crate::graphql::{Answered, TakesJson, to_json};
 use crate::query::Admitted;
 
 /// The largest request taken: a document and its variables.
@@ -56,7 +56,7 @@ pub(super) async fn answer(
         return origin::foreign_host(&http).into_response();
     }
     let Answered { response, room, is_busy } = http.schema.answer(question.data(TakesJson), caller.asker()).await;
-    let mut response = respond(coded(response), media, room);
+    let mut response = respond(response, media, room);
     if is_busy {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS));
@@ -118,7 +118,6 @@ fn from_fields(mut fields: serde_json::Map<String, Value>) -> Result<Question, P
     }
     match fields.remove("operationName") {
         None | Some(Value::Null) => {}
-        Some(Value::String(name)) if name.is_empty() => {}
         Some(Value::String(name)) => question = question.operation_name(name),
         Some(_) => return Err(wrong("operationName", "text")),
     }
@@ -138,18 +137,6 @@ fn reads_only(question: &mut Question) -> bool {
         .iter()
         .filter(|(name, _)| wanted.is_none() || name.map(|n| n.as_str()) == wanted.as_deref());
     chosen.all(|(_, operation)| operation.node.ty == OperationType::Query)
-}
-
-/// Gives every error a code. Those without one come from the document itself.
-fn coded(mut answer: Answer) -> Answer {
-    let is_bare =
-        |error: &ServerError| error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none());
-    for error in answer.errors.iter_mut().filter(|error| is_bare(error)) {
-        let heavy = error.message.contains("too complex") || error.message.contains("too deep");
-        let code = if heavy { code::TOO_COMPLEX } else { code::BAD_USER_INPUT };
-        error.extensions.get_or_insert_default().set("code", code);
-    }
-    answer
 }
 
 /// The answer's bytes; the room that they take is kept until they were sent.

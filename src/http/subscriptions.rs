@@ -1,7 +1,7 @@
 //! Subscriptions over WebSocket, in the graphql-ws protocol and its forerunner.
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, WebSocket as Protocol, WebSocketProtocols, WsMessage};
@@ -34,8 +34,15 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pings; whoever answers none is cut off (see `server::timeouts`).
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What the protocol closes a socket with that did not introduce itself in time.
+/// What the protocol closes a socket with: for a message that is none of its own, for a request before `connection_init`, for
+/// a missing or wrong key, and for a client that did not introduce itself in time.
+const BAD_MESSAGE: u16 = 4400;
+const NOT_INITIALIZED: u16 = 4401;
+const FORBIDDEN: u16 = 4403;
 const INIT_TIMED_OUT: u16 = 4408;
+
+/// Of WebSocket itself: try again later.
+const BUSY: u16 = 1013;
 
 /// Opens a WebSocket. Browsers cannot send headers with it: a key may also come as `authorization` or `key` in the first
 /// message.
@@ -111,8 +118,14 @@ impl Client {
         // Kept for as long as the socket is open.
         let permit = Arc::new(tokio::sync::Mutex::new(None));
         let kept = permit.clone();
+        // The code to close with, where the client was not let in.
+        let refusal = Arc::new(OnceLock::new());
+        let refused = refusal.clone();
         let first = move |payload: Value| async move {
-            let (data, permit) = self.admit(&payload).await?;
+            let (data, permit) = self.admit(&payload).await.map_err(|(close_code, error)| {
+                refused.get_or_init(|| close_code);
+                error
+            })?;
             *kept.lock().await = Some(permit);
             initialized.store(true, Ordering::Release);
             Ok(data)
@@ -125,7 +138,7 @@ impl Client {
             let sent = tokio::select! {
                 answer = answers.next() => match answer {
                     Some(WsMessage::Text(text)) => sink.send(Message::Text(text.into())).await,
-                    Some(WsMessage::Close(code, reason)) => sink.send(close(code, reason)).await,
+                    Some(WsMessage::Close(code, reason)) => sink.send(close_as(code, refusal.get(), reason)).await,
                     None => break,
                 },
                 _ = ping.tick() => sink.send(Message::Ping(Default::default())).await,
@@ -141,8 +154,8 @@ impl Client {
         }
     }
 
-    /// Lets in whoever showed a key, in the request or in the first message.
-    async fn admit(self, payload: &Value) -> Result<(Data, OwnedSemaphorePermit), Error> {
+    /// Lets in whoever showed a key, in the request or in the first message; an error has the code to close with.
+    async fn admit(self, payload: &Value) -> Result<(Data, OwnedSemaphorePermit), (u16, Error)> {
         let find = |wanted: &str| {
             let found = payload.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
             found.and_then(|(_, value)| value.as_str()).map(auth::key_in_text)
@@ -155,17 +168,15 @@ impl Client {
                 auth::wait_denied(&self.http, until, None).await;
             }
             let told = "a key is needed: `authorization` in the payload of connection_init";
-            return Err(refused(told, code::UNAUTHENTICATED));
+            return Err((FORBIDDEN, refused(told, code::UNAUTHENTICATED)));
         };
-        let permit = match self.permit {
-            Some(permit) => permit,
-            None => self
-                .http
-                .sockets
-                .clone()
-                .try_acquire_owned()
-                .map_err(|_| refused("too many sockets are open; try again in a moment", code::TOO_COMPLEX))?,
-        };
+        let permit =
+            match self.permit {
+                Some(permit) => permit,
+                None => self.http.sockets.clone().try_acquire_owned().map_err(|_| {
+                    (BUSY, refused("too many sockets are open; try again in a moment", code::TOO_COMPLEX))
+                })?,
+            };
         if let Some(exchange) = &self.exchange {
             exchange.connection.initialized();
         }
@@ -178,6 +189,17 @@ impl Client {
 
 fn refused(told: &str, code: &'static str) -> Error {
     Error::new(told).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// async-graphql closes with the codes 1002 and 1011 of WebSocket where the protocol has codes of its own.
+fn close_as(code: u16, refusal: Option<&u16>, reason: String) -> Message {
+    match (code, refusal) {
+        (1002, Some(code)) => close(*code, reason),
+        // The reason would repeat the message, and a close frame has room for 123 bytes.
+        (1002, None) => close(BAD_MESSAGE, "the message is not one of the protocol's, in JSON".to_owned()),
+        (1011, _) => close(NOT_INITIALIZED, "send `connection_init` first".to_owned()),
+        _ => close(code, reason),
+    }
 }
 
 fn close(code: u16, reason: String) -> Message {

@@ -158,11 +158,15 @@ async fn a_pool_drops_what_nobody_waits_for() {
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn connect(url: &str) -> Socket {
+async fn open(url: &str) -> Socket {
     let url = format!("{}/graphql/ws", url.replace("http://", "ws://"));
     let mut request = url.into_client_request().expect("a request");
     request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
+    tokio_tungstenite::connect_async(request).await.expect("a socket").0
+}
+
+async fn connect(url: &str) -> Socket {
+    let mut socket = open(url).await;
     let hello = json!({ "type": "connection_init", "payload": { "authorization": KEY } });
     socket.send(Message::text(hello.to_string())).await.expect("a socket");
     assert_eq!(next(&mut socket).await["type"], "connection_ack");
@@ -222,6 +226,80 @@ async fn what_finds_no_place_is_told_to_come_again() {
     until("a place", async || (ask(&url, LIST).await.status() == 200).then_some(())).await;
     subscribe(&mut socket, "last", LIST).await;
     assert_eq!(next(&mut socket).await["payload"]["data"]["publications"]["totalCount"], 1);
+}
+
+/// A request error over a socket has a code, as over HTTP, and says what is wrong.
+#[tokio::test]
+async fn a_request_error_over_a_socket_has_a_code() {
+    let app = TestApp::start().await;
+    let mut socket = connect(&app.url).await;
+    let one = "notificationReceived { id }";
+    for (number, (query, variables, told)) in [
+        ("{ nothing }".to_owned(), json!({}), "nothing"),
+        ("{ status {".to_owned(), json!({}), "expected"),
+        ("subscription { nothing }".to_owned(), json!({}), "nothing"),
+        (format!("subscription {{ {one} publicationArchived {{ id }} }}"), json!({}), "selects 2 fields"),
+        (
+            format!("subscription {{ ...F }} fragment F on Subscription {{ {one} other: {one} }}"),
+            json!({}),
+            "selects 2 fields",
+        ),
+        (
+            "subscription($s: Boolean!) { notificationReceived @skip(if: $s) { id } }".to_owned(),
+            json!({ "s": true }),
+            "every field of the subscription is skipped",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let payload = json!({ "query": query, "variables": variables, "operationName": "" });
+        let message = json!({ "id": number.to_string(), "type": "subscribe", "payload": payload });
+        socket.send(Message::text(message.to_string())).await.expect("a socket");
+        let answer = next(&mut socket).await;
+        let error = &answer["payload"]["errors"][0];
+        assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(told)), "{query}: {answer}");
+        assert_eq!(next(&mut socket).await["type"], "complete", "{query}");
+    }
+    // An operation that the document does not have.
+    let payload = json!({ "query": LIST, "operationName": "Nothing" });
+    let message = json!({ "id": "unknown", "type": "subscribe", "payload": payload });
+    socket.send(Message::text(message.to_string())).await.expect("a socket");
+    let answer = next(&mut socket).await;
+    assert_eq!(answer["payload"]["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
+    assert_eq!(next(&mut socket).await["type"], "complete");
+    // An empty name is none.
+    let message = json!({ "id": "empty", "type": "subscribe", "payload": { "query": LIST, "operationName": "" } });
+    socket.send(Message::text(message.to_string())).await.expect("a socket");
+    let answer = next(&mut socket).await;
+    assert!(answer["payload"]["data"]["publications"]["totalCount"].is_number(), "{answer}");
+}
+
+/// Why a socket was closed is said in the codes of the protocol.
+#[tokio::test]
+async fn a_socket_is_closed_with_the_codes_of_the_protocol() {
+    let app = TestApp::start().await;
+    let question = json!({ "id": "a", "type": "subscribe", "payload": { "query": LIST } });
+    let wrong_key = json!({ "type": "connection_init", "payload": { "authorization": "wrong" } });
+    for (is_introduced, message, code) in [
+        (false, question.to_string(), 4401),
+        (false, wrong_key.to_string(), 4403),
+        (false, json!({ "type": "connection_init" }).to_string(), 4403),
+        (false, "no JSON".to_owned(), 4400),
+        (true, "no JSON".to_owned(), 4400),
+        (true, json!({ "type": "x".repeat(500) }).to_string(), 4400),
+    ] {
+        let mut socket = if is_introduced { connect(&app.url).await } else { open(&app.url).await };
+        socket.send(Message::text(message.clone())).await.expect("a socket");
+        let frame = loop {
+            let next = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
+            if let Message::Close(frame) = next.expect("a message").expect("a socket") {
+                break frame.expect("a code");
+            }
+        };
+        assert_eq!(u16::from(frame.code), code, "{message}: {}", frame.reason);
+    }
 }
 
 /// The deadline holds over a socket too.

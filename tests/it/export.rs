@@ -157,6 +157,14 @@ async fn parameters_narrow_as_filters_do_and_the_wrong_ones_are_named() {
         ("limit=4&orderBy=NAME_ASC", 4),
         ("limit=0", 0),
         ("archivedTo=2020-01-01T00:00:00Z", 0),
+        ("archivedFrom=0001-01-01T00:00:00Z&archivedTo=9999-12-31T23:59:59Z", 6),
+        ("receivedFrom=9999-12-31T23:59:59.9999999Z", 0),
+        ("asOf=9999-12-31T23:59:59Z", 6),
+        ("asOf=9998-11-25T20:59:59+00:00", 6),
+        ("asOf=2020-01-01T00:00:00+03:00", 0),
+        ("filter=%7B%22archivedAt%22%3A%7B%22to%22%3A%229999-12-31T23:59:59Z%22%7D%7D", 6),
+        ("filter=null", 6),
+        ("filter=null&name=PRECIPITACAO", 1),
         ("asOf=2020-01-01T00:00:00Z", 0),
         ("fileName=ARQUIVO;1", 6),
         ("productId=019a0000-0000-7000-8000-000000000000", 0),
@@ -174,6 +182,9 @@ async fn parameters_narrow_as_filters_do_and_the_wrong_ones_are_named() {
         ("orderBy=UP", "`orderBy` is `UP`"),
         ("limit=-1", "`limit` is `-1`"),
         ("filter=x", "`filter` is not JSON"),
+        ("filter=%5Bnull%5D", "`filter`"),
+        ("asOf=2026-11-25T20:59:59", "`asOf` is `2026-11-25T20:59:59`"),
+        ("asOf=9999-12-32T00:00:00Z", "`asOf` is `9999-12-32T00:00:00Z`"),
         ("filter=%7B%22nome%22%3A1%7D", "`filter`: `nome` is not a field"),
         ("limit=1&limit=2", "`limit` is given twice"),
         (format!("search={}", "a".repeat(501)).as_str(), "`search` has 501 characters"),
@@ -183,6 +194,10 @@ async fn parameters_narrow_as_filters_do_and_the_wrong_ones_are_named() {
         let body: Value = answer.json().await.expect("JSON");
         assert!(body["detail"].as_str().expect("a detail").contains(told), "{parameters}: {body}");
     }
+    let notices =
+        String::from_utf8(bytes(&app, "notifications.ndjson?filter=null&receivedTo=9999-12-31T23:59:59Z").await)
+            .expect("text");
+    assert_eq!(notices.lines().count(), 6);
     assert_eq!(get(&app, "products.csv").await.status(), 404);
     assert_eq!(
         app.client.get(format!("{}/export/publications.csv", app.url)).send().await.expect("an answer").status(),

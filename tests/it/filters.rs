@@ -191,3 +191,29 @@ async fn whole_dates_are_found_as_people_write_them() {
         }
     }
 }
+
+/// Tools send the last day of the calendar for "no end", and its first for "no beginning".
+#[tokio::test]
+async fn the_ends_of_the_calendar_are_instants() {
+    for db in Db::all() {
+        let app = TestApp::on(db).await;
+        some_history(&app).await;
+        let all = app.query("{ notifications { totalCount } }").await;
+        let open = json!({ "from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59.9999999Z" });
+        for field in ["archivedAt", "receivedAt"] {
+            let query = "query($f: PublicationFilter) { publications(filter: $f) { totalCount } revisions(filter: $f) { totalCount } }";
+            let data = app.query_with(query, json!({ "f": { field: open } })).await;
+            assert!(data["publications"]["totalCount"].as_i64() > Some(0), "{db:?} {field}: {data}");
+            let none = app.query_with(query, json!({ "f": { field: { "from": open["to"] } } })).await;
+            assert_eq!(none["publications"]["totalCount"], 0, "{db:?} {field}");
+        }
+        let query = "query($f: NotificationFilter) { notifications(filter: $f) { totalCount } }";
+        let data = app.query_with(query, json!({ "f": { "receivedAt": open } })).await;
+        assert_eq!(data["notifications"], all["notifications"], "{db:?}");
+        let query = "query($at: DateTime) { publications(asOf: $at) { totalCount } }";
+        let data = app.query_with(query, json!({ "at": open["to"] })).await;
+        assert!(data["publications"]["totalCount"].as_i64() > Some(0), "{db:?}: {data}");
+        let answer = app.ask(query, json!({ "at": "9999-12-32T00:00:00Z" })).await;
+        assert!(refused(&answer, "asOf").contains("9999-12-32T00:00:00Z"), "{answer}");
+    }
+}
