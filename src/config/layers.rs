@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{DEFAULTS, values::Problem};
+use super::DEFAULTS;
+use super::values::{self, Problem};
+use crate::domain::is_blank;
 
 /// What was given on the command line, as typed.
 #[derive(Clone, Debug, Default)]
@@ -90,17 +92,56 @@ impl Layers {
         value.is_some_and(|value| value.as_str() != Some(""))
     }
 
-    /// A list: an array, or one text with commas.
-    pub fn list<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
+    /// The value of a key that a client must repeat, as written: blanks at its ends are part of it. Not quoted in a problem.
+    pub fn secret(&mut self, key: &str) -> Option<String> {
         self.asked.push(key.to_owned());
-        let Some(value) = self.tables.iter().find_map(|table| lookup(table, key)) else { return Vec::new() };
-        let texts: Result<Vec<String>, String> = match value {
+        let value = self.tables.iter().find_map(|table| lookup(table, key))?;
+        let written = match value {
+            Value::String(text) => Ok(text.clone()),
+            other => scalar(other),
+        };
+        let checked = written.and_then(|text| values::without_control(&text));
+        self.note(key, checked).filter(|text| !text.is_empty())
+    }
+
+    /// A list: an array, or one text with commas. A list that was written and names nothing is a problem, except an empty one.
+    pub fn list<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
+        let is_written = match self.tables.iter().find_map(|table| lookup(table, key)) {
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(Value::String(text)) => !text.is_empty(),
+            _ => false,
+        };
+        let Some(texts) = self.texts(key) else { return Vec::new() };
+        let parsed = texts.and_then(|texts| {
+            let named: Vec<&String> = texts.iter().filter(|text| !text.is_empty()).collect();
+            if named.is_empty() && is_written {
+                return Err("names nothing: all items of the list are blank".to_owned());
+            }
+            named.into_iter().map(|text| parse(text)).collect()
+        });
+        self.note(key, parsed).unwrap_or_default()
+    }
+
+    /// A list of patterns, where a blank one would match everything: it is a problem, and so is a list without any.
+    pub fn patterns<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
+        let Some(texts) = self.texts(key) else { return Vec::new() };
+        let parsed = texts.and_then(|texts| {
+            if texts.is_empty() || texts.iter().any(|text| is_blank(text)) {
+                return Err("has a blank pattern, which would match everything: write a pattern, or leave the key out"
+                    .to_owned());
+            }
+            texts.iter().map(|text| parse(text)).collect()
+        });
+        self.note(key, parsed).unwrap_or_default()
+    }
+
+    /// The items of a list, blank ones too; `None` where the key is not set.
+    fn texts(&mut self, key: &str) -> Option<Result<Vec<String>, String>> {
+        self.asked.push(key.to_owned());
+        Some(match self.tables.iter().find_map(|table| lookup(table, key))? {
             Value::Array(items) => items.iter().map(scalar).collect(),
             other => scalar(other).map(|text| text.split(',').map(|part| part.trim().to_owned()).collect()),
-        };
-        let parsed =
-            texts.and_then(|texts| texts.iter().filter(|text| !text.is_empty()).map(|text| parse(text)).collect());
-        self.note(key, parsed).unwrap_or_default()
+        })
     }
 
     /// The tables under a key of the file: `[[api.keys]]` as `api.keys.0`, `[receiver.sources.x]` as `receiver.sources.x`.

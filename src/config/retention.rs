@@ -234,10 +234,10 @@ fn policy(layers: &mut Layers, key: &str) -> Policy {
     };
     let policy = Policy {
         name: layers.get(&of("name"), values::text).unwrap_or_default(),
-        names: layers.list(&of("match.name"), glob),
-        processes: layers.list(&of("match.process"), glob),
-        macro_processes: layers.list(&of("match.macro_process"), glob),
-        extensions: layers.list(&of("match.extension"), |value| Ok(fold(value.trim_start_matches('.')))),
+        names: layers.patterns(&of("match.name"), glob),
+        processes: layers.patterns(&of("match.process"), glob),
+        macro_processes: layers.patterns(&of("match.macro_process"), glob),
+        extensions: layers.patterns(&of("match.extension"), |value| Ok(fold(value.trim_start_matches('.')))),
         larger_than: layers.get(&of("match.larger_than"), values::size),
         keep_last: layers.get(&of("keep_last"), number),
         keep_superseded: layers.get(&of("keep_superseded"), values::some_span),

@@ -248,9 +248,10 @@ fn receiver(layers: &mut Layers) -> Option<Receiver> {
 }
 
 fn credentials(layers: &mut Layers, key: &str) -> Credentials {
-    let username = layers.get(&format!("{key}.username"), values::text);
-    let password = layers.get(&format!("{key}.password"), values::text);
-    let tokens = layers.list(&format!("{key}.token"), |value| Ok(Secret::new(value)));
+    let username = layers.secret(&format!("{key}.username"));
+    let password = layers.secret(&format!("{key}.password"));
+    // Blanks around a header are no part of it: those around a token are left out.
+    let tokens = layers.list(&format!("{key}.token"), |value| values::without_control(value).map(Secret::new));
     let basic = match (username, password) {
         (Some(username), Some(password)) => Some((username, Secret::new(password))),
         (None, None) => None,
@@ -268,7 +269,7 @@ fn credentials(layers: &mut Layers, key: &str) -> Credentials {
 
 fn api(layers: &mut Layers) -> Api {
     let mut keys = Vec::new();
-    if let Some(token) = layers.get("api.token", values::text) {
+    if let Some(token) = layers.get("api.token", values::without_control) {
         keys.push(ApiKey { name: "api.token".to_owned(), role: Role::Admin, hash: Digest::of(token.as_bytes()) });
     }
     for key in layers.children("api.keys") {
@@ -299,8 +300,11 @@ fn api(layers: &mut Layers) -> Api {
 
 fn fetch(layers: &mut Layers) -> Option<Fetch> {
     let allowed_hosts = layers.list("fetch.allowed_hosts", HostPattern::parse);
+    if allowed_hosts.is_empty() && layers.problems.iter().all(|problem| problem.key != "fetch.allowed_hosts") {
+        layers.problems.push(Problem::new("fetch.allowed_hosts", "names no host, so that no file could be fetched"));
+    }
     let allow_private = layers.get("fetch.allow_private", values::flag);
-    let max_bytes = layers.get("fetch.max_bytes", values::size);
+    let max_bytes = layers.get("fetch.max_bytes", values::some_size);
     let proxy = layers.get("fetch.proxy", |value| match url::Url::parse(value) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(Secret::new(value)),
         _ => Err("is not a valid address; expected one such as \"http://proxy.example.com:3128\"".to_owned()),

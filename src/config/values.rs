@@ -42,6 +42,22 @@ pub fn size(value: &str) -> Result<u64, String> {
         .map_err(|_| format!("`{value}` is not a valid size; expected one such as \"4 GiB\""))
 }
 
+/// A size of at least a byte.
+pub fn some_size(value: &str) -> Result<u64, String> {
+    match size(value)? {
+        0 => Err(format!("`{value}` is no size above 0 such as \"4 GiB\"")),
+        bytes => Ok(bytes),
+    }
+}
+
+/// A token or password. No header can carry a control character; the value is not repeated.
+pub fn without_control(value: &str) -> Result<String, String> {
+    match value.contains(char::is_control) {
+        true => Err("has a control character, such as a line break, which no client can send".to_owned()),
+        false => Ok(value.to_owned()),
+    }
+}
+
 pub fn duration(value: &str) -> Result<Duration, String> {
     let wrong = || format!("`{value}` is not a valid duration; expected one such as \"5s\" or \"15min\"");
     let parsed: jiff::SignedDuration = value.parse().map_err(|_| wrong())?;

@@ -121,13 +121,19 @@ impl Notice {
         (!kept.is_empty()).then(|| reading.into_notice(kept.join("&").into_bytes(), None))
     }
 
+    /// Whether a form has the fields that no notification is without: a name and a link.
+    pub fn is_known_form(body: &[u8]) -> bool {
+        let keys: Vec<String> = pairs(body).map(|(_, key, _)| key).collect();
+        keys.iter().any(|key| is_link(key)) && keys.iter().any(|key| key.trim().eq_ignore_ascii_case("nome"))
+    }
+
     /// The body for the API, as the text of a JSON object: the object sent, or a form's fields as one. `None` where it was
     /// neither. Secrets that an older version kept are not shown.
     pub fn body_as_json(kept: &[u8]) -> Option<String> {
         let decoded = decode(kept);
         let secrets = Secrets::default();
-        if decoded.text.trim_start().starts_with('{') {
-            let text = json::object(&decoded.text)?;
+        // A form may begin so too.
+        if let Some(text) = json::object(&decoded.text) {
             return Some(json::rewritten(&text, &[], &|text| secrets.scrub(text)).0);
         }
         let shown = |text: String| serde_json::Value::from(secrets.scrub(&text).unwrap_or(text));
@@ -207,7 +213,17 @@ impl Decoded<'_> {
     }
 }
 
-/// UTF-8, or UTF-16 with a byte order mark. Else the bytes as Windows-1252, the superset of Latin-1 that Brazilian systems
+/// The encoding of a JSON object in UTF-16 without a byte order mark: its first two characters are ASCII.
+fn unmarked_utf16(body: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    let begins = |b: u8| b == b'{' || b.is_ascii_whitespace();
+    match body {
+        [first, 0, 1..=127, 0, ..] if begins(*first) => Some(encoding_rs::UTF_16LE),
+        [0, first, 0, 1..=127, ..] if begins(*first) => Some(encoding_rs::UTF_16BE),
+        _ => None,
+    }
+}
+
+/// UTF-8, or UTF-16, which may have a byte order mark. Else the bytes as Windows-1252, the superset of Latin-1 that Brazilian systems
 /// write, or, where most of what is not ASCII is UTF-8, as that with U+FFFD for the rest.
 fn decode(body: &[u8]) -> Decoded<'_> {
     let (body, has_mark) = match encoding_rs::Encoding::for_bom(body) {
@@ -218,6 +234,9 @@ fn decode(body: &[u8]) -> Decoded<'_> {
         }
         None => (body, false),
     };
+    if let Some(encoding) = unmarked_utf16(body) {
+        return Decoded { text: encoding.decode_without_bom_handling(body).0, read_as: Some(encoding.name()) };
+    }
     if let Ok(text) = std::str::from_utf8(body) {
         return Decoded { text: Cow::Borrowed(text), read_as: None };
     }

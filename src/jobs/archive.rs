@@ -27,7 +27,11 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     };
     let announced = announced_name(lead);
     let secrets = lead.link.secrets();
-    let published = download.name.as_deref().and_then(|name| published_name(name, &secrets));
+    let published = download.name.as_deref().and_then(|name| {
+        let bare =
+            bare_extension(name).map(|extension| named_by_extension(&extension, announced.as_deref(), &lead.name));
+        bare.unwrap_or_else(|| published_name(name, &secrets))
+    });
     let (put, ends) = transfer(app, &mut download).await?;
     let sent_as = download.content_type.as_deref();
     let name = published.or(announced).unwrap_or_else(|| named_for_product(lead, ends.head(), sent_as));
@@ -160,10 +164,28 @@ fn published_name(name: &str, secrets: &Secrets) -> Option<String> {
     }
 }
 
+/// The extension of a name that has nothing else, `.pdf`: it names the type and not the file.
+fn bare_extension(given: &str) -> Option<String> {
+    let last = given.rsplit(['/', '\\']).next().unwrap_or_default().trim();
+    extension_of(&format!("x{last}")).filter(|_| last.rfind('.') == Some(0))
+}
+
+/// The announced name where it has this extension, or else the product's name with it.
+fn named_by_extension(extension: &str, announced: Option<&str>, product: &str) -> Option<String> {
+    let announced = announced.filter(|name| extension_of(name).as_deref() == Some(extension));
+    announced.map(str::to_owned).or_else(|| file_name(&with_extension(&without_slashes(product), extension)))
+}
+
+/// A name with an extension, which it may have already.
+fn with_extension(name: &str, extension: &str) -> String {
+    let name = name.trim();
+    if extension_of(name).as_deref() == Some(extension) { name.to_owned() } else { format!("{name}.{extension}") }
+}
+
 /// The name in the token's path; a folder comes as a zip that has the product's name.
 fn announced_name(lead: &Claimed) -> Option<String> {
     if lead.is_file == Some(false) {
-        return file_name(&format!("{}.zip", without_slashes(&lead.name)));
+        return file_name(&with_extension(&without_slashes(&lead.name), "zip"));
     }
     let path = lead.link.claims().path?;
     // No file name on the portal holds a `?`: what follows is a query.
@@ -179,7 +201,7 @@ fn named_for_product(lead: &Claimed, head: &[u8], content_type: Option<&str>) ->
         _ if head.starts_with(b"%PDF") => Some("pdf"),
         _ => content_type.and_then(extension_for),
     };
-    let full = extension.map_or_else(|| name.clone(), |extension| format!("{name}.{extension}"));
+    let full = extension.map_or_else(|| name.clone(), |extension| with_extension(&name, extension));
     file_name(&full).unwrap_or_else(|| "file".to_owned())
 }
 
@@ -282,4 +304,30 @@ fn member(found: crate::store::Member) -> Member {
         LocalDateTime::parse(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
     });
     Member { path: found.path, size: found.size, compressed_size: Some(found.compressed_size), modified_at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bare_extension, named_by_extension, with_extension};
+
+    #[test]
+    fn a_name_has_its_extension_once() {
+        let cases = [
+            (".pdf", None, "IPDO 1/2", Some("IPDO 1-2.pdf")),
+            (".PDF", None, "IPDO.pdf", Some("IPDO.pdf")),
+            ("C:\\x\\.pdf", Some("ipdo-1.pdf"), "IPDO", Some("ipdo-1.pdf")),
+            (".pdf", Some("ipdo.aspx"), "IPDO", Some("IPDO.pdf")),
+            (".oculto.txt", None, "IPDO", None),
+            ("a.pdf", Some("b.pdf"), "IPDO", None),
+            ("pdf", None, "IPDO", None),
+            ("..", None, "IPDO", None),
+        ];
+        for (given, announced, product, expected) in cases {
+            let name = bare_extension(given).and_then(|extension| named_by_extension(&extension, announced, product));
+            assert_eq!(name.as_deref(), expected, "{given}");
+        }
+        assert_eq!(with_extension("Deck.zip", "zip"), "Deck.zip");
+        assert_eq!(with_extension("Deck.ZIP ", "zip"), "Deck.ZIP");
+        assert_eq!(with_extension("Deck 1.5", "zip"), "Deck 1.5.zip");
+    }
 }

@@ -55,8 +55,10 @@ pub struct Receiver {
 enum Form {
     Json,
     Urlencoded,
-    /// As plain text, which some senders say of everything.
-    Text(String),
+    /// It does not say.
+    Unsaid,
+    /// As something else, which some senders say of everything.
+    Other(String),
 }
 
 /// The headers that say how a body is written.
@@ -88,13 +90,8 @@ impl Receiver {
     /// Records a notification that was admitted.
     pub async fn receive(&self, source: &str, written: Written<'_>, body: &[u8]) -> Result<Receipt, Rejection> {
         self.app.disk.may_receive()?;
-        let form = form_of(written.content_type)?;
         let body = &*unpack::unpack(written.content_encoding, body, Notice::BYTES_MAX)?;
-        let notice = match form {
-            Form::Json => Notice::from_json(body).ok_or(Rejection::NotAnObject("JSON object"))?,
-            Form::Urlencoded => Notice::from_form(body).ok_or(Rejection::NotAnObject("form"))?,
-            Form::Text(said) => Notice::from_json(body).ok_or(Rejection::ContentType(said))?,
-        };
+        let notice = notice_of(form_of(written.content_type), body)?;
         let rejected = notice.outcome.as_ref().err().map(ToString::to_string);
         let id = NotificationId::new();
         let notification = NewNotification {
@@ -113,14 +110,27 @@ impl Receiver {
     }
 }
 
-fn form_of(content_type: Option<&str>) -> Result<Form, Rejection> {
-    let Some(said) = content_type else { return Ok(Form::Json) };
-    let media = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+/// Reads a body. What is a JSON object is read as one whatever its type says, since clients send their default type with it.
+fn notice_of(form: Form, body: &[u8]) -> Result<Notice, Rejection> {
+    if let Some(notice) = Notice::from_json(body) {
+        return Ok(notice);
+    }
+    let known_form = || Some(body).filter(|body| Notice::is_known_form(body)).and_then(Notice::from_form);
+    match form {
+        Form::Json => Err(Rejection::NotAnObject("JSON object")),
+        Form::Urlencoded => Notice::from_form(body).ok_or(Rejection::NotAnObject("form")),
+        Form::Unsaid => known_form().ok_or(Rejection::NotAnObject("JSON object")),
+        Form::Other(said) => known_form().ok_or(Rejection::ContentType(said)),
+    }
+}
+
+fn form_of(content_type: Option<&str>) -> Form {
+    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media.as_str() {
-        "" | "application/json" | "text/json" => Ok(Form::Json),
-        "application/x-www-form-urlencoded" => Ok(Form::Urlencoded),
-        "text/plain" => Ok(Form::Text(media)),
-        other if other.starts_with("application/") && other.ends_with("+json") => Ok(Form::Json),
-        other => Err(Rejection::ContentType(other.chars().take(60).collect())),
+        "" => Form::Unsaid,
+        "application/json" | "text/json" => Form::Json,
+        "application/x-www-form-urlencoded" => Form::Urlencoded,
+        other if other.starts_with("application/") && other.ends_with("+json") => Form::Json,
+        other => Form::Other(other.chars().take(60).collect()),
     }
 }

@@ -8,9 +8,9 @@ use zip::read::ZipFileEntry;
 use zip::{CompressionMethod, ZipReadOptions};
 
 use super::blocks::BLOCK;
-use super::names::Paths;
+use super::names::{Folders, Paths};
 use super::read::{Bytes, Seekable, damage_in};
-use super::zip::{CancelOnDrop, DEPTH_MAX, MemberError, Work, broken, is_zip, not_a_zip, open, path_of};
+use super::zip::{CancelOnDrop, DEPTH_MAX, MemberError, Work, broken, folders_of, is_zip, not_a_zip, open, path_of};
 use super::{Key, Store, StoreError};
 use crate::domain::{clean, fold};
 
@@ -61,10 +61,15 @@ impl Store {
         let mut outer: Option<(Match, ZipFileEntry<'static>, String)> = None;
         let mut best: Option<(Match, ZipFileEntry<'static>, String)> = None;
         let mut paths = Paths::default();
+        let mut folders: Option<Folders> = None;
         let mut zip = open(&mut file)?;
-        for (index, entry) in zip.files().map_err(not_a_zip)?.enumerate() {
+        let files = zip.files().map_err(not_a_zip)?;
+        let mut index = 0;
+        while let Some(entry) = files.next() {
             let entry = entry.map_err(not_a_zip)?;
-            let Some(listed) = path_of(&entry, index, &mut paths) else { continue };
+            let listed = path_of(&entry, index, &mut paths);
+            index += 1;
+            let Some(listed) = listed else { continue };
             if let Some(how) = matches(&entry, &listed, path) {
                 if best.as_ref().is_none_or(|(before, ..)| how < *before) {
                     best = Some((how, entry, listed));
@@ -74,23 +79,55 @@ impl Store {
                 }
             } else if is_zip(&listed)
                 && depth < DEPTH_MAX
-                && let Some((how, rest)) = leads_into(&listed, path)
+                && path.contains('/')
+                && let Some((how, rest)) = {
+                    let folders = match &mut folders {
+                        Some(known) => known,
+                        none => none.insert(folders_of(files.reader_mut(), work)?),
+                    };
+                    leads_into_nested(&folders.of_nested(&listed), &listed, path)
+                }
                 // The longest way into a nested zip is the right one.
                 && outer.as_ref().is_none_or(|(before, _, other)| (how, rest.len()) < (*before, other.len()))
             {
                 outer = Some((how, entry, rest.to_owned()));
             }
         }
+        // A path that leads into a nested zip as listed goes before one that is only like a member's.
+        let is_nested = outer.as_ref().is_some_and(|(how, ..)| best.as_ref().is_none_or(|(other, ..)| how < other));
+        let wanted = path;
         if let Some((_, entry, path)) = best {
+            let nested = match outer.filter(|_| is_nested) {
+                Some((_, outer, rest)) => self.find_nested(outer, wanted, &rest, &mut file, depth, work),
+                None => Err(none()),
+            };
+            match nested {
+                Err(MemberError::NoMember(_) | MemberError::Unsupported(_)) => {}
+                other => return other,
+            }
             check_method(&entry, &path)?;
             check_dictionary(&entry, &path, &mut file)?;
             return Ok(Found { zip: file, entry, path });
         }
         let (_, entry, rest) = outer.ok_or_else(none)?;
+        self.find_nested(entry, path, &rest, &mut file, depth, work)
+    }
+
+    /// Finds a member of a nested zip.
+    fn find_nested(
+        &self,
+        entry: ZipFileEntry<'static>,
+        path: &str,
+        rest: &str,
+        file: &mut Box<dyn Seekable>,
+        depth: usize,
+        work: &mut Work,
+    ) -> Result<Found, MemberError> {
+        let none = || MemberError::NoMember(path.to_owned());
         check_method(&entry, path)?;
-        check_dictionary(&entry, path, &mut file)?;
-        let nested = self.unpack_nested(entry, &mut file, work)?.ok_or_else(none)?;
-        self.find_member(nested, &rest, depth + 1, work).map_err(|e| match e {
+        check_dictionary(&entry, path, file)?;
+        let nested = self.unpack_nested(entry, file, work)?.ok_or_else(none)?;
+        self.find_member(nested, rest, depth + 1, work).map_err(|e| match e {
             // The zip inside does not open: it has no such member.
             MemberError::NotAZip(_) => none(),
             other => other,
@@ -106,6 +143,14 @@ fn matches(entry: &ZipFileEntry<'_>, listed: &str, wanted: &str) -> Option<Match
         return Some(Match::AsOnceListed);
     }
     (fold(listed) == fold(wanted)).then_some(Match::Folded)
+}
+
+/// The rest of a path that leads into a nested zip: by the folder that it is listed as, or else by its own path.
+fn leads_into_nested<'a>(folder: &str, listed: &str, path: &'a str) -> Option<(Match, &'a str)> {
+    match leads_into(folder, path) {
+        None if folder != listed => leads_into(listed, path).map(|(_, rest)| (Match::Folded, rest)),
+        found => found,
+    }
 }
 
 /// The rest of a path that leads into the zip listed as `outer`.

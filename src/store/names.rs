@@ -2,7 +2,7 @@
 //!
 //! A path has no part that a client or a server would resolve (`.`, `..`, an empty one), no control character and no
 //! character that turns the reading direction; and no two members of a zip share one.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::domain::{is_deceptive, scrubbed};
@@ -99,6 +99,35 @@ impl Paths {
                 return other;
             }
         }
+    }
+}
+
+/// The folders of a zip that have names like those of zips: a nested zip is listed as a folder, and may not share one.
+#[derive(Default)]
+pub struct Folders {
+    hasher: RandomState,
+    seen: HashSet<u64>,
+}
+
+impl Folders {
+    /// Notes the folders of a member's path.
+    pub fn note(&mut self, path: &str) {
+        for (at, _) in path.match_indices('/') {
+            if path[..at].to_ascii_lowercase().contains(".zip") {
+                self.seen.insert(self.hasher.hash_one(&path[..at]));
+            }
+        }
+    }
+
+    /// The folder that a nested zip is listed as: its path, `a.zip`, or where there is such a folder `a.zip (2)`.
+    pub fn of_nested(&self, path: &str) -> String {
+        let mut folder = path.to_owned();
+        let mut number = 1_u64;
+        while self.seen.contains(&self.hasher.hash_one(folder.as_str())) {
+            number += 1;
+            folder = format!("{path} ({number})");
+        }
+        folder
     }
 }
 

@@ -12,7 +12,7 @@ use zip::read::{Config, ZipFileEntry};
 // The walk that keeps no table of all entries; the crate calls its names, not its workings, unstable.
 use zip::unstable::read::ZipIterable;
 
-use super::names::{Paths, member_path};
+use super::names::{Folders, Paths, member_path};
 use super::read::{Seekable, damage_in};
 use super::{Key, Store, StoreError};
 
@@ -183,6 +183,8 @@ fn list(
     listing: &mut Listing,
 ) -> Result<(), MemberError> {
     let mut paths = Paths::default();
+    // Asked of the whole zip, and only where it holds another.
+    let mut folders: Option<Folders> = None;
     let mut zip = open(file)?;
     let files = zip.files().map_err(not_a_zip)?;
     let mut index = 0;
@@ -199,9 +201,14 @@ fn list(
         let path = format!("{prefix}{path}");
         listing.members.push(member(&entry, path.clone()));
         if is_in_time && is_zip(&path) && depth < DEPTH_MAX {
+            let folders = match &mut folders {
+                Some(known) => known,
+                none => none.insert(folders_of(files.reader_mut(), work)?),
+            };
+            let folder = format!("{prefix}{}/", folders.of_nested(&path[prefix.len()..]));
             match store.unpack_nested(entry, files.reader_mut(), work) {
                 // A nested zip that does not open is a member like any other.
-                Ok(Some(inner)) => match list(store, inner, &format!("{path}/"), depth + 1, work, listing) {
+                Ok(Some(inner)) => match list(store, inner, &folder, depth + 1, work, listing) {
                     Err(MemberError::NotAZip(_)) | Ok(()) => {}
                     Err(e) => return Err(e),
                 },
@@ -213,11 +220,29 @@ fn list(
     Ok(())
 }
 
+/// The folders in a zip that a nested zip could be taken for.
+pub(super) fn folders_of<R: Read + Seek>(file: &mut R, work: &mut Work) -> Result<Folders, MemberError> {
+    let mut folders = Folders::default();
+    let mut zip = open(file)?;
+    for (index, entry) in zip.files().map_err(not_a_zip)?.enumerate() {
+        work.take(0)?;
+        if let Some(path) = bare_path_of(&entry.map_err(not_a_zip)?, index) {
+            folders.note(&path);
+        }
+    }
+    Ok(folders)
+}
+
 /// The path of an entry; `None` for a folder.
 pub(super) fn path_of(entry: &ZipFileEntry<'_>, index: usize, paths: &mut Paths) -> Option<String> {
+    bare_path_of(entry, index).map(|path| paths.unique(path))
+}
+
+/// The path of an entry, which another may have too.
+fn bare_path_of(entry: &ZipFileEntry<'_>, index: usize) -> Option<String> {
     const UTF8: u16 = 1 << 11;
     let is_utf8 = entry.flags().as_u16() & UTF8 != 0;
-    member_path(entry.name_raw(), is_utf8, index).map(|path| paths.unique(path))
+    member_path(entry.name_raw(), is_utf8, index)
 }
 
 fn member(entry: &ZipFileEntry<'_>, path: String) -> Member {

@@ -303,6 +303,14 @@ async fn what_senders_write_around_a_body_does_not_matter() {
     let body = NOTIFICATION.as_bytes();
     let huge = format!("{}{}", " ".repeat(1 << 20), NOTIFICATION);
     let json = Some("application/json");
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    let fields: Value = serde_json::from_str(NOTIFICATION).expect("JSON");
+    for (key, value) in fields.as_object().expect("an object") {
+        form.append_pair(key, value.as_str().expect("a text"));
+    }
+    let form = form.finish().into_bytes();
+    // UTF-16 without a byte order mark.
+    let wide = |bytes: fn(u16) -> [u8; 2]| NOTIFICATION.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
     let cases = [
         ("/webhook/", json, None, body.into(), 202),
         ("/webhook/mesa/", json, None, body.into(), 202),
@@ -310,7 +318,16 @@ async fn what_senders_write_around_a_body_does_not_matter() {
         ("/webhook", None, None, body.into(), 202),
         ("/webhook", Some("text/plain; charset=utf-8"), None, body.into(), 202),
         ("/webhook", Some("text/plain"), None, b"nome=x".to_vec(), 415),
-        ("/webhook", Some("text/html"), None, body.into(), 415),
+        ("/webhook", Some("text/html"), None, body.into(), 202),
+        ("/webhook", Some("application/x-www-form-urlencoded"), None, body.into(), 202),
+        ("/webhook", Some("application/octet-stream"), None, body.into(), 202),
+        ("/webhook", Some("*/*"), None, body.into(), 202),
+        ("/webhook", Some("text/plain"), None, form.clone(), 202),
+        ("/webhook", None, None, form.clone(), 202),
+        ("/webhook", json, None, form, 400),
+        ("/webhook", None, None, b"nome=x".to_vec(), 400),
+        ("/webhook", json, None, wide(u16::to_le_bytes), 202),
+        ("/webhook", json, None, wide(u16::to_be_bytes), 202),
         ("/webhook", json, Some("gzip"), gzip(body), 202),
         ("/webhook", json, Some("X-GZIP"), gzip(body), 202),
         ("/webhook", json, Some("deflate"), zlib(body), 202),

@@ -66,6 +66,45 @@ fn every_problem_is_told_by_its_key() {
 }
 
 #[test]
+fn what_would_lose_or_lock_out_is_refused() {
+    let refused = |values: &[(&str, &str)], key: &str| {
+        let error = load(values, &[]).expect_err("a problem");
+        assert!(error.contains(&format!("{key}: ")) && !error.contains("segredo"), "{values:?}: {error}");
+    };
+    for (key, value) in [
+        ("fetch.max_bytes", "0"),
+        ("fetch.max_bytes", "0 GiB"),
+        ("fetch.allowed_hosts", ","),
+        ("receiver.token", ","),
+        ("receiver.token", " "),
+        ("receiver.token", "segredo\nx"),
+        ("receiver.token", "a,segredo\u{7}"),
+        ("api.token", "segredo\nx"),
+    ] {
+        refused(&[(key, value)], key);
+    }
+    refused(&[("receiver.username", "u"), ("receiver.password", "segredo\n")], "receiver.password");
+    let tokens = load(&[("receiver.token", " a , b\n")], &[]).expect("sound settings").receiver.credentials.tokens;
+    assert_eq!(tokens.iter().map(|token| token.expose()).collect::<Vec<_>>(), ["a", "b"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("acervo.toml");
+    for (key, value) in [
+        ("name", "[\"\"]"),
+        ("name", "\"  \""),
+        ("name", "[]"),
+        ("process", "[\"a\", \"\"]"),
+        ("macro_process", "\"a,,b\""),
+        ("extension", "[\" \"]"),
+    ] {
+        let text = format!("[[retention.policy]]\nname = \"p\"\nmatch.{key} = {value}\nkeep_daily = 1\n");
+        std::fs::write(&file, text).expect("a file");
+        let error = load(&[], &[("ACERVO_CONFIG", &file.display().to_string())]).expect_err("a problem");
+        let expected = format!("retention.policy.0.match.{key}: has a blank pattern");
+        assert!(error.contains(&expected), "{value}: {error}");
+    }
+}
+
+#[test]
 fn an_address_that_others_reach_needs_credentials() {
     let open = load(&[("listen", "0.0.0.0:8080")], &[])
         .expect("sound settings")

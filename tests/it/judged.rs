@@ -96,6 +96,8 @@ async fn files_in_an_unusual_form_are_kept_with_a_warning() {
         ("a.pdf", "application/pdf", b"{\"error\": \"expired\"}", 2, "JSON"),
         ("a.xlsx", "application/xml", b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", 2, "XML"),
         ("a.zip", "application/json", b"{\"error\": \"expired\"}", 2, "JSON"),
+        ("a.gz", "application/octet-stream", b"erro interno", 2, "it is a text"),
+        ("a.png", "application/octet-stream", b"erro interno", 2, "it is a text"),
     ];
     for (n, (name, content_type, bytes, attempts, warning)) in (1..).zip(files) {
         let id = announce(&app, &links, n, name, 1, (content_type, bytes)).await;

@@ -78,6 +78,36 @@ async fn every_listed_member_is_had_by_its_url() {
     }
 }
 
+#[tokio::test]
+async fn a_nested_zip_shares_no_path_with_a_folder() {
+    let app = TestApp::start().await;
+    let inner = zip(&[("in.dat", b"de dentro"), ("so.dat", b"so dentro")]);
+    let orders: [[(&[u8], &[u8]); 2]; 3] = [
+        [(b"fora.zip", &inner), (b"fora.zip/in.dat", b"literal")],
+        [(b"fora.zip/in.dat", b"literal"), (b"fora.zip", &inner)],
+        [(b"FORA.ZIP/in.dat", b"literal"), (b"fora.zip", &inner)],
+    ];
+    for (number, members) in (1..).zip(orders) {
+        let raw: Vec<RawMember> = members.iter().map(|(name, bytes)| RawMember::stored(name, bytes)).collect();
+        let product = product(number, &format!("Zip {number}"), "z.zip", raw_zip(&raw));
+        let id = app.archive(app.portal.add(product)).await["revision"]["id"].as_str().expect("an id").to_owned();
+        let all = listed(&app, &id).await;
+        let paths: std::collections::BTreeSet<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!((all.len(), paths.len()), (4, 4), "{all:?}");
+        let mut found = Vec::new();
+        for (_, url) in &all {
+            found.push(app.get(url).await.bytes().await.expect("bytes"));
+        }
+        found.sort();
+        let mut expected = [b"literal", &inner[..], b"de dentro", b"so dentro"];
+        expected.sort();
+        assert!(found == expected, "{all:?}");
+        // What has no other meaning leads into the nested zip.
+        let only = app.get(&format!("/files/{id}/members/fora.zip/so.dat")).await;
+        assert_eq!(only.bytes().await.expect("bytes"), b"so dentro"[..]);
+    }
+}
+
 /// A stream of Deflate64 with one block that is not compressed.
 fn deflate64(bytes: &[u8]) -> Vec<u8> {
     let length = bytes.len() as u16;

@@ -160,6 +160,9 @@ pub fn judge(sent: &Sent<'_>, ends: &Ends) -> Verdict {
         Looks::Text if expected == Expected::Office => {
             Verdict::Unusual("it is a text, which spreadsheets open, and not the binary form that its name promises")
         }
+        Looks::Text if expected == Expected::Binary => {
+            Verdict::Doubtful("it is a text, perhaps an error message, in the place of the file")
+        }
         _ if expected.has_mark() => Verdict::Doubtful("it does not begin as a file of its kind does"),
         _ => Verdict::File,
     }
@@ -403,11 +406,20 @@ mod tests {
             ("", "text/html", false, &pdf, File),
             ("", BYTES, false, message.as_bytes(), File),
             ("bin", BYTES, false, &[0, 1, 2, 3], File),
-            ("png", "image/png", false, b"\x89PNG\r\n\x1a\n", File),
+            ("png", "image/png", false, b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", File),
             ("png", "text/html", false, message.as_bytes(), Page),
             ("gz", BYTES, false, json.as_bytes(), Doubtful("")),
             ("7z", BYTES, false, b"<p>Erro</p>", Page),
-            ("nc", BYTES, false, b"CDF texto", File),
+            ("nc", BYTES, false, b"CDF\x01\0\0\0\0", File),
+            ("gz", BYTES, false, b"\x1f\x8b\x08\0\0\0\0\0", File),
+            ("gz", BYTES, false, b"erro interno", Doubtful("")),
+            ("7z", BYTES, false, b"erro interno", Doubtful("")),
+            ("rar", BYTES, false, b"Rar!\x1a\x07\0", File),
+            ("rar", BYTES, false, b"erro interno", Doubtful("")),
+            ("png", BYTES, false, b"erro interno", Doubtful("")),
+            ("jpg", BYTES, false, b"\xff\xd8\xff\xe0\0\x10JFIF\0", File),
+            ("jpg", BYTES, false, "erro de conexão".as_bytes(), Doubtful("")),
+            ("gif", BYTES, false, b"GIF89a\x01\0\x01\0", File),
             ("bin", "text/html", false, &[0x7f, b'E', b'L', b'F', 2], File),
         ];
         for (extension, content_type, is_usual, bytes, verdict) in cases {

@@ -86,7 +86,7 @@ impl<R: Read> Tar<R> {
         loop {
             self.stored.skip()?;
             let Some(header) = self.header()? else { return Ok(None) };
-            let size = header.entry_size()?;
+            let size = size_of(&header)?;
             match header.entry_type() {
                 EntryType::GNULongName => preface.name = self.extension(size, NAME_BYTES_MAX, &mut preface)?,
                 EntryType::GNULongLink => preface.link = self.extension(size, NAME_BYTES_MAX, &mut preface)?,
@@ -341,6 +341,11 @@ fn is_sound(header: &Header) -> bool {
     let unsigned = counted.clone().map(|byte| i64::from(*byte)).sum::<i64>() + 8 * 32;
     let signed = counted.map(|byte| i64::from(byte.cast_signed())).sum::<i64>() + 8 * 32;
     header.cksum().is_ok_and(|said| [unsigned, signed].contains(&i64::from(said)))
+}
+
+/// The size that a header gives. A field of NULs is 0, as GNU tar reads it: so it writes that of a volume label.
+fn size_of(header: &Header) -> io::Result<u64> {
+    if header.as_old().size.iter().all(|byte| *byte == 0) { Ok(0) } else { header.entry_size() }
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {
