@@ -302,8 +302,10 @@ async fn a_run_that_was_killed_is_ended_and_swept_by_the_next_start() {
         assert_eq!(std::fs::metadata(&reserve).expect("a reserve").len(), full);
         // Swept by itself.
         let folder = archive.folder.path().join("data/archive");
-        until(&served, "{ status { storedSize } }", |data| data["status"]["storedSize"] == bytes_in(&folder)).await;
-        assert!(files_in(&folder).len() <= 41 - 25);
+        until(&served, "{ status { storedSize } }", |data| {
+            data["status"]["storedSize"] == bytes_in(&folder) && files_in(&folder).len() <= 41 - 25
+        })
+        .await;
         drop(served);
         check(&archive.open().await, "afterwards").await;
     }

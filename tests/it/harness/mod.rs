@@ -216,23 +216,35 @@ pub async fn portal(webhook: &str, clock: Clock) -> Portal {
     Portal::start(listener, settings, Vec::new()).expect("a portal")
 }
 
-/// Bytes of all files below a folder.
+/// Bytes of all files below a folder. A file that a service deletes meanwhile counts as gone.
 pub fn bytes_in(folder: &Path) -> u64 {
-    files_in(folder).iter().map(|path| path.metadata().expect("metadata").len()).sum()
+    files_in(folder).iter().filter_map(|path| unless_gone(path.metadata())).map(|metadata| metadata.len()).sum()
 }
 
+/// All files below a folder, sorted. A folder that a service deletes meanwhile counts as empty.
 pub fn files_in(folder: &Path) -> Vec<std::path::PathBuf> {
+    assert!(folder.is_dir(), "{} is not a folder", folder.display());
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(files_in(&path));
-        } else {
-            found.push(path);
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in unless_gone(std::fs::read_dir(folder)).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => found.push(path),
+            }
         }
     }
     found.sort();
     found
+}
+
+fn unless_gone<T>(result: std::io::Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => panic!("{e}"),
+    }
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
