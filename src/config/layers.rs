@@ -164,7 +164,10 @@ impl Layers {
         for table in &self.tables {
             walk(table, "", &mut |key| {
                 let nearest = || {
-                    self.asked.iter().min_by_key(|known| levenshtein(known, key)).filter(|known| levenshtein(known, key) <= 3)
+                    self.asked
+                        .iter()
+                        .min_by_key(|known| levenshtein(known, key))
+                        .filter(|known| levenshtein(known, key) <= 3)
                 };
                 if !self.asked.iter().any(|known| known == key) {
                     let hint = nearest().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
