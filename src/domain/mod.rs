@@ -35,7 +35,7 @@ pub use file_name::{extension_of, file_name};
 pub use fold::{fold, words};
 pub use habit::{Habit, memory_begins};
 pub use ids::{NotificationId, ProductId, PublicationId, RevisionId};
-pub use link::{BadLink, Claims, Link, Secret};
+pub use link::{BadLink, Claims, Link};
 pub use matching::TextMatch;
 pub use notice::{Announcement, Identity, Notice, Rejection, body_value};
 pub use period::{Granularity, LocalDateTime, Period, parse_local_date, sao_paulo};

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use super::FetchError;
@@ -27,7 +28,7 @@ pub(super) struct Refused(IpAddr);
 impl Guard {
     pub fn new(settings: &config::Fetch) -> Self {
         let proxy_host =
-            settings.proxy.as_ref().and_then(|url| Url::parse(url.expose()).ok()?.host_str().map(str::to_owned));
+            settings.proxy.as_ref().and_then(|url| Url::parse(url.expose_secret()).ok()?.host_str().map(str::to_owned));
         Self {
             allowed_hosts: Arc::new(settings.allowed_hosts.clone()),
             allow_private: settings.allow_private,

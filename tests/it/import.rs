@@ -2,6 +2,7 @@ use std::io::Write;
 use std::path::Path;
 
 use acervo::domain::Digest;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
@@ -13,7 +14,7 @@ fn import(app: &TestApp, args: &[&str]) -> (Option<i32>, String, String) {
     let folder = app.folder.path();
     let mut command = crate::harness::process::acervo(folder);
     if let Some(url) = &app.app.settings.database_url {
-        command.env("ACERVO_DATABASE_URL", url.expose());
+        command.env("ACERVO_DATABASE_URL", url.expose_secret());
     }
     let output = command.arg("import").args(args).output().expect("a binary that starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
