@@ -45,7 +45,8 @@ pub use stamp::{Stamp, format_instant, parse_instant};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use stem::{is_empty_word, stem};
 pub use text::{
-    FIELD_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, beginning, clean, is_blank, is_deceptive, is_storable, printable,
+    FIELD_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, beginning, clean, decode, excerpt, first_chars, is_blank,
+    is_deceptive, is_storable, printable,
 };
 pub use trust::Trust;
 pub use validator::Validator;

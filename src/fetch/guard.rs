@@ -11,6 +11,7 @@ use url::{Host, Url};
 
 use super::FetchError;
 use crate::config::{self, HostPattern};
+use crate::domain::first_chars;
 
 #[derive(Clone)]
 pub(super) struct Guard {
@@ -44,10 +45,7 @@ impl Guard {
             "http" if self.allow_private => {}
             // What follows may be a secret; schemes of an absurd length are cut.
             other => {
-                return refuse(format!(
-                    "the link's scheme is `{}`, not https",
-                    other.chars().take(16).collect::<String>()
-                ));
+                return refuse(format!("the link's scheme is `{}`, not https", first_chars(other, 16)));
             }
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -72,10 +70,7 @@ impl Guard {
         if self.allowed_hosts.iter().any(|pattern| pattern.matches(&host)) {
             return Ok(());
         }
-        refuse(format!(
-            "the link's host `{}` is not one of fetch.allowed_hosts",
-            host.chars().take(100).collect::<String>()
-        ))
+        refuse(format!("the link's host `{}` is not one of fetch.allowed_hosts", first_chars(&host, 100)))
     }
 
     fn check_address(&self, address: IpAddr) -> Result<IpAddr, FetchError> {

@@ -70,7 +70,7 @@ async fn bodies_of_another_receiver_are_recorded_once_at_their_time() {
         for told in [
             ":5: it is not a JSON object",
             ":6: `receivedAt` is `ontem`",
-            ":7: `receivedAt` is `2125-02-20T12:00:00Z`: it is yet to come",
+            ":7: `receivedAt` is `2125-02-20T12:00:00Z`, which is in the future",
             ":8: kept, but not understood: `dataProduto` and `periodicidade` are missing",
             ":9: the line has more than",
         ] {
