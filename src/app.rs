@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::threads::Aside;
 
 pub use disk::{Disk, NoRoom};
-pub use folder::{NoArchive, RESERVE, Service, service};
+pub use folder::{NoArchive, NotAFolder, RESERVE, Service, service};
 
 /// All that the process holds; clones share it, and are made several times for each request.
 #[derive(Clone)]
@@ -121,6 +121,9 @@ pub enum Role {
 impl App {
     pub async fn open(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<Self> {
         let folder = &settings.data_dir;
+        folder::require_folder("data_dir", folder)?;
+        let archive = settings.archive_dir.clone().unwrap_or_else(|| folder.join("archive"));
+        folder::require_folder("archive_url", &archive)?;
         let location = location(&settings);
         if role == (Role::Command { may_create: false }) {
             require_archive(&settings, &location).await?;
@@ -138,7 +141,6 @@ impl App {
         let receiver = &settings.receiver;
         let rule = ReplayRule { at_least: receiver.replay_at_least as u64, gap: receiver.replay_gap };
         let record = Record::open(&location, receiver.queue, rule).await.context("the database cannot be opened")?;
-        let archive = settings.archive_dir.clone().unwrap_or_else(|| folder.join("archive"));
         let store = Store::open(&archive, &folder.join("tmp"))
             .with_context(|| format!("the archive folder {} cannot be opened", archive.display()))?;
         let index = open_index(&folder.join("index")).await?;
@@ -193,6 +195,7 @@ fn location(settings: &Settings) -> Location {
 
 /// Whether there is an archive, for a command that asks before it creates one.
 pub async fn has_archive(settings: &Settings) -> anyhow::Result<bool> {
+    folder::require_folder("data_dir", &settings.data_dir)?;
     location(settings).is_initialized().await.context("the database cannot be opened")
 }
 

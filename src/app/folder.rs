@@ -30,12 +30,42 @@ pub struct NoArchive {
     pub place: String,
 }
 
+/// A setting that names a folder leads to something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{key} is `{}`, but `{}` {what}; set {key} to a folder ({})",
+    folder.display(),
+    path.display(),
+    if *key == "data_dir" { "--data-dir, ACERVO_DATA_DIR or acervo.toml" } else { "ACERVO_ARCHIVE_URL or acervo.toml" }
+)]
+pub struct NotAFolder {
+    pub key: &'static str,
+    pub folder: PathBuf,
+    /// The folder itself, or the part of its path that is not a folder.
+    pub path: PathBuf,
+    what: &'static str,
+}
+
 /// Whether a service runs on a data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     Stopped,
     /// Without an address while it starts.
     Running(Option<SocketAddr>),
+}
+
+/// Fails where a setting that names a folder names something else, or a path below a file.
+pub(super) fn require_folder(key: &'static str, folder: &Path) -> Result<(), NotAFolder> {
+    for path in folder.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        let what = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => return Ok(()),
+            Ok(_) => "is not a folder",
+            Err(_) if path.is_symlink() => "is a symbolic link that leads nowhere",
+            Err(_) => continue,
+        };
+        return Err(NotAFolder { key, folder: folder.to_owned(), path: path.to_owned(), what });
+    }
+    Ok(())
 }
 
 /// Creates the folder where there is none, and keeps other users of the machine out of it: it holds links that work
@@ -131,17 +161,21 @@ pub(super) fn publish(mut lock: &File, address: SocketAddr) -> std::io::Result<(
 }
 
 /// Whether a service runs on this folder of this machine, and where it can be asked.
-pub fn service(folder: &Path) -> std::io::Result<Service> {
+pub fn service(folder: &Path) -> anyhow::Result<Service> {
+    require_folder("data_dir", folder)?;
     let path = lock_path(folder);
+    let cannot = || format!("{} cannot be read", path.display());
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Service::Stopped),
-        Err(e) => return Err(e),
+        Err(e) => return Err(e).with_context(cannot),
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(Service::Stopped),
-        Err(TryLockError::WouldBlock) => Ok(Service::Running(std::fs::read_to_string(path)?.parse().ok())),
-        Err(TryLockError::Error(e)) => Err(e),
+        Err(TryLockError::WouldBlock) => {
+            Ok(Service::Running(std::fs::read_to_string(&path).with_context(cannot)?.parse().ok()))
+        }
+        Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("{} cannot be locked", path.display())),
     }
 }
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::{App, NoArchive, Role};
+use crate::app::{App, NoArchive, NotAFolder, Role};
 use crate::config::{ConfigError, Overrides, Settings};
 use crate::domain::Clock;
 
@@ -151,7 +151,8 @@ pub fn main() -> ExitCode {
         Err(e) if e.is::<output::OutputClosed>() => ExitCode::SUCCESS,
         Err(e) => {
             output::tell(&format!("error: {e:#}"));
-            ExitCode::from(if e.is::<ConfigError>() || e.is::<NoArchive>() || e.is::<Usage>() { 2 } else { 1 })
+            let is_usage = e.is::<ConfigError>() || e.is::<NoArchive>() || e.is::<NotAFolder>() || e.is::<Usage>();
+            ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
 }

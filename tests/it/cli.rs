@@ -199,6 +199,51 @@ async fn commands_create_no_archive() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_folder_that_is_a_file_is_named_in_the_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("nota.txt");
+    std::fs::write(&file, "texto").expect("a file");
+    std::fs::write(folder.path().join("a.ndjson"), "").expect("a file");
+    std::os::unix::fs::symlink(folder.path().join("ausente"), folder.path().join("atalho")).expect("a link");
+    let below = file.join("dados");
+    let link = folder.path().join("atalho");
+    let id = "019a0000-0000-7000-8000-000000000000";
+    let commands: [&[&str]; 7] = [
+        &["serve"],
+        &["status"],
+        &["search", "deck"],
+        &["get", id],
+        &["retention", "plan"],
+        &["import", "a.ndjson", "--create"],
+        &["import", "a.ndjson", "--dry-run"],
+    ];
+    for (data_dir, culprit) in [(&file, &file), (&below, &file), (&link, &link)] {
+        for args in commands {
+            let output = tokio::task::block_in_place(|| {
+                let mut command = acervo(folder.path());
+                command.env_remove("ACERVO_DATA_DIR").env("ACERVO_LISTEN", "127.0.0.1:0");
+                command.arg("--data-dir").arg(data_dir).args(args).output().expect("a binary that starts")
+            });
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+            for part in ["data_dir", "--data-dir", &format!("`{}`", culprit.display())] {
+                assert!(error.contains(part), "{args:?}: {error}");
+            }
+            assert!(!error.contains("os error"), "{args:?}: {error}");
+        }
+    }
+    let output = tokio::task::block_in_place(|| {
+        let mut command = acervo(folder.path());
+        command.env("ACERVO_ARCHIVE_URL", format!("file://{}", file.display())).env("ACERVO_LISTEN", "127.0.0.1:0");
+        command.arg("serve").output().expect("a binary that starts")
+    });
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("ACERVO_ARCHIVE_URL") && error.contains("nota.txt"), "{error}");
+    assert_eq!(std::fs::read_to_string(&file).expect("the file"), "texto");
+}
+
 /// `acervo search … | head` ends without a word once `head` has seen enough.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_ends_early_is_no_error() {
