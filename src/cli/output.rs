@@ -2,9 +2,6 @@
 //! moves the cursor or turns the reading direction.
 use std::io::Write;
 
-use anyhow::bail;
-use serde_json::Value;
-
 use crate::domain::{beginning, printable};
 
 /// The longest text in a cell of a table.
@@ -51,22 +48,27 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Flat objects as CSV (RFC 4180), with the first one's keys for columns.
-pub(super) fn csv(rows: impl Iterator<Item = Value>) -> anyhow::Result<String> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+pub(super) fn csv(rows: impl Iterator<Item = serde_json::Value>) -> String {
+    let mut text = String::new();
     for (i, row) in rows.enumerate() {
-        let Value::Object(row) = row else { bail!("a row of CSV is not an object: {row}") };
+        let Some(row) = row.as_object() else { continue };
         if i == 0 {
-            writer.write_record(row.keys())?;
+            text.push_str(&row.keys().cloned().collect::<Vec<_>>().join(","));
+            text.push_str("\r\n");
         }
-        writer.write_record(row.values().map(cell))?;
+        text.push_str(&row.values().map(cell).collect::<Vec<_>>().join(","));
+        text.push_str("\r\n");
     }
-    Ok(String::from_utf8(writer.into_inner()?)?)
+    text
 }
 
-fn cell(value: &Value) -> String {
+fn cell(value: &serde_json::Value) -> String {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) if text.contains([',', '"', '\r', '\n']) => {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        }
+        serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     }
 }

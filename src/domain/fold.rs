@@ -24,6 +24,11 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
+/// Text compared without regard to case alone: accents count, and a letter is the same composed or decomposed.
+pub fn fold_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).nfc().collect()
+}
+
 /// The words of a text as they are searched: folded, split at all that is neither letter nor digit.
 pub fn words(text: &str) -> Vec<String> {
     fold(text).split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()

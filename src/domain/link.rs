@@ -1,8 +1,9 @@
 //! The link of a notification: a bearer secret, and what its token tells that is none.
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
@@ -23,17 +24,30 @@ const TOKEN_PARTS: usize = 3;
 /// Parts of a link that are shorter could be ordinary words.
 const SECRET_PART_BYTES_MIN: usize = 8;
 
-/// The address that a notification gives; its token opens the file to whoever holds it, and names a person.
-#[derive(Clone, Debug)]
-pub struct Link(SecretString);
+/// Text that must not be seen: it prints as `[redacted]`, and only [`Secret::expose`] gives it away.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
 
-impl PartialEq for Link {
-    fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
     }
 }
 
-impl Eq for Link {}
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// The address that a notification gives; its token opens the file to whoever holds it, and names a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link(Secret);
 
 /// Why a text is no link. It does not repeat the text: whatever it is, it stands where a secret belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,17 +91,17 @@ impl Link {
         let url = Url::parse(&text).map_err(|_| BadLink::NoAddress)?;
         match url.host_str().map_or(0, str::len) {
             bytes if bytes > HOST_BYTES_MAX => Err(BadLink::Host(bytes)),
-            _ => Ok(Self(SecretString::from(text))),
+            _ => Ok(Self(Secret::new(text))),
         }
     }
 
     /// Takes a link back from where it was kept.
     pub fn from_kept(text: String) -> Self {
-        Self(SecretString::from(text))
+        Self(Secret::new(text))
     }
 
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.0.expose()
     }
 
     /// What tells this link's file from another's without giving the link away: the path in its token, else its digest.

@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::auth::Caller;
 use super::conditional::{Conditions, Verdict, without_body};
+use super::downloads::Place;
 use super::negotiate::AcceptedCodings;
 use super::{Http, Problem};
-use crate::domain::{RevisionId, excerpt, file_name, http_date};
+use crate::domain::{RevisionId, file_name, http_date};
 use crate::record::Revision;
-use crate::store::Encoding;
+use crate::store::{Bytes, Encoding};
 
 /// A revision never changes: whoever has it need not ask again.
 const CACHE: &str = "private, max-age=31536000, immutable";
@@ -141,26 +142,18 @@ async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem>
 
 async fn send_frame(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_ENCODING, "zstd");
-    if ask.is_head {
-        let stored_size = ask.http.queries.must_be_sound(ask.revision).await?;
-        return build(response.header(header::CONTENT_LENGTH, stored_size), Body::empty());
-    }
     let place = ask.http.downloads.enter(&ask.caller.name).await?;
     ask.http.queries.must_be_sound(ask.revision).await?;
     let (size, bytes) = ask.http.queries.frame(ask.revision).await?;
-    build(response.header(header::CONTENT_LENGTH, size), ask.http.downloads.body(bytes, place))
+    build(response.header(header::CONTENT_LENGTH, size), ask.body(bytes, place))
 }
 
 async fn send_whole(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_LENGTH, ask.revision.file.size);
-    if ask.is_head {
-        ask.http.queries.must_be_sound(ask.revision).await?;
-        return build(response, Body::empty());
-    }
     let place = ask.http.downloads.enter(&ask.caller.name).await?;
     ask.http.queries.must_be_sound(ask.revision).await?;
     let bytes = ask.http.queries.file(ask.revision, None).await?;
-    build(response, ask.http.downloads.body(bytes, place))
+    build(response, ask.body(bytes, place))
 }
 
 /// Who wants which file, and how.
@@ -171,10 +164,18 @@ struct Ask<'a> {
     is_head: bool,
 }
 
+impl Ask<'_> {
+    /// The body of a response. The one to HEAD is empty, and everything before it is as for GET: a file that cannot be read
+    /// has the same status.
+    fn body(&self, bytes: Bytes, place: Place) -> Body {
+        if self.is_head { Body::empty() } else { self.http.downloads.body(bytes, place) }
+    }
+}
+
 /// The revision whose file is asked for, unless that is gone.
 pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
-    let no_id = || Problem::new(404, format!("`{}` is not the id of a revision", excerpt(id)));
-    let id: RevisionId = id.parse().map_err(|_| no_id())?;
+    let shown: String = id.chars().take(60).collect();
+    let id: RevisionId = id.parse().map_err(|_| Problem::new(404, format!("`{shown}` is not the id of a revision")))?;
     let revision = http.queries.revision(id).await?.revision;
     match revision.purged_at {
         Some(at) => {

@@ -16,10 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use crate::domain::Clock;
+use crate::domain::{Clock, Secret};
 
 pub use catalogue::{builtin, from_folder};
 pub use content::{Content, Deck};
@@ -44,10 +43,10 @@ pub enum Credentials {
     None,
     Basic {
         username: String,
-        password: SecretString,
+        password: Secret,
     },
     /// Bare in `Authorization`, without a scheme.
-    Token(SecretString),
+    Token(Secret),
 }
 
 /// How the portal is set up.

@@ -4,8 +4,8 @@ use std::ops::Range;
 use futures_util::{StreamExt, stream};
 
 use super::{Queries, QueryError};
-use crate::domain::{Digest, RevisionId, first_chars, fold};
-use crate::record::{Member, RecordError, Revision};
+use crate::domain::{Digest, RevisionId};
+use crate::record::{RecordError, Revision};
 use crate::store::{Bytes, Encoding, Found, Key, MemberError, StoreError};
 
 impl Queries {
@@ -26,8 +26,8 @@ impl Queries {
     }
 
     /// An error where the file is damaged as far as is known, or gone. A file that was marked is read again: it may have been
-    /// put right from outside. Gives the number of bytes that are stored.
-    pub async fn must_be_sound(&self, revision: &Revision) -> Result<u64, QueryError> {
+    /// put right from outside.
+    pub async fn must_be_sound(&self, revision: &Revision) -> Result<(), QueryError> {
         let key = key_of(revision)?;
         if self.app.record.is_damaged(key.digest).await? {
             if let Err(e) = self.app.store.check(key).await {
@@ -37,7 +37,7 @@ impl Queries {
             tracing::info!(digest = %key.digest, "a file that was damaged reads back as it was archived again");
         }
         match self.app.store.stored_size(key).await {
-            Ok(size) => Ok(size),
+            Ok(_) => Ok(()),
             Err(e) => Err(self.told(revision, e).await),
         }
     }
@@ -58,15 +58,6 @@ impl Queries {
     /// The bytes of a member. The first of them are there when this returns.
     pub async fn member_bytes(&self, revision: &Revision, found: Found) -> Result<Bytes, QueryError> {
         self.watched(revision, found.read()).await
-    }
-
-    /// A member as it was listed; nothing is unpacked.
-    pub async fn listed_member(&self, revision: &Revision, path: &str) -> Result<Member, QueryError> {
-        let all = self.app.record.members_of(revision.file.digest).await?;
-        let exact = all.iter().position(|member| member.path == path);
-        let folded = || all.iter().position(|member| fold(&member.path) == fold(path));
-        let at = exact.or_else(folded).ok_or_else(|| no_member(revision, path))?;
-        all.into_iter().nth(at).ok_or_else(|| no_member(revision, path))
     }
 
     /// Waits for the first piece, so that what is wrong at once is an error and no stream; and watches the rest.
@@ -144,7 +135,7 @@ fn advice(name: Option<&str>, digest: Digest) -> String {
 }
 
 fn no_member(revision: &Revision, path: &str) -> QueryError {
-    let path = first_chars(path, 200);
+    let path: String = path.chars().take(200).collect();
     QueryError::NotFound { what: "member", id: format!("`{path}` in the file of revision {}", revision.id) }
 }
 

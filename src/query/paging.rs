@@ -4,7 +4,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::QueryError;
-use crate::domain::excerpt;
 use crate::index::{Order, SortValue};
 
 /// The most rows of one page.
@@ -149,7 +148,7 @@ impl Cursor {
 
     pub fn parse(text: &str, kind: char) -> Result<Self, QueryError> {
         let broken = || {
-            let shown = excerpt(text);
+            let shown: String = text.chars().take(60).collect();
             QueryError::bad(format!(
                 "the cursor `{shown}` is none of this list in this order: take it from `endCursor` or `startCursor` of the page before"
             ))

@@ -2,18 +2,19 @@
 use std::io::{self, Read, SeekFrom};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use zip::read::ZipFileEntry;
 use zip::{CompressionMethod, ZipReadOptions};
 
 use super::blocks::BLOCK;
 use super::names::{Folders, Paths};
 use super::read::{Bytes, Seekable, damage_in};
-use super::zip::{CancelOnDrop, DEPTH_MAX, MemberError, Work, broken, folders_of, is_zip, not_a_zip, open, path_of};
+use super::zip::{
+    CancelOnDrop, DEPTH_MAX, MemberError, Work, broken, earlier_paths_of, folders_of, is_zip, not_a_zip, open, path_of,
+};
 use super::{Key, Store, StoreError};
-use crate::domain::{clean, fold};
+use crate::domain::{clean, fold_case};
 
 /// A member that was found and can be unpacked.
 pub struct Found {
@@ -27,9 +28,9 @@ pub struct Found {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
     Exact,
-    /// As members were listed once: with code page 437, and without blanks at the ends.
-    AsOnceListed,
-    /// But for the case of letters and accents.
+    /// As earlier versions listed members: with another code page, or without blanks at the ends.
+    AsListedBefore,
+    /// Except for the case of letters.
     Folded,
 }
 
@@ -140,10 +141,10 @@ fn matches(entry: &ZipFileEntry<'_>, listed: &str, wanted: &str) -> Option<Match
     if listed == wanted {
         return Some(Match::Exact);
     }
-    if entry.name().is_ok_and(|name| clean(&name) == wanted) {
-        return Some(Match::AsOnceListed);
+    if entry.name().is_ok_and(|name| clean(&name) == wanted) || earlier_paths_of(entry).any(|path| path == wanted) {
+        return Some(Match::AsListedBefore);
     }
-    (fold(listed) == fold(wanted)).then_some(Match::Folded)
+    (fold_case(listed) == fold_case(wanted)).then_some(Match::Folded)
 }
 
 /// The rest of a path that leads into a nested zip: by the folder that it is listed as, or else by its own path.
@@ -159,8 +160,8 @@ fn leads_into<'a>(outer: &str, path: &'a str) -> Option<(Match, &'a str)> {
     if let Some(rest) = path.strip_prefix(outer).and_then(|rest| rest.strip_prefix('/')) {
         return Some((Match::Exact, rest));
     }
-    let folded = fold(outer);
-    let cut = path.match_indices('/').find(|(at, _)| fold(&path[..*at]) == folded);
+    let folded = fold_case(outer);
+    let cut = path.match_indices('/').find(|(at, _)| fold_case(&path[..*at]) == folded);
     cut.map(|(at, _)| (Match::Folded, &path[at + 1..]))
 }
 
@@ -230,7 +231,8 @@ impl Found {
                 let _ = pieces.blocking_send(Err(e));
             }
         })?;
-        Ok(ReceiverStream::new(receiver).boxed())
+        let next = |mut receiver: mpsc::Receiver<_>| async { receiver.recv().await.map(|piece| (piece, receiver)) };
+        Ok(stream::unfold(receiver, next).boxed())
     }
 
     fn unpack(mut self, pieces: &mpsc::Sender<Result<bytes::Bytes, StoreError>>) -> Result<(), StoreError> {

@@ -10,40 +10,62 @@ use crate::domain::{is_deceptive, scrubbed};
 /// Longer paths are cut at their beginning: the name of the file is at the end.
 const CHARS_MAX: usize = 500;
 
-/// The upper halves of the code pages that packers without Unicode use: DOS and its successors in the United States, and
-/// in western Europe and Brazil.
+/// The upper halves of the DOS code pages that packers without Unicode use: those of the United States, and of western
+/// Europe and Brazil.
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
 const CP850: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{ad}±‗¾¶§÷¸°¨·¹³²■\u{a0}";
 
-/// What may stand in a Portuguese file name beside ASCII.
-const PORTUGUESE: &str = "áâãàçéêíóôõúüÁÂÃÀÇÉÊÍÓÔÕÚÜñÑªº°§";
+/// What may stand in a Portuguese file name beside ASCII. The dashes and quotes exist in Windows-1252 alone.
+const PORTUGUESE: &str = "áâãàçéêíóôõúüÁÂÃÀÇÉÊÍÓÔÕÚÜñÑªº°§–—‘’";
 
 /// A member's name as text. `is_utf8`: the zip says that it is UTF-8.
+///
+/// A name without that flag is UTF-8 from many packers on Linux and macOS, in the code page of DOS from Windows Explorer and
+/// 7-Zip (850 in Brazil), and in Windows-1252 from programs that use the system's other code page. The one that gives a
+/// Portuguese name is taken. Where two do, as with a single `é` or `Ú`, it is the one with fewer capitals inside words; if
+/// that leaves both, it is 850, which most packers write. Without any, it is the format's own default, 437.
 fn decode(raw: &[u8], is_utf8: bool) -> String {
-    // Many packers write UTF-8 without saying so; other code pages hardly ever read as UTF-8.
+    // Other code pages hardly ever read as UTF-8.
     if let Ok(text) = std::str::from_utf8(raw) {
         return text.to_owned();
     }
     if is_utf8 {
         return String::from_utf8_lossy(raw).into_owned();
     }
-    let with = |page: &str| -> String {
-        let upper: Vec<char> = page.chars().collect();
-        let one = |b: &u8| match b.checked_sub(0x80) {
-            Some(at) => upper.get(usize::from(at)).copied().unwrap_or(char::REPLACEMENT_CHARACTER),
-            None => char::from(*b),
-        };
-        raw.iter().map(one).collect()
+    let windows = encoding_rs::WINDOWS_1252.decode_without_bom_handling(raw).0.into_owned();
+    let is_portuguese = |text: &String| text.chars().all(|c| c.is_ascii() || PORTUGUESE.contains(c));
+    let portuguese = [with_code_page(raw, CP850), windows].into_iter().filter(is_portuguese);
+    portuguese.min_by_key(|text| capitals_inside_words(text)).unwrap_or_else(|| with_code_page(raw, CP437))
+}
+
+fn with_code_page(raw: &[u8], page: &str) -> String {
+    let upper: Vec<char> = page.chars().collect();
+    let one = |b: &u8| match b.checked_sub(0x80) {
+        Some(at) => upper.get(usize::from(at)).copied().unwrap_or(char::REPLACEMENT_CHARACTER),
+        None => char::from(*b),
     };
-    let text = with(CP850);
-    let is_portuguese = text.chars().all(|c| c.is_ascii() || PORTUGUESE.contains(c));
-    if is_portuguese { text } else { with(CP437) }
+    raw.iter().map(one).collect()
+}
+
+fn capitals_inside_words(text: &str) -> usize {
+    text.chars().zip(text.chars().skip(1)).filter(|(before, c)| before.is_lowercase() && c.is_uppercase()).count()
+}
+
+/// The paths that earlier versions gave a member whose name has no UTF-8 flag: they did not know Windows-1252.
+pub(super) fn earlier_paths(raw: &[u8], is_utf8: bool) -> impl Iterator<Item = String> {
+    let is_unmarked = !is_utf8 && std::str::from_utf8(raw).is_err();
+    let pages = if is_unmarked { &[CP850, CP437][..] } else { &[] };
+    pages.iter().filter_map(move |page| path_of_name(&with_code_page(raw, page), 0))
 }
 
 /// The path of a member; `None` where the name is that of a folder. `index` is the member's place in the zip.
 pub fn member_path(raw: &[u8], is_utf8: bool, index: usize) -> Option<String> {
+    path_of_name(&decode(raw, is_utf8), index)
+}
+
+fn path_of_name(name: &str, index: usize) -> Option<String> {
     // .NET wrote backslashes for years.
-    let text = decode(raw, is_utf8).replace('\\', "/");
+    let text = name.replace('\\', "/");
     if text.ends_with('/') {
         return None;
     }
@@ -144,6 +166,17 @@ mod tests {
             (b"Previs\xc6o E\xa2lica.csv", false, Some("Previsão Eólica.csv")),
             (b"Relat\xa2rio \xe0\xc7\xe5.txt", false, Some("Relatório ÓÃÕ.txt")),
             (b"N\xa7 1 - 3\xa6 via.txt", false, Some("Nº 1 - 3ª via.txt")),
+            (b"Opera\xe7\xe3o Di\xe1ria \xba 1.txt", false, Some("Operação Diária º 1.txt")),
+            (b"OPERA\xc7\xc3O.txt", false, Some("OPERAÇÃO.txt")),
+            (b"OPERA\x80\xc7O.txt", false, Some("OPERAÇÃO.txt")),
+            (b"Relat\xf3rio \x96 Ver\xe3o.txt", false, Some("Relatório – Verão.txt")),
+            (b"caf\xe9.txt", false, Some("café.txt")),
+            (b"caf\x82.txt", false, Some("café.txt")),
+            (b"P\xe9BLICO.txt", false, Some("PÚBLICO.txt")),
+            (b"P\xdaBLICO.txt", false, Some("PÚBLICO.txt")),
+            (b"Pr\xe9via.txt", false, Some("Prévia.txt")),
+            (b"Gr\xe1fico de Vaz\xf5es.txt", false, Some("Gráfico de Vazões.txt")),
+            (b"Gr\xa0fico de Vaz\xe4es.txt", false, Some("Gráfico de Vazões.txt")),
             (b"\xc9\xcd\xbb caixa.txt", false, Some("╔═╗ caixa.txt")),
             (b"x \xf7 y.txt", false, Some("x ≈ y.txt")),
             (b"torto\xff\xfe.txt", true, Some("torto\u{fffd}\u{fffd}.txt")),

@@ -12,7 +12,7 @@ use zip::read::{Config, ZipFileEntry};
 // The walk that keeps no table of all entries; the crate calls its names, not its workings, unstable.
 use zip::unstable::read::ZipIterable;
 
-use super::names::{Folders, Paths, member_path};
+use super::names::{Folders, Paths, earlier_paths, member_path};
 use super::read::{Seekable, damage_in};
 use super::{Key, Store, StoreError};
 
@@ -240,9 +240,17 @@ pub(super) fn path_of(entry: &ZipFileEntry<'_>, index: usize, paths: &mut Paths)
 
 /// The path of an entry, which another may have too.
 fn bare_path_of(entry: &ZipFileEntry<'_>, index: usize) -> Option<String> {
+    member_path(entry.name_raw(), is_utf8(entry), index)
+}
+
+/// The paths under which earlier versions may have listed an entry.
+pub(super) fn earlier_paths_of(entry: &ZipFileEntry<'_>) -> impl Iterator<Item = String> {
+    earlier_paths(entry.name_raw(), is_utf8(entry))
+}
+
+fn is_utf8(entry: &ZipFileEntry<'_>) -> bool {
     const UTF8: u16 = 1 << 11;
-    let is_utf8 = entry.flags().as_u16() & UTF8 != 0;
-    member_path(entry.name_raw(), is_utf8, index)
+    entry.flags().as_u16() & UTF8 != 0
 }
 
 fn member(entry: &ZipFileEntry<'_>, path: String) -> Member {

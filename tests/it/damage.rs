@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use acervo::domain::Secret;
 use acervo::portal::Validators;
 use acervo::record::{Location, Record, RecordError, ReplayRule};
 use sea_orm::ConnectionTrait;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::process::run;
@@ -257,6 +257,34 @@ async fn a_member_of_a_damaged_zip_is_never_delivered_as_good() {
     }
 }
 
+/// HEAD is GET without the body, whether the damage is known or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_of_a_damaged_file_is_an_error_as_a_get_is() {
+    let deck = zip(&[("dados.txt", &text(50_000))]);
+    for (name, bytes, part) in
+        [("a.bin", text(100_000), ""), ("a.bin", noise(900), ""), ("a.zip", deck, "/members/dados.txt")]
+    {
+        let app = TestApp::start().await;
+        let number = app.portal.add(product(1, "Produto", name, bytes));
+        let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+        let object = object(&app);
+        let mut flipped = std::fs::read(&object).expect("the object");
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        std::fs::write(&object, flipped).expect("the object");
+        let url = format!("{}/files/{id}{part}", app.url);
+        for coding in ["identity", "zstd"] {
+            let ask = |method: reqwest::Method| {
+                let request = app.client.request(method, &url).bearer_auth(crate::harness::KEY);
+                request.header("accept-encoding", coding).send()
+            };
+            let head = ask(reqwest::Method::HEAD).await.expect("a response").status().as_u16();
+            let get = ask(reqwest::Method::GET).await.expect("a response").status().as_u16();
+            assert_eq!((head, get), (500, 500), "{name}{part}, {coding}");
+        }
+    }
+}
+
 /// What the service keeps of its own state is never guessed at.
 #[tokio::test]
 async fn state_that_cannot_be_read_is_an_error() {
@@ -268,7 +296,7 @@ async fn state_that_cannot_be_read_is_an_error() {
             std::fs::write(folder.path().join("acervo.db"), b"").expect("a file");
         }
         let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
-        let record = Record::open(&Location::from_url(&SecretString::from(&*url)), 10, rule).await.expect("a record");
+        let record = Record::open(&Location::from_url(&Secret::new(&*url)), 10, rule).await.expect("a record");
         let connection = sea_orm::Database::connect(&url).await.expect("the database");
         let now = jiff::Timestamp::now();
         let held = record.lock("a", "me", now, Duration::from_secs(9)).await;

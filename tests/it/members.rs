@@ -43,6 +43,8 @@ async fn every_listed_member_is_had_by_its_url() {
         (b".\\igual.txt", "igual (3).txt"),
         (b"..", "member-15"),
         ("rtl\u{202e}fdp.exe".as_bytes(), "rtl_fdp.exe"),
+        (b"Opera\xe7\xe3o Di\xe1ria.txt", "Operação Diária.txt"),
+        (b"caf\xe9.txt", "café.txt"),
     ];
     let contents: Vec<Vec<u8>> = names.iter().map(|(name, _)| [b"conteudo de ", *name].concat()).collect();
     let mut members: Vec<RawMember> =
@@ -65,7 +67,12 @@ async fn every_listed_member_is_had_by_its_url() {
         // In another case, where no member has exactly that path; and by the path that such a member was listed under once.
         for (path, index) in [
             ("PONTO.TXT", 2),
-            ("arquivos saida/previsao eolica.csv", 9),
+            ("arquivos sa%C3%ADda/PREVIS%C3%83O e%C3%B3lica.csv", 9),
+            ("OPERA%C3%87%C3%83O di%C3%A1ria.TXT", 17),
+            ("cafe%CC%81.txt", 18),
+            // As they were listed before Windows-1252 was known.
+            ("Opera%CF%84%CF%80o Di%C3%9Fria.txt", 17),
+            ("caf%C3%9A.txt", 18),
             ("RELATÓRIO%20óãõ.txt", 10),
             ("antes%20e%20depois", 0),
             ("Arquivos%20Sa%C3%ADda/Previs%E2%95%9Eo%20E%C3%B3lica.csv", 9),
@@ -74,7 +81,43 @@ async fn every_listed_member_is_had_by_its_url() {
             assert_eq!(answer.status(), 200, "{path}");
             assert!(answer.bytes().await.expect("bytes") == contents[index][..], "{path}");
         }
-        assert_eq!(app.get(&format!("/files/{id}/members/ausente.txt")).await.status(), 404);
+        // Another letter is another name.
+        for path in
+            ["ausente.txt", "arquivos saida/previsao eolica.csv", "operacao diaria.txt", "cafe.txt", "ponto.t%C3%A9t"]
+        {
+            let path = format!("/files/{id}/members/{path}");
+            assert_eq!((app.get(&path).await.status().as_u16(), head(&app, &path).await), (404, 404), "{path}");
+        }
+    }
+}
+
+/// The status of the response to HEAD.
+async fn head(app: &TestApp, path: &str) -> u16 {
+    let request = app.client.head(format!("{}{path}", app.url)).bearer_auth(KEY);
+    request.send().await.expect("a response").status().as_u16()
+}
+
+#[tokio::test]
+async fn an_accent_names_another_member() {
+    let app = TestApp::start().await;
+    let inner = zip(&[("x.dat", b"de dentro")]);
+    let id = archive(&app, zip(&[("A.DAT", b"sem acento"), ("Decks.zip", &inner)])).await;
+    for (path, status) in [
+        ("A.DAT", 200),
+        ("a.dat", 200),
+        ("%C3%81.DAT", 404),
+        ("A%CC%81.DAT", 404),
+        ("\u{e3}.dat", 404),
+        ("Decks.zip/x.dat", 200),
+        ("DECKS.ZIP/X.DAT", 200),
+        ("D%C3%A9cks.zip/x.dat", 404),
+        ("Decks.zip/\u{1e8b}.dat", 404),
+        // Other forms that look alike are not the same name either.
+        ("\u{ff21}.DAT", 404),
+        ("A .DAT", 404),
+    ] {
+        let path = format!("/files/{id}/members/{path}");
+        assert_eq!((app.get(&path).await.status().as_u16(), head(&app, &path).await), (status, status), "{path}");
     }
 }
 
@@ -153,6 +196,7 @@ async fn methods_are_unpacked_or_named() {
     {
         let answer = app.get(&format!("/files/{id}/members/{path}")).await;
         assert_eq!(answer.status(), 501, "{path}");
+        assert_eq!(head(&app, &format!("/files/{id}/members/{path}")).await, 501, "{path}");
         let told: Value = answer.json().await.expect("JSON");
         let detail = told["detail"].as_str().expect("text");
         assert!(detail.contains(word) && detail.contains(path), "{path}: {detail}");
