@@ -15,7 +15,6 @@ mod service;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acervo::domain::Secret;
 use axum::routing::post;
 use base64::Engine as _;
 use common::{Connection, milliseconds, percentile};
@@ -85,7 +84,7 @@ fn requests() -> Vec<Vec<u8>> {
                 "nome": name, "processo": "Previsão de Vazões Diárias - PDP", "dataProduto": format!("{day:02}/11/2025"),
                 "macroProcesso": "Programação da Operação", "periodicidade": format!("2025-11-{day:02}T00:00:00"),
                 "periodicidadeFinal": format!("2025-11-{day:02}T23:59:59"),
-                "url": Secret::new(format!("http://127.0.0.1:9/ONS.Sintegre.Proxy/webhook?token={token}")).expose()
+                "url": format!("http://127.0.0.1:9/ONS.Sintegre.Proxy/webhook?token={token}")
             });
             common::post("/webhook", &body.to_string())
         })

@@ -2,6 +2,9 @@
 //! moves the cursor or turns the reading direction.
 use std::io::Write;
 
+use anyhow::bail;
+use serde_json::Value;
+
 use crate::domain::{beginning, printable};
 
 /// The longest text in a cell of a table.
@@ -48,27 +51,22 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Flat objects as CSV (RFC 4180), with the first one's keys for columns.
-pub(super) fn csv(rows: impl Iterator<Item = serde_json::Value>) -> String {
-    let mut text = String::new();
+pub(super) fn csv(rows: impl Iterator<Item = Value>) -> anyhow::Result<String> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for (i, row) in rows.enumerate() {
-        let Some(row) = row.as_object() else { continue };
+        let Value::Object(row) = row else { bail!("a row of CSV is not an object: {row}") };
         if i == 0 {
-            text.push_str(&row.keys().cloned().collect::<Vec<_>>().join(","));
-            text.push_str("\r\n");
+            writer.write_record(row.keys())?;
         }
-        text.push_str(&row.values().map(cell).collect::<Vec<_>>().join(","));
-        text.push_str("\r\n");
+        writer.write_record(row.values().map(cell))?;
     }
-    text
+    Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
-fn cell(value: &serde_json::Value) -> String {
+fn cell(value: &Value) -> String {
     match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) if text.contains([',', '"', '\r', '\n']) => {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        }
-        serde_json::Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
         other => other.to_string(),
     }
 }

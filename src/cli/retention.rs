@@ -53,7 +53,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             match format {
                 Format::Table => output::print(&table(&app, &planned))?,
                 Format::Json => output::print(&serde_json::to_string_pretty(&object(&app, &planned))?)?,
-                Format::Csv => output::print(&csv(&app, &planned))?,
+                Format::Csv => output::print(&csv(&app, &planned)?)?,
             }
         }
         Command::Run { format, now } => {
@@ -62,7 +62,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             match format {
                 Format::Table => output::print(&told(&run))?,
                 Format::Json => output::print(&serde_json::to_string_pretty(&run_fields(&run))?)?,
-                Format::Csv => output::print(&output::csv(std::iter::once(run_fields(&run))))?,
+                Format::Csv => output::print(&output::csv(std::iter::once(run_fields(&run)))?)?,
             }
             if swept.failed > 0 {
                 let failed = swept.failed;
@@ -166,6 +166,6 @@ fn fields(line: &Line) -> Value {
     })
 }
 
-fn csv(app: &App, planned: &Planned) -> String {
+fn csv(app: &App, planned: &Planned) -> anyhow::Result<String> {
     output::csv(planned.lines(app).map(|line| fields(&line)))
 }

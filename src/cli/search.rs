@@ -72,7 +72,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Format::Json => {
             output::print(&serde_json::to_string_pretty(&rows.iter().map(|row| object(row)).collect::<Vec<_>>())?)?
         }
-        Format::Csv => output::print(&output::csv(rows.iter().map(|row| object(row))))?,
+        Format::Csv => output::print(&output::csv(rows.iter().map(|row| object(row)))?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

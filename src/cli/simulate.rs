@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::{Usage, output};
-use crate::domain::{Clock, Secret};
+use crate::domain::Clock;
 use crate::portal::{self, Credentials, Portal, PortalSettings, Webhook};
 
 /// Where the simulated portal is, unless `--at` names another address.
@@ -103,9 +104,9 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         None => portal::builtin(args.products, clock.now()),
     };
     let credentials = match (&args.token, &args.username, &args.password) {
-        (Some(token), ..) => Credentials::Token(Secret::new(token)),
+        (Some(token), ..) => Credentials::Token(SecretString::from(token.as_str())),
         (None, Some(username), Some(password)) => {
-            Credentials::Basic { username: username.clone(), password: Secret::new(password) }
+            Credentials::Basic { username: username.clone(), password: SecretString::from(password.as_str()) }
         }
         _ => Credentials::None,
     };

@@ -1,6 +1,7 @@
 //! The four places a value can come from, the first that has it wins.
 use std::path::{Path, PathBuf};
 
+use strsim::levenshtein;
 use toml::{Table, Value};
 
 use super::DEFAULTS;
@@ -163,7 +164,10 @@ impl Layers {
         for table in &self.tables {
             walk(table, "", &mut |key| {
                 let nearest = || {
-                    self.asked.iter().min_by_key(|known| distance(known, key)).filter(|known| distance(known, key) <= 3)
+                    self.asked
+                        .iter()
+                        .min_by_key(|known| levenshtein(known, key))
+                        .filter(|known| levenshtein(known, key) <= 3)
                 };
                 if !self.asked.iter().any(|known| known == key) {
                     let hint = nearest().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
@@ -246,19 +250,4 @@ fn walk(table: &Table, prefix: &str, visit: &mut dyn FnMut(&str)) {
             _ => visit(&key),
         }
     }
-}
-
-/// Levenshtein's, for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(from != *to);
-            let best = substituted.min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[b.len()]
 }

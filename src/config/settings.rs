@@ -6,13 +6,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 
 use super::ConfigError;
 use super::layers::Layers;
 use super::query::Query;
 use super::retention::Retention;
 use super::values::{self, HostPattern, Problem};
-use crate::domain::{Digest, Secret};
+use crate::domain::Digest;
 
 /// Everything that can be set, checked.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct Settings {
     /// Without a slash at its end.
     pub public_url: Option<String>,
     /// May hold a password.
-    pub database_url: Option<Secret>,
+    pub database_url: Option<SecretString>,
     pub archive_dir: Option<PathBuf>,
     pub receiver: Receiver,
     pub api: Api,
@@ -62,8 +63,8 @@ pub struct Receiver {
 /// What a source's portal was told to send; any one of them opens.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    pub basic: Option<(String, Secret)>,
-    pub tokens: Vec<Secret>,
+    pub basic: Option<(String, SecretString)>,
+    pub tokens: Vec<SecretString>,
 }
 
 impl Credentials {
@@ -130,7 +131,7 @@ pub struct Fetch {
     pub allow_private: bool,
     pub max_bytes: u64,
     /// May hold credentials.
-    pub proxy: Option<Secret>,
+    pub proxy: Option<SecretString>,
     pub retry_first: Duration,
     pub retry_max: Duration,
     pub stall: Duration,
@@ -251,9 +252,9 @@ fn credentials(layers: &mut Layers, key: &str) -> Credentials {
     let username = layers.secret(&format!("{key}.username"));
     let password = layers.secret(&format!("{key}.password"));
     // Blanks around a header are no part of it: those around a token are left out.
-    let tokens = layers.list(&format!("{key}.token"), |value| values::without_control(value).map(Secret::new));
+    let tokens = layers.list(&format!("{key}.token"), |value| values::without_control(value).map(SecretString::from));
     let basic = match (username, password) {
-        (Some(username), Some(password)) => Some((username, Secret::new(password))),
+        (Some(username), Some(password)) => Some((username, SecretString::from(password))),
         (None, None) => None,
         (Some(_), None) => {
             layers.problems.push(Problem::new(&format!("{key}.password"), "is missing beside the username"));
@@ -306,7 +307,7 @@ fn fetch(layers: &mut Layers) -> Option<Fetch> {
     let allow_private = layers.get("fetch.allow_private", values::flag);
     let max_bytes = layers.get("fetch.max_bytes", values::some_size);
     let proxy = layers.get("fetch.proxy", |value| match url::Url::parse(value) {
-        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(Secret::new(value)),
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(SecretString::from(value)),
         _ => Err("is not a valid address; expected one such as \"http://proxy.example.com:3128\"".to_owned()),
     });
     let retry_first = layers.get("fetch.retry_first", values::duration);
@@ -371,10 +372,10 @@ fn public_url(value: &str) -> Result<String, String> {
     }
 }
 
-fn database_url(value: &str) -> Result<Secret, String> {
+fn database_url(value: &str) -> Result<SecretString, String> {
     let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
     // The value may hold a password: it is not repeated.
-    if known { Ok(Secret::new(value)) } else { Err("begins with neither sqlite:// nor postgres://".to_owned()) }
+    if known { Ok(SecretString::from(value)) } else { Err("begins with neither sqlite:// nor postgres://".to_owned()) }
 }
 
 fn archive_dir(value: &str) -> Result<PathBuf, String> {

@@ -18,7 +18,9 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut text = [0; 2 * 32];
+        hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -31,15 +33,26 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = ();
 
-    fn from_str(hex: &str) -> Result<Self, ()> {
-        if hex.len() != 64 || !hex.is_ascii() {
-            return Err(());
-        }
+    fn from_str(text: &str) -> Result<Self, ()> {
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(drop)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(drop)?;
-        }
+        hex::decode_to_slice(text, &mut bytes).map_err(drop)?;
         Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Digest;
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written_and_nothing_else_is() {
+        let digest = Digest::of(b"a file");
+        let text = digest.to_string();
+        assert_eq!(text.len(), 64);
+        assert_eq!(text.parse(), Ok(digest));
+        assert_eq!(text.to_uppercase().parse(), Ok(digest));
+        for wrong in ["", &text[1..], &format!("{text}0"), &"+1".repeat(32), &"é".repeat(32), &"0x".repeat(32)] {
+            assert_eq!(wrong.parse::<Digest>(), Err(()), "{wrong}");
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! The link of a notification: a bearer secret, and what its token tells that is none.
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
@@ -24,30 +23,17 @@ const TOKEN_PARTS: usize = 3;
 /// Parts of a link that are shorter could be ordinary words.
 const SECRET_PART_BYTES_MIN: usize = 8;
 
-/// Text that must not be seen: it prints as `[redacted]`, and only [`Secret::expose`] gives it away.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 /// The address that a notification gives; its token opens the file to whoever holds it, and names a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link(Secret);
+#[derive(Clone, Debug)]
+pub struct Link(SecretString);
+
+impl PartialEq for Link {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Link {}
 
 /// Why a text is no link. It does not repeat the text: whatever it is, it stands where a secret belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,17 +77,17 @@ impl Link {
         let url = Url::parse(&text).map_err(|_| BadLink::NoAddress)?;
         match url.host_str().map_or(0, str::len) {
             bytes if bytes > HOST_BYTES_MAX => Err(BadLink::Host(bytes)),
-            _ => Ok(Self(Secret::new(text))),
+            _ => Ok(Self(SecretString::from(text))),
         }
     }
 
     /// Takes a link back from where it was kept.
     pub fn from_kept(text: String) -> Self {
-        Self(Secret::new(text))
+        Self(SecretString::from(text))
     }
 
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.0.expose_secret()
     }
 
     /// What tells this link's file from another's without giving the link away: the path in its token, else its digest.

@@ -35,7 +35,7 @@ pub use file_name::{extension_of, file_name};
 pub use fold::{fold, fold_case, words};
 pub use habit::{Habit, memory_begins};
 pub use ids::{NotificationId, ProductId, PublicationId, RevisionId};
-pub use link::{BadLink, Claims, Link, Secret};
+pub use link::{BadLink, Claims, Link};
 pub use matching::TextMatch;
 pub use notice::{Announcement, Identity, Notice, Rejection, body_value};
 pub use period::{Granularity, LocalDateTime, Period, parse_local_date, sao_paulo};
@@ -45,7 +45,8 @@ pub use stamp::{Stamp, format_instant, parse_instant};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use stem::{is_empty_word, stem};
 pub use text::{
-    FIELD_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, beginning, clean, is_blank, is_deceptive, is_storable, printable,
+    FIELD_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, beginning, clean, decode, excerpt, first_chars, is_blank,
+    is_deceptive, is_storable, printable,
 };
 pub use trust::Trust;
 pub use validator::Validator;

@@ -2,7 +2,7 @@
 //!
 //! A file whose link dies is lost, and a wrong period can be mended: whatever can be understood is taken, with a warning.
 use super::notice::{Announcement, Identity, Notice, Rejection};
-use super::text::{FIELD_CHARS_MAX, NAME_CHARS_MAX, beginning, clean, is_blank};
+use super::text::{FIELD_CHARS_MAX, NAME_CHARS_MAX, beginning, clean, first_chars, is_blank};
 use super::{BadLink, Claims, Link, LocalDateTime, Period, Secrets, fold, json};
 
 /// The longest reference date that is kept whole; the longest real form has 23 characters.
@@ -343,7 +343,7 @@ impl Reading {
 
     /// A value for a message.
     fn short(&self, text: &str) -> String {
-        self.kept(text).chars().take(SHOWN_CHARS_MAX).collect()
+        first_chars(&self.kept(text), SHOWN_CHARS_MAX).to_owned()
     }
 }
 
@@ -363,7 +363,6 @@ impl Instant {
 
 /// Tells of what was changed in a body so that it can be read.
 pub(super) fn warn_of_changes(reading: &mut Reading, changes: &json::Changes) {
-    let short = |text: &String| text.chars().take(SHOWN_CHARS_MAX).collect::<String>();
     if changes.lone_surrogates {
         reading.warn("the body holds half of a surrogate pair (\\ud800 to \\udfff); it is shown as U+FFFD".to_owned());
     }
@@ -373,11 +372,11 @@ pub(super) fn warn_of_changes(reading: &mut Reading, changes: &json::Changes) {
     for number in changes.numbers.iter().take(3) {
         reading.warn(format!(
             "the body holds the number {}, which no reader can hold; it is kept as a text",
-            short(number)
+            first_chars(number, SHOWN_CHARS_MAX)
         ));
     }
     for key in changes.repeated_keys.iter().take(3) {
-        reading.warn(format!("the body has the key `{}` more than once", short(key)));
+        reading.warn(format!("the body has the key `{}` more than once", first_chars(key, SHOWN_CHARS_MAX)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Text from outside: what is kept of it, how long it may be, what of it has no width or moves a terminal.
 use std::borrow::Cow;
 
-use crate::domain::fold;
+use super::{fold, scrubbed};
 
 /// The longest text of a notification's field that is taken at all; a longer one is no name and no date.
 pub const FIELD_CHARS_MAX: usize = 2_000;
@@ -77,6 +77,28 @@ pub fn beginning(text: &str, chars_max: usize) -> &str {
     text
 }
 
+/// Characters of a value that a message repeats.
+const EXCERPT_CHARS_MAX: usize = 60;
+
+/// A value from outside as a message repeats it: its first characters, with tokens and e-mail addresses redacted.
+pub fn excerpt(text: &str) -> String {
+    // Redacted first: half a token is not recognised as one.
+    first_chars(&scrubbed(text), EXCERPT_CHARS_MAX).to_owned()
+}
+
+/// The first characters of a text, `chars_max` at most.
+pub fn first_chars(text: &str, chars_max: usize) -> &str {
+    text.char_indices().nth(chars_max).map_or(text, |(end, _)| &text[..end])
+}
+
+/// Bytes as text: UTF-8, else Windows-1252, the superset of Latin-1 that Brazilian systems write.
+pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
+    }
+}
+
 /// Characters that turn the reading direction (`exe` could look like `pdf`) or break the line.
 pub fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -84,7 +106,9 @@ pub fn is_deceptive(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FOLDED_BYTES_MAX, NAME_CHARS_MAX, beginning, clean, fold, is_blank, printable};
+    use super::{
+        FOLDED_BYTES_MAX, NAME_CHARS_MAX, beginning, clean, decode, excerpt, first_chars, fold, is_blank, printable,
+    };
     use proptest::prelude::*;
 
     #[test]
@@ -108,6 +132,23 @@ mod tests {
         assert_eq!(printable("a\u{202e}fdp\u{1b}[31m\u{9b}\n"), "a\\u202efdp\\u001b[31m\\u009b\n");
         assert_eq!(printable("Previsão\t1\r\n"), "Previsão\t1\r\n");
         assert_eq!(printable("100 %\rOK"), "100 %\\u000dOK");
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_holds_no_secret() {
+        assert_eq!(excerpt("Previsão"), "Previsão");
+        assert_eq!(excerpt(&"ã".repeat(100)), "ã".repeat(60));
+        assert_eq!(first_chars("ação", 3), "açã");
+        assert_eq!(first_chars("ação", 0), "");
+        // The address would be cut in the middle.
+        let cut = format!("{} maria.silva@example.com", "x".repeat(45));
+        assert!(!excerpt(&cut).contains("maria"), "{}", excerpt(&cut));
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_windows_1252() {
+        assert_eq!(decode("Previsão".as_bytes()), "Previsão");
+        assert_eq!(decode(b"Previs\xe3o \x96 x"), "Previsão – x");
     }
 
     proptest! {

@@ -6,10 +6,12 @@ use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use super::FetchError;
 use crate::config::{self, HostPattern};
+use crate::domain::first_chars;
 
 #[derive(Clone)]
 pub(super) struct Guard {
@@ -27,7 +29,7 @@ pub(super) struct Refused(IpAddr);
 impl Guard {
     pub fn new(settings: &config::Fetch) -> Self {
         let proxy_host =
-            settings.proxy.as_ref().and_then(|url| Url::parse(url.expose()).ok()?.host_str().map(str::to_owned));
+            settings.proxy.as_ref().and_then(|url| Url::parse(url.expose_secret()).ok()?.host_str().map(str::to_owned));
         Self {
             allowed_hosts: Arc::new(settings.allowed_hosts.clone()),
             allow_private: settings.allow_private,
@@ -43,10 +45,7 @@ impl Guard {
             "http" if self.allow_private => {}
             // What follows may be a secret; schemes of an absurd length are cut.
             other => {
-                return refuse(format!(
-                    "the link's scheme is `{}`, not https",
-                    other.chars().take(16).collect::<String>()
-                ));
+                return refuse(format!("the link's scheme is `{}`, not https", first_chars(other, 16)));
             }
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -71,10 +70,7 @@ impl Guard {
         if self.allowed_hosts.iter().any(|pattern| pattern.matches(&host)) {
             return Ok(());
         }
-        refuse(format!(
-            "the link's host `{}` is not one of fetch.allowed_hosts",
-            host.chars().take(100).collect::<String>()
-        ))
+        refuse(format!("the link's host `{}` is not one of fetch.allowed_hosts", first_chars(&host, 100)))
     }
 
     fn check_address(&self, address: IpAddr) -> Result<IpAddr, FetchError> {

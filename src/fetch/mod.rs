@@ -13,6 +13,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use reqwest::redirect::Policy;
+use secrecy::ExposeSecret;
 use url::Url;
 
 pub use download::Download;
@@ -61,7 +62,7 @@ impl Fetcher {
             .referer(false)
             .user_agent(concat!("acervo/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = &settings.proxy {
-            client = client.proxy(reqwest::Proxy::all(proxy.expose()).map_err(FetchError::set_up)?);
+            client = client.proxy(reqwest::Proxy::all(proxy.expose_secret()).map_err(FetchError::set_up)?);
         }
         Ok(Self {
             client: client.build().map_err(FetchError::set_up)?,

@@ -16,6 +16,7 @@ use super::mutation::MutationRoot;
 use super::query::QueryRoot;
 use super::scalar::{DateTime, LocalDate, LocalDateTime, Long};
 use super::subscription::SubscriptionRoot;
+use crate::domain::excerpt;
 
 /// The schema's types, by name.
 pub(super) struct Types(Registry);
@@ -132,7 +133,7 @@ impl Types {
                     return Err(format!("{} is given, expected an object of type {name}", shown(&value)));
                 };
                 if let Some(unknown) = given.keys().find(|key| !input_fields.contains_key(key.as_str())) {
-                    return Err(format!("`{}` is not a field of {name}", short(unknown)));
+                    return Err(format!("`{}` is not a field of {name}", excerpt(unknown)));
                 }
                 for (field, meta) in input_fields {
                     match given.get_mut(field.as_str()) {
@@ -238,9 +239,5 @@ pub(super) fn refusal(message: String, pos: Pos) -> ServerError {
 }
 
 fn shown(value: &ConstValue) -> String {
-    format!("`{}`", short(&value.to_string()))
-}
-
-fn short(text: &str) -> String {
-    crate::domain::scrubbed(text).chars().take(60).collect()
+    format!("`{}`", excerpt(&value.to_string()))
 }

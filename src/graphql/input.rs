@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::error::bad;
 use super::scalar::{DateTime, LocalDate};
-use crate::domain::{self, NotificationId, ProductId, TextMatch};
+use crate::domain::{self, NotificationId, ProductId, TextMatch, excerpt};
 use crate::index::{Filter, Order};
 use crate::record::NotificationQuery;
 
@@ -253,6 +253,5 @@ fn uuids(name: &str, ids: Option<Vec<ID>>) -> Result<Option<Vec<Uuid>>, Error> {
 
 /// An id that is given; `name` is the argument's.
 pub(super) fn uuid(name: &str, id: &ID) -> Result<Uuid, Error> {
-    let shown: String = id.chars().take(60).collect();
-    Uuid::try_parse(id).map_err(|_| bad(format!("`{name}` is `{shown}`: no id of this archive")))
+    Uuid::try_parse(id).map_err(|_| bad(format!("`{name}` is `{}`: no id of this archive", excerpt(id))))
 }

@@ -1,10 +1,11 @@
 //! What happens to a document between its parsing and its execution: it is validated as it was sent, once, and replaced by its
 //! normal form.
-use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
 use async_graphql::{Request, Response, ServerError, Value, Variables};
+use lru::LruCache;
 
 use super::coerce::Types;
 use super::normal::{Abnormal, Normal, check_size, chosen, for_validation, normalize, without_placeholders};
@@ -12,7 +13,7 @@ use super::usages::check_usages;
 use super::{Schema, builder};
 
 /// Documents that are known to be valid at most, and characters of each.
-const KNOWN_MAX: usize = 200;
+const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(200).unwrap();
 const LENGTH_MAX: usize = 2_000;
 
 /// Clones share it.
@@ -22,7 +23,7 @@ pub(super) struct Rules {
     validator: Schema,
     types: &'static Types,
     /// Documents that keep all rules but those about the values of their variables.
-    known: Arc<Mutex<HashSet<String>>>,
+    known: Arc<Mutex<LruCache<String, ()>>>,
 }
 
 /// What is left to do when a question was answered.
@@ -43,7 +44,7 @@ impl Finish {
 impl Rules {
     pub fn new() -> Self {
         let validator = builder().extension(ValidateOnly).finish();
-        Self { validator, types: Types::get(), known: Arc::default() }
+        Self { validator, types: Types::get(), known: Arc::new(Mutex::new(LruCache::new(KNOWN_MAX))) }
     }
 
     /// Puts a question's normal form in the place of its document, so that async-graphql executes that.
@@ -86,7 +87,8 @@ impl Rules {
 
     /// The rules of the specification, for a document as it was sent: its normal form would pass some that it breaks.
     async fn validate(&self, question: &mut Request, variables: Variables) -> Result<(), Vec<ServerError>> {
-        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&question.query) {
+        let is_known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&question.query).is_some();
+        if is_known {
             return Ok(());
         }
         let mut request = Request::new("");
@@ -104,11 +106,7 @@ impl Rules {
             return Err(checked.errors);
         }
         if question.query.len() <= LENGTH_MAX {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= KNOWN_MAX {
-                known.clear();
-            }
-            known.insert(question.query.clone());
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).put(question.query.clone(), ());
         }
         Ok(())
     }

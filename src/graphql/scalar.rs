@@ -2,7 +2,7 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use jiff::Timestamp;
 
-use crate::domain::{self, format_instant, parse_instant};
+use crate::domain::{self, excerpt, format_instant, parse_instant};
 
 #[derive(Clone, Copy)]
 pub struct DateTime(pub Timestamp);
@@ -15,7 +15,7 @@ impl ScalarType for DateTime {
         let wrong = || {
             InputValueError::custom(format!(
                 "`{}` is not a valid instant; expected one such as 2025-02-20T23:59:59Z",
-                short(text)
+                excerpt(text)
             ))
         };
         parse_instant(text).map(Self).ok_or_else(wrong)
@@ -37,7 +37,7 @@ impl ScalarType for LocalDateTime {
         let wrong = || {
             InputValueError::custom(format!(
                 "`{}` is not a valid wall clock reading; expected one such as 2025-02-20T23:59:59",
-                short(text)
+                excerpt(text)
             ))
         };
         domain::LocalDateTime::parse(text).map(Self).ok_or_else(wrong)
@@ -57,7 +57,7 @@ impl ScalarType for LocalDate {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         let wrong = || {
-            InputValueError::custom(format!("`{}` is not a valid day; expected one such as 2025-02-20", short(text)))
+            InputValueError::custom(format!("`{}` is not a valid day; expected one such as 2025-02-20", excerpt(text)))
         };
         domain::parse_local_date(text).map(Self).ok_or_else(wrong)
     }
@@ -89,8 +89,4 @@ impl From<u64> for Long {
     fn from(n: u64) -> Self {
         Self(i64::try_from(n).unwrap_or(i64::MAX))
     }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(60).collect()
 }

@@ -10,10 +10,10 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use futures_util::stream::unfold;
+use futures_util::{StreamExt, future, stream};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::conditional::no_body;
 use super::{Http, Problem};
@@ -61,15 +61,11 @@ async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> 
     let broken = Arc::new(AtomicBool::new(false));
     let client = Client { sender, broken: broken.clone(), write_timeout, time: write_timeout };
     tokio::spawn(client.send_all(first.freeze(), body));
-    let body = unfold((pieces, broken), |(mut pieces, broken)| async move {
-        let next = match pieces.recv().await {
-            Some(piece) => piece,
-            // What ends early must not look whole.
-            None if broken.load(Ordering::Acquire) => Err(std::io::Error::other("the answer was not taken in time")),
-            None => return None,
-        };
-        Some((next, (pieces, broken)))
+    // What ends early must not look whole.
+    let end = stream::once(async move {
+        broken.load(Ordering::Acquire).then(|| Err(std::io::Error::other("the answer was not taken in time")))
     });
+    let body = ReceiverStream::new(pieces).chain(end.filter_map(future::ready));
     Response::from_parts(parts, Body::from_stream(body))
 }
 

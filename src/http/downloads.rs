@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use futures_util::{StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::Problem;
 use crate::config;
@@ -91,14 +92,12 @@ impl Downloads {
                 }
             }
         });
-        let next = |receiver: Option<mpsc::Receiver<Part>>| async move {
-            let mut receiver = receiver?;
-            match receiver.recv().await {
-                Some(Part::Piece(piece)) => Some((piece, Some(receiver))),
-                Some(Part::End) => None,
-                None => Some((Err(StoreError::Interrupted), None)),
-            }
-        };
-        Body::from_stream(stream::unfold(Some(receiver), next))
+        // A channel that closes before the end must not look like the end.
+        let interrupted = tokio_stream::once(Part::Piece(Err(StoreError::Interrupted)));
+        let pieces = ReceiverStream::new(receiver).chain(interrupted).map_while(|part| match part {
+            Part::Piece(piece) => Some(piece),
+            Part::End => None,
+        });
+        Body::from_stream(pieces)
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::auth::Caller;
 use super::conditional::{Conditions, Verdict, without_body};
 use super::{Http, Problem};
-use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, http_date, parse_instant, parse_local_date};
+use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, excerpt, http_date, parse_instant, parse_local_date};
 use crate::export::{Columns, CsvOptions, Export, Format, Rows};
 use crate::graphql::inputs;
 use crate::index::{Filter, Order};
@@ -112,7 +112,7 @@ impl Parameters {
                 continue;
             }
             if all.insert(name.clone().into_owned(), value.into_owned()).is_some() {
-                return Err(Problem::new(400, format!("`{}` is given twice", short(&name))));
+                return Err(Problem::new(400, format!("`{}` is given twice", excerpt(&name))));
             }
         }
         Ok(Self(all))
@@ -129,7 +129,7 @@ impl Parameters {
 
     fn parse<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        parse(&text).map(Some).ok_or_else(|| Problem::new(400, format!("`{name}` is `{}`: no {what}", short(&text))))
+        parse(&text).map(Some).ok_or_else(|| Problem::new(400, format!("`{name}` is `{}`: no {what}", excerpt(&text))))
     }
 
     fn each<T>(
@@ -139,7 +139,7 @@ impl Parameters {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<Vec<T>>, Problem> {
         let Some(texts) = self.list(name) else { return Ok(None) };
-        let wrong = |text: &str| Problem::new(400, format!("`{name}` holds `{}`: no {what}", short(text)));
+        let wrong = |text: &str| Problem::new(400, format!("`{name}` holds `{}`: no {what}", excerpt(text)));
         texts.iter().map(|text| parse(text).ok_or_else(|| wrong(text))).collect::<Result<Vec<T>, _>>().map(Some)
     }
 
@@ -149,14 +149,10 @@ impl Parameters {
 
     fn done(self) -> Result<(), Problem> {
         match self.0.into_keys().next() {
-            Some(name) => Err(Problem::new(400, format!("`{}` is not a parameter of this export", short(&name)))),
+            Some(name) => Err(Problem::new(400, format!("`{}` is not a parameter of this export", excerpt(&name)))),
             None => Ok(()),
         }
     }
-}
-
-fn short(text: &str) -> String {
-    crate::domain::scrubbed(text).chars().take(60).collect()
 }
 
 fn format(extension: &str, parameters: &mut Parameters) -> Result<Format, Problem> {
@@ -236,12 +232,12 @@ fn columns<Row: Flat>(searched: bool, parameters: &mut Parameters) -> Result<Col
     let find = |name: &String| {
         let told = || {
             let all: Vec<&str> = Row::COLUMNS.iter().map(|column| column.name).collect();
-            Problem::new(400, format!("`columns` holds `{}`: there are {}", short(name), all.join(", ")))
+            Problem::new(400, format!("`columns` holds `{}`: there are {}", excerpt(name), all.join(", ")))
         };
         Row::column(name).ok_or_else(told)
     };
     if let Some((_, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        return Err(Problem::new(400, format!("`columns` holds `{}` twice", short(name))));
+        return Err(Problem::new(400, format!("`columns` holds `{}` twice", excerpt(name))));
     }
     names.iter().map(find).collect()
 }

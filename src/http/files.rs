@@ -12,7 +12,7 @@ use super::conditional::{Conditions, Verdict, without_body};
 use super::downloads::Place;
 use super::negotiate::AcceptedCodings;
 use super::{Http, Problem};
-use crate::domain::{RevisionId, file_name, http_date};
+use crate::domain::{RevisionId, excerpt, file_name, http_date};
 use crate::record::Revision;
 use crate::store::{Bytes, Encoding};
 
@@ -174,8 +174,8 @@ impl Ask<'_> {
 
 /// The revision whose file is asked for, unless that is gone.
 pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
-    let shown: String = id.chars().take(60).collect();
-    let id: RevisionId = id.parse().map_err(|_| Problem::new(404, format!("`{shown}` is not the id of a revision")))?;
+    let no_id = || Problem::new(404, format!("`{}` is not the id of a revision", excerpt(id)));
+    let id: RevisionId = id.parse().map_err(|_| no_id())?;
     let revision = http.queries.revision(id).await?.revision;
     match revision.purged_at {
         Some(at) => {

@@ -2,6 +2,7 @@
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 
@@ -126,8 +127,8 @@ impl Portal {
         let request = self.inner.client.post(&webhook.url).header(CONTENT_TYPE, "application/json; charset=UTF-8");
         let request = match &webhook.credentials {
             Credentials::None => request,
-            Credentials::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
-            Credentials::Token(token) => request.header(AUTHORIZATION, token.expose()),
+            Credentials::Basic { username, password } => request.basic_auth(username, Some(password.expose_secret())),
+            Credentials::Token(token) => request.header(AUTHORIZATION, token.expose_secret()),
         };
         let answer = request.body(body.to_owned()).send().await;
         answer.ok().map(|answer| answer.status().as_u16())

@@ -16,9 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use crate::domain::{Clock, Secret};
+use crate::domain::Clock;
 
 pub use catalogue::{builtin, from_folder};
 pub use content::{Content, Deck};
@@ -43,10 +44,10 @@ pub enum Credentials {
     None,
     Basic {
         username: String,
-        password: Secret,
+        password: SecretString,
     },
     /// Bare in `Authorization`, without a scheme.
-    Token(Secret),
+    Token(SecretString),
 }
 
 /// How the portal is set up.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use futures_util::{StreamExt, stream};
 
 use super::{Queries, QueryError};
-use crate::domain::{Digest, RevisionId};
+use crate::domain::{Digest, RevisionId, first_chars};
 use crate::record::{RecordError, Revision};
 use crate::store::{Bytes, Encoding, Found, Key, MemberError, StoreError};
 
@@ -135,7 +135,7 @@ fn advice(name: Option<&str>, digest: Digest) -> String {
 }
 
 fn no_member(revision: &Revision, path: &str) -> QueryError {
-    let path: String = path.chars().take(200).collect();
+    let path = first_chars(path, 200);
     QueryError::NotFound { what: "member", id: format!("`{path}` in the file of revision {}", revision.id) }
 }
 

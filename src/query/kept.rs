@@ -1,8 +1,10 @@
 //! Pages that were asked for lately, kept for as long as nothing is committed: dashboards ask the same again and again,
 //! many at a time, of an archive that changes a few hundred times a day.
-use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
 
 use super::weight::Weight;
 use super::{Listed, PublicationAsk, PublicationRow};
@@ -26,21 +28,51 @@ pub(super) type State = (Version, u64);
 
 pub(super) type Publications = Listed<Arc<PublicationRow>>;
 
-/// Questions that are remembered at most, eight bytes each.
-const ASKED_MAX: usize = 10_000;
+/// Questions that are remembered at most, as hashes.
+const ASKED_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-#[derive(Default)]
 pub(super) struct ResultCache {
     pages: Mutex<Pages>,
-    asked: Mutex<HashSet<u64>>,
+    asked: Mutex<LruCache<u64, ()>>,
     hash: RandomState,
 }
 
-#[derive(Default)]
+impl Default for ResultCache {
+    fn default() -> Self {
+        Self { pages: Mutex::default(), asked: Mutex::new(LruCache::new(ASKED_MAX)), hash: RandomState::new() }
+    }
+}
+
+/// The pages of one state. Where they take too many bytes, the least recently used ones are evicted.
 struct Pages {
     state: Option<State>,
-    pages: HashMap<PublicationAsk, Arc<Publications>>,
+    pages: LruCache<PublicationAsk, Page>,
     bytes: usize,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { state: None, pages: LruCache::unbounded(), bytes: 0 }
+    }
+}
+
+struct Page {
+    rows: Arc<Publications>,
+    bytes: usize,
+}
+
+impl Pages {
+    fn insert(&mut self, question: PublicationAsk, page: Page) {
+        self.bytes += page.bytes;
+        if let Some(replaced) = self.pages.put(question, page) {
+            self.bytes -= replaced.bytes;
+        }
+        while self.bytes > BYTES_MAX
+            && let Some((_, evicted)) = self.pages.pop_lru()
+        {
+            self.bytes -= evicted.bytes;
+        }
+    }
 }
 
 impl ResultCache {
@@ -48,20 +80,16 @@ impl ResultCache {
     /// nor memory is spent on these.
     pub fn is_asked_again(&self, question: &PublicationAsk) -> bool {
         let mark = self.hash.hash_one(question);
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.len() >= ASKED_MAX {
-            asked.clear();
-        }
-        !asked.insert(mark)
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).put(mark, ()).is_some()
     }
 
     /// The answer to a question, if it was given in this state.
     pub fn get(&self, state: &State, question: &PublicationAsk) -> Option<Arc<Publications>> {
-        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.state.as_ref() != Some(state) {
             return None;
         }
-        pages.pages.get(question).cloned()
+        pages.pages.get(question).map(|page| page.rows.clone())
     }
 
     /// Keeps an answer that was found after this state was seen. What is committed in between makes it newer than the
@@ -77,10 +105,44 @@ impl ResultCache {
             return;
         }
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.state.as_ref() != Some(&state) || pages.bytes + bytes > BYTES_MAX {
+        if pages.state.as_ref() != Some(&state) {
             *pages = Pages { state: Some(state), ..Pages::default() };
         }
-        pages.bytes += bytes;
-        pages.pages.insert(question, page.clone());
+        pages.insert(question, Page { rows: page.clone(), bytes });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES_MAX, Page, Pages, Publications};
+    use crate::index::{Filter, Order};
+    use crate::query::{Paging, PublicationAsk};
+    use std::sync::Arc;
+
+    fn question(search: &str) -> PublicationAsk {
+        PublicationAsk {
+            search: Some(search.to_owned()),
+            scored: false,
+            filter: Filter::default(),
+            as_of: None,
+            order: Order::Archived { descending: true },
+            paging: Paging::first(1),
+        }
+    }
+
+    #[test]
+    fn the_least_recently_used_page_is_evicted_and_bytes_are_counted_once() {
+        let mut pages = Pages::default();
+        let rows = Arc::new(Publications { total: 0, rows: Vec::new(), has_next: false, has_previous: false });
+        let page = || Page { rows: rows.clone(), bytes: BYTES_MAX / 3 };
+        for search in ["a", "b", "c", "c"] {
+            pages.insert(question(search), page());
+        }
+        assert_eq!(pages.bytes, BYTES_MAX / 3 * 3);
+        assert!(pages.pages.get(&question("a")).is_some());
+        pages.insert(question("d"), page());
+        let is_kept = |search: &str| pages.pages.contains(&question(search));
+        assert_eq!(["a", "b", "c", "d"].map(is_kept), [true, false, true, true]);
+        assert_eq!(pages.bytes, BYTES_MAX / 3 * 3);
     }
 }

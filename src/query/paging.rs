@@ -4,6 +4,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::QueryError;
+use crate::domain::excerpt;
 use crate::index::{Order, SortValue};
 
 /// The most rows of one page.
@@ -148,7 +149,7 @@ impl Cursor {
 
     pub fn parse(text: &str, kind: char) -> Result<Self, QueryError> {
         let broken = || {
-            let shown: String = text.chars().take(60).collect();
+            let shown = excerpt(text);
             QueryError::bad(format!(
                 "the cursor `{shown}` is none of this list in this order: take it from `endCursor` or `startCursor` of the page before"
             ))

@@ -1,22 +1,22 @@
 //! The credentials that the portal shows, and what they open.
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::config::{self, Credentials};
-use crate::domain::Secret;
 
 /// The headers that may hold credentials, as they came: each in every way its bytes may be read.
 #[derive(Debug, Default)]
 pub struct Presented {
-    pub authorization: Vec<Secret>,
-    pub x_token: Vec<Secret>,
+    pub authorization: Vec<SecretString>,
+    pub x_token: Vec<SecretString>,
 }
 
 impl Presented {
     pub fn new(authorization: Option<&[u8]>, x_token: Option<&[u8]>) -> Self {
         let read = |bytes: Option<&[u8]>| {
-            bytes.map(readings).unwrap_or_default().into_iter().map(Secret::new).collect::<Vec<_>>()
+            bytes.map(readings).unwrap_or_default().into_iter().map(SecretString::from).collect::<Vec<_>>()
         };
         Self { authorization: read(authorization), x_token: read(x_token) }
     }
@@ -77,18 +77,18 @@ impl Gate {
 }
 
 fn fits(wanted: &Credentials, presented: &Presented) -> bool {
-    let authorization: Vec<&str> = presented.authorization.iter().map(|shown| shown.expose().trim()).collect();
+    let authorization: Vec<&str> = presented.authorization.iter().map(|shown| shown.expose_secret().trim()).collect();
     let after = |scheme: &'static str| {
         authorization.iter().filter_map(move |shown| {
             let (head, rest) = shown.split_once(' ')?;
             head.eq_ignore_ascii_case(scheme).then(|| rest.trim())
         })
     };
-    let x_tokens = presented.x_token.iter().map(|shown| shown.expose().trim());
+    let x_tokens = presented.x_token.iter().map(|shown| shown.expose_secret().trim());
     let mut tokens = authorization.iter().copied().chain(after("bearer")).chain(x_tokens);
-    let by_token = tokens.any(|shown| wanted.tokens.iter().any(|token| equal(shown, token.expose())));
+    let by_token = tokens.any(|shown| wanted.tokens.iter().any(|token| equal(shown, token.expose_secret())));
     let by_password = wanted.basic.as_ref().is_some_and(|(user, password)| {
-        let expected = format!("{user}:{}", password.expose());
+        let expected = format!("{user}:{}", password.expose_secret());
         after("basic").flat_map(basic_readings).any(|shown| equal(&shown, &expected))
     });
     by_token || by_password

@@ -7,7 +7,7 @@ mod unpack;
 use std::sync::Arc;
 
 use crate::app::{App, NoRoom};
-use crate::domain::{Digest, Notice, NotificationId};
+use crate::domain::{Digest, Notice, NotificationId, excerpt};
 use crate::record::{NewNotification, Refusal};
 
 pub use credentials::{Admission, Presented, basic_readings, readings};
@@ -131,6 +131,6 @@ fn form_of(content_type: Option<&str>) -> Form {
         "application/json" | "text/json" => Form::Json,
         "application/x-www-form-urlencoded" => Form::Urlencoded,
         other if other.starts_with("application/") && other.ends_with("+json") => Form::Json,
-        other => Form::Other(other.chars().take(60).collect()),
+        other => Form::Other(excerpt(other)),
     }
 }

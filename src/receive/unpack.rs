@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use super::Rejection;
+use crate::domain::excerpt;
 
 /// The largest window of a zstd frame, as a power of two: what the usual levels of compression need.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
@@ -23,7 +24,7 @@ pub(super) fn unpack<'a>(encoding: Option<&str>, body: &'a [u8], bytes_max: usiz
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
             read(decoder, bytes_max)
         }),
-        _ => return Err(Rejection::ContentEncoding(said.chars().take(60).collect())),
+        _ => return Err(Rejection::ContentEncoding(excerpt(said))),
     };
     match unpacked {
         Ok(unpacked) if unpacked.len() > bytes_max => Err(Rejection::TooLarge(bytes_max)),

@@ -9,6 +9,7 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::keeper::Keeper;
 use super::migrations::Migrator;
@@ -16,7 +17,6 @@ use super::postgres::{OPENING_MAX, OPENING_QUICK_MAX};
 use super::statements::Statements;
 use super::version::Versions;
 use super::{RecordError, postgres};
-use crate::domain::Secret;
 
 /// The key of the lock under which PostgreSQL writers take turns; any number that nothing else here uses.
 const WRITER_LOCK: i64 = 0x6163_6572_766f;
@@ -40,13 +40,13 @@ pub(super) struct Connections {
 #[derive(Clone, Debug)]
 pub enum Location {
     Sqlite(std::path::PathBuf),
-    Postgres(Secret),
+    Postgres(SecretString),
 }
 
 impl Location {
     /// `sqlite://path`, `sqlite:path` or `postgres://…`.
-    pub fn from_url(url: &Secret) -> Self {
-        match url.expose().strip_prefix("sqlite:") {
+    pub fn from_url(url: &SecretString) -> Self {
+        match url.expose_secret().strip_prefix("sqlite:") {
             Some(path) => {
                 // Options such as `?mode=rwc`, which other programs take there, say nothing that is not done anyway.
                 let path = path.split('?').next().unwrap_or(path);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sea_orm::sqlx::Executor;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::RecordError;
-use crate::domain::Secret;
 
 /// What is set in each session unless the administrator or the database's address sets it. Times are in milliseconds,
 /// those of keepalives in seconds. A session that idles in a transaction ends before those that wait for its lock give up.
@@ -31,11 +31,11 @@ pub(super) const OPENING_MAX: Duration = Duration::from_secs(10);
 pub(super) const OPENING_QUICK_MAX: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(
-    url: &Secret,
+    url: &SecretString,
     connections_max: u32,
     opening_max: Duration,
 ) -> Result<DatabaseConnection, RecordError> {
-    let mut options = ConnectOptions::new(url.expose());
+    let mut options = ConnectOptions::new(url.expose_secret());
     options.max_connections(connections_max).sqlx_logging(false).acquire_timeout(opening_max);
     options.set_application_name("acervo");
     options.map_sqlx_postgres_pool_opts(|pool| {

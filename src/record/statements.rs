@@ -5,6 +5,7 @@ use std::time::Duration;
 use sea_orm::{DatabaseConnection, Statement};
 
 use super::Record;
+use crate::domain::first_chars;
 
 /// What takes longer is logged.
 const SLOW: Duration = Duration::from_secs(2);
@@ -24,7 +25,7 @@ impl Statements {
         connection.set_metric_callback(move |info| {
             if info.elapsed >= SLOW {
                 // The text alone: its values may be links.
-                let sql: String = info.statement.sql.chars().take(LOGGED_MAX).collect();
+                let sql = first_chars(&info.statement.sql, LOGGED_MAX);
                 tracing::warn!(seconds = info.elapsed.as_secs_f64(), sql, "a statement took long");
             }
             if let Some(watcher) = statements.0.get() {

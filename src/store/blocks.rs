@@ -2,9 +2,9 @@
 //!
 //! A list is made by a pass over the whole file that matched its digest. It says what the published bytes are, not how the
 //! object is now: it stays right whatever becomes of the object.
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lru::LruCache;
 use tokio::sync::OnceCell;
 
 use crate::domain::Digest;
@@ -28,27 +28,29 @@ pub(super) fn hash(block: &[u8]) -> Hash {
 }
 
 /// The lists of the files that were asked for in parts lately.
-#[derive(Debug, Default)]
-pub(super) struct BlockLists(Mutex<VecDeque<(Digest, Arc<OnceCell<BlockList>>)>>);
+#[derive(Debug)]
+pub(super) struct BlockLists(Mutex<LruCache<Digest, Arc<OnceCell<BlockList>>>>);
+
+impl Default for BlockLists {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::unbounded()))
+    }
+}
 
 impl BlockLists {
-    /// The place of a file's list: whoever comes first fills it, the others wait for that.
+    /// The entry of a file's list: whoever comes first fills it, the others wait for that.
     pub fn entry(&self, digest: Digest) -> Arc<OnceCell<BlockList>> {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = lists.iter().position(|(of, _)| *of == digest);
-        let entry = at.and_then(|at| lists.remove(at)).unwrap_or_else(|| (digest, Arc::default()));
-        let cell = entry.1.clone();
-        lists.push_back(entry);
-        cell
+        lists.get_or_insert(digest, Arc::default).clone()
     }
 
-    /// Lets go of the lists that were not used for longest.
+    /// Evicts the lists that were not used for longest, until the rest is within its bounds.
     pub fn trim(&self) {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let blocks = |cell: &OnceCell<BlockList>| cell.get().map_or(0, |list| list.len());
         let mut total: usize = lists.iter().map(|(_, cell)| blocks(cell)).sum();
         while lists.len() > 1 && (total > BLOCKS_MAX || lists.len() > LISTS_MAX) {
-            let Some((_, cell)) = lists.pop_front() else { return };
+            let Some((_, cell)) = lists.pop_lru() else { return };
             total -= blocks(&cell);
         }
     }

@@ -2,8 +2,9 @@
 use std::io::{self, Read, SeekFrom};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use zip::read::ZipFileEntry;
 use zip::{CompressionMethod, ZipReadOptions};
 
@@ -231,8 +232,7 @@ impl Found {
                 let _ = pieces.blocking_send(Err(e));
             }
         })?;
-        let next = |mut receiver: mpsc::Receiver<_>| async { receiver.recv().await.map(|piece| (piece, receiver)) };
-        Ok(stream::unfold(receiver, next).boxed())
+        Ok(ReceiverStream::new(receiver).boxed())
     }
 
     fn unpack(mut self, pieces: &mpsc::Sender<Result<bytes::Bytes, StoreError>>) -> Result<(), StoreError> {

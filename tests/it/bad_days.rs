@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use acervo::domain::Secret;
 use acervo::portal::{Credentials, Faults, Validators, Webhook};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::burst::ask;
@@ -223,7 +223,7 @@ async fn links_that_die_in_an_outage_are_told_of_and_not_tried_again() {
         catalogue(&app, LINKS);
         let webhook = |token: &str| Webhook {
             url: format!("{}/webhook", app.url),
-            credentials: Credentials::Token(Secret::new(token)),
+            credentials: Credentials::Token(SecretString::from(token)),
         };
         app.portal.set_link_life(Duration::from_secs(60));
         app.portal.set_faults(Faults { status: Some(503), ..Faults::default() });

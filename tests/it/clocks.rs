@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use acervo::domain::Clock;
 use axum::http::StatusCode;
+use secrecy::ExposeSecret;
 
 use crate::fetch::{HeldServer, announce, announce_file};
 use crate::harness::{Db, Options, TestApp, postgres};
@@ -50,7 +51,7 @@ async fn a_start_with_a_clock_far_ahead_gives_no_link_up_until_it_is_confirmed()
             let mut server = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await;
             announce(&app, &server.address, 0, 86_000).await;
             until_status(&app, "RETRYING").await;
-            let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose().to_owned());
+            let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
             let folder = Some(app.stop().await);
             let clock = Clock::default();
             clock.set_wrong(25 * HOUR);

@@ -1,4 +1,5 @@
 use acervo::config::{self, Overrides};
+use secrecy::ExposeSecret;
 
 use crate::harness::process;
 
@@ -85,7 +86,7 @@ fn what_would_lose_or_lock_out_is_refused() {
     }
     refused(&[("receiver.username", "u"), ("receiver.password", "segredo\n")], "receiver.password");
     let tokens = load(&[("receiver.token", " a , b\n")], &[]).expect("sound settings").receiver.credentials.tokens;
-    assert_eq!(tokens.iter().map(|token| token.expose()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(tokens.iter().map(|token| token.expose_secret()).collect::<Vec<_>>(), ["a", "b"]);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("acervo.toml");
     for (key, value) in [

@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use acervo::domain::Secret;
 use acervo::portal::Validators;
 use acervo::record::{Location, Record, RecordError, ReplayRule};
 use sea_orm::ConnectionTrait;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::process::run;
@@ -296,7 +296,7 @@ async fn state_that_cannot_be_read_is_an_error() {
             std::fs::write(folder.path().join("acervo.db"), b"").expect("a file");
         }
         let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
-        let record = Record::open(&Location::from_url(&Secret::new(&*url)), 10, rule).await.expect("a record");
+        let record = Record::open(&Location::from_url(&SecretString::from(&*url)), 10, rule).await.expect("a record");
         let connection = sea_orm::Database::connect(&url).await.expect("the database");
         let now = jiff::Timestamp::now();
         let held = record.lock("a", "me", now, Duration::from_secs(9)).await;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use parquet::basic::{LogicalType, TimeUnit, Type as Physical};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::harness::{Db, KEY, TestApp, samples};
@@ -253,7 +254,7 @@ async fn the_views_say_what_graphql_says() {
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
         app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == 7).await;
         let url = match &app.app.settings.database_url {
-            Some(url) => url.expose().to_owned(),
+            Some(url) => url.expose_secret().to_owned(),
             None => format!("sqlite://{}?mode=ro", app.app.settings.data_dir.join("acervo.db").display()),
         };
         let sql = Database::connect(url).await.expect("a connection");

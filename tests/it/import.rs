@@ -2,6 +2,7 @@ use std::io::Write;
 use std::path::Path;
 
 use acervo::domain::Digest;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
@@ -13,7 +14,7 @@ fn import(app: &TestApp, args: &[&str]) -> (Option<i32>, String, String) {
     let folder = app.folder.path();
     let mut command = crate::harness::process::acervo(folder);
     if let Some(url) = &app.app.settings.database_url {
-        command.env("ACERVO_DATABASE_URL", url.expose());
+        command.env("ACERVO_DATABASE_URL", url.expose_secret());
     }
     let output = command.arg("import").args(args).output().expect("a binary that starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
@@ -69,7 +70,7 @@ async fn bodies_of_another_receiver_are_recorded_once_at_their_time() {
         for told in [
             ":5: it is not a JSON object",
             ":6: `receivedAt` is `ontem`",
-            ":7: `receivedAt` is `2125-02-20T12:00:00Z`: it is yet to come",
+            ":7: `receivedAt` is `2125-02-20T12:00:00Z`, which is in the future",
             ":8: kept, but not understood: `dataProduto` and `periodicidade` are missing",
             ":9: the line has more than",
         ] {

@@ -1,5 +1,5 @@
-use acervo::domain::Secret;
 use acervo::portal::{Credentials, Webhook, builtin, from_folder};
+use secrecy::SecretString;
 
 use crate::harness::samples::product;
 use crate::harness::{TestApp, samples};
@@ -12,7 +12,7 @@ async fn pending_is_what_was_not_answered_20x() {
     }
     let webhook = |token: &str| Webhook {
         url: format!("{}/webhook", app.url),
-        credentials: Credentials::Token(Secret::new(token)),
+        credentials: Credentials::Token(SecretString::from(token)),
     };
     app.portal.set_webhook(webhook("errado"));
     assert_eq!(app.portal.enviar_tudo().await.delivered, 0);

@@ -2,6 +2,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,7 +25,7 @@ struct Closed {
 
 impl Closed {
     async fn of(app: TestApp) -> Self {
-        let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose().to_owned());
+        let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
         Self { folder: app.stop().await, database_url }
     }
 
@@ -157,7 +158,7 @@ async fn bytes_under_a_tombstone_are_not_relied_on() {
             let bytes = "0 ".repeat(20_000);
             portal.set_webhook(acervo::portal::Webhook {
                 url: format!("{}/webhook", app.url),
-                credentials: acervo::portal::Credentials::Token(acervo::domain::Secret::new(crate::harness::TOKEN)),
+                credentials: acervo::portal::Credentials::Token(SecretString::from(crate::harness::TOKEN)),
             });
             portal.add(product(9, "De novo", "deck.txt", bytes.clone()));
             portal.enviar(9).await;

@@ -8,7 +8,7 @@ mod words;
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{Encoding, UTF_8};
 
 use params::Params;
 
@@ -17,7 +17,7 @@ const HEADER_BYTES_MAX: usize = 16 << 10;
 
 /// The name that the header gives, as it gives it; `None` where it gives none.
 pub fn from_disposition(header: &[u8]) -> Option<String> {
-    let header = decode(&header[..header.len().min(HEADER_BYTES_MAX)], None);
+    let header = decode_as(&header[..header.len().min(HEADER_BYTES_MAX)], None);
     let params = Params::parse(&header);
     // Where both are sent, the extended one is meant (RFC 6266, 4.3), unless it cannot be read.
     let extended = params.get("filename*").and_then(extended).or_else(|| continued(&params));
@@ -32,7 +32,7 @@ pub fn percent_decoded(text: &str) -> Option<String> {
     let mut rests = text.split('%').skip(1).peekable();
     rests.peek()?;
     let valid = rests.all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit));
-    valid.then(|| decode(&percent_bytes(text), None).into_owned())
+    valid.then(|| decode_as(&percent_bytes(text), None).into_owned())
 }
 
 fn plain(value: &str) -> String {
@@ -50,7 +50,7 @@ fn extended(value: &str) -> Option<String> {
     let mut parts = value.splitn(3, '\'');
     let (charset, _, text) = (parts.next()?, parts.next()?, parts.next()?);
     let encoding = Encoding::for_label(charset.trim().as_bytes())?;
-    Some(decode(&percent_bytes(text), Some(encoding)).into_owned())
+    Some(decode_as(&percent_bytes(text), Some(encoding)).into_owned())
 }
 
 /// A value in several parameters: `filename*0*=UTF-8''a%C3`, `filename*1*=%A3o`, or `filename*0="a"`, `filename*1="b"`.
@@ -75,7 +75,7 @@ fn continued(params: &Params) -> Option<String> {
             break;
         }
     }
-    (!bytes.is_empty()).then(|| decode(&bytes, encoding).into_owned())
+    (!bytes.is_empty()).then(|| decode_as(&bytes, encoding).into_owned())
 }
 
 fn percent_bytes(text: &str) -> Vec<u8> {
@@ -84,7 +84,7 @@ fn percent_bytes(text: &str) -> Vec<u8> {
 
 /// Bytes in the charset they are said to be in. What is said to be UTF-8, or nothing, and is not, is Windows-1252, the
 /// superset of Latin-1 that Brazilian systems write; a character that is cut off at the end is left out.
-fn decode<'a>(bytes: &'a [u8], said: Option<&'static Encoding>) -> Cow<'a, str> {
+fn decode_as<'a>(bytes: &'a [u8], said: Option<&'static Encoding>) -> Cow<'a, str> {
     if let Some(encoding) = said.filter(|encoding| *encoding != UTF_8) {
         return encoding.decode_without_bom_handling(bytes).0;
     }
@@ -93,7 +93,7 @@ fn decode<'a>(bytes: &'a [u8], said: Option<&'static Encoding>) -> Cow<'a, str> 
         Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 && said.is_some() => {
             String::from_utf8_lossy(&bytes[..e.valid_up_to()])
         }
-        Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
+        Err(_) => crate::domain::decode(bytes),
     }
 }
 

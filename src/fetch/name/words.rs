@@ -71,7 +71,7 @@ fn decode_run(words: &[Word<'_>]) -> String {
     let Some(first) = words.first() else { return String::new() };
     let bytes = bytes_of(words);
     let said = Encoding::for_label(first.charset.as_bytes()).unwrap_or(encoding_rs::UTF_8);
-    super::decode(&bytes, Some(said)).into_owned()
+    super::decode_as(&bytes, Some(said)).into_owned()
 }
 
 fn bytes_of(words: &[Word<'_>]) -> Vec<u8> {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::lines::{self, Line};
 use super::{Event, Listener, Report, extended, text};
 use crate::app::App;
-use crate::domain::{Digest, Notice, NotificationId, scrubbed};
+use crate::domain::{Digest, Notice, NotificationId, decode, excerpt};
 use crate::record::{IMPORT, Imported, ImportedNotification, NewNotification};
 
 /// Notifications of one commit.
@@ -196,25 +196,16 @@ fn object_id(raw: &RawValue) -> Option<Timestamp> {
     }
 }
 
-/// UTF-8, else Windows-1252, the superset of Latin-1 that Brazilian systems write.
-fn decode(line: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(line) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(line).0,
-    }
-}
-
 /// An instant that is over.
 pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let at: Timestamp = text.trim().parse().map_err(|_| not_an_instant(text))?;
     if at > now {
-        let shown: String = scrubbed(text).chars().take(60).collect();
-        return Err(format!("`receivedAt` is `{shown}`: it is yet to come"));
+        return Err(format!("`receivedAt` is `{}`, which is in the future", excerpt(text)));
     }
     Ok(crate::domain::timestamp(crate::domain::millis(at)))
 }
 
 pub(super) fn not_an_instant(text: &str) -> String {
-    let shown: String = scrubbed(text).chars().take(60).collect();
+    let shown = excerpt(text);
     format!("`receivedAt` is `{shown}`, which is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z")
 }

@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use acervo::app::{App, Role};
 use acervo::config::{self, Overrides, Settings};
-use acervo::domain::{Clock, Secret};
+use acervo::domain::Clock;
 use acervo::http;
 use acervo::jobs::Jobs;
 use acervo::portal::{Credentials, Portal, PortalSettings, Webhook};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -208,7 +209,7 @@ impl TestApp {
 pub async fn portal(webhook: &str, clock: Clock) -> Portal {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let settings = PortalSettings {
-        webhook: Webhook { url: webhook.to_owned(), credentials: Credentials::Token(Secret::new(TOKEN)) },
+        webhook: Webhook { url: webhook.to_owned(), credentials: Credentials::Token(SecretString::from(TOKEN)) },
         link_life: acervo::portal::LINK_LIFE,
         subscriber: samples::EMAIL.to_owned(),
         clock,

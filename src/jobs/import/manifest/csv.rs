@@ -4,6 +4,7 @@ use std::io::{self, BufRead, Cursor, Read};
 use serde_json::{Map, Value};
 
 use super::{Object, ROW_BYTES_MAX};
+use crate::domain::decode;
 
 /// Columns of a row.
 const COLUMNS_MAX: usize = 1024;
@@ -142,7 +143,8 @@ impl<R: BufRead> Records<R> {
         }
         let mut start = 0;
         let fields = self.ends[..ended].iter().map(|end| {
-            let field = super::decode(&self.output[start..*end]);
+            // Cell by cell: some manifests are made of parts in different encodings.
+            let field = decode(&self.output[start..*end]).into_owned();
             start = *end;
             field
         });

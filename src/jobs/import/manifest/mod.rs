@@ -13,7 +13,7 @@ use tempfile::SpooledTempFile;
 use super::lines::{self, Line};
 use super::notifications::{not_an_instant, past};
 use super::{extended, names, text};
-use crate::domain::{Digest, Notice, NotificationId, clean, millis};
+use crate::domain::{Digest, Notice, NotificationId, clean, decode, excerpt, millis};
 use crate::record::{IMPORT, NewNotification};
 
 /// The longest row: a body, as a notification may have it.
@@ -210,14 +210,6 @@ impl Objects {
     }
 }
 
-/// UTF-8, else Windows-1252, cell by cell: some manifests are made of parts.
-fn decode(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
-    }
-}
-
 fn row(
     line: u64,
     object: Map<String, Value>,
@@ -264,8 +256,7 @@ fn safe(path: &str, root: Root<'_>) -> Result<String, String> {
             Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
             Component::CurDir => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                let shown: String = path.chars().take(100).collect();
-                return Err(format!("`path` is `{shown}`: it must lie under the given folder"));
+                return Err(format!("`path` is `{}`: it must lie under the given folder", excerpt(&path)));
             }
         }
     }

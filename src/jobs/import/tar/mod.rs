@@ -3,17 +3,19 @@
 //! The `tar` crate reads the headers; going from one to the next is done here, since the crate takes extended headers of
 //! any size into memory, gives the condensed bytes of sparse files in pax archives, and takes a file that is cut off for
 //! a short one.
+mod header;
 mod pax;
 mod sparse;
+mod stored;
 
 use std::io::{self, Read};
 
 use ::tar::{EntryType, Header};
 
+use header::{is_sound, kind_of, size_of};
 use pax::Records;
 use sparse::{Map, Part, Problem};
-
-const BLOCK: u64 = 512;
+use stored::Stored;
 
 /// The longest name of GNU's own kind, and the longest extended header.
 const NAME_BYTES_MAX: u64 = 64 << 10;
@@ -54,14 +56,6 @@ pub(super) enum Kind {
     Other,
 }
 
-/// The bytes of a tar, and how many of them belong to the entry at hand.
-struct Stored<R> {
-    reader: R,
-    /// Bytes of the entry, and of the padding after it, that were not read yet.
-    left: u64,
-    padding: u64,
-}
-
 /// What stands before an entry and speaks of it.
 #[derive(Default)]
 struct Preface {
@@ -74,8 +68,13 @@ struct Preface {
 
 impl<R: Read> Tar<R> {
     pub(super) fn new(reader: R) -> Self {
-        let stored = Stored { reader, left: 0, padding: 0 };
-        Self { stored, parts: Vec::new().into_iter(), part: None, count: 0, has_global_names: false }
+        Self {
+            stored: Stored::new(reader),
+            parts: Vec::new().into_iter(),
+            part: None,
+            count: 0,
+            has_global_names: false,
+        }
     }
 
     /// The next entry; `None` at the end. An error where the tar cannot be read any further.
@@ -272,80 +271,6 @@ impl<R: Read> Read for Tar<R> {
             return Ok(room);
         }
     }
-}
-
-impl<R: Read> Stored<R> {
-    /// Begins an entry of that many bytes.
-    fn begin(&mut self, size: u64) -> io::Result<()> {
-        if size > i64::MAX as u64 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry's size is not valid"));
-        }
-        self.left = size;
-        self.padding = size.next_multiple_of(BLOCK) - size;
-        Ok(())
-    }
-
-    /// Goes to the end of the entry.
-    fn skip(&mut self) -> io::Result<()> {
-        let left = self.left + self.padding;
-        (self.left, self.padding) = (0, 0);
-        let skipped = io::copy(&mut self.reader.by_ref().take(left), &mut io::sink())?;
-        if skipped < left { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
-
-    /// Reads a block outside of entries; false at the end.
-    fn block(&mut self, block: &mut [u8]) -> io::Result<bool> {
-        let mut read = 0;
-        while read < block.len() {
-            match self.reader.read(&mut block[read..]) {
-                Ok(0) if read == 0 => return Ok(false),
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => read += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// The bytes of the entry at hand; its end is an end, the tar's end before it is an error.
-impl<R: Read> Read for Stored<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.reader.read(&mut buffer[..room])?;
-        if read == 0 && room > 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.left -= read as u64;
-        Ok(read)
-    }
-}
-
-fn kind_of(header: &Header, name: &[u8], link: Option<Vec<u8>>) -> Kind {
-    match header.entry_type() {
-        // Before POSIX a folder was a file whose name ends in a slash.
-        EntryType::Regular if name.ends_with(b"/") => Kind::Folder,
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Kind::File,
-        EntryType::Directory => Kind::Folder,
-        EntryType::Link => Kind::HardLink(link.unwrap_or_default()),
-        EntryType::Symlink => Kind::SymbolicLink,
-        _ => Kind::Other,
-    }
-}
-
-/// Some packers of old added signed bytes up.
-fn is_sound(header: &Header) -> bool {
-    let bytes = header.as_bytes();
-    let counted = bytes[..148].iter().chain(&bytes[156..]);
-    let unsigned = counted.clone().map(|byte| i64::from(*byte)).sum::<i64>() + 8 * 32;
-    let signed = counted.map(|byte| i64::from(byte.cast_signed())).sum::<i64>() + 8 * 32;
-    header.cksum().is_ok_and(|said| [unsigned, signed].contains(&i64::from(said)))
-}
-
-/// The size that a header gives. A field of NULs is 0, as GNU tar reads it: so it writes that of a volume label.
-fn size_of(header: &Header) -> io::Result<u64> {
-    if header.as_old().size.iter().all(|byte| *byte == 0) { Ok(0) } else { header.entry_size() }
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {

@@ -1,8 +1,8 @@
 //! Sparse files: the parts of a file that a tar holds, and the holes between them that are zeros.
 use std::io::{self, Read};
 
-use super::BLOCK;
 use super::pax::Records;
+use super::stored::BLOCK;
 
 /// Parts of one file; GNU tar writes one for each hole.
 const PARTS_MAX: usize = 1 << 20;
