@@ -1,4 +1,4 @@
-// The public audit of GraphQL over HTTP (npm: graphql-http), against a running service: node graphql-http.mjs URL
+// Runs the audit suite of the npm package graphql-http against a running service: node graphql-http.mjs URL
 import { auditServer } from 'graphql-http';
 
 const results = await auditServer({ url: process.argv[2] });

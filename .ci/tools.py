@@ -1,4 +1,4 @@
-"""The tools of docs/bi.md against a running service: what each makes of what it gets. Argument: the service's address."""
+"""Checks that the tools of docs/bi.md read the exports of a running service correctly. Argument: its address."""
 
 import csv
 import io
@@ -17,12 +17,12 @@ base = sys.argv[1]
 
 
 def get(path, **parameters):
-    answer = requests.get(f"{base}/{path}", params=parameters, timeout=60)
-    answer.raise_for_status()
-    return answer
+    response = requests.get(f"{base}/{path}", params=parameters, timeout=60)
+    response.raise_for_status()
+    return response
 
 
-# Names as published, the awkward ones too, through CSV and back.
+# Published names, including difficult ones, survive CSV.
 names = {"=1+1; \"aspas\", vírgula", "Vazões – PDP"}
 payloads = os.environ.get("ACERVO_TEST_PAYLOADS")
 if payloads:
@@ -34,7 +34,7 @@ for name in names:
 rows = list(csv.DictReader(io.StringIO(get("export/notifications.csv").content.decode("utf-8"), newline="")))
 assert names <= {row["name"] for row in rows}, names - {row["name"] for row in rows}
 
-# Parquet: instants in UTC, wall clock without a zone, sizes of 64 bits.
+# Parquet types: instants in UTC, wall-clock times without a zone, 64-bit sizes.
 table = get("export/revisions.parquet").content
 with open("revisions.parquet", "wb") as file:
     file.write(table)
@@ -58,7 +58,7 @@ assert kinds["periodStart"] != "TIMESTAMP WITH TIME ZONE" and kinds["size"] == "
 [(count, size)] = duckdb.sql("SELECT count(*), sum(size) FROM 'revisions.parquet'").fetchall()
 assert (count, size) == (len(frame), frame["size"].sum())
 
-# The same rows over GraphQL, whose schema gql reads and checks queries against.
+# The same rows over GraphQL. gql validates queries against the schema of the service.
 transport = RequestsHTTPTransport(f"{base}/graphql")
 client = Client(transport=transport, fetch_schema_from_transport=True)
 query = gql(

@@ -1,4 +1,4 @@
-//! "Enviar Tudo" of files of 1 MiB from a local portal, against `xargs -P` with curl and zstd on the same files.
+//! "Enviar Tudo" of 1 MiB files from a local portal, compared with `xargs -P`, curl and zstd on the same files.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -21,7 +21,7 @@ use acervo::jobs::Jobs;
 const FILES: usize = 500;
 const BYTES: usize = 1 << 20;
 
-/// Downloads at once, on both sides.
+/// Concurrent downloads, on both sides.
 const AT_ONCE: usize = 8;
 
 fn main() {
@@ -60,7 +60,7 @@ async fn work() {
     }
 }
 
-/// What a script would do: nothing is hashed, indexed or synced file by file; the disk is synced once at the end.
+/// A script as baseline: nothing is hashed, indexed or synced per file. The disk is synced once at the end.
 async fn peer(list: &std::path::Path, out: &std::path::Path) -> Duration {
     std::fs::create_dir(out).expect("a folder");
     let script = format!(

@@ -1,4 +1,4 @@
-//! A burst: 10,000 notifications in 60 seconds while files of 256 KiB are downloaded, and how long each waited for its 202.
+//! A burst of 10,000 notifications in 60 seconds while 256 KiB files are downloaded: the latency of each 202.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -19,10 +19,10 @@ use common::{Connection, milliseconds, percentile};
 const NOTIFICATIONS: u32 = 10_000;
 const SPAN: Duration = Duration::from_secs(60);
 
-/// Files that are there to be had, each announced many times.
+/// Distinct files; each is announced many times.
 const FILES: usize = 200;
 
-/// Connections that the portal keeps.
+/// Connections from the portal.
 const CONNECTIONS: u32 = 16;
 
 fn main() {
@@ -48,7 +48,7 @@ async fn run() {
             let mut connection = Connection::open(&address).await;
             let mut took = Vec::new();
             for n in (lane..NOTIFICATIONS).step_by(CONNECTIONS as usize) {
-                // Each has its moment: one that waits does not hold back what is measured of the next.
+                // Each is sent at a scheduled time, so that a slow one does not hide the latency of the next.
                 let due = began + SPAN * n / NOTIFICATIONS;
                 tokio::time::sleep_until(due.into()).await;
                 let (status, body) = connection.send(&bodies[n as usize % bodies.len()]).await;

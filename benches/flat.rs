@@ -1,7 +1,7 @@
-//! Flat rows for tools: how many requests for 100 rows of 16 columns are answered a second at 8 connections, against
-//! mercurius with its JIT over the same rows from memory; and how fast a whole list is exported as CSV, against
-//! datasette's streaming export of the same rows, with the memory that either takes. The peers are installed by npm and
-//! pip into a temporary folder; one that cannot be had is not measured.
+//! Flat rows for tools. Requests per second for 100 rows of 16 columns over 8 connections, compared with mercurius (with
+//! JIT) serving the same rows from memory. CSV export of a whole list, compared with datasette's streaming export of the
+//! same rows, with the memory of both. The peers are installed with npm and pip into a temporary folder; a peer that
+//! cannot be installed is skipped.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -52,7 +52,7 @@ async fn run() {
     exports(folder.path(), &acervo, count).await;
 }
 
-/// A process that serves; it ends with this.
+/// A server process, which is killed when dropped.
 struct Peer {
     address: String,
     process: Child,
@@ -66,7 +66,7 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    /// The most memory that it held of its own: pages of files that are mapped are the system's.
+    /// The peak of its anonymous memory, without mapped files.
     fn peak_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a status");
         let field = |name: &str| {
@@ -90,7 +90,7 @@ impl Peer {
         let question = common::post("/graphql", &json!({ "query": "{ publications { totalCount } }" }).to_string());
         let mut connection = Connection::open(&peer.address).await;
         let whole = format!("\"totalCount\":{count}");
-        // The index is built while it serves.
+        // The index is built while the service runs.
         while !String::from_utf8_lossy(&connection.send(&question).await.1).contains(&whole) {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -114,7 +114,7 @@ impl Peer {
         Some(Self { address: format!("127.0.0.1:{}", port.trim()), process })
     }
 
-    /// Serves a table of the same rows.
+    /// Starts datasette on a table of the same rows.
     fn datasette(folder: &Path, database: &Path) -> Option<Self> {
         let home = folder.join("datasette");
         let python = Command::new("python3").args(["-m", "venv"]).arg(&home).status();
@@ -159,7 +159,10 @@ async fn rows(folder: &Path, address: &str) {
         common::post("/graphql", &json!({ "query": query }).to_string())
     };
     let Some(peer) = Peer::mercurius(folder, &file) else {
-        println!("rows    acervo: {:.0} a second; mercurius cannot be had", load(address, &query(&filter)).await.0);
+        println!(
+            "rows    acervo: {:.0} per second; mercurius cannot be installed",
+            load(address, &query(&filter)).await.0
+        );
         return;
     };
     let (mut ours, mut theirs, mut slow) = (Vec::new(), Vec::new(), Vec::new());
@@ -172,11 +175,11 @@ async fn rows(folder: &Path, address: &str) {
         theirs.push(load(&peer.address, &query("")).await.0);
     }
     let (ours, theirs, slow) = (median(ours), median(theirs), median(slow));
-    println!("rows    100 of 16 columns at {CONNECTIONS} connections: acervo {ours:.0} a second, p99 {slow:.1} ms");
-    println!("        mercurius {theirs:.0} a second; ratio {:.2}", ours / theirs);
+    println!("rows    100 of 16 columns at {CONNECTIONS} connections: acervo {ours:.0} per second, p99 {slow:.1} ms");
+    println!("        mercurius {theirs:.0} per second; ratio {:.2}", ours / theirs);
 }
 
-/// How long it takes until each is refused, at most of twenty times, and what memory it takes.
+/// How long a refusal takes (the maximum of 20), and how much memory.
 async fn hostile_documents(acervo: &Peer) {
     acervo.forget_peak();
     let before = acervo.peak_mib();
@@ -206,7 +209,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Requests answered a second, and the time of the slowest in a hundred.
+/// Requests per second, and the 99th percentile of latency.
 async fn load(address: &str, request: &[u8]) -> (f64, Duration) {
     let began = Instant::now();
     let tasks: Vec<_> = (0..CONNECTIONS)
@@ -237,7 +240,7 @@ async fn load(address: &str, request: &[u8]) -> (f64, Duration) {
 async fn exports(folder: &Path, acervo: &Peer, count: usize) {
     let database = folder.join("data/acervo.db");
     let Some(peer) = Peer::datasette(folder, &database) else {
-        println!("export  datasette cannot be had: not measured");
+        println!("export  datasette cannot be installed: not measured");
         return;
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -265,7 +268,7 @@ async fn exports(folder: &Path, acervo: &Peer, count: usize) {
     );
 }
 
-/// The whole answer with its head, and how long it took.
+/// The response including its head, and how long it took.
 async fn download(address: &str, path: &str) -> (Duration, Vec<u8>) {
     let began = Instant::now();
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("a service");

@@ -1,4 +1,4 @@
-"""The client of hostile.sh: fills an archive's tables, and asks the most expensive questions that are allowed."""
+"""The client of hostile.sh: fills the tables of an archive, and runs the most expensive allowed queries."""
 import asyncio
 import base64
 import collections
@@ -21,7 +21,7 @@ def day_of(ms):
 
 
 def fill(path, publications):
-    """Daily publications of 280 products that end about now, and a notification for each."""
+    """Daily publications of 280 products up to today, with a notification each."""
     base = sqlite3.connect(path)
     base.execute("PRAGMA synchronous = OFF")
     products = []
@@ -74,7 +74,7 @@ def aliased(count, field):
 COLUMNS = ("id productId name process macroProcess referenceDate periodStart periodEnd granularity status revisionId "
            "revisionCount fileName size storedSize receivedAt fileUrl sha256")
 QUESTIONS = [
-    # As many rows as one document may ask for, by columns and by resolvers.
+    # The maximum number of rows per document, with flat columns and with resolvers.
     aliased(10, "publications(first: 1000) { nodes { %s } }" % COLUMNS),
     aliased(25, "publications(first: 1000) { nodes { id } }"),
     aliased(6, "publications(first: 1000) { nodes { id name @skip(if: false) product { name aliases { name } } } }"),
@@ -243,7 +243,7 @@ def memory(pid):
 
 
 async def run(port, pid, connections, seconds):
-    # The portal is a process of its own: this one is busy reading answers.
+    # The portal runs as a separate process because this one is busy reading responses.
     client = Client(port)
 
     async def measured(name):

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What the webhook feels, and how much memory the service takes, while 64 connections run the most expensive questions and
-# exports that are allowed, over 100,000 publications and 100,000 notifications. Needs a release build and Python 3.
+# Webhook latency and memory of the service while 64 connections run the most expensive allowed queries and exports over
+# 100,000 publications and 100,000 notifications. Needs a release build and Python 3.
 #   cargo build --release && benches/hostile.sh
-# PUBLICATIONS, CONNECTIONS and SECONDS_EACH change the sizes; ACERVO_BIN names another binary.
+# PUBLICATIONS, CONNECTIONS and SECONDS_EACH set the sizes; ACERVO_BIN names another binary.
 set -euo pipefail
 acervo=$(realpath "${ACERVO_BIN:-${CARGO_TARGET_DIR:-target}/release/acervo}")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,7 +14,7 @@ port=${PORT:-$(free_port)}
 cd "$dir"
 export ACERVO_DATA_DIR=$dir/data ACERVO_LISTEN=127.0.0.1:$port ACERVO_RECEIVER_TOKEN=bench ACERVO_API_TOKEN=bench ACERVO_LOG=warn
 until_ready() { until curl -sf "http://127.0.0.1:$port/readyz" > /dev/null; do sleep 0.1; done; }
-# Once for the tables, and again with the rows.
+# The first start creates the tables, the second serves the rows.
 "$acervo" serve 2>> serve.log & serve=$!
 until_ready
 kill "$serve"; wait "$serve" || true

@@ -1,5 +1,5 @@
-//! Durable ingest: notifications answered 202 per second, each committed and synced before its answer, as a share of what
-//! a handler of the same process does that only parses the JSON and answers. The two are measured by turns.
+//! Durable ingest: notifications answered 202 per second, each committed and synced first, compared with a handler in the
+//! same process that only parses the JSON. The two are measured alternately.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -52,7 +52,7 @@ async fn run() {
     latencies.sort();
     let (durable, parsed) = rates[ROUNDS / 2];
     println!("durable ingest, {CONNECTIONS} connections, {ROUNDS} rounds of {EACH}");
-    println!("  answered 202 per second   {durable:>9.0}  (only parsed and answered: {parsed:.0})");
+    println!("  answered 202 per second   {durable:>9.0}  (parsing only: {parsed:.0})");
     println!(
         "  ratio, median             {:>9.2}  ({:.2} to {:.2})",
         ratios[ROUNDS / 2],
@@ -66,7 +66,7 @@ async fn run() {
     );
 }
 
-/// Bodies as real ones are: 200 products, 30 days, a token of its own each.
+/// Realistic bodies: 200 products, 30 days, a distinct token each.
 fn requests() -> Vec<Vec<u8>> {
     let encode = |text: String| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     let now = jiff::Timestamp::now().as_second();

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The process's memory: idle, and at its peak while a 2 GiB file is archived. Needs a release build, curl and 5 GB of disk.
+# Memory of the service: idle, and the peak while a 2 GiB file is archived. Needs a release build, curl and 5 GB of disk.
 #   cargo build --release && benches/memory.sh
 set -euo pipefail
 acervo=${ACERVO_BIN:-${CARGO_TARGET_DIR:-target}/release/acervo}
@@ -11,7 +11,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 kib() { awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"; }
 
 mkdir "$dir/files"
-# Half noise, half text: neither form is the easy one.
+# Half random, half text, so that neither encoding is the easy case.
 head -c "$((size_mib / 2))M" /dev/urandom > "$dir/files/large.bin"
 yes "  123 FURNAS        8817.26    453.25  25000.00" 2>/dev/null | head -c "$((size_mib / 2))M" >> "$dir/files/large.bin" || true
 want=$(sha256sum < "$dir/files/large.bin" | cut -d' ' -f1)

@@ -1,5 +1,5 @@
-//! How long notifications wait, and files take, in an archive with many recorded notifications, against an empty archive: the
-//! same binary, each archive served by a process of its own, measured by turns. `NOTIFICATIONS=1000000` makes it large.
+//! Latency of notifications and files in an archive with many recorded notifications, compared with an empty archive. The
+//! same binary serves each archive in a separate process; they are measured alternately. `NOTIFICATIONS` sets the number.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -21,31 +21,31 @@ use common::{Connection, milliseconds, percentile};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::{Value, json};
 
-/// Recorded notifications where nothing is said.
+/// The default number of recorded notifications.
 const SOME: u64 = 20_000;
 
-/// Of these, how many are written in one transaction.
+/// Notifications written per transaction.
 const CHUNK: u64 = 100_000;
 
-/// Publications that they are about, at most.
+/// The maximum number of publications.
 const PUBLICATIONS_MAX: u64 = 250_000;
 
 const ROUNDS: usize = 5;
 
-/// Notifications of a round whose answers are waited for one after the other.
+/// Notifications per round that are sent one after the other.
 const POSTS: usize = 1_000;
 
-/// Files of a round that come together, and whose archiving is waited for.
+/// Files per round that are announced together and waited for.
 const FILES: usize = 40;
 
-/// How long a round's work may take.
+/// The timeout of a round.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn main() {
     common::run(run());
 }
 
-/// One archive under measurement.
+/// An archive being measured.
 struct Archive {
     child: Child,
     connection: Connection,
@@ -78,7 +78,7 @@ async fn run() {
     }
 }
 
-/// A file for each link: what its token says, and some more.
+/// A file for each link, derived from its token.
 async fn file(RawQuery(query): RawQuery) -> String {
     query.unwrap_or_default().repeat(20)
 }
@@ -86,7 +86,7 @@ async fn file(RawQuery(query): RawQuery) -> String {
 impl Archive {
     async fn start(notifications: u64) -> Self {
         let folder = tempfile::Builder::new().prefix("acervo-bench-").tempdir().expect("a folder");
-        // The first start makes the tables.
+        // The first start creates the tables.
         stop(&mut serve_from(folder.path()).await.0);
         if notifications > 0 {
             let began = Instant::now();
@@ -110,7 +110,7 @@ impl Archive {
         began.elapsed()
     }
 
-    /// How long each answer takes while the files of those before it are fetched.
+    /// The latency of each POST while earlier files are fetched.
     async fn post(&mut self, files: &str) {
         for _ in 0..POSTS {
             let took = self.send(files).await;
@@ -119,7 +119,7 @@ impl Archive {
         self.wait_until_idle().await;
     }
 
-    /// How long it takes from the first notification to the last file archived.
+    /// The time from the first notification to the last archived file.
     async fn settle(&mut self, files: &str) {
         let began = Instant::now();
         for _ in 0..FILES {
@@ -160,7 +160,7 @@ impl Archive {
 
 impl Drop for Archive {
     fn drop(&mut self) {
-        // One that has ended already cannot be ended.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -200,7 +200,7 @@ fn stop(child: &mut Child) {
     child.wait().expect("its end");
 }
 
-/// A body as real ones are, of a publication and a file of its own.
+/// A realistic body with its own publication and file.
 fn notification(files: &str, n: usize) -> Vec<u8> {
     let encode = |text: String| URL_SAFE_NO_PAD.encode(text);
     let now = jiff::Timestamp::now().as_second();
@@ -227,7 +227,7 @@ fn notification(files: &str, n: usize) -> Vec<u8> {
     common::post("/webhook", &body.to_string())
 }
 
-/// Years of notifications, all settled: most of them UNCHANGED, their bodies kept, their links erased.
+/// Years of settled notifications, most of them UNCHANGED, with bodies and without links.
 async fn fill(database: &Path, notifications: u64) {
     let connection = Database::connect(format!("sqlite://{}", database.display())).await.expect("the database");
     connection.execute_unprepared("PRAGMA synchronous = OFF").await.expect("a setting");

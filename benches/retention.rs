@@ -1,5 +1,5 @@
-//! Retention over a million revisions: how long a plan takes and how much memory, how long a run takes, and what readers
-//! feel of it. `REVISIONS=100000` makes it shorter.
+//! Retention over a million revisions: time and memory of a plan, time of a run, and the latency of queries during it.
+//! `REVISIONS` sets the number.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -40,7 +40,7 @@ async fn run() {
     let settings = config::load(&Overrides { config: Some(file), values }, &|_| None).expect("sound settings");
     let app = App::open(settings, Role::Server, Clock::default()).await.expect("an archive");
     let products = history::products(PRODUCTS);
-    // Three publications in ten have two.
+    // Three publications in ten have two revisions.
     history::fill(&folder.path().join("data/acervo.db"), &products, revisions / 13 * 10).await;
     let probe = products[7].id.to_string();
     let writer = app.index_writer().expect("an index").expect("the writer");
@@ -85,7 +85,7 @@ async fn run() {
     jobs.stop().await;
 }
 
-/// An analyst's question, again and again, with a breath between.
+/// A typical query, repeated with a short pause.
 async fn read_for(address: &str, probe: &str, time: Duration, done: Option<Arc<AtomicBool>>) -> Vec<Duration> {
     let query = format!(
         "{{ product(id: \"{probe}\") {{ name publications(first: 50) {{ totalCount nodes {{ referenceDate fileName size status sha256 }} }} }} }}"
@@ -105,7 +105,7 @@ async fn read_for(address: &str, probe: &str, time: Duration, done: Option<Arc<A
     took
 }
 
-/// The most memory held since the last reset.
+/// Peak memory since the last reset.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("a status");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");

@@ -1,7 +1,7 @@
-//! Ten years of a subscriber's publications, a million: how fast their index is built, how long an analyst's question
-//! takes through HTTP (words, a process and a period, the newest 50 with all their columns, and the count), and how long
-//! SQLite FTS5 and PostgreSQL take for the same rows without HTTP; then counts in groups.
-//! `PUBLICATIONS=10000000` makes it larger; `KEEP=folder` keeps the rows, and takes them from there the next time; `PEERS=none` leaves the peers out.
+//! A million publications: the speed of the index build, the latency of a typical query over HTTP (words, a process and a
+//! period; the newest 50 with all columns, and the count) compared with SQLite FTS5 and PostgreSQL on the same rows without
+//! HTTP, and the latency of grouped counts. `PUBLICATIONS` sets the number, `KEEP=folder` stores the rows there and reuses
+//! them, `PEERS=none` skips the peers.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -25,23 +25,23 @@ use acervo::config::{self, Overrides};
 use acervo::domain::Clock;
 use acervo::jobs;
 use common::{Connection, milliseconds, percentile};
-use peers::{Peer, Question};
+use peers::{Peer, PeerQuery};
 use rand::RngExt;
 use serde_json::{Value, json};
 
-/// As the binary has it.
+/// The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const QUESTIONS: usize = 1_000;
-/// Of the peers, which are slower.
-const PEER_QUESTIONS: usize = 200;
+const QUERIES: usize = 1_000;
+/// Queries per peer; they are slower.
+const PEER_QUERIES: usize = 200;
 
-/// The 16 columns of a flat row that are asked for.
+/// The 16 columns of a flat row.
 const COLUMNS: &str = "id productId name process macroProcess referenceDate periodStart periodEnd granularity status \
                        revisionId revisionCount fileName size storedSize receivedAt";
 
-/// What people type, and the process they pick.
+/// Search texts with a process.
 const TYPED: &[(&str, &str)] = &[
     ("carga sudeste", "Previsão de Carga para o PMO"),
     ("carga patamar nordeste", "Previsão de Carga para o PMO"),
@@ -82,23 +82,23 @@ async fn run() {
     drop(jobs::catch_up(&app, writer).await.expect("an index"));
     let took = began.elapsed().as_secs_f64();
     println!("{count} publications of {} products, three in ten with two revisions", products.len());
-    println!("index   built in {took:.1} s, {:.0} publications a second", count as f64 / took);
+    println!("index   built in {took:.1} s, {:.0} publications per second", count as f64 / took);
 
     let address = serve::serve(acervo::http::router(&app)).await;
-    let questions = questions(count / products.len());
+    let queries = queries(count / products.len());
     let mut connection = Connection::open(&address).await;
-    let (ours, found) = ours(&mut connection, &questions).await;
+    let (ours, found) = ours(&mut connection, &queries).await;
     report("acervo, through HTTP", &ours, found, None);
     if std::env::var("PEERS").is_ok_and(|peers| peers == "none") {
         return groups(&mut connection).await;
     }
     let fts5 = Peer::fts5(&folder.join("peer.db"), &database).await;
-    let (took, found) = theirs(&fts5, &questions[..PEER_QUESTIONS]).await;
+    let (took, found) = theirs(&fts5, &queries[..PEER_QUERIES]).await;
     report("SQLite FTS5", &took, found, Some(&ours));
     match cluster::Server::start() {
         Some(server) => {
             let postgres = Peer::postgres(&server.address("postgres"), &fts5).await;
-            let (took, found) = theirs(&postgres, &questions[..PEER_QUESTIONS]).await;
+            let (took, found) = theirs(&postgres, &queries[..PEER_QUERIES]).await;
             report("PostgreSQL", &took, found, Some(&ours));
         }
         None => println!("PostgreSQL is not installed: not measured"),
@@ -106,7 +106,7 @@ async fn run() {
     groups(&mut connection).await;
 }
 
-/// Counts in groups.
+/// Grouped counts.
 async fn groups(connection: &mut Connection) {
     for group in ["PRODUCT", "PERIOD_MONTH", "PRODUCT, PERIOD_MONTH"] {
         let query = format!(
@@ -126,28 +126,28 @@ async fn groups(connection: &mut Connection) {
     }
 }
 
-/// From a week to a year, anywhere in the history.
-fn questions(days: usize) -> Vec<Question> {
+/// A random period of a week to a year.
+fn queries(days: usize) -> Vec<PeerQuery> {
     let mut random = rand::rng();
     let today = acervo::domain::sao_paulo().to_datetime(jiff::Timestamp::now()).date();
-    (0..QUESTIONS)
+    (0..QUERIES)
         .map(|i| {
             let (typed, process) = TYPED[i % TYPED.len()];
             let span = random.random_range(7..=365_i64);
             let ago = random.random_range(0..i64::try_from(days).expect("a number"));
             let to = today.saturating_sub(jiff::Span::new().days(ago));
-            Question { typed, process, from: to.saturating_sub(jiff::Span::new().days(span)), to }
+            PeerQuery { typed, process, from: to.saturating_sub(jiff::Span::new().days(span)), to }
         })
         .collect()
 }
 
-async fn ours(connection: &mut Connection, questions: &[Question]) -> (Vec<Duration>, usize) {
+async fn ours(connection: &mut Connection, queries: &[PeerQuery]) -> (Vec<Duration>, usize) {
     let query = format!(
         "query ($text: String, $process: String, $from: LocalDate, $to: LocalDate) {{
             publications(search: $text, filter: {{ process: {{ eq: $process }}, period: {{ from: $from, to: $to }} }}, first: 50) {{
                 totalCount nodes {{ {COLUMNS} }} }} }}"
     );
-    let requests: Vec<Vec<u8>> = questions
+    let requests: Vec<Vec<u8>> = queries
         .iter()
         .map(|q| {
             let variables =
@@ -167,21 +167,21 @@ async fn ours(connection: &mut Connection, questions: &[Question]) -> (Vec<Durat
         found += usize::try_from(list["totalCount"].as_u64().expect("a count")).expect("a count");
     }
     took.sort();
-    (took, found / questions.len())
+    (took, found / queries.len())
 }
 
-async fn theirs(peer: &Peer, questions: &[Question]) -> (Vec<Duration>, usize) {
-    for question in &questions[..20] {
-        peer.ask(question).await;
+async fn theirs(peer: &Peer, queries: &[PeerQuery]) -> (Vec<Duration>, usize) {
+    for query in &queries[..20] {
+        peer.run(query).await;
     }
     let (mut took, mut found) = (Vec::new(), 0);
-    for question in questions {
+    for query in queries {
         let began = Instant::now();
-        found += peer.ask(question).await;
+        found += peer.run(query).await;
         took.push(began.elapsed());
     }
     took.sort();
-    (took, found / questions.len())
+    (took, found / queries.len())
 }
 
 fn report(who: &str, took: &[Duration], found: usize, ours: Option<&[Duration]>) {

@@ -1,4 +1,4 @@
-//! From the 202 to the file's being found: a 1 MiB file of a local portal, one after the other.
+//! The time from the 202 until the file is found by a search, for 1 MiB files one after the other.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -47,7 +47,7 @@ async fn run() {
     }
     jobs.stop().await;
     took.sort();
-    println!("from the 202 to being found, {FILES} files of 1 MiB");
+    println!("from the 202 to the search hit, {FILES} files of 1 MiB");
     println!(
         "  p50, p99   {:.1} ms, {:.1} ms",
         milliseconds(percentile(&took, 0.5)),

@@ -1,5 +1,5 @@
-//! The archive of files against the `zstd` command on the same file: megabytes a second in and out. The archive also
-//! hashes what comes in, syncs it, and checks the hash of what goes out.
+//! Throughput of the store, in and out, compared with the `zstd` command on the same file. The store also hashes and syncs
+//! what it writes, and verifies what it reads.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -30,7 +30,7 @@ async fn work() {
     let has_zstd =
         Command::new("zstd").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
     if !has_zstd {
-        println!("the zstd command is not installed: the archive is measured alone");
+        println!("the zstd command is not installed: only the store is measured");
     }
     let megabytes = MADE_BYTES as f64 / 1e6;
     let mut rows = Vec::new();
@@ -87,7 +87,7 @@ async fn get(store: &Store, key: Key) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
-/// Seconds to pack and to unpack with the command.
+/// Seconds to compress and to decompress with the command.
 fn command(folder: &Path, file: &Path) -> (f64, f64) {
     let packed: PathBuf = folder.join("deck.zst");
     let run = |line: String| {

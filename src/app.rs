@@ -20,7 +20,7 @@ use crate::fetch::Fetcher;
 use crate::index::{Index, IndexError, Pool, Writer};
 use crate::record::{Location, Record, ReplayRule};
 use crate::store::Store;
-use crate::threads::Aside;
+use crate::threads::QueryRuntime;
 
 pub use disk::{Disk, NoRoom};
 pub use folder::{NoArchive, NotAFolder, RESERVE, Service, service};
@@ -46,10 +46,10 @@ pub struct Parts {
     pub record: Record,
     pub store: Store,
     pub index: Index,
-    /// The threads that computations on the index run on.
+    /// The threads for computations on the index.
     pub computing: Pool,
-    /// The threads that questions are answered on.
-    pub asking: Aside,
+    /// The threads that run queries.
+    pub query_runtime: QueryRuntime,
     pub fetcher: Fetcher,
     pub disk: Disk,
     /// Log-ins that were refused and are yet to be counted.
@@ -156,7 +156,8 @@ impl App {
             store,
             index,
             computing: Pool::new(settings.query.index_threads),
-            asking: Aside::start(settings.query.threads).context("the threads for questions cannot be started")?,
+            query_runtime: QueryRuntime::start(settings.query.threads)
+                .context("cannot start the threads for queries")?,
             fetcher,
             disk,
             denied: Denied::default(),

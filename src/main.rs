@@ -1,7 +1,7 @@
-//! The binary: reads the command line and hands over.
+//! The binary: hands over to the command line.
 use std::process::ExitCode;
 
-/// The system's keeps what each of many threads once needed: a large file would stay in memory several times over.
+/// The system allocator retains memory per thread, so the buffers of a large file would stay in memory several times.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

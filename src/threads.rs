@@ -1,6 +1,6 @@
-//! threads: where work runs that notifications and archiving must never wait for.
+//! threads: a separate runtime for queries.
 //!
-//! Questions are answered on a runtime of their own, whose threads yield to all others; the main runtime keeps the
+//! Queries run on low-priority threads, so that notifications and archiving never wait for them. The main runtime serves
 //! connections, the webhook and the jobs.
 use std::future::Future;
 use std::pin::Pin;
@@ -9,55 +9,54 @@ use std::task::{Context, Poll};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
-/// How much the threads that answer questions yield to others: what must be quick gets three quarters of a processor that
-/// both want.
+/// The niceness of query threads: when both are busy, other threads get about three quarters of a processor.
 const NICENESS: i32 = 5;
 
-/// Lowers the priority of the calling thread, and of the threads that it starts from now on.
+/// Lowers the priority of the calling thread and of threads that it starts later.
 #[cfg(target_os = "linux")]
-pub fn yield_to_others() {
+pub fn lower_priority() {
     if let Err(e) = rustix::process::nice(NICENESS) {
-        tracing::debug!(error = %e, "the priority of a thread could not be lowered");
+        tracing::debug!(error = %e, "cannot lower the priority of a thread");
     }
 }
 
-/// Elsewhere a priority is the whole process's.
+/// On other systems the priority belongs to the process, so it is not changed.
 #[cfg(not(target_os = "linux"))]
-pub fn yield_to_others() {
+pub fn lower_priority() {
     let _ = NICENESS;
 }
 
-/// A runtime beside the main one.
-pub struct Aside(Option<Runtime>);
+/// The runtime for queries.
+pub struct QueryRuntime(Option<Runtime>);
 
-impl Aside {
+impl QueryRuntime {
     pub fn start(threads: usize) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .max_blocking_threads(threads.max(1))
-            .thread_name("questions")
-            .on_thread_start(yield_to_others)
+            .thread_name("queries")
+            .on_thread_start(lower_priority)
             .enable_all()
             .build()?;
         Ok(Self(Some(runtime)))
     }
 
-    /// Runs a future there; it is dropped when nobody waits for it any more. `None` only while the process ends.
+    /// Spawns a future, which is aborted when the task is dropped. `None` only while the process ends.
     pub fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<Task<T>> {
         Some(Task(self.0.as_ref()?.spawn(work)))
     }
 }
 
-impl Drop for Aside {
+impl Drop for QueryRuntime {
     fn drop(&mut self) {
-        // It may be dropped on a thread that must not wait.
+        // This may run on a thread that must not block.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Work that ends with whoever waits for it.
+/// A task that is aborted when dropped.
 pub struct Task<T>(JoinHandle<T>);
 
 impl<T> Task<T> {

@@ -1,9 +1,9 @@
-//! Years of one subscriber's publications, written straight into the tables.
+//! Years of publications of one subscriber, written directly to the tables.
 use acervo::domain::Digest;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use uuid::Uuid;
 
-/// What is published: a theme for each area.
+/// Areas; each theme is published for each area.
 pub struct Product {
     pub id: Uuid,
     pub name: String,
@@ -14,7 +14,7 @@ pub struct Product {
 
 pub const MACRO_PROCESS: &str = "Programação da Operação";
 
-/// Theme, process, and how files are called.
+/// Theme, process, file name.
 const THEMES: &[(&str, &str, &str)] = &[
     ("Carga Horária Verificada", "Previsão de Carga para o PMO", "csv"),
     ("Carga por Patamar – DECOMP", "Previsão de Carga para o PMO", "xlsx"),
@@ -55,7 +55,7 @@ const AREAS: &[&str] = &[
     "Bacia do Tietê",
 ];
 
-/// As many products as one subscriber has, 280, or more: then each is made again as another case.
+/// 280 products, as one subscriber has. A larger number repeats them as further cases.
 pub fn products(count: usize) -> Vec<Product> {
     let all =
         (1..).flat_map(|case| AREAS.iter().flat_map(move |area| THEMES.iter().map(move |theme| (case, area, theme))));
@@ -69,7 +69,7 @@ pub fn products(count: usize) -> Vec<Product> {
         .collect()
 }
 
-/// Daily publications that end about now, three in ten revised once.
+/// Daily publications up to today, three in ten with a second revision.
 pub async fn fill(database: &std::path::Path, products: &[Product], publications: usize) {
     let connection: DatabaseConnection =
         Database::connect(format!("sqlite://{}", database.display())).await.expect("the database");
@@ -94,7 +94,7 @@ pub async fn fill(database: &std::path::Path, products: &[Product], publications
     let first_at = jiff::Timestamp::now().as_millisecond() - days * 86_400_000;
     for day in 0..days {
         if day % 100 == 99 {
-            // A transaction of gigabytes is slower and slower.
+            // Huge transactions slow down.
             txn.commit().await.expect("a commit");
             txn = connection.begin().await.expect("a transaction");
         }

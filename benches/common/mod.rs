@@ -1,4 +1,4 @@
-//! What the benchmarks share: how they begin, a plain HTTP client, and figures.
+//! Shared by the benchmarks: the entry point, a minimal HTTP client, statistics.
 mod run;
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 pub use run::run;
 
-/// One connection that is kept; as little of a client as will do, so that the service is what is measured.
+/// A persistent connection. A minimal client, so that the service is what is measured.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -21,7 +21,7 @@ impl Connection {
         Self { stream, buffer: Vec::with_capacity(64 << 10) }
     }
 
-    /// Sends a whole request and gives the status and the body.
+    /// Sends a request and returns the status and body.
     pub async fn send(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
         self.stream.write_all(request).await.expect("a connection");
         self.buffer.clear();
@@ -42,7 +42,7 @@ impl Connection {
     }
 }
 
-/// A POST as bytes.
+/// The bytes of a POST request.
 pub fn post(path: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -51,7 +51,7 @@ pub fn post(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The value below which so much of a sorted list lies.
+/// The percentile of a sorted list.
 pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
     sorted[((sorted.len() - 1) as f64 * share) as usize]
 }

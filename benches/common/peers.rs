@@ -1,12 +1,12 @@
-//! The peers of the search: the same flat rows in SQLite with FTS5 and in PostgreSQL with its text search, each with the
-//! indexes that its manual recommends for the question.
+//! Peers for the search benchmark: the same flat rows in SQLite with FTS5 and in PostgreSQL with full-text search, each with
+//! the indexes that its manual recommends.
 use std::path::Path;
 
 use jiff::civil::Date;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
-/// Words, a process and a period.
-pub struct Question {
+/// A query: words, a process and a period.
+pub struct PeerQuery {
     pub typed: &'static str,
     pub process: &'static str,
     pub from: Date,
@@ -18,17 +18,17 @@ pub struct Peer {
     backend: DbBackend,
 }
 
-/// A flat row's columns as the tables have them; what the view has besides is not asked for.
+/// The columns of a flat row as stored in the tables.
 const COLUMNS: &str = "id, product_id, name, process, macro_process, reference_date, period_start, period_end, \
                        granularity, status, revision_id, revision_count, file_name, size, stored_size, received_at";
 
-/// Rows of one insert.
+/// Rows per insert.
 const ROWS: usize = 2_000;
 
 impl Peer {
-    /// SQLite with an external-content FTS5 table that takes no notice of accents.
+    /// SQLite with an external-content FTS5 table that ignores accents.
     pub async fn fts5(file: &Path, from: &Path) -> Self {
-        // One that was kept is of other rows, perhaps.
+        // A file from an earlier run may contain other rows.
         let _ = std::fs::remove_file(file);
         let connection = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
         let run = async |sql: &str| connection.execute_unprepared(sql).await.expect("a statement");
@@ -65,10 +65,10 @@ impl Peer {
         Self { connection, backend: DbBackend::Postgres }
     }
 
-    /// The newest 50 and the count, which is given.
-    pub async fn ask(&self, question: &Question) -> usize {
-        let typed: Vec<String> = question.typed.split_whitespace().map(str::to_owned).collect();
-        let (from, to) = (question.from.to_string(), question.to.to_string());
+    /// Selects the newest 50 and the count. Returns the count.
+    pub async fn run(&self, query: &PeerQuery) -> usize {
+        let typed: Vec<String> = query.typed.split_whitespace().map(str::to_owned).collect();
+        let (from, to) = (query.from.to_string(), query.to.to_string());
         let (source, wanted) = match self.backend {
             DbBackend::Sqlite => {
                 let words: Vec<String> = typed.iter().map(|word| format!("\"{word}\"")).collect();
@@ -85,7 +85,7 @@ impl Peer {
             ),
         };
         let columns = COLUMNS.split(", ").map(|column| format!("flat.{column}")).collect::<Vec<_>>().join(", ");
-        let values = || vec![wanted.clone().into(), question.process.into(), from.clone().into(), to.clone().into()];
+        let values = || vec![wanted.clone().into(), query.process.into(), from.clone().into(), to.clone().into()];
         let page = format!("SELECT {columns} FROM {source} ORDER BY flat.period_start DESC, flat.id LIMIT 50");
         let rows = self.all(&page, values()).await;
         assert!(rows.len() <= 50);
@@ -101,12 +101,12 @@ impl Peer {
 
 async fn connect(address: &str) -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new(address);
-    // One connection keeps what is attached and what was prepared.
+    // A single connection keeps attached databases and prepared statements.
     options.max_connections(1);
     Database::connect(options).await.expect("a database")
 }
 
-/// Copies the flat rows of the first peer over.
+/// Copies the flat rows from the first peer.
 async fn copy(source: &DatabaseConnection, target: &DatabaseConnection) {
     for from in (1..).step_by(ROWS) {
         let to = from + ROWS;

@@ -1,9 +1,9 @@
-//! A portal in this process.
+//! A simulated portal in this process.
 use acervo::app::App;
 use acervo::portal::{Content, Credentials, Portal, PortalSettings, Webhook, builtin};
 use rand::RngExt;
 
-/// A portal whose products are files of so many bytes, sending to a service; and their numbers.
+/// A portal whose products are files of `size` bytes, and the numbers of these products.
 pub async fn portal(app: &App, address: &str, files: usize, bytes: usize) -> (Portal, Vec<u32>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let settings = PortalSettings {
@@ -14,7 +14,7 @@ pub async fn portal(app: &App, address: &str, files: usize, bytes: usize) -> (Po
     };
     let mut products = builtin(files, app.clock.now());
     for product in &mut products {
-        // Texts, whatever the product's files are: a text that says it is a zip is looked into, and fetched twice.
+        // All files are texts: a text with the name of a zip would be inspected and fetched twice.
         product.is_file = true;
         for version in &mut product.versions {
             version.file_name = format!("deck_{}.txt", product.number);
@@ -25,7 +25,7 @@ pub async fn portal(app: &App, address: &str, files: usize, bytes: usize) -> (Po
     (Portal::start(listener, settings, products).expect("a portal"), numbers)
 }
 
-/// Fixed-width text with noise in its numbers, as decks are.
+/// Fixed-width text with random numbers, similar to decks.
 fn deck(bytes: usize) -> Vec<u8> {
     let mut random = rand::rng();
     let mut text = String::with_capacity(bytes + 64);

@@ -1,6 +1,6 @@
-//! How benchmarks begin.
+//! The entry point of the benchmarks.
 
-/// Runs a benchmark to its end; where tests are run, that it builds is enough.
+/// Runs a benchmark. Under `cargo test` it only has to build.
 pub fn run(work: impl Future<Output = ()>) {
     if std::env::args().any(|argument| argument == "--test") {
         return;

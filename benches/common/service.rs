@@ -1,9 +1,9 @@
-//! A service in this process, with the settings of a demo.
+//! A service in this process, with the settings of the demo.
 use acervo::app::{App, Role};
 use acervo::config::{self, Overrides};
 use acervo::domain::Clock;
 
-/// A service on a folder, at a port of its own.
+/// Starts a service on a folder, on a free port.
 pub async fn service(folder: &std::path::Path) -> (App, String) {
     let values = [
         ("data_dir", folder.display().to_string()),

@@ -1,4 +1,4 @@
-// The peer of the flat rows: mercurius with its JIT over the same rows from memory. Arguments: the rows as NDJSON.
+// The peer for flat rows: mercurius with its JIT, serving the same rows from memory. Argument: the rows as NDJSON.
 // Prints its port.
 import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'

@@ -1,33 +1,33 @@
-//! What a POST may hold: whatever is kept of it has no link, no canary in any dress, takes work in proportion to its length,
-//! and its JSON is what the API shows.
+//! Notification bodies: the stored body contains no link and no canary in any encoding, redaction takes linear time, and the
+//! stored JSON is what the API returns.
 #![no_main]
 use acervo::domain::{Notice, Secrets};
 use libfuzzer_sys::fuzz_target;
 
 const CANARY: &str = "canario@example.com.br";
 
-/// Bytes looked at for each byte of a text, at most: five layers of escapes, a few passes each.
+/// The maximum number of bytes examined per byte of input: five layers of escapes, a few passes each.
 const STEPS_MAX: usize = 60;
 
-/// The canary, each character written as a byte of the input says.
-fn dressed(how: &[u8]) -> String {
+/// The canary, with each character encoded as a byte of the input selects.
+fn encoded(how: &[u8]) -> String {
     let mut how = how.iter().cycle();
-    let dress = |c: char| match how.next().map_or(0, |b| b % 5) {
+    let encode = |c: char| match how.next().map_or(0, |b| b % 5) {
         1 => format!("%{:02X}", c as u32),
         2 => format!("\\u{:04x}", c as u32),
         3 => format!("&#{};", c as u32),
         4 => format!("%25{:02x}", c as u32),
         _ => c.to_string(),
     };
-    CANARY.chars().map(dress).collect()
+    CANARY.chars().map(encode).collect()
 }
 
 fuzz_target!(|data: &[u8]| {
     let (how, data) = data.split_at(data.len().min(8));
     check(data);
-    // The same with a canary in it, which no field is to keep.
+    // The same with a canary, which must not be stored in any field.
     let text = String::from_utf8_lossy(data);
-    let hidden = serde_json::Value::from(format!("{text} {} {text}", dressed(how))).to_string();
+    let hidden = serde_json::Value::from(format!("{text} {} {text}", encoded(how))).to_string();
     let body = format!(r#"{{"nome":"x","dataProduto":"09/05/2025","url":"https://x/y?k=1","extra":[{hidden}]}}"#);
     check(body.as_bytes());
     let (_, steps) = Secrets::default().scrub_counted(&body);
@@ -40,17 +40,17 @@ fn check(data: &[u8]) {
         && link.expose().len() > 5
     {
         let secret = link.expose().as_bytes();
-        assert!(!notice.body.windows(secret.len()).any(|window| window == secret), "a link is kept");
+        assert!(!notice.body.windows(secret.len()).any(|window| window == secret), "a link was stored");
     }
-    assert!(!notice.body.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "an address is kept");
+    assert!(!notice.body.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "an e-mail address was stored");
     if let Ok(announcement) = &notice.outcome {
         assert!(!announcement.name.is_empty());
         assert!(announcement.period.start <= announcement.period.end);
     }
     let shown = Notice::body_as_json(&notice.body);
     if Notice::from_json(data).is_some() {
-        let shown = shown.expect("the kept body is JSON");
-        assert!(!shown.contains(CANARY), "an address is shown");
+        let shown = shown.expect("the stored body is JSON");
+        assert!(!shown.contains(CANARY), "an e-mail address is returned");
         let value: serde_json::Value = serde_json::from_str(&shown).expect("every reader can read it");
         assert!(value.is_object());
         assert_eq!(Notice::body_as_json(shown.as_bytes()).as_deref(), Some(&*shown), "redacting twice changes nothing");

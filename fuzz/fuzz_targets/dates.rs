@@ -1,4 +1,4 @@
-//! Dates in all their forms: what a period is written as says the same period again.
+//! Dates in all forms: formatting and parsing a period gives the same period.
 #![no_main]
 use acervo::domain::{LocalDateTime, Period};
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Content-Disposition in every form: the name that is shown has no path and nothing that moves a terminal, can be created
-//! anywhere, and is no longer than the header.
+//! Content-Disposition in every form: the file name has no path and no terminal control characters, is valid on every system,
+//! and is bounded by the length of the header.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 

@@ -1,4 +1,5 @@
-//! A line of an import: taken or refused with a reason, and its time is over; what is taken is no longer than the line.
+//! A line of an import is accepted or refused with a reason. Its time is not in the future, and its size is bounded by the
+//! length of the line.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 
@@ -8,7 +9,7 @@ fuzz_target!(|data: &[u8]| {
         Ok(Some(imported)) => {
             let notification = &imported.notification;
             assert!(notification.received_at <= now);
-            // Latin-1 may take three bytes a character, and a short date of the database is written out.
+            // A Latin-1 character may take three bytes, and short dates of mongoexport are expanded.
             assert!(notification.notice.body.len() <= 12 * data.len() + 64, "{}", notification.notice.body.len());
         }
         Ok(None) => assert!(data.iter().all(|b| b.is_ascii_whitespace() || matches!(b, 0xef | 0xbb | 0xbf))),

@@ -1,5 +1,5 @@
-//! A manifest: every row has a path that stays below and a bounded body, rows are in the order of time, every refusal names
-//! a line that is there, and a line is not taken twice.
+//! Manifests: every row has a path inside the root and a bounded body, rows are in chronological order, every refusal names an
+//! existing line, and no line is used twice.
 #![no_main]
 use std::path::Path;
 

@@ -1,11 +1,11 @@
-//! Members' names: every member has a path of its own that no client or server resolves to another.
+//! Member names: every member has a unique path that clients and servers do not resolve to another one.
 #![no_main]
 use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // A byte for the flag, a byte for the length, then so many bytes of the name.
+    // Input format: a flag byte, a length byte, then the bytes of the name.
     let (mut rest, mut paths, mut seen) = (data, acervo::store::Paths::default(), HashSet::new());
     let mut index = 0;
     while let [flag, length, after @ ..] = rest {
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
         let Some(path) = acervo::store::member_path(name, flag & 1 == 1, index) else { continue };
         assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..")), "{path:?}");
         assert!(!path.chars().any(|c| c.is_control() || c == '\\'), "{path:?}");
-        // A path that was listed is listed as it is, were it packed under that name.
+        // The path of a member is a fixed point: a member of that name has the same path.
         assert_eq!(acervo::store::member_path(path.as_bytes(), true, index).as_deref(), Some(path.as_str()));
         let unique = paths.unique(path);
         assert!(seen.insert(unique.clone()), "{unique:?} twice");

@@ -1,5 +1,5 @@
-//! GraphQL documents with fragments, aliases, repeated selections and conditions: the flat writer, the resolvers of each field
-//! and a plain reading of the specification say the same.
+//! GraphQL documents with fragments, aliases, repeated selections and conditions: the flat writer, the field resolvers and a
+//! direct implementation of the specification give the same result.
 #![no_main]
 use std::sync::OnceLock;
 

@@ -7,9 +7,9 @@ use crate::jobs::retention;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Find every problem
+    /// Report all problems, and explain what the settings mean
     Check,
-    /// Print the commented default file
+    /// Print all settings with their defaults
     Default,
 }
 

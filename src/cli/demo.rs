@@ -17,18 +17,18 @@ use crate::query::{Queries, Status};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// End after the first pass instead of staying up
+    /// Exit after the first pass instead of running until Ctrl-C
     #[arg(long)]
     exit: bool,
-    /// How many products the portal has
+    /// The number of products on the portal
     #[arg(long, default_value_t = 44)]
     products: usize,
 }
 
-/// The product of the last hint, where the catalogue has it: "Precipitação por Satélite".
+/// The product of the last hint, if the catalogue has it: "Precipitação por Satélite".
 const EXAMPLE: u32 = 487;
 
-/// Longer than any first pass takes.
+/// A first pass never takes this long.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
@@ -51,7 +51,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     };
     let products = portal::builtin(args.products, app.clock.now());
     let example = products.iter().find(|product| product.number == EXAMPLE).or(products.first());
-    let example = example.context("--products: the portal needs at least one")?.number;
+    let example = example.context("`--products 0` is not valid; the portal needs at least one product")?.number;
     let portal = Portal::start(TcpListener::bind("127.0.0.1:0").await?, portal_settings, products)?;
     output::print(&format!(
         "portal  {}  ({} products, simulated)\nacervo  http://{address}\n\npressing \"Enviar Tudo\" …",
@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let began = std::time::Instant::now();
     let sent = portal.enviar_tudo().await;
     if sent.delivered < sent.sent {
-        bail!("{} of {} notifications were not taken", sent.sent - sent.delivered, sent.sent);
+        bail!("{} of {} notifications were not accepted", sent.sent - sent.delivered, sent.sent);
     }
     let queries = Queries::new(app.clone());
     let status = watch(&queries, u64::from(sent.sent)).await?;
@@ -71,7 +71,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         output::print(&format!("\n# {question}\n{text}"))?;
         let answer = async_graphql::Executor::execute(&schema, (*text).into()).await;
         if let Some(error) = answer.errors.first() {
-            bail!("the example was not answered: {}", error.message);
+            bail!("the example failed: {}", error.message);
         }
         output::print(&serde_json::to_string_pretty(&answer.data)?)?;
     }
@@ -98,19 +98,19 @@ const EXAMPLES: &[(&str, &str)] = &[
         "{ publications(first: 3, orderBy: ARCHIVED_DESC) { totalCount nodes { name referenceDate fileName size } } }",
     ),
     (
-        "The NEWAVE decks, as people search: no accents, any order, a beginning of the last word",
+        "NEWAVE decks: words in any order, without accents, the last one incomplete",
         "{ publications(search: \"deck newav\", orderBy: RELEVANCE) { nodes { name process periodStart periodEnd revisionNumber sha256 fileUrl } } }",
     ),
     (
-        "What is inside them?",
+        "Which files are in them?",
         "{ revisions(search: \"newave definitivo\", first: 1) { nodes { fileName members(first: 4) { totalCount nodes { path size } } } } }",
     ),
 ];
 
-/// The address that is configured, or any other of loopback where that is taken.
+/// Binds the configured address, or another loopback port if it is in use.
 async fn listen(wanted: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     if !wanted.ip().is_loopback() {
-        bail!("listen: {wanted} can be reached by others; the demo stays on loopback");
+        bail!("listen: others can reach {wanted}; the demo only runs on a loopback address");
     }
     match TcpListener::bind(wanted).await {
         Ok(listener) => Ok(listener),
@@ -118,7 +118,7 @@ async fn listen(wanted: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     }
 }
 
-/// Everything in a folder of its own, open to this machine alone, fetching from this machine alone.
+/// The settings of the demo: its own folder, accessible from this machine only, fetching from this machine only.
 fn of_the_demo(mut settings: Settings, public_url: &str, folder: &std::path::Path) -> anyhow::Result<Settings> {
     settings.data_dir = folder.to_owned();
     settings.database_url = None;
@@ -134,7 +134,7 @@ fn of_the_demo(mut settings: Settings, public_url: &str, folder: &std::path::Pat
     Ok(settings)
 }
 
-/// Shows how far it is until all is archived and found.
+/// Shows progress until everything is archived and indexed.
 async fn watch(queries: &Queries, expected: u64) -> anyhow::Result<Status> {
     let bar = ProgressBar::new(expected);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} archived  {msg}")?);

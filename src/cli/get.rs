@@ -14,16 +14,16 @@ use crate::record::Revision;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Of a revision, or of a publication for its latest
+    /// The id of a revision, or of a publication for its latest revision
     #[arg(value_parser = id)]
     id: uuid::Uuid,
-    /// Where to write it; - for standard output [default: its published name, here]
+    /// The file to write, or - for standard output [default: the published name, in the current folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// A file inside the zip
+    /// Extract this file from the zip
     #[arg(long, value_name = "PATH")]
     member: Option<String>,
-    /// Replace a file that exists
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }

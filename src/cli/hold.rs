@@ -7,17 +7,17 @@ use crate::domain::{REASON_CHARS_MAX, RevisionId, clean};
 
 #[derive(clap::Args)]
 pub(super) struct HoldArgs {
-    /// Of the revision
+    /// The id of the revision
     #[arg(value_parser = revision)]
     id: RevisionId,
-    /// Why it must stay
+    /// Why the revision must be kept
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
 
 #[derive(clap::Args)]
 pub(super) struct ReleaseArgs {
-    /// Of the revision
+    /// The id of the revision
     #[arg(value_parser = revision)]
     id: RevisionId,
 }

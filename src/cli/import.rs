@@ -15,16 +15,16 @@ use crate::jobs::import::{self, Event, Report};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Notification bodies, one a line (.ndjson, .gz, .zst); with --manifest a folder or a tar of files
+    /// Files with one notification body per line (.ndjson, .gz, .zst); with --manifest, a folder or a tar of files
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// What the files are: CSV with a header or NDJSON, with path, nome, dataProduto and more (see docs/import.md)
+    /// Describes the files: CSV with a header, or NDJSON, with path, nome, dataProduto and more (see docs/import.md)
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// Tell what would be done, and do nothing
+    /// Show what would be imported, without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Create the archive where there is none, without asking
+    /// Create the archive if it does not exist, without asking
     #[arg(long, conflicts_with = "dry_run")]
     create: bool,
 }

@@ -1,6 +1,6 @@
-//! cli: one command per file; speaks to a person or a script and decides nothing.
+//! cli: the command line, one file per command. Contains no business rules.
 //!
-//! Exit codes: 0, 1 (it ran and something is wrong), 2 (usage or configuration).
+//! Exit codes: 0 (success), 1 (the command ran and something is wrong), 2 (wrong usage or configuration).
 mod config;
 mod demo;
 mod get;
@@ -28,7 +28,7 @@ use crate::app::{App, NoArchive, NotAFolder, Role};
 use crate::config::{ConfigError, Overrides, Settings};
 use crate::domain::Clock;
 
-/// An archive of everything ONS publishes on its SINtegre portal.
+/// Archives everything that ONS publishes on its SINtegre portal
 #[derive(Parser)]
 #[command(name = "acervo", version, arg_required_else_help = true)]
 struct Cli {
@@ -38,7 +38,7 @@ struct Cli {
     command: Command,
 }
 
-/// Settings go over the environment, and that over the file.
+/// Options that override the environment and the configuration file.
 #[derive(Args)]
 struct SettingArgs {
     /// The configuration file [ACERVO_CONFIG; default: acervo.toml if present]
@@ -47,53 +47,53 @@ struct SettingArgs {
     /// The address to listen on [ACERVO_LISTEN]
     #[arg(long, global = true, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Where the database, the archive and the index lie [ACERVO_DATA_DIR]
+    /// The folder for the database, the archive and the index [ACERVO_DATA_DIR]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
-    /// What to log: error, warn, info, debug, trace [ACERVO_LOG]
+    /// The log level: error, warn, info, debug or trace [ACERVO_LOG]
     #[arg(long, global = true, value_name = "LEVEL")]
     log: Option<String>,
-    /// text or json [ACERVO_LOG_FORMAT]
+    /// The log format: text or json [ACERVO_LOG_FORMAT]
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// Any key of the configuration, such as fetch.concurrency=4; may be given again
+    /// Set any configuration key, such as fetch.concurrency=4; can be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Receive notifications, fetch and archive their files, answer questions
+    /// Run the service: receive notifications, archive their files, answer queries
     Serve,
-    /// See the main job run: a service and a simulated portal on loopback
+    /// Run a demo: a service and a simulated portal on this machine
     Demo(demo::Args),
-    /// A simulated SINtegre portal alone
+    /// Run a simulated SINtegre portal, or press one of its buttons
     Simulate(simulate::Args),
-    /// Search the history
+    /// Search the archive
     Search(search::Args),
-    /// Write an archived file
+    /// Download an archived file
     Get(get::Args),
-    /// Counts, the queue, the link that dies first, the disk
+    /// Show the state of the service: counts, queue, expiring links, disk
     Status(status::Args),
     /// Import notifications from another receiver, or files you already have
     Import(import::Args),
-    /// Queue notifications again
+    /// Queue failed notifications again
     Retry(retry::Args),
     /// Protect a revision from retention
     Hold(hold::HoldArgs),
-    /// Protect it no longer
+    /// End the protection of a revision
     Release(hold::ReleaseArgs),
-    /// What the policies would remove and why; do it; take it back
+    /// Plan, run or undo retention
     #[command(subcommand)]
     Retention(retention::Command),
-    /// Build the search index anew
+    /// Rebuild the search index
     Reindex,
     /// Print the GraphQL schema
     Schema,
-    /// Look at the configuration
+    /// Check the configuration, or print the defaults
     #[command(subcommand)]
     Config(config::Command),
-    /// Keys for the API
+    /// Create keys for the API
     #[command(subcommand)]
     Token(token::Command),
 }
@@ -116,31 +116,31 @@ impl SettingArgs {
     }
 }
 
-/// Arguments that make no sense together or here, which clap cannot see.
+/// Invalid arguments that clap cannot detect.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
 
-/// Reads the environment's settings; they are the only ones who do.
+/// Reads an environment variable. Nothing else reads the environment.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// What the archive writes is for its own user alone, whatever the shell's mask is: it holds links that work without a
-/// password. What `get` writes is the user's, and follows the shell's mask.
+/// Makes the files of the archive private to its user, whatever the umask: they contain links that need no password. Files
+/// written by `get` follow the umask.
 fn keep_files_private() {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
-/// Runs the command line and gives its exit code.
+/// Runs the command line and returns the exit code.
 pub fn main() -> ExitCode {
-    // Reads which fault points are set, in builds that have any: those of the tests.
+    // Configures fault points. Only test builds have any.
     let _faults = fail::FailScenario::setup();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) if e.use_stderr() => {
-            // It repeats what was given, which may move the cursor.
+            // The message repeats the arguments, which may contain terminal control characters.
             output::tell(e.render().to_string().trim_end());
             return ExitCode::from(2);
         }
@@ -176,7 +176,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let mut settings = crate::config::load(&cli.settings.overrides(), &environment)?;
     if !matches!(cli.command, Command::Serve) && settings.log_level == "info" {
-        // What a command does, it prints.
+        // Commands print what they do; the log is for problems.
         settings.log_level = "warn".to_owned();
     }
     log::start(&settings)?;
@@ -201,8 +201,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The archive, for a command that may run beside a server. A command never creates one: in the wrong folder it would
-/// answer from an empty archive.
+/// Opens the archive for a command, which may run beside a service. Commands never create an archive: in the wrong folder
+/// they would work on an empty one.
 async fn open(settings: Settings) -> anyhow::Result<App> {
     App::open(settings, Role::Command { may_create: false }, Clock::default()).await
 }

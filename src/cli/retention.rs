@@ -16,25 +16,30 @@ use crate::record::RetentionRun;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// What the policies would remove now, and why
+    /// Show what the policies would remove, and why
     Plan {
+        /// The output format
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
-        /// As if it were this instant (RFC 3339)
+        /// Plan for this instant (RFC 3339) instead of now
         #[arg(long, value_name = "INSTANT", value_parser = instant)]
         now: Option<Timestamp>,
     },
-    /// Mark what the plan removes, and sweep what was marked longer ago than the grace
+    /// Apply the policies: mark revisions as removed, and delete files whose grace is over
     Run {
+        /// The output format
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
-        /// As if it were this instant (RFC 3339)
+        /// Plan for this instant (RFC 3339) instead of now
         #[arg(long, value_name = "INSTANT", value_parser = instant)]
         now: Option<Timestamp>,
     },
-    /// Bring back what a run marked
-    Undo { run: String },
-    /// The last runs
+    /// Restore what a run removed
+    Undo {
+        /// The id of the run
+        run: String,
+    },
+    /// List the last runs
     Runs,
 }
 

@@ -12,13 +12,13 @@ use crate::record::NotificationQuery;
 #[derive(clap::Args)]
 #[group(id = "which", required = true, multiple = true)]
 pub(super) struct Args {
-    /// Only notifications in this state (failed, retrying, queued, expired); may be given again
+    /// Only notifications with this status (failed, retrying, queued, expired); can be repeated
     #[arg(long, value_name = "STATE")]
     status: Vec<NotificationStatus>,
-    /// Only products whose name contains this
+    /// Only products whose name contains this text
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
-    /// Only notifications received since (2025-02-20T12:00:00Z, or 6h for the last six hours)
+    /// Only notifications received since this instant (2025-02-20T12:00:00Z), or within this time (6h)
     #[arg(long, value_name = "INSTANT", value_parser = since)]
     since: Option<Since>,
 }

@@ -17,23 +17,24 @@ use crate::query::{Paging, PublicationAsk, PublicationRow, Queries};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Words to find, in any order; the last may be a beginning
+    /// Words to find, in any order; the last one may be incomplete
     text: Vec<String>,
-    /// Only processes whose name contains this
+    /// Only processes whose name contains this text
     #[arg(long)]
     process: Option<String>,
-    /// Only periods that reach this day or later (YYYY-MM-DD)
+    /// Only periods that end on this day or later (YYYY-MM-DD)
     #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<Date>,
-    /// Only periods that begin on this day or earlier (YYYY-MM-DD)
+    /// Only periods that start on this day or earlier (YYYY-MM-DD)
     #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<Date>,
-    /// As the archive knew the world then (2025-02-20 or 2025-02-20T12:00:00Z)
+    /// Show the archive as it was then (2025-02-20 or 2025-02-20T12:00:00Z)
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     as_of: Option<Timestamp>,
-    /// At most so many rows
+    /// The maximum number of rows
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
     limit: i64,
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }

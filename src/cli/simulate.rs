@@ -16,50 +16,50 @@ const DEFAULT_AT: &str = "127.0.0.1:9080";
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A button of a portal that runs already; without one a portal is started
+    /// A button of a running portal; without one, a portal is started
     #[command(subcommand)]
     button: Option<Button>,
-    /// Where the portal is, or is to be
+    /// The address of the portal
     #[arg(long, global = true, default_value = DEFAULT_AT, value_name = "ADDRESS")]
     at: String,
     /// Where to send notifications
     #[arg(long, default_value = "http://127.0.0.1:8080/webhook", value_name = "URL")]
     webhook: String,
-    /// The token sent with them, bare in Authorization
+    /// The token to send with notifications, bare in Authorization
     #[arg(long, conflicts_with = "username")]
     token: Option<String>,
-    /// Or a user name, for Basic
+    /// The user name to send with notifications (HTTP Basic)
     #[arg(long, requires = "password")]
     username: Option<String>,
     #[arg(long)]
     password: Option<String>,
-    /// How long links live
+    /// The lifetime of links
     #[arg(long, default_value = "24h1min", value_name = "DURATION", value_parser = duration)]
     link_life: Duration,
-    /// How many products the catalogue has
+    /// The number of products in the catalogue
     #[arg(long, default_value_t = 44)]
     products: usize,
-    /// Serve the files of a folder instead: each file a product, each folder one with its files as versions
+    /// Publish the files of a folder instead: each file is a product, each subfolder a product with its files as versions
     #[arg(long, value_name = "FOLDER")]
     files: Option<PathBuf>,
-    /// Publish a new version of some product every so often
+    /// Publish a new version of a product at this interval
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     publish_every: Option<Duration>,
 }
 
 #[derive(clap::Subcommand)]
 enum Button {
-    /// Send one product's last version
+    /// Send the last version of one product
     Enviar { number: u32 },
     /// Send the last version of every product
     EnviarTudo,
-    /// Send those whose last POST was not answered 20x
+    /// Send the products whose last POST was not answered 20x
     ReenviarPendentes,
-    /// Publish a product's next version and send it
+    /// Publish the next version of a product and send it
     Publicar { number: u32 },
-    /// How the last POST of each product went ("Exibir Detalhes")
+    /// Show the result of the last POST of each product ("Exibir Detalhes")
     Detalhes,
-    /// Let downloads go wrong, as JSON: '{"status":503,"times":10}'; '{}' ends it
+    /// Make downloads fail, as JSON: '{"status":503,"times":10}'; '{}' stops that
     Falhas { faults: String },
 }
 

@@ -16,6 +16,7 @@ use crate::record::Replay;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }

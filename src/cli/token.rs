@@ -9,12 +9,12 @@ use crate::config::{Role, hash_of_key};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Print a new key, once, and the lines for acervo.toml with its hash
+    /// Print a new key once, and the lines with its hash for acervo.toml
     New {
-        /// reader, operator or admin
+        /// The role: reader, operator or admin
         #[arg(long)]
         role: Role,
-        /// What the key is for
+        /// The name of the key
         #[arg(long, default_value = "new-key")]
         name: String,
     },

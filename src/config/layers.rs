@@ -1,4 +1,4 @@
-//! The four places a value can come from, the first that has it wins.
+//! The four layers of the configuration. The first layer that has a value wins.
 use std::path::{Path, PathBuf};
 
 use strsim::levenshtein;
@@ -8,7 +8,7 @@ use super::DEFAULTS;
 use super::values::{self, Problem};
 use crate::domain::is_blank;
 
-/// What was given on the command line, as typed.
+/// Values given on the command line, as typed.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub config: Option<PathBuf>,
@@ -16,7 +16,7 @@ pub struct Overrides {
     pub values: Vec<(String, String)>,
 }
 
-/// The environment's names for keys.
+/// Environment variables and the keys that they set.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_LISTEN", "listen"),
     ("ACERVO_DATA_DIR", "data_dir"),
@@ -42,14 +42,14 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_LOG_FORMAT", "log.format"),
 ];
 
-/// All values, and which keys were asked for so far.
+/// All values, and the keys that have been read so far.
 pub struct Layers {
-    /// From the strongest to the weakest.
+    /// Highest priority first.
     tables: Vec<Table>,
     file: Option<Table>,
-    asked: Vec<String>,
+    read_keys: Vec<String>,
     pub problems: Vec<Problem>,
-    /// What is allowed and hardly meant.
+    /// Values that are allowed but probably a mistake.
     pub warnings: Vec<Problem>,
 }
 
@@ -69,33 +69,33 @@ impl Layers {
         }
         let defaults = DEFAULTS.parse().map_err(|e| Problem::new("default.toml", format!("{e}")))?;
         let tables = [Some(flags), Some(variables), file.clone(), Some(defaults)].into_iter().flatten().collect();
-        let asked = Vec::new();
+        let read_keys = Vec::new();
         let mut problems = Vec::new();
         for (key, _) in &overrides.values {
             if key.trim().is_empty() {
-                problems.push(Problem::new("--set", "wants KEY=VALUE"));
+                problems.push(Problem::new("--set", "is not valid; expected KEY=VALUE, such as fetch.concurrency=4"));
             }
         }
-        Ok(Self { tables, file, asked, problems, warnings: Vec::new() })
+        Ok(Self { tables, file, read_keys, problems, warnings: Vec::new() })
     }
 
-    /// The value of a key, read by `parse`; a problem is noted and reads as absent.
+    /// The value of a key. A value that `parse` refuses is recorded as a problem and treated as absent.
     pub fn get<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
-        self.asked.push(key.to_owned());
+        self.read_keys.push(key.to_owned());
         let value = self.tables.iter().find_map(|table| lookup(table, key))?;
         let parsed = scalar(value).and_then(|text| if text.is_empty() { Ok(None) } else { parse(&text).map(Some) });
         self.note(key, parsed).flatten()
     }
 
-    /// Whether a key has a value, good or bad.
+    /// Whether a key has a value, valid or not.
     pub fn has(&self, key: &str) -> bool {
         let value = self.tables.iter().find_map(|table| lookup(table, key));
         value.is_some_and(|value| value.as_str() != Some(""))
     }
 
-    /// The value of a key that a client must repeat, as written: blanks at its ends are part of it. Not quoted in a problem.
+    /// The value of a secret key, as written: white space at its ends belongs to it. Problems do not quote it.
     pub fn secret(&mut self, key: &str) -> Option<String> {
-        self.asked.push(key.to_owned());
+        self.read_keys.push(key.to_owned());
         let value = self.tables.iter().find_map(|table| lookup(table, key))?;
         let written = match value {
             Value::String(text) => Ok(text.clone()),
@@ -105,7 +105,7 @@ impl Layers {
         self.note(key, checked).filter(|text| !text.is_empty())
     }
 
-    /// A list: an array, or one text with commas. A list that was written and names nothing is a problem, except an empty one.
+    /// A list: an array, or comma-separated text. A list of blank items is a problem; an empty list is not.
     pub fn list<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
         let is_written = match self.tables.iter().find_map(|table| lookup(table, key)) {
             Some(Value::Array(items)) => !items.is_empty(),
@@ -116,29 +116,30 @@ impl Layers {
         let parsed = texts.and_then(|texts| {
             let named: Vec<&String> = texts.iter().filter(|text| !text.is_empty()).collect();
             if named.is_empty() && is_written {
-                return Err("names nothing: all items of the list are blank".to_owned());
+                return Err("contains only blank items; give at least one value, or omit the key".to_owned());
             }
             named.into_iter().map(|text| parse(text)).collect()
         });
         self.note(key, parsed).unwrap_or_default()
     }
 
-    /// A list of patterns, where a blank one would match everything: it is a problem, and so is a list without any.
+    /// A list of patterns. A blank pattern, which would match everything, is a problem, and so is an empty list.
     pub fn patterns<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
         let Some(texts) = self.texts(key) else { return Vec::new() };
         let parsed = texts.and_then(|texts| {
             if texts.is_empty() || texts.iter().any(|text| is_blank(text)) {
-                return Err("has a blank pattern, which would match everything: write a pattern, or leave the key out"
-                    .to_owned());
+                return Err(
+                    "has a blank pattern, which would match everything; write a pattern, or omit the key".to_owned()
+                );
             }
             texts.iter().map(|text| parse(text)).collect()
         });
         self.note(key, parsed).unwrap_or_default()
     }
 
-    /// The items of a list, blank ones too; `None` where the key is not set.
+    /// The items of a list, including blank ones; `None` if the key is not set.
     fn texts(&mut self, key: &str) -> Option<Result<Vec<String>, String>> {
-        self.asked.push(key.to_owned());
+        self.read_keys.push(key.to_owned());
         Some(match self.tables.iter().find_map(|table| lookup(table, key))? {
             Value::Array(items) => items.iter().map(scalar).collect(),
             other => scalar(other).map(|text| text.split(',').map(|part| part.trim().to_owned()).collect()),
@@ -158,18 +159,18 @@ impl Layers {
         }
     }
 
-    /// Keys that nobody asked for are misspelt.
+    /// Keys that were never read, so probably misspelt.
     pub fn unknown_keys(&self) -> Vec<Problem> {
         let mut found = Vec::new();
         for table in &self.tables {
             walk(table, "", &mut |key| {
                 let nearest = || {
-                    self.asked
+                    self.read_keys
                         .iter()
                         .min_by_key(|known| levenshtein(known, key))
                         .filter(|known| levenshtein(known, key) <= 3)
                 };
-                if !self.asked.iter().any(|known| known == key) {
+                if !self.read_keys.iter().any(|known| known == key) {
                     let hint = nearest().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
                     found.push(Problem::new(key, format!("is an unknown key{hint}")));
                 }
@@ -190,11 +191,11 @@ fn read_file(named: Option<&Path>) -> Result<Option<Table>, Problem> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(None),
         Err(e) => return Err(Problem::new(&path.display().to_string(), format!("cannot be read: {e}"))),
     };
-    // The parser's message quotes the line, which may hold a password: only its place is told.
+    // `Display` of the parser's error quotes the line, which may contain a password. Only the line number is reported.
     text.parse::<Table>().map(Some).map_err(|e| {
         let line = e.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-        Problem::new(&path.display().to_string(), format!("{place}{}", e.message()))
+        let position = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        Problem::new(&path.display().to_string(), format!("{position}{}", e.message()))
     })
 }
 

@@ -1,8 +1,7 @@
-//! config: file, environment and flags become one checked, unchanging value at start.
+//! config: turns flags, environment variables and files into one validated, immutable value at start.
 //!
-//! Flags go over the environment, that over `acervo.toml`, that over `default.toml`, which is compiled in and is the
-//! documentation of every key. All problems are found in one go and each names its key; nothing else reads the
-//! environment.
+//! Flags override the environment, which overrides `acervo.toml`, which overrides `default.toml`. That file is compiled in
+//! and documents every key. All problems are reported at once, each with its key. No other module reads the environment.
 mod exposure;
 mod layers;
 mod query;
@@ -21,12 +20,12 @@ pub use values::{HostPattern, Problem, duration_in_words, span_in_words};
 /// The commented default file.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
-/// Every problem of a configuration, a line each.
+/// All problems of a configuration, one per line.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration has problems:\n{}", .0.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError(pub Vec<Problem>);
 
-/// Reads all layers and checks them.
+/// Reads and validates all layers.
 pub fn load(overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
     let layers = Layers::gather(overrides, environment).map_err(|problem| ConfigError(vec![problem]))?;
     Settings::read(layers)

@@ -1,4 +1,4 @@
-//! `[query]`: the bounds within which questions are answered and exports written.
+//! `[query]`: limits on queries and exports.
 use std::time::Duration;
 
 use super::layers::Layers;
@@ -22,7 +22,7 @@ pub struct Query {
     pub index_threads: usize,
 }
 
-/// Less is not enough for the answers that tools ask for.
+/// Too little for the responses that tools request.
 const MEMORY_MIN: u64 = 1 << 20;
 
 impl Query {
@@ -43,7 +43,10 @@ impl Query {
         let index_threads = layers.get("query.index_threads", values::count).unwrap_or(processors.max(2));
         for (key, size) in [("query.memory", memory), ("query.answer_max", answer_max)] {
             if size.is_some_and(|size| size < MEMORY_MIN) {
-                layers.problems.push(Problem::new(key, "is less than 1 MiB, the least that answers can do with"));
+                layers.problems.push(Problem::new(
+                    key,
+                    "is less than 1 MiB, which is too little for responses; give at least \"1 MiB\"",
+                ));
             }
         }
         Some(Self {

@@ -1,4 +1,4 @@
-//! The retention policies, as they are written.
+//! `[retention]`: the schedule and the policies as configured.
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,22 +18,22 @@ pub struct Retention {
     pub grace: Span,
     pub max_stored: Option<u64>,
     pub jitter: Duration,
-    /// How long bodies of notifications are kept.
+    /// How long the bodies of notifications are kept.
     pub notification_bodies: Option<Span>,
     pub policies: Vec<Policy>,
 }
 
-/// A rule of what to keep, for the publications that it matches.
+/// Rules on what to keep of the publications that match.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     pub name: String,
-    /// Each list: any of its patterns; an empty one: all.
+    /// One of these patterns must match; an empty list matches everything. The same holds for the lists below.
     pub names: Vec<Glob>,
     pub processes: Vec<Glob>,
     pub macro_processes: Vec<Glob>,
     /// Folded, without the dot.
     pub extensions: Vec<String>,
-    /// Bytes; the file must have more.
+    /// The file must be larger than this, in bytes.
     pub larger_than: Option<u64>,
     pub keep_last: Option<u32>,
     pub keep_superseded: Option<Span>,
@@ -45,7 +45,7 @@ pub struct Policy {
     pub keep_all: bool,
 }
 
-/// A pattern of names, blind to case and accents; `*` stands for any run of characters, `?` for one.
+/// A name pattern that ignores case and accents. `*` matches any number of characters, `?` exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     written: String,
@@ -57,7 +57,7 @@ impl Glob {
         Self { written: pattern.to_owned(), folded: fold(pattern).chars().collect() }
     }
 
-    /// Whether a folded text is meant.
+    /// Whether the pattern matches a folded text.
     pub fn matches(&self, folded: &str) -> bool {
         let text: Vec<char> = folded.chars().collect();
         let (mut at, mut from) = (0, 0);
@@ -72,11 +72,11 @@ impl Glob {
                     at += 1;
                     from += 1;
                 }
-                // Give the last star one character more.
+                // Let the last star match one more character.
                 _ => match star {
-                    Some((place, eaten)) => {
-                        star = Some((place, eaten + 1));
-                        at = place + 1;
+                    Some((star_at, eaten)) => {
+                        star = Some((star_at, eaten + 1));
+                        at = star_at + 1;
                         from = eaten + 1;
                     }
                     None => return false,
@@ -93,7 +93,7 @@ impl fmt::Display for Glob {
     }
 }
 
-/// A cron expression, read in São Paulo time.
+/// A cron expression in São Paulo time.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     text: String,
@@ -106,15 +106,15 @@ impl Schedule {
             format!("`{value}` is not a valid cron expression; expected one such as \"30 2 * * *\": {e}")
         })?;
         let schedule = Self { text: value.to_owned(), cron };
-        // Within eight years every day of the calendar comes, the 29th of February too.
+        // Every calendar day occurs within eight years, including 29 February.
         let first = schedule.after(reference());
         if first.is_none_or(|first| first.duration_since(reference()) > SignedDuration::from_hours(8 * 366 * 24)) {
-            return Err(format!("`{value}` never comes: no month has that day"));
+            return Err(format!("`{value}` never occurs: no month has that day; expected one such as \"30 2 * * *\""));
         }
         Ok(schedule)
     }
 
-    /// The shortest time between two runs in a row, of some dozens.
+    /// The shortest time between two consecutive runs, sampled over 60 runs.
     fn shortest_gap(&self) -> Option<SignedDuration> {
         let mut at = self.after(reference())?;
         let mut shortest: Option<SignedDuration> = None;
@@ -140,7 +140,7 @@ impl Schedule {
     }
 }
 
-/// The wall clock in São Paulo, given to the cron library as if it were UTC: it has no zones of its own to go by.
+/// São Paulo wall-clock time, passed to the cron library as if it were UTC because the library has no time zones.
 fn reading(at: Timestamp) -> Option<DateTime<Utc>> {
     let local = sao_paulo().to_datetime(at);
     NaiveDateTime::parse_from_str(&local.strftime("%Y-%m-%dT%H:%M:%S").to_string(), "%Y-%m-%dT%H:%M:%S")
@@ -169,7 +169,7 @@ impl Retention {
         let grace = layers.get("retention.grace", values::span);
         let max_stored = layers.get("retention.max_stored", values::size).filter(|bytes| {
             *bytes > 0 || {
-                let message = "is 0, which is read as no limit: leave the key out, or give a size such as \"500 GiB\"";
+                let message = "is 0, which means no limit; omit the key, or give a size such as \"500 GiB\"";
                 layers.warnings.push(Problem::new("retention.max_stored", message));
                 false
             }
@@ -177,14 +177,14 @@ impl Retention {
         let jitter = layers.get("retention.jitter", |value| {
             values::duration(value).or_else(|e| if value == "0s" { Ok(Duration::ZERO) } else { Err(e) })
         });
-        let notification_bodies = layers.get("retention.notification_bodies", values::some_span);
+        let notification_bodies = layers.get("retention.notification_bodies", values::positive_span);
         let keys = layers.children("retention.policy");
         let policies: Vec<Policy> = keys.iter().map(|key| policy(layers, key)).collect();
         for (i, (key, policy)) in keys.iter().zip(&policies).enumerate() {
             let same = policies[..i].iter().any(|earlier| fold(&earlier.name) == fold(&policy.name));
             if same && !policy.name.is_empty() {
                 let message =
-                    format!("`{}` is the name of a policy above it: each needs a name of its own", policy.name);
+                    format!("`{}` is also the name of an earlier policy; give each policy its own name", policy.name);
                 layers.problems.push(Problem::new(&format!("{key}.name"), message));
             }
         }
@@ -193,34 +193,35 @@ impl Retention {
     }
 }
 
-/// When the times of a schedule are looked at, to see how often it comes: an instant of today's calendar.
+/// The instant from which the times of a schedule are sampled.
 fn reference() -> Timestamp {
     Timestamp::from_second(1_767_225_600).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Less than this is a number without its unit, and no size for an archive.
-const HARDLY_A_SIZE: u64 = 1 << 20;
+/// A smaller limit is probably a number without its unit.
+const MAX_STORED_WARN_BELOW: u64 = 1 << 20;
 
-/// More often than this nobody means to run retention: each run reads the whole archive.
-const HARDLY_A_SCHEDULE: SignedDuration = SignedDuration::from_hours(6);
+/// A more frequent schedule is probably a mistake: each run reads the whole archive.
+const SCHEDULE_GAP_WARN_BELOW: SignedDuration = SignedDuration::from_hours(6);
 
-/// Notes what is allowed and hardly meant.
+/// Warns of values that are allowed but probably a mistake.
 fn warn(layers: &mut Layers, schedule: Option<&Schedule>, grace: Option<&Span>, max_stored: Option<u64>) {
-    if let Some(bytes) = max_stored.filter(|bytes| *bytes < HARDLY_A_SIZE) {
-        let message =
-            format!("is {bytes} bytes, so that almost all would be removed; a size has a unit, such as \"500 GiB\"");
+    if let Some(bytes) = max_stored.filter(|bytes| *bytes < MAX_STORED_WARN_BELOW) {
+        let message = format!(
+            "is {bytes} bytes, so almost everything would be removed; give a size with a unit, such as \"500 GiB\""
+        );
         layers.warnings.push(Problem::new("retention.max_stored", message));
     }
     if grace.is_some_and(Span::is_zero) {
-        let message = "is no time: the bytes go with the run that marks them, and no run can be undone";
+        let message = "is zero: a run deletes the files immediately and cannot be undone";
         layers.warnings.push(Problem::new("retention.grace", message));
     }
     if let Some((schedule, gap)) = schedule.and_then(|schedule| Some((schedule, schedule.shortest_gap()?)))
-        && gap < HARDLY_A_SCHEDULE
+        && gap < SCHEDULE_GAP_WARN_BELOW
     {
         let every = values::duration_in_words(gap.unsigned_abs());
         let message = format!(
-            "`{schedule}` runs every {every}; the fields are minute, hour, day, month, weekday, and once a day is \"30 2 * * *\""
+            "`{schedule}` runs every {every}; the fields are minute, hour, day, month, weekday; once a day is \"30 2 * * *\""
         );
         layers.warnings.push(Problem::new("retention.schedule", message));
     }
@@ -240,8 +241,8 @@ fn policy(layers: &mut Layers, key: &str) -> Policy {
         extensions: layers.patterns(&of("match.extension"), |value| Ok(fold(value.trim_start_matches('.')))),
         larger_than: layers.get(&of("match.larger_than"), values::size),
         keep_last: layers.get(&of("keep_last"), number),
-        keep_superseded: layers.get(&of("keep_superseded"), values::some_span),
-        keep_within: layers.get(&of("keep_within"), values::some_span),
+        keep_superseded: layers.get(&of("keep_superseded"), values::positive_span),
+        keep_within: layers.get(&of("keep_within"), values::positive_span),
         keep_daily: layers.get(&of("keep_daily"), number),
         keep_weekly: layers.get(&of("keep_weekly"), number),
         keep_monthly: layers.get(&of("keep_monthly"), number),
@@ -251,11 +252,14 @@ fn policy(layers: &mut Layers, key: &str) -> Policy {
     if policy.name.is_empty() {
         layers.problems.push(Problem::new(
             &of("name"),
-            "is missing: each policy has a name, which is told with all that it removes",
+            "is missing; give each policy a name, which is recorded with every revision that it removes",
         ));
     }
     if policy.is_empty() {
-        layers.problems.push(Problem::new(key, "has no rule: a policy that keeps nothing would remove everything; give it a keep_… rule, or `keep_all = true`"));
+        layers.problems.push(Problem::new(
+            key,
+            "has no rule, so it would remove everything; add a keep_… rule, or `keep_all = true`",
+        ));
     }
     policy
 }
@@ -265,18 +269,18 @@ impl Policy {
         !self.chooses_publications() && !self.chooses_revisions()
     }
 
-    /// Whether it has a rule about publications; without one it keeps them all.
+    /// Whether the policy has a rule about publications. Without one it keeps them all.
     pub fn chooses_publications(&self) -> bool {
         let counts = [self.keep_daily, self.keep_weekly, self.keep_monthly, self.keep_yearly];
         self.keep_all || self.keep_within.is_some() || counts.iter().any(Option::is_some)
     }
 
-    /// Whether it has a rule about revisions; without one it keeps all of the publications that it keeps.
+    /// Whether the policy has a rule about revisions. Without one it keeps all revisions of the publications it keeps.
     pub fn chooses_revisions(&self) -> bool {
         self.keep_last.is_some() || self.keep_superseded.is_some()
     }
 
-    /// The policy in words.
+    /// Describes the policy in words.
     pub fn describe(&self) -> String {
         let any = |what: &str, of: Vec<String>| (!of.is_empty()).then(|| format!("{what} {}", of.join(" or ")));
         let shown = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();

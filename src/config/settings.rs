@@ -15,20 +15,20 @@ use super::retention::Retention;
 use super::values::{self, HostPattern, Problem};
 use crate::domain::Digest;
 
-/// Everything that can be set, checked.
+/// All settings, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub listen: SocketAddr,
-    /// A second address, for the webhook alone.
+    /// A second address that serves only the webhook.
     pub webhook_listen: Option<SocketAddr>,
-    /// Names of this service beside loopback's and that of `public_url`, in lower case.
+    /// Host names of this service in addition to loopback names and the host of `public_url`, in lower case.
     pub host_names: Vec<String>,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     pub data_dir: PathBuf,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub public_url: Option<String>,
-    /// May hold a password.
+    /// May contain a password.
     pub database_url: Option<SecretString>,
     pub archive_dir: Option<PathBuf>,
     pub receiver: Receiver,
@@ -38,7 +38,7 @@ pub struct Settings {
     pub downloads: Downloads,
     pub query: Query,
     pub retention: Retention,
-    /// What is allowed and hardly meant.
+    /// Values that are allowed but probably a mistake.
     pub warnings: Vec<Problem>,
     pub metrics_open: bool,
     pub log_level: String,
@@ -47,20 +47,20 @@ pub struct Settings {
 
 #[derive(Clone, Debug)]
 pub struct Receiver {
-    /// Of the source `default`, and of every source without its own.
+    /// For the source `default`, and for every source without credentials of its own.
     pub credentials: Credentials,
     pub sources: Vec<(String, Credentials)>,
     pub open: bool,
     pub queue: usize,
-    /// Notifications that make a replay.
+    /// The number of notifications from which a burst is a replay.
     pub replay_at_least: usize,
-    /// The longest time between two of them.
+    /// The longest time between two notifications of a replay.
     pub replay_gap: Duration,
-    /// No source is called silent before so long.
+    /// No source is reported silent before this time.
     pub silence_floor: Duration,
 }
 
-/// What a source's portal was told to send; any one of them opens.
+/// The credentials that a source may send; any one of them is accepted.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     pub basic: Option<(String, SecretString)>,
@@ -76,12 +76,12 @@ impl Credentials {
 #[derive(Clone, Debug)]
 pub struct Api {
     pub keys: Vec<ApiKey>,
-    /// Of pages that may ask from a browser.
+    /// Origins of web pages that may use the API from a browser.
     pub cors_origins: Vec<String>,
     pub open: bool,
 }
 
-/// A key is kept as its digest alone: keys are random, so nothing slower is needed to make guessing hopeless.
+/// Only the digest of a key is stored. Keys are random, so a fast hash is enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     pub name: String,
@@ -89,7 +89,7 @@ pub struct ApiKey {
     pub hash: Digest,
 }
 
-/// What a key may do; each can do what those before it can.
+/// What a key may do. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     Reader,
@@ -120,7 +120,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// As the file holds it.
+/// The hash of a key as `acervo.toml` holds it.
 pub fn hash_of_key(key: &str) -> String {
     format!("sha256:{}", Digest::of(key.as_bytes()))
 }
@@ -130,32 +130,32 @@ pub struct Fetch {
     pub allowed_hosts: Vec<HostPattern>,
     pub allow_private: bool,
     pub max_bytes: u64,
-    /// May hold credentials.
+    /// May contain credentials.
     pub proxy: Option<SecretString>,
     pub retry_first: Duration,
     pub retry_max: Duration,
     pub stall: Duration,
     pub concurrency: usize,
     pub concurrency_per_host: usize,
-    /// How long before its death a wanted link is warned of.
+    /// How long before a link expires an alarm is logged if its file is still to be fetched.
     pub warn_before: Duration,
 }
 
-/// How much room must stay free, in bytes; what is not set follows from the size of the disk.
+/// Free disk space to maintain, in bytes. Where absent, it is derived from the size of the disk.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
-    /// Below it nothing is fetched.
+    /// Below it no file is fetched.
     pub fetch_floor: Option<u64>,
-    /// Below it nothing is taken.
+    /// Below it no notification is accepted.
     pub receive_floor: Option<u64>,
 }
 
-/// How many files may be on their way to clients.
+/// Limits on downloads.
 #[derive(Clone, Debug)]
 pub struct Downloads {
     pub at_once: usize,
     pub per_key: usize,
-    /// A client that takes nothing for so long is cut off.
+    /// A client that reads nothing for this long is disconnected.
     pub stall: Duration,
 }
 
@@ -166,7 +166,7 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// Takes every key once, so that what nobody took is known to be misspelt.
+    /// Reads every key once, so that a key that was not read is known to be misspelt.
     pub(super) fn read(mut layers: Layers) -> Result<Self, ConfigError> {
         let listen = layers.get("listen", address);
         let webhook_listen = layers.get("webhook_listen", address);
@@ -191,7 +191,7 @@ impl Settings {
         let log_format = layers.get("log.format", |value| match value {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
-            _ => Err(format!("`{value}` is neither text nor json")),
+            _ => Err(format!("`{value}` is not valid; expected text or json")),
         });
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
@@ -251,7 +251,7 @@ fn receiver(layers: &mut Layers) -> Option<Receiver> {
 fn credentials(layers: &mut Layers, key: &str) -> Credentials {
     let username = layers.secret(&format!("{key}.username"));
     let password = layers.secret(&format!("{key}.password"));
-    // Blanks around a header are no part of it: those around a token are left out.
+    // White space around a header value is not part of it, so it is trimmed from tokens.
     let tokens = layers.list(&format!("{key}.token"), |value| values::without_control(value).map(SecretString::from));
     let basic = match (username, password) {
         (Some(username), Some(password)) => Some((username, SecretString::from(password))),
@@ -287,7 +287,7 @@ fn api(layers: &mut Layers) -> Api {
             keys.push(ApiKey { name, role, hash });
             continue;
         }
-        // One that is there and wrong was reported when it was read.
+        // An invalid value was reported when it was read.
         for (name, hint) in [("role", "give reader, operator or admin"), ("hash", "`acervo token new` prints one")] {
             let key = format!("{key}.{name}");
             if !layers.has(&key) {
@@ -302,10 +302,13 @@ fn api(layers: &mut Layers) -> Api {
 fn fetch(layers: &mut Layers) -> Option<Fetch> {
     let allowed_hosts = layers.list("fetch.allowed_hosts", HostPattern::parse);
     if allowed_hosts.is_empty() && layers.problems.iter().all(|problem| problem.key != "fetch.allowed_hosts") {
-        layers.problems.push(Problem::new("fetch.allowed_hosts", "names no host, so that no file could be fetched"));
+        layers.problems.push(Problem::new(
+            "fetch.allowed_hosts",
+            "has no host, so no file could be fetched; give at least one, such as \"*.ons.org.br\"",
+        ));
     }
     let allow_private = layers.get("fetch.allow_private", values::flag);
-    let max_bytes = layers.get("fetch.max_bytes", values::some_size);
+    let max_bytes = layers.get("fetch.max_bytes", values::positive_size);
     let proxy = layers.get("fetch.proxy", |value| match url::Url::parse(value) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(SecretString::from(value)),
         _ => Err("is not a valid address; expected one such as \"http://proxy.example.com:3128\"".to_owned()),
@@ -338,14 +341,14 @@ fn host_name(value: &str) -> Result<String, String> {
     match url::Host::parse(value.trim_end_matches('.')) {
         Ok(host) => Ok(host.to_string()),
         Err(_) => {
-            Err(format!("`{value}` is not a host name; expected one without a port, such as \"acervo.internal\""))
+            Err(format!("`{value}` is not a valid host name; expected one without a port, such as \"acervo.internal\""))
         }
     }
 }
 
 fn network(value: &str) -> Result<IpNet, String> {
     let network = value.parse::<IpNet>().or_else(|_| value.parse::<IpAddr>().map(IpNet::from));
-    network.map_err(|_| format!("`{value}` is not an address or network; expected one such as \"10.0.0.0/8\""))
+    network.map_err(|_| format!("`{value}` is not a valid address or network; expected one such as \"10.0.0.0/8\""))
 }
 
 fn downloads(layers: &mut Layers) -> Option<Downloads> {
@@ -374,18 +377,24 @@ fn public_url(value: &str) -> Result<String, String> {
 
 fn database_url(value: &str) -> Result<SecretString, String> {
     let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
-    // The value may hold a password: it is not repeated.
-    if known { Ok(SecretString::from(value)) } else { Err("begins with neither sqlite:// nor postgres://".to_owned()) }
+    // The value may contain a password, so it is not repeated.
+    if known {
+        Ok(SecretString::from(value))
+    } else {
+        Err("is not a valid database URL; expected one that begins with sqlite:// or postgres://".to_owned())
+    }
 }
 
 fn archive_dir(value: &str) -> Result<PathBuf, String> {
     if value.starts_with("s3://") {
-        return Err("object stores are not supported by this version; use file:///path".to_owned());
+        return Err("object stores are not supported by this version; expected file:///path".to_owned());
     }
     let url = url::Url::parse(value)
         .map_err(|_| format!("`{value}` is not a valid address; expected one such as \"file:///srv/acervo\""))?;
     match url.scheme() {
-        "file" => url.to_file_path().map_err(|()| format!("`{value}` names no folder of this machine")),
+        "file" => url.to_file_path().map_err(|()| {
+            format!("`{value}` does not name a local folder; expected one such as \"file:///srv/acervo\"")
+        }),
         _ => Err(format!("`{value}` is not a valid address; expected one such as \"file:///srv/acervo\"")),
     }
 }

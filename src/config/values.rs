@@ -1,10 +1,10 @@
-//! How single values are written.
+//! Parsers of single values.
 use std::fmt;
 use std::time::Duration;
 
 use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 
-/// What is wrong with one key.
+/// A problem with the value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub key: String,
@@ -31,7 +31,7 @@ pub fn flag(value: &str) -> Result<bool, String> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(format!("`{value}` is neither true nor false")),
+        _ => Err(format!("`{value}` is not valid; expected true or false")),
     }
 }
 
@@ -42,18 +42,18 @@ pub fn size(value: &str) -> Result<u64, String> {
         .map_err(|_| format!("`{value}` is not a valid size; expected one such as \"4 GiB\""))
 }
 
-/// A size of at least a byte.
-pub fn some_size(value: &str) -> Result<u64, String> {
+/// A size of at least one byte.
+pub fn positive_size(value: &str) -> Result<u64, String> {
     match size(value)? {
-        0 => Err(format!("`{value}` is no size above 0 such as \"4 GiB\"")),
+        0 => Err(format!("`{value}` is not a valid size; expected one above 0, such as \"4 GiB\"")),
         bytes => Ok(bytes),
     }
 }
 
-/// A token or password. No header can carry a control character; the value is not repeated.
+/// A token or password. HTTP headers cannot carry control characters. The message does not repeat the value.
 pub fn without_control(value: &str) -> Result<String, String> {
     match value.contains(char::is_control) {
-        true => Err("has a control character, such as a line break, which no client can send".to_owned()),
+        true => Err("contains a control character, such as a line break, which no client can send".to_owned()),
         false => Ok(value.to_owned()),
     }
 }
@@ -67,10 +67,10 @@ pub fn duration(value: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).map_err(|_| wrong())
 }
 
-/// A span of the calendar: `90d`, `5y`. A bare `m` is months to some and minutes to others, and so refused.
+/// A calendar span: `90d`, `5y`. A bare `m` is refused because it could mean months or minutes.
 pub fn span(value: &str) -> Result<jiff::Span, String> {
     let wrong = || format!("`{value}` is not a valid span; expected one such as \"90d\" or \"5y\"");
-    if let Some(number) = number_of_ms(value) {
+    if let Some(number) = number_before_bare_m(value) {
         return Err(format!(
             "`{value}` is ambiguous: write `{number}mo` for {number} months, or `{number}min` for {number} minutes"
         ));
@@ -78,19 +78,17 @@ pub fn span(value: &str) -> Result<jiff::Span, String> {
     value.parse::<jiff::Span>().ok().filter(|span| !span.is_negative()).ok_or_else(wrong)
 }
 
-/// A span that is longer than nothing.
-pub fn some_span(value: &str) -> Result<jiff::Span, String> {
+/// A span longer than zero.
+pub fn positive_span(value: &str) -> Result<jiff::Span, String> {
     let parsed = span(value)?;
     if parsed.is_zero() {
-        return Err(format!(
-            "`{value}` is no time at all, and keeps nothing: give a longer span, or leave the key out"
-        ));
+        return Err(format!("`{value}` is zero and would keep nothing; give a longer span, or omit the key"));
     }
     Ok(parsed)
 }
 
-/// The number before a unit that is written as a bare `m`. ISO 8601 (`P6M`, `PT6M`) says which one it means.
-fn number_of_ms(value: &str) -> Option<&str> {
+/// The number before a unit written as a bare `m`. ISO 8601 (`P6M`, `PT6M`) is unambiguous.
+fn number_before_bare_m(value: &str) -> Option<&str> {
     if value.trim_start_matches(['+', '-']).starts_with(['P', 'p']) {
         return None;
     }
@@ -105,7 +103,7 @@ fn number_of_ms(value: &str) -> Option<&str> {
     None
 }
 
-fn in_full() -> SpanPrinter {
+fn verbose_printer() -> SpanPrinter {
     SpanPrinter::new()
         .designator(Designator::Verbose)
         .spacing(Spacing::BetweenUnitsAndDesignators)
@@ -114,23 +112,27 @@ fn in_full() -> SpanPrinter {
 
 /// A span in words: `6 months`.
 pub fn span_in_words(span: &jiff::Span) -> String {
-    if span.is_zero() { "no time".to_owned() } else { in_full().span_to_string(span) }
+    if span.is_zero() { "zero".to_owned() } else { verbose_printer().span_to_string(span) }
 }
 
 /// A duration in words: `15 minutes`.
 pub fn duration_in_words(duration: Duration) -> String {
     match jiff::SignedDuration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => in_full().duration_to_string(&duration),
-        Ok(_) => "no time".to_owned(),
+        Ok(duration) if !duration.is_zero() => verbose_printer().duration_to_string(&duration),
+        Ok(_) => "zero".to_owned(),
         Err(_) => format!("{duration:?}"),
     }
 }
 
 pub fn count(value: &str) -> Result<usize, String> {
-    value.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{value}` is not a whole number above 0"))
+    value
+        .parse()
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| format!("`{value}` is not a valid number; expected a whole number above 0"))
 }
 
-/// A host that links may name: `apps08.ons.org.br`, an address, or `*.ons.org.br` for any name below.
+/// A host that links may point to: `apps08.ons.org.br`, an IP address, or `*.ons.org.br` for all subdomains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern(String);
 
@@ -150,7 +152,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether `host` (lower case, IPv6 without brackets) is meant.
+    /// Whether the pattern matches `host` (lower case, IPv6 without brackets).
     pub fn matches(&self, host: &str) -> bool {
         match self.0.strip_prefix('*') {
             Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),

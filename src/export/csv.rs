@@ -1,20 +1,20 @@
-//! CSV as RFC 4180 writes it, with what Brazilian spreadsheets want as options.
+//! CSV (RFC 4180), with options for Brazilian spreadsheets.
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::{Cell, ExportError, Flat, Pages, Pieces, Sheet};
+use super::{Cell, Chunks, ExportError, Flat, Pages, Sheet};
 use crate::domain::Stamp;
 
-/// How cells are written and joined.
+/// The CSV dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsvOptions {
     pub delimiter: u8,
     pub decimal: char,
-    /// Begin with the mark by which Excel knows UTF-8.
+    /// Start with a byte order mark, by which Excel recognizes UTF-8.
     pub bom: bool,
-    /// Put an apostrophe before cells that a spreadsheet would run as a formula.
+    /// Put an apostrophe before cells that a spreadsheet would evaluate as a formula.
     pub escape_formulas: bool,
 }
 
@@ -24,7 +24,7 @@ impl Default for CsvOptions {
     }
 }
 
-pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>, options: CsvOptions) -> Pieces {
+pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>, options: CsvOptions) -> Chunks {
     let header = header(&sheet, options);
     let rows = pages.map(move |page| lines(&page?, &sheet, options));
     stream::once(async { header }).chain(rows).boxed()
@@ -35,16 +35,16 @@ type Writer = csv::Writer<Vec<u8>>;
 fn header<Row: Flat>(sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
     let mark: &[u8] = if options.bom { b"\xef\xbb\xbf" } else { b"" };
     let names = sheet.columns.iter().map(|column| Cell::from(column.name));
-    written(mark.to_vec(), options, |writer| record(writer, names, options))
+    to_csv(mark.to_vec(), options, |writer| record(writer, names, options))
 }
 
 fn lines<Row: Flat>(rows: &[Row], sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
-    written(Vec::with_capacity(rows.len() * 400), options, |writer| {
+    to_csv(Vec::with_capacity(rows.len() * 400), options, |writer| {
         rows.iter().try_for_each(|row| record(writer, sheet.cells(row), options))
     })
 }
 
-fn written(
+fn to_csv(
     buffer: Vec<u8>,
     options: CsvOptions,
     write: impl FnOnce(&mut Writer) -> csv::Result<()>,

@@ -1,7 +1,7 @@
-//! export: the rows of `query` as CSV, NDJSON and Parquet, streamed.
+//! export: streams the rows of `query` as CSV, NDJSON and Parquet.
 //!
-//! Every format writes from the rows' one list of columns, page by page, and holds no more than a page (Parquet: a row
-//! group). Knows no request: what is asked for comes as values, what goes out are bytes.
+//! All formats use the same list of columns. They write page by page and hold at most one page in memory (Parquet: one row
+//! group). This module knows nothing of HTTP: it takes values and produces bytes.
 mod csv;
 mod parquet;
 mod text;
@@ -16,7 +16,7 @@ use crate::query::{Cell, Column, Flat, PublicationAsk, PublicationRow, Queries, 
 use crate::record::{Notification, NotificationQuery};
 pub use csv::CsvOptions;
 
-/// How rows are written.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Csv(CsvOptions),
@@ -34,10 +34,10 @@ impl Format {
     }
 }
 
-/// Columns in the order in which they are written.
+/// Columns in output order.
 pub type Columns<Row> = Vec<&'static Column<Row>>;
 
-/// Which rows, and which of their columns.
+/// The rows to export, with their columns.
 pub enum Rows {
     Publications(Box<PublicationAsk>, Columns<PublicationRow>),
     Revisions(Box<RevisionAsk>, Columns<RevisionRow>),
@@ -48,52 +48,52 @@ pub enum Rows {
 pub struct Export {
     pub rows: Rows,
     pub format: Format,
-    /// The most rows; all where absent.
+    /// The maximum number of rows; `None` exports all.
     pub limit: Option<u64>,
 }
 
-/// Why an export ends before its end.
+/// Why an export is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     #[error(transparent)]
     Query(#[from] QueryError),
-    #[error("the rows cannot be written: {0}")]
+    #[error("cannot write the rows: {0}")]
     Write(String),
 }
 
-/// The export's bytes as they come.
-pub type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>;
+/// The bytes of an export.
+pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>;
 
 impl Export {
-    /// Begins to write. The first page is read before: what cannot be answered is an error here, not a file that breaks off
-    /// after its first line.
-    pub async fn pieces(self, queries: &Queries) -> Result<Pieces, QueryError> {
+    /// Starts the export. The first page is read before this returns, so that an invalid query is an error here and not a file
+    /// that ends after its header.
+    pub async fn start(self, queries: &Queries) -> Result<Chunks, QueryError> {
         let (format, limit) = (self.format, self.limit);
         let queries = queries.clone();
         Ok(match self.rows {
             Rows::Publications(ask, columns) => {
-                let pages = begun(limited(queries.all_publications(*ask)?, limit)).await?;
+                let pages = prefetched(limited(queries.all_publications(*ask)?, limit)).await?;
                 write(format, pages, Sheet { columns, queries })
             }
             Rows::Revisions(ask, columns) => {
-                let pages = begun(limited(queries.all_revisions(*ask)?, limit)).await?;
+                let pages = prefetched(limited(queries.all_revisions(*ask)?, limit)).await?;
                 write(format, pages, Sheet { columns, queries })
             }
             Rows::Notifications(query, columns) => {
-                let pages = begun(limited(queries.all_notifications(*query)?, limit)).await?;
+                let pages = prefetched(limited(queries.all_notifications(*query)?, limit)).await?;
                 write(format, pages, Sheet { columns, queries })
             }
         })
     }
 }
 
-/// Pages of which the first is there.
-async fn begun<Row: Flat>(mut pages: Pages<Row>) -> Result<Pages<Row>, QueryError> {
+/// Reads the first page.
+async fn prefetched<Row: Flat>(mut pages: Pages<Row>) -> Result<Pages<Row>, QueryError> {
     let first = pages.next().await.transpose()?;
     Ok(iter(first.map(Ok)).chain(pages).boxed())
 }
 
-/// What is written of rows.
+/// The columns to write, and what computes their cells.
 struct Sheet<Row: 'static> {
     columns: Columns<Row>,
     queries: Queries,
@@ -107,17 +107,17 @@ impl<Row: Flat> Sheet<Row> {
 
 type Pages<Row> = Pin<Box<dyn Stream<Item = Result<Vec<Row>, QueryError>> + Send>>;
 
-fn write<Row: Flat>(format: Format, pages: Pages<Row>, sheet: Sheet<Row>) -> Pieces {
-    let pieces = match format {
+fn write<Row: Flat>(format: Format, pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
+    let chunks = match format {
         Format::Csv(options) => csv::write(pages, sheet, options),
         Format::Ndjson => text::write(pages, sheet),
         Format::Parquet => parquet::write(pages, sheet),
     };
-    // Who sends them may ask once more after the last.
-    pieces.fuse().boxed()
+    // A consumer may poll again after the last chunk.
+    chunks.fuse().boxed()
 }
 
-/// No more than so many rows.
+/// Ends the stream after `limit` rows.
 fn limited<Row: Flat>(
     pages: impl Stream<Item = Result<Vec<Row>, QueryError>> + Send + 'static,
     limit: Option<u64>,

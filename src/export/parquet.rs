@@ -1,5 +1,5 @@
-//! Parquet with proper types: instants as UTC timestamps, wall clock as timestamps without a zone, sizes as 64-bit
-//! integers. A row group holds so many rows, and no more of the file is held than that.
+//! Parquet with typed columns: instants are UTC timestamps, wall-clock times are timestamps without a zone, sizes are 64-bit
+//! integers. At most one row group is held in memory.
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -13,11 +13,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 
-use super::{Cell, Column, ExportError, Flat, Pages, Pieces, Sheet};
+use super::{Cell, Chunks, Column, ExportError, Flat, Pages, Sheet};
 use crate::domain::millis;
 use crate::query::Kind;
 
-/// Rows of a row group: enough for its dictionaries to pay, few enough to be held, a few megabytes for each export.
+/// Rows per row group: enough for dictionaries to pay off, and a few megabytes of memory per export.
 const GROUP: usize = 4_000;
 
 impl From<ParquetError> for ExportError {
@@ -26,31 +26,31 @@ impl From<ParquetError> for ExportError {
     }
 }
 
-pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Pieces {
-    let written = Written::default();
-    let writer = open(&sheet.columns, written.clone());
-    let state = State { pages, sheet: Arc::new(sheet), written, writer: Some(writer) };
+pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
+    let buffer = Buffer::default();
+    let writer = open(&sheet.columns, buffer.clone());
+    let state = State { pages, sheet: Arc::new(sheet), buffer, writer: Some(writer) };
     unfold(state, |mut state| async move {
-        let piece = state.next().await.transpose()?;
-        Some((piece, state))
+        let chunk = state.next().await.transpose()?;
+        Some((chunk, state))
     })
     .boxed()
 }
 
-/// What the writer wrote and nobody has sent yet.
+/// Bytes that were written but not sent yet.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Written {
+impl Buffer {
     fn take(&self) -> Bytes {
         self.0.lock().map(|mut bytes| std::mem::take(&mut *bytes)).unwrap_or_default().into()
     }
 }
 
-impl Write for Written {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut held = self.0.lock().map_err(|_| std::io::Error::other("a writer broke off"))?;
-        held.extend_from_slice(bytes);
+        let mut buffer = self.0.lock().map_err(|_| std::io::Error::other("a writer panicked"))?;
+        buffer.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -59,13 +59,13 @@ impl Write for Written {
     }
 }
 
-type Writer = SerializedFileWriter<Written>;
+type Writer = SerializedFileWriter<Buffer>;
 
 struct State<Row: 'static> {
     pages: Pages<Row>,
     sheet: Arc<Sheet<Row>>,
-    written: Written,
-    /// Absent once the file is whole.
+    buffer: Buffer,
+    /// Absent once the file is complete.
     writer: Option<Result<Writer, ParquetError>>,
 }
 
@@ -92,13 +92,13 @@ impl<Row: Flat> State<Row> {
             Ok(Some(writer))
         })
         .await
-        .map_err(|_| ExportError::Write("it was interrupted".to_owned()))??;
+        .map_err(|_| ExportError::Write("the write was interrupted".to_owned()))??;
         self.writer = writer.map(Ok);
-        Ok(Some(self.written.take()))
+        Ok(Some(self.buffer.take()))
     }
 }
 
-fn open<Row>(columns: &[&Column<Row>], sink: Written) -> Result<Writer, ParquetError> {
+fn open<Row>(columns: &[&Column<Row>], sink: Buffer) -> Result<Writer, ParquetError> {
     let fields: Result<Vec<_>, ParquetError> = columns.iter().map(|column| field(column).map(Arc::new)).collect();
     let schema = Type::group_type_builder("acervo").with_fields(fields?).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();

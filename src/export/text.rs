@@ -1,11 +1,11 @@
-//! NDJSON: an object a line, with the values as GraphQL shows them.
+//! NDJSON: one object per line, with values as in GraphQL.
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{ExportError, Flat, Pages, Pieces, Sheet};
+use super::{Chunks, ExportError, Flat, Pages, Sheet};
 
-pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Pieces {
+pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
     pages.map(move |page| lines(&page?, &sheet)).boxed()
 }
 

@@ -11,15 +11,32 @@ use crate::domain;
 use crate::query::{ChangeRow, Listed};
 
 mirror! {
-    /// What happened.
-    ChangeKind => domain::ChangeKind { Announced, Archived, Superseded, Lost, Purged, Renamed, Held, Released }
+    /// What happened to a publication.
+    ChangeKind => domain::ChangeKind {
+        /// A notification announced a new publication, or one that was LOST.
+        Announced,
+        /// A revision was archived.
+        Archived,
+        /// A revision is no longer the latest.
+        Superseded,
+        /// The last link expired before any file was archived.
+        Lost,
+        /// Retention removed a revision.
+        Purged,
+        /// The product has a new name.
+        Renamed,
+        /// A revision was protected from retention.
+        Held,
+        /// A revision is no longer protected from retention.
+        Released,
+    }
 }
 
-/// One change of the archive.
+/// A committed change in the archive.
 #[derive(Clone)]
 pub struct Change(ChangeRow);
 
-/// One change of the archive.
+/// A committed change in the archive.
 #[Object]
 impl Change {
     async fn at(&self) -> DateTime {
@@ -28,11 +45,11 @@ impl Change {
     async fn kind(&self) -> ChangeKind {
         self.0.kind.into()
     }
-    /// As it is now.
+    /// The publication in its current state.
     async fn publication(&self, ctx: &Context<'_>) -> Result<Publication> {
         must_load(ctx, self.0.publication_id).await.map(Publication::from)
     }
-    /// That it is about, where it is about one.
+    /// The revision that the change is about, if any.
     async fn revision(&self, ctx: &Context<'_>) -> Result<Option<Revision>> {
         match self.0.revision_id {
             Some(id) => Ok(load(ctx, id).await?.map(Revision)),
@@ -41,7 +58,7 @@ impl Change {
     }
 }
 
-/// A page of the feed; its cursors are good for ever.
+/// A page of the change feed. Cursors never expire.
 #[derive(SimpleObject)]
 pub struct ChangeConnection {
     nodes: Vec<Change>,
@@ -49,7 +66,7 @@ pub struct ChangeConnection {
     page_info: PageInfo,
 }
 
-/// A change and its place.
+/// A change and its cursor.
 #[derive(SimpleObject)]
 pub struct ChangeEdge {
     cursor: String,

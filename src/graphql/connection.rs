@@ -21,7 +21,7 @@ flat!(
 );
 never_flat!(Product, Member, Replay, RetentionLine, RetentionRun, JobRun);
 
-/// Where a page lies in its list.
+/// The position of a page in its list.
 #[derive(SimpleObject)]
 pub struct PageInfo {
     has_next_page: bool,
@@ -72,7 +72,7 @@ impl<T: Row> Connection<T>
 where
     Edge<T>: OutputType,
 {
-    /// All rows of the list, on whatever page.
+    /// Number of rows in the whole list, not only on this page.
     async fn total_count(&self) -> i32 {
         self.total_count
     }
@@ -88,7 +88,7 @@ where
     }
 }
 
-/// A row and its place.
+/// A row and its cursor.
 #[derive(SimpleObject)]
 #[graphql(concrete(name = "PublicationEdge", params(Publication)))]
 #[graphql(concrete(name = "RevisionEdge", params(Revision)))]

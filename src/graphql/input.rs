@@ -9,10 +9,10 @@ use crate::index::{Filter, Order};
 use crate::record::NotificationQuery;
 
 macro_rules! mirror {
-    ($(#[$doc:meta])* $name:ident => $of:path { $($variant:ident),* }) => {
+    ($(#[$doc:meta])* $name:ident => $of:path { $($(#[$about:meta])* $variant:ident),* $(,)? }) => {
         $(#[$doc])*
         #[derive(async_graphql::Enum, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($variant),* }
+        pub enum $name { $($(#[$about])* $variant),* }
 
         impl From<$of> for $name {
             fn from(of: $of) -> Self {
@@ -31,19 +31,45 @@ macro_rules! mirror {
 pub(super) use mirror;
 
 mirror! {
-    /// How long a period is.
+    /// The length of a period.
     Granularity => domain::Granularity { Day, Week, Month, Other }
 }
 mirror! {
-    /// AWAITED: no file yet; LOST: no file and no live link; ARCHIVED; PURGED: removed by a retention policy.
-    PublicationStatus => domain::PublicationStatus { Awaited, Archived, Lost, Purged }
+    /// The state of a publication.
+    PublicationStatus => domain::PublicationStatus {
+        /// Announced; its file is still to be fetched.
+        Awaited,
+        /// Its file is archived.
+        Archived,
+        /// It has no file, and every link has expired.
+        Lost,
+        /// Its file was removed by a retention policy.
+        Purged,
+    }
 }
 mirror! {
-    /// What has become of a notification.
-    NotificationStatus => domain::NotificationStatus { Queued, Fetching, Retrying, Archived, Unchanged, Expired, Failed, Rejected }
+    /// The state of a notification.
+    NotificationStatus => domain::NotificationStatus {
+        /// Waits for its first fetch.
+        Queued,
+        /// Its file is being fetched.
+        Fetching,
+        /// A fetch failed; another one is planned.
+        Retrying,
+        /// Its file became a revision.
+        Archived,
+        /// Its file equals the latest revision.
+        Unchanged,
+        /// Its link expired before the file was fetched.
+        Expired,
+        /// Its file cannot be fetched: the link is not allowed, or the file is too large.
+        Failed,
+        /// Its body could not be used; `error` says why.
+        Rejected,
+    }
 }
 
-/// By what publications are put in order.
+/// The order of publications.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum PublicationOrder {
     PeriodDesc,
@@ -71,7 +97,7 @@ impl From<PublicationOrder> for Order {
     }
 }
 
-/// By what revisions are put in order.
+/// The order of revisions.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum RevisionOrder {
     ArchivedDesc,
@@ -95,7 +121,7 @@ impl From<RevisionOrder> for Order {
     }
 }
 
-/// By what products are put in order.
+/// The order of products.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum ProductOrder {
     NameAsc,
@@ -115,7 +141,8 @@ impl From<ProductOrder> for Order {
     }
 }
 
-/// Blind to case, accents and runs of white space; on a name, aliases count too.
+/// A condition on a text. Case, accents and repeated white space are ignored. A condition on a product's name also
+/// matches its aliases. All conditions given must hold.
 #[derive(InputObject, Clone)]
 pub struct TextFilter {
     eq: Option<String>,
@@ -131,14 +158,14 @@ impl From<TextFilter> for TextMatch {
     }
 }
 
-/// Both days included; either may be left out.
+/// A range of days. Both ends are included, and either may be omitted.
 #[derive(InputObject, Clone)]
 pub struct LocalDateRange {
     from: Option<LocalDate>,
     to: Option<LocalDate>,
 }
 
-/// Half open: from <= x < to; either may be left out.
+/// A range of instants: from <= x < to. Either end may be omitted.
 #[derive(InputObject, Clone)]
 pub struct DateTimeRange {
     from: Option<DateTime>,
@@ -151,7 +178,7 @@ impl DateTimeRange {
     }
 }
 
-/// All that are given must hold.
+/// All conditions given must hold.
 #[derive(InputObject, Clone)]
 pub struct PublicationFilter {
     id: Option<Vec<ID>>,
@@ -161,12 +188,13 @@ pub struct PublicationFilter {
     macro_process: Option<TextFilter>,
     file_name: Option<TextFilter>,
     reference_date: Option<TextFilter>,
-    /// Matches when the publication's period overlaps.
+    /// The publication's period overlaps this range.
     period: Option<LocalDateRange>,
     received_at: Option<DateTimeRange>,
     archived_at: Option<DateTimeRange>,
     granularity: Option<Vec<Granularity>>,
     status: Option<Vec<PublicationStatus>>,
+    /// File extensions, without the dot.
     extension: Option<Vec<String>>,
 }
 
@@ -194,7 +222,7 @@ impl PublicationFilter {
     }
 }
 
-/// All that are given must hold.
+/// All conditions given must hold.
 #[derive(InputObject, Clone)]
 pub struct ProductFilter {
     id: Option<Vec<ID>>,
@@ -218,7 +246,7 @@ impl ProductFilter {
     }
 }
 
-/// All that are given must hold.
+/// All conditions given must hold.
 #[derive(InputObject, Clone)]
 pub struct NotificationFilter {
     ids: Option<Vec<ID>>,

@@ -15,19 +15,21 @@ use crate::record::HoldError;
 
 pub struct MutationRoot;
 
-/// What a retry did.
+/// The outcome of `retryNotifications`.
 #[derive(SimpleObject)]
 pub struct RetryResult {
+    /// Notifications that match the filter.
     matched: i32,
+    /// Notifications queued again.
     queued: i32,
-    /// The link has expired: "Enviar" of that product on the portal is what helps.
+    /// Notifications whose link has expired. To get these files, press "Enviar" for the product on the portal.
     dead: i32,
 }
 
-/// For keys with the role operator or admin.
+/// Changes. They need an API key with the role operator or admin.
 #[Object(name = "Mutation")]
 impl MutationRoot {
-    /// Queues notifications again, as far as their links live and their files are not there.
+    /// Queues the matching notifications again, if their link has not expired and their file is not archived.
     async fn retry_notifications(&self, ctx: &Context<'_>, filter: NotificationFilter) -> Result<RetryResult> {
         operator(ctx)?;
         let which = NotificationFilter::read(Some(filter))?;
@@ -36,7 +38,7 @@ impl MutationRoot {
         Ok(RetryResult { matched: int(counts.matched), queued: int(counts.queued), dead: int(counts.dead) })
     }
 
-    /// Protects a revision: no rule of retention removes it.
+    /// Protects a revision from retention.
     async fn hold_revision(&self, ctx: &Context<'_>, id: ID, reason: String) -> Result<Revision> {
         let asker = operator(ctx)?;
         let reason = clean(&reason);
@@ -53,7 +55,7 @@ impl MutationRoot {
         must_load(ctx, id).await.map(Revision)
     }
 
-    /// Ends a revision's protection.
+    /// Ends the protection of a revision.
     async fn release_revision(&self, ctx: &Context<'_>, id: ID) -> Result<Revision> {
         operator(ctx)?;
         let app = ctx.data::<App>()?;
@@ -62,8 +64,9 @@ impl MutationRoot {
         must_load(ctx, id).await.map(Revision)
     }
 
-    /// Carries the policies out, or only counts what they would remove. The real thing needs the role admin. The run goes on
-    /// by itself where it takes longer than a few seconds: `endedAt` is null until it has ended.
+    /// Applies the retention policies, or with `dryRun` only counts what they would remove. Applying needs the role
+    /// admin. A run that takes more than a few seconds continues in the background; its `endedAt` is null until it has
+    /// ended.
     async fn run_retention(&self, ctx: &Context<'_>, #[graphql(default = true)] dry_run: bool) -> Result<RetentionRun> {
         if dry_run {
             operator(ctx)?
@@ -75,7 +78,7 @@ impl MutationRoot {
         Ok(run.map_err(|e| internal(&format!("{e:#}")))?.into())
     }
 
-    /// Brings back what a run marked, within its grace. Needs the role admin.
+    /// Restores what a run removed. Possible until `sweepAfter`. Needs the role admin.
     async fn undo_retention(&self, ctx: &Context<'_>, run_id: ID) -> Result<RetentionRun> {
         admin(ctx)?;
         let id = uuid("runId", &run_id)?.to_string();

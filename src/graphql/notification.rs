@@ -17,7 +17,7 @@ use crate::record;
 #[derive(Clone)]
 pub struct Notification(pub record::Notification);
 
-/// One POST of the portal; every authenticated one is recorded.
+/// One POST from the portal. Every authenticated POST is recorded, whatever becomes of it.
 #[Object]
 impl Notification {
     async fn id(&self) -> ID {
@@ -26,14 +26,14 @@ impl Notification {
     async fn received_at(&self) -> DateTime {
         DateTime(self.0.received_at)
     }
-    /// `default`, or the last part of POST /webhook/{source}.
+    /// `default`, or the last segment of POST /webhook/{source}.
     async fn source(&self) -> &str {
         &self.0.source
     }
     async fn status(&self) -> NotificationStatus {
         self.0.status.into()
     }
-    /// Fetches begun.
+    /// Number of fetches started.
     async fn attempts(&self) -> i32 {
         self.0.attempts
     }
@@ -43,11 +43,11 @@ impl Notification {
     async fn link_expires_at(&self) -> Option<DateTime> {
         self.0.link_expires_at.map(DateTime)
     }
-    /// What went wrong and what helps; never holds the link.
+    /// Why the notification failed or waits, and what helps. Never contains the link.
     async fn error(&self) -> Option<&str> {
         self.0.error.as_deref()
     }
-    /// What was odd about it and how it was read all the same.
+    /// What was unusual about the notification, and how it was interpreted.
     async fn warnings(&self) -> &[String] {
         &self.0.warnings
     }
@@ -69,7 +69,7 @@ impl Notification {
     async fn period_end(&self) -> Option<LocalDateTime> {
         self.0.period_end.map(LocalDateTime)
     }
-    /// As sent, the link redacted; null where it was no JSON object.
+    /// The body as sent, with secrets redacted; null when it was not a JSON object.
     async fn body(&self) -> Option<Body> {
         Notice::body_as_json(&self.0.body).map(Body)
     }
@@ -79,7 +79,7 @@ impl Notification {
             None => Ok(None),
         }
     }
-    /// The one that it made, or that it was found equal to (UNCHANGED).
+    /// The revision that it led to, or with status UNCHANGED, the existing revision with the same content.
     async fn revision(&self, ctx: &Context<'_>) -> Result<Option<Revision>> {
         match self.0.revision_id {
             Some(id) => Ok(load(ctx, id).await?.map(Revision)),

@@ -14,7 +14,7 @@ use crate::record;
 #[derive(Clone)]
 pub struct Product(pub record::Product);
 
-/// A name that a product had.
+/// A name under which a product was announced.
 #[derive(SimpleObject)]
 pub struct ProductAlias {
     name: String,
@@ -22,17 +22,17 @@ pub struct ProductAlias {
     last_seen_at: DateTime,
 }
 
-/// A series that ONS publishes; its list path stays when it is renamed.
+/// A series that ONS publishes. ONS may rename it; its list path stays the same.
 #[Object]
 impl Product {
     async fn id(&self) -> ID {
         self.0.id.0.into()
     }
-    /// The current one.
+    /// The current name.
     async fn name(&self) -> &str {
         &self.0.name
     }
-    /// All names it was announced under, the current one among them.
+    /// All names under which the product was announced, including the current one.
     async fn aliases(&self) -> Vec<ProductAlias> {
         let alias = |alias: &record::Alias| ProductAlias {
             name: alias.name.clone(),
@@ -47,7 +47,7 @@ impl Product {
     async fn macro_process(&self) -> &str {
         &self.0.macro_process
     }
-    /// The list on the portal, /sites/9/38/Produtos/487.
+    /// The path of the product's list on the portal, such as /sites/9/38/Produtos/487.
     async fn list_path(&self) -> Option<&str> {
         self.0.list_path.as_deref()
     }
@@ -57,11 +57,11 @@ impl Product {
     async fn revision_count(&self) -> i32 {
         self.0.revision_count
     }
-    /// Bytes of all its revisions as published.
+    /// Total size in bytes of all revisions, as published.
     async fn size(&self) -> Long {
         Long(self.0.size)
     }
-    /// Bytes that the archive spends on them.
+    /// Bytes on disk used by these revisions.
     async fn stored_size(&self) -> Long {
         Long(self.0.stored_size)
     }
@@ -71,10 +71,11 @@ impl Product {
     async fn last_period_end(&self) -> Option<LocalDateTime> {
         self.0.last_period_end.map(LocalDateTime)
     }
+    /// The most recent notification for this product.
     async fn last_notification(&self, ctx: &Context<'_>) -> Result<Option<Notification>> {
         Ok(load(ctx, LastOf(self.0.id)).await?.map(Notification))
     }
-    /// By period, newest first; as the archive knew them at `asOf`.
+    /// The product's publications, newest period first. With `asOf`, as the archive knew them at that instant.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn publications(
         &self,

@@ -24,7 +24,9 @@ impl From<PublicationRow> for Publication {
     }
 }
 
-/// Flat enough for a table: the scalars of its latest revision (or of the one that asOf asks for) stand on it.
+/// One product for one reference period. File fields (`fileName`, `size`, `sha256`, …) are those of the latest
+/// revision, or with `asOf`, of the one that was the latest at that instant; they are null while no file has been
+/// archived.
 #[Object]
 impl Publication {
     async fn id(&self) -> ID {
@@ -43,7 +45,7 @@ impl Publication {
     async fn macro_process(&self) -> &str {
         &self.0.publication.macro_process
     }
-    /// As the portal wrote it: 20/02/2025, 02/2025 or 06/09/2025 - 12/09/2025.
+    /// `dataProduto` as the portal wrote it: 20/02/2025, 02/2025 or 06/09/2025 - 12/09/2025.
     async fn reference_date(&self) -> &str {
         &self.0.publication.reference_date
     }
@@ -56,10 +58,11 @@ impl Publication {
     async fn granularity(&self) -> Granularity {
         self.0.publication.granularity.into()
     }
-    /// Of the revision shown.
+    /// With `asOf`, the status at that instant.
     async fn status(&self) -> PublicationStatus {
         self.0.status().into()
     }
+    /// The revision whose file is shown.
     async fn revision_id(&self) -> Option<ID> {
         self.0.shown.as_ref().map(|revision| revision.id.0.into())
     }
@@ -69,55 +72,57 @@ impl Publication {
     async fn revision_count(&self) -> i32 {
         self.0.publication.revision_count
     }
-    /// As published.
+    /// The file name as published.
     async fn file_name(&self) -> Option<&str> {
         self.0.shown.as_ref().map(|revision| revision.file_name.as_str())
     }
-    /// Lower case, without the dot.
+    /// The file extension in lower case, without the dot.
     async fn file_extension(&self) -> Option<&str> {
         self.0.shown.as_ref().and_then(|revision| revision.extension.as_deref())
     }
     async fn content_type(&self) -> Option<&str> {
         self.0.shown.as_ref().and_then(|revision| revision.content_type.as_deref())
     }
-    /// Bytes as published.
+    /// File size in bytes, as published.
     async fn size(&self) -> Option<Long> {
         self.0.shown.as_ref().map(|revision| revision.file.size.into())
     }
-    /// Bytes that the archive spends on it.
+    /// Bytes on disk used by the file.
     async fn stored_size(&self) -> Option<Long> {
         self.0.shown.as_ref().map(|revision| revision.file.stored_size.into())
     }
+    /// SHA-256 of the file as published, in lower-case hex.
     async fn sha256(&self) -> Option<String> {
         self.0.shown.as_ref().map(|revision| revision.file.digest.to_string())
     }
-    /// Where to download the file.
+    /// Where to download the file. Null when there is none or retention removed it.
     async fn file_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let queries = ctx.data::<Queries>()?;
         let present = self.0.shown.as_ref().filter(|revision| revision.purged_at.is_none());
         Ok(present.map(|revision| queries.file_url(revision.id)))
     }
-    /// Of the notification behind the revision shown, else of the last one.
+    /// When the notification behind the revision shown was received; without a revision, the most recent one.
     async fn received_at(&self) -> DateTime {
         DateTime(self.0.received_at())
     }
+    /// When the revision shown was archived.
     async fn archived_at(&self) -> Option<DateTime> {
         self.0.shown.as_ref().map(|revision| DateTime(revision.archived_at))
     }
-    /// Relevance, where a search was given.
+    /// How well the publication matches `search`; null without one.
     async fn score(&self) -> Option<f32> {
         self.0.score
     }
     async fn product(&self, ctx: &Context<'_>) -> Result<Product> {
         must_load(ctx, self.0.publication.product_id).await.map(Product)
     }
-    /// All of them, by number.
+    /// All revisions, by number.
     #[graphql(complexity = "rows(5, child_complexity)")]
     async fn revisions(&self, ctx: &Context<'_>) -> Result<Vec<Revision>> {
         let rows = load(ctx, RevisionsOf(self.0.publication.id)).await?.unwrap_or_default();
         Ok(rows.into_iter().map(Revision).collect())
     }
-    /// Newest first.
+    /// The notifications of this publication, newest first.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn notifications(
         &self,

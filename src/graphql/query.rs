@@ -25,11 +25,12 @@ use crate::query::{NotificationAsk, Paging, ProductAsk, PublicationAsk, Queries,
 
 pub struct QueryRoot;
 
-/// The whole product history.
+/// Everything that can be read.
 #[Object(name = "Query")]
 #[allow(clippy::too_many_arguments, reason = "the arguments are the contract's")]
 impl QueryRoot {
-    /// first: 100 when no bound is given, 1000 at most. search: for people. filter: exact. Both narrow.
+    /// Publications with the file that is, or with `asOf` was, the latest. `search` matches words as people type them;
+    /// `filter` matches exactly; with both, both must match. `first` is 100 by default and at most 1000.
     #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn publications(
         &self,
@@ -60,7 +61,7 @@ impl QueryRoot {
         Ok(load(ctx, PublicationId(uuid("id", &id)?)).await?.map(Publication::from))
     }
 
-    /// Every content of every publication.
+    /// All revisions of all publications, including superseded ones. The filter applies to their publications.
     #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn revisions(
         &self,
@@ -111,7 +112,7 @@ impl QueryRoot {
         Ok(load(ctx, ProductId(uuid("id", &id)?)).await?.map(Product))
     }
 
-    /// Newest first.
+    /// Notifications, newest first.
     #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn notifications(
         &self,
@@ -133,7 +134,7 @@ impl QueryRoot {
         Ok(load(ctx, NotificationId(uuid("id", &id)?)).await?.map(Notification))
     }
 
-    /// Publications as they are now, counted in groups, in the order of what they are grouped by.
+    /// Counts of current publications per group, in the order of `groupBy`.
     #[graphql(complexity = "SUMMARY + stats_rows(limit) * (2 + child_complexity)")]
     async fn publication_stats(
         &self,
@@ -153,7 +154,7 @@ impl QueryRoot {
         Ok(rows.into_iter().map(StatsRow).collect::<Vec<_>>().into())
     }
 
-    /// What somebody who typed this may mean: names of products, present and past, of processes and of files.
+    /// Completions for a prefix: current and former product names, processes, file names.
     #[graphql(complexity = "SUMMARY + stats_rows(limit) * child_complexity")]
     async fn suggest(
         &self,
@@ -165,7 +166,7 @@ impl QueryRoot {
         Ok(found.into_iter().map(Suggestion::from).collect())
     }
 
-    /// The periods that the product's own history leads one to expect, and what became of each.
+    /// Which periods are expected from the product's own history, and which of them are archived, late or missing.
     #[graphql(complexity = "SUMMARY + rows(days(&from, &to), child_complexity)")]
     async fn coverage(&self, ctx: &Context<'_>, product_id: ID, from: LocalDate, to: LocalDate) -> Result<Coverage> {
         let id = ProductId(uuid("productId", &product_id)?);
@@ -173,8 +174,9 @@ impl QueryRoot {
         Ok(coverage.into())
     }
 
-    /// Every change of the archive in commit order, oldest first. The cursor resumes, also years later; nothing is skipped. Of
-    /// an empty page `endCursor` is `after`, or the start where none was given: whoever stores it goes on from there.
+    /// All committed changes in commit order, oldest first. Cursors never expire and no change is skipped: store
+    /// `endCursor` and pass it as `after` to continue. On an empty page `endCursor` equals `after`, or the start of the
+    /// feed.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn changes(&self, ctx: &Context<'_>, after: Option<String>, first: Option<i32>) -> Result<ChangeConnection> {
         let start = after.clone().unwrap_or_else(Queries::start_of_changes);
@@ -183,7 +185,7 @@ impl QueryRoot {
         Ok(ChangeConnection::new(listed, start))
     }
 
-    /// Newest first.
+    /// Replays, newest first.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn replays(
         &self,
@@ -203,7 +205,7 @@ impl QueryRoot {
         Ok(RetentionPlan(planned))
     }
 
-    /// Newest first.
+    /// Retention runs, newest first.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn retention_runs(
         &self,
@@ -216,7 +218,7 @@ impl QueryRoot {
         Ok(Connection::new(listed, RetentionRun::from))
     }
 
-    /// Newest first.
+    /// Runs of scheduled jobs, newest first.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn job_runs(
         &self,
@@ -230,7 +232,7 @@ impl QueryRoot {
         Ok(Connection::new(listed, JobRun::from))
     }
 
-    /// How the service is.
+    /// The state of the service.
     #[graphql(complexity = "SUMMARY + child_complexity")]
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
         let queries = ctx.data::<Queries>()?;

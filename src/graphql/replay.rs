@@ -5,26 +5,26 @@ use super::connection::int;
 use super::scalar::{DateTime, Long};
 use crate::record;
 
-/// A run of many notifications of one source: "Enviar Tudo" on the portal, whether the archive knows the publications already
-/// or not.
+/// A burst of notifications from one source, such as "Enviar Tudo" on the portal.
 #[derive(SimpleObject, Clone)]
 pub struct Replay {
     id: ID,
     source: String,
     started_at: DateTime,
-    /// When its last notification came; null while more may come.
+    /// When the last notification was received; null while more may arrive.
     ended_at: Option<DateTime>,
-    /// Notifications in it.
+    /// Number of notifications.
     announced: i32,
-    /// Of those announced, the ones whose publication was known before the run.
+    /// Notifications whose publication existed before the replay.
     known: i32,
-    /// Those that still want a file.
+    /// Notifications whose file is still to be fetched.
     waiting: i32,
+    /// Notifications whose file was already archived.
     unchanged: i32,
     new_revisions: i32,
-    /// Expired, failed or rejected.
+    /// Notifications that expired, failed or were rejected.
     failed: i32,
-    /// What the archive grew by on the disk.
+    /// Bytes added to the archive on disk.
     bytes_added: Long,
 }
 

@@ -14,6 +14,7 @@ use crate::jobs::{self, Job};
 use crate::query::Listed;
 use crate::record;
 
+/// What a plan does with a revision.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum RetentionAction {
     Keep,
@@ -58,19 +59,19 @@ impl RetentionPlan {
     async fn at(&self) -> DateTime {
         DateTime(self.0.at)
     }
-    /// Revisions kept.
+    /// Number of revisions kept.
     async fn keep(&self) -> i32 {
         int(self.0.plan.keep as u64)
     }
-    /// Revisions removed.
+    /// Number of revisions removed.
     async fn remove(&self) -> i32 {
         int(self.0.plan.remove as u64)
     }
-    /// What the disk gains: bytes that a kept revision shares are none of it.
+    /// Bytes freed on disk. Bytes shared with a revision that is kept do not count.
     async fn bytes_freed(&self) -> Long {
         self.0.plan.bytes_freed.into()
     }
-    /// A line for each revision whose bytes are there.
+    /// One line for each revision whose file is still stored.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn lines(
         &self,
@@ -92,7 +93,7 @@ impl RetentionPlan {
     }
 }
 
-/// What becomes of one revision, and why.
+/// The decision on one revision, with its reason.
 #[derive(SimpleObject, Clone)]
 pub struct RetentionLine {
     revision_id: ID,
@@ -124,17 +125,17 @@ impl From<Line> for RetentionLine {
     }
 }
 
-/// One time that the policies were carried out, or tried.
+/// One application of the policies, or a dry run.
 #[derive(SimpleObject, Clone)]
 pub struct RetentionRun {
     id: ID,
     dry_run: bool,
     started_at: DateTime,
     ended_at: Option<DateTime>,
-    /// Revisions.
+    /// Number of revisions removed.
     removed: i32,
     bytes_freed: Long,
-    /// Until then it can be undone.
+    /// When the files are deleted. Until then the run can be undone.
     sweep_after: Option<DateTime>,
     undone_at: Option<DateTime>,
 }
@@ -161,7 +162,7 @@ pub struct JobRun {
     name: String,
     started_at: DateTime,
     ended_at: Option<DateTime>,
-    /// succeeded, failed or interrupted.
+    /// `succeeded`, `failed` or `interrupted`; null while it runs.
     outcome: Option<String>,
     detail: Option<serde_json::Value>,
 }
@@ -183,7 +184,7 @@ impl From<record::JobRun> for JobRun {
 #[derive(SimpleObject)]
 pub struct JobStatus {
     name: String,
-    /// Cron, São Paulo time.
+    /// Cron expression, São Paulo time; null when the job has no schedule.
     schedule: Option<String>,
     last_started_at: Option<DateTime>,
     last_ended_at: Option<DateTime>,

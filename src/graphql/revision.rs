@@ -39,66 +39,68 @@ impl Revision {
     async fn period_end(&self) -> LocalDateTime {
         LocalDateTime(self.0.publication.period.end)
     }
-    /// As published.
+    /// The file name as published.
     async fn file_name(&self) -> &str {
         &self.0.revision.file_name
     }
-    /// Lower case, without the dot.
+    /// The file extension in lower case, without the dot.
     async fn file_extension(&self) -> Option<&str> {
         self.0.revision.extension.as_deref()
     }
     async fn content_type(&self) -> Option<&str> {
         self.0.revision.content_type.as_deref()
     }
-    /// Bytes as published.
+    /// File size in bytes, as published.
     async fn size(&self) -> Long {
         self.0.revision.file.size.into()
     }
-    /// Bytes that the archive spends on it.
+    /// Bytes on disk used by the file.
     async fn stored_size(&self) -> Long {
         self.0.revision.file.stored_size.into()
     }
+    /// SHA-256 of the file as published, in lower-case hex.
     async fn sha256(&self) -> String {
         self.0.revision.file.digest.to_string()
     }
-    /// Where to download the file; null once it is purged.
+    /// Where to download the file. Null once retention removed it.
     async fn file_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let queries = ctx.data::<Queries>()?;
         Ok(self.0.revision.purged_at.is_none().then(|| queries.file_url(self.0.revision.id)))
     }
-    /// When the portal announced this content last.
+    /// When the portal last announced this content.
     async fn announced_at(&self) -> DateTime {
         DateTime(self.0.revision.announced_at)
     }
-    /// When the notification that made it came.
+    /// When the notification that led to this revision was received.
     async fn received_at(&self) -> DateTime {
         DateTime(self.0.revision.received_at)
     }
     async fn archived_at(&self) -> DateTime {
         DateTime(self.0.revision.archived_at)
     }
-    /// Since when the archive has one that was announced later.
+    /// When a revision announced later was archived; null for the latest one.
     async fn superseded_at(&self) -> Option<DateTime> {
         self.0.revision.superseded_at.map(DateTime)
     }
+    /// When retention removed the revision. Its metadata stays.
     async fn purged_at(&self) -> Option<DateTime> {
         self.0.revision.purged_at.map(DateTime)
     }
-    /// Whether retention may not remove it.
+    /// Whether the revision is protected from retention (`holdRevision`).
     async fn held(&self) -> bool {
         self.0.revision.held
     }
     async fn hold_reason(&self) -> Option<&str> {
         self.0.revision.hold_reason.as_deref()
     }
-    /// Whose key held it.
+    /// The name of the API key that placed the hold.
     async fn held_by(&self) -> Option<&str> {
         self.0.revision.held_by.as_deref()
     }
     async fn held_at(&self) -> Option<DateTime> {
         self.0.revision.held_at.map(DateTime)
     }
-    /// The policy and the rule that removed it.
+    /// The policy and rule that removed the revision.
     async fn purge_reason(&self) -> Option<&str> {
         self.0.revision.purge_rule.as_deref()
     }
@@ -109,7 +111,7 @@ impl Revision {
     async fn publication(&self, ctx: &Context<'_>) -> Result<Publication> {
         must_load(ctx, self.0.revision.publication_id).await.map(Publication::from)
     }
-    /// What a zip holds, nested zips as folders; `match` keeps the paths that contain it.
+    /// The files in a zip, including those in nested zips. `match` keeps paths that contain the text.
     #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn members(
         &self,
@@ -132,7 +134,7 @@ pub struct Member(pub MemberRow);
 /// A file inside a zip.
 #[Object]
 impl Member {
-    /// Inside the zip; of a nested one outer.zip/inner.dat.
+    /// Path inside the zip; for a file in a nested zip, outer.zip/inner.dat.
     async fn path(&self) -> &str {
         &self.0.member.path
     }
@@ -142,11 +144,11 @@ impl Member {
     async fn compressed_size(&self) -> Option<Long> {
         self.0.member.compressed_size.map(Into::into)
     }
-    /// As the packer's clock said.
+    /// Modification time recorded in the zip, by the packer's clock.
     async fn modified_at(&self) -> Option<LocalDateTime> {
         self.0.member.modified_at.map(LocalDateTime)
     }
-    /// Where to download it.
+    /// Where to download the file.
     async fn url(&self) -> &str {
         &self.0.url
     }

@@ -7,7 +7,7 @@ use crate::domain::{self, excerpt, format_instant, parse_instant};
 #[derive(Clone, Copy)]
 pub struct DateTime(pub Timestamp);
 
-/// An instant: RFC 3339, in UTC, with milliseconds.
+/// An instant: RFC 3339, in UTC, with milliseconds (2025-02-20T23:59:59.000Z).
 #[Scalar(name = "DateTime")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -29,7 +29,7 @@ impl ScalarType for DateTime {
 #[derive(Clone, Copy)]
 pub struct LocalDateTime(pub domain::LocalDateTime);
 
-/// São Paulo wall clock: ISO 8601 without offset, as the portal sends it (2025-02-20T23:59:59).
+/// São Paulo wall clock: ISO 8601 without an offset, as the portal sends it (2025-02-20T23:59:59).
 #[Scalar(name = "LocalDateTime")]
 impl ScalarType for LocalDateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -10,7 +10,8 @@ use crate::domain;
 use crate::index::{Bucket, Dimension};
 use crate::query;
 
-/// What publications are grouped by; of the stretches of time at most one.
+/// What publications are grouped by. At most one of the time dimensions (`PERIOD_*`, `ARCHIVED_*`) can be used at a
+/// time.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum StatsDimension {
     Product,
@@ -44,16 +45,16 @@ impl From<StatsDimension> for Dimension {
     }
 }
 
-/// A group of publications: what it is grouped by is there, all else is null.
+/// One group of publications.
 #[derive(Clone)]
 pub struct StatsRow(pub query::StatsRow);
 
 flat!(StatsRow => query::StatsRow);
 
-/// A group of publications: what it is grouped by is there, all else is null.
+/// One group of publications. Dimensions that are not in `groupBy` are null.
 #[Object]
 impl StatsRow {
-    /// Its current name.
+    /// The product's current name.
     async fn product(&self) -> Option<&str> {
         self.0.product.as_deref()
     }
@@ -72,39 +73,40 @@ impl StatsRow {
     async fn granularity(&self) -> Option<Granularity> {
         self.0.granularity.as_deref()?.parse::<domain::Granularity>().ok().map(Into::into)
     }
-    /// A day, month or year as text (2025-02-20, 2025-02, 2025); of archiving in São Paulo time.
+    /// The day, month or year: 2025-02-20, 2025-02 or 2025. `ARCHIVED_*` uses São Paulo time.
     async fn bucket(&self) -> Option<&str> {
         self.0.bucket.as_deref()
     }
+    /// Number of publications.
     async fn publications(&self) -> i32 {
         int(self.0.sums.publications)
     }
-    /// All revisions of these publications.
+    /// Number of revisions of these publications.
     async fn revisions(&self) -> i32 {
         int(self.0.sums.revisions)
     }
-    /// Bytes of the revisions shown, as published.
+    /// Total size in bytes of the latest revisions, as published.
     async fn size(&self) -> Long {
         self.0.sums.size.into()
     }
-    /// Bytes that the archive spends on these.
+    /// Bytes on disk used by these revisions.
     async fn stored_size(&self) -> Long {
         self.0.sums.stored_size.into()
     }
 }
 
 mirror! {
-    /// What a suggestion is.
+    /// What a suggestion names.
     SuggestionKind => query::SuggestionKind { Product, Alias, Process, MacroProcess, File }
 }
 
-/// What somebody who types may mean.
+/// A completion for a prefix.
 #[derive(SimpleObject)]
 pub struct Suggestion {
     text: String,
     kind: SuggestionKind,
     product_id: Option<ID>,
-    /// How many there are of it.
+    /// Number of publications that it matches.
     publications: i32,
 }
 
@@ -120,21 +122,33 @@ impl From<query::Suggestion> for Suggestion {
 }
 
 mirror! {
-    /// ARCHIVED; LATE: overdue, and still to be hoped for; AWAITED: announced, or not due yet; MISSING: overdue for so long
-    /// that it will hardly come by itself; LOST; PURGED.
-    CoverageState => query::CoverageState { Archived, Late, Awaited, Missing, Lost, Purged }
+    /// The state of a period.
+    CoverageState => query::CoverageState {
+        /// Its file is archived.
+        Archived,
+        /// Overdue, but may still be published.
+        Late,
+        /// Announced, or not due yet.
+        Awaited,
+        /// Overdue for so long that it is unlikely to be published without action.
+        Missing,
+        /// Announced, but the link expired before the file was fetched.
+        Lost,
+        /// Removed by a retention policy.
+        Purged,
+    }
 }
 
-/// The periods that a product's history leads one to expect, and what became of each.
+/// Which periods are expected from the product's own history, and the state of each.
 #[derive(SimpleObject)]
 pub struct Coverage {
     granularity: Granularity,
-    /// Periods: those expected, and those that are there besides.
+    /// Number of periods: those expected, and published ones beyond these.
     expected: i32,
     archived: i32,
     late: i32,
     missing: i32,
-    /// In the order of time.
+    /// The periods in chronological order.
     periods: Vec<CoveragePeriod>,
 }
 
@@ -152,7 +166,7 @@ impl From<query::Coverage> for Coverage {
     }
 }
 
-/// A period, and what became of it.
+/// One period and its state.
 #[derive(SimpleObject)]
 pub struct CoveragePeriod {
     period_start: LocalDateTime,

@@ -12,9 +12,9 @@ use crate::query::{self, Status};
 pub struct SourceStatus {
     name: String,
     last_notification_at: Option<DateTime>,
-    /// Nothing came for longer than its own past makes likely at this hour.
+    /// Whether nothing has been received for longer than the source's own history makes likely.
     silent: bool,
-    /// Log-ins that were refused, ever.
+    /// Total number of requests with wrong credentials.
     denied: i32,
     last_denied_at: Option<DateTime>,
 }
@@ -31,21 +31,23 @@ impl From<query::SourceStatus> for SourceStatus {
     }
 }
 
-/// A host that is left alone for a while.
+/// A host that gets no requests for a while, because it failed repeatedly.
 #[derive(SimpleObject)]
 pub struct PausedHost {
     pub host: String,
     pub until: DateTime,
 }
 
-/// A file of the archive that does not read back as it was archived: "Enviar" of its product on the portal heals it.
+/// A stored file that does not read back as it was archived. "Enviar" for its product on the portal, or a backup,
+/// repairs it.
 #[derive(SimpleObject)]
 pub struct DamagedFile {
     sha256: String,
+    /// When the damage was found.
     since: DateTime,
-    /// The newest revision that has it.
+    /// The newest revision that uses the file.
     revision_id: Option<ID>,
-    /// Of the product.
+    /// The product's name.
     name: Option<String>,
 }
 
@@ -56,50 +58,54 @@ impl From<query::DamagedFile> for DamagedFile {
     }
 }
 
-/// How the service is.
+/// The state of the service.
 #[derive(SimpleObject)]
 pub struct ServiceStatus {
     version: String,
-    /// Whether notifications can be taken.
+    /// Whether notifications can be accepted.
     ready: bool,
     started_at: DateTime,
+    /// Notifications that wait for their first fetch.
     queued: i32,
+    /// Notifications whose file is being fetched.
     fetching: i32,
+    /// Notifications that wait for another fetch.
     retrying: i32,
+    /// Notifications whose link expired before the file was fetched.
     expired: i32,
-    /// When the first link dies whose file is still wanted.
+    /// When the next link expires whose file is still to be fetched.
     next_link_expiry: Option<DateTime>,
     last_notification_at: Option<DateTime>,
     products: i32,
     publications: i32,
     revisions: i32,
-    /// Bytes of all different files as published.
+    /// Total size in bytes of all distinct files, as published.
     size: Long,
-    /// Bytes that the archive spends on them.
+    /// Bytes on disk used by these files.
     stored_size: Long,
-    /// Bytes free where the archive lies.
+    /// Bytes free on the disk of the archive.
     disk_free: Option<Long>,
-    /// Changes that the search index has yet to take in.
+    /// Changes that are not yet in the search index.
     index_lag: i32,
-    /// How many files of the archive are known to be damaged.
+    /// Number of stored files known to be damaged.
     damaged: i32,
-    /// Those that have been for longest, at most 20.
+    /// The files that have been damaged for longest, at most 20.
     damaged_files: Vec<DamagedFile>,
-    /// Why no file is fetched now, if so: the disk is too full.
+    /// Why no file is fetched at present (the disk is too full); null when fetching is possible.
     fetching_waits: Option<String>,
-    /// Wanted links that die soon (`fetch.warn_before`).
+    /// Links that expire soon (`fetch.warn_before`) and whose file is still to be fetched.
     dying_links: i32,
-    /// Wrong keys that were shown to the API, ever. Wrong credentials of the webhook are counted by source.
+    /// Total number of requests to the API with a wrong key. Wrong credentials on the webhook are counted per source.
     denied_keys: i32,
-    /// Who sends notifications.
+    /// The sources of notifications.
     sources: Vec<SourceStatus>,
-    /// Notifications of the last seven days that were taken with a warning.
+    /// Notifications of the last seven days that were accepted with a warning.
     warned: i32,
-    /// The newest replay.
+    /// The most recent replay.
     last_replay: Option<Replay>,
-    /// Hosts that fail steadily and are left alone for a while.
+    /// Hosts that get no requests for a while, because they failed repeatedly.
     pub paused_hosts: Vec<PausedHost>,
-    /// Scheduled jobs.
+    /// The scheduled jobs.
     pub jobs: Vec<JobStatus>,
 }
 

@@ -9,10 +9,10 @@ use crate::query::Queries;
 
 pub struct SubscriptionRoot;
 
-/// What happens from now on; over WebSocket (graphql-ws).
+/// Events from now on, over WebSocket (protocols graphql-transport-ws and graphql-ws).
 #[Subscription(name = "Subscription")]
 impl SubscriptionRoot {
-    /// Every revision that is archived and fits the filter.
+    /// Every revision that is archived and matches the filter.
     async fn publication_archived(
         &self,
         ctx: &Context<'_>,
@@ -22,7 +22,7 @@ impl SubscriptionRoot {
         Ok(archived.map(|row| row.map(Revision).map_err(shown)))
     }
 
-    /// Every notification, whatever becomes of it.
+    /// Every notification, whatever its outcome.
     async fn notification_received(
         &self,
         ctx: &Context<'_>,

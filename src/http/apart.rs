@@ -27,7 +27,8 @@ const TIME_PER_PIECE: Duration = Duration::from_secs(2);
 pub(super) async fn answer_apart(State(http): State<Http>, request: Request, next: Next) -> Response {
     let write_timeout = http.app.settings.query.write_timeout;
     let is_head = request.method() == Method::HEAD;
-    let answering = http.app.asking.run(async move { pass_on(next.run(request).await, is_head, write_timeout).await });
+    let answering =
+        http.app.query_runtime.run(async move { pass_on(next.run(request).await, is_head, write_timeout).await });
     let Some(answering) = answering else { return Problem::new(503, "the service is stopping").into_response() };
     answering.await.unwrap_or_else(|e| Problem::internal(&e).into_response())
 }

@@ -16,7 +16,7 @@ use super::{Http, Problem, bodies, throttle};
 use crate::config::{Api, Role};
 use crate::domain::Digest;
 use crate::graphql::Asker;
-use crate::receive::readings;
+use crate::receive::decodings;
 
 /// What clients are told about Basic credentials; RFC 7617 says how non-ASCII ones are sent then.
 pub(super) const BASIC_CHALLENGE: &str = "Basic realm=\"acervo\", charset=\"UTF-8\"";
@@ -164,14 +164,14 @@ pub(super) fn unauthenticated(has_key: bool) -> Problem {
 
 fn unauthenticated_at(door: &str, has_key: bool) -> Problem {
     match door {
-        "webhook" => crate::receive::Rejection::Unauthenticated.into(),
+        "webhook" => crate::receive::ReceiveError::Unauthenticated.into(),
         _ => unauthenticated(has_key),
     }
 }
 
 pub(super) fn caller(api: &Api, shown: Option<&ShownKey>) -> Option<Caller> {
-    if let Some(ShownKey(readings)) = shown {
-        let digests: Vec<Digest> = readings.iter().map(|key| Digest::of(key.as_bytes())).collect();
+    if let Some(ShownKey(decodings)) = shown {
+        let digests: Vec<Digest> = decodings.iter().map(|key| Digest::of(key.as_bytes())).collect();
         let found = api.keys.iter().find(|known| digests.iter().any(|digest| known.hash.0.ct_eq(&digest.0).into()));
         if let Some(known) = found {
             return Some(Caller { role: known.role, name: known.name.clone(), is_implicit: false });
@@ -204,12 +204,12 @@ fn without_scheme(shown: &str) -> &str {
 /// The key that a request shows: in `Authorization` in any form, or as `?key=` where nothing is changed.
 pub(super) fn shown_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ShownKey> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let keys = readings(value.as_bytes()).into_iter().flat_map(|shown| {
+        let keys = decodings(value.as_bytes()).into_iter().flat_map(|shown| {
             let (scheme, rest) = shown.trim().split_once(' ').unwrap_or(("", shown.trim()));
             if !scheme.eq_ignore_ascii_case("basic") {
                 return vec![without_scheme(&shown).to_owned()];
             }
-            let pairs = crate::receive::basic_readings(rest.trim());
+            let pairs = crate::receive::basic_decodings(rest.trim());
             pairs.iter().filter_map(|pair| pair.split_once(':')).map(|(_, password)| password.to_owned()).collect()
         });
         return Some(ShownKey(keys.collect()));

@@ -47,7 +47,7 @@ pub(super) async fn export(
             let bounds = Question::lasting(admission.settings().timeout);
             // Both are given back when the last piece was taken, or the client is gone.
             let held = (admission.admit_export(&caller.name).await?, bounds.stop_on_drop());
-            let pieces = export.pieces(&http.queries.within(bounds)).await?;
+            let pieces = export.start(&http.queries.within(bounds)).await?;
             let mut response = match method {
                 Method::HEAD => without_body(StatusCode::OK),
                 _ => Body::from_stream(pieces.map(move |piece| {

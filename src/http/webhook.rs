@@ -11,7 +11,7 @@ use super::origin::{self, Named};
 use super::server::Exchange;
 use super::{Http, Problem, auth, bodies};
 use crate::domain::Notice;
-use crate::receive::{Admission, Presented, Rejection, Written};
+use crate::receive::{Access, BodyHeaders, PresentedCredentials, ReceiveError};
 
 pub(super) async fn default_source(state: State<Http>, request: Request) -> Response {
     answer(state, "default", request).await
@@ -49,30 +49,30 @@ async fn answer(State(http): State<Http>, source: &str, request: Request) -> Res
 async fn receive(http: &Http, source: &str, request: Request) -> Result<Response, Problem> {
     let headers = request.headers();
     let presented = presented(headers);
-    match http.receiver.admit(source, &presented) {
-        Ok(Admission::Known) => {
+    match http.receiver.authenticate(source, &presented) {
+        Ok(Access::Authenticated) => {
             request.extensions().get::<Exchange>().inspect(|exchange| exchange.known());
         }
         // A caller without credentials must use one of our host names: this stops DNS rebinding.
-        Ok(Admission::Open) if named(&request).is_some_and(|named| named.may_be_ours) => {}
-        Ok(Admission::Open) => {
+        Ok(Access::Open) if named(&request).is_some_and(|named| named.may_be_ours) => {}
+        Ok(Access::Open) => {
             bodies::discard(request.into_body()).await;
             return Err(origin::foreign_host(http));
         }
-        Err(Rejection::Unauthenticated) if !presented.is_empty() => {
+        Err(ReceiveError::Unauthenticated) if !presented.is_empty() => {
             return Ok(auth::deny(http, "webhook", request).await);
         }
-        Err(rejection) => {
+        Err(error) => {
             bodies::discard(request.into_body()).await;
-            return Err(rejection.into());
+            return Err(error.into());
         }
     }
     let (parts, body) = request.into_parts();
     let body = http.webhook_room.read(body, Notice::BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
     let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let written =
-        Written { content_type: text(header::CONTENT_TYPE), content_encoding: text(header::CONTENT_ENCODING) };
-    let receipt = http.receiver.receive(source, written, &body.bytes).await?;
+    let headers =
+        BodyHeaders { content_type: text(header::CONTENT_TYPE), content_encoding: text(header::CONTENT_ENCODING) };
+    let receipt = http.receiver.receive(source, headers, &body.bytes).await?;
     match receipt.rejected {
         None => Ok((StatusCode::ACCEPTED, Json(json!({ "id": receipt.id.to_string() }))).into_response()),
         Some(reason) => {
@@ -85,27 +85,27 @@ fn named(request: &Request) -> Option<Named> {
     request.extensions().get::<Named>().copied()
 }
 
-fn presented(headers: &HeaderMap) -> Presented {
+fn presented(headers: &HeaderMap) -> PresentedCredentials {
     let bytes = |name: &str| headers.get(name).map(|value| value.as_bytes());
-    Presented::new(bytes("authorization"), bytes("x-token"))
+    PresentedCredentials::new(bytes("authorization"), bytes("x-token"))
 }
 
-impl From<Rejection> for Problem {
-    fn from(rejection: Rejection) -> Self {
-        let detail = rejection.to_string();
-        match rejection {
-            Rejection::Unauthenticated => {
+impl From<ReceiveError> for Problem {
+    fn from(error: ReceiveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ReceiveError::Unauthenticated => {
                 Self::new(401, detail).header(header::WWW_AUTHENTICATE, auth::BASIC_CHALLENGE)
             }
-            Rejection::UnknownSource => Self::new(404, detail),
-            Rejection::ContentType(_) => Self::new(415, detail),
-            Rejection::ContentEncoding(_) => {
+            ReceiveError::UnknownSource => Self::new(404, detail),
+            ReceiveError::ContentType(_) => Self::new(415, detail),
+            ReceiveError::ContentEncoding(_) => {
                 Self::new(415, detail).header(header::ACCEPT_ENCODING, "gzip, deflate, zstd")
             }
-            Rejection::TooLarge(_) => Self::new(413, detail),
-            Rejection::NotAnObject(_) | Rejection::NotPacked(_) => Self::new(400, detail),
-            Rejection::Overloaded(refusal) => unavailable(&refusal, detail),
-            Rejection::NoRoom(no_room) => unavailable(&no_room, detail),
+            ReceiveError::TooLarge(_) => Self::new(413, detail),
+            ReceiveError::NotAnObject(_) | ReceiveError::BadEncoding(_) => Self::new(400, detail),
+            ReceiveError::Overloaded(refusal) => unavailable(&refusal, detail),
+            ReceiveError::NoRoom(no_room) => unavailable(&no_room, detail),
         }
     }
 }

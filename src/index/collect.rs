@@ -1,4 +1,4 @@
-//! Collecting hits: one pass counts all that match and keeps the first so many beyond a cursor, in a total order.
+//! Collects hits: one pass counts all matches and keeps the first ones after a cursor, in a total order.
 use std::cmp::Ordering;
 
 use tantivy::collector::{Collector, SegmentCollector};
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::columns::Columns;
 use super::scan::scan;
-use super::{Index, IndexError, Order, Query, Target, Watch};
+use super::{Deadline, Index, IndexError, Order, Query, Target};
 use crate::domain::{ProductId, PublicationId, RevisionId};
 
-/// What a hit was put in order by.
+/// The value by which a hit is sorted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SortValue {
     Number(i64),
@@ -26,17 +26,17 @@ impl SortValue {
             (Self::Number(a), Self::Number(b)) => a.cmp(b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
             (Self::Score(a), Self::Score(b)) => a.total_cmp(b),
-            // Cursors are checked against their order before they come here.
+            // Cursors were checked against the order before.
             _ => Ordering::Equal,
         }
     }
 }
 
-/// A document that was found.
+/// A document that matches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
     pub value: SortValue,
-    /// Of the publication or of the product, whichever was asked for.
+    /// The id of the publication or product, depending on the target.
     id: Uuid,
     revision: Option<Uuid>,
     pub score: Option<f32>,
@@ -56,7 +56,7 @@ impl Hit {
     }
 
     /// The id that breaks ties.
-    pub fn tie(&self, target: Target) -> Uuid {
+    pub fn tie_breaker(&self, target: Target) -> Uuid {
         match target {
             Target::Revisions => self.revision.unwrap_or(self.id),
             Target::Publications { .. } | Target::Products => self.id,
@@ -64,34 +64,34 @@ impl Hit {
     }
 }
 
-/// What a question found.
+/// The result of a query.
 #[derive(Clone, Debug)]
 pub struct Hits {
-    /// All that match, whatever part of them was asked for.
+    /// The number of all matches, not only those of the page.
     pub total: usize,
-    /// In the direction read.
+    /// In reading direction.
     pub hits: Vec<Hit>,
-    /// Whether there is more in the direction read.
+    /// Whether there are more hits in reading direction.
     pub more: bool,
 }
 
 impl Index {
-    /// Answers a question. Takes the CPU for a while: for the [`Pool`](super::Pool), not for async threads.
-    pub fn search(&self, query: &Query, watch: &Watch) -> Result<Hits, IndexError> {
+    /// Runs a query. CPU-bound: call it on the [`Pool`](super::Pool), not on async threads.
+    pub fn search(&self, query: &Query, deadline: &Deadline) -> Result<Hits, IndexError> {
         let searcher = self.inner.reader.searcher();
-        let compiled = self.compile(query, &searcher, watch)?;
+        let compiled = self.compile(query, &searcher, deadline)?;
         let collector = TopHits {
             index: self.clone(),
-            watch: watch.clone(),
+            deadline: deadline.clone(),
             target: query.target,
             order: query.order,
             scored: query.is_scored(),
             beyond: query.beyond.clone(),
             backwards: query.backwards,
-            // One more tells whether there is more.
+            // One extra hit shows whether there are more.
             keep: query.offset.saturating_add(query.limit).saturating_add(1),
         };
-        let (total, mut hits) = searcher.search(&*compiled, &collector).map_err(|e| watch.explain(e))?;
+        let (total, mut hits) = searcher.search(&*compiled, &collector).map_err(|e| deadline.explain(e))?;
         hits.drain(..query.offset.min(hits.len()));
         let more = hits.len() > query.limit;
         hits.truncate(query.limit);
@@ -100,13 +100,13 @@ impl Index {
 }
 
 impl Index {
-    /// Another number whenever readers see another state of the index.
+    /// Changes whenever readers see a new state of the index.
     pub fn generation(&self) -> u64 {
         self.inner.reader.searcher().generation().generation_id()
     }
 
-    /// How many publications the index holds.
-    pub fn publications(&self, watch: &Watch) -> Result<usize, IndexError> {
+    /// The number of publications in the index.
+    pub fn publications(&self, deadline: &Deadline) -> Result<usize, IndexError> {
         let query = Query {
             target: Target::Publications { as_of: None },
             search: None,
@@ -118,13 +118,13 @@ impl Index {
             offset: 0,
             limit: 0,
         };
-        Ok(self.search(&query, watch)?.total)
+        Ok(self.search(&query, deadline)?.total)
     }
 }
 
 struct TopHits {
     index: Index,
-    watch: Watch,
+    deadline: Deadline,
     target: Target,
     order: Order,
     scored: bool,
@@ -146,16 +146,16 @@ impl TopHits {
         }
     }
 
-    /// In the direction read.
+    /// In reading direction.
     fn compare(&self, a: &Hit, b: &Hit) -> Ordering {
         let by_value = a.value.compare(&b.value);
         let by_value = if self.descending() { by_value.reverse() } else { by_value };
-        let forwards = by_value.then_with(|| a.tie(self.target).cmp(&b.tie(self.target)));
+        let forwards = by_value.then_with(|| a.tie_breaker(self.target).cmp(&b.tie_breaker(self.target)));
         if self.backwards { forwards.reverse() } else { forwards }
     }
 }
 
-/// Where a segment keeps what hits are put in order by.
+/// The sort column of a segment.
 enum Values {
     Number(Column<i64>),
     Text(Option<StrColumn>),
@@ -176,10 +176,10 @@ impl Values {
         }
     }
 
-    /// A number that sorts as the value does, within this segment.
+    /// A number that sorts like the value within this segment.
     fn rank(&self, doc: DocId, score: Score) -> i64 {
         match self {
-            // What has no such value stands below all that have.
+            // Documents without the value sort below all others.
             Self::Number(column) => column.first(doc).unwrap_or(i64::MIN),
             Self::Text(column) => {
                 let ord = column.as_ref().and_then(|column| column.ords().first(doc)).unwrap_or_default();
@@ -189,7 +189,7 @@ impl Values {
         }
     }
 
-    /// The rank that a value from elsewhere has, or would have, in this segment.
+    /// The rank that a value from another segment has, or would have, in this one.
     fn rank_of(&self, value: &SortValue) -> tantivy::Result<i64> {
         Ok(match (self, value) {
             (Self::Text(Some(column)), SortValue::Text(text)) => {
@@ -225,12 +225,12 @@ impl Values {
     }
 }
 
-/// Twice the place among the segment's texts; a text that it lacks stands between two.
+/// Twice the ordinal among the segment's texts, so that a text missing from the segment ranks between two others.
 fn text_rank(ord: u64, found: bool) -> i64 {
     i64::try_from(ord).unwrap_or(i64::MAX / 4) * 2 + i64::from(found)
 }
 
-/// Scores are not negative, and the bits of such floats sort as they do.
+/// Scores are not negative, and the bits of such floats sort like the floats.
 fn score_rank(score: Score) -> i64 {
     i64::from(score.max(0.0).to_bits())
 }
@@ -264,7 +264,7 @@ impl Collector for TopHits {
             bound: None,
         };
         if let Some((value, tie)) = &self.beyond {
-            hits.beyond = Some(hits.place(hits.values.rank_of(value)?, tie.as_u128()));
+            hits.beyond = Some(hits.sort_key(hits.values.rank_of(value)?, tie.as_u128()));
         }
         Ok(hits)
     }
@@ -280,7 +280,7 @@ impl Collector for TopHits {
         segment: &SegmentReader,
     ) -> tantivy::Result<tantivy::Result<(usize, Vec<Hit>)>> {
         let mut hits = self.for_segment(ordinal, segment)?;
-        scan(&mut hits, weight, segment, self.scored, &self.watch)?;
+        scan(&mut hits, weight, segment, self.scored, &self.deadline)?;
         Ok(hits.harvest())
     }
 
@@ -313,11 +313,11 @@ impl Ids {
     }
 }
 
-/// Hits that are gathered at least before the best of them are picked.
+/// At least this many hits are collected before the best are selected.
 const CUT_MIN: usize = 1_000;
 
-/// A value and its tie-breaker, turned so that the smallest are wanted.
-type Place = (i64, u128);
+/// A rank and its tie-breaker, flipped so that the smallest keys are the best.
+type SortKey = (i64, u128);
 
 struct SegmentHits {
     values: Values,
@@ -327,24 +327,24 @@ struct SegmentHits {
     flip_value: bool,
     flip_tie: bool,
     scored: bool,
-    beyond: Option<Place>,
+    beyond: Option<SortKey>,
     keep: usize,
     total: usize,
-    /// The smallest so far, and some that are not among them any more.
-    best: Vec<(Place, DocId, u32)>,
-    /// Of the smallest so far the greatest, once there are as many as are kept.
-    bound: Option<Place>,
+    /// The smallest keys so far, and some that no longer belong to them.
+    best: Vec<(SortKey, DocId, u32)>,
+    /// The largest of the smallest keys, once there are `keep` of them.
+    bound: Option<SortKey>,
 }
 
 impl SegmentHits {
-    /// `!` turns the order round without the overflow that `-` has.
-    fn place(&self, rank: i64, tie: u128) -> Place {
+    /// `!` reverses the order and cannot overflow, unlike `-`.
+    fn sort_key(&self, rank: i64, tie: u128) -> SortKey {
         (if self.flip_value { !rank } else { rank }, if self.flip_tie { !tie } else { tie })
     }
 }
 
 impl SegmentHits {
-    /// Keeps only the smallest: once in as many hits as are kept, which costs less than to find each its place.
+    /// Drops all but the smallest keys. Done once per `keep` hits, which costs less than sorting in each hit.
     fn cut(&mut self) {
         if self.keep > 0 && self.best.len() > self.keep {
             let (_, greatest, _) = self.best.select_nth_unstable(self.keep - 1);
@@ -365,11 +365,11 @@ impl SegmentCollector for SegmentHits {
             return;
         }
         let tie = if self.tie_is_revision { self.revision.of(doc) } else { self.id.of(doc) };
-        let place = self.place(rank, tie);
-        if self.beyond.is_some_and(|beyond| place <= beyond) || self.bound.is_some_and(|bound| place >= bound) {
+        let key = self.sort_key(rank, tie);
+        if self.beyond.is_some_and(|beyond| key <= beyond) || self.bound.is_some_and(|bound| key >= bound) {
             return;
         }
-        self.best.push((place, doc, score.to_bits()));
+        self.best.push((key, doc, score.to_bits()));
         if self.best.len() >= self.keep.saturating_mul(2).max(CUT_MIN) {
             self.cut();
         }

@@ -1,5 +1,5 @@
-//! The columns of segments, opened once: opening one reads what it has of each block, which for a question about a few
-//! documents is more than all the rest.
+//! Caches opened segment columns. Opening one reads the metadata of each block, which for a query with few hits costs more
+//! than everything else.
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use tantivy::columnar::Column;
 use tantivy::index::SegmentId;
 use tantivy::{Searcher, SegmentReader};
 
-/// Of the segments that are searched.
+/// The open columns of all segments.
 #[derive(Default)]
 pub(super) struct OpenColumns(Mutex<HashMap<SegmentId, Arc<Columns>>>);
 
@@ -17,14 +17,14 @@ impl OpenColumns {
         open.entry(segment.segment_id()).or_default().clone()
     }
 
-    /// Closes those of segments that were merged away.
+    /// Drops the columns of segments that no longer exist.
     pub fn retain(&self, searcher: &Searcher) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|id, _| searcher.segment_readers().iter().any(|segment| segment.segment_id() == *id));
     }
 }
 
-/// Of one segment.
+/// The open columns of one segment.
 #[derive(Default)]
 pub(super) struct Columns {
     signed: Mutex<HashMap<&'static str, Column<i64>>>,

@@ -1,4 +1,4 @@
-//! What publications are grouped by, as small numbers within a segment.
+//! Grouping dimensions, encoded as small numbers within a segment.
 use jiff::civil::{Date, DateTime};
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::{DocId, SegmentReader};
@@ -6,23 +6,23 @@ use tantivy::{DocId, SegmentReader};
 use super::columns::Columns;
 use crate::domain::{LocalDateTime, millis, sao_paulo, timestamp};
 
-/// What publications are grouped by.
+/// A dimension by which publications are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dimension {
-    /// By its id, in hexadecimal.
+    /// The product's id in hexadecimal.
     Product,
     Process,
     MacroProcess,
     Status,
     Extension,
     Granularity,
-    /// Of the period's start.
+    /// The start of the period.
     Period(Bucket),
-    /// Of the revision shown, São Paulo time.
+    /// When the current revision was archived, in São Paulo time.
     Archived(Bucket),
 }
 
-/// A stretch of the calendar.
+/// A unit of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bucket {
     Day,
@@ -34,18 +34,17 @@ const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 const DAY_SECONDS: i64 = 86_400;
 const HOUR_MS: i64 = 3_600_000;
 
-/// Days for which a segment has a table of its own; where it has documents over a longer time the calendar is asked for
-/// each of them.
+/// A segment whose documents span at most this many days uses a lookup table. Otherwise each document is computed.
 const TABLE_DAYS: i64 = 50_000;
 
-/// Where a segment keeps the values of a dimension.
+/// The values of a dimension in a segment.
 pub(super) enum Values {
-    /// No document of the segment has one.
+    /// No document of the segment has a value.
     None,
     Text(Option<StrColumn>),
-    /// Seconds of the wall clock since 1970.
+    /// Wall-clock seconds since 1970.
     Wall(Column<i64>, Days),
-    /// Milliseconds since 1970, and for each hour from the first on the day that it is in.
+    /// Milliseconds since 1970; the first hour; the day of each hour from then on.
     Instant(Column<i64>, Days, i64, Vec<u32>),
 }
 
@@ -72,10 +71,10 @@ impl Values {
             Dimension::Archived(bucket) => {
                 let column = columns.i64(segment, "archived_at")?;
                 if column.values.num_vals() == 0 {
-                    // The bounds of an empty column are no instants: nothing may be computed from them.
+                    // An empty column has no meaningful bounds.
                     return Ok(Self::None);
                 }
-                // No instant is beyond those that have a date.
+                // Clamped to instants that have a date.
                 let (first_ms, last_ms) =
                     (millis(timestamp(column.min_value())), millis(timestamp(column.max_value())));
                 let days = Days::new(local_day(first_ms), local_day(last_ms), bucket);
@@ -86,7 +85,7 @@ impl Values {
         }
     }
 
-    /// A number for each value: 0 for none.
+    /// A number for each value; 0 means no value.
     pub fn code(&self, doc: DocId) -> u64 {
         match self {
             Self::None => 0,
@@ -102,7 +101,7 @@ impl Values {
         }
     }
 
-    /// One more than the greatest code.
+    /// One more than the largest code.
     pub fn codes(&self) -> u64 {
         match self {
             Self::None => 1,
@@ -127,13 +126,13 @@ impl Values {
     }
 }
 
-/// The days that a segment has documents of.
+/// The days that the documents of a segment span.
 pub(super) struct Days {
     /// Since 1970.
     first: i64,
     last: i64,
     bucket: Bucket,
-    /// The code of each day, and the first day of each code; empty where a day's place is its code.
+    /// The code of each day, and the first day of each code. Empty if codes are day offsets.
     codes: Vec<u32>,
     starts: Vec<i64>,
 }
@@ -144,8 +143,8 @@ impl Days {
         if bucket != Bucket::Day && days.has_table() {
             let mut before = None;
             for day in days.first..=days.last {
-                let stretch = bucket.stretch(date(day));
-                if before.replace(stretch) != Some(stretch) {
+                let range = bucket.range_of(date(day));
+                if before.replace(range) != Some(range) {
                     days.starts.push(day);
                 }
                 days.codes.push(u32::try_from(days.starts.len()).unwrap_or(u32::MAX));
@@ -159,8 +158,8 @@ impl Days {
     }
 
     fn code(&self, day: i64) -> u64 {
-        let place = usize::try_from(day - self.first).unwrap_or_default();
-        self.codes.get(place).map_or(place as u64 + 1, |code| u64::from(*code))
+        let offset = usize::try_from(day - self.first).unwrap_or_default();
+        self.codes.get(offset).map_or(offset as u64 + 1, |code| u64::from(*code))
     }
 
     fn codes(&self) -> u64 {
@@ -169,13 +168,13 @@ impl Days {
     }
 
     fn name(&self, code: u64) -> String {
-        let place = usize::try_from(code - 1).unwrap_or_default();
-        let day = self.starts.get(place).copied().unwrap_or(self.first + place as i64);
+        let offset = usize::try_from(code - 1).unwrap_or_default();
+        let day = self.starts.get(offset).copied().unwrap_or(self.first + offset as i64);
         self.bucket.name(date(day))
     }
 }
 
-/// For each hour from the first on the place of its day: São Paulo's offset changes only at full hours.
+/// The day offset of each hour from the first on. São Paulo's UTC offset changes only at full hours.
 fn hours(days: &Days, first_hour: i64, last_ms: i64) -> Vec<u32> {
     let mut day = days.first;
     let mut ends = start_of_day(day + 1);
@@ -196,7 +195,7 @@ fn date(day: i64) -> Date {
     since.map_or(if day < 0 { Date::MIN } else { Date::MAX }, |since| EPOCH.saturating_add(since))
 }
 
-/// When a day begins in São Paulo, in milliseconds.
+/// The start of a day in São Paulo, in milliseconds.
 fn start_of_day(day: i64) -> i64 {
     let midnight: DateTime = date(day).at(0, 0, 0, 0);
     sao_paulo().to_timestamp(midnight).map_or(i64::MAX, millis)
@@ -209,8 +208,8 @@ fn local_day(ms: i64) -> i64 {
 }
 
 impl Bucket {
-    /// Alike for the days of one stretch.
-    fn stretch(self, date: Date) -> (i16, i8, i8) {
+    /// Equal for all days of the same day, month or year.
+    fn range_of(self, date: Date) -> (i16, i8, i8) {
         match self {
             Self::Day => (date.year(), date.month(), date.day()),
             Self::Month => (date.year(), date.month(), 0),

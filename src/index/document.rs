@@ -1,4 +1,4 @@
-//! What is indexed, as plain values, and how it becomes documents.
+//! The values that are indexed, and how they become documents.
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::domain::{
     words,
 };
 
-/// A product, with what it is found by.
+/// A product with its searchable values.
 #[derive(Clone, Debug)]
 pub struct Product {
     pub id: ProductId,
@@ -58,7 +58,7 @@ pub struct Revision {
     pub purged: bool,
 }
 
-/// How an id is written as a term.
+/// The term of an id.
 pub(super) fn term(id: Uuid) -> String {
     id.simple().to_string()
 }
@@ -126,7 +126,8 @@ impl Builder<'_> {
 }
 
 impl Product {
-    /// Publications carry their product's id too; only the product's own document has this, among the revisions.
+    /// The term of the product's own document. Publications have the product's id as well, so this one is put into the field
+    /// `revision`.
     pub(super) fn own_term(&self) -> String {
         format!("product:{}", term(self.id.0))
     }
@@ -142,7 +143,7 @@ impl Product {
         if let Some(path) = &self.list_path {
             builder.doc.add_text(fields.list_path, fold(path));
         }
-        // What it has of a publication's numbers lets their columns be read without looking where they are.
+        // With these values every document has the columns, which tantivy then reads without an index of gaps.
         if let Some(end) = self.last_period_end {
             builder.doc.add_i64(fields.period_start, end);
             builder.doc.add_i64(fields.period_end, end);

@@ -1,4 +1,4 @@
-//! Opening: an index that is missing, broken or of another version is begun anew.
+//! Opens an index. One that is missing, broken or of another version is replaced by an empty one.
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,18 +9,18 @@ use tantivy::{IndexReader, ReloadPolicy};
 
 use super::columns::OpenColumns;
 use super::schema::{self, Fields};
-use super::words::Known;
+use super::words::WordCache;
 use super::{IndexError, Writer};
 
 /// The file that makes a folder an index.
 const META: &str = "meta.json";
 
-/// How far the index has come.
+/// How much of the feed the index contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The last number of the feed that it holds.
+    /// The last feed number in the index.
     pub feed: i64,
-    /// The wish for a new index that it was built for.
+    /// The reindex request that the index was built for.
     pub epoch: u64,
 }
 
@@ -38,7 +38,7 @@ impl Position {
     }
 }
 
-/// The index in a folder; clones share it.
+/// The index in a folder. Clones share it.
 #[derive(Clone)]
 pub struct Index {
     pub(super) inner: Arc<Inner>,
@@ -49,15 +49,15 @@ pub(super) struct Inner {
     pub reader: IndexReader,
     pub fields: Fields,
     pub columns: OpenColumns,
-    pub known: Known,
-    /// What the reader sees, or something before it.
+    pub word_cache: WordCache,
+    /// The position that readers see, or an earlier one.
     position: Mutex<Option<Position>>,
 }
 
 impl Inner {
-    /// Lets readers see what was committed.
+    /// Makes committed changes visible to readers.
     pub fn reload(&self) -> Result<(), IndexError> {
-        // Read first and told last: whoever sees the position finds all that it stands for.
+        // Read before the reload and published after it: whoever sees the position also sees its documents.
         let position = committed(&self.index);
         self.reader.reload()?;
         self.columns.retain(&self.reader.searcher());
@@ -66,14 +66,14 @@ impl Inner {
     }
 }
 
-/// How far the last commit had come; `None` where none tells.
+/// The position of the last commit, if it has one.
 fn committed(index: &tantivy::Index) -> Option<Position> {
     Position::parse(&index.load_metas().ok()?.payload?)
 }
 
 impl Index {
-    /// Opens the index of a folder for reading. Where it is missing, broken or of another version, an empty one takes its
-    /// place; [`IndexError::InUse`] while another process writes that one.
+    /// Opens the index of a folder for reading. If it is missing, broken or of another version, it is replaced by an empty
+    /// one. [`IndexError::InUse`] while another process writes it.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         let error = match Self::open_existing(folder) {
             Ok(index) => return Ok(index),
@@ -81,7 +81,7 @@ impl Index {
         };
         std::fs::create_dir_all(folder)?;
         let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
-        // Nobody may write the files that are removed below.
+        // No other process may write the files that are removed below.
         let _lock = match directory.acquire_lock(&INDEX_WRITER_LOCK) {
             Ok(lock) => lock,
             Err(LockError::LockBusy) => return Err(IndexError::InUse),
@@ -99,35 +99,34 @@ impl Index {
         Self::with(tantivy::Index::create_in_dir(folder, schema)?, fields)
     }
 
-    /// Opens the index of a folder as it is.
+    /// Opens an existing index.
     fn open_existing(folder: &Path) -> Result<Self, IndexError> {
         let (schema, fields) = schema::build();
         let index = tantivy::Index::open_in_dir(folder)?;
         let opened = Self::with(index, fields)?;
         if !opened.is_of(&schema) {
-            return Err(IndexError::Io(std::io::Error::other("it is of another version")));
+            return Err(IndexError::Io(std::io::Error::other("the index has another version")));
         }
         Ok(opened)
     }
 
-    /// The writer of this index; [`IndexError::InUse`] while another process, or another part of this one, has it.
-    /// Dropping it lets others have it.
+    /// Takes the writer of this index. [`IndexError::InUse`] while another process, or another part of this one, has it.
     pub fn writer(&self) -> Result<Writer, IndexError> {
         let writer = Writer::new(self.clone())?;
-        // What another process committed until now counts as done.
+        // Include what another process has committed.
         self.inner.reload()?;
         Ok(writer)
     }
 
     fn with(mut index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
-        // A question is answered by all processors, each for some of the segments. Threads inherit the priority of the one
-        // that starts them.
+        // A query runs on all processors, each for some of the segments. Threads inherit the priority of the thread that
+        // starts them.
         std::thread::scope(|scope| {
             let set = scope.spawn(|| {
-                crate::threads::yield_to_others();
+                crate::threads::lower_priority();
                 index.set_default_multithread_executor()
             });
-            set.join().map_err(|_| IndexError::Io(std::io::Error::other("its threads could not be started")))
+            set.join().map_err(|_| IndexError::Io(std::io::Error::other("the search threads could not be started")))
         })??;
         let position = Mutex::new(committed(&index));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
@@ -137,7 +136,7 @@ impl Index {
                 reader,
                 fields,
                 columns: OpenColumns::default(),
-                known: Known::default(),
+                word_cache: WordCache::default(),
                 position,
             }),
         })
@@ -148,13 +147,13 @@ impl Index {
             && (self.position().is_some() || self.inner.reader.searcher().num_docs() == 0)
     }
 
-    /// How far what is found here has come; `None` where no commit told.
+    /// The position that readers see; `None` if no commit has one.
     pub fn position(&self) -> Option<Position> {
         *self.inner.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Empties a folder without removing it, since it may be a mount, and leaves the locks that are held on files in it.
+/// Empties a folder but does not remove it, because it may be a mount point. Lock files stay, because they may be locked.
 fn empty(folder: &Path) -> Result<(), IndexError> {
     for entry in std::fs::read_dir(folder)? {
         let path: PathBuf = entry?.path();

@@ -1,12 +1,11 @@
-//! Terms that contain a text, or begin with one. The regular expressions of the index would do for short texts; they refuse
-//! those of some hundred characters.
+//! Terms that contain a text or start with it. tantivy's regular expressions refuse texts of some hundred characters.
 use std::sync::Arc;
 
 use tantivy::query::{AutomatonWeight, EnableScoring, Query as TantivyQuery, Weight};
 use tantivy::schema::Field;
 use tantivy_fst::Automaton;
 
-/// Documents with a term that fits.
+/// Documents with a term that matches.
 #[derive(Clone, Debug)]
 pub(super) struct PatternQuery {
     field: Field,
@@ -20,7 +19,7 @@ impl PatternQuery {
         Self { field, pattern: Arc::new(Pattern { needle, fallbacks: Some(fallbacks) }) }
     }
 
-    pub fn beginning(field: Field, text: &str) -> Self {
+    pub fn starting_with(field: Field, text: &str) -> Self {
         Self { field, pattern: Arc::new(Pattern { needle: text.as_bytes().to_vec(), fallbacks: None }) }
     }
 }
@@ -34,8 +33,7 @@ impl TantivyQuery for PatternQuery {
 #[derive(Debug)]
 struct Pattern {
     needle: Vec<u8>,
-    /// For each length of the needle that was read, the longest shorter one that ends there too (Knuth, Morris, Pratt). Absent
-    /// where a term must begin with the needle.
+    /// The failure function of Knuth, Morris and Pratt. Absent if a term must start with the needle.
     fallbacks: Option<Vec<usize>>,
 }
 
@@ -55,7 +53,7 @@ fn fallbacks(needle: &[u8]) -> Vec<usize> {
 }
 
 impl Automaton for Pattern {
-    /// How much of the needle was read; none where it cannot be found any more.
+    /// The length of the needle matched so far; `None` if the term cannot match any more.
     type State = Option<usize>;
 
     fn start(&self) -> Self::State {
@@ -94,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
     use tantivy_fst::Automaton;
 
-    fn fits(pattern: &Pattern, text: &str) -> bool {
+    fn is_match(pattern: &Pattern, text: &str) -> bool {
         let state = text.bytes().fold(pattern.start(), |state, byte| pattern.accept(&state, byte));
         pattern.is_match(&state)
     }
@@ -104,9 +102,9 @@ mod tests {
         fn patterns_find_what_texts_hold(needle in "[ab\u{e7}]{0,6}", text in "[ab\u{e7}]{0,20}") {
             let bytes = needle.as_bytes().to_vec();
             let containing = Pattern { fallbacks: Some(fallbacks(&bytes)), needle: bytes.clone() };
-            let beginning = Pattern { needle: bytes, fallbacks: None };
-            prop_assert_eq!(fits(&containing, &text), text.contains(&needle));
-            prop_assert_eq!(fits(&beginning, &text), text.starts_with(&needle));
+            let starting = Pattern { needle: bytes, fallbacks: None };
+            prop_assert_eq!(is_match(&containing, &text), text.contains(&needle));
+            prop_assert_eq!(is_match(&starting, &text), text.starts_with(&needle));
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The threads that computations on the index run on: few, and nobody else's, so that whatever a question does, files are
-//! archived and notifications recorded. Each computation has a [`Watch`]; one that goes on after it was told to stop is
-//! counted, since it holds a thread for good.
+//! The threads for computations on the index: few and dedicated, so that no query can delay archiving or notifications.
+//! Each computation has a [`Deadline`]. One that continues after it is counted as overdue, because it occupies a thread.
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{IndexError, Watch};
+use super::{Deadline, IndexError};
 
-/// How long a computation may take to notice that it is to stop.
+/// How long a computation may take to notice that it must stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A thread that had nothing to do for so long ends.
+/// An idle thread ends after this time.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// Computations that wait for each thread, at most.
+/// The queue length per thread.
 const WAITING_PER_THREAD: usize = 512;
 
-/// Clones share it.
+/// A pool of threads. Clones share it.
 #[derive(Clone)]
 pub struct Pool(Arc<Shared>);
 
@@ -41,31 +40,31 @@ struct State {
 
 struct Job {
     id: u64,
-    watch: Watch,
+    deadline: Deadline,
     work: Box<dyn FnOnce() + Send>,
 }
 
 #[derive(Default)]
 struct Running {
-    /// Since when nobody waits for it.
+    /// When its caller went away.
     abandoned_at: Option<Instant>,
     is_counted: bool,
 }
 
-/// What a pool is doing.
+/// The state of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStatus {
     pub threads_max: usize,
     pub running: usize,
     pub waiting: usize,
-    /// Of those that run, how many were told to stop and did not.
+    /// Running computations that should have stopped.
     pub overdue: usize,
-    /// All that ever were overdue.
+    /// The total number of computations that were overdue.
     pub overdue_total: u64,
 }
 
 impl PoolStatus {
-    /// No thread is left to answer anything.
+    /// Whether overdue computations occupy all threads.
     pub fn is_stuck(&self) -> bool {
         self.overdue >= self.threads_max
     }
@@ -76,24 +75,24 @@ impl Pool {
         Self(Arc::new(Shared { threads_max: threads_max.max(1), state: Mutex::default(), work: Condvar::new() }))
     }
 
-    /// Runs a computation and waits for it until its deadline. It is told to stop when nobody waits any more.
+    /// Runs a computation and waits for it until its deadline. Dropping the future cancels the computation.
     pub async fn run<T: Send + 'static>(
         &self,
-        watch: &Watch,
-        work: impl FnOnce(&Watch) -> Result<T, IndexError> + Send + 'static,
+        deadline: &Deadline,
+        work: impl FnOnce(&Deadline) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, IndexError> {
-        let watch = watch.part();
+        let deadline = deadline.child();
         let (sender, receiver) = oneshot::channel();
-        let own = watch.clone();
+        let own = deadline.clone();
         let work = move || {
             let _ = sender.send(work(&own));
         };
-        let id = self.0.add(&watch, Box::new(work))?;
-        let _waiter = Waiter { shared: self.0.clone(), id, watch: watch.clone() };
-        match tokio::time::timeout_at(watch.deadline().into(), receiver).await {
-            Ok(Ok(answer)) => answer,
-            // Its thread dropped it: it was to stop before it began, or it panicked.
-            Ok(Err(_)) if watch.is_over() => Err(IndexError::Interrupted),
+        let id = self.0.add(&deadline, Box::new(work))?;
+        let _waiter = Waiter { shared: self.0.clone(), id, deadline: deadline.clone() };
+        match tokio::time::timeout_at(deadline.instant().into(), receiver).await {
+            Ok(Ok(result)) => result,
+            // The sender was dropped: the work was cancelled before it started, or it panicked.
+            Ok(Err(_)) if deadline.is_over() => Err(IndexError::Interrupted),
             Ok(Err(_)) => Err(std::io::Error::other("a computation on the index panicked").into()),
             Err(_) => Err(IndexError::Interrupted),
         }
@@ -130,14 +129,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(self: &Arc<Self>, watch: &Watch, work: Box<dyn FnOnce() + Send>) -> Result<u64, IndexError> {
+    fn add(self: &Arc<Self>, deadline: &Deadline, work: Box<dyn FnOnce() + Send>) -> Result<u64, IndexError> {
         let mut state = self.lock();
         if state.waiting.len() >= self.threads_max * WAITING_PER_THREAD {
             return Err(IndexError::Busy);
         }
         if state.idle <= state.waiting.len() && state.threads < self.threads_max {
             let shared = self.clone();
-            let spawned = std::thread::Builder::new().name("index".to_owned()).spawn(move || shared.serve());
+            let spawned = std::thread::Builder::new().name("index".to_owned()).spawn(move || shared.run_jobs());
             match spawned {
                 Ok(_) => state.threads += 1,
                 // The running threads will take the job.
@@ -147,14 +146,14 @@ impl Shared {
         }
         state.last_id += 1;
         let id = state.last_id;
-        state.waiting.push_back(Job { id, watch: watch.clone(), work });
+        state.waiting.push_back(Job { id, deadline: deadline.clone(), work });
         self.work.notify_one();
         Ok(id)
     }
 
     /// Runs jobs until idle for too long.
-    fn serve(&self) {
-        crate::threads::yield_to_others();
+    fn run_jobs(&self) {
+        crate::threads::lower_priority();
         let mut state = self.lock();
         loop {
             let Some(job) = state.waiting.pop_front() else {
@@ -168,12 +167,12 @@ impl Shared {
                 }
                 continue;
             };
-            if job.watch.is_over() {
+            if job.deadline.is_over() {
                 continue;
             }
             state.running.insert(job.id, Running::default());
             drop(state);
-            // The hook for panics has logged it; the thread goes on for the next.
+            // The panic hook has logged it; the thread continues with the next job.
             let _ = catch_unwind(AssertUnwindSafe(job.work));
             state = self.lock();
             let ended = state.running.remove(&job.id).unwrap_or_default();
@@ -184,16 +183,16 @@ impl Shared {
     }
 }
 
-/// Who waits for a computation; when it goes, the computation is told to stop.
+/// The caller of a computation. Dropping it cancels the computation.
 struct Waiter {
     shared: Arc<Shared>,
     id: u64,
-    watch: Watch,
+    deadline: Deadline,
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.watch.cancel();
+        self.deadline.cancel();
         if let Some(running) = self.shared.lock().running.get_mut(&self.id) {
             running.abandoned_at = Some(Instant::now());
         }

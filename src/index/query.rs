@@ -1,4 +1,4 @@
-//! Questions, and how they become tantivy's.
+//! Queries, and how they are compiled for tantivy.
 use std::ops::Bound;
 
 use jiff::Timestamp;
@@ -13,13 +13,13 @@ use super::document::term;
 use super::patterns::PatternQuery;
 use super::schema::Flag;
 use super::terms::any_of;
-use super::{Index, IndexError, Watch, calendar, words};
+use super::{Deadline, Index, IndexError, calendar, words};
 use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis};
 
-/// What is asked for.
+/// The kind of documents to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// As the archive knew them at an instant, or knows them now.
+    /// Publications as they are now, or as the archive knew them at an instant.
     Publications {
         as_of: Option<Timestamp>,
     },
@@ -27,10 +27,10 @@ pub enum Target {
     Products,
 }
 
-/// What must hold; all of it.
+/// Conditions that must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// Of publications, or of products where these are asked for.
+    /// Ids of publications; for the target `Products`, of products.
     pub ids: Option<Vec<Uuid>>,
     pub product_ids: Option<Vec<Uuid>>,
     pub name: Option<TextMatch>,
@@ -39,10 +39,10 @@ pub struct Filter {
     pub file_name: Option<TextMatch>,
     pub reference_date: Option<TextMatch>,
     pub list_path: Option<TextMatch>,
-    /// The period overlaps these readings, both included.
+    /// The period overlaps this range, both ends included.
     pub period_from: Option<LocalDateTime>,
     pub period_to: Option<LocalDateTime>,
-    /// From, included, to, excluded.
+    /// From (included) to (excluded).
     pub received: (Option<Timestamp>, Option<Timestamp>),
     pub archived: (Option<Timestamp>, Option<Timestamp>),
     pub granularity: Option<Vec<Granularity>>,
@@ -51,7 +51,7 @@ pub struct Filter {
     pub extension: Option<Vec<String>>,
 }
 
-/// By what hits are put in order; the id breaks ties, always upwards.
+/// How hits are sorted. Ties are broken by id, always ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     Period { descending: bool },
@@ -63,19 +63,19 @@ pub enum Order {
     Relevance,
 }
 
-/// A question.
+/// A query.
 #[derive(Clone, Debug)]
 pub struct Query {
     pub target: Target,
-    /// For people: every word, the last also as a prefix.
+    /// Free text: every word must match, the last one also as a prefix.
     pub search: Option<String>,
-    /// Whether hits are to say how well they fit, in whatever order they come.
+    /// Whether hits have a score, whatever their order.
     pub scored: bool,
     pub filter: Filter,
     pub order: Order,
-    /// Only hits beyond this one, in the direction read.
+    /// Only hits after this one, in reading direction.
     pub beyond: Option<(SortValue, Uuid)>,
-    /// Read from the end; the hits come in the direction read.
+    /// Read from the end; hits are returned in reading direction.
     pub backwards: bool,
     pub offset: usize,
     pub limit: usize,
@@ -92,9 +92,9 @@ impl Index {
         &self,
         query: &Query,
         searcher: &Searcher,
-        watch: &Watch,
+        deadline: &Deadline,
     ) -> Result<Box<dyn TantivyQuery>, IndexError> {
-        watch.check()?;
+        deadline.check()?;
         let fields = &self.inner.fields;
         let mut all = Clauses { index: self, clauses: Vec::new() };
         match query.target {
@@ -108,7 +108,7 @@ impl Index {
             Target::Products => all.flag(Flag::Product),
         }
         if let Some(text) = &query.search {
-            let words = words::read(text, (fields, &self.inner.known), (searcher, watch), query.is_scored())?;
+            let words = words::parse(text, (fields, &self.inner.word_cache), (searcher, deadline), query.is_scored())?;
             all.clauses.extend(words.into_iter().map(|word| (Occur::Must, word)));
         }
         all.filter(query.target, &query.filter);
@@ -127,7 +127,7 @@ impl Clauses<'_> {
     }
 
     fn flag(&mut self, flag: Flag) {
-        // A constant score: what a document is says nothing of how well it fits.
+        // A constant score: the kind of a document does not affect how well it matches.
         let term = Term::from_field_text(self.index.inner.fields.flags, flag.as_str());
         self.must(BoostQuery::new(Box::new(TermQuery::new(term, IndexRecordOption::Basic)), 0.0));
     }
@@ -145,28 +145,28 @@ impl Clauses<'_> {
         self.must(BoostQuery::new(any_of(terms), 0.0));
     }
 
-    fn text(&mut self, field: Field, wanted: &Option<TextMatch>) {
-        let Some(wanted) = wanted else { return };
-        if let Some(text) = &wanted.eq {
+    fn text(&mut self, field: Field, condition: &Option<TextMatch>) {
+        let Some(condition) = condition else { return };
+        if let Some(text) = &condition.eq {
             self.any_of(field, vec![fold(text)]);
         }
-        if let Some(texts) = &wanted.any_of {
+        if let Some(texts) = &condition.any_of {
             self.any_of(field, texts.iter().map(|text| fold(text)).collect());
         }
-        if let Some(text) = &wanted.contains {
+        if let Some(text) = &condition.contains {
             self.must(BoostQuery::new(Box::new(PatternQuery::containing(field, &fold(text))), 0.0));
         }
-        if let Some(text) = &wanted.starts_with {
-            self.must(BoostQuery::new(Box::new(PatternQuery::beginning(field, &fold(text))), 0.0));
+        if let Some(text) = &condition.starts_with {
+            self.must(BoostQuery::new(Box::new(PatternQuery::starting_with(field, &fold(text))), 0.0));
         }
     }
 
-    /// Periods that overlap what is asked for. Between two bounds the calendar finds few, and their own bounds are looked at.
+    /// Periods that overlap the range. With both ends given, calendar terms select a few documents whose bounds are checked.
     fn period(&mut self, target: Target, filter: &Filter) {
         let (from, to) = (filter.period_from, filter.period_to);
         let terms = from.zip(to).filter(|_| target != Target::Products);
         if let Some((terms, (from, to))) =
-            terms.and_then(|(from, to)| Some((calendar::touching(from, to)?, (from, to))))
+            terms.and_then(|(from, to)| Some((calendar::overlapping(from, to)?, (from, to))))
         {
             self.any_of(self.index.inner.fields.calendar, terms);
             let index = self.index.clone();

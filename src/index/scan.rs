@@ -1,28 +1,28 @@
-//! Going through the documents of a segment, as tantivy does by itself, but so that it can be stopped.
+//! Iterates over the documents of a segment as tantivy does, but can be interrupted.
 use tantivy::collector::SegmentCollector;
 use tantivy::query::Weight;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet, SegmentReader, TERMINATED};
 
-use super::watch::{STEPS, Watch};
+use super::deadline::{Deadline, STEPS};
 
-/// Blocks of documents between two looks at the watch.
+/// Blocks of documents between two checks of the deadline.
 const BLOCKS: usize = STEPS / COLLECT_BLOCK_BUFFER_LEN;
 
-/// Hands all documents of a segment that match to its collector.
+/// Passes all matching documents of a segment to its collector.
 pub(super) fn scan(
     collector: &mut impl SegmentCollector,
     weight: &dyn Weight,
     segment: &SegmentReader,
     scored: bool,
-    watch: &Watch,
+    deadline: &Deadline,
 ) -> tantivy::Result<()> {
-    watch.check_within()?;
+    deadline.check_within()?;
     fail::fail_point!("index.hang");
     fail::fail_point!("index.endless", |_| {
-        while !watch.is_over() {
+        while !deadline.is_over() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        watch.check_within()
+        deadline.check_within()
     });
     let alive = segment.alive_bitset();
     let mut scorer = weight.scorer(segment, 1.0)?;
@@ -31,7 +31,7 @@ pub(super) fn scan(
         let mut doc = scorer.doc();
         while doc != TERMINATED {
             if steps % STEPS == 0 {
-                watch.check_within()?;
+                deadline.check_within()?;
             }
             steps += 1;
             if alive.is_none_or(|alive| alive.is_alive(doc)) {
@@ -45,7 +45,7 @@ pub(super) fn scan(
     let mut blocks = 0;
     loop {
         if blocks % BLOCKS == 0 {
-            watch.check_within()?;
+            deadline.check_within()?;
         }
         blocks += 1;
         let found = scorer.fill_buffer(&mut block);

@@ -1,12 +1,13 @@
 //! The fields of a document.
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 
-/// Counts up with every change of the fields or of what they hold; an index of another version is built anew.
+/// Incremented with every change to the fields or their content. An index of another version is rebuilt.
 pub(super) const VERSION: u32 = 4;
 
-/// What a document is, several at once: see [`Flag`].
+/// The handles of the fields.
 #[derive(Clone)]
 pub(super) struct Fields {
+    /// See [`Flag`].
     pub flags: Field,
     pub publication: Field,
     pub revision: Field,
@@ -21,43 +22,43 @@ pub(super) struct Fields {
     pub granularity: Field,
     pub status: Field,
     pub list_path: Field,
-    /// As written, for groups.
+    /// Unfolded, for grouping.
     pub process_shown: Field,
     pub macro_process_shown: Field,
-    /// The days of the period, as far as it is a short one, and the days and months that names hold.
+    /// The days of a short period, and the days and months that occur in names.
     pub dates: Field,
-    /// All words that people may look for, folded.
+    /// All searchable words, folded.
     pub text: Field,
-    /// The same without their endings.
+    /// The stems of these words.
     pub stems: Field,
-    /// The id that breaks ties and is given back: of the publication, of a product's document the product.
+    /// The id that breaks ties and is returned: of the publication, or in a product's document of the product.
     pub id_high: Field,
     pub id_low: Field,
-    /// Zero where there is no revision.
+    /// Zero if there is no revision.
     pub revision_high: Field,
     pub revision_low: Field,
     pub name_sort: Field,
-    /// The months and years that the period touches.
+    /// The months and years that the period overlaps.
     pub calendar: Field,
-    /// Wall clock as a number.
+    /// Wall-clock seconds since 1970.
     pub period_start: Field,
     pub period_end: Field,
     /// Milliseconds since 1970.
     pub received_at: Field,
     pub archived_at: Field,
-    /// `i64::MAX` while it is the latest.
+    /// `i64::MAX` for the latest revision.
     pub superseded_at: Field,
     pub size: Field,
     pub stored_size: Field,
-    /// Of the publication.
+    /// Number of revisions of the publication.
     pub revision_count: Field,
 }
 
-/// What a document is.
+/// The kinds of a document; one can have several.
 #[derive(Clone, Copy)]
 pub(super) enum Flag {
     Product,
-    /// Shows its publication as it is now.
+    /// Represents its publication at present.
     Current,
     /// Has a revision.
     Revision,

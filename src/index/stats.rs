@@ -1,4 +1,4 @@
-//! Counting in groups: one pass over all that match, grouped by some of what every document has.
+//! Counts per group, in one pass over all matches.
 use std::collections::{BTreeSet, HashMap};
 
 use tantivy::collector::{Collector, SegmentCollector};
@@ -6,17 +6,17 @@ use tantivy::columnar::Column;
 use tantivy::query::Weight;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
+use super::deadline::{Deadline, STEPS};
 use super::dimension::Values;
 use super::scan::scan;
-use super::watch::{STEPS, Watch};
 use super::{Dimension, Filter, Index, IndexError, Order, Query, Target};
 
-/// What is added up in a group.
+/// The totals of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     pub publications: u64,
     pub revisions: u64,
-    /// Of the revisions shown.
+    /// Of the current revisions.
     pub size: u64,
     pub stored_size: u64,
 }
@@ -30,14 +30,14 @@ impl Sums {
     }
 }
 
-/// Groups, by what they are grouped by.
+/// The groups of a result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Groups {
-    /// The values of each dimension asked for, absent where documents have none.
+    /// The values of each dimension; `None` stands for documents without a value.
     pub values: Vec<Vec<Option<String>>>,
-    /// For each group the place of its value of each dimension, one group after the other.
-    places: Vec<u32>,
-    /// Of each group.
+    /// For each group, and in it for each dimension, the index of its value in `values`.
+    value_indices: Vec<u32>,
+    /// The totals of each group.
     sums: Vec<Sums>,
 }
 
@@ -50,10 +50,10 @@ impl Groups {
         self.sums.is_empty()
     }
 
-    /// The place of a group's value of each dimension.
-    pub fn places(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
+    /// The index of a group's value in each dimension.
+    pub fn value_indices(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
         let dimensions = self.values.len();
-        self.places[group * dimensions..(group + 1) * dimensions].iter().map(|place| *place as usize)
+        self.value_indices[group * dimensions..(group + 1) * dimensions].iter().map(|index| *index as usize)
     }
 
     pub fn sums(&self, group: usize) -> Sums {
@@ -61,18 +61,18 @@ impl Groups {
     }
 }
 
-/// Groups that are counted in a plain array; more go to a map.
+/// Up to this many possible groups are counted in an array, more in a map.
 const ARRAY_MAX: u128 = 1 << 17;
 
 impl Index {
-    /// Groups the publications that match, as they are now. Takes the CPU for a while: for the [`Pool`](super::Pool), not
-    /// for async threads.
+    /// Groups the matching publications as they are now. CPU-bound: call it on the [`Pool`](super::Pool), not on async
+    /// threads.
     pub fn stats(
         &self,
         search: Option<String>,
         filter: Filter,
         dimensions: &[Dimension],
-        watch: &Watch,
+        deadline: &Deadline,
     ) -> Result<Groups, IndexError> {
         let query = Query {
             target: Target::Publications { as_of: None },
@@ -86,21 +86,21 @@ impl Index {
             limit: 0,
         };
         let searcher = self.inner.reader.searcher();
-        let compiled = self.compile(&query, &searcher, watch)?;
-        let grouping = Grouping { index: self.clone(), dimensions: dimensions.to_vec(), watch: watch.clone() };
-        searcher.search(&*compiled, &grouping).map_err(|e| watch.explain(e))
+        let compiled = self.compile(&query, &searcher, deadline)?;
+        let grouping = Grouping { index: self.clone(), dimensions: dimensions.to_vec(), deadline: deadline.clone() };
+        searcher.search(&*compiled, &grouping).map_err(|e| deadline.explain(e))
     }
 }
 
 impl Index {
-    /// All texts that a dimension has, those of documents that are gone perhaps among them.
-    pub fn values(&self, dimension: Dimension, watch: &Watch) -> Result<BTreeSet<String>, IndexError> {
+    /// All texts of a dimension, possibly including those of deleted documents.
+    pub fn values(&self, dimension: Dimension, deadline: &Deadline) -> Result<BTreeSet<String>, IndexError> {
         let mut all = BTreeSet::new();
         for segment in self.inner.reader.searcher().segment_readers() {
             let values = Values::open(dimension, segment, &self.inner.columns.of(segment))?;
             for (step, code) in (1..values.codes()).enumerate() {
                 if step % STEPS == 0 {
-                    watch.check()?;
+                    deadline.check()?;
                 }
                 all.extend(values.name(code)?);
             }
@@ -109,9 +109,9 @@ impl Index {
     }
 }
 
-/// Sums by a number that stands for a group: each dimension's code is a digit of it.
+/// Totals by group number. The number has one digit per dimension: its code.
 struct Counts {
-    /// One more than the greatest digit of each dimension.
+    /// One more than the largest digit of each dimension.
     radixes: Vec<u64>,
     array: Vec<Sums>,
     map: HashMap<u128, Sums>,
@@ -127,16 +127,16 @@ impl Counts {
     fn add(&mut self, digits: impl Iterator<Item = u64>, sums: &Sums) {
         let digits = digits.zip(&self.radixes);
         let number = digits.fold(0u128, |number, (digit, radix)| number * u128::from(*radix) + u128::from(digit));
-        let place = usize::try_from(number).ok().and_then(|number| self.array.get_mut(number));
-        match place {
+        let slot = usize::try_from(number).ok().and_then(|number| self.array.get_mut(number));
+        match slot {
             Some(group) => group.add(sums),
             None => self.map.entry(number).or_default().add(sums),
         }
     }
 
     fn groups(&self) -> impl Iterator<Item = (Vec<u64>, Sums)> {
-        let counted = (0u128..).zip(&self.array).filter(|(_, sums)| sums.publications > 0);
-        counted.chain(self.map.iter().map(|(number, sums)| (*number, sums))).map(|(number, sums)| {
+        let in_array = (0u128..).zip(&self.array).filter(|(_, sums)| sums.publications > 0);
+        in_array.chain(self.map.iter().map(|(number, sums)| (*number, sums))).map(|(number, sums)| {
             let mut number = number;
             let mut digits = vec![0; self.radixes.len()];
             for (digit, radix) in digits.iter_mut().zip(&self.radixes).rev() {
@@ -151,11 +151,11 @@ impl Counts {
 struct Grouping {
     index: Index,
     dimensions: Vec<Dimension>,
-    watch: Watch,
+    deadline: Deadline,
 }
 
-/// What a segment counted, and the values that its codes stand for.
-struct Counted {
+/// The counts of a segment, and the values of its codes.
+struct SegmentCounts {
     counts: Counts,
     names: Vec<HashMap<u64, Option<String>>>,
 }
@@ -188,30 +188,31 @@ impl Collector for Grouping {
         weight: &dyn Weight,
         ordinal: SegmentOrdinal,
         segment: &SegmentReader,
-    ) -> tantivy::Result<tantivy::Result<Counted>> {
+    ) -> tantivy::Result<tantivy::Result<SegmentCounts>> {
         let mut groups = self.for_segment(ordinal, segment)?;
-        scan(&mut groups, weight, segment, false, &self.watch)?;
+        scan(&mut groups, weight, segment, false, &self.deadline)?;
         Ok(groups.harvest())
     }
 
-    fn merge_fruits(&self, segments: Vec<tantivy::Result<Counted>>) -> tantivy::Result<Groups> {
-        let segments = segments.into_iter().collect::<tantivy::Result<Vec<Counted>>>()?;
-        // Segments number their values each in its own way.
-        let mut places: Vec<HashMap<&Option<String>, u64>> = vec![HashMap::new(); self.dimensions.len()];
-        for (dimension, places) in places.iter_mut().enumerate() {
+    fn merge_fruits(&self, segments: Vec<tantivy::Result<SegmentCounts>>) -> tantivy::Result<Groups> {
+        let segments = segments.into_iter().collect::<tantivy::Result<Vec<SegmentCounts>>>()?;
+        // Each segment numbers its values in its own way.
+        let mut indices: Vec<HashMap<&Option<String>, u64>> = vec![HashMap::new(); self.dimensions.len()];
+        for (dimension, indices) in indices.iter_mut().enumerate() {
             for value in segments.iter().flat_map(|segment| segment.names[dimension].values()) {
-                let next = places.len() as u64;
-                places.entry(value).or_insert(next);
+                let next = indices.len() as u64;
+                indices.entry(value).or_insert(next);
             }
         }
-        let mut all = Counts::new(places.iter().map(|places| places.len().max(1) as u64).collect());
+        let mut all = Counts::new(indices.iter().map(|indices| indices.len().max(1) as u64).collect());
         for segment in &segments {
-            let own = segment.names.iter().zip(&places);
-            let own: Vec<HashMap<u64, u64>> =
-                own.map(|(names, places)| names.iter().map(|(code, value)| (*code, places[value])).collect()).collect();
+            let own = segment.names.iter().zip(&indices);
+            let own: Vec<HashMap<u64, u64>> = own
+                .map(|(names, indices)| names.iter().map(|(code, value)| (*code, indices[value])).collect())
+                .collect();
             for (step, (codes, sums)) in segment.counts.groups().enumerate() {
                 if step % STEPS == 0 {
-                    self.watch.check_within()?;
+                    self.deadline.check_within()?;
                 }
                 all.add(codes.iter().zip(&own).map(|(code, own)| own[code]), &sums);
             }
@@ -219,15 +220,15 @@ impl Collector for Grouping {
         let mut groups = Groups::default();
         for (step, (digits, sums)) in all.groups().enumerate() {
             if step % STEPS == 0 {
-                self.watch.check_within()?;
+                self.deadline.check_within()?;
             }
-            groups.places.extend(digits.into_iter().map(|digit| u32::try_from(digit).unwrap_or(u32::MAX)));
+            groups.value_indices.extend(digits.into_iter().map(|digit| u32::try_from(digit).unwrap_or(u32::MAX)));
             groups.sums.push(sums);
         }
-        let values = places.iter().map(|places| {
-            let mut values = vec![None; places.len()];
-            for (value, at) in places {
-                values[place(*at)].clone_from(value);
+        let values = indices.iter().map(|indices| {
+            let mut values = vec![None; indices.len()];
+            for (value, index) in indices {
+                values[to_index(*index)].clone_from(value);
             }
             values
         });
@@ -236,8 +237,8 @@ impl Collector for Grouping {
     }
 }
 
-/// Numbers of values are numbers of things in memory.
-fn place(n: u64) -> usize {
+/// Cannot overflow: it counts values in memory.
+fn to_index(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
@@ -250,7 +251,7 @@ struct SegmentGroups {
 }
 
 impl SegmentCollector for SegmentGroups {
-    type Fruit = tantivy::Result<Counted>;
+    type Fruit = tantivy::Result<SegmentCounts>;
 
     fn collect(&mut self, doc: DocId, _: Score) {
         let number = |column: &Column<i64>| column.first(doc).and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
@@ -267,11 +268,11 @@ impl SegmentCollector for SegmentGroups {
         let mut names = vec![HashMap::new(); self.values.len()];
         for (codes, _) in self.counts.groups() {
             for ((code, names), values) in codes.into_iter().zip(&mut names).zip(&self.values) {
-                if let std::collections::hash_map::Entry::Vacant(free) = names.entry(code) {
-                    free.insert(values.name(code)?);
+                if let std::collections::hash_map::Entry::Vacant(vacant) = names.entry(code) {
+                    vacant.insert(values.name(code)?);
                 }
             }
         }
-        Ok(Counted { counts: self.counts, names })
+        Ok(SegmentCounts { counts: self.counts, names })
     }
 }

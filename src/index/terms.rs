@@ -1,12 +1,12 @@
-//! Terms as queries.
+//! Queries for any of several terms.
 use tantivy::Term;
 use tantivy::query::{BooleanQuery, EmptyQuery, Query as TantivyQuery, TermQuery, TermSetQuery};
 use tantivy::schema::IndexRecordOption;
 
-/// Terms whose lists are merged as they are read; more of them are first made a set of documents.
+/// Up to this many terms are merged while reading their postings; more are first collected into a set of documents.
 const MERGED_MAX: usize = 32;
 
-/// Documents with any of some terms; it says nothing of how well they fit.
+/// Documents with any of the terms, without a score.
 pub(super) fn any_of(mut terms: Vec<Term>) -> Box<dyn TantivyQuery> {
     let query = |term: Term| -> Box<dyn TantivyQuery> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) };
     match terms.len() {

@@ -1,5 +1,5 @@
-//! Words that people type: every one that says something must be found, in any order: as it is, in another form, or with a
-//! slip of the pen; the last also as a beginning.
+//! Free-text search. Every significant word must be found, in any order: exactly, in another form, or with a typing error.
+//! The last word also matches as a prefix.
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,62 +7,62 @@ use tantivy::query::{BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Query
 use tantivy::schema::IndexRecordOption;
 use tantivy::{Searcher, Term};
 
+use super::deadline::{Deadline, STEPS};
 use super::patterns::PatternQuery;
 use super::schema::Fields;
 use super::terms::any_of;
-use super::watch::{STEPS, Watch};
 use super::{IndexError, calendar};
 use crate::domain::{WrittenDate, dates_in_search, fold, is_empty_word, stem, words};
 
-/// How much less a word counts that was found in another form, as a beginning, or with a slip.
-const AS_FORM: f32 = 0.5;
-const AS_BEGINNING: f32 = 0.1;
-const AS_SLIP: f32 = 0.05;
+/// The weight of a word found in another form, as a prefix, or with a typing error, compared with an exact match.
+const FORM_WEIGHT: f32 = 0.5;
+const PREFIX_WEIGHT: f32 = 0.1;
+const TYPO_WEIGHT: f32 = 0.05;
 
-/// Letters of a word that may have slips.
+/// Longer words are not searched for typing errors.
 const LETTERS_MAX: usize = 64;
 
-/// Words that were looked for lately, each with the index's own words that it may stand for.
+/// Recently searched words, each with the similar words of the index.
 #[derive(Default)]
-pub(super) struct Known(Mutex<Generation>);
+pub(super) struct WordCache(Mutex<Generation>);
 
-/// By a word and whether it may be a beginning, its others.
-type Others = HashMap<(String, bool), Arc<Vec<String>>>;
+/// The similar words of a word, by the word and whether it may be a prefix.
+type SimilarWords = HashMap<(String, bool), Arc<Vec<String>>>;
 
-/// The words of one state of the index.
+/// The cached words of one state of the index.
 #[derive(Default)]
 struct Generation {
     id: u64,
-    words: Others,
+    words: SimilarWords,
 }
 
-/// Words that are kept at most, and of each at most so many others.
-const KNOWN_MAX: usize = 1_000;
-const OTHERS_MAX: usize = 100;
+/// Limits of the cache: words, and similar words of each.
+const CACHED_MAX: usize = 1_000;
+const SIMILAR_MAX: usize = 100;
 
-impl Known {
-    /// The words of the state that is searched; none where another search was of a newer one.
-    fn of<T>(&self, searcher: &Searcher, look: impl FnOnce(&mut Others) -> T) -> Option<T> {
+impl WordCache {
+    /// Accesses the entries for the state that is searched; `None` if another search already used a newer one.
+    fn with<T>(&self, searcher: &Searcher, access: impl FnOnce(&mut SimilarWords) -> T) -> Option<T> {
         let id = searcher.generation().generation_id();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.id < id || known.words.len() >= KNOWN_MAX {
-            *known = Generation { id, words: Others::new() };
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.id < id || cached.words.len() >= CACHED_MAX {
+            *cached = Generation { id, words: SimilarWords::new() };
         }
-        (known.id == id).then(|| look(&mut known.words))
+        (cached.id == id).then(|| access(&mut cached.words))
     }
 }
 
-/// A query for each word of a text. `scored`: they say how well a document fits, which costs more than finding it.
-pub(super) fn read(
+/// A query for each word of a text. With `scored`, they rank documents, which costs more than finding them.
+pub(super) fn parse(
     text: &str,
-    (fields, known): (&Fields, &Known),
-    (searcher, watch): (&Searcher, &Watch),
+    (fields, cache): (&Fields, &WordCache),
+    (searcher, deadline): (&Searcher, &Deadline),
     scored: bool,
 ) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
     let folded = fold(text);
     let dates = dates_in_search(&folded);
     if dates.is_empty() {
-        return read_words(&folded, true, (fields, known), (searcher, watch), scored);
+        return parse_words(&folded, true, (fields, cache), (searcher, deadline), scored);
     }
     let mut queries = Vec::new();
     let mut rest = String::with_capacity(folded.len());
@@ -72,23 +72,24 @@ pub(super) fn read(
         rest.push(' ');
         read_to = range.end;
         let is_last = !folded[range.end..].contains(char::is_alphanumeric);
-        // A name may also hold the parts of a date in another sense.
-        let parts = read_words(&folded[range.clone()], is_last, (fields, known), (searcher, watch), scored)?;
+        // A name may also contain the parts of the date with another meaning.
+        let parts = parse_words(&folded[range.clone()], is_last, (fields, cache), (searcher, deadline), scored)?;
         let parts = BooleanQuery::intersection(parts);
         queries
-            .push(Box::new(BooleanQuery::union(vec![dated(*date, fields), Box::new(parts)])) as Box<dyn TantivyQuery>);
+            .push(Box::new(BooleanQuery::union(vec![date_query(*date, fields), Box::new(parts)]))
+                as Box<dyn TantivyQuery>);
     }
     rest.push_str(&folded[read_to..]);
-    // Words that say nothing by themselves need not be found beside a date.
+    // Insignificant words need not be found beside a date.
     if words(&rest).iter().any(|word| !is_empty_word(word)) {
         let is_last = folded[read_to..].contains(char::is_alphanumeric);
-        queries.extend(read_words(&rest, is_last, (fields, known), (searcher, watch), scored)?);
+        queries.extend(parse_words(&rest, is_last, (fields, cache), (searcher, deadline), scored)?);
     }
     Ok(queries)
 }
 
-/// Documents of a period that has the day or touches the month, or with a name that holds either.
-fn dated(date: WrittenDate, fields: &Fields) -> Box<dyn TantivyQuery> {
+/// Documents whose period contains the day or overlaps the month, or whose names contain either.
+fn date_query(date: WrittenDate, fields: &Fields) -> Box<dyn TantivyQuery> {
     let named = Term::from_field_text(fields.dates, &date.term());
     match date {
         WrittenDate::Day(_) => any_of(vec![named]),
@@ -98,46 +99,45 @@ fn dated(date: WrittenDate, fields: &Fields) -> Box<dyn TantivyQuery> {
     }
 }
 
-/// The same for a text without dates; `ends`: it is the end of what was typed, and may end inside a word.
-fn read_words(
+/// The same for a text without dates. `is_last`: the text ends the input, so its last word may be incomplete.
+fn parse_words(
     text: &str,
-    ends: bool,
-    (fields, known): (&Fields, &Known),
-    (searcher, watch): (&Searcher, &Watch),
+    is_last: bool,
+    (fields, cache): (&Fields, &WordCache),
+    (searcher, deadline): (&Searcher, &Deadline),
     scored: bool,
 ) -> Result<Vec<Box<dyn TantivyQuery>>, IndexError> {
     let all = words(text);
     let Some(last) = all.last() else {
-        // Nothing but blanks asks for everything; nothing but signs can be found nowhere.
+        // White space matches everything; text without any word matches nothing.
         return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Box::new(EmptyQuery)] });
     };
-    let mut telling: Vec<&String> = all.iter().filter(|word| !is_empty_word(word)).collect();
-    if telling.is_empty() {
-        telling = all.iter().collect();
+    let mut significant: Vec<&String> = all.iter().filter(|word| !is_empty_word(word)).collect();
+    if significant.is_empty() {
+        significant = all.iter().collect();
     }
-    let end = telling.len() - 1;
-    let read = |(i, text): (usize, &&String)| {
-        let word = Word { text, begins: ends && i == end && *text == last, fields, known };
-        if scored { Ok(word.scored()) } else { word.found(searcher, watch) }
+    let end = significant.len() - 1;
+    let query = |(i, text): (usize, &&String)| {
+        let word = Word { text, may_be_prefix: is_last && i == end && *text == last, fields, cache };
+        if scored { Ok(word.scored()) } else { word.unscored(searcher, deadline) }
     };
-    telling.iter().enumerate().map(read).collect()
+    significant.iter().enumerate().map(query).collect()
 }
 
 struct Word<'a> {
     text: &'a str,
-    /// Whether it may be only the beginning of one.
-    begins: bool,
+    may_be_prefix: bool,
     fields: &'a Fields,
-    known: &'a Known,
+    cache: &'a WordCache,
 }
 
 impl Word<'_> {
-    /// Numbers are meant as they are.
+    /// Words with digits match only exactly.
     fn is_number(&self) -> bool {
         self.text.bytes().any(|b| b.is_ascii_digit())
     }
 
-    fn itself(&self) -> Term {
+    fn exact(&self) -> Term {
         Term::from_field_text(self.fields.text, self.text)
     }
 
@@ -145,69 +145,68 @@ impl Word<'_> {
         Term::from_field_text(self.fields.stems, &stem(self.text))
     }
 
-    /// Words a slip or two away.
-    fn near(&self) -> Option<FuzzyTermQuery> {
+    /// Words within an edit distance of 1 or 2.
+    fn fuzzy(&self) -> Option<FuzzyTermQuery> {
         let letters = self.text.chars().count();
-        let slips = match letters {
+        let distance = match letters {
             0..=4 => 0,
             5..=7 => 1,
             8..=LETTERS_MAX => 2,
-            // No word is so long, and looking for those near it would cost more than all else.
+            // Real words are not this long, and a fuzzy search would cost more than everything else.
             _ => 0,
         };
-        (slips > 0 && !self.is_number()).then(|| FuzzyTermQuery::new(self.itself(), slips, true))
+        (distance > 0 && !self.is_number()).then(|| FuzzyTermQuery::new(self.exact(), distance, true))
     }
 
-    /// The surest way first.
+    /// All ways to match the word, with their weights.
     fn scored(&self) -> Box<dyn TantivyQuery> {
         let mut ways: Vec<Box<dyn TantivyQuery>> =
-            vec![Box::new(TermQuery::new(self.itself(), IndexRecordOption::WithFreqs))];
+            vec![Box::new(TermQuery::new(self.exact(), IndexRecordOption::WithFreqs))];
         let mut add = |query: Box<dyn TantivyQuery>, weight| ways.push(Box::new(BoostQuery::new(query, weight)));
         if !self.is_number() {
-            add(Box::new(TermQuery::new(self.form(), IndexRecordOption::WithFreqs)), AS_FORM);
+            add(Box::new(TermQuery::new(self.form(), IndexRecordOption::WithFreqs)), FORM_WEIGHT);
         }
-        if let Some(near) = self.near() {
-            add(Box::new(near), AS_SLIP);
+        if let Some(fuzzy) = self.fuzzy() {
+            add(Box::new(fuzzy), TYPO_WEIGHT);
         }
-        if self.begins {
-            add(Box::new(PatternQuery::beginning(self.fields.text, self.text)), AS_BEGINNING);
+        if self.may_be_prefix {
+            add(Box::new(PatternQuery::starting_with(self.fields.text, self.text)), PREFIX_WEIGHT);
         }
         Box::new(BooleanQuery::union(ways))
     }
 
-    /// The same documents by as few lists as will do: what shares the word's form is in the list of that form already.
-    fn found(&self, searcher: &Searcher, watch: &Watch) -> Result<Box<dyn TantivyQuery>, IndexError> {
-        let others = self.others(searcher, watch)?;
-        let mut terms = Vec::with_capacity(others.len() + 1);
-        terms.push(if self.is_number() { self.itself() } else { self.form() });
-        terms.extend(others.iter().map(|other| Term::from_field_text(self.fields.text, other)));
+    /// The same documents from as few postings as possible: words with the same stem share the postings of that stem.
+    fn unscored(&self, searcher: &Searcher, deadline: &Deadline) -> Result<Box<dyn TantivyQuery>, IndexError> {
+        let similar = self.similar(searcher, deadline)?;
+        let mut terms = Vec::with_capacity(similar.len() + 1);
+        terms.push(if self.is_number() { self.exact() } else { self.form() });
+        terms.extend(similar.iter().map(|word| Term::from_field_text(self.fields.text, word)));
         Ok(any_of(terms))
     }
 
-    /// The index's own words that are near enough, but for those of the word's form.
-    fn others(&self, searcher: &Searcher, watch: &Watch) -> Result<Arc<Vec<String>>, IndexError> {
-        let key = (self.text.to_owned(), self.begins);
-        let known = self.known;
-        if let Some(others) = known.of(searcher, |words| words.get(&key).cloned()).flatten() {
-            return Ok(others);
+    /// The similar words of the index, except those with the same stem.
+    fn similar(&self, searcher: &Searcher, deadline: &Deadline) -> Result<Arc<Vec<String>>, IndexError> {
+        let key = (self.text.to_owned(), self.may_be_prefix);
+        if let Some(similar) = self.cache.with(searcher, |words| words.get(&key).cloned()).flatten() {
+            return Ok(similar);
         }
         let mut found = BTreeSet::new();
         let mut steps = 0usize;
         let mut step = || {
             steps += 1;
-            if usize::is_multiple_of(steps, STEPS) { watch.check() } else { Ok(()) }
+            if usize::is_multiple_of(steps, STEPS) { deadline.check() } else { Ok(()) }
         };
-        let near = self.near().map(|near| near.automaton()).transpose()?;
+        let fuzzy = self.fuzzy().map(|fuzzy| fuzzy.automaton()).transpose()?;
         for segment in searcher.segment_readers() {
             let list = segment.inverted_index(self.fields.text)?;
-            if let Some(near) = &near {
-                let mut terms = list.terms().search(near).into_stream()?;
+            if let Some(fuzzy) = &fuzzy {
+                let mut terms = list.terms().search(fuzzy).into_stream()?;
                 while terms.advance() {
                     step()?;
                     found.insert(terms.key().to_vec());
                 }
             }
-            if self.begins {
+            if self.may_be_prefix {
                 let mut terms = list.terms().range().ge(self.text).into_stream()?;
                 while terms.advance() && terms.key().starts_with(self.text.as_bytes()) {
                     step()?;
@@ -216,12 +215,12 @@ impl Word<'_> {
             }
         }
         let own = stem(self.text);
-        let others = found.iter().filter_map(|term| std::str::from_utf8(term).ok());
-        let others = others.filter(|other| *other != self.text && (self.is_number() || stem(other) != own));
-        let others = Arc::new(others.map(str::to_owned).collect::<Vec<_>>());
-        if others.len() <= OTHERS_MAX {
-            known.of(searcher, |words| words.insert(key, others.clone()));
+        let similar = found.iter().filter_map(|term| std::str::from_utf8(term).ok());
+        let similar = similar.filter(|word| *word != self.text && (self.is_number() || stem(word) != own));
+        let similar = Arc::new(similar.map(str::to_owned).collect::<Vec<_>>());
+        if similar.len() <= SIMILAR_MAX {
+            self.cache.with(searcher, |words| words.insert(key, similar.clone()));
         }
-        Ok(others)
+        Ok(similar)
     }
 }

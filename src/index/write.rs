@@ -1,4 +1,4 @@
-//! Writing: publications and products replaced by their id, committed with the position they bring the index to.
+//! Replaces publications and products by id, and commits them together with the feed position.
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
@@ -6,7 +6,7 @@ use super::document::term;
 use super::open::Inner;
 use super::{Index, IndexError, Position, Product, Publication};
 
-/// Memory for documents that wait for a commit; the least that tantivy takes is 15 MB.
+/// Memory for uncommitted documents. The minimum of tantivy is 15 MB.
 const HEAP_BYTES: usize = 20_000_000;
 
 /// The one writer of an index.
@@ -17,7 +17,7 @@ pub struct Writer {
 
 impl Writer {
     pub(super) fn new(index: Index) -> Result<Self, IndexError> {
-        // One thread each for writing and merging: the processors belong to those who ask.
+        // One thread each for writing and merging, to leave the processors to queries.
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
             .num_merge_threads(1)
@@ -34,14 +34,14 @@ impl Writer {
         &self.index.inner
     }
 
-    /// Puts a publication's documents in the place of those it had.
+    /// Replaces the documents of a publication.
     pub fn replace_publication(&mut self, publication: &Publication) -> Result<(), IndexError> {
         let own = Term::from_field_text(self.inner().fields.publication, &term(publication.id.0));
         self.writer.delete_term(own);
         self.add_publication(publication)
     }
 
-    /// Adds the documents of a publication that has none.
+    /// Adds the documents of a publication that is not in the index.
     pub fn add_publication(&mut self, publication: &Publication) -> Result<(), IndexError> {
         for document in publication.documents(&self.inner().fields) {
             self.writer.add_document(document)?;
@@ -49,32 +49,32 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts a product's document in the place of the one it had.
+    /// Replaces the document of a product.
     pub fn replace_product(&mut self, product: &Product) -> Result<(), IndexError> {
         let own = Term::from_field_text(self.inner().fields.revision, &product.own_term());
         self.writer.delete_term(own);
         self.add_product(product)
     }
 
-    /// Adds the document of a product that has none.
+    /// Adds the document of a product that is not in the index.
     pub fn add_product(&mut self, product: &Product) -> Result<(), IndexError> {
         self.writer.add_document(product.document(&self.inner().fields))?;
         Ok(())
     }
 
-    /// Forgets everything, once committed.
+    /// Deletes all documents, effective with the next commit.
     pub fn clear(&mut self) -> Result<(), IndexError> {
         self.writer.delete_all_documents()?;
         Ok(())
     }
 
-    /// Forgets what was not committed, and works again after a disk was full.
+    /// Discards uncommitted changes, which also lets the writer continue after a full disk.
     pub fn recover(&mut self) -> Result<(), IndexError> {
         self.writer.rollback()?;
         Ok(())
     }
 
-    /// Commits and lets readers see it. Blocks for the disk.
+    /// Commits and makes the changes visible to readers. Blocks on the disk.
     pub fn commit(&mut self, position: Position) -> Result<(), IndexError> {
         let mut prepared = self.writer.prepare_commit()?;
         prepared.set_payload(&position.payload());

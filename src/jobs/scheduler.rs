@@ -10,7 +10,7 @@ use super::retention;
 use super::schedule::later;
 use crate::app::App;
 use crate::config::Schedule;
-use crate::index::Watch;
+use crate::index::Deadline;
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -129,7 +129,7 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(60);
 async fn check_index(app: &App) -> anyhow::Result<Value> {
     let recorded = app.record.counts().await?.publications;
     let index = app.index.clone();
-    let watch = Watch::until(std::time::Instant::now() + COUNT_TIMEOUT);
+    let watch = Deadline::at(std::time::Instant::now() + COUNT_TIMEOUT);
     let indexed = app.computing.run(&watch, move |watch| index.publications(watch)).await? as u64;
     let behind = app.record.feed_head().await? - app.index.position().map(|position| position.feed).unwrap_or_default();
     let differs = recorded != indexed && behind == 0;

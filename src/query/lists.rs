@@ -318,7 +318,7 @@ fn run_id(text: &str) -> Result<uuid::Uuid, RecordError> {
 }
 
 fn cursor(hit: &Hit, target: Target, order: Order) -> String {
-    Cursor { value: hit.value.clone(), tie: hit.tie(target) }.format(kind_of(order))
+    Cursor { value: hit.value.clone(), tie: hit.tie_breaker(target) }.format(kind_of(order))
 }
 
 /// A member's path in an address: everything but letters, digits and a few signs is escaped.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::index::{Index, IndexError, Watch};
+use crate::index::{Deadline, Index, IndexError};
 use crate::record::Record;
 
 pub use admission::{Admission, Admitted};
@@ -119,7 +119,7 @@ impl Queries {
     /// Asks the index, on its own threads.
     async fn ask_index<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&Index, &Watch) -> Result<T, IndexError> + Send + 'static,
+        ask: impl FnOnce(&Index, &Deadline) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let index = self.app.index.clone();
         let (_room, watch) = self.question.step().await;

@@ -8,14 +8,14 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::QueryError;
 use super::admission::Admitted;
-use crate::index::Watch;
+use crate::index::Deadline;
 
 /// The bounds of a question; clones share them.
 #[derive(Clone)]
 pub struct Question(Arc<Inner>);
 
 struct Inner {
-    watch: Watch,
+    watch: Deadline,
     /// How long one computation may take.
     step_timeout: Duration,
     /// Its computations at once: what asks for much must not fill the line before what asks for little.
@@ -42,12 +42,12 @@ impl Question {
         let step_timeout = deadline.saturating_duration_since(Instant::now());
         let meter = Some(Meter { bytes: AtomicU64::default(), bytes_max, admitted });
         let steps = Semaphore::new(STEPS_MAX);
-        Self(Arc::new(Inner { watch: Watch::until(deadline), step_timeout, steps, meter }))
+        Self(Arc::new(Inner { watch: Deadline::at(deadline), step_timeout, steps, meter }))
     }
 
     /// One that goes on for as long as somebody takes what it brings; each of its steps is bounded.
     pub fn lasting(step_timeout: Duration) -> Self {
-        let watch = Watch::until(Instant::now() + NEVER);
+        let watch = Deadline::at(Instant::now() + NEVER);
         Self(Arc::new(Inner { watch, step_timeout, steps: Semaphore::new(Semaphore::MAX_PERMITS), meter: None }))
     }
 
@@ -57,10 +57,10 @@ impl Question {
     }
 
     /// For one of its computations: room to begin it, and what tells it to stop.
-    pub(super) async fn step(&self) -> (Option<SemaphorePermit<'_>>, Watch) {
+    pub(super) async fn step(&self) -> (Option<SemaphorePermit<'_>>, Deadline) {
         // It is never closed.
         let room = self.0.steps.acquire().await.ok();
-        (room, self.0.watch.part_until(Instant::now() + self.0.step_timeout))
+        (room, self.0.watch.child_at(Instant::now() + self.0.step_timeout))
     }
 
     /// Notes bytes that the answer will hold; an error names the bound.
@@ -75,7 +75,7 @@ impl Question {
 }
 
 /// See [`Question::stop_on_drop`].
-pub struct StopOnDrop(Watch);
+pub struct StopOnDrop(Deadline);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {

@@ -208,7 +208,7 @@ fn rows(group_by: &[Dimension], found: &Groups, limit: usize) -> Vec<StatsRow> {
     }
     // Ranks are compared faster than texts.
     let ranks: Vec<Vec<usize>> = found.values.iter().map(|values| ranks(values)).collect();
-    let key = |group: usize| found.places(group).zip(&ranks).map(|(place, ranks)| ranks[place]);
+    let key = |group: usize| found.value_indices(group).zip(&ranks).map(|(index, ranks)| ranks[index]);
     let compare = |a: &usize, b: &usize| key(*a).cmp(key(*b));
     let mut order: Vec<usize> = (0..found.len()).collect();
     if limit < order.len() {
@@ -218,8 +218,8 @@ fn rows(group_by: &[Dimension], found: &Groups, limit: usize) -> Vec<StatsRow> {
     order.sort_by(compare);
     let row = |group: usize| {
         let mut row = StatsRow { sums: found.sums(group), ..StatsRow::default() };
-        for ((dimension, place), values) in group_by.iter().zip(found.places(group)).zip(&found.values) {
-            row.slot(*dimension).clone_from(&values[place]);
+        for ((dimension, index), values) in group_by.iter().zip(found.value_indices(group)).zip(&found.values) {
+            row.slot(*dimension).clone_from(&values[index]);
         }
         row
     };

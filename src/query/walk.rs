@@ -111,7 +111,7 @@ impl Queries {
                 Ok(found) => found,
                 Err(e) => return Some((Err(e), (queries, None))),
             };
-            query.beyond = found.hits.last().map(|hit| (hit.value.clone(), hit.tie(query.target)));
+            query.beyond = found.hits.last().map(|hit| (hit.value.clone(), hit.tie_breaker(query.target)));
             Some((Ok(found.hits), (queries, found.more.then_some(query))))
         });
         ahead(looks).flat_map(|look| {

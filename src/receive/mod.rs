@@ -1,6 +1,6 @@
-//! receive: a raw notification is authenticated, bounded, parsed and recorded before we answer.
+//! receive: authenticates, limits, parses and records a notification before it is answered.
 //!
-//! Nothing slow happens here: no name is resolved, no file looked into. After a receipt the portal owes us nothing.
+//! Nothing slow happens here: no name is resolved and no file is opened. Once the portal has a 202 it does not send again.
 mod credentials;
 mod unpack;
 
@@ -10,32 +10,32 @@ use crate::app::{App, NoRoom};
 use crate::domain::{Digest, Notice, NotificationId, excerpt};
 use crate::record::{NewNotification, Refusal};
 
-pub use credentials::{Admission, Presented, basic_readings, readings};
+pub use credentials::{Access, PresentedCredentials, basic_decodings, decodings};
 
-/// A notification that is recorded.
+/// A recorded notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub id: NotificationId,
-    /// Why it cannot be worked on, if so.
+    /// Why its body cannot be used, if so.
     pub rejected: Option<String>,
 }
 
 /// Why a notification was not recorded.
 #[derive(Debug, thiserror::Error)]
-pub enum Rejection {
-    #[error("the credentials are missing or wrong: send what the portal's form was given")]
+pub enum ReceiveError {
+    #[error("the credentials are missing or wrong; send those of `[receiver]`")]
     Unauthenticated,
-    #[error("there is no source of that name: use letters, digits, - and _, at most 64")]
+    #[error("the source name is not valid; expected at most 64 letters, digits, - and _")]
     UnknownSource,
-    #[error("the content type is `{0}`: send application/json or application/x-www-form-urlencoded")]
+    #[error("the content type `{0}` is not supported; expected application/json or application/x-www-form-urlencoded")]
     ContentType(String),
-    #[error("the content encoding is `{0}`: send one of {encodings}, or none", encodings = unpack::ENCODINGS)]
+    #[error("the content encoding `{0}` is not supported; expected one of {encodings}, or none", encodings = unpack::ENCODINGS)]
     ContentEncoding(String),
-    #[error("the body is not {0}, as its Content-Encoding says")]
-    NotPacked(String),
+    #[error("the body is not valid {0}, which its Content-Encoding says it is")]
+    BadEncoding(String),
     #[error("the body has more than {0} bytes")]
     TooLarge(usize),
-    #[error("the body is no {0}")]
+    #[error("the body is not a {0}")]
     NotAnObject(&'static str),
     #[error("the notification cannot be recorded now; send it again")]
     Overloaded(#[from] Refusal),
@@ -43,55 +43,55 @@ pub enum Rejection {
     NoRoom(#[from] NoRoom),
 }
 
-/// Takes notifications; clones share all.
+/// Receives notifications. Clones share their state.
 #[derive(Clone)]
 pub struct Receiver {
     app: App,
-    gate: Arc<credentials::Gate>,
+    authenticator: Arc<credentials::Authenticator>,
 }
 
-/// How a body says it is written.
+/// The format that `Content-Type` declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Form {
+enum DeclaredFormat {
     Json,
     Urlencoded,
-    /// It does not say.
-    Unsaid,
-    /// As something else, which some senders say of everything.
+    /// No `Content-Type`.
+    Missing,
+    /// Another type. Some senders use the same one for everything.
     Other(String),
 }
 
-/// The headers that say how a body is written.
+/// The headers that describe a body.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Written<'a> {
+pub struct BodyHeaders<'a> {
     pub content_type: Option<&'a str>,
     pub content_encoding: Option<&'a str>,
 }
 
 impl Receiver {
     pub fn new(app: App) -> Self {
-        let gate = Arc::new(credentials::Gate::new(&app.settings.receiver));
-        Self { app, gate }
+        let authenticator = Arc::new(credentials::Authenticator::new(&app.settings.receiver));
+        Self { app, authenticator }
     }
 
-    /// Whether these credentials open this source's door. Asked before the body is read.
-    pub fn admit(&self, source: &str, presented: &Presented) -> Result<Admission, Rejection> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if source.is_empty() || source.len() > 64 || !source.bytes().all(plain) {
-            return Err(Rejection::UnknownSource);
+    /// Checks the credentials for a source. Called before the body is read.
+    pub fn authenticate(&self, source: &str, presented: &PresentedCredentials) -> Result<Access, ReceiveError> {
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if source.is_empty() || source.len() > 64 || !source.bytes().all(is_allowed) {
+            return Err(ReceiveError::UnknownSource);
         }
-        self.gate.admits(source, presented).ok_or_else(|| {
-            // Names that anybody may make up are counted where their credentials are.
-            self.app.denied.note(if self.gate.knows(source) { source } else { "default" });
-            Rejection::Unauthenticated
+        self.authenticator.authenticate(source, presented).ok_or_else(|| {
+            // Unknown names, which anybody can make up, are counted under `default`.
+            self.app.denied.note(if self.authenticator.is_configured(source) { source } else { "default" });
+            ReceiveError::Unauthenticated
         })
     }
 
-    /// Records a notification that was admitted.
-    pub async fn receive(&self, source: &str, written: Written<'_>, body: &[u8]) -> Result<Receipt, Rejection> {
+    /// Records a notification whose credentials were checked.
+    pub async fn receive(&self, source: &str, headers: BodyHeaders<'_>, body: &[u8]) -> Result<Receipt, ReceiveError> {
         self.app.disk.may_receive()?;
-        let body = &*unpack::unpack(written.content_encoding, body, Notice::BYTES_MAX)?;
-        let notice = notice_of(form_of(written.content_type), body)?;
+        let body = &*unpack::unpack(headers.content_encoding, body, Notice::BYTES_MAX)?;
+        let notice = notice_of(declared_format(headers.content_type), body)?;
         let rejected = notice.outcome.as_ref().err().map(ToString::to_string);
         let id = NotificationId::new();
         let notification = NewNotification {
@@ -101,36 +101,36 @@ impl Receiver {
             body_digest: Digest::of(body),
             notice,
         };
-        // Recorded before the answer leaves: one that was held only in memory could be lost.
+        // Recorded before the response is sent: after a 202 the portal does not send it again.
         self.app.record.accept(notification).await?;
         if let Some(reason) = &rejected {
-            tracing::warn!(%id, source, reason, "a notification could not be understood");
+            tracing::warn!(%id, source, reason, "a notification was rejected");
         }
         Ok(Receipt { id, rejected })
     }
 }
 
-/// Reads a body. What is a JSON object is read as one whatever its type says, since clients send their default type with it.
-fn notice_of(form: Form, body: &[u8]) -> Result<Notice, Rejection> {
+/// Parses a body. A JSON object is accepted whatever the declared format, because clients send their default type with it.
+fn notice_of(format: DeclaredFormat, body: &[u8]) -> Result<Notice, ReceiveError> {
     if let Some(notice) = Notice::from_json(body) {
         return Ok(notice);
     }
     let known_form = || Some(body).filter(|body| Notice::is_known_form(body)).and_then(Notice::from_form);
-    match form {
-        Form::Json => Err(Rejection::NotAnObject("JSON object")),
-        Form::Urlencoded => Notice::from_form(body).ok_or(Rejection::NotAnObject("form")),
-        Form::Unsaid => known_form().ok_or(Rejection::NotAnObject("JSON object")),
-        Form::Other(said) => known_form().ok_or(Rejection::ContentType(said)),
+    match format {
+        DeclaredFormat::Json => Err(ReceiveError::NotAnObject("JSON object")),
+        DeclaredFormat::Urlencoded => Notice::from_form(body).ok_or(ReceiveError::NotAnObject("form")),
+        DeclaredFormat::Missing => known_form().ok_or(ReceiveError::NotAnObject("JSON object")),
+        DeclaredFormat::Other(content_type) => known_form().ok_or(ReceiveError::ContentType(content_type)),
     }
 }
 
-fn form_of(content_type: Option<&str>) -> Form {
+fn declared_format(content_type: Option<&str>) -> DeclaredFormat {
     let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media.as_str() {
-        "" => Form::Unsaid,
-        "application/json" | "text/json" => Form::Json,
-        "application/x-www-form-urlencoded" => Form::Urlencoded,
-        other if other.starts_with("application/") && other.ends_with("+json") => Form::Json,
-        other => Form::Other(excerpt(other)),
+        "" => DeclaredFormat::Missing,
+        "application/json" | "text/json" => DeclaredFormat::Json,
+        "application/x-www-form-urlencoded" => DeclaredFormat::Urlencoded,
+        other if other.starts_with("application/") && other.ends_with("+json") => DeclaredFormat::Json,
+        other => DeclaredFormat::Other(excerpt(other)),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acervo::index::{IndexError, Pool, Watch};
+use acervo::index::{Deadline, IndexError, Pool};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -121,8 +121,8 @@ async fn work_stops_with_whoever_waits_for_it() {
 #[tokio::test]
 async fn a_pool_drops_what_nobody_waits_for() {
     let pool = Pool::new(1);
-    let watch = Watch::until(Instant::now() + PATIENCE);
-    let endless = |watch: &Watch| -> Result<(), IndexError> {
+    let watch = Deadline::at(Instant::now() + PATIENCE);
+    let endless = |watch: &Deadline| -> Result<(), IndexError> {
         while !watch.is_over() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -144,7 +144,7 @@ async fn a_pool_drops_what_nobody_waits_for() {
     waiting.abort();
     assert_eq!(pool.run(&watch, |_| Ok(5)).await.expect("an answer"), 5);
     // A time-out alone ends it too.
-    let soon = Watch::until(Instant::now() + Duration::from_millis(50));
+    let soon = Deadline::at(Instant::now() + Duration::from_millis(50));
     assert!(matches!(pool.run(&soon, endless).await, Err(IndexError::Interrupted)));
     // One that panics is an error, and the thread goes on.
     assert!(pool.run(&watch, |_| -> Result<(), IndexError> { panic!("a defect") }).await.is_err());

@@ -53,11 +53,11 @@ fn every_problem_is_told_by_its_key() {
         "lisen: is an unknown key; did you mean `listen`?",
         "fetch.max_bytes: `many` is not a valid size",
         "fetch.retry_first: `soon` is not a valid duration",
-        "fetch.concurrency: `0` is not a whole number above 0",
+        "fetch.concurrency: `0` is not a valid number; expected a whole number above 0",
         "receiver.password: is missing beside the username",
         "api.keys.0.role: `boss` is not one of reader, operator, admin",
         "api.keys.0.hash: is not a valid hash",
-        "database_url: begins with neither sqlite:// nor postgres://",
+        "database_url: is not a valid database URL; expected one that begins with sqlite:// or postgres://",
     ] {
         assert!(error.contains(expected), "{expected}\n{error}");
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use acervo::domain::{
     Granularity, LocalDateTime, Period, ProductId, PublicationId, PublicationStatus, RevisionId, sao_paulo,
 };
-use acervo::index::{Bucket, Dimension, Filter, Groups, Index, Position, Product, Publication, Revision, Watch};
+use acervo::index::{Bucket, Deadline, Dimension, Filter, Groups, Index, Position, Product, Publication, Revision};
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
@@ -139,14 +139,14 @@ fn naive(one: &Publication, dimension: Dimension) -> Option<String> {
     }
 }
 
-fn soon() -> Watch {
-    Watch::until(Instant::now() + Duration::from_secs(60))
+fn soon() -> Deadline {
+    Deadline::at(Instant::now() + Duration::from_secs(60))
 }
 
 /// The number of publications of each group.
 fn counted(groups: &Groups) -> BTreeMap<Vec<Option<String>>, u64> {
     let named = (0..groups.len()).map(|group| {
-        let values = groups.places(group).zip(&groups.values).map(|(place, values)| values[place].clone());
+        let values = groups.value_indices(group).zip(&groups.values).map(|(index, values)| values[index].clone());
         (values.collect(), groups.sums(group).publications)
     });
     let all: BTreeMap<_, _> = named.collect();

@@ -1,5 +1,5 @@
 use acervo::domain::Clock;
-use acervo::index::{Filter, Order, Query, Target, Watch};
+use acervo::index::{Deadline, Filter, Order, Query, Target};
 use serde_json::Value;
 
 use crate::harness::samples::product;
@@ -41,7 +41,7 @@ async fn what_the_index_says_it_holds_is_found() {
         offset: 0,
         limit: 1,
     };
-    let watch = Watch::until(std::time::Instant::now() + crate::harness::PATIENCE);
+    let watch = Deadline::at(std::time::Instant::now() + crate::harness::PATIENCE);
     for turn in 1..=50 {
         let body =
             format!(r#"{{ "nome": "Aviso {turn}", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" }}"#);

@@ -575,14 +575,17 @@ fn spellings_that_say_two_things_are_refused_and_slips_warned_of() {
     }
     for text in ["keep_within = \"0d\"", "keep_superseded = \"0s\""] {
         let (code, told) = check(&policy(text));
-        assert!(code == Some(2) && told.contains("is no time at all"), "{text}: {told}");
+        assert!(code == Some(2) && told.contains("is zero and would keep nothing"), "{text}: {told}");
     }
     let (code, text) = check(&(policy("keep_last = 1") + &policy("keep_last = 2").replace("\"p\"", "\"P\"")));
-    assert!(code == Some(2) && text.contains("retention.policy.1.name: `P` is the name of a policy above"), "{text}");
+    assert!(
+        code == Some(2) && text.contains("retention.policy.1.name: `P` is also the name of an earlier policy"),
+        "{text}"
+    );
     let schedule = |cron: &str| check(&format!("[retention]\nschedule = \"{cron}\"\n"));
     for never in ["0 0 30 2 *", "0 0 31 4,6 *"] {
         let (code, text) = schedule(never);
-        assert!(code == Some(2) && text.contains("never comes"), "{never}: {text}");
+        assert!(code == Some(2) && text.contains("never occurs"), "{never}: {text}");
     }
     for often in ["30 * * * *", "* 2 * * *", "* * * * *"] {
         let (code, text) = schedule(often);
@@ -595,7 +598,7 @@ fn spellings_that_say_two_things_are_refused_and_slips_warned_of() {
         let (code, text) = schedule(usual);
         assert!(code == Some(0) && !text.contains("warning"), "{usual}: {text}");
     }
-    for (size, told) in [("0", "read as no limit"), ("500", "is 500 bytes")] {
+    for (size, told) in [("0", "which means no limit"), ("500", "is 500 bytes")] {
         let (code, text) = check(&format!("[retention]\nmax_stored = {size}\n"));
         assert!(code == Some(0) && text.contains("warning: retention.max_stored") && text.contains(told), "{text}");
     }
