@@ -86,7 +86,7 @@ async fn policies(settings: Settings) -> anyhow::Result<()> {
         true => {
             let app = super::open(settings).await?;
             let planned = retention::make_plan(&app, app.clock.now()).await?;
-            (Some(app.record.inventory_products().await?), Some(planned.plan.removed_by_policy()))
+            (Some(app.record.inventory().products().await?), Some(planned.plan.removed_by_policy()))
         }
         false => (None, None),
     };

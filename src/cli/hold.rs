@@ -34,7 +34,7 @@ pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<E
     let id = args.id;
     let app = super::open(settings).await?;
     let user = super::environment("USER").unwrap_or_else(|| "somebody".to_owned());
-    app.record.hold(id, &reason, &format!("{user} on this machine"), app.clock.now()).await?;
+    app.record.holds().hold(id, &reason, &format!("{user} on this machine"), app.clock.now()).await?;
     output::print(&format!("{id} is held: {reason}"))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -42,7 +42,7 @@ pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<E
 pub(super) async fn release(args: ReleaseArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     let id = args.id;
     let app = super::open(settings).await?;
-    app.record.release_hold(id, app.clock.now()).await?;
+    app.record.holds().release(id, app.clock.now()).await?;
     output::print(&format!("{id} is held no longer"))?;
     Ok(ExitCode::SUCCESS)
 }

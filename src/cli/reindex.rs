@@ -12,7 +12,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let app = super::open(settings).await?;
     let Some(writer) = app.index_writer()? else {
         // The server owns the index; it goes on answering from the old one meanwhile.
-        app.record.ask_for_reindex().await?;
+        app.record.feed().ask_for_reindex().await?;
         output::print("the running server builds its index anew; `acervo status` shows how far it is")?;
         return Ok(ExitCode::SUCCESS);
     };

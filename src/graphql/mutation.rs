@@ -51,7 +51,7 @@ impl MutationRoot {
         }
         let app = ctx.data::<App>()?;
         let id = RevisionId(uuid("id", &id)?);
-        app.record.hold(id, &reason, &asker.name, app.clock.now()).await.map_err(hold_error)?;
+        app.record.holds().hold(id, &reason, &asker.name, app.clock.now()).await.map_err(hold_error)?;
         must_load(ctx, id).await.map(Revision)
     }
 
@@ -60,7 +60,7 @@ impl MutationRoot {
         operator(ctx)?;
         let app = ctx.data::<App>()?;
         let id = RevisionId(uuid("id", &id)?);
-        app.record.release_hold(id, app.clock.now()).await.map_err(hold_error)?;
+        app.record.holds().release(id, app.clock.now()).await.map_err(hold_error)?;
         must_load(ctx, id).await.map(Revision)
     }
 

@@ -61,7 +61,7 @@ fn noted(outcome: Result<(), RecordError>) {
 }
 
 async fn deadlines(app: &App, told: &mut Told) -> Result<(), RecordError> {
-    let dying = app.record.dying(app.clock.now(), app.settings.fetch.warn_before, NAMES_MAX as u64).await?;
+    let dying = app.record.monitor().dying(app.clock.now(), app.settings.fetch.warn_before, NAMES_MAX as u64).await?;
     if dying.count > told.dying {
         tracing::warn!(
             links = dying.count,
@@ -79,8 +79,8 @@ async fn deadlines(app: &App, told: &mut Told) -> Result<(), RecordError> {
 async fn silence(app: &App, told: &mut Told) -> Result<(), RecordError> {
     let now = app.clock.now();
     let floor = app.settings.receiver.silence_floor;
-    for source in app.record.sources().await? {
-        let is_silent = app.record.is_silent(&source, floor, now).await?;
+    for source in app.record.sources().all().await? {
+        let is_silent = app.record.sources().is_silent(&source, floor, now).await?;
         if is_silent && told.silent.insert(source.name.clone()) {
             tracing::warn!(
                 source = source.name,
@@ -99,7 +99,7 @@ async fn silence(app: &App, told: &mut Told) -> Result<(), RecordError> {
 async fn denied(app: &App, told: &mut Told) -> Result<(), RecordError> {
     let now = app.clock.now();
     for (source, count) in app.denied.take() {
-        app.record.note_denied(&source, count, now).await?;
+        app.record.sources().note_denied(&source, count, now).await?;
         told.denied.entry(source).or_insert((Timestamp::MIN, 0)).1 += count;
     }
     for (source, (told_at, count)) in &mut told.denied {
@@ -111,7 +111,7 @@ async fn denied(app: &App, told: &mut Told) -> Result<(), RecordError> {
     }
     let keys = app.denied.take_keys();
     if keys > 0 {
-        app.record.note_denied(API_KEYS, keys, now).await?;
+        app.record.sources().note_denied(API_KEYS, keys, now).await?;
         told.keys_total += keys;
     }
     if let Some(count) = newly(&mut told.keys, told.keys_total, now) {
@@ -138,7 +138,7 @@ fn newly(told: &mut Option<(Timestamp, u64)>, total: u64, now: Timestamp) -> Opt
 }
 
 async fn replays(app: &App) -> Result<(), RecordError> {
-    for replay in app.record.end_replays(app.clock.now()).await? {
+    for replay in app.record.replays().end(app.clock.now()).await? {
         tracing::info!(
             replay = %replay.id,
             source = replay.source,

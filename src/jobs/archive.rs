@@ -60,7 +60,7 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
     let is_there = app.store.has(key.digest, key.encoding);
-    let settled = app.record.settle(claim, &fetched, app.clock.now(), is_there).await?;
+    let settled = app.record.queue().settle(claim, &fetched, app.clock.now(), is_there).await?;
     tracing::info!(
         name = lead.name,
         file = fetched.file_name,
@@ -78,14 +78,14 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
 async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let name = claim.lead().map_or("", |lead| lead.name.as_str());
     if let Some(known) = &claim.known
-        && let Some(file) = app.record.stored_file(known.digest).await?
+        && let Some(file) = app.record.files().stored_file(known.digest).await?
         && let Err(e) = app.store.check(key_of(&file)?).await
     {
         let Some(digest) = e.damaged() else { return Err(e.into()) };
         tracing::error!(name, error = %e, "the portal's file is the known one, and ours is damaged: fetched whole");
-        app.record.mark_damaged(digest, app.clock.now()).await?;
+        app.record.files().mark_damaged(digest, app.clock.now()).await?;
     }
-    match app.record.settle_not_modified(claim).await? {
+    match app.record.queue().settle_not_modified(claim).await? {
         Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),
         None => tracing::info!(name, "not modified, but what is shown is another file by now: fetched whole"),
     }
@@ -138,7 +138,7 @@ async fn judge_answer(
 
 /// Whether files of this extension came from this product as pages before, and were archived.
 async fn is_usual(app: &App, lead: &Claimed, extension: Option<&str>) -> Result<bool, TransferError> {
-    let shown = app.record.shown_files(lead.id).await?;
+    let shown = app.record.history().shown_files(lead.id).await?;
     Ok(shown.iter().filter(|file| file.extension.as_deref() == extension).any(|file| {
         let was_sent_as_page = file.content_type.as_deref().is_some_and(is_page_type);
         was_sent_as_page || file.warnings.iter().any(|warning| warning == UNUSUAL_MARKUP)

@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(4);
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut queued = app.record.watch_queue();
+    let mut queued = app.record.queue().watch();
     let mut workers = JoinSet::new();
     let mut halted = false;
     while !stop.is_cancelled() {
@@ -35,7 +35,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         halted = has_no_room(&app, halted);
         if !halted {
             let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
-            match app.record.claim(app.clock.now(), app.trust.now(&app.clock), LEASE, room(&app, free)).await {
+            match app.record.queue().claim(app.clock.now(), app.trust.now(&app.clock), LEASE, room(&app, free)).await {
                 Ok(claims) => {
                     for claim in claims {
                         let visit = app.fetcher.hosts().begin(&claim.host);
@@ -83,7 +83,7 @@ fn room(app: &App, free: usize) -> Room {
 
 /// Until something is due.
 async fn wait(app: &App) -> Duration {
-    let next = app.record.next_event().await.unwrap_or_else(|e| {
+    let next = app.record.queue().next_event().await.unwrap_or_else(|e| {
         tracing::warn!(error = %e, "the time of the next attempt could not be read; looking again soon");
         None
     });
@@ -100,7 +100,7 @@ async fn survive(app: App, claim: Claim, visit: Visit, stop: CancellationToken) 
         let next = later(app.clock.now(), app.settings.fetch.retry_first);
         tracing::error!(name = claim.lead().map(|lead| &lead.name), %next, "a defect of this service broke an attempt off");
         let why = "a defect of this service broke the attempt off; its log says where";
-        if let Err(e) = app.record.settle_retry(&claim, next, why).await {
+        if let Err(e) = app.record.queue().settle_retry(&claim, next, why).await {
             tracing::error!(error = %e, "a failed attempt could not be recorded; its lease runs out");
         }
     }
@@ -112,7 +112,7 @@ async fn work(app: &App, claim: &Claim, visit: Visit, stop: CancellationToken) {
         outcome = archive::archive(app, claim) => outcome,
         lost = keep_alive(app, claim) => Err(lost.into()),
         _ = stop.cancelled() => {
-            if let Err(e) = app.record.release(claim).await {
+            if let Err(e) = app.record.queue().release(claim).await {
                 tracing::warn!(error = %e, "work could not be given back; its lease runs out");
             }
             return;
@@ -149,7 +149,7 @@ fn tell(host: &str, turn: Option<Turn>) {
 async fn keep_alive(app: &App, claim: &Claim) -> RecordError {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        if let Err(e) = app.record.renew(claim, app.clock.now(), LEASE).await {
+        if let Err(e) = app.record.queue().renew(claim, app.clock.now(), LEASE).await {
             return e;
         }
     }
@@ -162,7 +162,7 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
     let settled = match &error {
         TransferError::Fetch(e) if e.is_final() => {
             tracing::error!(name, error = %e, "a file cannot be fetched");
-            app.record.settle_failed(claim, now, &e.to_string()).await
+            app.record.queue().settle_failed(claim, now, &e.to_string()).await
         }
         TransferError::Fetch(e) => {
             let settings = &app.settings.fetch;
@@ -170,17 +170,17 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
             let another = claim.has_another_link() && e.is_of_the_link();
             let next = later(now, if another { planned.min(settings.retry_first) } else { planned });
             tracing::warn!(name, attempt = lead.attempt, error = %e, next = %next, "an attempt failed");
-            app.record.settle_retry(claim, next, &e.to_string()).await
+            app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::Store(e) => {
             let next = later(now, app.settings.fetch.retry_first);
             tracing::error!(name, error = %e, full = e.is_full(), next = %next, "a file cannot be stored");
-            app.record.settle_retry(claim, next, &e.to_string()).await
+            app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::NoRoom(e) => {
             let next = later(now, app.settings.fetch.retry_first);
             tracing::error!(name, error = %e, next = %next, "a file waits for room");
-            app.record.settle_retry(claim, next, &e.to_string()).await
+            app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::Record(RecordError::LeaseLost) => {
             tracing::warn!(name, "the lease was lost; another worker has the work");
@@ -189,6 +189,7 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
         TransferError::Record(e) => {
             tracing::error!(name, error = %e, "a file is stored but cannot be recorded; it is tried again");
             app.record
+                .queue()
                 .settle_retry(claim, later(now, app.settings.fetch.retry_first), "the database did not take the file")
                 .await
         }

@@ -59,7 +59,7 @@ async fn acquire_writer(app: &App, stop: &CancellationToken) -> Option<Writer> {
 
 /// Keeps the index up with the feed until stopped, or until the writer was lost to a panic.
 async fn follow_feed(app: &App, mut writer: Writer, stop: &CancellationToken) {
-    let mut fed = app.record.watch_feed();
+    let mut fed = app.record.feed().watch();
     while !stop.is_cancelled() {
         fed.borrow_and_update();
         let (back, outcome) = step(app, writer, &|_, _| {}).await;
@@ -94,7 +94,7 @@ pub async fn catch_up(app: &App, writer: Writer) -> anyhow::Result<Writer> {
 
 /// Builds the index anew; `progress` is told how many of how many publications are done.
 pub async fn rebuild(app: &App, writer: Writer, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<Writer> {
-    let epoch = app.record.ask_for_reindex().await?;
+    let epoch = app.record.feed().ask_for_reindex().await?;
     tracing::debug!(epoch, "the index is to be built anew");
     finish(step(app, writer, progress).await)
 }
@@ -112,8 +112,8 @@ async fn step(app: &App, writer: Writer, progress: &(dyn Fn(u64, u64) + Sync)) -
 }
 
 async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<()> {
-    let epoch = app.record.index_epoch().await?;
-    let head = app.record.feed_head().await?;
+    let epoch = app.record.feed().index_epoch().await?;
+    let head = app.record.feed().head().await?;
     let mut at = match app.index.position() {
         Some(position) if position.epoch == epoch && position.feed <= head => position,
         before => {
@@ -123,7 +123,7 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
         }
     };
     loop {
-        let changes = app.record.changes_after(at.feed, BATCH * 4).await?;
+        let changes = app.record.feed().changes_after(at.feed, BATCH * 4).await?;
         let Some(last) = changes.last() else { return Ok(()) };
         at.feed = last.number;
         let mut seen = HashSet::new();
@@ -147,7 +147,7 @@ async fn build(
     keep_old: bool,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<Position> {
-    let total = app.record.counts().await?.publications;
+    let total = app.record.monitor().counts().await?.publications;
     if total > 0 {
         tracing::info!(publications = total, "building the search index");
     }
@@ -206,18 +206,18 @@ impl Batch {
         record: &Record,
         after: Option<PublicationId>,
     ) -> Result<Option<(PublicationId, Self)>, RecordError> {
-        let ids = record.publication_ids_after(after, BATCH).await?;
+        let ids = record.history().publication_ids_after(after, BATCH).await?;
         let Some(last) = ids.last() else { return Ok(None) };
         Ok(Some((*last, Self::load(record, &ids).await?)))
     }
 
     async fn load(record: &Record, ids: &[PublicationId]) -> Result<Self, RecordError> {
-        let publications = record.publications_by_id(ids).await?;
-        let mut revisions = record.revisions_of(ids).await?;
+        let publications = record.history().publications_by_id(ids).await?;
+        let mut revisions = record.history().revisions_of(ids).await?;
         let product_ids: HashSet<ProductId> = publications.values().map(|publication| publication.product_id).collect();
-        let products = record.products_by_id(&product_ids.into_iter().collect::<Vec<_>>()).await?;
+        let products = record.history().products_by_id(&product_ids.into_iter().collect::<Vec<_>>()).await?;
         let digests: HashSet<Digest> = revisions.values().flatten().map(|revision| revision.file.digest).collect();
-        let members = record.member_names(&digests.into_iter().collect::<Vec<_>>()).await?;
+        let members = record.history().member_names(&digests.into_iter().collect::<Vec<_>>()).await?;
         let publications = publications
             .into_values()
             .map(|publication| {

@@ -23,7 +23,7 @@ const GATHER: Duration = Duration::from_millis(50);
 const TRY_AGAIN: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut fed = app.record.watch_feed();
+    let mut fed = app.record.feed().watch();
     while !stop.is_cancelled() {
         fed.borrow_and_update();
         let outcome = tokio::select! {
@@ -42,7 +42,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 }
 
 async fn all_due(app: &App) -> Result<(), RecordError> {
-    while let Some(file) = app.record.next_to_list(app.clock.now()).await? {
+    while let Some(file) = app.record.files().next_to_list(app.clock.now()).await? {
         list(app, &file).await?;
     }
     Ok(())
@@ -61,18 +61,18 @@ async fn list(app: &App, file: &StoredFile) -> Result<(), RecordError> {
         Ok(listing) => {
             let warning = if listing.is_over_budget { Some(PARTLY_LISTED) } else { None };
             let (members, cut) = record_members(listing);
-            app.record.save_members(file.digest, &members, warning.or(cut), now).await
+            app.record.files().save_members(file.digest, &members, warning.or(cut), now).await
         }
         Err(MemberError::Store(e)) => {
             tracing::error!(error = %e, digest = %file.digest, "the members of a zip cannot be listed; tried again later");
             if let Some(damaged) = e.damaged() {
-                app.record.mark_damaged(damaged, now).await?;
+                app.record.files().mark_damaged(damaged, now).await?;
             }
-            app.record.list_later(file.digest, later(now, TRY_AGAIN)).await
+            app.record.files().list_later(file.digest, later(now, TRY_AGAIN)).await
         }
         Err(MemberError::GivenUp) => Ok(()),
         Err(e @ (MemberError::NotAZip(_) | MemberError::NoMember(_) | MemberError::Unsupported(_))) => {
-            app.record.save_members(file.digest, &[], Some(&format!("the zip does not open: {e}")), now).await
+            app.record.files().save_members(file.digest, &[], Some(&format!("the zip does not open: {e}")), now).await
         }
     }
 }

@@ -36,11 +36,11 @@ impl Jobs {
         }
         // A process that has the queue for itself need not wait for the leases of those that died.
         if !app.record.is_shared() {
-            let released = app.record.release_all().await?;
+            let released = app.record.queue().release_all().await?;
             if released > 0 {
                 tracing::info!(released, "took up the work that the last run left");
             }
-            app.record.end_interrupted_jobs(app.clock.now()).await?;
+            app.record.jobs().end_interrupted(app.clock.now()).await?;
         }
         time::begin(app).await?;
         retention::reserve(app);
@@ -77,7 +77,7 @@ pub fn paused_hosts(app: &App) -> Vec<(String, jiff::Timestamp)> {
 pub async fn retry(app: &App, which: &crate::record::NotificationQuery) -> anyhow::Result<crate::record::RetryCounts> {
     let (app, which) = (app.clone(), which.clone());
     let work = tokio::spawn(async move {
-        let counts = app.record.retry(&which, app.clock.now()).await;
+        let counts = app.record.queue().retry(&which, app.clock.now()).await;
         match &counts {
             Ok(counts) => {
                 tracing::info!(matched = counts.matched, queued = counts.queued, dead = counts.dead, "queued again");

@@ -96,7 +96,7 @@ async fn look(app: &App, job: Job, seen: &mut Seen) -> anyhow::Result<()> {
     }
     let Some(schedule) = job.schedule(app) else { return Ok(()) };
     let Some(slot) = schedule.before(now).filter(|slot| seen.taken != Some(*slot)) else { return Ok(()) };
-    let since = app.record.scheduled_since(job.name(), &schedule.to_string(), now).await?;
+    let since = app.record.jobs().scheduled_since(job.name(), &schedule.to_string(), now).await?;
     if slot <= since {
         seen.taken = Some(slot);
         return Ok(());
@@ -107,7 +107,7 @@ async fn look(app: &App, job: Job, seen: &mut Seen) -> anyhow::Result<()> {
         return Ok(());
     }
     *seen = Seen { taken: Some(slot), start_at: None };
-    let Some(id) = app.record.begin_job(job.name(), slot, now).await? else { return Ok(()) };
+    let Some(id) = app.record.jobs().begin(job.name(), slot, now).await? else { return Ok(()) };
     tracing::info!(job = job.name(), %slot, "a scheduled job begins");
     let (outcome, detail) = match job.run(app).await {
         Ok(detail) => ("succeeded", detail),
@@ -118,7 +118,7 @@ async fn look(app: &App, job: Job, seen: &mut Seen) -> anyhow::Result<()> {
     };
     metrics::counter!("acervo_job_runs_total", "job" => job.name(), "outcome" => outcome).increment(1);
     metrics::gauge!("acervo_job_failing", "job" => job.name()).set(if outcome == "failed" { 1.0 } else { 0.0 });
-    app.record.end_job(&id, outcome, &detail, app.clock.now()).await?;
+    app.record.jobs().end(&id, outcome, &detail, app.clock.now()).await?;
     Ok(())
 }
 
@@ -127,15 +127,16 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks for a new index where the one there is does not count what the record counts.
 async fn check_index(app: &App) -> anyhow::Result<Value> {
-    let recorded = app.record.counts().await?.publications;
+    let recorded = app.record.monitor().counts().await?.publications;
     let index = app.index.clone();
     let watch = Deadline::at(std::time::Instant::now() + COUNT_TIMEOUT);
     let indexed = app.computing.run(&watch, move |watch| index.publications(watch)).await? as u64;
-    let behind = app.record.feed_head().await? - app.index.position().map(|position| position.feed).unwrap_or_default();
+    let behind =
+        app.record.feed().head().await? - app.index.position().map(|position| position.feed).unwrap_or_default();
     let differs = recorded != indexed && behind == 0;
     if differs {
         tracing::warn!(recorded, indexed, "the search index differs from the record and is built anew");
-        app.record.ask_for_reindex().await?;
+        app.record.feed().ask_for_reindex().await?;
     }
     Ok(json!({ "recorded": recorded, "indexed": indexed, "rebuilt": differs }))
 }

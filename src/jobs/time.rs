@@ -22,7 +22,7 @@ pub(super) struct Watch {
 
 /// Begins where the last process was.
 pub(super) async fn begin(app: &App) -> Result<(), RecordError> {
-    let last = app.record.last_known_time().await?;
+    let last = app.record.known_time().last().await?;
     app.trust.begin(last, &app.clock);
     Ok(())
 }
@@ -32,7 +32,7 @@ impl Watch {
     pub async fn look(&mut self, app: &App) -> Result<(), RecordError> {
         let mut doubted = app.trust.doubted(&app.clock);
         if let Some(since) = doubted {
-            for (sent, received) in app.record.sent_and_received(since).await? {
+            for (sent, received) in app.record.known_time().sent_and_received(since).await? {
                 if app.trust.confirm(sent, received, &app.clock) {
                     doubted = None;
                     break;
@@ -56,11 +56,11 @@ impl Watch {
     }
 
     async fn note(&self, app: &App) -> Result<(), RecordError> {
-        app.record.keep_known_time(app.trust.now(&app.clock)).await?;
+        app.record.known_time().save(app.trust.now(&app.clock)).await?;
         let settings = &app.settings.fetch;
         let longest = settings.retry_max.max(settings.retry_first).mul_f64(1.2) + SLACK;
         let now = app.clock.now();
-        let hastened = app.record.hasten_retries(later(now, longest), now).await?;
+        let hastened = app.record.queue().hasten(later(now, longest), now).await?;
         if hastened > 0 {
             tracing::warn!(hastened, "attempts were put off while the clock was wrong; they are made now");
         }

@@ -32,7 +32,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         if let Err(e) = watch.look(&app).await {
             tracing::error!(error = %e, "the clock could not be compared with what is known of the time");
         }
-        match app.record.expire(app.trust.now(&app.clock)).await {
+        match app.record.queue().expire(app.trust.now(&app.clock)).await {
             Ok(0) => {}
             Ok(expired) => tracing::warn!(expired, "links died before their files could be had; see `acervo status`"),
             Err(e) => tracing::error!(error = %e, "dead links could not be ended"),
@@ -58,7 +58,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         }
     }
     erase(&app).await;
-    match app.record.empty_log().await {
+    match app.record.links().empty_log().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
             "a reader holds the database's write-ahead log: erased links stay in it until the next start"
@@ -68,7 +68,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 }
 
 async fn erase(app: &App) {
-    if let Err(e) = app.record.erase_links(app.trust.now(&app.clock)).await {
+    if let Err(e) = app.record.links().erase(app.trust.now(&app.clock)).await {
         tracing::error!(error = %e, "dead links could not be erased");
     }
 }

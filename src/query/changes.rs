@@ -25,7 +25,7 @@ impl Queries {
             Some(SortValue::Number(number)) => *number,
             _ => 0,
         };
-        let rows = self.record.changes_after(after, window.limit as u64 + 1).await?;
+        let rows = self.record.feed().changes_after(after, window.limit as u64 + 1).await?;
         let more = rows.len() > window.limit;
         let rows = rows.into_iter().take(window.limit).map(|change| {
             let cursor = Cursor { value: SortValue::Number(change.number), tie: Uuid::nil() };

@@ -56,8 +56,8 @@ impl Queries {
                 "from {from} to {to} are {days} days: at most {DAYS_MAX} are looked at"
             )));
         }
-        let known = self.record.publications_of(product).await?;
-        if known.is_empty() && !self.record.products_by_id(&[product]).await?.contains_key(&product) {
+        let known = self.record.history().publications_of(product).await?;
+        if known.is_empty() && !self.record.history().products_by_id(&[product]).await?.contains_key(&product) {
             return Err(QueryError::NotFound { what: "product", id: product.to_string() });
         }
         let learnt: Vec<KnownPeriod> =

@@ -29,11 +29,11 @@ impl Queries {
     /// put right from outside.
     pub async fn must_be_sound(&self, revision: &Revision) -> Result<(), QueryError> {
         let key = key_of(revision)?;
-        if self.app.record.is_damaged(key.digest).await? {
+        if self.app.record.files().is_damaged(key.digest).await? {
             if let Err(e) = self.app.store.check(key).await {
                 return Err(self.told(revision, e).await);
             }
-            self.app.record.lift_damage(key.digest).await?;
+            self.app.record.files().lift_damage(key.digest).await?;
             tracing::info!(digest = %key.digest, "a file that was damaged reads back as it was archived again");
         }
         match self.app.store.stored_size(key).await {
@@ -113,7 +113,7 @@ impl Queries {
     async fn note_damage(&self, revision: RevisionId, error: &StoreError) {
         let Some(digest) = error.damaged() else { return };
         metrics::counter!("acervo_damaged_reads_total").increment(1);
-        match self.app.record.mark_damaged(digest, self.app.clock.now()).await {
+        match self.app.record.files().mark_damaged(digest, self.app.clock.now()).await {
             Ok(true) => {
                 let name = self.name_of(revision).await;
                 let advice = advice(name.as_deref(), digest);

@@ -54,7 +54,7 @@ impl Queries {
         let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
         let record = &self.record;
         let (mut publications, mut revisions) =
-            tokio::try_join!(record.publications_by_id(&ids), record.revisions_by_id(&shown))?;
+            tokio::try_join!(record.history().publications_by_id(&ids), record.history().revisions_by_id(&shown))?;
         let row = |hit: &'a Hit| {
             let row = PublicationRow {
                 publication: publications.remove(&hit.publication())?,
@@ -140,7 +140,7 @@ impl Queries {
     }
 
     async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, QueryError> {
-        Ok(self.record.count_notifications(query).await?)
+        Ok(self.record.history().count_notifications(query).await?)
     }
 
     /// A page of notifications. Bodies may be large, so rows that have them are read a few at a time.
@@ -154,7 +154,7 @@ impl Queries {
         let mut left = page.limit;
         while left > 0 {
             page.limit = left.min(step);
-            let rows = self.record.notifications(query, &page).await?;
+            let rows = self.record.history().notifications(query, &page).await?;
             self.question().hold(weigh(&rows))?;
             left -= page.limit;
             let is_last = (rows.len() as u64) < page.limit;
@@ -182,7 +182,7 @@ impl Queries {
             SortValue::Text(_) | SortValue::Score(_) => None,
         });
         let limit = window.limit as u64;
-        let (rows, total) = self.record.members(revision.file.digest, matching, after, limit + 1).await?;
+        let (rows, total) = self.record.history().members(revision.file.digest, matching, after, limit + 1).await?;
         self.question().hold(weigh(rows.iter().map(|(_, member)| member)))?;
         let more = rows.len() as u64 > limit;
         let rows = rows.into_iter().take(window.limit).map(|(position, member)| {
@@ -197,7 +197,7 @@ impl Queries {
     pub async fn retention_runs(&self, paging: &Paging) -> Result<Listed<crate::record::RetentionRun>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
-        let (rows, total) = self.record.retention_runs(after.as_deref(), window.limit as u64 + 1).await?;
+        let (rows, total) = self.record.retention().runs(after.as_deref(), window.limit as u64 + 1).await?;
         by_id(&window, rows, total, |run| run_id(&run.id))
     }
 
@@ -205,7 +205,7 @@ impl Queries {
     pub async fn replays(&self, paging: &Paging) -> Result<Listed<crate::record::Replay>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie);
-        let (rows, total) = self.record.replays(after, window.limit as u64 + 1).await?;
+        let (rows, total) = self.record.replays().list(after, window.limit as u64 + 1).await?;
         by_id(&window, rows, total, |replay| Ok(replay.id))
     }
 
@@ -218,7 +218,7 @@ impl Queries {
         name.map_or(Ok(()), |text| check_text("name", text))?;
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
-        let (rows, total) = self.record.job_runs(name, after.as_deref(), window.limit as u64 + 1).await?;
+        let (rows, total) = self.record.jobs().runs(name, after.as_deref(), window.limit as u64 + 1).await?;
         by_id(&window, rows, total, |run| run_id(&run.id))
     }
 
@@ -226,10 +226,10 @@ impl Queries {
         &self,
         ids: &[PublicationId],
     ) -> Result<HashMap<PublicationId, PublicationRow>, QueryError> {
-        let publications = self.record.publications_by_id(ids).await?;
+        let publications = self.record.history().publications_by_id(ids).await?;
         let shown: Vec<RevisionId> =
             publications.values().filter_map(|publication| publication.latest_revision).collect();
-        let mut revisions = self.record.revisions_by_id(&shown).await?;
+        let mut revisions = self.record.history().revisions_by_id(&shown).await?;
         let row = |(id, publication): (_, crate::record::Publication)| {
             let shown = publication.latest_revision.and_then(|id| revisions.remove(&id));
             (id, PublicationRow { publication, shown, score: None })
@@ -240,9 +240,9 @@ impl Queries {
     }
 
     pub async fn revision_rows(&self, ids: &[RevisionId]) -> Result<HashMap<RevisionId, RevisionRow>, QueryError> {
-        let revisions = self.record.revisions_by_id(ids).await?;
+        let revisions = self.record.history().revisions_by_id(ids).await?;
         let publications: Vec<PublicationId> = revisions.values().map(|revision| revision.publication_id).collect();
-        let publications = self.record.publications_by_id(&publications).await?;
+        let publications = self.record.history().publications_by_id(&publications).await?;
         let row = |(id, revision): (_, Revision)| {
             let publication = publications.get(&revision.publication_id)?.clone();
             Some((id, RevisionRow { revision, publication }))
@@ -257,9 +257,9 @@ impl Queries {
         &self,
         ids: &[PublicationId],
     ) -> Result<HashMap<PublicationId, Vec<RevisionRow>>, QueryError> {
-        let publications = self.record.publications_by_id(ids).await?;
+        let publications = self.record.history().publications_by_id(ids).await?;
         let mut found = HashMap::with_capacity(ids.len());
-        for (id, revisions) in self.record.revisions_of(ids).await? {
+        for (id, revisions) in self.record.history().revisions_of(ids).await? {
             if let Some(publication) = publications.get(&id) {
                 let rows =
                     revisions.into_iter().map(|revision| RevisionRow { revision, publication: publication.clone() });
@@ -272,14 +272,14 @@ impl Queries {
     }
 
     pub async fn products_by_id(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, QueryError> {
-        let products = self.record.products_by_id(ids).await?;
+        let products = self.record.history().products_by_id(ids).await?;
         self.question().hold(weigh(products.values()))?;
         Ok(products)
     }
 
     /// The newest notification of some products.
     pub async fn last_notifications(&self, of: &[ProductId]) -> Result<HashMap<ProductId, Notification>, QueryError> {
-        let found = self.record.last_notifications(of).await?;
+        let found = self.record.history().last_notifications(of).await?;
         self.question().hold(weigh(found.values()))?;
         Ok(found)
     }
@@ -288,7 +288,7 @@ impl Queries {
         &self,
         ids: &[NotificationId],
     ) -> Result<HashMap<NotificationId, Notification>, QueryError> {
-        let found = self.record.notifications_by_id(ids).await?;
+        let found = self.record.history().notifications_by_id(ids).await?;
         self.question().hold(weigh(found.values()))?;
         Ok(found)
     }

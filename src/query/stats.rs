@@ -87,7 +87,7 @@ impl Queries {
         let id = |value: &Option<String>| value.as_deref()?.parse::<ProductId>().ok();
         for some in values.chunks_mut(1000) {
             let ids: Vec<ProductId> = some.iter().filter_map(id).collect();
-            let products = self.record.products_by_id(&ids).await?;
+            let products = self.record.history().products_by_id(&ids).await?;
             for value in some {
                 if let Some(product) = id(value).and_then(|id| products.get(&id)) {
                     *value = Some(product.name.clone());
@@ -125,7 +125,7 @@ impl Queries {
     async fn suggest_products(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, QueryError> {
         let hits = self.hits(Target::Products, Some(prefix.to_owned()), Filter::default(), limit).await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(crate::index::Hit::product).collect();
-        let products = self.record.products_by_id(&ids).await?;
+        let products = self.record.history().products_by_id(&ids).await?;
         let mut found = Vec::new();
         for product in products.into_values() {
             let names = product.aliases.iter().map(|alias| &alias.name).chain([&product.name]);
@@ -173,7 +173,7 @@ impl Queries {
         let hits = self.hits(Target::Publications { as_of: None }, None, filter, limit * 4).await?;
         let shown: Vec<_> = hits.hits.iter().filter_map(crate::index::Hit::revision).collect();
         let mut found: Vec<Suggestion> = Vec::new();
-        for revision in self.record.revisions_by_id(&shown).await?.into_values() {
+        for revision in self.record.history().revisions_by_id(&shown).await?.into_values() {
             match found.iter_mut().find(|one| one.text == revision.file_name) {
                 Some(one) => one.publications += 1,
                 None => found.push(Suggestion {

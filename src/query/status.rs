@@ -81,7 +81,7 @@ impl Queries {
         {
             return Ok(counts.clone());
         }
-        let counts = self.record.counts().await?;
+        let counts = self.record.monitor().counts().await?;
         *counted = version.map(|version| (version, counts.clone()));
         Ok(counts)
     }
@@ -89,18 +89,18 @@ impl Queries {
     pub async fn status(&self) -> Result<Status, QueryError> {
         let app = &self.app;
         let counts = self.counts().await?;
-        let head = self.record.feed_head().await?;
+        let head = self.record.feed().head().await?;
         let at = app.index.position().map(|position| position.feed).unwrap_or_default();
         let now = app.clock.now();
         let mut sources = Vec::new();
         let (mut denied_keys, mut last_denied_key_at) = (app.denied.keys(), None);
-        for source in self.record.sources().await? {
+        for source in self.record.sources().all().await? {
             if source.name == API_KEYS {
                 denied_keys += source.denied;
                 last_denied_key_at = source.last_denied_at;
                 continue;
             }
-            let is_silent = self.record.is_silent(&source, app.settings.receiver.silence_floor, now).await?;
+            let is_silent = self.record.sources().is_silent(&source, app.settings.receiver.silence_floor, now).await?;
             sources.push(SourceStatus { source, is_silent });
         }
         Ok(Status {
@@ -111,9 +111,9 @@ impl Queries {
             disk_free: app.store.free_bytes().ok(),
             fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
             sources,
-            dying: app.record.dying(now, app.settings.fetch.warn_before, 5).await?,
-            warned: app.record.warned(now - WARNED_WITHIN).await?,
-            last_replay: app.record.replays(None, 1).await?.0.pop(),
+            dying: app.record.monitor().dying(now, app.settings.fetch.warn_before, 5).await?,
+            warned: app.record.monitor().warned(now - WARNED_WITHIN).await?,
+            last_replay: app.record.replays().list(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
             denied_keys,
             last_denied_key_at,
@@ -123,7 +123,7 @@ impl Queries {
     }
 
     async fn damaged(&self) -> Result<Damaged, QueryError> {
-        let (count, files) = self.app.record.damaged(DAMAGED_TOLD).await?;
+        let (count, files) = self.app.record.files().damaged(DAMAGED_TOLD).await?;
         let ids: Vec<RevisionId> = files.iter().filter_map(|file| file.revision).collect();
         let rows = self.revision_rows(&ids).await?;
         let named = |id: RevisionId| rows.get(&id).map(|row| (id, row.publication.name.clone()));
@@ -140,7 +140,7 @@ impl Queries {
         if self.app.stopping.load(Ordering::Acquire) {
             return Some("the service is stopping".to_owned());
         }
-        if let Err(e) = self.app.record.can_write().await {
+        if let Err(e) = self.app.record.intake().can_write().await {
             tracing::error!(error = %e, "the database takes no writes");
             return Some("the database does not answer, or takes no writes".to_owned());
         }

@@ -41,7 +41,7 @@ impl Queries {
             filter,
             after: None,
             ready: VecDeque::new(),
-            fed: self.record.watch_feed(),
+            fed: self.record.feed().watch(),
         };
         Ok(unfold(state, |mut state| async move {
             let next = state.next().await;
@@ -58,7 +58,7 @@ impl Queries {
             newest_ms: 0,
             seen: HashSet::new(),
             ready: VecDeque::new(),
-            committed: self.record.watch_queue(),
+            committed: self.record.queue().watch(),
             bodies,
         };
         unfold(state, |mut state| async move {
@@ -92,10 +92,10 @@ impl Archived {
             let record = &self.queries.record;
             let after = match self.after {
                 Some(after) => after,
-                None => *self.after.insert(record.feed_head().await?),
+                None => *self.after.insert(record.feed().head().await?),
             };
             let looked_at = Instant::now();
-            let changes = record.changes_after(after, AT_ONCE).await?;
+            let changes = record.feed().changes_after(after, AT_ONCE).await?;
             let Some(last) = changes.last() else {
                 wait(&mut self.fed, looked_at).await;
                 continue;
@@ -175,7 +175,7 @@ impl Received {
         let mut from = NotificationId::first_of(millis(self.since).max(self.newest_ms - OVERLAP_MS));
         let limit = if self.bodies { BODIES_AT_ONCE } else { AT_ONCE };
         loop {
-            let rows = self.queries.record.notifications_after(from, limit, self.bodies).await?;
+            let rows = self.queries.record.history().notifications_after(from, limit, self.bodies).await?;
             let last = rows.last().map(|row| row.id).filter(|_| rows.len() as u64 == limit);
             let new: Vec<Notification> = rows.into_iter().filter(|row| !self.seen.contains(&row.id)).collect();
             match last {

@@ -75,7 +75,7 @@ impl Queries {
                 limit: ROWS as u64,
                 bodies: false,
             };
-            let rows = match queries.record.notifications(&query, &page).await {
+            let rows = match queries.record.history().notifications(&query, &page).await {
                 Ok(rows) => rows,
                 Err(e) => return Some((Err(e.into()), ((queries, beyond), query))),
             };
@@ -150,18 +150,18 @@ impl Queries {
     /// What a whole list of publications depends on, and when that changed last: the list is the same as long as this is. None
     /// while the index is behind, since what is given is not yet what belongs to the feed's number.
     pub async fn state_of_publications(&self) -> Result<(Option<String>, Option<jiff::Timestamp>), QueryError> {
-        let head = self.record.feed_head().await?;
+        let head = self.record.feed().head().await?;
         let at = self.app.index.position().map(|position| position.feed).unwrap_or_default();
         if at != head {
             return Ok((None, None));
         }
-        let last = self.record.changes_after(head - 1, 1).await?.pop().map(|change| change.at);
+        let last = self.record.feed().changes_after(head - 1, 1).await?.pop().map(|change| change.at);
         Ok((Some(head.to_string()), last))
     }
 
     /// The same for revisions, which also show when they were announced last; the feed is not told that.
     pub async fn state_of_revisions(&self) -> Result<Option<String>, QueryError> {
-        let renewals = self.record.renewals().await?;
+        let renewals = self.record.feed().renewals().await?;
         let (mark, _) = self.state_of_publications().await?;
         Ok(mark.map(|mark| format!("{mark} {renewals}")))
     }
@@ -174,7 +174,7 @@ impl Queries {
     /// The same for the log of notifications; none while any of them is worked on. What was settled changes only by being
     /// queued again.
     pub async fn state_of_notifications(&self) -> Result<Option<String>, QueryError> {
-        let renewals = self.app.record.renewals().await?;
+        let renewals = self.app.record.feed().renewals().await?;
         let counts = self.counts().await?;
         let open: u64 = NotificationStatus::OPEN.iter().map(|status| counts.of(*status)).sum();
         Ok((open == 0).then(|| format!("{:?} {renewals}", counts.by_status)))

@@ -102,7 +102,7 @@ impl Receiver {
             notice,
         };
         // Recorded before the response is sent: after a 202 the portal does not send it again.
-        self.app.record.accept(notification).await?;
+        self.app.record.intake().accept(notification).await?;
         if let Some(reason) = &rejected {
             tracing::warn!(%id, source, reason, "a notification was rejected");
         }

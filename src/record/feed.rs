@@ -4,10 +4,14 @@
 //! all below it.
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
+use tokio::sync::watch;
 
+use super::db::Db;
 use super::entity::{changes, publications, state};
-use super::{Change, Record, RecordError};
+use super::{Change, RecordError};
 use crate::domain::{ChangeKind, PublicationId, RevisionId, timestamp};
 
 /// Adds lines to the feed, at the time `at` in milliseconds.
@@ -62,14 +66,25 @@ pub(super) async fn count_renewal(txn: &DatabaseTransaction) -> Result<(), DbErr
 /// The key under which the wish for a new index is kept.
 const INDEX_EPOCH: &str = "index_epoch";
 
-impl Record {
+/// Every committed change, numbered in commit order.
+#[derive(Clone)]
+pub struct Feed {
+    pub(super) db: Db,
+}
+
+impl Feed {
+    /// Changes with every commit of this process that added to the feed.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.db.watch_feed()
+    }
+
     /// The lines after a number, oldest first.
     pub async fn changes_after(&self, number: i64, limit: u64) -> Result<Vec<Change>, RecordError> {
         let rows = changes::Entity::find()
             .filter(changes::Column::Number.gt(number))
             .order_by_asc(changes::Column::Number)
             .limit(limit)
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?;
         rows.into_iter()
             .map(|row| {
@@ -85,32 +100,37 @@ impl Record {
     }
 
     /// The last number given, 0 when there is none.
-    pub async fn feed_head(&self) -> Result<i64, RecordError> {
-        let last = changes::Entity::find().order_by_desc(changes::Column::Number).one(&self.inner.jobs_reader).await?;
+    pub async fn head(&self) -> Result<i64, RecordError> {
+        let last = changes::Entity::find().order_by_desc(changes::Column::Number).one(self.db.jobs_reader()).await?;
         Ok(last.map(|row| row.number).unwrap_or_default())
     }
 
     /// How often rows changed without a word in the feed.
     pub async fn renewals(&self) -> Result<u64, RecordError> {
-        let Some(row) = state::Entity::find_by_id(RENEWALS).one(self.reader()).await? else { return Ok(0) };
+        let Some(row) = state::Entity::find_by_id(RENEWALS).one(self.db.reader()).await? else { return Ok(0) };
         row.value.parse().map_err(|_| RecordError::Corrupt(format!("`{}` is not a count of renewals", row.value)))
     }
 
     /// Counts up whenever somebody asks for the index to be built anew.
     pub async fn index_epoch(&self) -> Result<u64, RecordError> {
-        let row = state::Entity::find_by_id(INDEX_EPOCH).one(&self.inner.jobs_reader).await?;
-        let Some(row) = row else { return Ok(0) };
-        row.value.parse().map_err(|_| RecordError::Corrupt(format!("`{}` is not an epoch of the index", row.value)))
+        index_epoch(self.db.jobs_reader()).await
     }
 
     /// Asks every process that keeps an index to build it anew.
     pub async fn ask_for_reindex(&self) -> Result<u64, RecordError> {
-        let next = self.index_epoch().await? + 1;
+        let txn = self.db.begin().await?;
+        let next = index_epoch(&txn).await? + 1;
         let row = state::ActiveModel { key: Set(INDEX_EPOCH.to_owned()), value: Set(next.to_string()) };
         let replace =
             sea_orm::sea_query::OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
-        state::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.inner.writer).await?;
-        self.tell_feed();
+        super::batch::insert(&txn, vec![row], Some(replace)).await?;
+        txn.commit().await?;
+        self.db.feed_changed();
         Ok(next)
     }
+}
+
+async fn index_epoch<C: ConnectionTrait>(db: &C) -> Result<u64, RecordError> {
+    let Some(row) = state::Entity::find_by_id(INDEX_EPOCH).one(db).await? else { return Ok(0) };
+    row.value.parse().map_err(|_| RecordError::Corrupt(format!("`{}` is not an epoch of the index", row.value)))
 }

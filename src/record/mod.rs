@@ -1,73 +1,70 @@
 //! record: the system of record, and the only room that speaks SQL.
 //!
-//! Rows go in and come out as plain values. What `accept` and `settle` return for has been committed and synced. Owns
-//! the database and nothing else: it knows no HTTP, no file, no index; what the index needs it reads from the feed.
+//! Rows go in and come out as plain values. What a method that writes returns for has been committed and synced. The room
+//! owns the database and nothing else: it knows no HTTP, no file and no index; the index reads what it needs from the feed.
 //!
-//! Writers take turns (SQLite has one connection for them, PostgreSQL a lock), so each transaction below reads and
-//! writes as if it were alone.
-mod announce;
-mod archive;
+//! [`Record`] opens the database and hands out one repository for each concern, so that whoever needs the queue is given the
+//! queue. The repositories share [`db::Db`]. What follows from the rows is decided in `domain`; the repositories read, ask
+//! there, and write the outcome.
+//!
+//! Every write, in either database, is part of a transaction that `Db::begin` starts. Writers take turns there (SQLite has one
+//! connection for them, PostgreSQL an advisory lock), so a transaction reads and writes as if it were alone. Two things write
+//! outside of it and change no row: SQLite's checkpoints (`keeper`), and migrations, which take the same lock without a time
+//! limit (`connect`).
 mod batch;
-mod claim;
 mod connect;
-mod damage;
+mod db;
 mod entity;
-mod erase;
-mod expire;
 mod feed;
-mod holds;
-mod import;
-mod incoming;
+mod files;
+mod history;
+mod imports;
 mod intake;
-mod inventory;
+mod jobs;
 mod keeper;
-mod lines;
-mod listing;
-mod lock;
+mod known_time;
+mod links;
+mod locks;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
+mod monitor;
 mod postgres;
+mod publications;
 mod queue;
-mod read;
 mod replays;
 mod retention;
-mod retry;
+mod revisions;
 mod rows;
-mod runs;
-mod shown;
 mod sources;
 mod statements;
-mod sweep;
-mod time;
 mod version;
-mod watch;
-mod window;
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
-use tokio::sync::watch as channel;
+use sea_orm::{DbErr, Statement};
 
-pub use archive::{Fetched, Settled};
-pub use claim::{Claim, Claimed, Known, Room};
+use db::Db;
+
 pub use connect::Location;
-pub use damage::DamagedFile;
-pub use holds::HoldError;
-pub use import::{IMPORT, Imported, ImportedFile, ImportedNotification};
-pub use incoming::NewNotification;
-pub use intake::Refusal;
-pub use inventory::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
-pub use read::{NotificationQuery, Page};
-pub use replays::{Replay, ReplayRule};
-pub use retention::RetentionRun;
-pub use retry::RetryCounts;
+pub use feed::Feed;
+pub use files::{DamagedFile, Files};
+pub use history::{History, NotificationQuery, Page, ShownFile};
+pub use imports::{IMPORT, Imported, ImportedFile, ImportedNotification, Imports};
+pub use intake::{Intake, NewNotification, Refusal};
+pub use jobs::{JobRun, Jobs};
+pub use known_time::KnownTime;
+pub use links::Links;
+pub use locks::Locks;
+pub use monitor::{Counts, Dying, Monitor, Warned};
+pub use queue::{Claim, Claimed, Fetched, Known, Queue, RetryCounts, Room, Settled};
+pub use replays::{Replay, ReplayRule, Replays};
+pub use retention::{
+    HoldError, Holds, Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision, Removals,
+    Retention, RetentionRun, Tombstone,
+};
 pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
-pub use runs::JobRun;
-pub use shown::ShownFile;
-pub use sources::{API_KEYS, Source};
-pub use sweep::Tombstone;
+pub use sources::{API_KEYS, Source, Sources};
 pub use version::Version;
-pub use watch::{Counts, Dying, Warned};
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -83,76 +80,169 @@ pub enum RecordError {
     #[error("retention has removed the same bytes meanwhile, or is about to")]
     FileGone,
     #[error("the database: {0}")]
-    Database(#[from] DbErr),
+    Database(DatabaseError),
 }
 
-/// The database, shared by all who ask it.
+/// What the database, or the way to it, reported. Its kind is this room's business; others log it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct DatabaseError(DbErr);
+
+impl From<DbErr> for RecordError {
+    fn from(error: DbErr) -> Self {
+        Self::Database(DatabaseError(error))
+    }
+}
+
+/// The database. Clones share it.
 #[derive(Clone)]
-pub struct Record {
-    inner: Arc<Inner>,
-}
+pub struct Record(Arc<Repositories>);
 
-struct Inner {
-    writer: DatabaseConnection,
-    reader: DatabaseConnection,
-    jobs_reader: DatabaseConnection,
-    keeper: Option<keeper::Keeper>,
-    statements: statements::Statements,
-    versions: version::Versions,
-    rule: ReplayRule,
-    intake: intake::Intake,
-    /// Counts this process's commits that gave work to the fetchers or the index.
-    queued: channel::Sender<u64>,
-    fed: channel::Sender<u64>,
+struct Repositories {
+    db: Db,
+    intake: Intake,
+    queue: Queue,
+    links: Links,
+    history: History,
+    files: Files,
+    retention: Retention,
+    inventory: Inventory,
+    holds: Holds,
+    removals: Removals,
+    imports: Imports,
+    feed: Feed,
+    replays: Replays,
+    sources: Sources,
+    monitor: Monitor,
+    jobs: Jobs,
+    locks: Locks,
+    known_time: KnownTime,
 }
 
 impl Record {
     /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once;
     /// `rule` says which of them are a replay.
     pub async fn open(location: &Location, queue: usize, rule: ReplayRule) -> Result<Self, RecordError> {
-        let statements = statements::Statements::default();
-        let connect::Connections { writer, intake, reader, jobs_reader, keeper, versions } =
-            connect::connect(location, &statements).await?;
-        let (queued, _) = channel::channel(0);
-        let (fed, _) = channel::channel(0);
-        let intake = intake::Intake::start(intake, queue, rule, queued.clone(), fed.clone());
-        let inner = Inner { writer, reader, jobs_reader, keeper, statements, versions, rule, intake, queued, fed };
-        Ok(Self { inner: Arc::new(inner) })
+        let (db, intake_writer) = Db::open(location).await?;
+        Ok(Self(Arc::new(Repositories {
+            intake: Intake::start(db.clone(), intake_writer, queue, rule),
+            queue: Queue { db: db.clone() },
+            links: Links { db: db.clone() },
+            history: History { db: db.clone() },
+            files: Files { db: db.clone() },
+            retention: Retention { db: db.clone() },
+            inventory: Inventory { db: db.clone() },
+            holds: Holds { db: db.clone() },
+            removals: Removals { db: db.clone() },
+            imports: Imports { db: db.clone() },
+            feed: Feed { db: db.clone() },
+            replays: Replays { db: db.clone(), rule },
+            sources: Sources { db: db.clone() },
+            monitor: Monitor { db: db.clone() },
+            jobs: Jobs { db: db.clone() },
+            locks: Locks { db: db.clone() },
+            known_time: KnownTime { db: db.clone() },
+            db,
+        })))
+    }
+
+    /// Takes notifications in.
+    pub fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    /// Notifications that wait for their files: leases, attempts, outcomes.
+    pub fn queue(&self) -> &Queue {
+        &self.0.queue
+    }
+
+    /// The links of notifications, erased once they are dead.
+    pub fn links(&self) -> &Links {
+        &self.0.links
+    }
+
+    /// Products, publications, revisions and notifications, read only.
+    pub fn history(&self) -> &History {
+        &self.0.history
+    }
+
+    /// Files: how each is stored, what is damaged, what zips hold.
+    pub fn files(&self) -> &Files {
+        &self.0.files
+    }
+
+    /// Retention runs, what they marked, and their undoing.
+    pub fn retention(&self) -> &Retention {
+        &self.0.retention
+    }
+
+    /// What a retention plan is made from.
+    pub fn inventory(&self) -> &Inventory {
+        &self.0.inventory
+    }
+
+    /// Revisions that are kept from retention.
+    pub fn holds(&self) -> &Holds {
+        &self.0.holds
+    }
+
+    /// Files on their way out of the archive.
+    pub fn removals(&self) -> &Removals {
+        &self.0.removals
+    }
+
+    /// Notifications and files that were received elsewhere.
+    pub fn imports(&self) -> &Imports {
+        &self.0.imports
+    }
+
+    /// Every committed change, numbered in commit order.
+    pub fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    pub fn replays(&self) -> &Replays {
+        &self.0.replays
+    }
+
+    /// Who sends notifications, when, and whose log-ins were refused.
+    pub fn sources(&self) -> &Sources {
+        &self.0.sources
+    }
+
+    /// Counts for those who watch the service.
+    pub fn monitor(&self) -> &Monitor {
+        &self.0.monitor
+    }
+
+    /// Runs of scheduled jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.0.jobs
+    }
+
+    /// Locks between processes.
+    pub fn locks(&self) -> &Locks {
+        &self.0.locks
+    }
+
+    /// The time that has certainly come.
+    pub fn known_time(&self) -> &KnownTime {
+        &self.0.known_time
     }
 
     /// Whether other processes may work on the same queue.
     pub fn is_shared(&self) -> bool {
-        self.inner.writer.get_database_backend() != DbBackend::Sqlite
+        self.0.db.is_shared()
     }
 
-    /// Tells of every commit of this process that queued something.
-    pub fn watch_queue(&self) -> channel::Receiver<u64> {
-        self.inner.queued.subscribe()
+    /// The present state; `None` where the database did not answer.
+    pub async fn version(&self) -> Option<Version> {
+        self.0.db.versions().ask().await
     }
 
-    /// Tells of every commit of this process that added to the feed.
-    pub fn watch_feed(&self) -> channel::Receiver<u64> {
-        self.inner.fed.subscribe()
-    }
-
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        connect::begin(&self.inner.writer).await
-    }
-
-    /// See [`connect::shared_clock`].
-    fn shared_clock(&self, now: jiff::Timestamp) -> sea_orm::sea_query::Expr {
-        connect::shared_clock(self.inner.writer.get_database_backend(), now)
-    }
-
-    fn reader(&self) -> &DatabaseConnection {
-        &self.inner.reader
-    }
-
-    fn tell_queue(&self) {
-        self.inner.queued.send_modify(|n| *n += 1);
-    }
-
-    fn tell_feed(&self) {
-        self.inner.fed.send_modify(|n| *n += 1);
+    /// For tests: shows every statement that this process sends by itself from now on, with its values, to `watcher`, those
+    /// of queries left out. The first watcher stays.
+    pub fn watch_statements(&self, watcher: impl Fn(&Statement) + Send + Sync + 'static) {
+        self.0.db.statements().watch(watcher);
     }
 }

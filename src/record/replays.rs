@@ -13,10 +13,11 @@ use sea_orm::{
     JoinType, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
+use super::db::Db;
 use super::entity::{files, notifications, publications, replays, revisions, sources};
-use super::incoming::{Announced, NewNotification};
+use super::intake::{Announced, NewNotification};
 use super::rows::natural;
-use super::{Record, RecordError, batch};
+use super::{RecordError, batch};
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
 
@@ -174,16 +175,23 @@ struct Tally {
     n: i64,
 }
 
-impl Record {
+/// Bulk replays.
+#[derive(Clone)]
+pub struct Replays {
+    pub(super) db: Db,
+    pub(super) rule: ReplayRule,
+}
+
+impl Replays {
     /// Newest first, after one; and how many there are.
-    pub async fn replays(&self, after: Option<Uuid>, limit: u64) -> Result<(Vec<Replay>, u64), RecordError> {
+    pub async fn list(&self, after: Option<Uuid>, limit: u64) -> Result<(Vec<Replay>, u64), RecordError> {
         let mut all = replays::Entity::find();
-        let total = all.clone().count(self.reader()).await?;
+        let total = all.clone().count(self.db.reader()).await?;
         if let Some(after) = after {
             all = all.filter(replays::Column::Id.lt(after));
         }
-        let rows = all.order_by(replays::Column::Id, Order::Desc).limit(limit).all(self.reader()).await?;
-        Ok((tallied(self.reader(), rows).await?, total))
+        let rows = all.order_by(replays::Column::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
+        Ok((tallied(self.db.reader(), rows).await?, total))
     }
 
     /// Whether something of a replay still wants a file.
@@ -194,42 +202,46 @@ impl Record {
             .filter(N::ReplayId.eq(replay))
             .filter(N::Status.is_in(Status::OPEN.iter().map(|status| status.as_str())))
             .limit(1);
-        let open: Option<String> = open.into_tuple().one(&self.inner.jobs_reader).await?;
+        let open: Option<String> = open.into_tuple().one(self.db.jobs_reader()).await?;
         Ok(open.is_some())
     }
 
     /// Ends the replays whose last notification is too long ago, and gives those that are over and done with: nothing
     /// of them waits any more. Each is given once.
-    pub async fn end_replays(&self, now: Timestamp) -> Result<Vec<Replay>, RecordError> {
+    pub async fn end(&self, now: Timestamp) -> Result<Vec<Replay>, RecordError> {
         use replays::Column as R;
-        let open = replays::Entity::find().filter(R::Told.eq(false)).all(&self.inner.jobs_reader).await?;
+        let open = replays::Entity::find().filter(R::Told.eq(false)).all(self.db.jobs_reader()).await?;
         let mut done = Vec::new();
         for mut row in open {
             if row.ended_at.is_none() {
-                if millis(now).saturating_sub(row.last_at) <= self.inner.rule.gap_ms() {
+                if millis(now).saturating_sub(row.last_at) <= self.rule.gap_ms() {
                     continue;
                 }
+                let txn = self.db.begin().await?;
                 replays::Entity::update_many()
                     .col_expr(R::EndedAt, Expr::col(R::LastAt))
                     .filter(R::Id.eq(row.id))
-                    .exec(&self.inner.writer)
+                    .exec(&txn)
                     .await?;
+                txn.commit().await?;
                 row.ended_at = Some(row.last_at);
             }
             if self.waits(row.id).await? {
                 continue;
             }
             let Some(replay) =
-                tallied(&self.inner.jobs_reader, vec![row]).await?.pop().filter(|replay| replay.waiting == 0)
+                tallied(self.db.jobs_reader(), vec![row]).await?.pop().filter(|replay| replay.waiting == 0)
             else {
                 continue;
             };
+            let txn = self.db.begin().await?;
             let told = replays::Entity::update_many()
                 .col_expr(R::Told, Expr::value(true))
                 .filter(R::Id.eq(replay.id))
                 .filter(R::Told.eq(false))
-                .exec(&self.inner.writer)
+                .exec(&txn)
                 .await?;
+            txn.commit().await?;
             // One of several replicas tells.
             done.extend((told.rows_affected > 0).then_some(replay));
         }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, Set};
 
+use super::db::Db;
 use super::entity::{source_hours, sources};
 use super::rows::{long, natural};
-use super::{NewNotification, Record, RecordError, batch};
+use super::{NewNotification, RecordError, batch};
 use crate::domain::{Habit, memory_begins, millis, timestamp};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -47,11 +48,17 @@ pub(super) async fn note_heard(txn: &DatabaseTransaction, new: &[NewNotification
     batch::insert(txn, rows.collect(), Some(counted)).await
 }
 
-impl Record {
+/// Who sends notifications, when, and whose log-ins were refused.
+#[derive(Clone)]
+pub struct Sources {
+    pub(super) db: Db,
+}
+
+impl Sources {
     /// All sources that were ever heard or knocked at, by name.
-    pub async fn sources(&self) -> Result<Vec<Source>, RecordError> {
+    pub async fn all(&self) -> Result<Vec<Source>, RecordError> {
         let rows =
-            sources::Entity::find().order_by(sources::Column::Name, Order::Asc).all(&self.inner.jobs_reader).await?;
+            sources::Entity::find().order_by(sources::Column::Name, Order::Asc).all(self.db.jobs_reader()).await?;
         let source = |row: sources::Model| Source {
             name: row.name,
             last_notification_at: row.last_at.map(timestamp),
@@ -72,7 +79,7 @@ impl Record {
         let rows = source_hours::Entity::find()
             .filter(H::Source.eq(source))
             .filter(H::Hour.between(hour_of(from), hour_of(to)))
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?;
         Ok(rows.into_iter().map(|row| (row.hour, natural(row.n))).collect())
     }
@@ -104,7 +111,8 @@ impl Record {
             .value(C::Denied, Expr::cust("sources.denied + excluded.denied"))
             .update_column(C::DeniedAt)
             .to_owned();
-        sources::Entity::insert(row).on_conflict(counted).exec_without_returning(&self.inner.writer).await?;
-        Ok(())
+        let txn = self.db.begin().await?;
+        batch::insert(&txn, vec![row], Some(counted)).await?;
+        Ok(txn.commit().await?)
     }
 }

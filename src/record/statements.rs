@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, Statement};
 
-use super::Record;
 use crate::domain::first_chars;
 
 /// What takes longer is logged.
@@ -34,12 +33,9 @@ impl Statements {
         });
         connection
     }
-}
 
-impl Record {
-    /// Shows every statement that this process sends by itself from now on, with its values, to `watcher`: all but those of
-    /// questions. The first watcher stays.
-    pub fn watch_statements(&self, watcher: impl Fn(&Statement) + Send + Sync + 'static) {
-        let _ = self.inner.statements.0.set(Box::new(watcher));
+    /// Shows every statement to `watcher` from now on. The first watcher stays.
+    pub fn watch(&self, watcher: impl Fn(&Statement) + Send + Sync + 'static) {
+        let _ = self.0.set(Box::new(watcher));
     }
 }

@@ -2,8 +2,6 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Record;
-
 /// Stands for the state of the whole record: as long as it is the same, nothing was committed, by whatever process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(String);
@@ -23,7 +21,7 @@ impl Versions {
             let mut waiting = Vec::new();
             // Who asks while an answer is on its way gets the next: what was committed before the question is in it.
             while asked.recv_many(&mut waiting, 1_024).await > 0 {
-                match ask(&connection).await {
+                match read(&connection).await {
                     Ok(version) => waiting.drain(..).for_each(|asker| drop(asker.send(version.clone()))),
                     Err(e) => {
                         tracing::debug!(error = %e, "the database tells no version");
@@ -44,7 +42,7 @@ impl Drop for Versions {
 
 /// SQLite counts, for each connection, the commits of all others that it sees; PostgreSQL names the transactions that a
 /// snapshot sees.
-async fn ask(connection: &DatabaseConnection) -> Result<Version, DbErr> {
+async fn read(connection: &DatabaseConnection) -> Result<Version, DbErr> {
     let backend = connection.get_database_backend();
     let question = match backend {
         sea_orm::DbBackend::Sqlite => "PRAGMA data_version",
@@ -58,11 +56,11 @@ async fn ask(connection: &DatabaseConnection) -> Result<Version, DbErr> {
     }))
 }
 
-impl Record {
-    /// The present state; none where the database cannot tell it.
-    pub async fn version(&self) -> Option<Version> {
+impl Versions {
+    /// The present state; `None` where the database did not answer.
+    pub async fn ask(&self) -> Option<Version> {
         let (asker, answer) = oneshot::channel();
-        self.inner.versions.askers.send(asker).ok()?;
+        self.askers.send(asker).ok()?;
         answer.await.ok()
     }
 }

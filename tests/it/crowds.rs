@@ -41,7 +41,7 @@ async fn many(app: &TestApp, links: &FileServer) {
             notice: Notice::from_json(body.as_bytes()).expect("an object"),
         }
     };
-    let accepted = join_all((0..MANY).map(|i| app.app.record.accept(new(i)))).await;
+    let accepted = join_all((0..MANY).map(|i| app.app.record.intake().accept(new(i)))).await;
     assert!(accepted.iter().all(Result::is_ok));
 }
 
@@ -76,20 +76,20 @@ async fn links_that_die_together_end_in_pages_of_few_statements() {
         let tally = Tally::watch(&app);
         app.app.clock.advance(Duration::from_secs(2 * 86_400));
         let now = app.app.clock.now();
-        assert_eq!(app.app.record.expire(now).await.expect("an end"), MANY as u64);
+        assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), MANY as u64);
         let (kinds, values_max) = tally.take();
         let total: usize = kinds.values().sum();
         assert!(total < 30 * MANY.div_ceil(500), "{db:?}: {total} statements: {kinds:?}");
         assert!(values_max < 4 * PAGE, "{db:?}: a statement had {values_max} values");
-        assert_eq!(app.app.record.expire(now).await.expect("an end"), 0);
-        let counts = app.app.record.counts().await.expect("counts");
+        assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), 0);
+        let counts = app.app.record.monitor().counts().await.expect("counts");
         assert_eq!(counts.of(NotificationStatus::Expired), MANY as u64);
-        let changes = app.app.record.changes_after(0, 4 * MANY as u64).await.expect("changes");
+        let changes = app.app.record.feed().changes_after(0, 4 * MANY as u64).await.expect("changes");
         let lost = changes.iter().filter(|change| change.kind == ChangeKind::Lost);
         let lost: HashSet<PublicationId> = lost.map(|change| change.publication_id).collect();
         assert_eq!(lost.len(), MANY, "{db:?}");
         let some: Vec<PublicationId> = lost.into_iter().take(500).collect();
-        let rows = app.app.record.publications_by_id(&some).await.expect("rows");
+        let rows = app.app.record.history().publications_by_id(&some).await.expect("rows");
         assert!(rows.values().all(|row| row.status == PublicationStatus::Lost), "{db:?}");
     }
 }
@@ -103,7 +103,7 @@ async fn queueing_all_again_takes_many_commits_and_notifications_pass_between_th
         let tally = Tally::watch(&app);
         let record = app.app.record.clone();
         let now = app.app.clock.now();
-        let retry = tokio::spawn(async move { record.retry(&NotificationQuery::default(), now).await });
+        let retry = tokio::spawn(async move { record.queue().retry(&NotificationQuery::default(), now).await });
         let mut posted = 0;
         while !retry.is_finished() {
             let (status, answer) = app.notify(&json!({ "nome": "Produto" }).to_string()).await;
@@ -141,9 +141,9 @@ async fn bodies_are_emptied_once_and_never_looked_at_again() {
         many(&app, &links).await;
         app.app.clock.advance(Duration::from_secs(2 * 86_400));
         let (record, now) = (&app.app.record, app.app.clock.now());
-        record.expire(now).await.expect("an end");
+        record.queue().expire(now).await.expect("an end");
         let mut pages = 0;
-        while record.thin_notifications(now, 500).await.expect("a page") > 0 {
+        while record.retention().thin_notifications(now, 500).await.expect("a page") > 0 {
             pages += 1;
         }
         assert_eq!(pages, MANY.div_ceil(500), "{db:?}");
@@ -169,8 +169,8 @@ async fn a_reader_does_not_keep_notifications_waiting() {
             app.portal.add(product(number, &format!("Produto {number}"), "a.csv", format!("{number}").into_bytes()));
             assert_eq!(app.portal.enviar(number).await.expect("a product").status, Some(202));
             app.settled(u64::from(number)).await;
-            app.app.record.erase_links(app.app.clock.now()).await.expect("erased");
-            assert!(!app.app.record.empty_log().await.expect("an attempt"), "a reader needs the log");
+            app.app.record.links().erase(app.app.clock.now()).await.expect("erased");
+            assert!(!app.app.record.links().empty_log().await.expect("an attempt"), "a reader needs the log");
         }
     };
     tokio::time::timeout(PATIENCE, answered).await.expect("a reader keeps notifications waiting");

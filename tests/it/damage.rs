@@ -299,10 +299,10 @@ async fn state_that_cannot_be_read_is_an_error() {
         let record = Record::open(&Location::from_url(&SecretString::from(&*url)), 10, rule).await.expect("a record");
         let connection = sea_orm::Database::connect(&url).await.expect("the database");
         let now = jiff::Timestamp::now();
-        let held = record.lock("a", "me", now, Duration::from_secs(9)).await;
+        let held = record.locks().take("a", "me", now, Duration::from_secs(9)).await;
         assert!(held.expect("a lock"), "{db:?}");
-        assert_eq!(record.index_epoch().await.expect("an epoch"), 0);
-        assert!(record.last_known_time().await.expect("no time").is_none(), "{db:?}");
+        assert_eq!(record.feed().index_epoch().await.expect("an epoch"), 0);
+        assert!(record.known_time().last().await.expect("no time").is_none(), "{db:?}");
         for (key, value) in [("lock:a", "me"), ("lock:a", "me soon"), ("clock", "soon"), ("index_epoch", "-1")] {
             let sql = format!(
                 "INSERT INTO state (key, value) VALUES ('{key}', '{value}') \
@@ -310,9 +310,9 @@ async fn state_that_cannot_be_read_is_an_error() {
             );
             connection.execute_unprepared(&sql).await.expect("a row");
             let error = match key {
-                "clock" => record.last_known_time().await.expect_err("an error"),
-                "index_epoch" => record.index_epoch().await.expect_err("an error"),
-                _ => record.lock("a", "me", now, Duration::from_secs(9)).await.expect_err("an error"),
+                "clock" => record.known_time().last().await.expect_err("an error"),
+                "index_epoch" => record.feed().index_epoch().await.expect_err("an error"),
+                _ => record.locks().take("a", "me", now, Duration::from_secs(9)).await.expect_err("an error"),
             };
             assert!(matches!(&error, RecordError::Corrupt(told) if told.contains(value)), "{db:?} {key}: {error}");
         }

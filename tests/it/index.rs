@@ -46,7 +46,7 @@ async fn what_the_index_says_it_holds_is_found() {
         let body =
             format!(r#"{{ "nome": "Aviso {turn}", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" }}"#);
         assert_eq!(app.notify(&body).await.0, 202);
-        let head = record.feed_head().await.expect("a number");
+        let head = record.feed().head().await.expect("a number");
         // Asked without a rest: the moment between a commit and its being seen is short.
         while index.position().is_none_or(|position| position.feed < head) {
             tokio::task::yield_now().await;

@@ -118,6 +118,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
     let claims = app
         .app
         .record
+        .queue()
         .claim(app.app.clock.now(), app.app.clock.now(), Duration::from_secs(60), room)
         .await
         .expect("claims");
@@ -134,6 +135,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         let fetched = fetched(digest);
         app.app
             .record
+            .queue()
             .settle(of(*i), &fetched, timestamp(at), std::future::ready(true))
             .await
             .expect("a settled claim");
@@ -235,8 +237,13 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
         while claims.len() < announced.len() {
             let room = Room { total: 1_000, per_host: 1_000, hosts: Default::default() };
             let lease = Duration::from_secs(3600);
-            let some =
-                app.app.record.claim(app.app.clock.now(), app.app.clock.now(), lease, room).await.expect("claims");
+            let some = app
+                .app
+                .record
+                .queue()
+                .claim(app.app.clock.now(), app.app.clock.now(), lease, room)
+                .await
+                .expect("claims");
             assert!(!some.is_empty(), "{} of {} claimed", claims.len(), announced.len());
             claims.extend(some.into_iter().map(|claim| {
                 let key = claim.file_key.rsplit('/').next().unwrap_or_default().to_owned();
@@ -251,7 +258,7 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
             let claim = &claims[&format!("{}-{order}", step.publication)];
             let digest = Digest::of(format!("{} {}", step.publication, step.content).as_bytes());
             let fetched = fetched(digest);
-            let settled = app.app.record.settle(claim, &fetched, timestamp(at), std::future::ready(true)).await;
+            let settled = app.app.record.queue().settle(claim, &fetched, timestamp(at), std::future::ready(true)).await;
             settled.expect("a settled claim");
             naive[step.publication].arrive(step.content, step.sent, *order, at);
         }

@@ -135,7 +135,7 @@ async fn record(
             }
         }
     };
-    let outcomes = app.record.import_files(batch, app.clock.now(), is_there).await?;
+    let outcomes = app.record.imports().files(batch, app.clock.now(), is_there).await?;
     let mut not_made = HashMap::new();
     for ((line, file), outcome) in rows.into_iter().zip(outcomes) {
         match outcome {
@@ -151,7 +151,7 @@ async fn record(
         }
     }
     let digests: Vec<Digest> = not_made.keys().copied().collect();
-    let unused = app.record.unused(&digests).await?;
+    let unused = app.record.removals().unused(&digests).await?;
     useless.extend(not_made.into_iter().filter(|(digest, _)| unused.contains(digest)));
     Ok(())
 }
@@ -164,7 +164,7 @@ impl Planned {
     async fn is_new(&mut self, app: &App, row: &Row, digest: Digest) -> anyhow::Result<bool> {
         let Ok(announcement) = &row.notification.notice.outcome else { return Ok(false) };
         let at = row.notification.received_at;
-        let recorded = app.record.latest_at(announcement, at).await?;
+        let recorded = app.record.imports().latest_at(announcement, at).await?;
         let span = format!("{} {}", announcement.period.start, announcement.period.end);
         let key = (announcement.identity.key(), announcement.reference_date.clone(), span);
         let planned = self.0.get(&key).copied();

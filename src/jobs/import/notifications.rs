@@ -86,10 +86,10 @@ async fn take(
     let reasons: Vec<Option<String>> =
         batch.iter().map(|one| one.notification.notice.outcome.as_ref().err().map(ToString::to_string)).collect();
     let outcomes = if dry_run {
-        let known = app.record.known_imports(&batch).await?;
+        let known = app.record.imports().known(&batch).await?;
         batch.iter().zip(known).map(|(one, known)| would_be(one, known, now)).collect()
     } else {
-        app.record.import_notifications(batch, now).await?
+        app.record.imports().notifications(batch, now).await?
     };
     for ((number, reason), outcome) in numbers.into_iter().zip(reasons).zip(outcomes) {
         report.read += 1;

@@ -18,32 +18,41 @@ const HEARTBEAT: Duration = Duration::from_secs(4);
 /// A holder that has not been able to give one for so long stops: soon the lock is another's.
 const DOUBTFUL: Duration = Duration::from_secs(10);
 
-/// The lock, kept until this is dropped; released at once by [`Held::release`], by running out otherwise.
-pub(super) struct Held {
+/// The lock, renewed until this is dropped. [`Guard::release`] gives it back at once; otherwise it ends by itself.
+pub(super) struct Guard {
     app: App,
     holder: String,
-    renewed: Arc<Mutex<Instant>>,
+    lease: Arc<Mutex<Lease>>,
     heartbeat: tokio::task::JoinHandle<()>,
 }
 
-impl Held {
+/// What the holder knows of its lock.
+#[derive(Clone, Copy)]
+enum Lease {
+    /// Renewed at this time, and certain for [`DOUBTFUL`] from then on.
+    Renewed(Instant),
+    /// Another holder has taken it.
+    Lost,
+}
+
+impl Guard {
     /// Takes the lock if nobody has it.
     pub async fn take(app: &App, holder: &str) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
-        if !app.record.lock(NAME, holder, app.clock.now(), LOCK).await? {
+        if !app.record.locks().take(NAME, holder, app.clock.now(), LOCK).await? {
             return Ok(None);
         }
-        let renewed = Arc::new(Mutex::new(began));
-        let heartbeat = tokio::spawn(renew_until_refused(app.clone(), holder.to_owned(), renewed.clone()));
-        Ok(Some(Self { app: app.clone(), holder: holder.to_owned(), renewed, heartbeat }))
+        let lease = Arc::new(Mutex::new(Lease::Renewed(began)));
+        let heartbeat = tokio::spawn(renew_until_lost(app.clone(), holder.to_owned(), lease.clone()));
+        Ok(Some(Self { app: app.clone(), holder: holder.to_owned(), lease, heartbeat }))
     }
 
     /// Takes the lock as soon as nobody has it; `None` where that takes too long.
     pub async fn wait(app: &App, holder: &str, patience: Duration) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
         loop {
-            if let Some(held) = Self::take(app, holder).await? {
-                return Ok(Some(held));
+            if let Some(guard) = Self::take(app, holder).await? {
+                return Ok(Some(guard));
             }
             if began.elapsed() > patience {
                 return Ok(None);
@@ -52,37 +61,48 @@ impl Held {
         }
     }
 
-    /// Whether the lock is certain to be held still.
+    /// An error once the lock may be another's: its holder has to stop.
     pub fn check(&self) -> anyhow::Result<()> {
-        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        if renewed.elapsed() > DOUBTFUL {
-            bail!("the lock of retention could not be kept; the next run goes on from here");
+        match *self.lease.lock().unwrap_or_else(PoisonError::into_inner) {
+            Lease::Renewed(at) if at.elapsed() <= DOUBTFUL => Ok(()),
+            Lease::Renewed(_) => {
+                bail!("the lock of retention could not be renewed in time; the next run goes on from here")
+            }
+            Lease::Lost => bail!("another process has taken the lock of retention; the next run goes on from here"),
         }
-        Ok(())
     }
 
     pub async fn release(self) {
         self.heartbeat.abort();
-        if let Err(e) = self.app.record.unlock(NAME, &self.holder).await {
-            tracing::warn!(error = %e, "the lock of retention could not be released; it runs out by itself");
+        match self.app.record.locks().release(NAME, &self.holder).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("the lock of retention had been taken by another process"),
+            Err(e) => tracing::warn!(error = %e, "the lock of retention could not be released; it ends by itself"),
         }
     }
 }
 
-impl Drop for Held {
+impl Drop for Guard {
     fn drop(&mut self) {
         self.heartbeat.abort();
     }
 }
 
-async fn renew_until_refused(app: App, holder: String, renewed: Arc<Mutex<Instant>>) {
+async fn renew_until_lost(app: App, holder: String, lease: Arc<Mutex<Lease>>) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let began = Instant::now();
-        match app.record.lock(NAME, &holder, app.clock.now(), LOCK).await {
-            Ok(true) => *renewed.lock().unwrap_or_else(PoisonError::into_inner) = began,
-            Ok(false) => return,
-            Err(e) => tracing::warn!(error = %e, "the lock of retention could not be renewed"),
+        let state = match app.record.locks().renew(NAME, &holder, app.clock.now(), LOCK).await {
+            Ok(true) => Lease::Renewed(began),
+            Ok(false) => Lease::Lost,
+            Err(e) => {
+                tracing::warn!(error = %e, "the lock of retention could not be renewed");
+                continue;
+            }
+        };
+        *lease.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        if matches!(state, Lease::Lost) {
+            return;
         }
     }
 }

@@ -66,25 +66,25 @@ pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
 
 async fn load(app: &App) -> anyhow::Result<Inventory> {
     let record = &app.record;
-    let counts = record.counts().await?;
+    let counts = record.monitor().counts().await?;
     let room = |n: u64| usize::try_from(n).unwrap_or_default();
     let mut inventory = Inventory::with_room(room(counts.publications), room(counts.revisions), room(counts.files));
-    for product in record.inventory_products().await? {
+    for product in record.inventory().products().await? {
         inventory.add_product(product);
     }
     let mut after = None;
     loop {
-        let files = record.inventory_files(after, PAGE).await?;
+        let files = record.inventory().files(after, PAGE).await?;
         let Some(last) = files.last() else { break };
         after = Some(last.digest);
         files.into_iter().for_each(|file| inventory.add_file(file));
     }
     let mut after = None;
     loop {
-        let publications = record.inventory_publications(after, PAGE).await?;
+        let publications = record.inventory().publications(after, PAGE).await?;
         let (Some(first), Some(last)) = (publications.first(), publications.last()) else { break };
         after = Some(last.id);
-        let revisions = record.inventory_revisions(first.id, last.id).await?;
+        let revisions = record.inventory().revisions(first.id, last.id).await?;
         let mut rest = revisions.as_slice();
         for publication in publications {
             // Both are in the order of the publications.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
-use super::lock::Held;
+use super::lock::Guard;
 use super::reserve::{self, Reserve};
 use super::sweep::{Swept, failed_before, sweep};
 use super::{BATCH, Planned, REST, fault, make_plan, plan};
@@ -42,7 +42,7 @@ pub async fn start(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<R
     let begun = Begun::begin(app, now, dry_run, ANSWER_WITHIN).await?;
     let id = begun.id.clone();
     in_background(begun.finish()).await?;
-    app.record.retention_run(&id).await?.context("the run was not recorded")
+    app.record.retention().run(&id).await?.context("the run was not recorded")
 }
 
 /// Lets work go on by itself; waits a little for its end.
@@ -68,7 +68,7 @@ struct Begun {
     id: String,
     now: Timestamp,
     dry_run: bool,
-    held: Held,
+    guard: Guard,
     _room: Reserve,
 }
 
@@ -80,17 +80,17 @@ impl Begun {
             );
         }
         let id = uuid::Uuid::now_v7().to_string();
-        let (held, room) = match Held::wait(app, &id, patience).await {
-            Ok(held) => (held, None),
+        let (guard, room) = match Guard::wait(app, &id, patience).await {
+            Ok(guard) => (guard, None),
             // On a full disk not even the lock can be written without the room.
             Err(_) => {
                 let room = Reserve::open(app);
-                (Held::wait(app, &id, patience).await?, Some(room))
+                (Guard::wait(app, &id, patience).await?, Some(room))
             }
         };
-        let Some(held) = held else { bail!("another run of retention is under way; try again when it has ended") };
+        let Some(guard) = guard else { bail!("another run of retention is under way; try again when it has ended") };
         let room = room.unwrap_or_else(|| Reserve::open(app));
-        app.record.end_killed_retention_runs(app.clock.now()).await?;
+        app.record.retention().end_killed_runs(app.clock.now()).await?;
         let grace = now.to_zoned_datetime(crate::domain::sao_paulo().clone()).checked_add(app.settings.retention.grace);
         let run = RetentionRun {
             id: id.clone(),
@@ -103,32 +103,32 @@ impl Begun {
             undone_at: None,
             swept_at: None,
         };
-        app.record.begin_retention_run(&run).await?;
-        Ok(Self { app: app.clone(), id, now, dry_run, held, _room: room })
+        app.record.retention().begin_run(&run).await?;
+        Ok(Self { app: app.clone(), id, now, dry_run, guard, _room: room })
     }
 
     async fn finish(self) -> anyhow::Result<Outcome> {
         let outcome = self.work().await;
-        let run = self.app.record.retention_run(&self.id).await;
-        self.held.release().await;
+        let run = self.app.record.retention().run(&self.id).await;
+        self.guard.release().await;
         let swept = outcome?;
         Ok(Outcome { run: run?.context("the run was not recorded")?, swept })
     }
 
     async fn work(&self) -> anyhow::Result<Swept> {
-        let Self { app, id, now, dry_run, held, .. } = self;
-        finish_undos(app, held).await?;
+        let Self { app, id, now, dry_run, guard, .. } = self;
+        finish_undos(app, guard).await?;
         let planned = make_plan(app, *now).await?;
         let mut removed = planned.plan.remove as u64;
         if !dry_run {
-            removed = mark(app, held, &planned, id, *now).await?;
+            removed = mark(app, guard, &planned, id, *now).await?;
             fault("retention-after-mark");
         }
-        app.record.end_retention_run(id, removed, planned.plan.bytes_freed, app.clock.now()).await?;
+        app.record.retention().end_run(id, removed, planned.plan.bytes_freed, app.clock.now()).await?;
         drop(planned);
         let mut swept = Swept::default();
         if !dry_run {
-            swept = sweep(app, held, *now, app.clock.now()).await?;
+            swept = sweep(app, guard, *now, app.clock.now()).await?;
             thin(app, *now).await?;
         }
         tracing::info!(run = id, dry_run, removed, "retention ran");
@@ -136,7 +136,7 @@ impl Begun {
     }
 }
 
-async fn mark(app: &App, held: &Held, planned: &Planned, id: &str, now: Timestamp) -> anyhow::Result<u64> {
+async fn mark(app: &App, guard: &Guard, planned: &Planned, id: &str, now: Timestamp) -> anyhow::Result<u64> {
     let mut marked = 0;
     let mut chosen = Vec::with_capacity(BATCH);
     for publication in &planned.inventory.publications {
@@ -151,16 +151,16 @@ async fn mark(app: &App, held: &Held, planned: &Planned, id: &str, now: Timestam
             chosen.push((RevisionId(revision.id), i == publication.latest, rule));
             if chosen.len() == BATCH {
                 let began = tokio::time::Instant::now();
-                held.check()?;
-                marked += app.record.mark(id, &chosen, now).await?;
+                guard.check()?;
+                marked += app.record.retention().mark(id, &chosen, now).await?;
                 chosen.clear();
                 fault("retention-between-marks");
                 tokio::time::sleep(began.elapsed() * REST).await;
             }
         }
     }
-    held.check()?;
-    Ok(marked + app.record.mark(id, &chosen, now).await?)
+    guard.check()?;
+    Ok(marked + app.record.retention().mark(id, &chosen, now).await?)
 }
 
 async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
@@ -168,7 +168,7 @@ async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
     let before = crate::domain::timestamp(plan::cutoff(now, span));
     loop {
         let began = tokio::time::Instant::now();
-        if app.record.thin_notifications(before, THINNED_AT_ONCE).await? == 0 {
+        if app.record.retention().thin_notifications(before, THINNED_AT_ONCE).await? == 0 {
             return Ok(());
         }
         tokio::time::sleep(began.elapsed()).await;
@@ -179,79 +179,79 @@ async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
 /// interrupted undoing left, sweeps what a run marked once its grace is over, keeps room for a full disk.
 pub(in crate::jobs) async fn finish_pending(app: &App) -> anyhow::Result<()> {
     let now = app.trust.now(&app.clock);
-    let killed = app.record.has_open_retention_run().await?;
-    let half_undone = !app.record.interrupted_undos().await?.is_empty();
-    let due = app.record.sweep_is_due(now, failed_before(app)).await?;
+    let killed = app.record.retention().has_open_run().await?;
+    let half_undone = !app.record.retention().interrupted_undos().await?.is_empty();
+    let due = app.record.removals().is_due(now, failed_before(app)).await?;
     if !(killed || half_undone || due || reserve::is_lacking(app)) {
         return Ok(());
     }
     let holder = format!("service-{}", uuid::Uuid::now_v7());
-    let Some(held) = Held::take(app, &holder).await? else { return Ok(()) };
-    let outcome = finish_pending_locked(app, &held, now).await;
-    held.release().await;
+    let Some(guard) = Guard::take(app, &holder).await? else { return Ok(()) };
+    let outcome = finish_pending_locked(app, &guard, now).await;
+    guard.release().await;
     outcome
 }
 
-async fn finish_pending_locked(app: &App, held: &Held, now: Timestamp) -> anyhow::Result<()> {
+async fn finish_pending_locked(app: &App, guard: &Guard, now: Timestamp) -> anyhow::Result<()> {
     if reserve::is_lacking(app) {
         drop(Reserve::open(app));
     }
-    let ended = app.record.end_killed_retention_runs(now).await?;
+    let ended = app.record.retention().end_killed_runs(now).await?;
     if ended > 0 {
         tracing::warn!(ended, "a run of retention had been interrupted; what it marked counts as its outcome");
     }
-    finish_undos(app, held).await?;
-    sweep(app, held, now, failed_before(app)).await?;
+    finish_undos(app, guard).await?;
+    sweep(app, guard, now, failed_before(app)).await?;
     Ok(())
 }
 
 /// Brings back what a run marked, all of it before this returns. Returns the run and how many revisions came back.
 pub async fn undo(app: &App, id: &str) -> anyhow::Result<(RetentionRun, u64)> {
-    let (held, back) = begin_undo(app, id, PATIENCE).await?;
-    finish_undo(app.clone(), held).await?;
-    Ok((app.record.retention_run(id).await?.context("the run is gone")?, back))
+    let (guard, back) = begin_undo(app, id, PATIENCE).await?;
+    finish_undo(app.clone(), guard).await?;
+    Ok((app.record.retention().run(id).await?.context("the run is gone")?, back))
 }
 
 /// As [`undo`], which goes on by itself where it takes longer than a few seconds.
 pub async fn start_undo(app: &App, id: &str) -> anyhow::Result<RetentionRun> {
-    let (held, _) = begin_undo(app, id, ANSWER_WITHIN).await?;
-    in_background(finish_undo(app.clone(), held)).await?;
-    app.record.retention_run(id).await?.context("the run is gone")
+    let (guard, _) = begin_undo(app, id, ANSWER_WITHIN).await?;
+    in_background(finish_undo(app.clone(), guard)).await?;
+    app.record.retention().run(id).await?.context("the run is gone")
 }
 
-async fn begin_undo(app: &App, id: &str, patience: Duration) -> anyhow::Result<(Held, u64)> {
-    let Some(run) = app.record.retention_run(id).await? else {
+async fn begin_undo(app: &App, id: &str, patience: Duration) -> anyhow::Result<(Guard, u64)> {
+    let Some(run) = app.record.retention().run(id).await? else {
         bail!("there is no run {id}; `acervo retention runs` lists them");
     };
     if run.dry_run {
         bail!("the run {id} was a dry one: there is nothing to bring back");
     }
-    let Some(held) = Held::wait(app, &format!("undo-{}", uuid::Uuid::now_v7()), patience).await? else {
+    let Some(guard) = Guard::wait(app, &format!("undo-{}", uuid::Uuid::now_v7()), patience).await? else {
         bail!("another run of retention is under way; try again when it has ended");
     };
-    app.record.end_killed_retention_runs(app.clock.now()).await?;
-    let (back, lost) = app.record.begin_undo(id, app.clock.now()).await?;
+    app.record.retention().end_killed_runs(app.clock.now()).await?;
+    let (back, lost) = app.record.retention().begin_undo(id, app.clock.now()).await?;
     if lost > 0 && back == 0 {
-        held.release().await;
+        guard.release().await;
         bail!("the grace of the run {id} is over, and its {lost} revisions are swept: nothing can be brought back");
     }
     tracing::info!(run = id, back, lost, "retention is undone");
-    Ok((held, back))
+    Ok((guard, back))
 }
 
-async fn finish_undo(app: App, held: Held) -> anyhow::Result<()> {
-    let outcome = finish_undos(&app, &held).await;
-    held.release().await;
+async fn finish_undo(app: App, guard: Guard) -> anyhow::Result<()> {
+    let outcome = finish_undos(&app, &guard).await;
+    guard.release().await;
     outcome
 }
 
 /// Brings back all that runs marked which were declared undone, in small transactions with rests between them.
-async fn finish_undos(app: &App, held: &Held) -> anyhow::Result<()> {
-    for run in app.record.interrupted_undos().await? {
+async fn finish_undos(app: &App, guard: &Guard) -> anyhow::Result<()> {
+    for run in app.record.retention().interrupted_undos().await? {
         loop {
             let began = tokio::time::Instant::now();
-            held.check()?;
-            if app.record.undo_some(&run, UNDO_BATCH, app.clock.now()).await? == 0 {
+            guard.check()?;
+            if app.record.retention().undo_some(&run, UNDO_BATCH, app.clock.now()).await? == 0 {
                 break;
             }
             fault("retention-between-undos");

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lock::Held;
+use super::lock::Guard;
 use super::{BATCH, REST, fault};
 use crate::app::App;
 use crate::domain::Digest;
@@ -28,15 +28,15 @@ pub(super) fn failed_before(app: &App) -> Timestamp {
 }
 
 /// Takes the bytes of all marks whose grace is over by `now`, and of files that could not be deleted before.
-pub(super) async fn sweep(app: &App, held: &Held, now: Timestamp, failed_before: Timestamp) -> anyhow::Result<Swept> {
+pub(super) async fn sweep(app: &App, guard: &Guard, now: Timestamp, failed_before: Timestamp) -> anyhow::Result<Swept> {
     let mut swept = Swept::default();
-    app.record.bury_failed(failed_before, app.clock.now(), BATCH as u64).await?;
+    app.record.removals().bury_failed(failed_before, app.clock.now(), BATCH as u64).await?;
     loop {
         let began = tokio::time::Instant::now();
         // First what an earlier sweep left, which may have been killed.
-        let cleared = clear(app, held, &mut swept).await?;
-        held.check()?;
-        let buried = app.record.bury(now, BATCH as u64).await?;
+        let cleared = clear(app, guard, &mut swept).await?;
+        guard.check()?;
+        let buried = app.record.removals().bury(now, BATCH as u64).await?;
         swept.revisions += buried;
         if buried > 0 {
             fault("retention-after-tombstone");
@@ -54,15 +54,15 @@ pub(super) async fn sweep(app: &App, held: &Held, now: Timestamp, failed_before:
 }
 
 /// Deletes the files that are under a tombstone, and records that. One that cannot be deleted is reported and skipped.
-async fn clear(app: &App, held: &Held, swept: &mut Swept) -> anyhow::Result<usize> {
-    let tombstones = app.record.tombstones(BATCH as u64).await?;
+async fn clear(app: &App, guard: &Guard, swept: &mut Swept) -> anyhow::Result<usize> {
+    let tombstones = app.record.removals().tombstones(BATCH as u64).await?;
     if tombstones.is_empty() {
         return Ok(0);
     }
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for tombstone in &tombstones {
         // A sweep that was held up must not delete what another one recorded as gone and somebody archived again.
-        held.check()?;
+        guard.check()?;
         match delete(app, tombstone).await {
             Ok(()) => deleted.push(tombstone.digest),
             Err(e) => {
@@ -74,7 +74,7 @@ async fn clear(app: &App, held: &Held, swept: &mut Swept) -> anyhow::Result<usiz
         fault("retention-between-deletes");
     }
     fault("retention-after-delete");
-    swept.bytes += app.record.clear_tombstones(&deleted, &failed, app.clock.now()).await?;
+    swept.bytes += app.record.removals().clear(&deleted, &failed, app.clock.now()).await?;
     swept.failed += failed.len() as u64;
     fault("retention-between-sweeps");
     Ok(tombstones.len())
@@ -92,17 +92,17 @@ const DISCARD_WAIT: Duration = Duration::from_secs(5);
 pub async fn discard(app: &App, files: Vec<StoredFile>) -> anyhow::Result<()> {
     for some in files.chunks(BATCH) {
         let digests: Vec<Digest> = some.iter().map(|file| file.digest).collect();
-        let unused = app.record.unused(&digests).await?;
+        let unused = app.record.removals().unused(&digests).await?;
         let some: Vec<StoredFile> = some.iter().filter(|file| unused.contains(&file.digest)).cloned().collect();
         if !some.is_empty() {
-            app.record.bury_unused(some, app.clock.now()).await?;
+            app.record.removals().bury_unused(some, app.clock.now()).await?;
         }
     }
     // Where a run is under way it clears these tombstones too.
     let holder = format!("discard-{}", uuid::Uuid::now_v7());
-    let Some(held) = Held::wait(app, &holder, DISCARD_WAIT).await? else { return Ok(()) };
+    let Some(guard) = Guard::wait(app, &holder, DISCARD_WAIT).await? else { return Ok(()) };
     let mut swept = Swept::default();
-    while clear(app, &held, &mut swept).await? > 0 {}
-    held.release().await;
+    while clear(app, &guard, &mut swept).await? > 0 {}
+    guard.release().await;
     Ok(())
 }

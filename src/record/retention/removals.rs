@@ -13,10 +13,11 @@ use sea_orm::{
     Set,
 };
 
-use super::entity::{files, products, publications, retention_runs, revisions};
-use super::rows::{digest, long, natural};
-use super::{Record, RecordError, StoredFile, batch};
 use crate::domain::{Digest, millis};
+use crate::record::db::Db;
+use crate::record::entity::{files, products, publications, retention_runs, revisions};
+use crate::record::rows::{digest, long, natural};
+use crate::record::{RecordError, StoredFile, batch};
 
 /// A file that is to be deleted from the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +26,17 @@ pub struct Tombstone {
     pub encoding: String,
 }
 
-impl Record {
+/// Files on their way out of the archive.
+#[derive(Clone)]
+pub struct Removals {
+    pub(in crate::record) db: Db,
+}
+
+impl Removals {
     /// Whether a sweep has something to do: revisions whose grace is over, tombstones that a crash left, or files that
     /// could not be deleted before `failed_before`.
-    pub async fn sweep_is_due(&self, now: Timestamp, failed_before: Timestamp) -> Result<bool, RecordError> {
-        let db = &self.inner.jobs_reader;
+    pub async fn is_due(&self, now: Timestamp, failed_before: Timestamp) -> Result<bool, RecordError> {
+        let db = self.db.jobs_reader();
         let due = retention_runs::Entity::find()
             .filter(retention_runs::Column::SweepAfter.lte(millis(now)))
             .filter(retention_runs::Column::SweptAt.is_null())
@@ -57,12 +64,12 @@ impl Record {
             .filter(retention_runs::Column::SweptAt.is_null())
             .filter(retention_runs::Column::UndoneAt.is_null())
             .into_tuple()
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?;
         if over.is_empty() {
             return Ok(0);
         }
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let rows = revisions::Entity::find()
             .filter(C::PurgeRun.is_in(&over))
             .filter(C::SweptAt.is_null())
@@ -95,7 +102,7 @@ impl Record {
 
     /// Sets tombstones again on files that could not be deleted before an instant.
     pub async fn bury_failed(&self, failed_before: Timestamp, now: Timestamp, limit: u64) -> Result<(), RecordError> {
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let digests: Vec<Vec<u8>> = files::Entity::find()
             .select_only()
             .column(files::Column::Digest)
@@ -113,13 +120,13 @@ impl Record {
 
     /// Which of these files no revision has, or only revisions that were swept.
     pub async fn unused(&self, digests: &[Digest]) -> Result<HashSet<Digest>, RecordError> {
-        let used = used(&self.inner.jobs_reader, digests.iter().map(|digest| digest.0.to_vec()).collect()).await?;
+        let used = used(self.db.jobs_reader(), digests.iter().map(|digest| digest.0.to_vec()).collect()).await?;
         Ok(digests.iter().copied().filter(|digest| !used.contains(digest.0.as_slice())).collect())
     }
 
     /// Sets tombstones on files that were archived for nothing, as far as no revision has them.
     pub async fn bury_unused(&self, given: Vec<StoredFile>, now: Timestamp) -> Result<(), RecordError> {
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let rows = given.iter().map(|file| files::ActiveModel {
             digest: Set(file.digest.0.to_vec()),
             size: Set(long(file.size)),
@@ -147,22 +154,17 @@ impl Record {
             .order_by(files::Column::TombstoneAt, Order::Asc)
             .limit(limit)
             .into_tuple()
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?;
         rows.into_iter().map(|(bytes, encoding)| Ok(Tombstone { digest: digest(&bytes)?, encoding })).collect()
     }
 
     /// Records what became of files under tombstones: those that were deleted are gone, those that could not be are there
     /// still, without a use. Returns the bytes freed.
-    pub async fn clear_tombstones(
-        &self,
-        deleted: &[Digest],
-        failed: &[Digest],
-        now: Timestamp,
-    ) -> Result<u64, RecordError> {
+    pub async fn clear(&self, deleted: &[Digest], failed: &[Digest], now: Timestamp) -> Result<u64, RecordError> {
         use files::Column as C;
         let of = |digests: &[Digest]| C::Digest.is_in(digests.iter().map(|digest| digest.0.to_vec()));
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let gone = files::Entity::find().filter(of(deleted)).filter(C::TombstoneAt.is_not_null()).all(&txn).await?;
         files::Entity::update_many()
             .col_expr(C::RemovedAt, Expr::value(millis(now)))

@@ -8,13 +8,14 @@ use sea_orm::{
 };
 use tokio::time::Instant;
 
-use super::batch::{self, PAGE, padded};
-use super::entity::notifications;
-use super::expire::await_again;
-use super::read::NotificationQuery;
-use super::rows::natural;
-use super::{Record, RecordError};
+use super::Queue;
+use super::predicates::is_in;
 use crate::domain::{NotificationStatus as Status, millis};
+use crate::record::batch::{self, PAGE, padded};
+use crate::record::entity::notifications;
+use crate::record::publications::await_again;
+use crate::record::rows::natural;
+use crate::record::{NotificationQuery, RecordError};
 use notifications::Column as N;
 
 /// States in which a file is wanted and may be asked for again.
@@ -36,7 +37,7 @@ struct Candidate {
     publication_id: Option<Uuid>,
 }
 
-impl Record {
+impl Queue {
     /// Queues again what a query names, as far as its link lives and its file is not there.
     pub async fn retry(&self, query: &NotificationQuery, now: Timestamp) -> Result<RetryCounts, RecordError> {
         let mut counts = self.count_for_retry(query, now).await?;
@@ -51,8 +52,8 @@ impl Record {
             let queued = self.queue_again(query, ids, now).await?;
             counts.queued += queued;
             if queued > 0 {
-                self.tell_queue();
-                self.tell_feed();
+                self.db.queue_changed();
+                self.db.feed_changed();
             }
             batch::rest(began).await;
         }
@@ -67,7 +68,7 @@ impl Record {
             .filter(query.condition())
             .group_by(N::Status)
             .into_tuple()
-            .all(self.reader())
+            .all(self.db.reader())
             .await?;
         let is_wanting = |status: &str| WANTING.iter().any(|wanting| wanting.as_str() == status);
         let sum = |holds: &dyn Fn(&str) -> bool| {
@@ -78,7 +79,7 @@ impl Record {
             .filter(N::Link.is_not_null())
             .filter(N::LinkExpiresAt.gt(millis(now)))
             .filter(N::Status.is_in(WANTING.iter().map(|status| status.as_str())))
-            .count(self.reader())
+            .count(self.db.reader())
             .await?;
         let expired = sum(&|status| status == Status::Expired.as_str());
         Ok(RetryCounts { matched: sum(&|_| true), queued: 0, dead: expired + sum(&is_wanting).saturating_sub(alive) })
@@ -97,7 +98,7 @@ impl Record {
             .order_by_asc(N::Id)
             .limit(PAGE)
             .into_tuple()
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?)
     }
 
@@ -108,7 +109,7 @@ impl Record {
         page: Vec<Uuid>,
         now: Timestamp,
     ) -> Result<u64, RecordError> {
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let named = named(&txn, query, page, now).await?;
         let again: Vec<Candidate> =
             named.into_iter().filter(|row| WANTING.iter().any(|status| status.as_str() == row.status)).collect();
@@ -124,9 +125,29 @@ impl Record {
             .exec(&txn)
             .await?;
         await_again(&txn, again.iter().filter_map(|row| row.publication_id).collect(), now).await?;
-        super::feed::count_renewal(&txn).await?;
+        crate::record::feed::count_renewal(&txn).await?;
         txn.commit().await?;
         Ok(again.len() as u64)
+    }
+
+    /// Makes attempts due now that were put off beyond `latest`, further than any schedule does: the clock was wrong then.
+    pub async fn hasten(&self, latest: Timestamp, now: Timestamp) -> Result<u64, RecordError> {
+        let put_off = is_in(Status::Retrying).and(N::NextAttemptAt.gt(millis(latest)));
+        let any = notifications::Entity::find().filter(put_off.clone());
+        if any.one(self.db.jobs_reader()).await?.is_none() {
+            return Ok(0);
+        }
+        let txn = self.db.begin().await?;
+        let hastened = notifications::Entity::update_many()
+            .col_expr(N::NextAttemptAt, Expr::value(millis(now)))
+            .filter(put_off)
+            .exec(&txn)
+            .await?;
+        txn.commit().await?;
+        if hastened.rows_affected > 0 {
+            self.db.queue_changed();
+        }
+        Ok(hastened.rows_affected)
     }
 }
 

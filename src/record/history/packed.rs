@@ -9,13 +9,14 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::entity::revisions;
-use super::rows::{corrupt, local, natural, texts};
-use super::{Publication, Record, RecordError, Revision, StoredFile};
+use super::History;
 use crate::domain::{Digest, Period, ProductId, PublicationId, RevisionId, timestamp};
+use crate::record::entity::revisions;
+use crate::record::rows::{corrupt, local, natural, texts};
+use crate::record::{Publication, RecordError, Revision, StoredFile};
 use revisions::Column as R;
 
-impl Record {
+impl History {
     pub async fn publications_by_id(
         &self,
         ids: &[PublicationId],
@@ -36,7 +37,7 @@ impl Record {
                 .filter(R::PublicationId.is_in(some.iter().map(|row| row.id.0)))
                 .group_by(R::PublicationId)
                 .into_tuple()
-                .all(self.reader())
+                .all(self.db.reader())
                 .await?;
             first.extend(found);
         }
@@ -136,7 +137,7 @@ impl Record {
         if values.is_empty() {
             return Ok(Vec::new());
         }
-        let backend = self.reader().get_database_backend();
+        let backend = self.db.reader().get_database_backend();
         let columns = columns.join(",");
         let numbers = 1..=values.len();
         let (select, places) = match backend {
@@ -156,7 +157,7 @@ impl Record {
             }
         };
         let sql = format!("SELECT {select} FROM {from} WHERE {column} IN ({})", places.join(","));
-        let row = self.reader().query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+        let row = self.db.reader().query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
         let text: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
         let Some(text) = text else { return Ok(Vec::new()) };
         serde_json::from_str(&text).map_err(|e| RecordError::Corrupt(format!("rows of {from} cannot be read: {e}")))

@@ -5,10 +5,11 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::entity::{files, revisions};
-use super::rows::digest;
-use super::{Record, RecordError};
+use super::Files;
 use crate::domain::{Digest, RevisionId, millis, timestamp};
+use crate::record::RecordError;
+use crate::record::entity::{files, revisions};
+use crate::record::rows::digest;
 use files::Column as F;
 
 /// A damaged file.
@@ -20,10 +21,10 @@ pub struct DamagedFile {
     pub revision: Option<RevisionId>,
 }
 
-impl Record {
+impl Files {
     /// Notes that a file is damaged. `false` where that was known.
     pub async fn mark_damaged(&self, file: Digest, now: Timestamp) -> Result<bool, RecordError> {
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let marked = files::Entity::update_many()
             .col_expr(F::DamagedAt, Expr::value(millis(now)))
             .filter(F::Digest.eq(file.0.to_vec()))
@@ -39,7 +40,7 @@ impl Record {
 
     /// Notes that a file reads back as it was archived.
     pub async fn lift_damage(&self, file: Digest) -> Result<(), RecordError> {
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         files::Entity::update_many()
             .col_expr(F::DamagedAt, Expr::value(None::<i64>))
             .filter(F::Digest.eq(file.0.to_vec()))
@@ -51,20 +52,20 @@ impl Record {
 
     /// Whether a file is known to be damaged.
     pub async fn is_damaged(&self, file: Digest) -> Result<bool, RecordError> {
-        Ok(is_damaged(self.reader(), &file.0).await?)
+        Ok(is_damaged(self.db.reader(), &file.0).await?)
     }
 
     /// How many files are known to be damaged, and those that have been for longest.
     pub async fn damaged(&self, limit: u64) -> Result<(u64, Vec<DamagedFile>), RecordError> {
         let all =
             files::Entity::find().filter(Condition::all().add(F::DamagedAt.is_not_null()).add(F::RemovedAt.is_null()));
-        let total = all.clone().count(self.reader()).await?;
+        let total = all.clone().count(self.db.reader()).await?;
         let mut damaged = Vec::new();
-        for row in all.order_by_asc(F::DamagedAt).limit(limit).all(self.reader()).await? {
+        for row in all.order_by_asc(F::DamagedAt).limit(limit).all(self.db.reader()).await? {
             let revision = revisions::Entity::find()
                 .filter(revisions::Column::Digest.eq(row.digest.clone()))
                 .order_by_desc(revisions::Column::ArchivedAt)
-                .one(self.reader())
+                .one(self.db.reader())
                 .await?;
             damaged.push(DamagedFile {
                 digest: digest(&row.digest)?,
@@ -77,7 +78,7 @@ impl Record {
 }
 
 /// Whether a file is known to be damaged: then the portal's word that it has not changed does not help.
-pub(super) async fn is_damaged(connection: &impl ConnectionTrait, file: &[u8]) -> Result<bool, DbErr> {
+pub(in crate::record) async fn is_damaged(connection: &impl ConnectionTrait, file: &[u8]) -> Result<bool, DbErr> {
     let row = files::Entity::find_by_id(file.to_vec()).one(connection).await?;
     Ok(row.is_some_and(|row| row.damaged_at.is_some() && row.removed_at.is_none()))
 }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::RecordError;
+use super::db::Db;
 use super::entity::{notifications, products, totals};
 use super::rows::{natural, texts};
-use super::{Record, RecordError};
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
 
@@ -57,10 +58,16 @@ impl Counts {
     }
 }
 
-impl Record {
+/// Counts for those who watch the service.
+#[derive(Clone)]
+pub struct Monitor {
+    pub(super) db: Db,
+}
+
+impl Monitor {
     /// Those taken with a warning since an instant.
     pub async fn warned(&self, since: Timestamp) -> Result<Warned, RecordError> {
-        let reader = &self.inner.jobs_reader;
+        let reader = self.db.jobs_reader();
         let all = notifications::Entity::find()
             .filter(N::Warnings.is_not_null())
             .filter(N::ReceivedAt.gte(millis(since)))
@@ -75,7 +82,7 @@ impl Record {
 
     /// The totals are kept by the database's triggers: nothing is gone through to count it.
     pub async fn counts(&self) -> Result<Counts, RecordError> {
-        let reader = &self.inner.jobs_reader;
+        let reader = self.db.jobs_reader();
         let totals = totals::Entity::find().all(reader).await?;
         let totals: HashMap<&str, i64> = totals.iter().map(|row| (row.name.as_str(), row.n)).collect();
         let total =
@@ -128,10 +135,10 @@ impl Record {
             .order_by(N::LinkExpiresAt, Order::Asc)
             .limit(names)
             .into_tuple()
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?;
         Ok(Dying {
-            count: dying.count(&self.inner.jobs_reader).await?,
+            count: dying.count(self.db.jobs_reader()).await?,
             first: some.first().and_then(|(at, _)| at.map(timestamp)),
             names: some.into_iter().filter_map(|(_, name)| name).collect(),
         })

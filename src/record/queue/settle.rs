@@ -1,20 +1,19 @@
 //! A fetched file becomes a revision, or is found equal to the latest: one transaction for all that it settles.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Order, QueryFilter,
     QueryOrder, Set,
 };
 
-use super::entity::{files, notifications, products, publications, revisions, validators};
-use super::queue::ended;
-use super::rows::long;
-use super::{Claim, Member, Record, RecordError, StoredFile, batch, feed};
-use crate::domain::{
-    ChangeKind, Interval, NotificationId, NotificationStatus as Status, Place, PublicationId, PublicationStatus,
-    RevisionId, Validator, latest, millis, superseded_at, timestamp,
-};
+use super::Queue;
+use super::claim::{Claim, shows};
+use super::transitions::{ended, release};
+use crate::domain::{NotificationStatus as Status, RevisionId, Validator, latest, millis};
+use crate::record::entity::{notifications, publications, revisions, validators};
+use crate::record::revisions::{count, intervals, new_revision, place, publication_of};
+use crate::record::{Member, RecordError, StoredFile, batch, files as stored_files};
 use notifications::Column as N;
 
 /// A file that is in the archive and not yet in the record.
@@ -41,7 +40,7 @@ pub struct Settled {
     pub unchanged: u32,
 }
 
-impl Record {
+impl Queue {
     /// Settles the claim's notifications with the file. What was recorded after the claim may speak of a newer file, so it
     /// is left for a fetch of its own.
     ///
@@ -55,23 +54,23 @@ impl Record {
         now: Timestamp,
         is_there: impl Future<Output = bool>,
     ) -> Result<Settled, RecordError> {
-        let txn = self.begin().await?;
-        let own = notifications::Entity::find().filter(super::claim::held(claim));
+        let txn = self.db.begin().await?;
+        let own = notifications::Entity::find().filter(claim.is_leased());
         let mut served = own.all(&txn).await?;
         if served.is_empty() {
             return Err(RecordError::LeaseLost);
         }
         served.sort_by_key(|row| (row.announced_at, row.id));
-        save_file(&txn, fetched, now, is_there).await?;
+        stored_files::save(&txn, fetched, now, is_there).await?;
         save_validator(&txn, claim, fetched).await?;
         let mut settled = Settled::default();
         for row in &served {
             settle_one(&txn, row, fetched, now, &mut settled).await?;
         }
         txn.commit().await?;
-        self.note_erased();
-        self.tell_feed();
-        self.tell_queue();
+        self.db.links_erased();
+        self.db.feed_changed();
+        self.db.queue_changed();
         Ok(settled)
     }
 
@@ -79,19 +78,19 @@ impl Record {
     /// longer helps, since publications show another file by now; the claim is then released, to be fetched without a
     /// condition.
     pub async fn settle_not_modified(&self, claim: &Claim) -> Result<Option<Settled>, RecordError> {
-        let txn = self.begin().await?;
-        let own = notifications::Entity::find().filter(super::claim::held(claim)).all(&txn).await?;
+        let txn = self.db.begin().await?;
+        let own = notifications::Entity::find().filter(claim.is_leased()).all(&txn).await?;
         if own.is_empty() {
             return Err(RecordError::LeaseLost);
         }
         let Some(known) = &claim.known else { return Ok(None) };
         let mut settled = Settled::default();
         for row in &own {
-            if !super::claim::shows(&txn, row.publication_id, &known.digest.0).await? {
+            if !shows(&txn, row.publication_id, &known.digest.0).await? {
                 validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
-                super::queue::release(&txn, super::claim::held(claim)).await?;
+                release(&txn, claim.is_leased()).await?;
                 txn.commit().await?;
-                self.tell_queue();
+                self.db.queue_changed();
                 return Ok(None);
             }
             let publication = publications::Entity::find_by_id(publication_of(row)?).one(&txn).await?;
@@ -110,8 +109,8 @@ impl Record {
             }
         }
         txn.commit().await?;
-        self.note_erased();
-        self.tell_queue();
+        self.db.links_erased();
+        self.db.queue_changed();
         Ok(Some(settled))
     }
 }
@@ -128,73 +127,6 @@ async fn save_validator(txn: &DatabaseTransaction, claim: &Claim, fetched: &Fetc
     };
     let replaced = OnConflict::column(C::FileKey).update_columns([C::Etag, C::LastModified, C::Digest]).to_owned();
     batch::insert(txn, vec![row], Some(replaced)).await
-}
-
-pub(super) async fn save_file(
-    txn: &DatabaseTransaction,
-    fetched: &Fetched,
-    now: Timestamp,
-    is_there: impl Future<Output = bool>,
-) -> Result<(), RecordError> {
-    let digest = fetched.file.digest.0.to_vec();
-    if let Some(known) = files::Entity::find_by_id(digest.clone()).one(txn).await? {
-        // Under a tombstone the bytes may be there now and gone in a moment.
-        if known.tombstone_at.is_some() {
-            return Err(RecordError::FileGone);
-        }
-        if known.removed_at.is_none() && known.removal_failed_at.is_none() {
-            return note_as_stored(txn, known, &fetched.file).await;
-        }
-        if !is_there.await {
-            return Err(RecordError::FileGone);
-        }
-        let back = files::ActiveModel {
-            digest: Set(digest),
-            stored_size: Set(long(fetched.file.stored_size)),
-            encoding: Set(fetched.file.encoding.clone()),
-            stored_at: Set(millis(now)),
-            removed_at: Set(None),
-            removal_failed_at: Set(None),
-            damaged_at: Set(None),
-            ..Default::default()
-        };
-        back.update_without_returning(txn).await?;
-        return Ok(());
-    }
-    let row = files::ActiveModel {
-        digest: Set(digest.clone()),
-        size: Set(long(fetched.file.size)),
-        stored_size: Set(long(fetched.file.stored_size)),
-        encoding: Set(fetched.file.encoding.clone()),
-        stored_at: Set(millis(now)),
-        removed_at: Set(None),
-        tombstone_at: Set(None),
-        removal_failed_at: Set(None),
-        damaged_at: Set(None),
-        list_at: Set(fetched.list_later.then(|| millis(now))),
-    };
-    files::Entity::insert(row)
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(txn)
-        .await?;
-    Ok(super::listing::insert_members(txn, fetched.file.digest, &fetched.members).await?)
-}
-
-/// The archive has just checked the bytes, or put good ones in the place of damaged ones.
-async fn note_as_stored(txn: &DatabaseTransaction, known: files::Model, file: &StoredFile) -> Result<(), RecordError> {
-    let is_as_before = known.stored_size == long(file.stored_size) && known.encoding == file.encoding;
-    if is_as_before && known.damaged_at.is_none() {
-        return Ok(());
-    }
-    let now = files::ActiveModel {
-        digest: Set(known.digest),
-        stored_size: Set(long(file.stored_size)),
-        encoding: Set(file.encoding.clone()),
-        damaged_at: Set(None),
-        ..Default::default()
-    };
-    now.update_without_returning(txn).await?;
-    Ok(())
 }
 
 async fn settle_one(
@@ -272,108 +204,7 @@ async fn renew(
             ..Default::default()
         };
         renewed.update_without_returning(txn).await?;
-        super::feed::count_renewal(txn).await?;
+        crate::record::feed::count_renewal(txn).await?;
     }
-    Ok(())
-}
-
-fn publication_of(row: &notifications::Model) -> Result<Uuid, RecordError> {
-    row.publication_id.ok_or_else(|| RecordError::Corrupt(format!("the notification {} has no publication", row.id)))
-}
-
-pub(super) fn new_revision(
-    row: &notifications::Model,
-    fetched: &Fetched,
-    known: usize,
-    now: Timestamp,
-) -> Result<revisions::Model, RecordError> {
-    let warnings = serde_json::to_string(&fetched.warnings).map_err(|e| RecordError::Corrupt(e.to_string()))?;
-    Ok(revisions::Model {
-        id: Uuid::now_v7(),
-        publication_id: publication_of(row)?,
-        number: i32::try_from(known + 1).unwrap_or(i32::MAX),
-        notification_id: row.id,
-        digest: fetched.file.digest.0.to_vec(),
-        file_name: fetched.file_name.clone(),
-        extension: fetched.extension.clone(),
-        content_type: fetched.content_type.clone(),
-        announced_at: row.announced_at,
-        announced_by: row.id,
-        received_at: row.received_at,
-        archived_at: millis(now),
-        superseded_at: None,
-        purged_at: None,
-        held: false,
-        hold_reason: None,
-        warnings,
-        held_by: None,
-        held_at: None,
-        purge_run: None,
-        purge_rule: None,
-        swept_at: None,
-    })
-}
-
-pub(super) fn intervals(revisions: &[revisions::Model]) -> Vec<Interval> {
-    let interval = |row: &revisions::Model| Interval {
-        place: Place {
-            announced_at: timestamp(row.announced_at),
-            announced_by: NotificationId(row.announced_by),
-            number: row.number,
-        },
-        archived_at: timestamp(row.archived_at),
-    };
-    revisions.iter().map(interval).collect()
-}
-
-/// Sets the intervals of all revisions anew, and what the publication shows. The last of `known` is the new one.
-pub(super) async fn place(
-    txn: &DatabaseTransaction,
-    publication: &publications::Model,
-    known: &mut [revisions::Model],
-    now: Timestamp,
-) -> Result<(), DbErr> {
-    let intervals = intervals(known);
-    let id = PublicationId(publication.id);
-    let mut told = Vec::new();
-    if let Some(new) = known.last() {
-        told.push((ChangeKind::Archived, id, Some(RevisionId(new.id))));
-    }
-    for (i, row) in known.iter_mut().enumerate() {
-        let until = superseded_at(&intervals, i).map(millis);
-        if until == row.superseded_at {
-            continue;
-        }
-        row.superseded_at = until;
-        let ended = revisions::ActiveModel { id: Set(row.id), superseded_at: Set(until), ..Default::default() };
-        ended.update_without_returning(txn).await?;
-        told.push((ChangeKind::Superseded, id, Some(RevisionId(row.id))));
-    }
-    let shown = latest(&intervals).map(|i| known[i].id);
-    let row = publications::ActiveModel {
-        id: Set(publication.id),
-        status: Set(PublicationStatus::Archived.as_str().to_owned()),
-        latest_revision_id: Set(shown),
-        revision_count: Set(i32::try_from(known.len()).unwrap_or(i32::MAX)),
-        ..Default::default()
-    };
-    row.update_without_returning(txn).await?;
-    feed::tell(txn, millis(now), told).await
-}
-
-pub(super) async fn count(
-    txn: &DatabaseTransaction,
-    publication: &publications::Model,
-    file: &StoredFile,
-) -> Result<(), DbErr> {
-    use products::Column as P;
-    let plus = |column: P, by: i64| Expr::col(column).add(by);
-    products::Entity::update_many()
-        .col_expr(P::RevisionCount, plus(P::RevisionCount, 1))
-        .col_expr(P::Size, plus(P::Size, long(file.size)))
-        .col_expr(P::StoredSize, plus(P::StoredSize, long(file.stored_size)))
-        .filter(P::Id.eq(publication.product_id))
-        .exec(txn)
-        .await?;
     Ok(())
 }

@@ -1,34 +1,41 @@
 //! What the database tells of the time: when the last process was there, and what the portal's clock said.
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
 
+use super::db::Db;
 use super::entity::{changes, notifications, state};
-use super::{IMPORT, Record, RecordError};
-use crate::domain::{NotificationStatus as Status, millis, timestamp};
+use super::{IMPORT, RecordError};
+use crate::domain::{millis, timestamp};
 use notifications::Column as N;
 
 /// Where the last time that is known to have come is kept.
 const KEY: &str = "clock";
 
-impl Record {
+/// The time that has certainly come.
+#[derive(Clone)]
+pub struct KnownTime {
+    pub(super) db: Db,
+}
+
+impl KnownTime {
     /// The last time that is known to have come; `None` in a new archive.
-    pub async fn last_known_time(&self) -> Result<Option<Timestamp>, RecordError> {
-        let kept = state::Entity::find_by_id(KEY).one(&self.inner.jobs_reader).await?;
+    pub async fn last(&self) -> Result<Option<Timestamp>, RecordError> {
+        let kept = state::Entity::find_by_id(KEY).one(self.db.jobs_reader()).await?;
         if let Some(row) = kept {
             let at = row.value.parse();
             let at = at.map_err(|_| RecordError::Corrupt(format!("`{}` of `{KEY}` is not an instant", row.value)))?;
             return Ok(Some(timestamp(at)));
         }
         let last =
-            changes::Entity::find().order_by(changes::Column::Number, Order::Desc).one(&self.inner.jobs_reader).await?;
+            changes::Entity::find().order_by(changes::Column::Number, Order::Desc).one(self.db.jobs_reader()).await?;
         Ok(last.map(|row| timestamp(row.at)))
     }
 
-    pub async fn keep_known_time(&self, at: Timestamp) -> Result<(), RecordError> {
+    pub async fn save(&self, at: Timestamp) -> Result<(), RecordError> {
         let row = state::ActiveModel { key: Set(KEY.to_owned()), value: Set(millis(at).to_string()) };
         let replace = OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         state::Entity::insert(row).on_conflict(replace).exec_without_returning(&txn).await?;
         Ok(txn.commit().await?)
     }
@@ -44,28 +51,8 @@ impl Record {
             .order_by(N::ReceivedAt, Order::Desc)
             .limit(50)
             .into_tuple()
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?;
         Ok(rows.into_iter().filter_map(|(sent, received)| Some((timestamp(sent?), timestamp(received)))).collect())
-    }
-
-    /// Makes attempts due now that were put off beyond `latest`, further than any schedule does: the clock was wrong then.
-    pub async fn hasten_retries(&self, latest: Timestamp, now: Timestamp) -> Result<u64, RecordError> {
-        let put_off = super::queue::is_in(Status::Retrying).and(N::NextAttemptAt.gt(millis(latest)));
-        let any = notifications::Entity::find().filter(put_off.clone());
-        if any.one(&self.inner.jobs_reader).await?.is_none() {
-            return Ok(0);
-        }
-        let txn = self.begin().await?;
-        let hastened = notifications::Entity::update_many()
-            .col_expr(N::NextAttemptAt, Expr::value(millis(now)))
-            .filter(put_off)
-            .exec(&txn)
-            .await?;
-        txn.commit().await?;
-        if hastened.rows_affected > 0 {
-            self.tell_queue();
-        }
-        Ok(hastened.rows_affected)
     }
 }

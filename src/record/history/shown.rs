@@ -2,9 +2,10 @@
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::{notifications, publications, revisions};
-use super::{Record, RecordError};
+use super::History;
 use crate::domain::NotificationId;
+use crate::record::RecordError;
+use crate::record::entity::{notifications, publications, revisions};
 
 /// Publications that are looked at, from the newest.
 const PUBLICATIONS: u64 = 20;
@@ -17,13 +18,13 @@ pub struct ShownFile {
     pub warnings: Vec<String>,
 }
 
-impl Record {
+impl History {
     /// The files that the newest publications of a notification's product show.
     pub async fn shown_files(&self, of: NotificationId) -> Result<Vec<ShownFile>, RecordError> {
         use publications::Column as P;
-        let notification = notifications::Entity::find_by_id(of.0).one(self.reader()).await?;
+        let notification = notifications::Entity::find_by_id(of.0).one(self.db.reader()).await?;
         let Some(publication) = notification.and_then(|row| row.publication_id) else { return Ok(Vec::new()) };
-        let Some(publication) = publications::Entity::find_by_id(publication).one(self.reader()).await? else {
+        let Some(publication) = publications::Entity::find_by_id(publication).one(self.db.reader()).await? else {
             return Ok(Vec::new());
         };
         let shown: Vec<Option<Uuid>> = publications::Entity::find()
@@ -34,11 +35,11 @@ impl Record {
             .order_by(P::Id, Order::Desc)
             .limit(PUBLICATIONS)
             .into_tuple()
-            .all(self.reader())
+            .all(self.db.reader())
             .await?;
         let rows = revisions::Entity::find()
             .filter(revisions::Column::Id.is_in(shown.into_iter().flatten()))
-            .all(self.reader())
+            .all(self.db.reader())
             .await?;
         rows.into_iter()
             .map(|row| {

@@ -11,11 +11,12 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::entity::{notifications, publications, revisions, validators};
-use super::queue::{abandoned, is_in, waiting};
-use super::rows::digest;
-use super::{Record, RecordError, batch};
+use super::Queue;
+use super::predicates::{is_abandoned, is_in, is_leased, is_waiting};
 use crate::domain::{Digest, Link, NotificationId, NotificationStatus as Status, Validator, millis, timestamp};
+use crate::record::entity::{notifications, publications, revisions, validators};
+use crate::record::rows::digest;
+use crate::record::{RecordError, batch};
 use notifications::Column as C;
 
 /// Work for one fetch: all notifications that wait for one file.
@@ -89,6 +90,11 @@ impl Claim {
         self.notifications.get(self.lead.at)
     }
 
+    /// Its notifications, as long as it has its lease.
+    pub(super) fn is_leased(&self) -> Expr {
+        is_leased(self.lease, &self.file_key)
+    }
+
     /// Whether another link to the file has its turn next, before this one comes again.
     pub fn has_another_link(&self) -> bool {
         self.lead.after > 0
@@ -128,7 +134,7 @@ struct Due {
     link_expires_at: Option<i64>,
 }
 
-impl Record {
+impl Queue {
     /// Takes as many files' worth of due work as there is room for: what is fresh first, then the link that dies first.
     /// Links that were dead at `certain` have no use any more: that time has come, whatever the clock says (`now`).
     pub async fn claim(
@@ -147,8 +153,8 @@ impl Record {
             return Ok(Vec::new());
         }
         let shut = room.shut();
-        let clock = self.shared_clock(now);
-        let txn = self.begin().await?;
+        let clock = self.db.shared_clock(now);
+        let txn = self.db.begin().await?;
         // Another process may have claimed some since they were looked up.
         let underway = underway(&txn, &clock).await?;
         let mut chosen: Vec<String> = Vec::new();
@@ -173,8 +179,8 @@ impl Record {
     /// What may be claimed, in the order in which it is to be. Read beside the writer: with hosts left alone, most of the
     /// queue may have to be gone through.
     async fn due(&self, now: Timestamp, certain: Timestamp, room: &Room) -> Result<Vec<Due>, RecordError> {
-        let reader = &self.inner.jobs_reader;
-        let (shut, clock) = (room.shut(), self.shared_clock(now));
+        let reader = self.db.jobs_reader();
+        let (shut, clock) = (room.shut(), self.db.shared_clock(now));
         let underway = underway(reader, &clock).await?;
         // What waits for its first attempt is due, whatever the clock said when it was received.
         let queued = Condition::all().add(is_in(Status::Queued));
@@ -182,7 +188,7 @@ impl Record {
         let is_due = C::NextAttemptAt.lte(millis(now));
         let mut due = Vec::new();
         // State by state, so that each look-up is a short walk along its index, however long the queue is.
-        for state in [queued, retrying.add(is_due), abandoned(&clock)] {
+        for state in [queued, retrying.add(is_due), is_abandoned(&clock)] {
             let some = notifications::Entity::find()
                 .select_only()
                 .columns([C::Id, C::FileKey, C::Host, C::Priority, C::LinkExpiresAt])
@@ -237,7 +243,7 @@ async fn claim_files(
         .add(C::FileKey.is_in(batch::padded(file_keys.clone())))
         .add(C::NextAttemptAt.is_not_null());
     let rows = notifications::Entity::find()
-        .filter(lives.add(Condition::any().add(C::Status.is_in(waiting())).add(abandoned(clock))))
+        .filter(lives.add(Condition::any().add(is_waiting()).add(is_abandoned(clock))))
         .order_by(C::AnnouncedAt, Order::Asc)
         .order_by(C::Id, Order::Asc)
         .limit(1000)
@@ -247,7 +253,7 @@ async fn claim_files(
         .col_expr(C::Status, Expr::value(Status::Fetching.as_str()))
         .col_expr(C::Attempts, Expr::col(C::Attempts).add(1))
         .col_expr(C::Lease, Expr::value(lease))
-        .col_expr(C::LeaseUntil, clock.clone().add(super::rows::millis_of(lease_for)))
+        .col_expr(C::LeaseUntil, clock.clone().add(crate::record::rows::millis_of(lease_for)))
         .filter(C::Id.is_in(batch::padded(rows.iter().map(|row| row.id).collect())))
         .exec(txn)
         .await?;
@@ -286,11 +292,6 @@ fn claimed(row: notifications::Model) -> Option<Claimed> {
     })
 }
 
-/// Which notifications a claim holds: several claims that were made together share their lease.
-pub(super) fn held(claim: &Claim) -> Expr {
-    C::Lease.eq(claim.lease).and(C::FileKey.eq(&claim.file_key))
-}
-
 /// What the portal said of a file, where its bytes are what all these notifications' publications show.
 async fn known(
     txn: &DatabaseTransaction,
@@ -313,5 +314,5 @@ pub(super) async fn shows(txn: &DatabaseTransaction, publication: Option<Uuid>, 
     let Some(latest) = row.latest_revision_id else { return Ok(false) };
     let revision = revisions::Entity::find_by_id(latest).one(txn).await?;
     let is_shown = revision.is_some_and(|revision| revision.digest == digest && revision.purged_at.is_none());
-    Ok(is_shown && !super::damage::is_damaged(txn, digest).await?)
+    Ok(is_shown && !crate::record::files::is_damaged(txn, digest).await?)
 }

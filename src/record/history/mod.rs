@@ -1,4 +1,8 @@
 //! Reading: rows by their ids, and the log of notifications, page by page.
+mod log;
+mod packed;
+mod shown;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -6,13 +10,16 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::{members, notifications, product_aliases, products, publications};
-use super::rows::digest;
-use super::{Member, Notification, Product, Record, RecordError};
 use crate::domain::{
     Digest, NotificationId, NotificationStatus, ProductId, PublicationId, TextMatch, fold, is_storable, millis,
 };
+use crate::record::db::Db;
+use crate::record::entity::{members, notifications, product_aliases, products, publications};
+use crate::record::rows::digest;
+use crate::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
+
+pub use shown::ShownFile;
 
 /// Which notifications; all that is given must hold.
 #[derive(Clone, Debug, Default)]
@@ -79,13 +86,19 @@ impl NotificationQuery {
     }
 }
 
-impl Record {
+/// Products, publications, revisions and notifications, read only.
+#[derive(Clone)]
+pub struct History {
+    pub(super) db: Db,
+}
+
+impl History {
     pub async fn notifications_by_id(
         &self,
         ids: &[NotificationId],
     ) -> Result<HashMap<NotificationId, Notification>, RecordError> {
         let rows =
-            notifications::Entity::find().filter(N::Id.is_in(ids.iter().map(|id| id.0))).all(self.reader()).await?;
+            notifications::Entity::find().filter(N::Id.is_in(ids.iter().map(|id| id.0))).all(self.db.reader()).await?;
         rows.into_iter().map(|row| Ok((NotificationId(row.id), Notification::read(row)?))).collect()
     }
 
@@ -97,7 +110,7 @@ impl Record {
                 .filter(N::ProductId.eq(id.0))
                 .order_by(N::ReceivedAt, Order::Desc)
                 .order_by(N::Id, Order::Desc)
-                .one(self.reader())
+                .one(self.db.reader())
                 .await?;
             if let Some(row) = newest {
                 found.insert(*id, Notification::read(row)?);
@@ -109,13 +122,14 @@ impl Record {
     pub async fn products_by_id(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, RecordError> {
         let mut found = HashMap::with_capacity(ids.len());
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let rows = products::Entity::find().filter(products::Column::Id.is_in(ids.clone())).all(self.reader()).await?;
+        let rows =
+            products::Entity::find().filter(products::Column::Id.is_in(ids.clone())).all(self.db.reader()).await?;
         let mut aliases: HashMap<Uuid, Vec<_>> = HashMap::new();
         let by_product = product_aliases::Entity::find()
             .filter(product_aliases::Column::ProductId.is_in(ids))
             .order_by(product_aliases::Column::FirstSeenAt, Order::Asc)
             .order_by(product_aliases::Column::Name, Order::Asc);
-        for alias in by_product.all(self.reader()).await? {
+        for alias in by_product.all(self.db.reader()).await? {
             aliases.entry(alias.product_id).or_default().push(alias.into());
         }
         for row in rows {
@@ -136,7 +150,7 @@ impl Record {
             all = all.filter(publications::Column::Id.gt(after.0));
         }
         let ids: Vec<Uuid> =
-            all.order_by(publications::Column::Id, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
+            all.order_by(publications::Column::Id, Order::Asc).limit(limit).into_tuple().all(self.db.reader()).await?;
         Ok(ids.into_iter().map(PublicationId).collect())
     }
 
@@ -149,7 +163,7 @@ impl Record {
                 .columns([members::Column::Digest, members::Column::Path])
                 .filter(members::Column::Digest.is_in(some.iter().map(|digest| digest.0.to_vec())))
                 .into_tuple()
-                .all(self.reader())
+                .all(self.db.reader())
                 .await?;
             for (of, path) in rows {
                 found.entry(digest(&of)?).or_default().push(path);
@@ -163,7 +177,7 @@ impl Record {
         let rows = members::Entity::find()
             .filter(members::Column::Digest.eq(file.0.to_vec()))
             .order_by(members::Column::Position, Order::Asc)
-            .all(self.reader())
+            .all(self.db.reader())
             .await?;
         rows.into_iter().map(Member::read).collect()
     }
@@ -185,11 +199,11 @@ impl Record {
             let folded = Expr::expr(sea_orm::sea_query::Func::lower(Expr::col(members::Column::Path)));
             all = all.filter(folded.like(LikeExpr::new(format!("%{pattern}%")).escape('\\')));
         }
-        let total = all.clone().count(self.reader()).await?;
+        let total = all.clone().count(self.db.reader()).await?;
         if let Some(after) = after {
             all = all.filter(members::Column::Position.gt(after));
         }
-        let rows = all.order_by(members::Column::Position, Order::Asc).limit(limit).all(self.reader()).await?;
+        let rows = all.order_by(members::Column::Position, Order::Asc).limit(limit).all(self.db.reader()).await?;
         let page: Result<_, RecordError> = rows.into_iter().map(|row| Ok((row.position, Member::read(row)?))).collect();
         Ok((page?, total))
     }

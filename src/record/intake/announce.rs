@@ -12,16 +12,16 @@ use sea_orm::{
     QueryFilter, Set,
 };
 
-use super::entity::{product_aliases, products, publications};
-use super::incoming::{Announced, NewNotification};
-use super::{batch, feed};
+use super::{Announced, NewNotification};
 use crate::domain::{Announcement, ChangeKind, PublicationId, PublicationStatus, fold, millis};
+use crate::record::entity::{product_aliases, products, publications};
+use crate::record::{batch, feed};
 
 type Understood<'a> = Vec<(&'a NewNotification, &'a Announcement)>;
 
 /// Resolves each notification of a batch to its publication (`None` for those that were not understood), making what is
 /// new and noting what changed. The batch may name one product or publication many times.
-pub(super) async fn announce(
+pub(in crate::record) async fn announce(
     txn: &DatabaseTransaction,
     batch: &[NewNotification],
 ) -> Result<Vec<Option<Announced>>, DbErr> {

@@ -3,8 +3,9 @@ use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
+use super::db::Db;
 use super::entity::{job_runs, state};
-use super::{Record, RecordError};
+use super::{RecordError, batch};
 use crate::domain::{millis, timestamp};
 use job_runs::Column as C;
 
@@ -32,9 +33,15 @@ impl From<job_runs::Model> for JobRun {
     }
 }
 
-impl Record {
+/// Runs of scheduled jobs.
+#[derive(Clone)]
+pub struct Jobs {
+    pub(super) db: Db,
+}
+
+impl Jobs {
     /// Takes a slot of a job's schedule; `None` where somebody has it already.
-    pub async fn begin_job(&self, name: &str, slot: Timestamp, now: Timestamp) -> Result<Option<String>, RecordError> {
+    pub async fn begin(&self, name: &str, slot: Timestamp, now: Timestamp) -> Result<Option<String>, RecordError> {
         let id = uuid::Uuid::now_v7().to_string();
         let row = job_runs::ActiveModel {
             id: Set(id.clone()),
@@ -46,41 +53,45 @@ impl Record {
             detail: Set("{}".to_owned()),
         };
         let once = OnConflict::columns([C::Name, C::Slot]).do_nothing().to_owned();
-        let inserted =
-            job_runs::Entity::insert(row).on_conflict(once).exec_without_returning(&self.inner.writer).await?;
+        let txn = self.db.begin().await?;
+        let inserted = job_runs::Entity::insert(row).on_conflict(once).exec_without_returning(&txn).await?;
+        txn.commit().await?;
         Ok((inserted > 0).then_some(id))
     }
 
-    pub async fn end_job(
+    pub async fn end(
         &self,
         id: &str,
         outcome: &str,
         detail: &serde_json::Value,
         now: Timestamp,
     ) -> Result<(), RecordError> {
+        let txn = self.db.begin().await?;
         job_runs::Entity::update_many()
             .col_expr(C::EndedAt, Expr::value(millis(now)))
             .col_expr(C::Outcome, Expr::value(outcome))
             .col_expr(C::Detail, Expr::value(detail.to_string()))
             .filter(C::Id.eq(id))
-            .exec(&self.inner.writer)
+            .exec(&txn)
             .await?;
-        Ok(())
+        Ok(txn.commit().await?)
     }
 
     /// Ends the runs that a process which is gone left open; for the start of the only process on this database.
-    pub async fn end_interrupted_jobs(&self, now: Timestamp) -> Result<u64, RecordError> {
+    pub async fn end_interrupted(&self, now: Timestamp) -> Result<u64, RecordError> {
+        let txn = self.db.begin().await?;
         let ended = job_runs::Entity::update_many()
             .col_expr(C::EndedAt, Expr::value(millis(now)))
             .col_expr(C::Outcome, Expr::value("interrupted"))
             .filter(C::EndedAt.is_null())
-            .exec(&self.inner.writer)
+            .exec(&txn)
             .await?;
+        txn.commit().await?;
         Ok(ended.rows_affected)
     }
 
     /// Newest first; and how many there are.
-    pub async fn job_runs(
+    pub async fn runs(
         &self,
         name: Option<&str>,
         after: Option<&str>,
@@ -90,11 +101,11 @@ impl Record {
         if let Some(name) = name {
             all = all.filter(C::Name.eq(name));
         }
-        let total = all.clone().count(self.reader()).await?;
+        let total = all.clone().count(self.db.reader()).await?;
         if let Some(after) = after {
             all = all.filter(C::Id.lt(after));
         }
-        let rows = all.order_by(C::Id, Order::Desc).limit(limit).all(self.reader()).await?;
+        let rows = all.order_by(C::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
         Ok((rows.into_iter().map(Into::into).collect(), total))
     }
 
@@ -102,14 +113,16 @@ impl Record {
     pub async fn scheduled_since(&self, name: &str, schedule: &str, now: Timestamp) -> Result<Timestamp, RecordError> {
         let key = format!("scheduled:{name}");
         let value = format!("{} {schedule}", millis(now));
-        let known = state::Entity::find_by_id(&key).one(self.reader()).await?;
+        let known = state::Entity::find_by_id(&key).one(self.db.reader()).await?;
         let same = known.as_ref().and_then(|row| row.value.split_once(' ')).filter(|(_, of)| *of == schedule);
         if let Some(since) = same.and_then(|(since, _)| since.parse().ok()) {
             return Ok(timestamp(since));
         }
         let row = state::ActiveModel { key: Set(key), value: Set(value) };
         let replace = OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
-        state::Entity::insert(row).on_conflict(replace).exec_without_returning(&self.inner.writer).await?;
+        let txn = self.db.begin().await?;
+        batch::insert(&txn, vec![row], Some(replace)).await?;
+        txn.commit().await?;
         Ok(now)
     }
 }

@@ -3,9 +3,10 @@ use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
-use super::entity::revisions;
-use super::{Record, RecordError, feed};
 use crate::domain::{ChangeKind, PublicationId, RevisionId, millis};
+use crate::record::db::Db;
+use crate::record::entity::revisions;
+use crate::record::{RecordError, feed};
 
 /// Why a revision cannot be held or released.
 #[derive(Debug, thiserror::Error)]
@@ -24,19 +25,25 @@ impl From<DbErr> for HoldError {
     }
 }
 
-impl Record {
+/// Revisions that are kept from retention.
+#[derive(Clone)]
+pub struct Holds {
+    pub(in crate::record) db: Db,
+}
+
+impl Holds {
     /// Protects a revision from retention.
     pub async fn hold(&self, id: RevisionId, reason: &str, by: &str, now: Timestamp) -> Result<(), HoldError> {
         self.set_hold(id, Some((reason, by)), now).await
     }
 
-    pub async fn release_hold(&self, id: RevisionId, now: Timestamp) -> Result<(), HoldError> {
+    pub async fn release(&self, id: RevisionId, now: Timestamp) -> Result<(), HoldError> {
         self.set_hold(id, None, now).await
     }
 
     async fn set_hold(&self, id: RevisionId, hold: Option<(&str, &str)>, now: Timestamp) -> Result<(), HoldError> {
         use revisions::Column as C;
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let row = revisions::Entity::find_by_id(id.0).one(&txn).await?.ok_or(HoldError::Missing(id))?;
         if row.purged_at.is_some() && hold.is_some() {
             return Err(HoldError::Purged(id, row.purge_run.unwrap_or_default()));
@@ -52,7 +59,7 @@ impl Record {
         let kind = if hold.is_some() { ChangeKind::Held } else { ChangeKind::Released };
         feed::tell(&txn, millis(now), vec![(kind, PublicationId(row.publication_id), Some(id))]).await?;
         txn.commit().await?;
-        self.tell_feed();
+        self.db.feed_changed();
         Ok(())
     }
 }

@@ -11,10 +11,13 @@ use sea_orm::{
     Set, TransactionTrait,
 };
 
-use super::archive::{count, intervals, new_revision, place, save_file};
+use super::db::Db;
 use super::entity::{notifications, products, publications, revisions};
+use super::intake::{self, announce};
+use super::publications::lose;
+use super::revisions::{count, intervals, new_revision, place};
 use super::rows::digest;
-use super::{Fetched, NewNotification, Record, RecordError, announce, batch, expire, intake, queue};
+use super::{Fetched, NewNotification, RecordError, batch, files as stored_files, queue};
 use crate::domain::{Announcement, Digest, NotificationStatus as Status, RevisionId, latest, millis, timestamp};
 use notifications::Column as N;
 
@@ -50,22 +53,28 @@ pub struct ImportedFile {
     pub fetched: Fetched,
 }
 
-impl Record {
+/// Notifications and files that were received elsewhere.
+#[derive(Clone)]
+pub struct Imports {
+    pub(super) db: Db,
+}
+
+impl Imports {
     /// Which of these are there already.
-    pub async fn known_imports(&self, batch: &[ImportedNotification]) -> Result<Vec<bool>, RecordError> {
-        let txn = self.inner.reader.begin().await?;
+    pub async fn known(&self, batch: &[ImportedNotification]) -> Result<Vec<bool>, RecordError> {
+        let txn = self.db.reader().begin().await?;
         let known = known(&txn, batch).await?;
         txn.rollback().await?;
         Ok(known)
     }
 
     /// Records notifications that were received elsewhere, those that are there already left out.
-    pub async fn import_notifications(
+    pub async fn notifications(
         &self,
         batch: Vec<ImportedNotification>,
         now: Timestamp,
     ) -> Result<Vec<Imported>, RecordError> {
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let known = known(&txn, &batch).await?;
         let mut outcomes = vec![Imported::Known; batch.len()];
         let new: Vec<(usize, NewNotification)> = batch
@@ -98,23 +107,23 @@ impl Record {
             rows.push(row);
         }
         batch::insert(&txn, rows, None).await?;
-        expire::lose(&txn, expired, now).await?;
+        lose(&txn, expired, now).await?;
         txn.commit().await?;
-        self.tell_queue();
-        self.tell_feed();
+        self.db.queue_changed();
+        self.db.feed_changed();
         Ok(outcomes)
     }
 
     /// Makes a revision of each file that differs from what was the latest at its time, in the order given; `None` where
     /// it does not, [`RecordError::FileGone`] where its bytes were removed meanwhile. `is_there` tells whether the archive
-    /// has a file's bytes, as for [`Record::settle`].
-    pub async fn import_files<F: Future<Output = bool>>(
+    /// has a file's bytes, as for [`super::Queue::settle`].
+    pub async fn files<F: Future<Output = bool>>(
         &self,
         batch: Vec<ImportedFile>,
         now: Timestamp,
         is_there: impl Fn(&Fetched) -> F,
     ) -> Result<Vec<Result<Option<RevisionId>, RecordError>>, RecordError> {
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let mut made = Vec::with_capacity(batch.len());
         for imported in &batch {
             // What is there already leaves no trace: it is rolled back to here.
@@ -128,7 +137,7 @@ impl Record {
             made.push(revision);
         }
         txn.commit().await?;
-        self.tell_feed();
+        self.db.feed_changed();
         Ok(made)
     }
 
@@ -142,7 +151,7 @@ impl Record {
         use publications::Column as P;
         let product = products::Entity::find()
             .filter(products::Column::Identity.eq(announcement.identity.key()))
-            .one(self.reader())
+            .one(self.db.reader())
             .await?;
         let Some(product) = product else { return Ok(None) };
         let publication = publications::Entity::find()
@@ -150,12 +159,12 @@ impl Record {
             .filter(P::ReferenceDate.eq(&announcement.reference_date))
             .filter(P::PeriodStart.eq(announcement.period.start.to_string()))
             .filter(P::PeriodEnd.eq(announcement.period.end.to_string()))
-            .one(self.reader())
+            .one(self.db.reader())
             .await?;
         let Some(publication) = publication else { return Ok(None) };
         let rows = revisions::Entity::find()
             .filter(revisions::Column::PublicationId.eq(publication.id))
-            .all(self.reader())
+            .all(self.db.reader())
             .await?;
         let found = latest_of(&rows, at);
         found.map(|row| Ok((timestamp(row.archived_at), digest(&row.digest)?))).transpose()
@@ -214,7 +223,7 @@ async fn import_file(
     if then.is_some_and(|revision| revision.digest == fetched.file.digest.0) {
         return Ok(None);
     }
-    save_file(txn, fetched, now, is_there).await?;
+    stored_files::save(txn, fetched, now, is_there).await?;
     let mut row = intake::row(notification, announced.as_ref());
     row.status = Set(Status::Archived.as_str().to_owned());
     row.next_attempt_at = Set(None);

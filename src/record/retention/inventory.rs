@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::{files, product_aliases, products, publications, revisions};
-use super::rows::{digest, local, natural};
-use super::{Record, RecordError};
 use crate::domain::{Digest, Period, RevisionId, fold};
+use crate::record::RecordError;
+use crate::record::db::Db;
+use crate::record::entity::{files, product_aliases, products, publications, revisions};
+use crate::record::rows::{digest, local, natural};
 
 /// A product with the names it is matched by, folded.
 #[derive(Clone, Debug)]
@@ -49,10 +50,16 @@ pub struct InventoryRevision {
     pub held: bool,
 }
 
-impl Record {
-    pub async fn inventory_products(&self) -> Result<Vec<InventoryProduct>, RecordError> {
-        let rows = products::Entity::find().order_by(products::Column::Id, Order::Asc).all(self.reader()).await?;
-        let aliases = product_aliases::Entity::find().all(self.reader()).await?;
+/// What a retention plan is made from.
+#[derive(Clone)]
+pub struct Inventory {
+    pub(in crate::record) db: Db,
+}
+
+impl Inventory {
+    pub async fn products(&self) -> Result<Vec<InventoryProduct>, RecordError> {
+        let rows = products::Entity::find().order_by(products::Column::Id, Order::Asc).all(self.db.reader()).await?;
+        let aliases = product_aliases::Entity::find().all(self.db.reader()).await?;
         let mut names: HashMap<Uuid, Vec<String>> = HashMap::new();
         for alias in aliases {
             names.entry(alias.product_id).or_default().push(alias.name_folded);
@@ -66,7 +73,7 @@ impl Record {
     }
 
     /// Files after one, in the order of their digests.
-    pub async fn inventory_files(&self, after: Option<Digest>, limit: u64) -> Result<Vec<InventoryFile>, RecordError> {
+    pub async fn files(&self, after: Option<Digest>, limit: u64) -> Result<Vec<InventoryFile>, RecordError> {
         use files::Column as C;
         let mut some = files::Entity::find()
             .select_only()
@@ -76,7 +83,7 @@ impl Record {
             some = some.filter(C::Digest.gt(after.0.to_vec()));
         }
         let rows: Vec<(Vec<u8>, i64, i64)> =
-            some.order_by(C::Digest, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
+            some.order_by(C::Digest, Order::Asc).limit(limit).into_tuple().all(self.db.reader()).await?;
         let file = |(bytes, size, stored): (Vec<u8>, i64, i64)| {
             Ok(InventoryFile { digest: digest(&bytes)?, size: natural(size), stored_size: natural(stored) })
         };
@@ -84,7 +91,7 @@ impl Record {
     }
 
     /// Publications after one, in the order of their ids.
-    pub async fn inventory_publications(
+    pub async fn publications(
         &self,
         after: Option<Uuid>,
         limit: u64,
@@ -97,7 +104,7 @@ impl Record {
             some = some.filter(C::Id.gt(after));
         }
         let rows: Vec<(Uuid, Uuid, String, String, String, String, String)> =
-            some.order_by(C::Id, Order::Asc).limit(limit).into_tuple().all(self.reader()).await?;
+            some.order_by(C::Id, Order::Asc).limit(limit).into_tuple().all(self.db.reader()).await?;
         rows.into_iter()
             .map(|(id, product, process, macro_process, reference_date, start, end)| {
                 let period = Period { start: local(&start)?, end: local(&end)? };
@@ -107,7 +114,7 @@ impl Record {
     }
 
     /// The revisions of the publications from one to another, in the order of publications and numbers.
-    pub async fn inventory_revisions(&self, from: Uuid, to: Uuid) -> Result<Vec<InventoryRevision>, RecordError> {
+    pub async fn revisions(&self, from: Uuid, to: Uuid) -> Result<Vec<InventoryRevision>, RecordError> {
         use revisions::Column as C;
         type Row = (Uuid, Uuid, i32, Vec<u8>, Option<String>, i64, i64, Option<i64>, bool);
         let columns = [
@@ -129,7 +136,7 @@ impl Record {
             .order_by(C::PublicationId, Order::Asc)
             .order_by(C::Number, Order::Asc)
             .into_tuple()
-            .all(self.reader())
+            .all(self.db.reader())
             .await?;
         rows.into_iter()
             .map(|(id, publication, number, bytes, extension, announced_at, archived_at, superseded_at, held)| {

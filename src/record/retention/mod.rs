@@ -1,4 +1,8 @@
 //! What retention writes: runs, their marks, and their undoing.
+mod holds;
+mod inventory;
+mod removals;
+
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -9,10 +13,15 @@ use sea_orm::{
     Set,
 };
 
-use super::entity::{notifications, publications, retention_runs, revisions};
-use super::rows::natural;
-use super::{Record, RecordError, batch, feed};
 use crate::domain::{ChangeKind, PublicationId, PublicationStatus, RevisionId, millis, timestamp};
+use crate::record::db::Db;
+use crate::record::entity::{notifications, publications, retention_runs, revisions};
+use crate::record::rows::natural;
+use crate::record::{RecordError, batch, feed};
+
+pub use holds::{HoldError, Holds};
+pub use inventory::{Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
+pub use removals::{Removals, Tombstone};
 
 /// A run of retention.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,77 +53,77 @@ impl From<retention_runs::Model> for RetentionRun {
     }
 }
 
-impl Record {
-    pub async fn begin_retention_run(&self, run: &RetentionRun) -> Result<(), RecordError> {
+/// Retention runs, the marks they set, and their undoing.
+#[derive(Clone)]
+pub struct Retention {
+    pub(super) db: Db,
+}
+
+impl Retention {
+    pub async fn begin_run(&self, run: &RetentionRun) -> Result<(), RecordError> {
         let row = retention_runs::ActiveModel {
             id: Set(run.id.clone()),
             dry_run: Set(run.dry_run),
             started_at: Set(millis(run.started_at)),
             ended_at: Set(run.ended_at.map(millis)),
-            removed: Set(super::rows::long(run.removed)),
-            bytes_freed: Set(super::rows::long(run.bytes_freed)),
+            removed: Set(crate::record::rows::long(run.removed)),
+            bytes_freed: Set(crate::record::rows::long(run.bytes_freed)),
             sweep_after: Set(run.sweep_after.map(millis)),
             undone_at: Set(None),
             swept_at: Set(None),
         };
-        retention_runs::Entity::insert(row).exec_without_returning(&self.inner.writer).await?;
-        Ok(())
+        let txn = self.db.begin().await?;
+        retention_runs::Entity::insert(row).exec_without_returning(&txn).await?;
+        Ok(txn.commit().await?)
     }
 
-    pub async fn end_retention_run(
-        &self,
-        id: &str,
-        removed: u64,
-        bytes_freed: u64,
-        now: Timestamp,
-    ) -> Result<(), RecordError> {
+    pub async fn end_run(&self, id: &str, removed: u64, bytes_freed: u64, now: Timestamp) -> Result<(), RecordError> {
         use retention_runs::Column as C;
+        let txn = self.db.begin().await?;
         retention_runs::Entity::update_many()
             .col_expr(C::EndedAt, Expr::value(millis(now)))
-            .col_expr(C::Removed, Expr::value(super::rows::long(removed)))
-            .col_expr(C::BytesFreed, Expr::value(super::rows::long(bytes_freed)))
+            .col_expr(C::Removed, Expr::value(crate::record::rows::long(removed)))
+            .col_expr(C::BytesFreed, Expr::value(crate::record::rows::long(bytes_freed)))
             .filter(C::Id.eq(id))
-            .exec(&self.inner.writer)
+            .exec(&txn)
             .await?;
-        Ok(())
+        Ok(txn.commit().await?)
     }
 
     /// Ends the runs that were killed, with what they had marked. For who has the lock.
-    pub async fn end_killed_retention_runs(&self, now: Timestamp) -> Result<u64, RecordError> {
+    pub async fn end_killed_runs(&self, now: Timestamp) -> Result<u64, RecordError> {
         use retention_runs::Column as C;
         let marked = Expr::cust("(SELECT COUNT(*) FROM revisions WHERE revisions.purge_run = retention_runs.id)");
+        let txn = self.db.begin().await?;
         let ended = retention_runs::Entity::update_many()
             .col_expr(C::EndedAt, Expr::value(millis(now)))
             .col_expr(C::Removed, marked)
             .filter(C::EndedAt.is_null())
-            .exec(&self.inner.writer)
+            .exec(&txn)
             .await?;
+        txn.commit().await?;
         Ok(ended.rows_affected)
     }
 
     /// Whether a run has not ended: it is under way, or was killed.
-    pub async fn has_open_retention_run(&self) -> Result<bool, RecordError> {
+    pub async fn has_open_run(&self) -> Result<bool, RecordError> {
         let open = retention_runs::Entity::find().filter(retention_runs::Column::EndedAt.is_null());
-        Ok(open.one(&self.inner.jobs_reader).await?.is_some())
+        Ok(open.one(self.db.jobs_reader()).await?.is_some())
     }
 
     /// Newest first.
-    pub async fn retention_runs(
-        &self,
-        after: Option<&str>,
-        limit: u64,
-    ) -> Result<(Vec<RetentionRun>, u64), RecordError> {
+    pub async fn runs(&self, after: Option<&str>, limit: u64) -> Result<(Vec<RetentionRun>, u64), RecordError> {
         let mut all = retention_runs::Entity::find();
-        let total = all.clone().count(self.reader()).await?;
+        let total = all.clone().count(self.db.reader()).await?;
         if let Some(after) = after {
             all = all.filter(retention_runs::Column::Id.lt(after));
         }
-        let rows = all.order_by(retention_runs::Column::Id, Order::Desc).limit(limit).all(self.reader()).await?;
+        let rows = all.order_by(retention_runs::Column::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
         Ok((rows.into_iter().map(Into::into).collect(), total))
     }
 
-    pub async fn retention_run(&self, id: &str) -> Result<Option<RetentionRun>, RecordError> {
-        Ok(retention_runs::Entity::find_by_id(id).one(self.reader()).await?.map(Into::into))
+    pub async fn run(&self, id: &str) -> Result<Option<RetentionRun>, RecordError> {
+        Ok(retention_runs::Entity::find_by_id(id).one(self.db.reader()).await?.map(Into::into))
     }
 
     /// Marks revisions as removed by a run. What was held since the plan was made stays, and so does what was announced
@@ -126,7 +135,7 @@ impl Record {
         now: Timestamp,
     ) -> Result<u64, RecordError> {
         use revisions::Column as C;
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let ids = chosen.iter().map(|(id, ..)| id.0);
         let rows = revisions::Entity::find()
             .filter(C::Id.is_in(ids))
@@ -169,15 +178,15 @@ impl Record {
         let marked = told.len() as u64;
         feed::tell(&txn, millis(now), told).await?;
         txn.commit().await?;
-        self.tell_feed();
+        self.db.feed_changed();
         Ok(marked)
     }
 
-    /// Declares a run undone: no sweep takes what it marked from then on, and [`Record::undo_some`] brings it back. Returns
+    /// Declares a run undone: no sweep takes what it marked from then on, and [`Retention::undo_some`] brings it back. Returns
     /// how many revisions come back, and how many cannot since they were swept; where none can, nothing is changed.
     pub async fn begin_undo(&self, run: &str, now: Timestamp) -> Result<(u64, u64), RecordError> {
         use revisions::Column as C;
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let of_run = || revisions::Entity::find().filter(C::PurgeRun.eq(run));
         let back = of_run().filter(C::SweptAt.is_null()).count(&txn).await?;
         let lost = of_run().filter(C::SweptAt.is_not_null()).count(&txn).await?;
@@ -195,7 +204,7 @@ impl Record {
     /// Brings back up to `limit` of the revisions that an undone run marked. Returns how many.
     pub async fn undo_some(&self, run: &str, limit: u64, now: Timestamp) -> Result<u64, RecordError> {
         use revisions::Column as C;
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let back = revisions::Entity::find()
             .filter(C::PurgeRun.eq(run))
             .filter(C::SweptAt.is_null())
@@ -224,7 +233,7 @@ impl Record {
             back.iter().map(|row| (ChangeKind::Archived, PublicationId(row.publication_id), Some(RevisionId(row.id))));
         feed::tell(&txn, millis(now), told.collect()).await?;
         txn.commit().await?;
-        self.tell_feed();
+        self.db.feed_changed();
         Ok(back.len() as u64)
     }
 
@@ -238,7 +247,7 @@ impl Record {
             .column(retention_runs::Column::Id)
             .filter(retention_runs::Column::UndoneAt.is_not_null())
             .filter(marked);
-        Ok(runs.into_tuple().all(&self.inner.jobs_reader).await?)
+        Ok(runs.into_tuple().all(self.db.jobs_reader()).await?)
     }
 
     /// Empties the bodies of up to `limit` notifications received before an instant; the lines stay. Returns how many.
@@ -254,12 +263,12 @@ impl Record {
             .order_by(N::ReceivedAt, Order::Asc)
             .limit(limit)
             .into_tuple()
-            .all(&self.inner.jobs_reader)
+            .all(self.db.jobs_reader())
             .await?;
         if ids.is_empty() {
             return Ok(0);
         }
-        let txn = self.begin().await?;
+        let txn = self.db.begin().await?;
         let thinned = notifications::Entity::update_many()
             .col_expr(N::Body, Expr::value(Vec::<u8>::new()))
             .filter(N::Id.is_in(batch::padded(ids)))

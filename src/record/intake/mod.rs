@@ -1,16 +1,23 @@
 //! Group commit: all notifications that wait are committed and synced as one, then each sender is told.
+pub(super) mod announce;
+mod incoming;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, Set, sqlx};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::entity::{notifications, state};
-use super::incoming::{Announced, NewNotification};
-use super::replays::{self, ReplayRule};
-use super::{announce, batch, connect, sources};
 use crate::domain::{Link, NotificationStatus, fold, millis};
+use crate::record::db::Db;
+use crate::record::entity::{notifications, state};
+use crate::record::replays::{self, ReplayRule};
+use crate::record::{batch, connect, sources};
+
+pub(super) use incoming::Announced;
+pub use incoming::NewNotification;
 
 /// Notifications of one commit.
 const BATCH_MAX: usize = 256;
@@ -50,45 +57,41 @@ struct Waiting {
     done: oneshot::Sender<Outcome>,
 }
 
-pub(super) struct Intake {
+/// Takes notifications in. Clones share the queue.
+#[derive(Clone)]
+pub struct Intake {
     queue: mpsc::Sender<Waiting>,
     /// The last probe's outcome; who asks meanwhile waits for the same.
-    probed: tokio::sync::Mutex<Option<(Instant, Outcome)>>,
+    probed: Arc<tokio::sync::Mutex<Option<(Instant, Outcome)>>>,
 }
 
-impl super::Record {
+impl Intake {
     /// Records a notification. Once this returns `Ok`, it survives a power cut.
     pub async fn accept(&self, notification: NewNotification) -> Result<(), Refusal> {
-        let accepted = self.inner.intake.commit(Some(notification));
+        let accepted = self.commit(Some(notification));
         tokio::time::timeout(ANSWER_MAX, accepted).await.unwrap_or(Err(Refusal::Unknown))
     }
 
     /// Whether a notification could be recorded now: something is written the same way, at most every few seconds.
     pub async fn can_write(&self) -> Result<(), Refusal> {
-        let intake = &self.inner.intake;
-        let mut probed = intake.probed.lock().await;
+        let mut probed = self.probed.lock().await;
         if let Some((at, outcome)) = &*probed
             && at.elapsed() < if outcome.is_ok() { PROBED_FOR } else { REFUSED_FOR }
         {
             return outcome.clone();
         }
-        let outcome = tokio::time::timeout(PROBE_MAX, intake.commit(None)).await.unwrap_or(Err(Refusal::Unknown));
+        let outcome = tokio::time::timeout(PROBE_MAX, self.commit(None)).await.unwrap_or(Err(Refusal::Unknown));
         *probed = Some((Instant::now(), outcome.clone()));
         outcome
     }
 }
 
 impl Intake {
-    pub fn start(
-        writer: DatabaseConnection,
-        capacity: usize,
-        rule: ReplayRule,
-        queued: watch::Sender<u64>,
-        fed: watch::Sender<u64>,
-    ) -> Self {
+    /// At most `capacity` notifications wait for a commit at once. `writer` is the intake's alone.
+    pub(super) fn start(db: Db, writer: DatabaseConnection, capacity: usize, rule: ReplayRule) -> Self {
         let (queue, waiting) = mpsc::channel(capacity);
-        tokio::spawn(run(writer, rule, waiting, queued, fed));
-        Self { queue, probed: tokio::sync::Mutex::new(None) }
+        tokio::spawn(run(db, writer, rule, waiting));
+        Self { queue, probed: Arc::default() }
     }
 
     async fn commit(&self, notification: Option<NewNotification>) -> Outcome {
@@ -102,13 +105,7 @@ impl Intake {
 }
 
 /// Ends when the last `Intake` is gone and all that waited is committed.
-async fn run(
-    writer: DatabaseConnection,
-    rule: ReplayRule,
-    mut waiting: mpsc::Receiver<Waiting>,
-    queued: watch::Sender<u64>,
-    fed: watch::Sender<u64>,
-) {
+async fn run(db: Db, writer: DatabaseConnection, rule: ReplayRule, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
         gather(&mut waiting, &mut batch).await;
@@ -128,8 +125,8 @@ async fn run(
             false => take(&writer, rule, &notifications, senders, until).await,
         };
         probes.into_iter().for_each(|done| tell(done, outcome.clone()));
-        queued.send_modify(|n| *n += 1);
-        fed.send_modify(|n| *n += 1);
+        db.queue_changed();
+        db.feed_changed();
     }
 }
 

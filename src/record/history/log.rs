@@ -7,9 +7,10 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, Iterable, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
-use super::entity::notifications;
-use super::{Notification, NotificationQuery, Page, Record, RecordError};
+use super::History;
 use crate::domain::{NotificationId, millis, timestamp};
+use crate::record::entity::notifications;
+use crate::record::{Notification, NotificationQuery, Page, RecordError};
 use notifications::Column as N;
 
 /// Rows that one statement goes through.
@@ -76,7 +77,7 @@ impl NotificationQuery {
     }
 }
 
-impl Record {
+impl History {
     /// A page of the log, in the direction read.
     pub async fn notifications(
         &self,
@@ -130,7 +131,7 @@ impl Record {
         bodies: bool,
     ) -> Result<Vec<Notification>, RecordError> {
         let all = rows(bodies).filter(N::Id.gte(from.0)).order_by(N::Id, Order::Asc).limit(limit);
-        all.all(self.reader()).await?.into_iter().map(Notification::read).collect()
+        all.all(self.db.reader()).await?.into_iter().map(Notification::read).collect()
     }
 
     /// The last row of the next window; `None` where the rest is less than one.
@@ -144,7 +145,7 @@ impl Record {
             .offset(WINDOW - 1)
             .limit(1)
             .into_tuple()
-            .one(self.reader())
+            .one(self.db.reader())
             .await?;
         Ok(place.map(|(at, id)| (timestamp(at), NotificationId(id))))
     }
@@ -163,13 +164,13 @@ impl Record {
             .order_by(N::Id, walk.order())
             .offset(offset)
             .limit(limit)
-            .all(self.reader())
+            .all(self.db.reader())
             .await?;
         rows.into_iter().map(Notification::read).collect()
     }
 
     async fn count(&self, condition: Condition, walk: Walk) -> Result<u64, RecordError> {
         let within = condition.add_option(walk.beyond.map(|place| walk.after(place)));
-        Ok(notifications::Entity::find().filter(within).count(self.reader()).await?)
+        Ok(notifications::Entity::find().filter(within).count(self.db.reader()).await?)
     }
 }

@@ -5,18 +5,25 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::time::Instant;
 
+use super::RecordError;
 use super::batch::{self, PAGE};
+use super::db::Db;
 use super::entity::notifications;
-use super::{Record, RecordError};
 use crate::domain::millis;
 use notifications::Column as N;
 
-impl Record {
+/// The links of notifications, erased once they are dead.
+#[derive(Clone)]
+pub struct Links {
+    pub(super) db: Db,
+}
+
+impl Links {
     /// Erases the links that died, page by page.
     ///
     /// SQLite's write-ahead log keeps old pages until it is emptied, which the keeper does as soon as no reader needs it;
     /// that goes for all links that any commit of this process erased.
-    pub async fn erase_links(&self, now: Timestamp) -> Result<(), RecordError> {
+    pub async fn erase(&self, now: Timestamp) -> Result<(), RecordError> {
         loop {
             let began = Instant::now();
             let ids: Vec<Uuid> = notifications::Entity::find()
@@ -27,19 +34,19 @@ impl Record {
                 .order_by_asc(N::LinkExpiresAt)
                 .limit(PAGE)
                 .into_tuple()
-                .all(&self.inner.jobs_reader)
+                .all(self.db.jobs_reader())
                 .await?;
             if ids.is_empty() {
                 return Ok(());
             }
-            let txn = self.begin().await?;
+            let txn = self.db.begin().await?;
             notifications::Entity::update_many()
                 .col_expr(N::Link, Expr::value(None::<String>))
                 .filter(N::Id.is_in(batch::padded(ids)))
                 .exec(&txn)
                 .await?;
             txn.commit().await?;
-            self.note_erased();
+            self.db.links_erased();
             batch::rest(began).await;
         }
     }
@@ -47,15 +54,9 @@ impl Record {
     /// Tries once to empty SQLite's write-ahead log, if links were erased since it was emptied last; `false` where somebody
     /// holds it.
     pub async fn empty_log(&self) -> Result<bool, RecordError> {
-        match &self.inner.keeper {
+        match self.db.keeper() {
             Some(keeper) => Ok(keeper.try_empty().await?),
             None => Ok(true),
-        }
-    }
-
-    pub(super) fn note_erased(&self) {
-        if let Some(keeper) = &self.inner.keeper {
-            keeper.empty_soon();
         }
     }
 }

@@ -1,0 +1,89 @@
+//! Whose link a fetch uses where several notifications wait for one file. Links take turns, so that one that does not work
+//! keeps no other from being tried.
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+
+use super::Link;
+
+/// A notification's link, as far as its turn depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    pub link: &'a Link,
+    pub expires_at: Timestamp,
+    /// The attempt that is about to be made, from 1.
+    pub attempt: u32,
+}
+
+/// The link that an attempt uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Its index among the candidates.
+    pub index: usize,
+    /// How many different links have their turn after it before it comes again.
+    pub after: usize,
+}
+
+impl Turn {
+    /// The link that lives longest has the first turn. Links to the hosts in `shut`, which are left alone at present, have none,
+    /// unless there are no others.
+    pub fn of(candidates: &[Candidate<'_>], shut: &[String]) -> Self {
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        order.sort_by_key(|i| (Reverse(candidates[*i].expires_at), *i));
+        let mut links: Vec<usize> = Vec::new();
+        for i in order {
+            if !links.iter().any(|other| candidates[*other].link == candidates[i].link) {
+                links.push(i);
+            }
+        }
+        let is_shut = |i: &usize| candidates[*i].link.host().is_some_and(|host| shut.contains(&host));
+        if !links.iter().all(is_shut) {
+            links.retain(|i| !is_shut(i));
+        }
+        // Every attempt counts for all that wait for the file.
+        let attempts = candidates.iter().map(|candidate| candidate.attempt).max().unwrap_or(1);
+        let turn = (attempts.saturating_sub(1) as usize) % links.len().max(1);
+        match links.get(turn) {
+            Some(index) => Self { index: *index, after: links.len() - turn - 1 },
+            None => Self::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{Candidate, Turn};
+    use crate::domain::Link;
+
+    fn turn(links: &[(&str, i64)], attempt: u32, shut: &[&str]) -> (usize, usize) {
+        let links: Vec<(Link, i64)> =
+            links.iter().map(|(link, at)| (Link::from_kept((*link).to_owned()), *at)).collect();
+        let candidate = |(link, at): &'_ (Link, i64)| (Timestamp::from_second(*at).expect("an instant"), link.clone());
+        let all: Vec<(Timestamp, Link)> = links.iter().map(candidate).collect();
+        let all: Vec<Candidate<'_>> =
+            all.iter().map(|(at, link)| Candidate { link, expires_at: *at, attempt }).collect();
+        let shut: Vec<String> = shut.iter().map(|host| (*host).to_owned()).collect();
+        let turn = Turn::of(&all, &shut);
+        (turn.index, turn.after)
+    }
+
+    const LINKS: [(&str, i64); 4] =
+        [("https://a.example/1", 100), ("https://b.example/2", 300), ("https://a.example/1", 200), ("https://c.example/3", 250)];
+
+    #[test]
+    fn different_links_take_turns_and_the_one_that_lives_longest_is_first() {
+        assert_eq!(turn(&LINKS, 1, &[]), (1, 2));
+        assert_eq!(turn(&LINKS, 2, &[]), (3, 1));
+        assert_eq!(turn(&LINKS, 3, &[]), (2, 0));
+        assert_eq!(turn(&LINKS, 4, &[]), (1, 2));
+    }
+
+    #[test]
+    fn links_to_hosts_that_are_left_alone_have_no_turn_unless_there_are_no_others() {
+        assert_eq!(turn(&LINKS, 1, &["b.example"]), (3, 1));
+        assert_eq!(turn(&LINKS, 1, &["a.example", "b.example", "c.example"]), (1, 2));
+        assert_eq!(turn(&[], 1, &[]), (0, 0));
+    }
+}

@@ -1,0 +1,104 @@
+//! What all repositories share: the connections, the one way to write, and word of this process's commits.
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sea_orm::sea_query::Expr;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
+use tokio::sync::watch;
+
+use super::keeper::Keeper;
+use super::statements::Statements;
+use super::version::Versions;
+use super::{Location, RecordError, connect};
+
+/// Clones share the connections.
+#[derive(Clone)]
+pub(super) struct Db(Arc<Inner>);
+
+struct Inner {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    jobs_reader: DatabaseConnection,
+    keeper: Option<Keeper>,
+    statements: Statements,
+    versions: Versions,
+    /// Counts the commits of this process that gave work to the fetchers.
+    queued: watch::Sender<u64>,
+    /// Counts the commits of this process that added to the feed.
+    fed: watch::Sender<u64>,
+}
+
+impl Db {
+    /// Opens the database. Returns the intake's writer beside it: that one is the intake's alone.
+    pub async fn open(location: &Location) -> Result<(Self, DatabaseConnection), RecordError> {
+        let statements = Statements::default();
+        let connect::Connections { writer, intake, reader, jobs_reader, keeper, versions } =
+            connect::connect(location, &statements).await?;
+        let (queued, fed) = (watch::Sender::new(0), watch::Sender::new(0));
+        let inner = Inner { writer, reader, jobs_reader, keeper, statements, versions, queued, fed };
+        Ok((Self(Arc::new(inner)), intake))
+    }
+
+    /// A transaction that writes; see [`connect::begin`].
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        connect::begin(&self.0.writer).await
+    }
+
+    /// For queries from outside, which may be long and many.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.0.reader
+    }
+
+    /// For what the service itself reads all the time: no query from outside delays it.
+    pub fn jobs_reader(&self) -> &DatabaseConnection {
+        &self.0.jobs_reader
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.0.writer.get_database_backend() != DbBackend::Sqlite
+    }
+
+    /// See [`connect::shared_clock`].
+    pub fn shared_clock(&self, now: Timestamp) -> Expr {
+        connect::shared_clock(self.0.writer.get_database_backend(), now)
+    }
+
+    pub fn keeper(&self) -> Option<&Keeper> {
+        self.0.keeper.as_ref()
+    }
+
+    pub fn statements(&self) -> &Statements {
+        &self.0.statements
+    }
+
+    pub fn versions(&self) -> &Versions {
+        &self.0.versions
+    }
+
+    /// Changes with every commit of this process that queued something.
+    pub fn watch_queue(&self) -> watch::Receiver<u64> {
+        self.0.queued.subscribe()
+    }
+
+    /// Changes with every commit of this process that added to the feed.
+    pub fn watch_feed(&self) -> watch::Receiver<u64> {
+        self.0.fed.subscribe()
+    }
+
+    /// To be called after a commit that queued something.
+    pub fn queue_changed(&self) {
+        self.0.queued.send_modify(|commits| *commits += 1);
+    }
+
+    /// To be called after a commit that added to the feed.
+    pub fn feed_changed(&self) {
+        self.0.fed.send_modify(|commits| *commits += 1);
+    }
+
+    /// To be called after a commit that erased links: the write-ahead log holds them still.
+    pub fn links_erased(&self) {
+        if let Some(keeper) = &self.0.keeper {
+            keeper.empty_soon();
+        }
+    }
+}

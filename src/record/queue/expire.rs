@@ -1,0 +1,61 @@
+//! Links that die before their files are archived: the wait ends, and publications without another hope are LOST.
+use jiff::Timestamp;
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio::time::Instant;
+
+use super::predicates::is_dead;
+use super::transitions::end_without_file;
+use super::{ENVIAR, Queue};
+use crate::domain::NotificationStatus as Status;
+use crate::record::RecordError;
+use crate::record::batch::{self, PAGE, padded};
+use crate::record::entity::notifications;
+use crate::record::publications::lose;
+use notifications::Column as N;
+
+impl Queue {
+    /// Ends the wait for links that died, page by page. Returns how many notifications that were.
+    pub async fn expire(&self, now: Timestamp) -> Result<u64, RecordError> {
+        let mut expired = 0;
+        loop {
+            let began = Instant::now();
+            let first = notifications::Entity::find()
+                .select_only()
+                .column(N::Id)
+                .filter(is_dead(now, self.db.shared_clock(now)))
+                .limit(1);
+            let first: Option<Uuid> = first.into_tuple().one(self.db.jobs_reader()).await?;
+            if first.is_none() {
+                return Ok(expired);
+            }
+            expired += self.expire_page(now).await?;
+            batch::rest(began).await;
+        }
+    }
+
+    async fn expire_page(&self, now: Timestamp) -> Result<u64, RecordError> {
+        let txn = self.db.begin().await?;
+        let page = notifications::Entity::find()
+            .filter(is_dead(now, self.db.shared_clock(now)))
+            .order_by_asc(N::LinkExpiresAt)
+            .limit(PAGE);
+        let rows = page.all(&txn).await?;
+        let reason = |row: &notifications::Model| match &row.error {
+            Some(last) => format!("the link died before the file could be had (last: {last}); {ENVIAR}"),
+            None => format!("the link was dead before the first attempt; {ENVIAR}"),
+        };
+        end_without_file(&txn, &rows, Status::Expired, &reason).await?;
+        lose(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+        notifications::Entity::update_many()
+            .col_expr(N::Link, Expr::value(None::<String>))
+            .filter(N::Id.is_in(padded(rows.iter().map(|row| row.id).collect())))
+            .exec(&txn)
+            .await?;
+        txn.commit().await?;
+        self.db.links_erased();
+        self.db.feed_changed();
+        Ok(rows.len() as u64)
+    }
+}

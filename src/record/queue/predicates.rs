@@ -1,0 +1,37 @@
+//! Conditions on notifications that the queue's statements share, each in the form that its index serves.
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, Condition};
+
+use crate::domain::{NotificationStatus as Status, millis};
+use crate::record::entity::notifications;
+use jiff::Timestamp;
+use notifications::Column as C;
+
+/// In a status that few notifications have. The value is part of the text: a plan that must serve every status scans the table.
+pub(super) fn is_in(status: Status) -> Expr {
+    Expr::cust(format!("status = '{}'", status.as_str()))
+}
+
+/// Waiting for an attempt.
+pub(super) fn is_waiting() -> Expr {
+    C::Status.is_in([Status::Queued.as_str(), Status::Retrying.as_str()])
+}
+
+/// Under a lease. Claims that were made together share one, and differ in their files.
+pub(super) fn is_leased(lease: Uuid, file_key: &str) -> Expr {
+    C::Lease.eq(lease).and(C::FileKey.eq(file_key))
+}
+
+/// Leased by a worker that is gone. Leases go by the clock of all who share the database.
+pub(super) fn is_abandoned(clock: &Expr) -> Condition {
+    Condition::all().add(is_in(Status::Fetching)).add(Expr::col(C::LeaseUntil).lte(clock.clone()))
+}
+
+/// Open, with a dead link, and no worker is at it. Not by status: the index of open notifications by their links' deaths serves
+/// this, where an index by status would bring all that wait.
+pub(super) fn is_dead(now: Timestamp, clock: Expr) -> Condition {
+    let is_not_leased =
+        Condition::any().add(C::Status.ne(Status::Fetching.as_str())).add(Expr::col(C::LeaseUntil).lte(clock));
+    Condition::all().add(C::NextAttemptAt.is_not_null()).add(C::LinkExpiresAt.lte(millis(now))).add(is_not_leased)
+}
