@@ -6,8 +6,8 @@ use libfuzzer_sys::fuzz_target;
 
 const CANARY: &str = "canario@example.com.br";
 
-/// The maximum number of bytes examined per byte of input: five layers of escapes, a few passes each.
-const STEPS_MAX: usize = 60;
+/// The maximum number of bytes examined per byte of input: five views, each with what its base64 decodes to, a few passes each.
+const STEPS_MAX: usize = 250;
 
 /// The canary, with each character encoded as a byte of the input selects.
 fn encoded(how: &[u8]) -> String {
@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
     let hidden = serde_json::Value::from(format!("{text} {} {text}", encoded(how))).to_string();
     let body = format!(r#"{{"nome":"x","dataProduto":"09/05/2025","url":"https://x/y?k=1","extra":[{hidden}]}}"#);
     check(body.as_bytes());
-    let (_, steps) = Secrets::default().scrub_counted(&body);
+    let (_, steps) = Secrets::default().redact_counted(&body);
     assert!(steps <= STEPS_MAX * body.len(), "{steps} steps for {} bytes", body.len());
 });
 

@@ -102,6 +102,7 @@ impl Link {
 
     /// What of this link may be seen nowhere: itself, its query, the parts of its token and the person whom it names.
     pub fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
         let mut all = vec![self.expose().to_owned()];
         let Ok(url) = Url::parse(self.expose()) else { return Secrets::new(all) };
         all.push(url.as_str().to_owned());
@@ -109,10 +110,13 @@ impl Link {
         if let Some(token) = token(&url) {
             let parts = token.split('.').filter(|part| part.len() >= SECRET_PART_BYTES_MIN).take(TOKEN_PARTS);
             all.extend(parts.map(str::to_owned));
-            all.push(token.clone());
+            secrets.add(Secrets::of_token(&token));
         }
-        all.extend(self.token_payload().and_then(|payload| find(&payload, "username")?.as_str().map(str::to_owned)));
-        Secrets::new(all)
+        if let Some(user) = self.token_payload().as_ref().and_then(user_name) {
+            secrets.add(Secrets::of_user(user));
+        }
+        secrets.add(Secrets::new(all));
+        secrets
     }
 
     /// What the token says; whatever cannot be read is absent.
@@ -136,6 +140,11 @@ fn find<'a>(payload: &'a Value, name: &str) -> Option<&'a Value> {
     payload.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
+/// Whom a token names.
+fn user_name(payload: &Value) -> Option<&str> {
+    find(payload, "username")?.as_str()
+}
+
 impl Claims {
     fn read(payload: &Value) -> Self {
         let find = |name: &str| find(payload, name);
@@ -144,11 +153,11 @@ impl Claims {
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        let secrets = Secrets::new(find("username").and_then(Value::as_str).map(str::to_owned));
+        let secrets = user_name(payload).map(Secrets::of_user).unwrap_or_default();
         let path = find("URL")
             .and_then(Value::as_str)
             .map(super::clean)
-            .map(|path| secrets.scrub(&path).unwrap_or(path))
+            .map(|path| secrets.redact(&path).unwrap_or(path))
             .filter(|path| !path.is_empty() && path.len() <= PATH_BYTES_MAX);
         Self {
             list_path: path.as_deref().and_then(list_path),

@@ -134,10 +134,10 @@ impl Notice {
         let secrets = Secrets::default();
         // A form may begin so too.
         if let Some(text) = json::object(&decoded.text) {
-            return Some(json::rewritten(&text, &[], &|text| secrets.scrub(text)).0);
+            return Some(json::rewritten(&text, &[], &|text| secrets.redact(text)).0);
         }
-        let shown = |text: String| serde_json::Value::from(secrets.scrub(&text).unwrap_or(text));
-        let fields = pairs(kept).map(|(_, key, value)| (secrets.scrub(&key).unwrap_or(key), shown(value)));
+        let shown = |text: String| serde_json::Value::from(secrets.redact(&text).unwrap_or(text));
+        let fields = pairs(kept).map(|(_, key, value)| (secrets.redact(&key).unwrap_or(key), shown(value)));
         let object: serde_json::Map<_, _> = fields.collect();
         (!object.is_empty()).then(|| serde_json::Value::Object(object).to_string())
     }
@@ -159,7 +159,7 @@ fn value(json: &str) -> Value {
 /// The body as it is kept; what had to be changed in it is told.
 fn kept_json(reading: &mut Reading, text: &str, links: &[Range<usize>]) -> Vec<u8> {
     let secrets = reading.find_secrets();
-    let (kept, changes) = json::rewritten(text, links, &|text| secrets.scrub(text));
+    let (kept, changes) = json::rewritten(text, links, &|text| secrets.redact(text));
     warn_of_changes(reading, &changes);
     kept.into_bytes()
 }
@@ -178,7 +178,7 @@ fn kept_pair(raw: &[u8], key: &str, value: &str, secrets: &Secrets) -> String {
     if is_link(key) {
         return format!("{}={FORM_LINK}", encoded(key));
     }
-    match (secrets.scrub(key), secrets.scrub(value), std::str::from_utf8(raw)) {
+    match (secrets.redact(key), secrets.redact(value), std::str::from_utf8(raw)) {
         (None, None, Ok(raw)) => raw.to_owned(),
         (new_key, new_value, _) => {
             format!("{}={}", encoded(new_key.as_deref().unwrap_or(key)), encoded(new_value.as_deref().unwrap_or(value)))

@@ -338,7 +338,7 @@ impl Reading {
     /// A text as it is kept and shown: no secret is in it, and nothing that moves a terminal or that PostgreSQL refuses.
     fn kept(&self, text: &str) -> String {
         let clean = clean(text);
-        self.secrets.scrub(&clean).unwrap_or(clean)
+        self.secrets.redact(&clean).unwrap_or(clean)
     }
 
     /// A value for a message.

@@ -1,7 +1,7 @@
 //! Text from outside: what is kept of it, how long it may be, what of it has no width or moves a terminal.
 use std::borrow::Cow;
 
-use super::{fold, scrubbed};
+use super::{fold, redacted};
 
 /// The longest text of a notification's field that is taken at all; a longer one is no name and no date.
 pub const FIELD_CHARS_MAX: usize = 2_000;
@@ -83,7 +83,7 @@ const EXCERPT_CHARS_MAX: usize = 60;
 /// A value from outside as a message repeats it: its first characters, with tokens and e-mail addresses redacted.
 pub fn excerpt(text: &str) -> String {
     // Redacted first: half a token is not recognised as one.
-    first_chars(&scrubbed(text), EXCERPT_CHARS_MAX).to_owned()
+    first_chars(&redacted(text), EXCERPT_CHARS_MAX).to_owned()
 }
 
 /// The first characters of a text, `chars_max` at most.

@@ -1,4 +1,4 @@
-//! A body on its way: counted, bounded, watched.
+//! The body of a response: counted, bounded, and watched for stalls.
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,30 +9,32 @@ use reqwest::{Response, StatusCode};
 use tokio::time::Instant;
 
 use super::{FetchError, name};
-use crate::domain::Validator;
+use crate::domain::{Link, Validator};
 
-/// A file whose bytes are coming.
+/// A file whose bytes are being received.
 pub struct Download {
     response: Response,
-    /// The published name, where the portal gave one.
+    /// The published name, where the portal sent one.
     pub name: Option<String>,
-    /// The media type without its parameters, where the portal gave one.
+    /// The media type without its parameters, where the portal sent one.
     pub content_type: Option<String>,
-    /// What tells this content from the next, where the portal gave anything that does.
+    /// What distinguishes this content from a later one, where the portal sent it.
     pub validator: Option<Validator>,
+    /// Whose secrets no error may repeat.
+    link: Link,
     received: u64,
     max_bytes: u64,
     stall: Duration,
-    /// When the watched stretch began, and what was received before it.
-    watched: (Instant, u64),
+    /// When the current stall interval began, and how many bytes were received before it.
+    interval: (Instant, u64),
 }
 
-/// A transfer that brings less than this while it may bring nothing is as good as stalled: else a portal that drips could
-/// keep every hand busy.
+/// A transfer that brings fewer bytes than this in one stall interval is aborted like one that brings none: otherwise a
+/// portal that sends a byte now and then could occupy every worker.
 const STALLED_BELOW: u64 = 1 << 10;
 
 impl Download {
-    pub(super) fn new(response: Response, max_bytes: u64, stall: Duration) -> Result<Self, FetchError> {
+    pub(super) fn new(response: Response, link: &Link, max_bytes: u64, stall: Duration) -> Result<Self, FetchError> {
         let status = response.status();
         if status != StatusCode::OK {
             return Err(FetchError::Status { status: status.as_u16(), retry_after: retry_after(response.headers()) });
@@ -41,35 +43,41 @@ impl Download {
             return Err(FetchError::TooLarge { max: max_bytes });
         }
         let headers = response.headers();
-        let name = headers.get(CONTENT_DISPOSITION).and_then(|value| name::from_disposition(value.as_bytes()));
-        let content_type = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-            .filter(|value| value.contains('/'));
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let validator = Validator::of_answer(text(ETAG), text(LAST_MODIFIED), text(DATE));
-        let watched = (Instant::now(), 0);
-        Ok(Self { response, name, content_type, validator, received: 0, max_bytes, stall, watched })
+        Ok(Self {
+            name: headers.get(CONTENT_DISPOSITION).and_then(|value| name::from_disposition(value.as_bytes())),
+            content_type: text(CONTENT_TYPE).and_then(media_type),
+            validator: Validator::from_headers(text(ETAG), text(LAST_MODIFIED), text(DATE)),
+            response,
+            link: link.clone(),
+            received: 0,
+            max_bytes,
+            stall,
+            interval: (Instant::now(), 0),
+        })
     }
 
-    /// How many bytes are to come, where the portal says so.
+    /// The size of the file, where the portal sent it.
     pub fn length(&self) -> Option<u64> {
         self.response.content_length()
     }
 
-    /// The next bytes; `None` once the whole file was had. A body that ends early is an error.
+    /// The next bytes; `None` after the last. A body that ends early is an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
-        let Some(bytes) = self.response.chunk().await.map_err(FetchError::network)? else {
+        let chunk = self.response.chunk().await;
+        let Some(bytes) = chunk.map_err(|e| FetchError::network(e).redacted(&self.link.secrets()))? else {
             return if self.received == 0 { Err(FetchError::Empty) } else { Ok(None) };
         };
         self.received += bytes.len() as u64;
-        let (since, before) = self.watched;
+        let (since, before) = self.interval;
         if since.elapsed() >= self.stall {
             if self.received - before < STALLED_BELOW {
-                return Err(FetchError::Network(format!("fewer than {STALLED_BELOW} bytes came in {:?}", self.stall)));
+                return Err(FetchError::Network(format!(
+                    "fewer than {STALLED_BELOW} bytes were received in {:?}",
+                    self.stall
+                )));
             }
-            self.watched = (Instant::now(), self.received);
+            self.interval = (Instant::now(), self.received);
         }
         if self.received > self.max_bytes {
             return Err(FetchError::TooLarge { max: self.max_bytes });
@@ -78,7 +86,13 @@ impl Download {
     }
 }
 
-/// Seconds, or a date.
+/// A media type without its parameters, in lower case.
+fn media_type(value: &str) -> Option<String> {
+    let value = value.split_once(';').map_or(value, |(media_type, _)| media_type);
+    Some(value.trim().to_ascii_lowercase()).filter(|value| value.contains('/'))
+}
+
+/// The header is a number of seconds or a date. A date in the past asks for no delay.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {

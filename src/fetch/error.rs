@@ -1,22 +1,26 @@
 use std::time::Duration;
 
-/// Why a file was not had. Never holds the link.
+use super::guard::GuardError;
+use super::hosts::Health;
+use crate::domain::Secrets;
+
+/// Why a file was not fetched. No error holds the link or a part of it.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error("the portal answered {status}")]
     Status { status: u16, retry_after: Option<Duration> },
     #[error("refused: {0}")]
     Guarded(String),
-    /// The link is sound, and what it leads to at present is not: the next answer may be another.
+    /// The link passes the guard, and what the portal redirects it to does not: the next response may be another.
     #[error("refused: {0}")]
-    Astray(String),
+    Misdirected(String),
     #[error("the file is larger than {max} bytes (fetch.max_bytes)")]
     TooLarge { max: u64 },
     #[error("the portal sent an empty body")]
     Empty,
     #[error("the portal sent an HTML page instead of a file")]
     Html,
-    #[error("the portal redirected, but {0}")]
+    #[error("the portal's redirect cannot be followed: {0}")]
     Redirect(&'static str),
     #[error("the transfer failed: {0}")]
     Network(String),
@@ -25,12 +29,12 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether no later attempt can succeed.
+    /// Whether every later attempt would fail too.
     pub fn is_final(&self) -> bool {
         match self {
             Self::Guarded(_) | Self::TooLarge { .. } => true,
             Self::Status { .. }
-            | Self::Astray(_)
+            | Self::Misdirected(_)
             | Self::Empty
             | Self::Html
             | Self::Redirect(_)
@@ -39,33 +43,33 @@ impl FetchError {
         }
     }
 
-    /// Whether another link to the same file may do better at once.
+    /// Whether another link to the same file may work at once.
     pub fn is_of_the_link(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status < 500 && *status != 429,
-            Self::Guarded(_) | Self::Astray(_) | Self::Empty | Self::Html | Self::Redirect(_) => true,
+            Self::Guarded(_) | Self::Misdirected(_) | Self::Empty | Self::Html | Self::Redirect(_) => true,
             Self::TooLarge { .. } | Self::Network(_) | Self::SetUp(_) => false,
         }
     }
 
-    /// Whether the portal says that it does not know the link: it may yet, but there is no use in asking soon.
+    /// Whether the portal says that it does not know the link: it may later, so a retry soon is useless.
     pub fn is_unknown_to_portal(&self) -> bool {
         matches!(self, Self::Status { status: 401 | 403 | 404 | 410, .. })
     }
 
-    /// What it tells of the host.
-    pub fn health(&self) -> super::Health {
+    /// What the error says about the host.
+    pub fn health(&self) -> Health {
         match self {
-            Self::Status { status: 429 | 503, retry_after } => super::Health::Failed { retry_after: *retry_after },
-            Self::Status { status: 500..=599, .. } | Self::Network(_) => super::Health::Failed { retry_after: None },
+            Self::Status { status: 429 | 503, retry_after } => Health::Failed { retry_after: *retry_after },
+            Self::Status { status: 500..=599, .. } | Self::Network(_) => Health::Failed { retry_after: None },
             Self::Status { .. } | Self::Empty | Self::Html | Self::Redirect(_) | Self::TooLarge { .. } => {
-                super::Health::Answered
+                Health::Responded
             }
-            Self::Guarded(_) | Self::Astray(_) | Self::SetUp(_) => super::Health::Unknown,
+            Self::Guarded(_) | Self::Misdirected(_) | Self::SetUp(_) => Health::Unknown,
         }
     }
 
-    /// How long the portal asks us to wait.
+    /// How long the portal asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
@@ -74,9 +78,24 @@ impl FetchError {
     }
 
     pub(super) fn network(error: reqwest::Error) -> Self {
-        match guarded(&error) {
-            Some(refusal) => Self::Astray(refusal),
+        match guard_error(&error) {
+            Some(reason) => Self::Misdirected(reason),
             None => Self::Network(causes(&error.without_url())),
+        }
+    }
+
+    /// The error without what a portal may have put into it: the host of a redirect, the reason it gives for closing a
+    /// connection.
+    pub(super) fn redacted(self, secrets: &Secrets) -> Self {
+        let clean = |text: String| secrets.redact(&text).unwrap_or(text);
+        match self {
+            Self::Guarded(text) => Self::Guarded(clean(text)),
+            Self::Misdirected(text) => Self::Misdirected(clean(text)),
+            Self::Network(text) => Self::Network(clean(text)),
+            Self::SetUp(text) => Self::SetUp(clean(text)),
+            other @ (Self::Status { .. } | Self::TooLarge { .. } | Self::Empty | Self::Html | Self::Redirect(_)) => {
+                other
+            }
         }
     }
 
@@ -85,15 +104,15 @@ impl FetchError {
     }
 }
 
-/// The resolver's refusal, where that is at the bottom of an error.
-fn guarded(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    match error.downcast_ref::<super::guard::Refused>() {
-        Some(refused) => Some(refused.to_string()),
-        None => guarded(error.source()?),
+/// The guard's error, where it is the cause of another.
+fn guard_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    match error.downcast_ref::<GuardError>() {
+        Some(error) => Some(error.to_string()),
+        None => guard_error(error.source()?),
     }
 }
 
-/// All causes, each once.
+/// The message of an error and of all its causes, each once.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,5 +1,5 @@
-//! What the service may connect to. The address that is checked is the address that is dialled: names are resolved by
-//! the resolver below, whose answer the client uses as it is.
+//! What the service may connect to. The client connects to the addresses that were checked: names are resolved by the
+//! resolver below, and the client uses its result unchanged.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -11,7 +11,6 @@ use url::{Host, Url};
 
 use super::FetchError;
 use crate::config::{self, HostPattern};
-use crate::domain::first_chars;
 
 #[derive(Clone)]
 pub(super) struct Guard {
@@ -21,10 +20,16 @@ pub(super) struct Guard {
     proxy_host: Option<String>,
 }
 
-/// Said by the resolver, from below the client.
+/// Returned by the resolver, through the HTTP client.
 #[derive(Debug, thiserror::Error)]
-#[error("the host resolves to {0}, which is no public address (fetch.allow_private)")]
-pub(super) struct Refused(IpAddr);
+#[error("the host resolves to {0}, which is not a public address (fetch.allow_private)")]
+pub(super) struct GuardError(IpAddr);
+
+/// Longer host names are not repeated in messages.
+const SHOWN_HOST_BYTES_MAX: usize = 100;
+
+/// Longer schemes are not repeated: a piece of a secret may stand there.
+const SHOWN_SCHEME_BYTES_MAX: usize = 8;
 
 impl Guard {
     pub fn new(settings: &config::Fetch) -> Self {
@@ -37,64 +42,69 @@ impl Guard {
         }
     }
 
-    /// Whether this address may be asked at all.
+    /// Whether a file may be requested from this URL.
     pub fn check(&self, url: &Url) -> Result<(), FetchError> {
         let refuse = |reason: String| Err(FetchError::Guarded(reason));
         match url.scheme() {
             "https" => {}
             "http" if self.allow_private => {}
-            // What follows may be a secret; schemes of an absurd length are cut.
-            other => {
-                return refuse(format!("the link's scheme is `{}`, not https", first_chars(other, 16)));
+            other if other.len() <= SHOWN_SCHEME_BYTES_MAX => {
+                return refuse(format!("the link's scheme is `{other}`, not https"));
             }
+            _ => return refuse("the link's scheme is not https".to_owned()),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("the link holds a user name or password".to_owned());
         }
         if let Some(port) = url.port().filter(|_| !self.allow_private) {
-            return refuse(format!("the link names the port {port}"));
+            return refuse(format!("the link has the port {port}; only the default port is allowed"));
         }
         let host = match url.host() {
             Some(Host::Domain(name)) => {
                 let name = name.trim_end_matches('.').to_ascii_lowercase();
-                // Whatever the resolver says of it (RFC 6761, 6.3).
+                // Whatever it resolves to (RFC 6761, 6.3).
                 if !self.allow_private && (name == "localhost" || name.ends_with(".localhost")) {
-                    return refuse(format!("the link names `{name}`, this machine (fetch.allow_private)"));
+                    return refuse(format!("the link's host `{name}` is this machine (fetch.allow_private)"));
                 }
                 name
             }
             Some(Host::Ipv4(address)) => self.check_address(address.into())?.to_string(),
             Some(Host::Ipv6(address)) => self.check_address(address.into())?.to_string(),
-            None => return refuse("the link names no host".to_owned()),
+            None => return refuse("the link has no host".to_owned()),
         };
         if self.allowed_hosts.iter().any(|pattern| pattern.matches(&host)) {
             return Ok(());
         }
-        refuse(format!("the link's host `{}` is not one of fetch.allowed_hosts", first_chars(&host, 100)))
+        match host.len() {
+            ..=SHOWN_HOST_BYTES_MAX => refuse(format!("the link's host `{host}` is not one of fetch.allowed_hosts")),
+            length => refuse(format!("the link's host, of {length} bytes, is not one of fetch.allowed_hosts")),
+        }
     }
 
     fn check_address(&self, address: IpAddr) -> Result<IpAddr, FetchError> {
         if self.allow_private || is_public(address) {
             return Ok(address);
         }
-        Err(FetchError::Guarded(format!("the link names {address}, which is no public address (fetch.allow_private)")))
+        Err(FetchError::Guarded(format!(
+            "the link's host is {address}, which is not a public address (fetch.allow_private)"
+        )))
     }
 
     pub fn resolver(&self) -> GuardedResolver {
-        let look_up = |host: String| -> Looking {
+        let look_up = |host: String| -> Lookup {
             Box::pin(async move { Ok(tokio::net::lookup_host((host.as_str(), 0)).await?.collect()) })
         };
         GuardedResolver { guard: self.clone(), look_up: Arc::new(look_up) }
     }
 }
 
-type Looking = Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>;
+type Lookup = Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>;
 
-/// A resolver, the system's, whose answers must all be public. The client dials what it gives and asks nobody else, so a
-/// name that says something else a moment later gains nothing.
+/// The system's resolver, whose results must all be public. The client connects to these and resolves nothing again, so a
+/// name whose addresses change a moment later gains nothing.
 pub(super) struct GuardedResolver {
     guard: Guard,
-    look_up: Arc<dyn Fn(String) -> Looking + Send + Sync>,
+    look_up: Arc<dyn Fn(String) -> Lookup + Send + Sync>,
 }
 
 impl Resolve for GuardedResolver {
@@ -104,9 +114,9 @@ impl Resolve for GuardedResolver {
             let host = name.as_str().to_owned();
             let found = look_up(host.clone()).await?;
             let exempt = guard.allow_private || guard.proxy_host.as_deref() == Some(host.as_str());
-            // One private address among public ones is an attempt to get in: nothing is dialled then.
+            // A private address among public ones is an attack: none of them is used.
             if let Some(private) = found.iter().find(|address| !exempt && !is_public(address.ip())) {
-                return Err(Refused(private.ip()).into());
+                return Err(GuardError(private.ip()).into());
             }
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)
@@ -187,14 +197,14 @@ mod tests {
 
     use super::*;
 
-    /// A resolver that gives one answer after the other.
+    /// A resolver that returns one result after the other.
     fn resolver(answers: &[&[&str]]) -> GuardedResolver {
         let parse = |answer: &&[&str]| {
             answer.iter().filter_map(|address| Some(SocketAddr::new(address.parse().ok()?, 0))).collect()
         };
         let left: Mutex<Vec<Vec<SocketAddr>>> = Mutex::new(answers.iter().rev().map(parse).collect());
         let guard = Guard { allowed_hosts: Arc::default(), allow_private: false, proxy_host: None };
-        let look_up = move |_: String| -> Looking {
+        let look_up = move |_: String| -> Lookup {
             let next = left.lock().ok().and_then(|mut left| left.pop()).unwrap_or_default();
             Box::pin(async move { Ok(next) })
         };
@@ -215,7 +225,7 @@ mod tests {
             &["2800:1::1", "::ffff:169.254.169.254"],
             &["2800:1::1"],
         ]);
-        // One look-up each: what was checked is what is given to be dialled.
+        // One look-up each: what was checked is what the client connects to.
         assert_eq!(ask(&resolver).await, Some(vec!["200.155.1.1".to_owned()]));
         assert_eq!(ask(&resolver).await, None);
         assert_eq!(ask(&resolver).await, None, "one private address among public ones");
@@ -224,12 +234,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_private_answer_of_the_resolver_may_pass() {
+    async fn a_private_address_of_a_host_is_not_final() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(resolver(&[&["10.0.0.1"]]))).build();
         let Ok(client) = client else { panic!("no client") };
         let refused = client.get("https://apps08.ons.org.br/x").send().await.map_err(FetchError::network);
-        let Err(error) = refused else { panic!("somebody answered") };
+        let Err(error) = refused else { panic!("a response") };
         assert!(error.to_string().contains("resolves to 10.0.0.1"), "{error}");
         assert!(!error.is_final());
     }

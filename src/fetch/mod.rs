@@ -1,7 +1,8 @@
-//! fetch: an announced link becomes a bounded stream of bytes, or an error that says whether a retry helps.
+//! fetch: downloads the file of an announced link as a bounded stream of bytes, or returns an error that says whether a
+//! retry can help.
 //!
-//! Connects to nothing that the guard has not passed: scheme, host, port, and every address at the moment it is dialled,
-//! for the link and for each redirect. Knows no database and no archive. No error holds a link.
+//! Every connection passes the guard: scheme, host, port, and each address at the moment of connecting, for the link and
+//! for each redirect. This room uses neither the database nor the store. No error holds a link.
 mod download;
 mod error;
 mod guard;
@@ -18,14 +19,13 @@ use url::Url;
 
 pub use download::Download;
 pub use error::FetchError;
-pub use hosts::{Health, Hosts, Turn, Visit};
+pub use hosts::{Health, HostChange, HostPermit, Hosts};
 pub use name::{from_disposition, percent_decoded};
 
 use crate::config;
 use crate::domain::{Link, Validator};
 use guard::Guard;
 
-/// Redirects followed.
 const REDIRECTS_MAX: usize = 3;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,17 +40,16 @@ pub struct Fetcher {
     stall: Duration,
 }
 
-/// What a portal says when it is asked for a file.
-pub enum Answer {
-    /// Its bytes are coming.
+/// The portal's response to a request for a file.
+pub enum Response {
     File(Box<Download>),
-    /// It is still the one that was told of.
+    /// The file is the one that the validator was sent with.
     NotModified,
 }
 
 impl Fetcher {
     pub fn new(settings: &config::Fetch) -> Result<Self, FetchError> {
-        // An error means that it is there already.
+        // An error means that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Guard::new(settings);
         let mut client = reqwest::Client::builder()
@@ -73,41 +72,50 @@ impl Fetcher {
         })
     }
 
-    /// How the hosts are.
+    /// The state of the hosts.
     pub fn hosts(&self) -> &Hosts {
         &self.hosts
     }
 
-    /// Asks for a link's file; where `known` is given, only if it is another one by now. The body is yet to be read.
-    pub async fn get(&self, link: &Link, known: Option<&Validator>) -> Result<Answer, FetchError> {
+    /// Requests a link's file; with `known`, only if it has changed since. The body is not read yet.
+    pub async fn get(&self, link: &Link, known: Option<&Validator>) -> Result<Response, FetchError> {
+        self.follow(link, known).await.map_err(|e| e.redacted(&link.secrets()))
+    }
+
+    async fn follow(&self, link: &Link, known: Option<&Validator>) -> Result<Response, FetchError> {
         let mut headers = known.map(conditions).unwrap_or_default();
-        // Compressed transfers would hide how much is coming; a portal that compresses all the same is decoded.
+        // Compression would hide the length; a portal that compresses all the same is decoded.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut url =
-            Url::parse(link.expose()).map_err(|_| FetchError::Guarded("the link is no address".to_owned()))?;
+            Url::parse(link.expose()).map_err(|_| FetchError::Guarded("the link is not a valid URL".to_owned()))?;
         for redirects in 0..=REDIRECTS_MAX {
             let checked = self.guard.check(&url);
-            // Where a portal redirects to is its answer of the moment, and no property of the link.
+            // The target of a redirect belongs to this response and not to the link.
             checked.map_err(|e| match e {
-                FetchError::Guarded(refusal) if redirects > 0 => FetchError::Astray(format!("redirected: {refusal}")),
+                FetchError::Guarded(reason) if redirects > 0 => {
+                    FetchError::Misdirected(format!("redirected: {reason}"))
+                }
                 other => other,
             })?;
             let request = self.client.get(url.clone()).headers(headers.clone());
             let response = request.send().await.map_err(FetchError::network)?;
             if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
-                return Ok(Answer::NotModified);
+                return Ok(Response::NotModified);
             }
             if !response.status().is_redirection() {
-                return Download::new(response, self.max_bytes, self.stall).map(|file| Answer::File(Box::new(file)));
+                let download = Download::new(response, link, self.max_bytes, self.stall)?;
+                return Ok(Response::File(Box::new(download)));
             }
             let target = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            url = target.and_then(|to| url.join(to).ok()).ok_or(FetchError::Redirect("it names no address"))?;
+            url = target
+                .and_then(|to| url.join(to).ok())
+                .ok_or(FetchError::Redirect("its Location is not a valid URL"))?;
         }
         Err(FetchError::Redirect("there are more than three"))
     }
 }
 
-/// The headers that ask for a file only if it is another one by now.
+/// The headers of a conditional request.
 fn conditions(known: &Validator) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let pairs = [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)];

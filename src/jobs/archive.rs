@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::domain::{
     Ends, LocalDateTime, Secrets, Sent, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
 };
-use crate::fetch::{Answer, Download, FetchError, percent_decoded};
+use crate::fetch::{Download, FetchError, Response, percent_decoded};
 use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
 use crate::store::{Budget, Key, Listing, MemberError, Put, StoreError};
 
@@ -22,8 +22,8 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     fail::fail_point!("fetch");
     let validator = claim.known.as_ref().map(|known| &known.validator);
     let mut download = match app.fetcher.get(&lead.link, validator).await? {
-        Answer::File(download) => download,
-        Answer::NotModified => return not_modified(app, claim).await,
+        Response::File(download) => download,
+        Response::NotModified => return not_modified(app, claim).await,
     };
     let announced = announced_name(lead);
     let secrets = lead.link.secrets();
@@ -157,10 +157,10 @@ pub(super) fn warning(verdict: Verdict) -> Option<String> {
 /// The name in the portal's answer, which may repeat what the link must not show. An address reaches to the end of its
 /// last part, and so over the extension: that is put back.
 fn published_name(name: &str, secrets: &Secrets) -> Option<String> {
-    let Some(scrubbed) = secrets.scrub(name) else { return file_name(name) };
-    match extension_of(name).filter(|extension| !scrubbed.to_lowercase().ends_with(&format!(".{extension}"))) {
-        Some(extension) => file_name(&format!("{scrubbed}.{extension}")),
-        None => file_name(&scrubbed),
+    let Some(redacted) = secrets.redact(name) else { return file_name(name) };
+    match extension_of(name).filter(|extension| !redacted.to_lowercase().ends_with(&format!(".{extension}"))) {
+        Some(extension) => file_name(&format!("{redacted}.{extension}")),
+        None => file_name(&redacted),
     }
 }
 

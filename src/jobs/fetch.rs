@@ -11,7 +11,7 @@ use super::archive;
 use super::schedule::{self, later};
 use super::transfer::TransferError;
 use crate::app::App;
-use crate::fetch::{Health, Turn, Visit};
+use crate::fetch::{Health, HostChange, HostPermit};
 use crate::record::{Claim, RecordError, Room};
 
 /// How long a claim holds without a sign of life.
@@ -38,8 +38,8 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
             match app.record.queue().claim(app.clock.now(), app.trust.now(&app.clock), LEASE, room(&app, free)).await {
                 Ok(claims) => {
                     for claim in claims {
-                        let visit = app.fetcher.hosts().begin(&claim.host);
-                        workers.spawn(survive(app.clone(), claim, visit, stop.clone()));
+                        let permit = app.fetcher.hosts().begin(&claim.host);
+                        workers.spawn(survive(app.clone(), claim, permit, stop.clone()));
                     }
                 }
                 Err(e) => tracing::error!(error = %e, "the queue cannot be read"),
@@ -78,7 +78,7 @@ fn has_no_room(app: &App, halted: bool) -> bool {
 
 fn room(app: &App, free: usize) -> Room {
     let hosts = app.fetcher.hosts();
-    Room { total: free, per_host: hosts.at_once(), hosts: hosts.room(app.clock.now()) }
+    Room { total: free, per_host: hosts.per_host(), hosts: hosts.capacity(app.clock.now()) }
 }
 
 /// Until something is due.
@@ -95,8 +95,8 @@ async fn wait(app: &App) -> Duration {
 }
 
 /// Works on a claim; what a defect of ours breaks is tried again like any other failure.
-async fn survive(app: App, claim: Claim, visit: Visit, stop: CancellationToken) {
-    if AssertUnwindSafe(work(&app, &claim, visit, stop)).catch_unwind().await.is_err() {
+async fn survive(app: App, claim: Claim, permit: HostPermit, stop: CancellationToken) {
+    if AssertUnwindSafe(work(&app, &claim, permit, stop)).catch_unwind().await.is_err() {
         let next = later(app.clock.now(), app.settings.fetch.retry_first);
         tracing::error!(name = claim.lead().map(|lead| &lead.name), %next, "a defect of this service broke an attempt off");
         let why = "a defect of this service broke the attempt off; its log says where";
@@ -107,7 +107,7 @@ async fn survive(app: App, claim: Claim, visit: Visit, stop: CancellationToken) 
 }
 
 /// One fetch, from the claim to its settlement.
-async fn work(app: &App, claim: &Claim, visit: Visit, stop: CancellationToken) {
+async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationToken) {
     let outcome = tokio::select! {
         outcome = archive::archive(app, claim) => outcome,
         lost = keep_alive(app, claim) => Err(lost.into()),
@@ -119,11 +119,11 @@ async fn work(app: &App, claim: &Claim, visit: Visit, stop: CancellationToken) {
         }
     };
     let health = match &outcome {
-        Ok(()) => Health::Answered,
+        Ok(()) => Health::Responded,
         Err(TransferError::Fetch(e)) => e.health(),
         Err(TransferError::Store(_) | TransferError::NoRoom(_) | TransferError::Record(_)) => Health::Unknown,
     };
-    tell(&claim.host, visit.end(health, app.clock.now()));
+    tell(&claim.host, permit.end(health, app.clock.now()));
     let word = match &outcome {
         Ok(()) => "archived",
         Err(TransferError::Fetch(e)) if e.is_final() => "refused",
@@ -135,12 +135,12 @@ async fn work(app: &App, claim: &Claim, visit: Visit, stop: CancellationToken) {
     }
 }
 
-fn tell(host: &str, turn: Option<Turn>) {
-    match turn {
-        Some(Turn::Paused { until, failures }) => {
-            tracing::warn!(host, failures, %until, "a host fails steadily and is left alone; receiving goes on");
+fn tell(host: &str, change: Option<HostChange>) {
+    match change {
+        Some(HostChange::Paused { until, failures }) => {
+            tracing::warn!(host, failures, %until, "a host fails repeatedly and is paused; receiving goes on");
         }
-        Some(Turn::Resumed) => tracing::info!(host, "a host is back: fetching goes on"),
+        Some(HostChange::Resumed) => tracing::info!(host, "a host responds again; fetching goes on"),
         None => {}
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use crate::domain::{is_deceptive, scrubbed};
+use crate::domain::{is_deceptive, redacted};
 
 /// Longer paths are cut at their beginning: the name of the file is at the end.
 const CHARS_MAX: usize = 500;
@@ -75,7 +75,7 @@ fn path_of_name(name: &str, index: usize) -> Option<String> {
         .map(|part| part.chars().map(|c| if c.is_control() || is_deceptive(c) { '_' } else { c }).collect())
         .collect();
     // A path is shown to everybody who may search, and an address in it too.
-    let path = scrubbed(&parts.join("/"));
+    let path = redacted(&parts.join("/"));
     let length = path.chars().count();
     match length {
         0 => Some(format!("member-{index}")),

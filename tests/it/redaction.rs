@@ -196,6 +196,112 @@ async fn a_link_that_is_dead_or_done_is_in_no_file_of_the_data_folder() {
     }
 }
 
+/// A control character in a user name, and a name that only the token knows, in fields of every kind.
+#[tokio::test]
+async fn the_user_of_a_token_is_redacted_by_every_part_of_the_name() {
+    let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
+    let links = FileServer::start().await;
+    for (user, texts) in [
+        ("jo\u{1}ao.canario@example.com.br", ["joao.canario", "JO\u{7}AO.CANARIO@example.com.br", "jo\nao%2Ecanario"]),
+        ("canario@example.com.br", ["canario", "Y2FuYXJpb0BleGFtcGxlLmNvbS5icg", "canario＠example．com．br"]),
+    ] {
+        let link = links.link(&json!({ "URL": "/sites/7/39/Produtos/1/a.pdf", "username": user }));
+        let token = link.split("token=").nth(1).expect("a token");
+        let payload = token.split('.').nth(1).expect("a payload");
+        for text in texts.into_iter().chain([&payload[5..], &payload[9..40], &token[token.len() - 20..]]) {
+            let body = json!({
+                "nome": format!("Carga de {text}"), "dataProduto": "09/05/2025", "url": link, "x": text,
+                "y": { text: [format!("por {text}, hoje")] },
+            });
+            let (status, answer) = app.notify(&body.to_string()).await;
+            assert_eq!(status, 202, "{body}: {answer}");
+            let id = answer["id"].as_str().expect("an id");
+            let node =
+                app.query(&format!("{{ notification(id: \"{id}\") {{ body name }} }}")).await["notification"].clone();
+            let stars = |text: &str, before: &str, after: &str| {
+                let inside = text.strip_prefix(before).and_then(|text| text.strip_suffix(after));
+                assert!(inside.is_some_and(|text| text.bytes().all(|b| b == b'*')), "{user}, {body}: {node}");
+            };
+            stars(node["body"]["x"].as_str().expect("a text"), "", "");
+            stars(node["name"].as_str().expect("a name"), "Carga de ", "");
+            let (key, values) = node["body"]["y"].as_object().expect("an object").iter().next().expect("a field");
+            stars(key, "", "");
+            stars(values[0].as_str().expect("a text"), "por ", ", hoje");
+        }
+    }
+}
+
+/// Where a portal redirects to is repeated in the error, and may hold what the link holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_host_of_a_redirect_shows_no_secret() {
+    let app = TestApp::start().await;
+    let user = "joao.canario@example.com.br";
+    let links = FileServer::start().await;
+    let claims = json!({ "URL": "/sites/1/Produtos/1/a.zip", "username": user });
+    let payload = links.link(&claims).split('.').nth_back(1).expect("a payload").to_owned();
+    for host in [
+        "joao.canario.example.com".to_owned(),
+        format!("{}.example.com", payload[..60].to_lowercase()),
+        "am9hby5jYW5hcmlv.example.com".to_owned(),
+        format!("{}example.com", "canario.".repeat(20)),
+    ] {
+        let target = format!("https://{host}/");
+        let portal = axum::Router::new().fallback(move || {
+            let target = target.clone();
+            async move { (axum::http::StatusCode::FOUND, [("location", target)]) }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move { axum::serve(listener, portal).await });
+        let token = links.link(&claims).split_once("token=").expect("a token").1.to_owned();
+        let body = json!({
+            "nome": format!("Produto {host}"), "dataProduto": "20/02/2025",
+            "url": format!("http://{address}/webhook?token={token}"),
+        });
+        let (status, answer) = app.notify(&body.to_string()).await;
+        assert_eq!(status, 202, "{answer}");
+        let query = format!("{{ notification(id: {}) {{ error }} }}", answer["id"]);
+        let data = app.until(&query, |data| data["notification"]["error"].is_string()).await;
+        let error = data["notification"]["error"].as_str().expect("an error").to_owned();
+        assert!(error.contains("redirected") && error.contains("fetch.allowed_hosts"), "{error}");
+        assert!(!error.to_lowercase().contains("joao") && !error.contains(&host), "{error}");
+        assert!(!error.contains(&payload[..20].to_lowercase()), "{error}");
+    }
+}
+
+/// Every text of a real body is recorded unchanged: redaction finds nothing but the link.
+#[tokio::test]
+async fn nothing_else_of_a_real_body_is_redacted() {
+    let folder = crate::harness::samples::folder("ACERVO_TEST_PAYLOADS").expect("ACERVO_TEST_PAYLOADS");
+    let text = std::fs::read_to_string(folder.join("payloads.ndjson")).expect("the real bodies");
+    for line in text.lines() {
+        let notice = acervo::domain::Notice::from_json(line.as_bytes()).expect("an object");
+        let sent: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let kept: serde_json::Value = serde_json::from_slice(&notice.body).expect("JSON");
+        for (key, value) in sent.as_object().expect("an object").iter().filter(|(key, _)| *key != "url") {
+            assert_eq!(&kept[key], value);
+        }
+        assert!(notice.warnings.is_empty(), "{:?}", notice.warnings);
+        let claims = crate::harness::links::claims_of(sent["url"].as_str().expect("a link"));
+        assert_eq!(notice.claims.path.as_deref(), claims["URL"].as_str());
+        // A shared mailbox of the sector takes no words away.
+        let path = claims["URL"].as_str().expect("a path");
+        for user in ["carga@example.com.br", "previsao@x.com", "operacao@x.com.br", "ons@x.com", "usuario@x.com"] {
+            let secrets = acervo::domain::Secrets::of_user(user);
+            for text in [path, sent["nome"].as_str().expect("a name"), sent["processo"].as_str().expect("a process")] {
+                assert_eq!(secrets.redact(text), None, "{user}");
+            }
+        }
+    }
+    let products = std::fs::read_to_string(folder.join("products.csv")).expect("the products");
+    let mut reader = csv::Reader::from_reader(products.as_bytes());
+    for row in reader.records() {
+        for text in row.expect("a row").iter() {
+            assert_eq!(acervo::domain::redacted(text), text);
+        }
+    }
+}
+
 /// What the portal names a file, and what packers name its members, is shown to everybody: an address or a token there is
 /// overwritten as it is in a body.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

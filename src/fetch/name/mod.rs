@@ -2,7 +2,7 @@
 //! (RFC 5987, RFC 2231), encoded words (RFC 2047), percent-encoded, raw UTF-8 and raw Latin-1.
 //!
 //! Written here rather than taken from a mail parser: mail parsers read `C:\temp\x.pdf` as escapes, decode each encoded
-//! word alone, and drop what is beside it.
+//! word by itself, and drop the text beside it.
 mod params;
 mod words;
 
@@ -12,27 +12,27 @@ use encoding_rs::{Encoding, UTF_8};
 
 use params::Params;
 
-/// The longest header that is looked at.
+/// More of a header is ignored.
 const HEADER_BYTES_MAX: usize = 16 << 10;
 
-/// The name that the header gives, as it gives it; `None` where it gives none.
+/// The name in the header, as it was sent; `None` where there is none.
 pub fn from_disposition(header: &[u8]) -> Option<String> {
     let header = decode_as(&header[..header.len().min(HEADER_BYTES_MAX)], None);
     let params = Params::parse(&header);
-    // Where both are sent, the extended one is meant (RFC 6266, 4.3), unless it cannot be read.
+    // The extended form has precedence (RFC 6266, 4.3), unless it cannot be decoded.
     let extended = params.get("filename*").and_then(extended).or_else(|| continued(&params));
     let unextended = || params.get("filename").map(plain);
     let name = extended.filter(|name| !name.trim().is_empty()).or_else(unextended)?;
     (!name.trim().is_empty()).then_some(name)
 }
 
-/// The text that a percent-encoded one stands for: UTF-8, else Windows-1252. `None` where it has no escape, or a `%` that
-/// begins none.
+/// Percent-decodes a text, as UTF-8 or else as Windows-1252. `None` where it has no escape, or a `%` that does not begin
+/// one.
 pub fn percent_decoded(text: &str) -> Option<String> {
-    let mut rests = text.split('%').skip(1).peekable();
-    rests.peek()?;
-    let valid = rests.all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit));
-    valid.then(|| decode_as(&percent_bytes(text), None).into_owned())
+    let mut after_signs = text.split('%').skip(1).peekable();
+    after_signs.peek()?;
+    let is_valid = after_signs.all(|after| after.len() >= 2 && after.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit));
+    is_valid.then(|| decode_as(&percent_bytes(text), None).into_owned())
 }
 
 fn plain(value: &str) -> String {
@@ -82,15 +82,15 @@ fn percent_bytes(text: &str) -> Vec<u8> {
     percent_encoding::percent_decode_str(text).collect()
 }
 
-/// Bytes in the charset they are said to be in. What is said to be UTF-8, or nothing, and is not, is Windows-1252, the
-/// superset of Latin-1 that Brazilian systems write; a character that is cut off at the end is left out.
-fn decode_as<'a>(bytes: &'a [u8], said: Option<&'static Encoding>) -> Cow<'a, str> {
-    if let Some(encoding) = said.filter(|encoding| *encoding != UTF_8) {
+/// Decodes bytes from the declared charset. Bytes that are declared as UTF-8, or not at all, and are not UTF-8, are read as
+/// Windows-1252, the superset of Latin-1 that Brazilian systems write. A character that is cut off at the end is dropped.
+fn decode_as<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -> Cow<'a, str> {
+    if let Some(encoding) = declared.filter(|encoding| *encoding != UTF_8) {
         return encoding.decode_without_bom_handling(bytes).0;
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 && said.is_some() => {
+        Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 && declared.is_some() => {
             String::from_utf8_lossy(&bytes[..e.valid_up_to()])
         }
         Err(_) => crate::domain::decode(bytes),

@@ -1,6 +1,6 @@
-//! The parameters of a Content-Disposition header, read as browsers read them: what is malformed gives what it can.
+//! The parameters of a Content-Disposition header, parsed leniently, as browsers do.
 
-/// Parameters in their order, names in lower case, values unquoted.
+/// In the order sent; names in lower case, values unquoted.
 pub(super) struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -27,13 +27,13 @@ impl Params {
         Self(params)
     }
 
-    /// The first value of that name.
+    /// The first value with this name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// The value up to its closing quote, and what comes after the next `;`.
+/// The value up to its closing quote, and the text after the next `;`.
 fn read_quoted(text: &str) -> (String, &str) {
     let end = closing_quote(text);
     let after = &text[(end + 1).min(text.len())..];
@@ -41,7 +41,7 @@ fn read_quoted(text: &str) -> (String, &str) {
     (unescaped(&text[..end]), after)
 }
 
-/// The quote that a `;` or the end follows, since some servers do not escape quotes inside; else the first one.
+/// The quote before a `;` or the end, since some servers do not escape inner quotes; else the first quote.
 fn closing_quote(text: &str) -> usize {
     let mut first = None;
     let mut is_escaped = false;
@@ -58,7 +58,7 @@ fn closing_quote(text: &str) -> usize {
     first.unwrap_or(text.len())
 }
 
-/// Only quotes and backslashes are escaped: any other backslash is one of a Windows path.
+/// Only quotes and backslashes are escaped: any other backslash belongs to a Windows path.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -69,7 +69,7 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-/// An unquoted value: up to the next `;`, blanks inside included.
+/// An unquoted value: up to the next `;`, inner blanks included.
 fn read_token(text: &str) -> (String, &str) {
     let end = text.find(';').unwrap_or(text.len());
     let value = text[..end].trim();

@@ -1,9 +1,9 @@
-//! Encoded words of RFC 2047, `=?charset?B?…?=` and `=?charset?Q?…?=`, wherever they stand in a text.
+//! Encoded words of RFC 2047, `=?charset?B?…?=` and `=?charset?Q?…?=`, anywhere in a text.
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use encoding_rs::Encoding;
 
-/// Padding may be missing, and packers leave bits over.
+/// Some servers omit the padding or leave trailing bits.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -17,8 +17,8 @@ struct Word<'a> {
     text: &'a str,
 }
 
-/// Decodes every word; adjacent words of one charset are joined before they are decoded, since a character may be split
-/// between them, and blanks between words do not count.
+/// Decodes every word. Adjacent words of one charset are joined first, since a character may be split between them; blanks
+/// between words are dropped.
 pub(super) fn decode(text: &str) -> String {
     let mut out = String::new();
     let mut run: Vec<Word<'_>> = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn decode(text: &str) -> String {
     out
 }
 
-/// What stands before the next word, the word, and what comes after it. A word without its end is read to the text's.
+/// The text before the next word, the word, and the text after it. A word without an end reaches to the end of the text.
 fn next_word(text: &str) -> Option<(&str, Word<'_>, &str)> {
     let mut from = 0;
     while let Some(at) = text[from..].find("=?").map(|at| from + at) {
@@ -70,8 +70,8 @@ fn read_word(text: &str) -> Option<(Word<'_>, &str)> {
 fn decode_run(words: &[Word<'_>]) -> String {
     let Some(first) = words.first() else { return String::new() };
     let bytes = bytes_of(words);
-    let said = Encoding::for_label(first.charset.as_bytes()).unwrap_or(encoding_rs::UTF_8);
-    super::decode_as(&bytes, Some(said)).into_owned()
+    let declared = Encoding::for_label(first.charset.as_bytes()).unwrap_or(encoding_rs::UTF_8);
+    super::decode_as(&bytes, Some(declared)).into_owned()
 }
 
 fn bytes_of(words: &[Word<'_>]) -> Vec<u8> {
@@ -80,7 +80,7 @@ fn bytes_of(words: &[Word<'_>]) -> Vec<u8> {
     if let Some(each) = each {
         return each.concat();
     }
-    // Some packers cut the base64 text wherever the line was full.
+    // Some servers cut the base64 text at any position.
     let joined: String = words.iter().filter(|word| word.is_base64).map(|word| word.text).collect();
     base64(&joined).unwrap_or_else(|| words.iter().flat_map(|word| word.text.bytes()).collect())
 }

@@ -1,0 +1,239 @@
+//! Redaction: tokens, e-mail addresses and what is known to be secret are overwritten wherever they stand in a text, in
+//! whatever form.
+//!
+//! A text is searched in a normal form ([`view`]) and with all its escapes decoded ([`escape`]), as often as they are
+//! nested; base64 and hexadecimal are decoded too ([`encoded`]). What is found is overwritten where it came from. The work
+//! grows with the length of the text and no faster.
+mod encoded;
+mod escape;
+mod find;
+mod fragment;
+mod mailbox;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+use escape::Dialect;
+use find::{AddressForm, TOKEN_BYTES_MIN};
+use fragment::Fragments;
+use view::View;
+
+/// How often base64 is decoded again. What could be decoded still further is redacted.
+const ENCODINGS_MAX: usize = 3;
+
+/// Shorter texts are too likely to be part of ordinary words.
+const SECRET_BYTES_MIN: usize = 4;
+
+/// What of one notification must not be seen, beside what every token and address looks like.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// In lower case.
+    texts: Vec<memmem::Finder<'static>>,
+    fragments: Fragments,
+}
+
+impl Secrets {
+    pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
+        let mut secrets = Self::default();
+        let all: Vec<Vec<u8>> = texts.into_iter().flat_map(|text| forms(&text)).collect();
+        let all = all.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
+        secrets.add_texts(all.map(|secret| memmem::Finder::new(secret).into_owned()).collect());
+        secrets
+    }
+
+    /// A token is secret as a whole and in pieces.
+    pub fn of_token(token: &str) -> Self {
+        let mut secrets = Self::new([token.to_owned()]);
+        forms(token).into_iter().for_each(|form| secrets.fragments.add(form));
+        secrets
+    }
+
+    /// Whom a token names: an e-mail address or a log-in name, and the part of it that stands for the person.
+    pub fn of_user(name: &str) -> Self {
+        let mut secrets = Self::new([name.to_owned()]);
+        for form in forms(name) {
+            let text = String::from_utf8_lossy(&form).into_owned();
+            secrets.add(Self::new(mailbox::personal_parts(&text)));
+        }
+        secrets
+    }
+
+    pub fn add(&mut self, others: Self) {
+        self.add_texts(others.texts);
+        self.fragments.extend(others.fragments);
+    }
+
+    fn add_texts(&mut self, texts: Vec<memmem::Finder<'static>>) {
+        self.texts.extend(texts);
+        self.texts.sort_by(|a, b| a.needle().cmp(b.needle()));
+        self.texts.dedup_by(|a, b| a.needle() == b.needle());
+    }
+
+    /// A text with every secret overwritten by `*`; `None` where there is none. The length in bytes stays.
+    pub fn redact(&self, text: &str) -> Option<String> {
+        self.redact_counted(text).0
+    }
+
+    /// The same, with the number of bytes looked at.
+    pub fn redact_counted(&self, text: &str) -> (Option<String>, usize) {
+        let mut search = Search { secrets: self, steps: 0 };
+        let found = search.text(text.as_bytes());
+        let redacted = (!found.is_empty()).then(|| overwritten(text, found));
+        (redacted, search.steps)
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A text without tokens and e-mail addresses.
+pub fn redacted(text: &str) -> String {
+    Secrets::default().redact(text).unwrap_or_else(|| text.to_owned())
+}
+
+/// A secret as it stands in the views of a text that repeats it.
+fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let plain = View::new(secret.as_bytes());
+    let dialects = [Dialect::Common, Dialect::Octal, Dialect::Css, Dialect::QuotedPrintable];
+    let decoded: Vec<View> = dialects.into_iter().filter_map(|dialect| plain.decoded(dialect, &mut 0)).collect();
+    let mut forms = Vec::new();
+    for view in std::iter::once(&plain).chain(&decoded) {
+        let without_breaks = view.without_breaks().map(|view| view.bytes);
+        for bytes in std::iter::once(&view.bytes).chain(&without_breaks) {
+            let form = bytes.to_ascii_lowercase();
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+    }
+    forms
+}
+
+/// One search of a text.
+struct Search<'a> {
+    secrets: &'a Secrets,
+    steps: usize,
+}
+
+impl Search<'_> {
+    fn text(&mut self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let plain = View::new(text);
+        self.view(&plain, AddressForm::Any, 0, &mut found);
+        self.steps += text.len();
+        let decoded = plain.decoded(Dialect::Common, &mut self.steps);
+        if let Some(decoded) = &decoded {
+            self.view(decoded, AddressForm::Any, 0, &mut found);
+        }
+        let ambiguous = [(b'\\', Dialect::Octal), (b'\\', Dialect::Css), (b'=', Dialect::QuotedPrintable)];
+        for (sign, dialect) in ambiguous {
+            // The sign itself may be the result of an escape.
+            if !(plain.bytes.contains(&sign) || decoded.as_ref().is_some_and(|view| view.bytes.contains(&sign))) {
+                continue;
+            }
+            let view = plain.decoded(dialect, &mut self.steps);
+            if let Some(view) = view.filter(|view| decoded.as_ref().is_none_or(|decoded| decoded.bytes != view.bytes)) {
+                self.view(&view, AddressForm::Dotted, 0, &mut found);
+            }
+        }
+        if let Some(view) = decoded.as_ref().unwrap_or(&plain).without_breaks() {
+            let lower = view.bytes.to_ascii_lowercase();
+            self.known(&view, &lower, &mut |span| found.push(view.source(span)));
+        }
+        found
+    }
+
+    fn view(&mut self, view: &View, form: AddressForm, depth: usize, found: &mut Vec<Range<usize>>) {
+        let bytes = &view.bytes;
+        let lower = bytes.to_ascii_lowercase();
+        let mut note = |span: Range<usize>| found.push(view.source(span));
+        find::find_addresses(bytes, form, &mut self.steps, &mut note);
+        find::find_tokens(bytes, &mut self.steps, &mut note);
+        find::find_parameters(&lower, &mut self.steps, &mut note);
+        self.known(view, &lower, &mut note);
+        self.steps += bytes.len();
+        for run in encoded::runs(bytes) {
+            if self.hides_secret(&bytes[run.clone()], depth) {
+                note(run);
+            }
+        }
+    }
+
+    /// What is known to be secret.
+    fn known(&mut self, view: &View, lower: &[u8], note: &mut impl FnMut(Range<usize>)) {
+        for secret in self.secrets.texts.iter().filter(|secret| secret.needle().len() <= lower.len()) {
+            self.steps += lower.len();
+            for at in secret.find_iter(lower) {
+                let end = at + secret.needle().len();
+                if stands_alone(view, lower, at..end, secret.needle()) {
+                    note(at..end);
+                }
+            }
+        }
+        self.secrets.fragments.find(lower, &mut self.steps, note);
+    }
+
+    /// Whether base64 or hexadecimal letters decode to something secret.
+    fn hides_secret(&mut self, run: &[u8], depth: usize) -> bool {
+        let shortest = self.secrets.texts.iter().map(|secret| secret.needle().len()).min();
+        let may_hold = |decoded: &[u8]| {
+            // The last one begins a full-width `@`.
+            let looks_secret = |b: &u8| matches!(b, b'@' | b'%' | b'\\' | b'&' | 0xef);
+            shortest.is_some_and(|length| length <= decoded.len())
+                || !self.secrets.fragments.is_empty()
+                || decoded.iter().any(looks_secret)
+                || encoded::runs(decoded).next().is_some()
+        };
+        encoded::decodings(run).iter().any(|decoded| {
+            self.steps += decoded.len();
+            if !may_hold(decoded) {
+                return false;
+            }
+            if depth == ENCODINGS_MAX {
+                return encoded::is_encoded(decoded);
+            }
+            let plain = View::new(decoded);
+            let view = plain.decoded(Dialect::Octal, &mut self.steps).unwrap_or(plain);
+            let mut found = Vec::new();
+            self.view(&view, AddressForm::Ascii, depth + 1, &mut found);
+            !found.is_empty()
+        })
+    }
+}
+
+/// A secret of letters and digits alone, such as a log-in name, is found as a word; any other wherever it stands.
+fn stands_alone(view: &View, bytes: &[u8], span: Range<usize>, secret: &[u8]) -> bool {
+    let in_word = |b: &u8| b.is_ascii_alphanumeric() || *b >= 0x80;
+    if !secret.iter().all(in_word) || secret.len() >= TOKEN_BYTES_MIN {
+        return true;
+    }
+    let before = span.start.checked_sub(1).and_then(|at| bytes.get(at));
+    let begins = !before.is_some_and(in_word) || view.has_gap_before(span.start);
+    let ends = !bytes.get(span.end).is_some_and(in_word) || view.has_gap_before(span.end);
+    begins && ends
+}
+
+fn overwritten(text: &str, mut found: Vec<Range<usize>>) -> String {
+    found.sort_by_key(|span| span.start);
+    let mut kept = String::with_capacity(text.len());
+    let mut at = 0;
+    for span in found {
+        let start = text.floor_char_boundary(span.start.max(at));
+        let end = text.ceil_char_boundary(span.end);
+        if end <= at {
+            continue;
+        }
+        kept.push_str(text.get(at..start).unwrap_or_default());
+        kept.extend(std::iter::repeat_n('*', end - start));
+        at = end;
+    }
+    kept.push_str(&text[at..]);
+    kept
+}
