@@ -156,8 +156,7 @@ impl Claims {
         let secrets = user_name(payload).map(Secrets::of_user).unwrap_or_default();
         let path = find("URL")
             .and_then(Value::as_str)
-            .map(super::clean)
-            .map(|path| secrets.redact(&path).unwrap_or(path))
+            .map(|path| super::clean(&secrets.redact(path).unwrap_or_else(|| path.to_owned())))
             .filter(|path| !path.is_empty() && path.len() <= PATH_BYTES_MAX);
         Self {
             list_path: path.as_deref().and_then(list_path),

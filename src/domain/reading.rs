@@ -325,11 +325,11 @@ impl Reading {
             None => Instant::Missing,
             Some(Value::Other(json)) => Instant::Odd(self.short(json), None),
             Some(Value::Text(text)) => {
-                let text = clean(text);
-                match LocalDateTime::parse(&text) {
+                let date = clean(text);
+                match LocalDateTime::parse(&date) {
                     Some(at) if !at.is_unset() => Instant::At(at),
-                    Some(_) => Instant::Odd(self.short(&text), None),
-                    None => Instant::Odd(self.short(&text), LocalDateTime::parse_odd(&text)),
+                    Some(_) => Instant::Odd(self.short(text), None),
+                    None => Instant::Odd(self.short(text), LocalDateTime::parse_odd(&date)),
                 }
             }
         }
@@ -337,8 +337,8 @@ impl Reading {
 
     /// A text as it is kept and shown: no secret is in it, and nothing that moves a terminal or that PostgreSQL refuses.
     fn kept(&self, text: &str) -> String {
-        let clean = clean(text);
-        self.secrets.redact(&clean).unwrap_or(clean)
+        // Redacted first: a control character within a secret becomes a blank.
+        clean(&self.secrets.redact(text).unwrap_or_else(|| text.to_owned()))
     }
 
     /// A value for a message.
