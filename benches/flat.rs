@@ -87,11 +87,11 @@ impl Peer {
         let process = command.stdout(Stdio::null()).spawn().expect("a binary that starts");
         let peer = Self { address, process };
         wait_for(&peer.address).expect("a service");
-        let question = common::post("/graphql", &json!({ "query": "{ publications { totalCount } }" }).to_string());
+        let query = common::post("/graphql", &json!({ "query": "{ publications { totalCount } }" }).to_string());
         let mut connection = Connection::open(&peer.address).await;
         let whole = format!("\"totalCount\":{count}");
         // The index is built while the service runs.
-        while !String::from_utf8_lossy(&connection.send(&question).await.1).contains(&whole) {
+        while !String::from_utf8_lossy(&connection.send(&query).await.1).contains(&whole) {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         peer

@@ -100,7 +100,7 @@ class Client:
 
     @staticmethod
     async def answer(reader, keep=False):
-        """The status of an answer, and its body where it is wanted."""
+        """The status of a response, and its body if requested."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         status, kept = int(head.split()[1]), bytearray()
         fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
@@ -123,7 +123,7 @@ class Client:
         self.counts[f"{kind} {status}"] += 1
 
     async def ask(self, n):
-        """One of the 64: questions over HTTP."""
+        """One of the 64 connections: queries over HTTP."""
         while True:
             try:
                 reader, writer = await self.open()
@@ -138,10 +138,10 @@ class Client:
                         for code in ("TOO_COMPLEX", "TIMEOUT", "INTERNAL", "BAD_USER_INPUT", "FORBIDDEN"):
                             if code.encode() in text:
                                 self.codes[code] += 1
-                    self.note("question", status)
+                    self.note("query", status)
                     await asyncio.sleep(0.2 if status == 503 else 0)
             except (OSError, asyncio.IncompleteReadError, ConnectionError) as e:
-                self.note("question", type(e).__name__)
+                self.note("query", type(e).__name__)
                 await asyncio.sleep(0.5)
 
     async def export(self, n):
@@ -165,7 +165,7 @@ class Client:
                 await asyncio.sleep(0.5)
 
     async def socket(self, n):
-        """One of the 64: a WebSocket with forty questions and as many subscriptions."""
+        """One of the 64 connections: a WebSocket with forty queries and as many subscriptions."""
         def frame(value):
             payload = json.dumps(value).encode()
             size = struct.pack("!BBH", 0x81, 0xFE, len(payload)) if len(payload) > 125 else struct.pack(
