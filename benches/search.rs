@@ -15,6 +15,8 @@ mod common;
 mod history;
 #[path = "common/peers.rs"]
 mod peers;
+#[path = "../tests/it/harness/ports.rs"]
+mod ports;
 #[path = "common/serve.rs"]
 mod serve;
 
@@ -95,13 +97,13 @@ async fn run() {
     let fts5 = Peer::fts5(&folder.join("peer.db"), &database).await;
     let (took, found) = theirs(&fts5, &queries[..PEER_QUERIES]).await;
     report("SQLite FTS5", &took, found, Some(&ours));
-    match cluster::Server::start() {
-        Some(server) => {
-            let postgres = Peer::postgres(&server.address("postgres"), &fts5).await;
-            let (took, found) = theirs(&postgres, &queries[..PEER_QUERIES]).await;
-            report("PostgreSQL", &took, found, Some(&ours));
-        }
-        None => println!("PostgreSQL is not installed: not measured"),
+    if cluster::Server::is_installed() {
+        let server = cluster::Server::start();
+        let postgres = Peer::postgres(&server.address("postgres"), &fts5).await;
+        let (took, found) = theirs(&postgres, &queries[..PEER_QUERIES]).await;
+        report("PostgreSQL", &took, found, Some(&ours));
+    } else {
+        println!("PostgreSQL is not installed: not measured");
     }
     groups(&mut connection).await;
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::harness::{Db, Options, TOKEN, TestApp};
+use crate::harness::{Db, Options, TOKEN, TestApp, on_each_database};
 
 fn sound() -> Value {
     json!({
@@ -25,50 +25,48 @@ async fn count(app: &TestApp, status: &str) -> u64 {
     data["notifications"]["totalCount"].as_u64().expect("a count")
 }
 
-#[tokio::test]
-async fn what_cannot_be_understood_is_kept_and_told() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let cases = [
-            (without(&["nome"]), "`nome` is missing"),
-            (with(|body| body["nome"] = json!("  ")), "`nome` is missing"),
-            (with(|body| body["nome"] = json!(7)), "`nome` is `7`, not a text"),
-            (without(&["url"]), "`url` (or `Uri`) is missing"),
-            (with(|body| body["url"] = json!("nowhere")), "`url` is not an absolute address"),
-            (
-                without(&["dataProduto", "periodicidade", "periodicidadeFinal"]),
-                "`dataProduto` and `periodicidade` are missing",
-            ),
-            (
-                with(|body| {
-                    body["periodicidade"] = json!("2025-13-45T00:00:00");
-                    body["dataProduto"] = Value::Null;
-                }),
-                "`periodicidade` is `2025-13-45T00:00:00`",
-            ),
-            (with(|body| body["url"] = json!("http://127.0.0.1:9/x\u{0}y")), "`url` holds a control character"),
-            (with(|body| body["url"] = json!(format!("http://127.0.0.1:9/{}", "x".repeat(8_001)))), "at most 8000"),
-            (with(|body| body["url"] = json!(format!("http://{}ons.org.br/", "x.".repeat(200)))), "at most 253"),
-            (with(|body| body["nome"] = json!("\u{200b}\u{feff} ")), "`nome` is missing"),
-            (
-                with(|body| {
-                    body["dataProduto"] = json!("31/02/2025");
-                    body["periodicidade"] = Value::Null;
-                }),
-                "`dataProduto` is `31/02/2025`",
-            ),
-        ];
-        for (i, (body, reason)) in cases.iter().enumerate() {
-            let (status, answer) = app.notify(body).await;
-            assert_eq!(status, 422, "{body}");
-            assert!(answer["detail"].as_str().expect("a detail").contains(reason), "{reason}: {answer}");
-            assert_eq!(count(&app, "REJECTED").await, i as u64 + 1);
-            let id = answer["id"].as_str().expect("an id");
-            let kept = app.query(&format!("{{ notification(id: \"{id}\") {{ status error body }} }}")).await;
-            assert_eq!(kept["notification"]["status"], "REJECTED");
-            assert!(kept["notification"]["error"].as_str().expect("an error").contains(reason));
-            assert!(kept["notification"]["body"].is_object());
-        }
+on_each_database!(what_cannot_be_understood_is_kept_and_told);
+async fn what_cannot_be_understood_is_kept_and_told(db: Db) {
+    let app = TestApp::on(db).await;
+    let cases = [
+        (without(&["nome"]), "`nome` is missing"),
+        (with(|body| body["nome"] = json!("  ")), "`nome` is missing"),
+        (with(|body| body["nome"] = json!(7)), "`nome` is `7`, not a text"),
+        (without(&["url"]), "`url` (or `Uri`) is missing"),
+        (with(|body| body["url"] = json!("nowhere")), "`url` is not an absolute address"),
+        (
+            without(&["dataProduto", "periodicidade", "periodicidadeFinal"]),
+            "`dataProduto` and `periodicidade` are missing",
+        ),
+        (
+            with(|body| {
+                body["periodicidade"] = json!("2025-13-45T00:00:00");
+                body["dataProduto"] = Value::Null;
+            }),
+            "`periodicidade` is `2025-13-45T00:00:00`",
+        ),
+        (with(|body| body["url"] = json!("http://127.0.0.1:9/x\u{0}y")), "`url` holds a control character"),
+        (with(|body| body["url"] = json!(format!("http://127.0.0.1:9/{}", "x".repeat(8_001)))), "at most 8000"),
+        (with(|body| body["url"] = json!(format!("http://{}ons.org.br/", "x.".repeat(200)))), "at most 253"),
+        (with(|body| body["nome"] = json!("\u{200b}\u{feff} ")), "`nome` is missing"),
+        (
+            with(|body| {
+                body["dataProduto"] = json!("31/02/2025");
+                body["periodicidade"] = Value::Null;
+            }),
+            "`dataProduto` is `31/02/2025`",
+        ),
+    ];
+    for (i, (body, reason)) in cases.iter().enumerate() {
+        let (status, answer) = app.notify(body).await;
+        assert_eq!(status, 422, "{body}");
+        assert!(answer["detail"].as_str().expect("a detail").contains(reason), "{reason}: {answer}");
+        assert_eq!(count(&app, "REJECTED").await, i as u64 + 1);
+        let id = answer["id"].as_str().expect("an id");
+        let kept = app.query(&format!("{{ notification(id: \"{id}\") {{ status error body }} }}")).await;
+        assert_eq!(kept["notification"]["status"], "REJECTED");
+        assert!(kept["notification"]["error"].as_str().expect("an error").contains(reason));
+        assert!(kept["notification"]["body"].is_object());
     }
 }
 
@@ -94,63 +92,58 @@ async fn quiet(db: Db) -> TestApp {
     TestApp::with(Options { without_jobs: true, database_url, ..Options::default() }).await
 }
 
-#[tokio::test]
-async fn a_period_that_cannot_be_read_beside_a_reference_date_is_told_and_taken() {
-    for db in Db::all() {
-        let app = quiet(db).await;
-        let odd = [
-            "0001-01-01T00:00:00",
-            "0001-01-01T00:00:00.0000000",
-            "0001-01-01T00:00:00.0000000Z",
-            "0001-01-01T00:00:00-03:00",
-            "9999-12-31T23:59:59.9999999",
-            "1900-01-01T00:00:00",
-            "/Date(1740020400000)/",
-            "/Date(-62135596800000)/",
-            "20/02/2025 00:00:00",
-            "2025-13-45T00:00:00",
-            "fevereiro",
-            "",
-            "  ",
-        ];
-        for (reference, start, end) in [
-            ("20/02/2025", "2025-02-20T00:00:00", "2025-02-20T23:59:59"),
-            ("03/2025", "2025-03-01T00:00:00", "2025-03-31T23:59:59"),
-            ("06/09/2025 - 12/09/2025", "2025-09-06T00:00:00", "2025-09-12T23:59:59"),
-        ] {
-            for text in odd {
-                for fields in
-                    [&["periodicidade"][..], &["periodicidadeFinal"], &["periodicidade", "periodicidadeFinal"]]
-                {
-                    let body = with(|body| {
-                        body["dataProduto"] = json!(reference);
-                        (body["periodicidade"], body["periodicidadeFinal"]) = (json!(start), json!(end));
-                        fields.iter().for_each(|field| body[*field] = json!(text));
-                    });
-                    let node = taken(&app, &body).await;
-                    assert_eq!([&node["periodStart"], &node["periodEnd"]], [start, end], "{body}");
-                    let told = warnings(&node);
-                    assert_eq!(told.len(), fields.len(), "{told:?}");
-                    for field in fields {
-                        assert!(told.iter().any(|text| text.starts_with(&format!("`{field}` is "))), "{told:?}");
-                    }
-                    assert_eq!((&node["status"], &node["error"]), (&json!("QUEUED"), &Value::Null));
+on_each_database!(a_period_that_cannot_be_read_beside_a_reference_date_is_told_and_taken);
+async fn a_period_that_cannot_be_read_beside_a_reference_date_is_told_and_taken(db: Db) {
+    let app = quiet(db).await;
+    let odd = [
+        "0001-01-01T00:00:00",
+        "0001-01-01T00:00:00.0000000",
+        "0001-01-01T00:00:00.0000000Z",
+        "0001-01-01T00:00:00-03:00",
+        "9999-12-31T23:59:59.9999999",
+        "1900-01-01T00:00:00",
+        "/Date(1740020400000)/",
+        "/Date(-62135596800000)/",
+        "20/02/2025 00:00:00",
+        "2025-13-45T00:00:00",
+        "fevereiro",
+        "",
+        "  ",
+    ];
+    for (reference, start, end) in [
+        ("20/02/2025", "2025-02-20T00:00:00", "2025-02-20T23:59:59"),
+        ("03/2025", "2025-03-01T00:00:00", "2025-03-31T23:59:59"),
+        ("06/09/2025 - 12/09/2025", "2025-09-06T00:00:00", "2025-09-12T23:59:59"),
+    ] {
+        for text in odd {
+            for fields in [&["periodicidade"][..], &["periodicidadeFinal"], &["periodicidade", "periodicidadeFinal"]] {
+                let body = with(|body| {
+                    body["dataProduto"] = json!(reference);
+                    (body["periodicidade"], body["periodicidadeFinal"]) = (json!(start), json!(end));
+                    fields.iter().for_each(|field| body[*field] = json!(text));
+                });
+                let node = taken(&app, &body).await;
+                assert_eq!([&node["periodStart"], &node["periodEnd"]], [start, end], "{body}");
+                let told = warnings(&node);
+                assert_eq!(told.len(), fields.len(), "{told:?}");
+                for field in fields {
+                    assert!(told.iter().any(|text| text.starts_with(&format!("`{field}` is "))), "{told:?}");
                 }
+                assert_eq!((&node["status"], &node["error"]), (&json!("QUEUED"), &Value::Null));
             }
         }
-        let numbers = with(|body| body["periodicidade"] = json!(1_740_020_400_000_i64));
-        assert_eq!(taken(&app, &numbers).await["periodStart"], "2025-05-09T00:00:00");
-        // What is in order, or missing altogether, is not told.
-        for body in [with(|_| ()), without(&["periodicidade", "periodicidadeFinal"]), without(&["periodicidadeFinal"])]
-        {
-            assert_eq!(taken(&app, &body).await["warnings"], json!([]), "{body}");
-        }
-        // In every form of answer: exports, and what SQL tools read.
-        let rows = app.get(&format!("/export/notifications.ndjson?key={}", crate::harness::KEY)).await;
-        let rows = rows.text().await.expect("text");
-        let told = rows.lines().filter(|line| line.contains("`periodicidade` is `fevereiro`")).count();
-        assert_eq!(told, 6, "{rows}");
     }
+    let numbers = with(|body| body["periodicidade"] = json!(1_740_020_400_000_i64));
+    assert_eq!(taken(&app, &numbers).await["periodStart"], "2025-05-09T00:00:00");
+    // What is in order, or missing altogether, is not told.
+    for body in [with(|_| ()), without(&["periodicidade", "periodicidadeFinal"]), without(&["periodicidadeFinal"])] {
+        assert_eq!(taken(&app, &body).await["warnings"], json!([]), "{body}");
+    }
+    // In every form of answer: exports, and what SQL tools read.
+    let rows = app.get(&format!("/export/notifications.ndjson?key={}", crate::harness::KEY)).await;
+    let rows = rows.text().await.expect("text");
+    let told = rows.lines().filter(|line| line.contains("`periodicidade` is `fevereiro`")).count();
+    assert_eq!(told, 6, "{rows}");
 }
 
 #[tokio::test]
@@ -192,77 +185,73 @@ async fn dates_in_other_forms_serve_where_nothing_better_tells() {
     }
 }
 
-#[tokio::test]
-async fn texts_are_bounded_alike_on_both_databases() {
-    for db in Db::all() {
-        let app = quiet(db).await;
-        // What no compression makes small.
-        let text = |chars: usize| -> String {
-            (0..chars).map(|i| char::from(b'a' + (acervo::domain::Digest::of(&i.to_le_bytes()).0[0] % 26))).collect()
-        };
-        let fields = ["nome", "processo", "macroProcesso", "dataProduto"];
-        for field in fields {
-            for (chars, status) in [(2_000, 202), (2_001, 422), (2_800, 422), (240_000, 422)] {
-                let (answered, answer) = app.notify(&with(|body| body[field] = json!(text(chars)))).await;
-                assert_eq!(answered, status, "{field} of {chars}: {answer}");
-                let node = shown(&app, &answer).await;
-                if status == 202 {
-                    assert_eq!(warnings(&node).len(), 1, "{node}");
-                } else {
-                    let reason = node["error"].as_str().expect("a reason");
-                    assert_eq!(reason, format!("`{field}` has {chars} characters; at most 2000 are taken"));
-                    assert_eq!(node["status"], "REJECTED");
-                }
-                for shown in ["name", "process", "referenceDate"] {
-                    assert!(node[shown].as_str().expect("a text").chars().count() <= 500);
-                }
+on_each_database!(texts_are_bounded_alike_on_both_databases);
+async fn texts_are_bounded_alike_on_both_databases(db: Db) {
+    let app = quiet(db).await;
+    // What no compression makes small.
+    let text = |chars: usize| -> String {
+        (0..chars).map(|i| char::from(b'a' + (acervo::domain::Digest::of(&i.to_le_bytes()).0[0] % 26))).collect()
+    };
+    let fields = ["nome", "processo", "macroProcesso", "dataProduto"];
+    for field in fields {
+        for (chars, status) in [(2_000, 202), (2_001, 422), (2_800, 422), (240_000, 422)] {
+            let (answered, answer) = app.notify(&with(|body| body[field] = json!(text(chars)))).await;
+            assert_eq!(answered, status, "{field} of {chars}: {answer}");
+            let node = shown(&app, &answer).await;
+            if status == 202 {
+                assert_eq!(warnings(&node).len(), 1, "{node}");
+            } else {
+                let reason = node["error"].as_str().expect("a reason");
+                assert_eq!(reason, format!("`{field}` has {chars} characters; at most 2000 are taken"));
+                assert_eq!(node["status"], "REJECTED");
+            }
+            for shown in ["name", "process", "referenceDate"] {
+                assert!(node[shown].as_str().expect("a text").chars().count() <= 500);
             }
         }
-        // Letters that folding makes eighteen of, and letters of four bytes.
-        for wide in ["\u{fdfa}", "𒐫", "é"] {
-            let node = taken(&app, &with(|body| body["nome"] = json!(wide.repeat(600)))).await;
-            assert_eq!(warnings(&node).len(), 1, "{node}");
-        }
-        // In the token: the path is a key of the database too.
-        let links = crate::harness::links::FileServer::start().await;
-        for path in [format!("/{}/Produtos/1/x.pdf", text(3_000)), "/sites/9\u{0}/Produtos/2/\u{0}".to_owned()] {
-            let link = links.link(&json!({ "URL": path, "IsFile": "True", "username": "x@example.com" }));
-            taken(&app, &with(|body| body["url"] = json!(link))).await;
-        }
-        // Control characters are no reason to lose a file.
-        let node = taken(&app, &with(|body| body["nome"] = json!("A\u{0}b\u{1b}[31mc\nd"))).await;
-        assert_eq!(node["name"], "Ab[31mc d");
-        assert_eq!(warnings(&node), ["`nome` holds control characters; left them out"]);
-        for query in [
-            r#"{ notifications(filter: { name: { contains: "a\u0000b" } }) { totalCount } }"#,
-            r#"{ notifications(filter: { name: { eq: "\u0000" } }) { totalCount } }"#,
-            r#"{ notifications(filter: { source: ["\u0000"] }) { totalCount } }"#,
-            r#"{ publications(filter: { name: { startsWith: "\u0000" }, process: { in: ["\u0000"] } }) { totalCount } }"#,
-        ] {
-            let answer = app.ask(query, json!({})).await;
-            let code = &answer["errors"][0]["extensions"]["code"];
-            assert!(answer["data"].is_object() || code == "BAD_USER_INPUT", "{query}: {answer}");
-        }
+    }
+    // Letters that folding makes eighteen of, and letters of four bytes.
+    for wide in ["\u{fdfa}", "𒐫", "é"] {
+        let node = taken(&app, &with(|body| body["nome"] = json!(wide.repeat(600)))).await;
+        assert_eq!(warnings(&node).len(), 1, "{node}");
+    }
+    // In the token: the path is a key of the database too.
+    let links = crate::harness::links::FileServer::start().await;
+    for path in [format!("/{}/Produtos/1/x.pdf", text(3_000)), "/sites/9\u{0}/Produtos/2/\u{0}".to_owned()] {
+        let link = links.link(&json!({ "URL": path, "IsFile": "True", "username": "x@example.com" }));
+        taken(&app, &with(|body| body["url"] = json!(link))).await;
+    }
+    // Control characters are no reason to lose a file.
+    let node = taken(&app, &with(|body| body["nome"] = json!("A\u{0}b\u{1b}[31mc\nd"))).await;
+    assert_eq!(node["name"], "Ab[31mc d");
+    assert_eq!(warnings(&node), ["`nome` holds control characters; left them out"]);
+    for query in [
+        r#"{ notifications(filter: { name: { contains: "a\u0000b" } }) { totalCount } }"#,
+        r#"{ notifications(filter: { name: { eq: "\u0000" } }) { totalCount } }"#,
+        r#"{ notifications(filter: { source: ["\u0000"] }) { totalCount } }"#,
+        r#"{ publications(filter: { name: { startsWith: "\u0000" }, process: { in: ["\u0000"] } }) { totalCount } }"#,
+    ] {
+        let answer = app.ask(query, json!({})).await;
+        let code = &answer["errors"][0]["extensions"]["code"];
+        assert!(answer["data"].is_object() || code == "BAD_USER_INPUT", "{query}: {answer}");
     }
 }
 
-#[tokio::test]
-async fn names_are_compared_without_what_is_white_or_has_no_width() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        for name in ["Relatório\nMensal", "Relatório\u{a0}\u{200b}Mensal\u{feff}", "Rela\u{ad}tório\t\r\nMensal"] {
-            taken(&app, &with(|body| body["nome"] = json!(name))).await;
-        }
-        let query = r#"{ publications { totalCount }
-            searched: publications(search: "mensal") { totalCount }
-            equal: publications(filter: { name: { eq: "RELATORIO  MEN\u200bSAL" } }) { totalCount }
-            heard: notifications(filter: { name: { eq: "relatorio mensal" } }) { totalCount } }"#;
-        let data = app.until(query, |data| data["publications"]["totalCount"] == 1).await;
-        assert_eq!(
-            [&data["searched"], &data["equal"], &data["heard"]].map(|found| found["totalCount"].as_u64()),
-            [Some(1), Some(1), Some(3)]
-        );
+on_each_database!(names_are_compared_without_what_is_white_or_has_no_width);
+async fn names_are_compared_without_what_is_white_or_has_no_width(db: Db) {
+    let app = TestApp::on(db).await;
+    for name in ["Relatório\nMensal", "Relatório\u{a0}\u{200b}Mensal\u{feff}", "Rela\u{ad}tório\t\r\nMensal"] {
+        taken(&app, &with(|body| body["nome"] = json!(name))).await;
     }
+    let query = r#"{ publications { totalCount }
+        searched: publications(search: "mensal") { totalCount }
+        equal: publications(filter: { name: { eq: "RELATORIO  MEN\u200bSAL" } }) { totalCount }
+        heard: notifications(filter: { name: { eq: "relatorio mensal" } }) { totalCount } }"#;
+    let data = app.until(query, |data| data["publications"]["totalCount"] == 1).await;
+    assert_eq!(
+        [&data["searched"], &data["equal"], &data["heard"]].map(|found| found["totalCount"].as_u64()),
+        [Some(1), Some(1), Some(3)]
+    );
 }
 
 #[tokio::test]

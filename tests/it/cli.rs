@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::harness::process::{Served, acervo, free_port, printed, run};
 use crate::harness::samples::{product, zip};
-use crate::harness::{Db, TestApp, files_in, postgres, sha256};
+use crate::harness::{Db, TestApp, files_in, on_each_database, postgres, sha256};
 
 #[test]
 fn the_demo_shows_the_main_job_and_ends() {
@@ -159,44 +159,42 @@ async fn names_reach_no_terminal_with_what_moves_it() {
     tokio::task::block_in_place(check);
 }
 
+on_each_database!(commands_create_no_archive, 2 threads);
 /// In the wrong folder a command says so: an empty archive there would answer that nothing was ever published.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_create_no_archive() {
-    for db in Db::all() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let database_url = postgres::database(db);
-        std::fs::write(folder.path().join("a.ndjson"), "").expect("a file");
-        let id = "019a0000-0000-7000-8000-000000000000";
-        let commands: [&[&str]; 10] = [
-            &["status"],
-            &["search", "deck"],
-            &["get", id],
-            &["retry", "--status", "failed"],
-            &["reindex"],
-            &["hold", id, "--reason", "x"],
-            &["retention", "plan"],
-            &["retention", "run"],
-            &["import", "a.ndjson"],
-            &["import", "a.ndjson", "--dry-run"],
-        ];
-        let command = |args: &[&str]| {
-            let mut command = acervo(folder.path());
-            if let Some(url) = &database_url {
-                command.env("ACERVO_DATABASE_URL", url);
-            }
-            tokio::task::block_in_place(|| command.args(args).output().expect("a binary that starts"))
-        };
-        for args in commands {
-            let output = command(args);
-            let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(2), "{args:?}");
-            assert!(error.contains("there is no archive in") && error.contains("--data-dir"), "{args:?}: {error}");
-            assert!(!folder.path().join("data").exists(), "{args:?} left a folder behind");
+async fn commands_create_no_archive(db: Db) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database_url = postgres::database(db);
+    std::fs::write(folder.path().join("a.ndjson"), "").expect("a file");
+    let id = "019a0000-0000-7000-8000-000000000000";
+    let commands: [&[&str]; 10] = [
+        &["status"],
+        &["search", "deck"],
+        &["get", id],
+        &["retry", "--status", "failed"],
+        &["reindex"],
+        &["hold", id, "--reason", "x"],
+        &["retention", "plan"],
+        &["retention", "run"],
+        &["import", "a.ndjson"],
+        &["import", "a.ndjson", "--dry-run"],
+    ];
+    let command = |args: &[&str]| {
+        let mut command = acervo(folder.path());
+        if let Some(url) = &database_url {
+            command.env("ACERVO_DATABASE_URL", url);
         }
-        let created = command(&["import", "a.ndjson", "--create"]);
-        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
-        assert!(command(&["search", "deck"]).status.success());
+        tokio::task::block_in_place(|| command.args(args).output().expect("a binary that starts"))
+    };
+    for args in commands {
+        let output = command(args);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(error.contains("there is no archive in") && error.contains("--data-dir"), "{args:?}: {error}");
+        assert!(!folder.path().join("data").exists(), "{args:?} left a folder behind");
     }
+    let created = command(&["import", "a.ndjson", "--create"]);
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    assert!(command(&["search", "deck"]).status.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

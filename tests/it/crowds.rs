@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use acervo::domain::{
     ChangeKind, Digest, Notice, NotificationId, NotificationStatus, PublicationId, PublicationStatus,
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::harness::links::FileServer;
 use crate::harness::samples::product;
-use crate::harness::{Db, Options, PATIENCE, TestApp, files_in, postgres};
+use crate::harness::{Db, Options, PATIENCE, TestApp, holding, on_each_database, postgres, until};
 
 /// How many come together.
 const MANY: usize = 3_000;
@@ -67,90 +67,86 @@ impl Tally {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn links_that_die_together_end_in_pages_of_few_statements() {
-    for db in Db::all() {
-        let app = without_jobs(db).await;
-        let links = FileServer::start().await;
-        many(&app, &links).await;
-        let tally = Tally::watch(&app);
-        app.app.clock.advance(Duration::from_secs(2 * 86_400));
-        let now = app.app.clock.now();
-        assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), MANY as u64);
-        let (kinds, values_max) = tally.take();
-        let total: usize = kinds.values().sum();
-        assert!(total < 30 * MANY.div_ceil(500), "{db:?}: {total} statements: {kinds:?}");
-        assert!(values_max < 4 * PAGE, "{db:?}: a statement had {values_max} values");
-        assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), 0);
-        let counts = app.app.record.monitor().counts().await.expect("counts");
-        assert_eq!(counts.of(NotificationStatus::Expired), MANY as u64);
-        let changes = app.app.record.feed().changes_after(0, 4 * MANY as u64).await.expect("changes");
-        let lost = changes.iter().filter(|change| change.kind == ChangeKind::Lost);
-        let lost: HashSet<PublicationId> = lost.map(|change| change.publication_id).collect();
-        assert_eq!(lost.len(), MANY, "{db:?}");
-        let some: Vec<PublicationId> = lost.into_iter().take(500).collect();
-        let rows = app.app.record.history().publications_by_id(&some).await.expect("rows");
-        assert!(rows.values().all(|row| row.status == PublicationStatus::Lost), "{db:?}");
-    }
+on_each_database!(links_that_die_together_end_in_pages_of_few_statements, 2 threads);
+async fn links_that_die_together_end_in_pages_of_few_statements(db: Db) {
+    let app = without_jobs(db).await;
+    let links = FileServer::start().await;
+    many(&app, &links).await;
+    let tally = Tally::watch(&app);
+    app.app.clock.advance(Duration::from_secs(2 * 86_400));
+    let now = app.app.clock.now();
+    assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), MANY as u64);
+    let (kinds, values_max) = tally.take();
+    let total: usize = kinds.values().sum();
+    assert!(total < 30 * MANY.div_ceil(500), "{db:?}: {total} statements: {kinds:?}");
+    assert!(values_max < 4 * PAGE, "{db:?}: a statement had {values_max} values");
+    assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), 0);
+    let counts = app.app.record.monitor().counts().await.expect("counts");
+    assert_eq!(counts.of(NotificationStatus::Expired), MANY as u64);
+    let changes = app.app.record.feed().changes_after(0, 4 * MANY as u64).await.expect("changes");
+    let lost = changes.iter().filter(|change| change.kind == ChangeKind::Lost);
+    let lost: HashSet<PublicationId> = lost.map(|change| change.publication_id).collect();
+    assert_eq!(lost.len(), MANY, "{db:?}");
+    let some: Vec<PublicationId> = lost.into_iter().take(500).collect();
+    let rows = app.app.record.history().publications_by_id(&some).await.expect("rows");
+    assert!(rows.values().all(|row| row.status == PublicationStatus::Lost), "{db:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn queueing_all_again_takes_many_commits_and_notifications_pass_between_them() {
-    for db in Db::all() {
-        let app = without_jobs(db).await;
-        let links = FileServer::start().await;
-        many(&app, &links).await;
-        let tally = Tally::watch(&app);
-        let record = app.app.record.clone();
-        let now = app.app.clock.now();
-        let retry = tokio::spawn(async move { record.queue().retry(&NotificationQuery::default(), now).await });
-        let mut posted = 0;
-        while !retry.is_finished() {
-            let (status, answer) = app.notify(&json!({ "nome": "Produto" }).to_string()).await;
-            assert_eq!(status, 422, "{answer}");
-            posted += 1;
-        }
-        let counts = retry.await.expect("a task").expect("counts");
-        assert_eq!(counts, RetryCounts { matched: MANY as u64, queued: MANY as u64, dead: 0 });
-        let (kinds, values_max) = tally.take();
-        assert!(kinds["UPDATE \"notifications\""] >= MANY.div_ceil(500), "{db:?}: {kinds:?}");
-        assert!(values_max < 4 * PAGE, "{db:?}: a statement had {values_max} values");
-        assert!(posted > 2, "{db:?}: only {posted} notifications passed");
-        // What a filter leaves out, and what is dead, stays as it is.
-        let first = app.query("{ notifications(first: 1, filter: { status: [QUEUED] }) { nodes { publication { product { id } } } } }").await;
-        let product = first["notifications"]["nodes"][0]["publication"]["product"]["id"].as_str().expect("an id");
-        let one = app
-            .query(&format!(
-                "mutation {{ retryNotifications(filter: {{ productId: \"{}\" }}) {{ matched queued dead }} }}",
-                product
-            ))
-            .await;
-        assert_eq!(one["retryNotifications"], json!({ "matched": 75, "queued": 75, "dead": 0 }), "{db:?}");
-        app.app.clock.advance(Duration::from_secs(2 * 86_400));
-        let dead = app.query("mutation { retryNotifications(filter: {}) { matched queued dead } }").await;
-        assert_eq!(dead["retryNotifications"]["dead"], MANY, "{db:?}");
-        assert_eq!(dead["retryNotifications"]["queued"], 0, "{db:?}");
+on_each_database!(queueing_all_again_takes_many_commits_and_notifications_pass_between_them, 2 threads);
+async fn queueing_all_again_takes_many_commits_and_notifications_pass_between_them(db: Db) {
+    let app = without_jobs(db).await;
+    let links = FileServer::start().await;
+    many(&app, &links).await;
+    let tally = Tally::watch(&app);
+    let record = app.app.record.clone();
+    let now = app.app.clock.now();
+    let retry = tokio::spawn(async move { record.queue().retry(&NotificationQuery::default(), now).await });
+    let mut posted = 0;
+    while !retry.is_finished() {
+        let (status, answer) = app.notify(&json!({ "nome": "Produto" }).to_string()).await;
+        assert_eq!(status, 422, "{answer}");
+        posted += 1;
     }
+    let counts = retry.await.expect("a task").expect("counts");
+    assert_eq!(counts, RetryCounts { matched: MANY as u64, queued: MANY as u64, dead: 0 });
+    let (kinds, values_max) = tally.take();
+    assert!(kinds["UPDATE \"notifications\""] >= MANY.div_ceil(500), "{db:?}: {kinds:?}");
+    assert!(values_max < 4 * PAGE, "{db:?}: a statement had {values_max} values");
+    assert!(posted > 2, "{db:?}: only {posted} notifications passed");
+    // What a filter leaves out, and what is dead, stays as it is.
+    let first = app
+        .query("{ notifications(first: 1, filter: { status: [QUEUED] }) { nodes { publication { product { id } } } } }")
+        .await;
+    let product = first["notifications"]["nodes"][0]["publication"]["product"]["id"].as_str().expect("an id");
+    let one = app
+        .query(&format!(
+            "mutation {{ retryNotifications(filter: {{ productId: \"{}\" }}) {{ matched queued dead }} }}",
+            product
+        ))
+        .await;
+    assert_eq!(one["retryNotifications"], json!({ "matched": 75, "queued": 75, "dead": 0 }), "{db:?}");
+    app.app.clock.advance(Duration::from_secs(2 * 86_400));
+    let dead = app.query("mutation { retryNotifications(filter: {}) { matched queued dead } }").await;
+    assert_eq!(dead["retryNotifications"]["dead"], MANY, "{db:?}");
+    assert_eq!(dead["retryNotifications"]["queued"], 0, "{db:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_are_emptied_once_and_never_looked_at_again() {
-    for db in Db::all() {
-        let app = without_jobs(db).await;
-        let links = FileServer::start().await;
-        many(&app, &links).await;
-        app.app.clock.advance(Duration::from_secs(2 * 86_400));
-        let (record, now) = (&app.app.record, app.app.clock.now());
-        record.queue().expire(now).await.expect("an end");
-        let mut pages = 0;
-        while record.retention().thin_notifications(now, 500).await.expect("a page") > 0 {
-            pages += 1;
-        }
-        assert_eq!(pages, MANY.div_ceil(500), "{db:?}");
-        let bodies = app.query("{ notifications(first: 1000) { nodes { body } } }").await;
-        let bodies = bodies["notifications"]["nodes"].as_array().expect("a list").clone();
-        assert!(bodies.iter().all(|node| node["body"].is_null()), "{db:?}");
+on_each_database!(bodies_are_emptied_once_and_never_looked_at_again, 2 threads);
+async fn bodies_are_emptied_once_and_never_looked_at_again(db: Db) {
+    let app = without_jobs(db).await;
+    let links = FileServer::start().await;
+    many(&app, &links).await;
+    app.app.clock.advance(Duration::from_secs(2 * 86_400));
+    let (record, now) = (&app.app.record, app.app.clock.now());
+    record.queue().expire(now).await.expect("an end");
+    let mut pages = 0;
+    while record.retention().thin_notifications(now, 500).await.expect("a page") > 0 {
+        pages += 1;
     }
+    assert_eq!(pages, MANY.div_ceil(500), "{db:?}");
+    let bodies = app.query("{ notifications(first: 1000) { nodes { body } } }").await;
+    let bodies = bodies["notifications"]["nodes"].as_array().expect("a list").clone();
+    assert!(bodies.iter().all(|node| node["body"].is_null()), "{db:?}");
 }
 
 /// SQLite: a reader of another program, in the middle of a transaction, while links are erased.
@@ -174,17 +170,8 @@ async fn a_reader_does_not_keep_notifications_waiting() {
         }
     };
     tokio::time::timeout(PATIENCE, answered).await.expect("a reader keeps notifications waiting");
-    let holds_link = || {
-        files_in(app.folder.path()).iter().any(|path| {
-            let bytes = std::fs::read(path).unwrap_or_default();
-            memchr::memmem::find(&bytes, b"webhook?token=").is_some()
-        })
-    };
+    let holds_link = || !holding(app.folder.path(), b"webhook?token=").is_empty();
     assert!(holds_link(), "what the reader sees must be there");
     reader.rollback().await.expect("a transaction");
-    let began = Instant::now();
-    while holds_link() {
-        assert!(began.elapsed() < PATIENCE, "a link is still there after the reader's end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("no link after the reader's end", async || (!holds_link()).then_some(())).await;
 }

@@ -8,25 +8,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::process::run;
-use crate::harness::samples::{product, zip};
-use crate::harness::{Db, TestApp, files_in, postgres};
-
-/// Text that shrinks, in several blocks.
-fn text(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|i| b"0123456789 VAZ.MED\r\n"[i % 20].wrapping_add((i / 977 % 11) as u8)).collect()
-}
-
-/// Bytes that do not shrink.
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    (0..bytes).map(|_| next()).collect()
-}
+use crate::harness::samples::{noise, product, text, zip};
+use crate::harness::{Db, TestApp, files_in, on_each_database, postgres};
 
 /// The one object of an archive.
 fn object(app: &TestApp) -> PathBuf {
@@ -157,75 +140,71 @@ async fn damage_is_found_while_a_range_is_asked_for_again() {
     assert_eq!(app.get_with(&path, &other).await.status(), 500);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_file_is_told_of_and_healed_by_the_portal() {
-    for db in Db::all() {
-        for bytes in [text(400_000), noise(400_000)] {
-            let app = TestApp::on(db).await;
-            let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
-            let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
-            let path = format!("/files/{id}");
-            let object = object(&app);
-            let mut other = std::fs::read(&object).expect("the object");
-            let middle = other.len() / 2;
-            other[middle] ^= 1;
-            std::fs::write(&object, &other).expect("the object");
-            assert_eq!(received(&app, &path, &[]).await, None);
-            let found = damaged(&app).await;
-            assert_eq!((&found["damaged"], &found["damagedFiles"][0]["name"]), (&json!(1), &json!("Carga Diária")));
-            assert_eq!(found["damagedFiles"][0]["revisionId"], json!(id));
-            if db == Db::Sqlite {
-                let folder = app.folder.clone();
-                tokio::task::block_in_place(|| {
-                    let told = run(folder.path(), &["status"]);
-                    let text = String::from_utf8_lossy(&told.stdout).into_owned();
-                    assert!(text.contains("damaged") && text.contains("Carga Diária"), "{text}");
-                    let got = run(folder.path(), &["get", &id, "-o", "out.bin"]);
-                    assert_eq!(got.status.code(), Some(1));
-                    assert!(String::from_utf8_lossy(&got.stderr).contains("Enviar"), "{got:?}");
-                    assert!(!folder.path().join("out.bin").exists());
-                });
-            }
-            // The portal answers that the file has not changed where it is asked so; that would not help.
-            app.portal.enviar(number).await.expect("a product");
-            app.settled(2).await;
-            let data = app.query("{ notifications(first: 1) { nodes { status } } revisions { totalCount } }").await;
-            assert_eq!(data["notifications"]["nodes"][0]["status"], "UNCHANGED", "{data}");
-            assert_eq!(data["revisions"]["totalCount"], 1);
-            assert!(received(&app, &path, &[]).await.as_deref() == Some(&bytes[..]));
-            assert_eq!(damaged(&app).await["damaged"], 0);
+on_each_database!(a_damaged_file_is_told_of_and_healed_by_the_portal, 2 threads);
+async fn a_damaged_file_is_told_of_and_healed_by_the_portal(db: Db) {
+    for bytes in [text(400_000), noise(400_000)] {
+        let app = TestApp::on(db).await;
+        let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
+        let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/files/{id}");
+        let object = object(&app);
+        let mut other = std::fs::read(&object).expect("the object");
+        let middle = other.len() / 2;
+        other[middle] ^= 1;
+        std::fs::write(&object, &other).expect("the object");
+        assert_eq!(received(&app, &path, &[]).await, None);
+        let found = damaged(&app).await;
+        assert_eq!((&found["damaged"], &found["damagedFiles"][0]["name"]), (&json!(1), &json!("Carga Diária")));
+        assert_eq!(found["damagedFiles"][0]["revisionId"], json!(id));
+        if db == Db::Sqlite {
+            let folder = app.folder.clone();
+            tokio::task::block_in_place(|| {
+                let told = run(folder.path(), &["status"]);
+                let text = String::from_utf8_lossy(&told.stdout).into_owned();
+                assert!(text.contains("damaged") && text.contains("Carga Diária"), "{text}");
+                let got = run(folder.path(), &["get", &id, "-o", "out.bin"]);
+                assert_eq!(got.status.code(), Some(1));
+                assert!(String::from_utf8_lossy(&got.stderr).contains("Enviar"), "{got:?}");
+                assert!(!folder.path().join("out.bin").exists());
+            });
         }
+        // The portal answers that the file has not changed where it is asked so; that would not help.
+        app.portal.enviar(number).await.expect("a product");
+        app.settled(2).await;
+        let data = app.query("{ notifications(first: 1) { nodes { status } } revisions { totalCount } }").await;
+        assert_eq!(data["notifications"]["nodes"][0]["status"], "UNCHANGED", "{data}");
+        assert_eq!(data["revisions"]["totalCount"], 1);
+        assert!(received(&app, &path, &[]).await.as_deref() == Some(&bytes[..]));
+        assert_eq!(damaged(&app).await["damaged"], 0);
     }
 }
 
+on_each_database!(a_damaged_file_that_nobody_read_is_healed_by_an_answer_without_bytes, 2 threads);
 /// The portal sends no byte of a file that has not changed; one that is damaged here, and that nobody has read since, is
 /// fetched whole all the same.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_file_that_nobody_read_is_healed_by_an_answer_without_bytes() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let bytes = text(400_000);
-        let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
-        app.portal.set_validators(Validators::Etag);
-        let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
-        let object = object(&app);
-        let whole = std::fs::read(&object).expect("the object");
-        let mut flipped = whole.clone();
-        flipped[whole.len() / 2] ^= 1;
-        let ways: [Option<&[u8]>; 3] = [Some(&flipped), Some(&whole[..whole.len() - 1]), None];
-        for (turn, way) in (2..).zip(ways) {
-            match way {
-                Some(bytes) => std::fs::write(&object, bytes).expect("the object"),
-                None => std::fs::remove_file(&object).expect("the object"),
-            }
-            app.portal.enviar(number).await.expect("a product");
-            app.settled(turn).await;
-            let data = app.query("{ notifications(first: 1) { nodes { status } } revisions { totalCount } }").await;
-            assert_eq!(data["notifications"]["nodes"][0]["status"], "UNCHANGED", "{data}");
-            assert_eq!(data["revisions"]["totalCount"], 1);
-            assert!(received(&app, &format!("/files/{id}"), &[]).await.as_deref() == Some(&bytes[..]), "{turn}");
-            assert_eq!(damaged(&app).await["damaged"], 0);
+async fn a_damaged_file_that_nobody_read_is_healed_by_an_answer_without_bytes(db: Db) {
+    let app = TestApp::on(db).await;
+    let bytes = text(400_000);
+    let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
+    app.portal.set_validators(Validators::Etag);
+    let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+    let object = object(&app);
+    let whole = std::fs::read(&object).expect("the object");
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let ways: [Option<&[u8]>; 3] = [Some(&flipped), Some(&whole[..whole.len() - 1]), None];
+    for (turn, way) in (2..).zip(ways) {
+        match way {
+            Some(bytes) => std::fs::write(&object, bytes).expect("the object"),
+            None => std::fs::remove_file(&object).expect("the object"),
         }
+        app.portal.enviar(number).await.expect("a product");
+        app.settled(turn).await;
+        let data = app.query("{ notifications(first: 1) { nodes { status } } revisions { totalCount } }").await;
+        assert_eq!(data["notifications"]["nodes"][0]["status"], "UNCHANGED", "{data}");
+        assert_eq!(data["revisions"]["totalCount"], 1);
+        assert!(received(&app, &format!("/files/{id}"), &[]).await.as_deref() == Some(&bytes[..]), "{turn}");
+        assert_eq!(damaged(&app).await["damaged"], 0);
     }
 }
 
@@ -285,36 +264,34 @@ async fn a_head_of_a_damaged_file_is_an_error_as_a_get_is() {
     }
 }
 
+on_each_database!(state_that_cannot_be_read_is_an_error);
 /// What the service keeps of its own state is never guessed at.
-#[tokio::test]
-async fn state_that_cannot_be_read_is_an_error() {
-    for db in Db::all() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = format!("sqlite://{}", folder.path().join("acervo.db").display());
-        let url = postgres::database(db).unwrap_or(file);
-        if db == Db::Sqlite {
-            std::fs::write(folder.path().join("acervo.db"), b"").expect("a file");
-        }
-        let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
-        let record = Record::open(&Location::from_url(&SecretString::from(&*url)), 10, rule).await.expect("a record");
-        let connection = sea_orm::Database::connect(&url).await.expect("the database");
-        let now = jiff::Timestamp::now();
-        let held = record.locks().take("a", "me", now, Duration::from_secs(9)).await;
-        assert!(held.expect("a lock"), "{db:?}");
-        assert_eq!(record.feed().index_epoch().await.expect("an epoch"), 0);
-        assert!(record.known_time().last().await.expect("no time").is_none(), "{db:?}");
-        for (key, value) in [("lock:a", "me"), ("lock:a", "me soon"), ("clock", "soon"), ("index_epoch", "-1")] {
-            let sql = format!(
-                "INSERT INTO state (key, value) VALUES ('{key}', '{value}') \
+async fn state_that_cannot_be_read_is_an_error(db: Db) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = format!("sqlite://{}", folder.path().join("acervo.db").display());
+    let url = postgres::database(db).unwrap_or(file);
+    if db == Db::Sqlite {
+        std::fs::write(folder.path().join("acervo.db"), b"").expect("a file");
+    }
+    let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
+    let record = Record::open(&Location::from_url(&SecretString::from(&*url)), 10, rule).await.expect("a record");
+    let connection = sea_orm::Database::connect(&url).await.expect("the database");
+    let now = jiff::Timestamp::now();
+    let held = record.locks().take("a", "me", now, Duration::from_secs(9)).await;
+    assert!(held.expect("a lock"), "{db:?}");
+    assert_eq!(record.feed().index_epoch().await.expect("an epoch"), 0);
+    assert!(record.known_time().last().await.expect("no time").is_none(), "{db:?}");
+    for (key, value) in [("lock:a", "me"), ("lock:a", "me soon"), ("clock", "soon"), ("index_epoch", "-1")] {
+        let sql = format!(
+            "INSERT INTO state (key, value) VALUES ('{key}', '{value}') \
                  ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-            );
-            connection.execute_unprepared(&sql).await.expect("a row");
-            let error = match key {
-                "clock" => record.known_time().last().await.expect_err("an error"),
-                "index_epoch" => record.feed().index_epoch().await.expect_err("an error"),
-                _ => record.locks().take("a", "me", now, Duration::from_secs(9)).await.expect_err("an error"),
-            };
-            assert!(matches!(&error, RecordError::Corrupt(told) if told.contains(value)), "{db:?} {key}: {error}");
-        }
+        );
+        connection.execute_unprepared(&sql).await.expect("a row");
+        let error = match key {
+            "clock" => record.known_time().last().await.expect_err("an error"),
+            "index_epoch" => record.feed().index_epoch().await.expect_err("an error"),
+            _ => record.locks().take("a", "me", now, Duration::from_secs(9)).await.expect_err("an error"),
+        };
+        assert!(matches!(&error, RecordError::Corrupt(told) if told.contains(value)), "{db:?} {key}: {error}");
     }
 }

@@ -1,22 +1,11 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::samples::{product, zip};
+use crate::harness::samples::{noise, product, zip};
 use crate::harness::{KEY, Options, TestApp};
 
 /// More than the system takes in for a client that does not read.
 const SIZE: usize = 24 << 20;
-
-fn noise() -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    (0..SIZE).map(|_| next()).collect()
-}
 
 /// Asks for a file and reads nothing of the answer.
 async fn unread(app: &TestApp, path: &str) -> TcpStream {
@@ -32,7 +21,7 @@ async fn downloads_that_nobody_reads_lose_their_places() {
     let values = [("downloads.at_once", "3"), ("downloads.per_key", "2"), ("downloads.stall", "200ms")];
     let values = values.map(|(key, value)| (key, value.to_owned())).into();
     let app = TestApp::with(Options { values, ..Options::default() }).await;
-    let bytes = noise();
+    let bytes = noise(SIZE);
     let deck = zip(&[("dados.bin", &bytes)]);
     let number = app.portal.add(product(1, "Deck", "deck.zip", deck.clone()));
     let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();

@@ -6,7 +6,7 @@ use parquet::record::Field;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::harness::{Db, KEY, TestApp, samples};
+use crate::harness::{Db, KEY, TestApp, on_each_database, samples};
 
 const AWKWARD: &[&str] = &[
     "Resultados \"preliminares\" não consistidos  (vazões, semanais; PMO)",
@@ -42,170 +42,178 @@ async fn rows(app: &TestApp, list: &str, columns: &str) -> BTreeMap<String, Valu
     nodes.into_iter().map(|node| (node["id"].as_str().expect("an id").to_owned(), node)).collect()
 }
 
-const PUBLICATION: &str = "id productId name process macroProcess referenceDate periodStart periodEnd granularity status revisionId revisionNumber revisionCount fileName fileExtension contentType size storedSize sha256 fileUrl receivedAt archivedAt";
-const REVISION: &str = "id publicationId number name process referenceDate periodStart periodEnd fileName fileExtension contentType size storedSize sha256 fileUrl announcedAt receivedAt archivedAt supersededAt purgedAt held holdReason";
+const PUBLICATION: &str = "id productId name process macroProcess referenceDate periodStart periodEnd granularity status \
+    revisionId revisionNumber revisionCount fileName fileExtension contentType size storedSize sha256 \
+    fileUrl receivedAt archivedAt";
+const REVISION: &str = "id publicationId number name process referenceDate periodStart periodEnd fileName fileExtension \
+    contentType size storedSize sha256 fileUrl announcedAt receivedAt archivedAt supersededAt purgedAt \
+    held holdReason";
 
-#[tokio::test]
-async fn every_format_says_what_graphql_says() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        some_products(&app).await;
-        for (list, columns) in [("publications", PUBLICATION), ("revisions", REVISION)] {
-            let wanted = rows(&app, list, columns).await;
-            let names = columns.replace(' ', ",");
-            // NDJSON: the same values.
-            let text = String::from_utf8(bytes(&app, &format!("{list}.ndjson?columns={names}")).await).expect("text");
-            let lines: BTreeMap<String, Value> = text
-                .lines()
-                .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
-                .map(|row| (row["id"].as_str().expect("an id").to_owned(), row))
-                .collect();
-            assert_eq!(lines, wanted);
-            // CSV: the same as text, in every dialect.
-            for (options, delimiter) in
-                [("", b','), ("&delimiter=%3B&decimal=,&bom=true", b';'), ("&delimiter=tab", b'\t')]
-            {
-                let text = bytes(&app, &format!("{list}.csv?columns={names}{options}")).await;
-                let plain = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-                assert_eq!(plain.len() < text.len(), options.contains("bom"));
-                let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(plain);
-                let header: Vec<String> = reader.headers().expect("a header").iter().map(str::to_owned).collect();
-                assert_eq!(header.join(" "), columns);
-                let mut count = 0;
-                for row in reader.records() {
-                    let row = row.expect("a row");
-                    let want = &wanted[&row[0]];
-                    for (name, cell) in header.iter().zip(row.iter()) {
-                        let text = match &want[name] {
-                            Value::Null => String::new(),
-                            Value::String(text) => text.clone(),
-                            other => other.to_string(),
-                        };
-                        assert_eq!(cell, text, "{name}");
-                    }
-                    count += 1;
-                }
-                assert_eq!(count, wanted.len());
-            }
-            // Parquet: the same, with types.
-            let file = bytes(&app, &format!("{list}.parquet?columns={names}")).await;
-            let reader = SerializedFileReader::new(bytes::Bytes::from(file)).expect("a parquet file");
-            let schema = reader.metadata().file_metadata().schema_descr_ptr();
-            for column in schema.columns() {
-                let instant = |in_utc| Some(LogicalType::timestamp(in_utc, TimeUnit::MILLIS));
-                let (physical, logical) = match column.name() {
-                    "size" | "storedSize" => (Physical::INT64, None),
-                    "number" | "revisionNumber" | "revisionCount" => (Physical::INT32, None),
-                    "held" => (Physical::BOOLEAN, None),
-                    "periodStart" | "periodEnd" => (Physical::INT64, instant(false)),
-                    name if name.ends_with("At") => (Physical::INT64, instant(true)),
-                    _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-                };
-                assert_eq!(
-                    (column.physical_type(), column.logical_type_ref().cloned()),
-                    (physical, logical),
-                    "{}",
-                    column.name()
-                );
-            }
-            let mut count = 0;
-            for row in reader.get_row_iter(None).expect("rows") {
-                let row = row.expect("a row");
-                let cells: BTreeMap<&String, &Field> = row.get_column_iter().collect();
-                let text = |name: &str| match cells[&name.to_owned()] {
-                    Field::Str(text) => text.clone(),
-                    other => panic!("{name}: {other}"),
-                };
-                let want = &wanted[&text("id")];
-                assert_eq!(want["name"], text("name"));
-                assert_eq!(
-                    want["size"],
-                    json!(match cells[&"size".to_owned()] {
-                        Field::Long(n) => *n,
-                        other => panic!("{other}"),
-                    })
-                );
-                count += 1;
-            }
-            assert_eq!(count, wanted.len());
+on_each_database!(every_format_says_what_graphql_says);
+async fn every_format_says_what_graphql_says(db: Db) {
+    let app = TestApp::on(db).await;
+    some_products(&app).await;
+    for (list, columns) in [("publications", PUBLICATION), ("revisions", REVISION)] {
+        let wanted = rows(&app, list, columns).await;
+        ndjson_says(&app, list, columns, &wanted).await;
+        for (options, delimiter) in [("", b','), ("&delimiter=%3B&decimal=,&bom=true", b';'), ("&delimiter=tab", b'\t')]
+        {
+            csv_says(&app, list, columns, (options, delimiter), &wanted).await;
         }
-        let notifications = String::from_utf8(bytes(&app, "notifications.ndjson").await).expect("text");
-        assert_eq!(notifications.lines().count(), AWKWARD.len());
-        let empty = bytes(&app, "publications.parquet?search=nada").await;
-        let reader = SerializedFileReader::new(bytes::Bytes::from(empty)).expect("a parquet file");
-        assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
+        parquet_says(&app, list, columns, &wanted).await;
     }
+    let notifications = String::from_utf8(bytes(&app, "notifications.ndjson").await).expect("text");
+    assert_eq!(notifications.lines().count(), AWKWARD.len());
+    let empty = bytes(&app, "publications.parquet?search=nada").await;
+    let reader = SerializedFileReader::new(bytes::Bytes::from(empty)).expect("a parquet file");
+    assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
 }
 
+/// The same values.
+async fn ndjson_says(app: &TestApp, list: &str, columns: &str, wanted: &BTreeMap<String, Value>) {
+    let names = columns.replace(' ', ",");
+    let text = String::from_utf8(bytes(app, &format!("{list}.ndjson?columns={names}")).await).expect("text");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let lines = lines.map(|row| (row["id"].as_str().expect("an id").to_owned(), row));
+    assert_eq!(lines.collect::<BTreeMap<String, Value>>(), *wanted);
+}
+
+/// The same as text, in every dialect.
+async fn csv_says(
+    app: &TestApp,
+    list: &str,
+    columns: &str,
+    (options, delimiter): (&str, u8),
+    wanted: &BTreeMap<String, Value>,
+) {
+    let names = columns.replace(' ', ",");
+    let text = bytes(app, &format!("{list}.csv?columns={names}{options}")).await;
+    let plain = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    assert_eq!(plain.len() < text.len(), options.contains("bom"));
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(plain);
+    let header: Vec<String> = reader.headers().expect("a header").iter().map(str::to_owned).collect();
+    assert_eq!(header.join(" "), columns);
+    let mut count = 0;
+    for row in reader.records() {
+        let row = row.expect("a row");
+        for (name, cell) in header.iter().zip(row.iter()) {
+            let text = match &wanted[&row[0]][name] {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert_eq!(cell, text, "{name}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, wanted.len());
+}
+
+/// The same, with types.
+async fn parquet_says(app: &TestApp, list: &str, columns: &str, wanted: &BTreeMap<String, Value>) {
+    let names = columns.replace(' ', ",");
+    let file = bytes(app, &format!("{list}.parquet?columns={names}")).await;
+    let reader = SerializedFileReader::new(bytes::Bytes::from(file)).expect("a parquet file");
+    for column in reader.metadata().file_metadata().schema_descr_ptr().columns() {
+        let instant = |in_utc| Some(LogicalType::timestamp(in_utc, TimeUnit::MILLIS));
+        let expected = match column.name() {
+            "size" | "storedSize" => (Physical::INT64, None),
+            "number" | "revisionNumber" | "revisionCount" => (Physical::INT32, None),
+            "held" => (Physical::BOOLEAN, None),
+            "periodStart" | "periodEnd" => (Physical::INT64, instant(false)),
+            name if name.ends_with("At") => (Physical::INT64, instant(true)),
+            _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        };
+        let found = (column.physical_type(), column.logical_type_ref().cloned());
+        assert_eq!(found, expected, "{}", column.name());
+    }
+    let mut count = 0;
+    for row in reader.get_row_iter(None).expect("rows") {
+        let row = row.expect("a row");
+        let cells: BTreeMap<&String, &Field> = row.get_column_iter().collect();
+        let text = |name: &str| match cells[&name.to_owned()] {
+            Field::Str(text) => text.clone(),
+            other => panic!("{name}: {other}"),
+        };
+        let Field::Long(size) = cells[&"size".to_owned()] else { panic!("the size is not a number: {cells:?}") };
+        let want = &wanted[&text("id")];
+        assert_eq!((&want["name"], &want["size"]), (&json!(text("name")), &json!(size)));
+        count += 1;
+    }
+    assert_eq!(count, wanted.len());
+}
+
+/// Parameters, and how many of the products they leave.
+const NARROWED: &[(&str, usize)] = &[
+    ("", 6),
+    ("name=PRECIPITACAO", 1),
+    ("search=satelite+precipitacao", 1),
+    ("filter=%7B%22name%22%3A%7B%22startsWith%22%3A%22resultados%22%7D%7D", 1),
+    ("periodFrom=2025-02-20&periodTo=2025-02-20", 6),
+    ("periodFrom=2025-02-21", 0),
+    ("status=ARCHIVED,PURGED&extension=csv&granularity=DAY", 6),
+    ("status=LOST", 0),
+    ("limit=4&orderBy=NAME_ASC", 4),
+    ("limit=0", 0),
+    ("archivedTo=2020-01-01T00:00:00Z", 0),
+    ("archivedFrom=0001-01-01T00:00:00Z&archivedTo=9999-12-31T23:59:59Z", 6),
+    ("receivedFrom=9999-12-31T23:59:59.9999999Z", 0),
+    ("asOf=9999-12-31T23:59:59Z", 6),
+    ("asOf=9998-11-25T20:59:59+00:00", 6),
+    ("asOf=2020-01-01T00:00:00+03:00", 0),
+    ("filter=%7B%22archivedAt%22%3A%7B%22to%22%3A%229999-12-31T23:59:59Z%22%7D%7D", 6),
+    ("filter=null", 6),
+    ("filter=null&name=PRECIPITACAO", 1),
+    ("asOf=2020-01-01T00:00:00Z", 0),
+    ("fileName=ARQUIVO;1", 6),
+    ("productId=019a0000-0000-7000-8000-000000000000", 0),
+];
+
+/// Parameters that are wrong, and what the response says.
+const WRONG: &[(&str, &str)] = &[
+    ("names=x", "`names` is not a parameter"),
+    ("status=GONE", "`status` holds `GONE`"),
+    ("periodFrom=20/02/2025", "`periodFrom` is `20/02/2025`"),
+    ("columns=name,nada", "`columns` holds `nada`"),
+    ("delimiter=xx", "`delimiter` is `xx`"),
+    ("orderBy=UP", "`orderBy` is `UP`"),
+    ("limit=-1", "`limit` is `-1`"),
+    ("filter=x", "`filter` is not JSON"),
+    ("filter=%5Bnull%5D", "`filter`"),
+    ("asOf=2026-11-25T20:59:59", "`asOf` is `2026-11-25T20:59:59`"),
+    ("asOf=9999-12-32T00:00:00Z", "`asOf` is `9999-12-32T00:00:00Z`"),
+    ("filter=%7B%22nome%22%3A1%7D", "`filter`: `nome` is not a field"),
+    ("limit=1&limit=2", "`limit` is given twice"),
+];
+
 #[tokio::test]
-async fn parameters_narrow_as_filters_do_and_the_wrong_ones_are_named() {
+async fn parameters_narrow_as_filters_do() {
     let app = TestApp::start().await;
     some_products(&app).await;
-    let count = async |parameters: &str| {
-        let text =
-            String::from_utf8(bytes(&app, &format!("publications.csv?columns=name&{parameters}")).await).expect("text");
-        text.lines().count() - 1
-    };
-    for (parameters, n) in [
-        ("", 6),
-        ("name=PRECIPITACAO", 1),
-        ("search=satelite+precipitacao", 1),
-        ("filter=%7B%22name%22%3A%7B%22startsWith%22%3A%22resultados%22%7D%7D", 1),
-        ("periodFrom=2025-02-20&periodTo=2025-02-20", 6),
-        ("periodFrom=2025-02-21", 0),
-        ("status=ARCHIVED,PURGED&extension=csv&granularity=DAY", 6),
-        ("status=LOST", 0),
-        ("limit=4&orderBy=NAME_ASC", 4),
-        ("limit=0", 0),
-        ("archivedTo=2020-01-01T00:00:00Z", 0),
-        ("archivedFrom=0001-01-01T00:00:00Z&archivedTo=9999-12-31T23:59:59Z", 6),
-        ("receivedFrom=9999-12-31T23:59:59.9999999Z", 0),
-        ("asOf=9999-12-31T23:59:59Z", 6),
-        ("asOf=9998-11-25T20:59:59+00:00", 6),
-        ("asOf=2020-01-01T00:00:00+03:00", 0),
-        ("filter=%7B%22archivedAt%22%3A%7B%22to%22%3A%229999-12-31T23:59:59Z%22%7D%7D", 6),
-        ("filter=null", 6),
-        ("filter=null&name=PRECIPITACAO", 1),
-        ("asOf=2020-01-01T00:00:00Z", 0),
-        ("fileName=ARQUIVO;1", 6),
-        ("productId=019a0000-0000-7000-8000-000000000000", 0),
-    ] {
-        assert_eq!(count(parameters).await, n, "{parameters}");
+    for (parameters, expected) in NARROWED {
+        let text = bytes(&app, &format!("publications.csv?columns=name&{parameters}")).await;
+        assert_eq!(String::from_utf8(text).expect("text").lines().count() - 1, *expected, "{parameters}");
     }
     let escaped = String::from_utf8(bytes(&app, "publications.csv?columns=name&formulas=escape").await).expect("text");
     assert!(escaped.contains("'=SOMA(A1:A9)\r\n") && escaped.contains("'+55 21") && escaped.contains("'@produto"));
-    for (parameters, told) in [
-        ("names=x", "`names` is not a parameter"),
-        ("status=GONE", "`status` holds `GONE`"),
-        ("periodFrom=20/02/2025", "`periodFrom` is `20/02/2025`"),
-        ("columns=name,nada", "`columns` holds `nada`"),
-        ("delimiter=xx", "`delimiter` is `xx`"),
-        ("orderBy=UP", "`orderBy` is `UP`"),
-        ("limit=-1", "`limit` is `-1`"),
-        ("filter=x", "`filter` is not JSON"),
-        ("filter=%5Bnull%5D", "`filter`"),
-        ("asOf=2026-11-25T20:59:59", "`asOf` is `2026-11-25T20:59:59`"),
-        ("asOf=9999-12-32T00:00:00Z", "`asOf` is `9999-12-32T00:00:00Z`"),
-        ("filter=%7B%22nome%22%3A1%7D", "`filter`: `nome` is not a field"),
-        ("limit=1&limit=2", "`limit` is given twice"),
-        (format!("search={}", "a".repeat(501)).as_str(), "`search` has 501 characters"),
-    ] {
-        let answer = get(&app, &format!("publications.csv?{parameters}")).await;
-        assert_eq!(answer.status(), 400, "{parameters}");
-        let body: Value = answer.json().await.expect("JSON");
-        assert!(body["detail"].as_str().expect("a detail").contains(told), "{parameters}: {body}");
+    let notifications = bytes(&app, "notifications.ndjson?filter=null&receivedTo=9999-12-31T23:59:59Z").await;
+    assert_eq!(String::from_utf8(notifications).expect("text").lines().count(), 6);
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_named() {
+    let app = TestApp::start().await;
+    let long = format!("search={}", "a".repeat(501));
+    for (parameters, message) in WRONG.iter().copied().chain([(&*long, "`search` has 501 characters")]) {
+        let response = get(&app, &format!("publications.csv?{parameters}")).await;
+        assert_eq!(response.status(), 400, "{parameters}");
+        let body: Value = response.json().await.expect("JSON");
+        assert!(body["detail"].as_str().expect("a detail").contains(message), "{parameters}: {body}");
     }
-    let notices =
-        String::from_utf8(bytes(&app, "notifications.ndjson?filter=null&receivedTo=9999-12-31T23:59:59Z").await)
-            .expect("text");
-    assert_eq!(notices.lines().count(), 6);
     assert_eq!(get(&app, "products.csv").await.status(), 404);
-    assert_eq!(
-        app.client.get(format!("{}/export/publications.csv", app.url)).send().await.expect("an answer").status(),
-        401
-    );
-    let by_key = app.client.get(format!("{}/export/publications.csv?key={KEY}", app.url));
-    assert_eq!(by_key.send().await.expect("an answer").status(), 200);
+    let url = format!("{}/export/publications.csv", app.url);
+    assert_eq!(app.client.get(&url).send().await.expect("a response").status(), 401);
+    assert_eq!(app.client.get(format!("{url}?key={KEY}")).send().await.expect("a response").status(), 200);
 }
 
 #[tokio::test]
@@ -242,120 +250,89 @@ async fn an_unchanged_refresh_costs_nothing() {
     assert!(answer.headers().get("content-encoding").is_none());
 }
 
+/// The views for SQL tools, the list of each, and its columns of text.
+const VIEWS: &[(&str, &str, &str)] = &[
+    (
+        "bi_publications",
+        "publications",
+        "id productId name process macroProcess referenceDate granularity status revisionId fileName fileExtension \
+        contentType sha256 fileUrl",
+    ),
+    (
+        "bi_revisions",
+        "revisions",
+        "id publicationId name process referenceDate fileName fileExtension contentType sha256 fileUrl holdReason",
+    ),
+    ("bi_notifications", "notifications", "id source status error name process macroProcess referenceDate"),
+    ("bi_products", "products", "id name process macroProcess listPath"),
+];
+
+on_each_database!(the_views_say_what_graphql_says);
 /// The same rows by SQL alone.
-#[tokio::test]
-async fn the_views_say_what_graphql_says() {
+async fn the_views_say_what_graphql_says(db: Db) {
     use sea_orm::{ConnectionTrait, Database, Statement};
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        some_products(&app).await;
-        // One that has no file.
-        let body = json!({ "nome": "Sem arquivo", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" });
-        assert_eq!(app.notify(&body.to_string()).await.0, 202);
-        app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == 7).await;
-        let url = match &app.app.settings.database_url {
-            Some(url) => url.expose_secret().to_owned(),
-            None => format!("sqlite://{}?mode=ro", app.app.settings.data_dir.join("acervo.db").display()),
-        };
-        let sql = Database::connect(url).await.expect("a connection");
-        let ask = async |text: &str| {
-            sql.query_all_raw(Statement::from_string(sql.get_database_backend(), text)).await.expect("rows")
-        };
-        for (view, list, texts) in [
-            (
-                "bi_publications",
-                "publications",
-                "id productId name process macroProcess referenceDate granularity status revisionId fileName fileExtension contentType sha256 fileUrl",
-            ),
-            (
-                "bi_revisions",
-                "revisions",
-                "id publicationId name process referenceDate fileName fileExtension contentType sha256 fileUrl holdReason",
-            ),
-            ("bi_notifications", "notifications", "id source status error name process macroProcess referenceDate"),
-            ("bi_products", "products", "id name process macroProcess listPath"),
-        ] {
-            let wanted = rows(&app, list, texts).await;
-            let found = ask(&format!("SELECT * FROM {view}")).await;
-            assert_eq!(found.len(), wanted.len(), "{view}");
-            for row in &found {
-                let want = &wanted[&row.try_get::<String>("", "id").expect("an id")];
-                for name in texts.split(' ') {
-                    let snake: String = name
-                        .chars()
-                        .flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] })
-                        .collect();
-                    let cell: Option<String> = row.try_get("", &snake).expect("a text");
-                    // What waits is tried again and again.
-                    if !matches!(name, "error" | "status") {
-                        assert_eq!(want[name].as_str(), cell.as_deref(), "{view}.{snake}");
-                    }
+    let app = TestApp::on(db).await;
+    some_products(&app).await;
+    // One that has no file.
+    let body = json!({ "nome": "Sem arquivo", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" });
+    assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == 7).await;
+    let url = match &app.app.settings.database_url {
+        Some(url) => url.expose_secret().to_owned(),
+        None => format!("sqlite://{}?mode=ro", app.app.settings.data_dir.join("acervo.db").display()),
+    };
+    let sql = Database::connect(url).await.expect("a connection");
+    let ask = async |text: &str| {
+        sql.query_all_raw(Statement::from_string(sql.get_database_backend(), text)).await.expect("rows")
+    };
+    for &(view, list, texts) in VIEWS {
+        let wanted = rows(&app, list, texts).await;
+        let found = ask(&format!("SELECT * FROM {view}")).await;
+        assert_eq!(found.len(), wanted.len(), "{view}");
+        for row in &found {
+            let want = &wanted[&row.try_get::<String>("", "id").expect("an id")];
+            for name in texts.split(' ') {
+                let snake: String = name
+                    .chars()
+                    .flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] })
+                    .collect();
+                let cell: Option<String> = row.try_get("", &snake).expect("a text");
+                // What waits is tried again and again.
+                if !matches!(name, "error" | "status") {
+                    assert_eq!(want[name].as_str(), cell.as_deref(), "{view}.{snake}");
                 }
             }
         }
-        let sum = "SELECT CAST(count(*) AS bigint) AS n, CAST(sum(size) AS bigint) AS bytes FROM bi_publications WHERE status = 'ARCHIVED' AND period_start >= '2025-01-01' AND archived_at > '2020-01-01'";
-        let row = &ask(sum).await[0];
-        assert_eq!(row.try_get::<i64>("", "n").expect("a count"), 6);
-        let all = app.query("{ publicationStats(groupBy: []) { size } }").await["publicationStats"][0]["size"].as_i64();
-        assert_eq!(row.try_get::<Option<i64>>("", "bytes").expect("a sum"), all);
     }
+    let sum = "SELECT CAST(count(*) AS bigint) AS n, CAST(sum(size) AS bigint) AS bytes FROM bi_publications
+        WHERE status = 'ARCHIVED' AND period_start >= '2025-01-01' AND archived_at > '2020-01-01'";
+    let row = &ask(sum).await[0];
+    assert_eq!(row.try_get::<i64>("", "n").expect("a count"), 6);
+    let all = app.query("{ publicationStats(groupBy: []) { size } }").await["publicationStats"][0]["size"].as_i64();
+    assert_eq!(row.try_get::<Option<i64>>("", "bytes").expect("a sum"), all);
 }
 
-/// The requests of docs/bi.md, as each tool sends them.
+/// A client that unpacks nothing and has no key of its own.
+fn plain_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client")
+}
+
+/// Requests of docs/bi.md as Power BI and Excel send them: stored credentials as Basic, GET, colons escaped.
 #[tokio::test]
-async fn the_recipes_are_answered() {
+async fn the_recipes_for_spreadsheets_are_answered() {
     let app = TestApp::start().await;
     some_products(&app).await;
-    let plain = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
+    let plain = plain_client();
     let url = |path: &str| format!("{}{path}", app.url);
-    // Power BI and Excel: stored credentials as Basic, GET, colons escaped.
     let refresh = "/export/revisions.csv?archivedFrom=2020-01-01T00%3A00%3A00Z&archivedTo=2099-01-01T00%3A00%3A00Z";
     let answer = plain.get(url(refresh)).basic_auth("power-bi", Some(KEY)).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.text().await.expect("text").lines().count(), AWKWARD.len() + 1);
-    // Grafana's Infinity: POST, gzip, and its own way to write instants.
-    let grafana = "{ publications(first: 1000, filter: { archivedAt: { from: \"2020-01-01T00:00:00.000Z\", to: \"2099-01-01T00:00:00.000Z\" } }) { nodes { name process referenceDate status fileName size archivedAt } } }";
-    let request = plain.post(url("/graphql")).bearer_auth(KEY).header("accept-encoding", "gzip");
-    let request = request
-        .header("content-type", "application/json")
-        .body(json!({ "query": grafana, "variables": {} }).to_string());
-    let answer = request.send().await.expect("an answer");
-    assert_eq!(answer.headers().get("content-encoding").and_then(|v| v.to_str().ok()), Some("gzip"));
-    let packed = answer.bytes().await.expect("a body");
-    let rows: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&packed[..])).expect("JSON");
-    let rows = rows["data"]["publications"]["nodes"].as_array().expect("a flat list").clone();
-    assert_eq!(rows.len(), AWKWARD.len());
-    assert!(rows.iter().all(|row| row.as_object().is_some_and(|row| row.values().all(|cell| !cell.is_object()))));
-    let stats = app.query("{ publicationStats(groupBy: [ARCHIVED_DAY]) { bucket publications size } }").await;
-    assert_eq!(stats["publicationStats"][0]["publications"], AWKWARD.len());
-    // Python: requests' way with parameters, and the feed.
-    let known = "/export/publications.ndjson?search=resultados&periodFrom=2025-02-20&periodTo=2025-02-20&asOf=2099-09-04T12%3A00%3A00Z";
-    let answer = plain
-        .get(url(known))
-        .bearer_auth(KEY)
-        .header("accept-encoding", "gzip, deflate")
-        .send()
-        .await
-        .expect("an answer");
-    assert_eq!(answer.status(), 200);
-    let feed = "query($after: String) { changes(after: $after, first: 1000) {\n  nodes { at kind publication { name referenceDate } revision { number fileUrl } }\n  pageInfo { endCursor hasNextPage } } }";
-    let page = app.query_with(feed, json!({ "after": null })).await;
-    let after = page["changes"]["pageInfo"]["endCursor"].clone();
-    assert_eq!(app.query_with(feed, json!({ "after": after })).await["changes"]["nodes"], json!([]));
-    // Grafana's panel, as the document has it.
-    let panel = include_str!("../../docs/bi.md").split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
-    let panel: Value = serde_json::from_str(panel.expect("a panel")).expect("JSON");
-    let query = panel["targets"][0]["url_options"]["body_graphql_query"].as_str().expect("a query");
-    let query = query.replace("${__from:date:iso}", "2020-01-01T00:00:00.000Z");
-    let data = app.query(&query.replace("${__to:date:iso}", "2099-01-01T00:00:00.000Z")).await;
-    let row = &data["publications"]["nodes"][0];
-    for column in panel["targets"][0]["columns"].as_array().expect("columns") {
-        assert!(!row[column["selector"].as_str().expect("a name")].is_null(), "{column}: {row}");
-    }
-    // Power BI page by page: GET, Basic, the variables as JSON.
+    // Page by page, the variables as JSON.
+    let query = "query($after: String) { publications(first: 3, after: $after) {
+        nodes { id } pageInfo { hasNextPage endCursor } } }";
     let (mut read, mut after) = (0, Value::Null);
     while read < AWKWARD.len() {
-        let query = "query($after: String) { publications(first: 3, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }";
         let variables = json!({ "after": after }).to_string();
         let request = plain.get(url("/graphql")).query(&[("query", query), ("variables", &variables)]);
         let answer: Value =
@@ -365,16 +342,67 @@ async fn the_recipes_are_answered() {
         after = page["pageInfo"]["endCursor"].clone();
         assert_eq!(page["pageInfo"]["hasNextPage"], read < AWKWARD.len());
     }
-    // A deck, a member of its zip at a time.
-    let deck = samples::zip(&[("DGER.DAT", b"DADOS GERAIS"), ("SISTEMA.DAT", b"SISTEMA")]);
-    let number = app.portal.add(samples::product(900, "Deck NEWAVE Definitivo", "deck.zip", deck));
-    app.archive(number).await;
-    let latest = app.query("{ publications(search: \"deck newave\", orderBy: PERIOD_DESC, first: 1) { nodes { referenceDate revisionId } } }").await;
-    let revision = latest["publications"]["nodes"][0]["revisionId"].as_str().expect("a revision").to_owned();
-    let member = plain.get(url(&format!("/files/{revision}/members/DGER.DAT"))).bearer_auth(KEY).send().await;
-    assert_eq!(member.expect("an answer").text().await.expect("text"), "DADOS GERAIS");
     // By GET, as a browser or a spreadsheet asks.
     let by_get = plain.get(url("/graphql")).query(&[("query", "{ publications { totalCount } }"), ("key", KEY)]);
     let answer: Value = by_get.send().await.expect("an answer").json().await.expect("JSON");
-    assert_eq!(answer["data"]["publications"]["totalCount"], AWKWARD.len() + 1);
+    assert_eq!(answer["data"]["publications"]["totalCount"], AWKWARD.len());
+}
+
+/// Requests of docs/bi.md as Grafana's Infinity sends them: POST, gzip, and its own way to write instants.
+#[tokio::test]
+async fn the_recipes_for_grafana_are_answered() {
+    let app = TestApp::start().await;
+    some_products(&app).await;
+    let query = "{ publications(first: 1000,
+        filter: { archivedAt: { from: \"2020-01-01T00:00:00.000Z\", to: \"2099-01-01T00:00:00.000Z\" } }) {
+            nodes { name process referenceDate status fileName size archivedAt } } }";
+    let request = plain_client().post(format!("{}/graphql", app.url)).bearer_auth(KEY);
+    let request = request.header("accept-encoding", "gzip").header("content-type", "application/json");
+    let request = request.body(json!({ "query": query, "variables": {} }).to_string());
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.headers().get("content-encoding").and_then(|v| v.to_str().ok()), Some("gzip"));
+    let packed = answer.bytes().await.expect("a body");
+    let rows: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&packed[..])).expect("JSON");
+    let rows = rows["data"]["publications"]["nodes"].as_array().expect("a flat list").clone();
+    assert_eq!(rows.len(), AWKWARD.len());
+    assert!(rows.iter().all(|row| row.as_object().is_some_and(|row| row.values().all(|cell| !cell.is_object()))));
+    let stats = app.query("{ publicationStats(groupBy: [ARCHIVED_DAY]) { bucket publications size } }").await;
+    assert_eq!(stats["publicationStats"][0]["publications"], AWKWARD.len());
+    // The panel, as the document has it.
+    let panel = include_str!("../../docs/bi.md").split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    let panel: Value = serde_json::from_str(panel.expect("a panel")).expect("JSON");
+    let query = panel["targets"][0]["url_options"]["body_graphql_query"].as_str().expect("a query");
+    let query = query.replace("${__from:date:iso}", "2020-01-01T00:00:00.000Z");
+    let data = app.query(&query.replace("${__to:date:iso}", "2099-01-01T00:00:00.000Z")).await;
+    let row = &data["publications"]["nodes"][0];
+    for column in panel["targets"][0]["columns"].as_array().expect("columns") {
+        assert!(!row[column["selector"].as_str().expect("a name")].is_null(), "{column}: {row}");
+    }
+}
+
+/// Requests of docs/bi.md as Python's `requests` sends them, the feed, and a deck, one member of its zip at a time.
+#[tokio::test]
+async fn the_recipes_for_python_are_answered() {
+    let app = TestApp::start().await;
+    some_products(&app).await;
+    let plain = plain_client();
+    let url = |path: &str| format!("{}{path}", app.url);
+    let known = "/export/publications.ndjson?search=resultados&periodFrom=2025-02-20&periodTo=2025-02-20&\
+        asOf=2099-09-04T12%3A00%3A00Z";
+    let request = plain.get(url(known)).bearer_auth(KEY).header("accept-encoding", "gzip, deflate");
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    let feed = "query($after: String) { changes(after: $after, first: 1000) {
+        nodes { at kind publication { name referenceDate } revision { number fileUrl } }
+        pageInfo { endCursor hasNextPage } } }";
+    let page = app.query_with(feed, json!({ "after": null })).await;
+    let after = page["changes"]["pageInfo"]["endCursor"].clone();
+    assert_eq!(app.query_with(feed, json!({ "after": after })).await["changes"]["nodes"], json!([]));
+    let deck = samples::zip(&[("DGER.DAT", b"DADOS GERAIS"), ("SISTEMA.DAT", b"SISTEMA")]);
+    let number = app.portal.add(samples::product(900, "Deck NEWAVE Definitivo", "deck.zip", deck));
+    app.archive(number).await;
+    let query = "{ publications(search: \"deck newave\", orderBy: PERIOD_DESC, first: 1) { nodes { revisionId } } }";
+    let latest = app.query(query).await["publications"]["nodes"][0].clone();
+    let revision = latest["revisionId"].as_str().expect("a revision");
+    let member = plain.get(url(&format!("/files/{revision}/members/DGER.DAT"))).bearer_auth(KEY).send().await;
+    assert_eq!(member.expect("an answer").text().await.expect("text"), "DADOS GERAIS");
 }

@@ -8,36 +8,34 @@ use serde_json::json;
 
 use crate::harness::links::FileServer;
 use crate::harness::samples::{product, replace, zip};
-use crate::harness::{Db, Options, TestApp, bytes_in, postgres, sha256};
+use crate::harness::{Db, Options, TestApp, bytes_in, on_each_database, postgres, sha256};
 
-#[tokio::test]
-async fn faults_that_pass_are_survived() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let bytes = b"Periodo;Valor\r\n".repeat(2000);
-        let faults = [
-            Faults { status: Some(500), ..Faults::default() },
-            Faults { status: Some(503), retry_after: Some(0), ..Faults::default() },
-            Faults { status: Some(404), ..Faults::default() },
-            Faults { cut_after: Some(100), ..Faults::default() },
-            Faults { longer_by: 100, ..Faults::default() },
-            Faults { html: true, ..Faults::default() },
-            Faults { expired: true, ..Faults::default() },
-            Faults { redirects: 4, ..Faults::default() },
-        ];
-        for (i, faults) in faults.into_iter().enumerate() {
-            let number = app.portal.add(product(i as u32 + 1, &format!("Produto {i}"), "a.csv", bytes.clone()));
-            app.portal.set_faults(Faults { times: Some(2), ..faults.clone() });
-            let end = app.archive(number).await;
-            assert_eq!(end["status"], "ARCHIVED", "{faults:?}: {end}");
-            assert_eq!(end["attempts"], 3, "{faults:?}: {end}");
-            assert_eq!(end["revision"]["sha256"], sha256(&bytes));
-            assert!(end["error"].is_null());
-        }
-        // Eight products, the same bytes, kept once.
-        let kept = bytes_in(&app.folder.path().join("data/archive"));
-        assert!(kept < bytes.len() as u64, "{kept}");
+on_each_database!(faults_that_pass_are_survived);
+async fn faults_that_pass_are_survived(db: Db) {
+    let app = TestApp::on(db).await;
+    let bytes = b"Periodo;Valor\r\n".repeat(2000);
+    let faults = [
+        Faults { status: Some(500), ..Faults::default() },
+        Faults { status: Some(503), retry_after: Some(0), ..Faults::default() },
+        Faults { status: Some(404), ..Faults::default() },
+        Faults { cut_after: Some(100), ..Faults::default() },
+        Faults { longer_by: 100, ..Faults::default() },
+        Faults { html: true, ..Faults::default() },
+        Faults { expired: true, ..Faults::default() },
+        Faults { redirects: 4, ..Faults::default() },
+    ];
+    for (i, faults) in faults.into_iter().enumerate() {
+        let number = app.portal.add(product(i as u32 + 1, &format!("Produto {i}"), "a.csv", bytes.clone()));
+        app.portal.set_faults(Faults { times: Some(2), ..faults.clone() });
+        let end = app.archive(number).await;
+        assert_eq!(end["status"], "ARCHIVED", "{faults:?}: {end}");
+        assert_eq!(end["attempts"], 3, "{faults:?}: {end}");
+        assert_eq!(end["revision"]["sha256"], sha256(&bytes));
+        assert!(end["error"].is_null());
     }
+    // Eight products, the same bytes, kept once.
+    let kept = bytes_in(&app.folder.path().join("data/archive"));
+    assert!(kept < bytes.len() as u64, "{kept}");
 }
 
 #[tokio::test]
@@ -62,37 +60,35 @@ async fn an_empty_file_is_none() {
     assert_eq!(app.query(query).await["notifications"]["nodes"][0]["status"], "ARCHIVED");
 }
 
-#[tokio::test]
-async fn a_dead_link_is_expired_and_a_later_one_heals() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let number = app.portal.add(product(1, "Produto", "a.csv", &b"x;y"[..]));
-        app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
-        app.portal.enviar(number).await;
-        let query = "{ notifications { nodes { status error attempts linkExpiresAt } } publications { nodes { status revisionId } } status { expired } }";
-        app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
-        app.app.clock.advance(Duration::from_secs(86_700));
-        let dead = app
-            .until(query, |data| {
-                data["notifications"]["nodes"][0]["status"] == "EXPIRED"
-                    && data["publications"]["nodes"][0]["status"] == "LOST"
-            })
-            .await;
-        let error = dead["notifications"]["nodes"][0]["error"].as_str().expect("an error").to_owned();
-        assert!(error.contains("the portal answered") && error.contains("\"Enviar\""), "{error}");
-        assert_eq!(dead["status"]["expired"], 1);
-        let asked = app.portal.downloads().len();
-        // For the portal it is delivered: only "Enviar" and "Enviar Tudo" bring it back.
-        assert_eq!(app.portal.reenviar_pendentes().await.sent, 0);
-        let retry = "mutation { retryNotifications(filter: { status: [EXPIRED] }) { matched queued dead } }";
-        assert_eq!(app.query(retry).await["retryNotifications"], json!({ "matched": 1, "queued": 0, "dead": 1 }));
-        app.portal.set_faults(Faults::default());
-        assert_eq!(app.portal.downloads().len(), asked, "a dead link was tried");
-        app.portal.enviar_tudo().await;
-        app.settled(2).await;
-        let healed = app.query("{ publications { nodes { status } } }").await;
-        assert_eq!(healed["publications"]["nodes"], json!([{ "status": "ARCHIVED" }]));
-    }
+on_each_database!(a_dead_link_is_expired_and_a_later_one_heals);
+async fn a_dead_link_is_expired_and_a_later_one_heals(db: Db) {
+    let app = TestApp::on(db).await;
+    let number = app.portal.add(product(1, "Produto", "a.csv", &b"x;y"[..]));
+    app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
+    app.portal.enviar(number).await;
+    let query = "{ notifications { nodes { status error attempts linkExpiresAt } } publications { nodes { status revisionId } } status { expired } }";
+    app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
+    app.app.clock.advance(Duration::from_secs(86_700));
+    let dead = app
+        .until(query, |data| {
+            data["notifications"]["nodes"][0]["status"] == "EXPIRED"
+                && data["publications"]["nodes"][0]["status"] == "LOST"
+                && data["status"]["expired"] == 1
+        })
+        .await;
+    let error = dead["notifications"]["nodes"][0]["error"].as_str().expect("an error").to_owned();
+    assert!(error.contains("the portal answered") && error.contains("\"Enviar\""), "{error}");
+    let asked = app.portal.downloads().len();
+    // For the portal it is delivered: only "Enviar" and "Enviar Tudo" bring it back.
+    assert_eq!(app.portal.reenviar_pendentes().await.sent, 0);
+    let retry = "mutation { retryNotifications(filter: { status: [EXPIRED] }) { matched queued dead } }";
+    assert_eq!(app.query(retry).await["retryNotifications"], json!({ "matched": 1, "queued": 0, "dead": 1 }));
+    app.portal.set_faults(Faults::default());
+    assert_eq!(app.portal.downloads().len(), asked, "a dead link was tried");
+    app.portal.enviar_tudo().await;
+    app.settled(2).await;
+    let healed = app.query("{ publications { nodes { status } } }").await;
+    assert_eq!(healed["publications"]["nodes"], json!([{ "status": "ARCHIVED" }]));
 }
 
 #[tokio::test]
@@ -146,29 +142,25 @@ async fn a_zip_that_does_not_open_is_kept_and_fetched_once_more() {
     assert_eq!(healed["revision"]["warnings"], json!([]));
 }
 
-#[tokio::test]
-async fn one_fetch_serves_all_that_wait_for_its_file() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let number = app.portal.add(product(1, "Produto", "a.csv", &b"x;y"[..]));
-        app.portal.set_faults(Faults { status: Some(500), times: Some(1), ..Faults::default() });
-        app.portal.enviar(number).await;
-        app.until("{ notifications { nodes { attempts } } }", |data| {
-            data["notifications"]["nodes"][0]["attempts"] == 1
-        })
-        .await;
-        let asked = {
-            app.portal.set_faults(Faults { latency_ms: 300, ..Faults::default() });
-            for _ in 0..5 {
-                app.portal.enviar(number).await;
-            }
-            app.settled(6).await;
-            app.portal.downloads().len()
-        };
-        assert!(asked <= 4, "six notifications took {asked} fetches");
-        let data = app.query("{ a: notifications(filter: { status: [ARCHIVED] }) { totalCount } u: notifications(filter: { status: [UNCHANGED] }) { totalCount } }").await;
-        assert_eq!((data["a"]["totalCount"].as_i64(), data["u"]["totalCount"].as_i64()), (Some(1), Some(5)));
+on_each_database!(one_fetch_serves_all_that_wait_for_its_file);
+async fn one_fetch_serves_all_that_wait_for_its_file(db: Db) {
+    let app = TestApp::on(db).await;
+    let mut server = HeldServer::start(StatusCode::OK).await;
+    server.offer("x;y");
+    server.open.send_replace(false);
+    announce(&app, &server.address, 0, 86_000).await;
+    server.asked(1).await;
+    // These come while the file is being fetched, and wait for the next fetch.
+    for life in 1..=5 {
+        announce(&app, &server.address, 0, 86_000 + life).await;
     }
+    server.open.send_replace(true);
+    app.settled(6).await;
+    assert_eq!(server.times(), 2);
+    let query = "{ archived: notifications(filter: { status: [ARCHIVED] }) { totalCount }
+        unchanged: notifications(filter: { status: [UNCHANGED] }) { totalCount } }";
+    let expected = json!({ "archived": { "totalCount": 1 }, "unchanged": { "totalCount": 5 } });
+    assert_eq!(app.query(query).await, expected);
 }
 
 #[tokio::test]
@@ -266,60 +258,56 @@ pub async fn announce_file(app: &TestApp, server: &str, file: &str, nbf: i64, ex
     assert_eq!(app.notify(&body).await.0, 202);
 }
 
-#[tokio::test]
-async fn a_version_announced_while_the_last_one_is_fetched_is_not_missed_whatever_the_clocks_say() {
-    for db in Db::all() {
-        // How far the portal's clock is behind ours.
-        for behind in [0, 5, 90, 7200] {
-            let app = TestApp::on(db).await;
-            let mut server = HeldServer::start(StatusCode::OK).await;
-            server.offer("primeira");
-            server.open.send_replace(false);
-            announce(&app, &server.address, -behind, 86_000).await;
-            server.asked(1).await;
-            server.offer("segunda");
-            announce(&app, &server.address, -behind, 86_001).await;
-            server.open.send_replace(true);
-            app.settled(2).await;
-            let data = app.query("{ publications { nodes { sha256 revisionCount } } }").await;
-            let expected = json!([{ "sha256": sha256(b"segunda"), "revisionCount": 2 }]);
-            assert_eq!(data["publications"]["nodes"], expected, "{db:?}, {behind} s behind");
-        }
+on_each_database!(a_version_announced_while_the_last_one_is_fetched_is_not_missed_whatever_the_clocks_say);
+async fn a_version_announced_while_the_last_one_is_fetched_is_not_missed_whatever_the_clocks_say(db: Db) {
+    // How far the portal's clock is behind ours.
+    for behind in [0, 5, 90, 7200] {
+        let app = TestApp::on(db).await;
+        let mut server = HeldServer::start(StatusCode::OK).await;
+        server.offer("primeira");
+        server.open.send_replace(false);
+        announce(&app, &server.address, -behind, 86_000).await;
+        server.asked(1).await;
+        server.offer("segunda");
+        announce(&app, &server.address, -behind, 86_001).await;
+        server.open.send_replace(true);
+        app.settled(2).await;
+        let data = app.query("{ publications { nodes { sha256 revisionCount } } }").await;
+        let expected = json!([{ "sha256": sha256(b"segunda"), "revisionCount": 2 }]);
+        assert_eq!(data["publications"]["nodes"], expected, "{db:?}, {behind} s behind");
     }
 }
 
-#[tokio::test]
-async fn a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried() {
-    for db in Db::all() {
-        let elsewhere = HeldServer::start(StatusCode::NOT_FOUND).await.address;
-        let dead = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await.address;
-        for (bad, end) in [("https://evil.example", "FAILED"), (elsewhere.as_str(), "DONE"), (dead.as_str(), "DONE")] {
-            // The bad link lives longer, and shorter.
-            for exp in [86_300, 80_000] {
-                let values = [("fetch.retry_first", "50ms".to_owned()), ("fetch.retry_max", "200ms".to_owned())];
-                let app = TestApp::with(Options {
-                    values: values.into(),
-                    database_url: postgres::database(db),
-                    without_jobs: true,
-                    ..Options::default()
-                })
-                .await;
-                let good = HeldServer::start(StatusCode::OK).await;
-                good.offer("bom");
-                announce(&app, bad, -1, exp).await;
-                announce(&app, &good.address, -1, 86_000).await;
-                announce(&app, bad, -1, exp + 10).await;
-                let jobs = Jobs::start(&app.app).await.expect("jobs");
-                app.settled(3).await;
-                let data = app.query("{ publications { nodes { status sha256 } } notifications { nodes { status error link: linkExpiresAt } } }").await;
-                assert_eq!(data["publications"]["nodes"][0]["sha256"], sha256(b"bom"), "{bad}: {data}");
-                let nodes = data["notifications"]["nodes"].as_array().expect("a list");
-                let archived = nodes.iter().filter(|node| node["status"] == "ARCHIVED").count();
-                assert_eq!(archived, 1, "{bad}: {data}");
-                let failed = nodes.iter().filter(|node| node["status"] == "FAILED").count();
-                assert!(if end == "FAILED" { failed <= 2 } else { failed == 0 }, "{bad}: {data}");
-                jobs.stop().await;
-            }
+on_each_database!(a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried);
+async fn a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried(db: Db) {
+    let elsewhere = HeldServer::start(StatusCode::NOT_FOUND).await.address;
+    let dead = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await.address;
+    for (bad, end) in [("https://evil.example", "FAILED"), (elsewhere.as_str(), "DONE"), (dead.as_str(), "DONE")] {
+        // The bad link lives longer, and shorter.
+        for exp in [86_300, 80_000] {
+            let values = [("fetch.retry_first", "50ms".to_owned()), ("fetch.retry_max", "200ms".to_owned())];
+            let app = TestApp::with(Options {
+                values: values.into(),
+                database_url: postgres::database(db),
+                without_jobs: true,
+                ..Options::default()
+            })
+            .await;
+            let good = HeldServer::start(StatusCode::OK).await;
+            good.offer("bom");
+            announce(&app, bad, -1, exp).await;
+            announce(&app, &good.address, -1, 86_000).await;
+            announce(&app, bad, -1, exp + 10).await;
+            let jobs = Jobs::start(&app.app).await.expect("jobs");
+            app.settled(3).await;
+            let data = app.query("{ publications { nodes { status sha256 } } notifications { nodes { status error link: linkExpiresAt } } }").await;
+            assert_eq!(data["publications"]["nodes"][0]["sha256"], sha256(b"bom"), "{bad}: {data}");
+            let nodes = data["notifications"]["nodes"].as_array().expect("a list");
+            let archived = nodes.iter().filter(|node| node["status"] == "ARCHIVED").count();
+            assert_eq!(archived, 1, "{bad}: {data}");
+            let failed = nodes.iter().filter(|node| node["status"] == "FAILED").count();
+            assert!(if end == "FAILED" { failed <= 2 } else { failed == 0 }, "{bad}: {data}");
+            jobs.stop().await;
         }
     }
 }
@@ -343,35 +331,33 @@ async fn a_link_that_is_not_known_does_not_delay_another() {
     jobs.stop().await;
 }
 
-#[tokio::test]
-async fn a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision() {
-    for db in Db::all() {
-        for (fault, wait) in [("dies", 90_000), ("is too large", 3700)] {
-            let values = [("fetch.retry_first", "1h"), ("fetch.retry_max", "1h"), ("fetch.max_bytes", "1000 B")];
-            let app = TestApp::with(Options {
-                values: values.map(|(key, value)| (key, value.to_owned())).into(),
-                database_url: postgres::database(db),
-                ..Options::default()
-            })
-            .await;
-            let sound = zip(&[("a.dat", b"dados")]);
-            let number = app.portal.add(product(1, "Deck", "deck.zip", sound[..sound.len() - 10].to_vec()));
-            app.portal.enviar(number).await;
-            let query = "{ notifications { nodes { status error revision { id } linkExpiresAt } } publications { nodes { status } } }";
-            app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
-            if fault == "dies" {
-                app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
-            } else {
-                app.portal.change(number, |product| replace(product, vec![b'x'; 1001]));
-            }
-            app.app.clock.advance(Duration::from_secs(wait));
-            app.settled(1).await;
-            let data = app.query(query).await;
-            let node = &data["notifications"]["nodes"][0];
-            assert_eq!((node["status"].as_str(), &node["error"]), (Some("ARCHIVED"), &json!(null)), "{fault}: {node}");
-            assert!(node["revision"]["id"].is_string(), "{fault}: {node}");
-            assert_eq!(data["publications"]["nodes"][0]["status"], "ARCHIVED", "{fault}");
+on_each_database!(a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision);
+async fn a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision(db: Db) {
+    for (fault, wait) in [("dies", 90_000), ("is too large", 3700)] {
+        let values = [("fetch.retry_first", "1h"), ("fetch.retry_max", "1h"), ("fetch.max_bytes", "1000 B")];
+        let app = TestApp::with(Options {
+            values: values.map(|(key, value)| (key, value.to_owned())).into(),
+            database_url: postgres::database(db),
+            ..Options::default()
+        })
+        .await;
+        let sound = zip(&[("a.dat", b"dados")]);
+        let number = app.portal.add(product(1, "Deck", "deck.zip", sound[..sound.len() - 10].to_vec()));
+        app.portal.enviar(number).await;
+        let query = "{ notifications { nodes { status error revision { id } linkExpiresAt } } publications { nodes { status } } }";
+        app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
+        if fault == "dies" {
+            app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
+        } else {
+            app.portal.change(number, |product| replace(product, vec![b'x'; 1001]));
         }
+        app.app.clock.advance(Duration::from_secs(wait));
+        app.settled(1).await;
+        let data = app.query(query).await;
+        let node = &data["notifications"]["nodes"][0];
+        assert_eq!((node["status"].as_str(), &node["error"]), (Some("ARCHIVED"), &json!(null)), "{fault}: {node}");
+        assert!(node["revision"]["id"].is_string(), "{fault}: {node}");
+        assert_eq!(data["publications"]["nodes"][0]["status"], "ARCHIVED", "{fault}");
     }
 }
 

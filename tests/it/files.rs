@@ -1,67 +1,50 @@
 use serde_json::json;
 
-use crate::harness::samples::{product, zip};
-use crate::harness::{Db, TestApp, sha256};
+use crate::harness::samples::{noise, product, text, zip};
+use crate::harness::{Db, TestApp, on_each_database, sha256};
 
-fn text_of(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|i| b"0123456789 VAZ.MED\r\n"[i % 20].wrapping_add((i / 2000 % 7) as u8)).collect()
-}
-
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    (0..bytes).map(|_| next()).collect()
-}
-
-#[tokio::test]
-async fn the_published_bytes_and_name_come_back() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        // One that shrinks, one that does not, one too large for memory either way, one of a single byte.
-        let files = [
-            ("Relatório de Vazões.txt", text_of(300_000)),
-            ("ruído.bin", noise(100_000)),
-            ("grande.csv", text_of(20 << 20)),
-            ("grande.bin", noise(9 << 20)),
-            ("um.txt", b"1".to_vec()),
-        ];
-        for (i, (name, bytes)) in files.iter().enumerate() {
-            let number = app.portal.add(product(i as u32 + 1, &format!("Produto {i}"), name, bytes.clone()));
-            let end = app.archive(number).await;
-            assert_eq!(end["status"], "ARCHIVED", "{end}");
-            let path = format!("/files/{}", end["revision"]["id"].as_str().expect("an id"));
-            let answer = app.get(&path).await;
-            assert_eq!(answer.status(), 200);
-            let headers = answer.headers().clone();
-            assert_eq!(headers["etag"].to_str().expect("text"), format!("\"{}\"", sha256(bytes)));
-            assert_eq!(headers["content-length"].to_str().expect("text"), bytes.len().to_string());
-            let disposition = headers["content-disposition"].to_str().expect("text");
-            let encoded: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
-            if name.is_ascii() {
-                assert_eq!(disposition, format!("attachment; filename=\"{name}\""));
-            } else {
-                assert!(
-                    disposition.ends_with(&format!("filename*=UTF-8''{}", encoded.replace('+', "%20"))),
-                    "{disposition}"
-                );
-            }
-            assert!(answer.bytes().await.expect("bytes") == bytes[..], "{name}");
+on_each_database!(the_published_bytes_and_name_come_back);
+async fn the_published_bytes_and_name_come_back(db: Db) {
+    let app = TestApp::on(db).await;
+    // One that shrinks, one that does not, one too large for memory either way, one of a single byte.
+    let files = [
+        ("Relatório de Vazões.txt", text(300_000)),
+        ("ruído.bin", noise(100_000)),
+        ("grande.csv", text(20 << 20)),
+        ("grande.bin", noise(9 << 20)),
+        ("um.txt", b"1".to_vec()),
+    ];
+    for (i, (name, bytes)) in files.iter().enumerate() {
+        let number = app.portal.add(product(i as u32 + 1, &format!("Produto {i}"), name, bytes.clone()));
+        let end = app.archive(number).await;
+        assert_eq!(end["status"], "ARCHIVED", "{end}");
+        let path = format!("/files/{}", end["revision"]["id"].as_str().expect("an id"));
+        let answer = app.get(&path).await;
+        assert_eq!(answer.status(), 200);
+        let headers = answer.headers().clone();
+        assert_eq!(headers["etag"].to_str().expect("text"), format!("\"{}\"", sha256(bytes)));
+        assert_eq!(headers["content-length"].to_str().expect("text"), bytes.len().to_string());
+        let disposition = headers["content-disposition"].to_str().expect("text");
+        let encoded: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        if name.is_ascii() {
+            assert_eq!(disposition, format!("attachment; filename=\"{name}\""));
+        } else {
+            assert!(
+                disposition.ends_with(&format!("filename*=UTF-8''{}", encoded.replace('+', "%20"))),
+                "{disposition}"
+            );
         }
-        let folder = app.stop().await;
-        let left = crate::harness::files_in(&folder.path().join("data/archive/incoming"));
-        assert!(left.is_empty(), "{left:?}");
+        assert!(answer.bytes().await.expect("bytes") == bytes[..], "{name}");
     }
+    let folder = app.stop().await;
+    let left = crate::harness::files_in(&folder.path().join("data/archive/incoming"));
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test]
 async fn ranges_validators_and_heads() {
     let app = TestApp::start().await;
-    let bytes = text_of(5000);
+    let bytes = text(5000);
     let number = app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));
     let path = format!("/files/{}", app.archive(number).await["revision"]["id"].as_str().expect("an id"));
     let etag = format!("\"{}\"", sha256(&bytes));
@@ -109,7 +92,7 @@ async fn ranges_validators_and_heads() {
 #[tokio::test]
 async fn each_form_has_its_own_tag_and_conditions_hold() {
     let app = TestApp::start().await;
-    let bytes = text_of(400_000);
+    let bytes = text(400_000);
     let number = app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));
     let path = format!("/files/{}", app.archive(number).await["revision"]["id"].as_str().expect("an id"));
     let header = |answer: &reqwest::Response, name: &str| {
@@ -172,7 +155,7 @@ async fn each_form_has_its_own_tag_and_conditions_hold() {
 #[tokio::test]
 async fn the_stored_frame_goes_out_as_it_is() {
     let app = TestApp::start().await;
-    let bytes = text_of(400_000);
+    let bytes = text(400_000);
     let number = app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));
     let path = format!("/files/{}", app.archive(number).await["revision"]["id"].as_str().expect("an id"));
     let answer = app.get_with(&path, &[("accept-encoding", "gzip, zstd;q=0.5")]).await;
@@ -193,7 +176,7 @@ async fn the_stored_frame_goes_out_as_it_is() {
 #[tokio::test]
 async fn members_of_zips_are_listed_and_sent() {
     let app = TestApp::start().await;
-    let inner = zip(&[("C_ADIC.DAT", &text_of(5000)), ("pasta/SISTEMA.DAT", b"sistema")]);
+    let inner = zip(&[("C_ADIC.DAT", &text(5000)), ("pasta/SISTEMA.DAT", b"sistema")]);
     let outer = zip(&[("deck_newave.zip", &inner), ("Leia-me.txt", b"leia"), ("quebrado.zip", b"PK no")]);
     let number = app.portal.add(product(1, "Deck NEWAVE", "deck.zip", outer));
     let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
@@ -209,7 +192,7 @@ async fn members_of_zips_are_listed_and_sent() {
     ];
     assert_eq!(paths, all);
     for (path, bytes) in
-        [("deck_newave.zip/C_ADIC.DAT", text_of(5000)), ("Leia-me.txt", b"leia".to_vec()), ("deck_newave.zip", inner)]
+        [("deck_newave.zip/C_ADIC.DAT", text(5000)), ("Leia-me.txt", b"leia".to_vec()), ("deck_newave.zip", inner)]
     {
         let answer = app.get(&format!("/files/{id}/members/{path}")).await;
         assert_eq!(answer.bytes().await.expect("bytes"), bytes, "{path}");

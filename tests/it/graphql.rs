@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use acervo::portal::Version;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
 use crate::harness::samples::product;
-use crate::harness::{Db, KEY, Options, TestApp, postgres};
+use crate::harness::{Db, KEY, Options, TestApp, on_each_database, postgres};
 
 /// Thirty publications of three products, some with the same size and name.
 pub async fn some_history(app: &TestApp) {
@@ -41,144 +43,149 @@ fn ids(page: &Value) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn every_order_pages_forwards_backwards_and_by_offset_the_same() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        some_history(&app).await;
-        for order in [
-            "PERIOD_DESC",
-            "PERIOD_ASC",
-            "ARCHIVED_DESC",
-            "ARCHIVED_ASC",
-            "RECEIVED_DESC",
-            "NAME_ASC",
-            "SIZE_DESC",
-            "RELEVANCE",
-        ] {
-            let page = |arguments: String| {
-                let query = format!(
-                    "{{ publications(search: \"a\", orderBy: {order}, {arguments}) {{ totalCount nodes {{ id }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
-                );
-                let app = &app;
-                async move {
-                    app.query(
-                        &query.replace(
-                            "search: \"a\", ",
-                            if order == "RELEVANCE" { "search: \"arquivo\", " } else { "" },
-                        ),
-                    )
-                    .await["publications"]
-                        .clone()
-                }
-            };
-            let whole = page("first: 1000".into()).await;
-            let all = ids(&whole);
-            assert_eq!((all.len(), whole["totalCount"].as_i64()), (30, Some(30)), "{order}");
-            let (mut forwards, mut after) = (Vec::new(), Value::Null);
-            loop {
-                let some = page(format!("first: 7, after: {after}")).await;
-                assert_eq!(some["totalCount"], 30);
-                assert_eq!(some["pageInfo"]["hasPreviousPage"], !after.is_null());
-                forwards.extend(ids(&some));
-                after = some["pageInfo"]["endCursor"].clone();
-                if some["pageInfo"]["hasNextPage"] == false {
-                    break;
-                }
+const ORDERS: [&str; 8] = [
+    "PERIOD_DESC",
+    "PERIOD_ASC",
+    "ARCHIVED_DESC",
+    "ARCHIVED_ASC",
+    "RECEIVED_DESC",
+    "NAME_ASC",
+    "SIZE_DESC",
+    "RELEVANCE",
+];
+
+/// A page of publications in an order; what is relevant is relevant to a search.
+async fn page(app: &TestApp, order: &str, arguments: &str) -> Value {
+    let search = if order == "RELEVANCE" { "search: \"arquivo\", " } else { "" };
+    let query = format!(
+        "{{ publications({search}orderBy: {order}, {arguments}) {{
+            totalCount nodes {{ id }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
+    );
+    app.query(&query).await["publications"].clone()
+}
+
+on_each_database!(every_order_pages_forwards_backwards_and_by_offset_the_same);
+async fn every_order_pages_forwards_backwards_and_by_offset_the_same(db: Db) {
+    let app = TestApp::on(db).await;
+    some_history(&app).await;
+    for order in ORDERS {
+        let whole = page(&app, order, "first: 1000").await;
+        let all = ids(&whole);
+        assert_eq!((all.len(), whole["totalCount"].as_i64()), (30, Some(30)), "{order}");
+        let (mut forwards, mut after) = (Vec::new(), Value::Null);
+        loop {
+            let some = page(&app, order, &format!("first: 7, after: {after}")).await;
+            assert_eq!(some["totalCount"], 30);
+            assert_eq!(some["pageInfo"]["hasPreviousPage"], !after.is_null());
+            forwards.extend(ids(&some));
+            after = some["pageInfo"]["endCursor"].clone();
+            if some["pageInfo"]["hasNextPage"] == false {
+                break;
             }
-            assert_eq!(forwards, all, "{order} forwards");
-            let (mut backwards, mut before) = (Vec::new(), Value::Null);
-            loop {
-                let some = page(format!("last: 7, before: {before}")).await;
-                backwards = [ids(&some), backwards].concat();
-                before = some["pageInfo"]["startCursor"].clone();
-                if some["pageInfo"]["hasPreviousPage"] == false {
-                    break;
-                }
-            }
-            assert_eq!(backwards, all, "{order} backwards");
-            let mut by_offset = Vec::new();
-            for offset in (0..30).step_by(7) {
-                by_offset.extend(ids(&page(format!("first: 7, offset: {offset}")).await));
-            }
-            assert_eq!(by_offset, all, "{order} by offset");
         }
-        let log = |arguments: String| {
-            let query =
-                format!("{{ notifications({arguments}) {{ nodes {{ id }} pageInfo {{ hasNextPage endCursor }} }} }}");
-            let app = &app;
-            async move { app.query(&query).await["notifications"].clone() }
-        };
-        let all = ids(&log("first: 1000".into()).await);
-        let mut sorted = all.clone();
-        sorted.sort_by(|a, b| b.cmp(a));
-        assert_eq!(all, sorted, "newest first");
-        let first = log("first: 20".into()).await;
-        let rest = log(format!("first: 20, after: {}", first["pageInfo"]["endCursor"])).await;
-        assert_eq!([ids(&first), ids(&rest)].concat(), all);
-        assert_eq!(ids(&log("last: 3".into()).await), all[27..]);
+        assert_eq!(forwards, all, "{order} forwards");
+        let (mut backwards, mut before) = (Vec::new(), Value::Null);
+        loop {
+            let some = page(&app, order, &format!("last: 7, before: {before}")).await;
+            backwards = [ids(&some), backwards].concat();
+            before = some["pageInfo"]["startCursor"].clone();
+            if some["pageInfo"]["hasPreviousPage"] == false {
+                break;
+            }
+        }
+        assert_eq!(backwards, all, "{order} backwards");
+        let mut by_offset = Vec::new();
+        for offset in (0..30).step_by(7) {
+            by_offset.extend(ids(&page(&app, order, &format!("first: 7, offset: {offset}")).await));
+        }
+        assert_eq!(by_offset, all, "{order} by offset");
     }
 }
+
+on_each_database!(notifications_page_newest_first);
+async fn notifications_page_newest_first(db: Db) {
+    let app = TestApp::on(db).await;
+    some_history(&app).await;
+    let page = async |arguments: String| {
+        let query =
+            format!("{{ notifications({arguments}) {{ nodes {{ id }} pageInfo {{ hasNextPage endCursor }} }} }}");
+        app.query(&query).await["notifications"].clone()
+    };
+    let all = ids(&page("first: 1000".into()).await);
+    let mut sorted = all.clone();
+    sorted.sort_by(|a, b| b.cmp(a));
+    assert_eq!(all, sorted, "newest first");
+    let first = page("first: 20".into()).await;
+    let rest = page(format!("first: 20, after: {}", first["pageInfo"]["endCursor"])).await;
+    assert_eq!([ids(&first), ids(&rest)].concat(), all);
+    assert_eq!(ids(&page("last: 3".into()).await), all[27..]);
+}
+
+/// Filters, and how many publications and revisions each leaves.
+const NARROWED: &[(&str, u64)] = &[
+    ("name: { eq: \"precipitacao  por SATELITE – ons\" }", 10),
+    ("name: { eq: \"precipitacao\" }", 0),
+    ("name: { in: [\"DECK NEWAVE DEFINITIVO\", \"nada\"] }", 10),
+    ("name: { contains: \"SATÉLITE\" }", 10),
+    ("name: { contains: \"consistidos (pmo)\" }", 10),
+    ("name: { contains: \".*\" }", 0),
+    ("name: { startsWith: \"deck\" }", 10),
+    ("name: { startsWith: \"newave\" }", 0),
+    ("process: { eq: \"MEDIO PRAZO\" }", 10),
+    ("macroProcess: { contains: \"sistema\" }", 30),
+    ("fileName: { contains: \"20250221\" }", 3),
+    ("referenceDate: { eq: \"21/02/2025\" }", 3),
+    ("extension: [\"TXT\", \"zip\"]", 30),
+    ("extension: [\"zip\"]", 0),
+    ("granularity: [DAY]", 30),
+    ("granularity: [WEEK, MONTH]", 0),
+    ("status: [ARCHIVED]", 30),
+    ("status: [AWAITED, LOST, PURGED]", 0),
+    ("status: []", 0),
+    ("period: { from: \"2025-02-28\" }", 6),
+    ("period: { to: \"2025-02-20\" }", 3),
+    ("period: { from: \"2025-02-21\", to: \"2025-02-22\" }", 6),
+    ("archivedAt: { from: \"2020-01-01T00:00:00Z\", to: \"2021-01-01T00:00:00Z\" }", 0),
+    ("archivedAt: { from: \"2021-01-01T00:00:00Z\" }, name: { contains: \"deck\" }", 10),
+    ("receivedAt: { to: \"2021-01-01T00:00:00Z\" }", 0),
+    ("id: []", 0),
+];
+
+/// Filters of products, and of notifications.
+const NARROWED_PRODUCTS: &[(&str, u64)] = &[
+    ("name: { contains: \"deck\" }", 1),
+    ("listPath: { eq: \"/sites/7/39/Produtos/2\" }", 1),
+    ("process: { eq: \"meteorologia e clima\" }", 2),
+];
+const NARROWED_NOTIFICATIONS: &[(&str, u64)] = &[
+    ("name: { contains: \"deck\" }", 10),
+    ("status: [ARCHIVED]", 30),
+    ("source: [\"default\"]", 30),
+    ("source: [\"outra\"]", 0),
+    ("name: { contains: \"100%\" }", 0),
+];
 
 #[tokio::test]
 async fn filters_narrow() {
     let app = TestApp::start().await;
     some_history(&app).await;
-    let cases = [
-        ("name: { eq: \"precipitacao  por SATELITE – ons\" }", 10),
-        ("name: { eq: \"precipitacao\" }", 0),
-        ("name: { in: [\"DECK NEWAVE DEFINITIVO\", \"nada\"] }", 10),
-        ("name: { contains: \"SATÉLITE\" }", 10),
-        ("name: { contains: \"consistidos (pmo)\" }", 10),
-        ("name: { contains: \".*\" }", 0),
-        ("name: { startsWith: \"deck\" }", 10),
-        ("name: { startsWith: \"newave\" }", 0),
-        ("process: { eq: \"MEDIO PRAZO\" }", 10),
-        ("macroProcess: { contains: \"sistema\" }", 30),
-        ("fileName: { contains: \"20250221\" }", 3),
-        ("referenceDate: { eq: \"21/02/2025\" }", 3),
-        ("extension: [\"TXT\", \"zip\"]", 30),
-        ("extension: [\"zip\"]", 0),
-        ("granularity: [DAY]", 30),
-        ("granularity: [WEEK, MONTH]", 0),
-        ("status: [ARCHIVED]", 30),
-        ("status: [AWAITED, LOST, PURGED]", 0),
-        ("status: []", 0),
-        ("period: { from: \"2025-02-28\" }", 6),
-        ("period: { to: \"2025-02-20\" }", 3),
-        ("period: { from: \"2025-02-21\", to: \"2025-02-22\" }", 6),
-        ("archivedAt: { from: \"2020-01-01T00:00:00Z\", to: \"2021-01-01T00:00:00Z\" }", 0),
-        ("archivedAt: { from: \"2021-01-01T00:00:00Z\" }, name: { contains: \"deck\" }", 10),
-        ("receivedAt: { to: \"2021-01-01T00:00:00Z\" }", 0),
-        ("id: []", 0),
-    ];
-    for (filter, expected) in cases {
-        for list in ["publications", "revisions"] {
+    for (list, filters) in [
+        ("publications", NARROWED),
+        ("revisions", NARROWED),
+        ("products", NARROWED_PRODUCTS),
+        ("notifications", NARROWED_NOTIFICATIONS),
+    ] {
+        for (filter, expected) in filters {
             let data = app.query(&format!("{{ {list}(filter: {{ {filter} }}) {{ totalCount }} }}")).await;
-            assert_eq!(data[list]["totalCount"], expected, "{list}: {filter}");
+            assert_eq!(data[list]["totalCount"], *expected, "{list}: {filter}");
         }
     }
-    let one =
-        app.query("{ publications(first: 1) { nodes { id productId } } }").await["publications"]["nodes"][0].clone();
-    let by_id = app.query(&format!("{{ publications(filter: {{ id: [{}] }}) {{ totalCount }} p: publications(filter: {{ productId: [{}] }}) {{ totalCount }} }}", one["id"], one["productId"])).await;
-    assert_eq!((by_id["publications"]["totalCount"].as_i64(), by_id["p"]["totalCount"].as_i64()), (Some(1), Some(10)));
-    for (filter, expected) in [
-        ("name: { contains: \"deck\" }", 1),
-        ("listPath: { eq: \"/sites/7/39/Produtos/2\" }", 1),
-        ("process: { eq: \"meteorologia e clima\" }", 2),
-    ] {
-        let data = app.query(&format!("{{ products(filter: {{ {filter} }}) {{ totalCount }} }}")).await;
-        assert_eq!(data["products"]["totalCount"], expected, "{filter}");
-    }
-    for (filter, expected) in [
-        ("name: { contains: \"deck\" }", 10),
-        ("status: [ARCHIVED]", 30),
-        ("source: [\"default\"]", 30),
-        ("source: [\"outra\"]", 0),
-        ("name: { contains: \"100%\" }", 0),
-    ] {
-        let data = app.query(&format!("{{ notifications(filter: {{ {filter} }}) {{ totalCount }} }}")).await;
-        assert_eq!(data["notifications"]["totalCount"], expected, "{filter}");
+    let one = app.query("{ publications(first: 1) { nodes { id productId } } }").await;
+    let one = &one["publications"]["nodes"][0];
+    for (filter, expected) in [(format!("id: [{}]", one["id"]), 1), (format!("productId: [{}]", one["productId"]), 10)]
+    {
+        let data = app.query(&format!("{{ publications(filter: {{ {filter} }}) {{ totalCount }} }}")).await;
+        assert_eq!(data["publications"]["totalCount"], expected, "{filter}");
     }
 }
 
@@ -213,7 +220,11 @@ async fn search_is_for_people() {
             assert!(data["publications"]["nodes"][0]["score"].as_f64().expect("a score") > 0.0, "{text}");
         }
     }
-    let products = app.query("{ products(search: \"satelite\", orderBy: RELEVANCE) { nodes { name publicationCount revisionCount firstPeriodStart lastPeriodEnd lastNotification { status } publications(first: 2) { totalCount nodes { product { name } revisions { number publication { name } } notifications { totalCount } } } } } }").await;
+    let query = "{ products(search: \"satelite\", orderBy: RELEVANCE) { nodes {
+        name publicationCount revisionCount firstPeriodStart lastPeriodEnd lastNotification { status }
+        publications(first: 2) { totalCount nodes {
+            product { name } revisions { number publication { name } } notifications { totalCount } } } } } }";
+    let products = app.query(query).await;
     let product = &products["products"]["nodes"][0];
     assert_eq!((product["publicationCount"].as_i64(), product["revisionCount"].as_i64()), (Some(10), Some(10)));
     assert_eq!(
@@ -233,7 +244,12 @@ async fn a_rename_is_seen_everywhere_and_the_old_name_still_finds() {
     app.portal.enviar(1).await;
     app.settled(31).await;
     for filter in ["name: { eq: \"Precipitação por Satélite – ONS\" }", "name: { eq: \"chuva por satelite\" }"] {
-        let data = app.query(&format!("{{ publications(filter: {{ {filter} }}) {{ totalCount nodes {{ name }} }} products(filter: {{ {filter} }}) {{ nodes {{ name aliases {{ name firstSeenAt lastSeenAt }} }} }} notifications(filter: {{ {filter} }}) {{ totalCount }} }}")).await;
+        let query = format!(
+            "{{ publications(filter: {{ {filter} }}) {{ totalCount nodes {{ name }} }}
+            products(filter: {{ {filter} }}) {{ nodes {{ name aliases {{ name firstSeenAt lastSeenAt }} }} }}
+            notifications(filter: {{ {filter} }}) {{ totalCount }} }}"
+        );
+        let data = app.query(&query).await;
         assert_eq!(data["publications"]["totalCount"], 10, "{filter}");
         assert!(
             data["publications"]["nodes"]
@@ -251,7 +267,8 @@ async fn a_rename_is_seen_everywhere_and_the_old_name_still_finds() {
 async fn bounds_are_told_and_nothing_is_clamped() {
     let app = TestApp::start().await;
     some_history(&app).await;
-    let cursor = app.query("{ publications(first: 1) { pageInfo { endCursor } } }").await["publications"]["pageInfo"]["endCursor"].clone();
+    let page = app.query("{ publications(first: 1) { pageInfo { endCursor } } }").await;
+    let cursor = page["publications"]["pageInfo"]["endCursor"].clone();
     let cases = [
         ("publications(first: 1001)".to_owned(), "BAD_USER_INPUT", "`first` is 1001: it must be from 0 to 1000"),
         ("publications(first: -1)".to_owned(), "BAD_USER_INPUT", "`first` is -1"),
@@ -279,72 +296,66 @@ async fn bounds_are_told_and_nothing_is_clamped() {
         ("{ nonsense }", "BAD_USER_INPUT"),
         ("{", "BAD_USER_INPUT"),
         ("{ publication(id: \"x\") { id } }", "BAD_USER_INPUT"),
-        (
-            "{ products { nodes { publications { nodes { product { publications { nodes { product { publications { nodes { product { publications { nodes { product { publications { nodes { id } } } } } } } } } } } } } } } } }",
-            "TOO_COMPLEX",
-        ),
+        (&format!("{{ {} id {} }}", "publications { nodes { product {".repeat(6), "} } }".repeat(6)), "TOO_COMPLEX"),
     ] {
         let answer = app.ask(query, json!({})).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query}: {answer}");
     }
-    let nothing = app.query("{ publication(id: \"0198b5c0-0000-7000-8000-000000000000\") { id } product(id: \"0198b5c0-0000-7000-8000-000000000000\") { id } }").await;
+    let query = "query($id: ID!) { publication(id: $id) { id } product(id: $id) { id } }";
+    let nothing = app.query_with(query, json!({ "id": "0198b5c0-0000-7000-8000-000000000000" })).await;
     assert_eq!(nothing, json!({ "publication": null, "product": null }));
 }
 
+/// A service with the administrator's key of the tests and a reader's, `leitor`.
+async fn with_a_reader() -> TestApp {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let config = folder.path().join("acervo.toml");
+    let hash = acervo::config::hash_of_key("leitor");
+    let key = format!("[[api.keys]]\nname = \"bi\"\nrole = \"reader\"\nhash = \"{hash}\"\n");
+    std::fs::write(&config, key).expect("a file");
+    TestApp::with(Options { folder: Some(folder), config: Some(config), without_jobs: true, ..Options::default() })
+        .await
+}
+
 #[tokio::test]
-async fn keys_open_in_every_form_and_roles_hold() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("acervo.toml");
-    std::fs::write(
-        &file,
-        format!(
-            "[[api.keys]]\nname = \"bi\"\nrole = \"reader\"\nhash = \"{}\"\n",
-            acervo::config::hash_of_key("leitor")
-        ),
-    )
-    .expect("a file");
-    let values =
-        vec![("data_dir".into(), folder.path().join("d").display().to_string()), ("api.token".into(), KEY.into())];
-    let settings = acervo::config::load(&acervo::config::Overrides { config: Some(file), values }, &|_| None)
-        .expect("sound settings");
-    let app =
-        acervo::app::App::open(settings, acervo::app::Role::Server, Default::default()).await.expect("an archive");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/graphql", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { acervo::http::serve(listener, &app, std::future::pending()).await });
-    let client = reqwest::Client::new();
+async fn keys_open_in_every_form() {
+    let app = with_a_reader().await;
+    let url = format!("{}/graphql", app.url);
     let question = json!({ "query": "{ status { version } }" });
-    let post = || client.post(&url).json(&question);
-    let status =
-        |request: reqwest::RequestBuilder| async { request.send().await.expect("an answer").status().as_u16() };
-    assert_eq!(status(post().bearer_auth(KEY)).await, 200);
-    assert_eq!(status(post().bearer_auth("leitor")).await, 200);
-    assert_eq!(status(post().header("authorization", "leitor")).await, 200);
-    assert_eq!(status(post().basic_auth("qualquer", Some("leitor"))).await, 200);
-    assert_eq!(status(client.get(format!("{url}?key=leitor&query={{status{{version}}}}"))).await, 200);
-    assert_eq!(status(client.post(format!("{url}?key=leitor")).json(&question)).await, 401);
-    assert_eq!(status(post()).await, 401);
-    assert_eq!(status(post().bearer_auth("outro")).await, 401);
+    let post = || app.client.post(&url).json(&question);
+    let by_query = "?key=leitor&query={status{version}}";
+    for (number, (request, expected)) in [
+        (post().bearer_auth(KEY), 200),
+        (post().bearer_auth("leitor"), 200),
+        (post().header("authorization", "leitor"), 200),
+        (post().basic_auth("qualquer", Some("leitor")), 200),
+        (app.client.get(format!("{url}{by_query}")), 200),
+        (app.client.post(format!("{url}?key=leitor")).json(&question), 401),
+        (post(), 401),
+        (post().bearer_auth("outro"), 401),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let response = request.send().await.expect("a response");
+        assert_eq!(response.status().as_u16(), expected, "request {number}");
+    }
+}
+
+#[tokio::test]
+async fn roles_hold() {
+    let app = with_a_reader().await;
+    let url = format!("{}/graphql", app.url);
     let retry = json!({ "query": "mutation { retryNotifications(filter: {}) { matched } }" });
-    let answer: Value = client
-        .post(&url)
-        .bearer_auth("leitor")
-        .json(&retry)
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON");
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN");
-    let answer: Value =
-        client.post(&url).bearer_auth(KEY).json(&retry).send().await.expect("an answer").json().await.expect("JSON");
-    assert_eq!(answer["data"]["retryNotifications"]["matched"], 0);
-    assert_eq!(
-        status(client.get(format!("{url}?key={KEY}&query=mutation{{retryNotifications(filter:{{}}){{matched}}}}")))
-            .await,
-        405
-    );
+    let send = async |key: &str| -> Value {
+        let request = app.client.post(&url).bearer_auth(key).json(&retry);
+        request.send().await.expect("a response").json().await.expect("JSON")
+    };
+    assert_eq!(send("leitor").await["errors"][0]["extensions"]["code"], "FORBIDDEN");
+    assert_eq!(send(KEY).await["data"]["retryNotifications"]["matched"], 0);
+    // Nothing is changed by a GET request, whatever its key.
+    let mutation = format!("{url}?key={KEY}&query=mutation{{retryNotifications(filter:{{}}){{matched}}}}");
+    assert_eq!(app.client.get(mutation).send().await.expect("a response").status(), 405);
 }
 
 #[tokio::test]
@@ -386,25 +397,23 @@ async fn what_tools_send_is_answered() {
     assert_eq!(send(app.client.get(&url).query(&[("query", named), ("operationName", "B")])).await.0, 405);
 }
 
+on_each_database!(an_answer_is_never_older_than_what_anybody_committed);
 /// Pages are kept while nothing is committed; another process may commit too.
-#[tokio::test]
-async fn an_answer_is_never_older_than_what_anybody_committed() {
-    for db in Db::all() {
-        let database_url = postgres::database(db);
-        let app = TestApp::with(Options { database_url: database_url.clone(), ..Options::default() }).await;
-        app.portal.add(product(1, "Nome", "a.txt", "x"));
-        app.archive(1).await;
-        let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
-        let other = Database::connect(database_url.unwrap_or(file)).await.expect("the database");
-        for turn in 0..50 {
-            for what in [format!("products SET name = 'Nome {turn}'"), format!("files SET size = {turn}")] {
-                other.execute_unprepared(&format!("UPDATE {what}")).await.expect("a commit");
-            }
-            for _ in 0..3 {
-                let data = app.query("{ publications { nodes { name } } status { size } }").await;
-                assert_eq!(data["publications"]["nodes"][0]["name"], format!("Nome {turn}"), "{db:?}");
-                assert_eq!(data["status"]["size"], turn, "{db:?}");
-            }
+async fn an_answer_is_never_older_than_what_anybody_committed(db: Db) {
+    let database_url = postgres::database(db);
+    let app = TestApp::with(Options { database_url: database_url.clone(), ..Options::default() }).await;
+    app.portal.add(product(1, "Nome", "a.txt", "x"));
+    app.archive(1).await;
+    let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
+    let other = Database::connect(database_url.unwrap_or(file)).await.expect("the database");
+    for turn in 0..50 {
+        for what in [format!("products SET name = 'Nome {turn}'"), format!("files SET size = {turn}")] {
+            other.execute_unprepared(&format!("UPDATE {what}")).await.expect("a commit");
+        }
+        for _ in 0..3 {
+            let data = app.query("{ publications { nodes { name } } status { size } }").await;
+            assert_eq!(data["publications"]["nodes"][0]["name"], format!("Nome {turn}"), "{db:?}");
+            assert_eq!(data["status"]["size"], turn, "{db:?}");
         }
     }
 }

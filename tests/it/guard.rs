@@ -198,9 +198,10 @@ async fn a_portal_cannot_send_it_elsewhere() {
     targets.extend(["file:///etc/passwd", "gopher://127.0.0.1/x", "//localhost/x"].map(str::to_owned));
     targets.push(format!("http://user:pass@127.0.0.1:{port}/x"));
     assert!(targets.len() > 40, "{}", targets.len());
-    for to in &targets {
+    for (number, to) in targets.iter().enumerate() {
         target.lock().expect("a lock").clone_from(to);
-        let body = json!({ "nome": format!("por {to}"), "dataProduto": "09/05/2025", "url": format!("{portal}/{}", rand::random::<u64>()) });
+        let link = format!("{portal}/{number}");
+        let body = json!({ "nome": format!("por {to}"), "dataProduto": "09/05/2025", "url": link });
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
         let query = "{ notifications(first: 1) { nodes { status error } } }";
         let data = app

@@ -2,24 +2,11 @@ use std::io::Write;
 use std::path::Path;
 
 use acervo::domain::Digest;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
-use crate::harness::process::run;
-use crate::harness::{Db, Options, TestApp, postgres, samples};
-
-/// The binary beside the test's service, on the same data.
-fn import(app: &TestApp, args: &[&str]) -> (Option<i32>, String, String) {
-    let folder = app.folder.path();
-    let mut command = crate::harness::process::acervo(folder);
-    if let Some(url) = &app.app.settings.database_url {
-        command.env("ACERVO_DATABASE_URL", url.expose_secret());
-    }
-    let output = command.arg("import").args(args).output().expect("a binary that starts");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
+use crate::harness::process::{imported, run};
+use crate::harness::{Db, TestApp, on_each_database, samples};
 
 fn write(path: &Path, bytes: impl AsRef<[u8]>) -> String {
     std::fs::write(path, bytes).expect("a file");
@@ -32,93 +19,87 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed.finish().expect("a gzip")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_of_another_receiver_are_recorded_once_at_their_time() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let links = FileServer::start().await;
-        let now = jiff::Timestamp::now().as_second();
-        links.offer("/sites/1/Produtos/1/vivo.txt", b"vivo", None);
-        let claims =
-            |n: u32, name: &str| json!({ "URL": format!("/sites/1/Produtos/{n}/{name}"), "username": samples::EMAIL });
-        let alive = links.link(&claims(1, "vivo.txt"));
-        let dead = links.link_at(&claims(2, "morto.txt"), now - 200_000, now - 113_360);
-        let body = |name: &str, day: &str, url: &str| json!({ "nome": name, "dataProduto": day, "url": url });
-        let lines = [
-            body("Vivo", "20/02/2025", &alive).to_string(),
-            json!({ "receivedAt": "2025-02-20T12:00:00.123Z", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
-            json!({ "receivedAt": "2025-02-21T12:00:00Z", "body": body("Morto", "20/02/2025", &dead).to_string() })
-                .to_string(),
-            String::new(),
-            "{\"nome\": ".to_owned(),
-            json!({ "receivedAt": "ontem", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
-            json!({ "receivedAt": "2125-02-20T12:00:00Z", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
-            json!({ "nome": "Sem data", "url": dead }).to_string(),
-            format!("{{\"nome\": \"{}\"}}", "x".repeat(300 << 10)),
-        ]
-        .join("\n");
-        let plain = write(&app.folder.path().join("a.ndjson"), &lines);
-        let (code, out, err) = import(&app, &[&plain, "--dry-run"]);
-        assert_eq!(code, Some(1), "{out}{err}");
-        assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 0);
-        let (code, out, err) = import(&app, &[&plain]);
-        assert_eq!(code, Some(1), "{out}{err}");
-        assert_eq!(
-            out,
-            "8 notifications read\n1 queued: `acervo serve` fetches their files\n2 recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current\n0 skipped: they are there already\n5 not taken, for the reasons above\n"
-        );
-        for told in [
-            ":5: it is not a JSON object",
-            ":6: `receivedAt` is `ontem`",
-            ":7: `receivedAt` is `2125-02-20T12:00:00Z`, which is in the future",
-            ":8: kept, but not understood: `dataProduto` and `periodicidade` are missing",
-            ":9: the line has more than",
-        ] {
-            assert!(err.contains(told), "{told}: {err}");
-        }
-        assert!(!err.contains("token=") && !err.contains(samples::EMAIL), "{err}");
-        app.settled(4).await;
-        let data = app
+on_each_database!(bodies_of_another_receiver_are_recorded_once_at_their_time, 2 threads);
+async fn bodies_of_another_receiver_are_recorded_once_at_their_time(db: Db) {
+    let app = TestApp::on(db).await;
+    let links = FileServer::start().await;
+    let now = jiff::Timestamp::now().as_second();
+    links.offer("/sites/1/Produtos/1/vivo.txt", b"vivo", None);
+    let claims =
+        |n: u32, name: &str| json!({ "URL": format!("/sites/1/Produtos/{n}/{name}"), "username": samples::EMAIL });
+    let alive = links.link(&claims(1, "vivo.txt"));
+    let dead = links.link_at(&claims(2, "morto.txt"), now - 200_000, now - 113_360);
+    let body = |name: &str, day: &str, url: &str| json!({ "nome": name, "dataProduto": day, "url": url });
+    let lines = [
+        body("Vivo", "20/02/2025", &alive).to_string(),
+        json!({ "receivedAt": "2025-02-20T12:00:00.123Z", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
+        json!({ "receivedAt": "2025-02-21T12:00:00Z", "body": body("Morto", "20/02/2025", &dead).to_string() })
+            .to_string(),
+        String::new(),
+        "{\"nome\": ".to_owned(),
+        json!({ "receivedAt": "ontem", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
+        json!({ "receivedAt": "2125-02-20T12:00:00Z", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
+        json!({ "nome": "Sem data", "url": dead }).to_string(),
+        format!("{{\"nome\": \"{}\"}}", "x".repeat(300 << 10)),
+    ]
+    .join("\n");
+    let plain = write(&app.folder.path().join("a.ndjson"), &lines);
+    let (code, out, err) = imported(&app, &[&plain, "--dry-run"]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 0);
+    let (code, out, err) = imported(&app, &[&plain]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert_eq!(
+        out,
+        "8 notifications read\n1 queued: `acervo serve` fetches their files\n2 recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current\n0 skipped: they are there already\n5 not taken, for the reasons above\n"
+    );
+    for told in [
+        ":5: it is not a JSON object",
+        ":6: `receivedAt` is `ontem`",
+        ":7: `receivedAt` is `2125-02-20T12:00:00Z`, which is in the future",
+        ":8: kept, but not understood: `dataProduto` and `periodicidade` are missing",
+        ":9: the line has more than",
+    ] {
+        assert!(err.contains(told), "{told}: {err}");
+    }
+    assert!(!err.contains("token=") && !err.contains(samples::EMAIL), "{err}");
+    app.settled(4).await;
+    let data = app
             .query("{ notifications { nodes { name status source receivedAt error } } publications(orderBy: PERIOD_ASC) { nodes { name status referenceDate } } }")
             .await;
-        let mut seen: Vec<(&str, &str, &str)> = Vec::new();
-        for node in data["notifications"]["nodes"].as_array().expect("a list") {
-            let field = |name: &str| node[name].as_str().expect("a text");
-            assert_eq!(field("source"), "import");
-            seen.push((
-                field("name"),
-                field("status"),
-                if field("name") == "Morto" { field("receivedAt") } else { "" },
-            ));
-        }
-        seen.sort();
-        assert_eq!(
-            seen,
-            [
-                ("Morto", "EXPIRED", "2025-02-20T12:00:00.123Z"),
-                ("Morto", "EXPIRED", "2025-02-21T12:00:00.000Z"),
-                ("Sem data", "REJECTED", ""),
-                ("Vivo", "ARCHIVED", "")
-            ]
-        );
-        assert_eq!(
-            data["publications"]["nodes"],
-            json!([
-                { "name": "Morto", "status": "LOST", "referenceDate": "19/02/2025" },
-                { "name": "Morto", "status": "LOST", "referenceDate": "20/02/2025" },
-                { "name": "Vivo", "status": "ARCHIVED", "referenceDate": "20/02/2025" }
-            ])
-        );
-        // Again, packed this way and that: nothing is added.
-        for packed in [gzip(lines.as_bytes()), zstd::encode_all(lines.as_bytes(), 3).expect("a frame")] {
-            let path = write(&app.folder.path().join("again"), packed);
-            let (_, out, err) = import(&app, &[&path]);
-            assert!(out.contains("4 skipped"), "{out}{err}");
-            assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 4);
-        }
-        // No replay, whatever the pace.
-        assert_eq!(app.query("{ replays { totalCount } }").await["replays"]["totalCount"], 0);
+    let mut seen: Vec<(&str, &str, &str)> = Vec::new();
+    for node in data["notifications"]["nodes"].as_array().expect("a list") {
+        let field = |name: &str| node[name].as_str().expect("a text");
+        assert_eq!(field("source"), "import");
+        seen.push((field("name"), field("status"), if field("name") == "Morto" { field("receivedAt") } else { "" }));
     }
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            ("Morto", "EXPIRED", "2025-02-20T12:00:00.123Z"),
+            ("Morto", "EXPIRED", "2025-02-21T12:00:00.000Z"),
+            ("Sem data", "REJECTED", ""),
+            ("Vivo", "ARCHIVED", "")
+        ]
+    );
+    assert_eq!(
+        data["publications"]["nodes"],
+        json!([
+            { "name": "Morto", "status": "LOST", "referenceDate": "19/02/2025" },
+            { "name": "Morto", "status": "LOST", "referenceDate": "20/02/2025" },
+            { "name": "Vivo", "status": "ARCHIVED", "referenceDate": "20/02/2025" }
+        ])
+    );
+    // Again, packed this way and that: nothing is added.
+    for packed in [gzip(lines.as_bytes()), zstd::encode_all(lines.as_bytes(), 3).expect("a frame")] {
+        let path = write(&app.folder.path().join("again"), packed);
+        let (_, out, err) = imported(&app, &[&path]);
+        assert!(out.contains("4 skipped"), "{out}{err}");
+        assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 4);
+    }
+    // No replay, whatever the pace.
+    assert_eq!(app.query("{ replays { totalCount } }").await["replays"]["totalCount"], 0);
 }
 
 /// A folder of three days of one product, the second day's file unchanged, and its manifest in no order.
@@ -150,72 +131,70 @@ async fn as_of(app: &TestApp, at: &str) -> Value {
     app.query(&query).await["publications"]["nodes"][0].clone()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_were_had_answer_for_the_past() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let (files, manifest) = decks(app.folder.path());
-        let (code, out, err) = import(&app, &[&files, "--manifest", &manifest, "--dry-run"]);
-        assert_eq!(code, Some(1), "{out}{err}");
-        assert!(out.starts_with("9 files read\n3 would have been archived as revisions\n1 skipped"), "{out}{err}");
-        let (code, out, err) = import(&app, &[&files, "--manifest", &manifest]);
-        assert_eq!(code, Some(1), "{out}{err}");
-        assert!(
-            out.starts_with("9 files read\n3 archived as revisions\n1 skipped: they are there already\n5 not taken"),
-            "{out}{err}"
-        );
-        for told in [
-            ":6: `path` is `../fora.txt`: it must lie under the given folder",
-            ":7: `fora.txt` is not a file under the given folder",
-            ":8: `nada.txt` cannot be read",
-            ":9: `nome` is missing",
-            ":10: `dataProduto` is `fevereiro`",
-        ] {
-            assert!(err.contains(told), "{told}: {err}");
-        }
-        app.settled(3).await;
-        let first = Digest::of(b"primeira").to_string();
-        let second = Digest::of(b"segunda").to_string();
-        let data = app.query(HISTORY).await;
-        let node = &data["publications"]["nodes"][0];
-        assert_eq!((node["revisionNumber"].as_i64(), node["revisionCount"].as_i64()), (Some(3), Some(3)));
-        assert_eq!(
-            node["revisions"],
-            json!([
-                { "number": 1, "sha256": first, "archivedAt": "2024-02-01T12:00:00.000Z", "supersededAt": "2024-02-03T12:00:00.000Z", "fileName": "a.txt", "announcedAt": "2024-02-01T12:00:00.000Z" },
-                { "number": 2, "sha256": second, "archivedAt": "2024-02-03T12:00:00.000Z", "supersededAt": "2024-02-04T12:00:00.000Z", "fileName": "c.txt", "announcedAt": "2024-02-03T12:00:00.000Z" },
-                { "number": 3, "sha256": first, "archivedAt": "2024-02-04T12:00:00.000Z", "supersededAt": null, "fileName": "d.txt", "announcedAt": "2024-02-04T12:00:00.000Z" }
-            ])
-        );
-        assert_eq!(as_of(&app, "2024-02-02T00:00:00Z").await, json!({ "revisionNumber": 1, "sha256": first }));
-        assert_eq!(as_of(&app, "2024-02-03T12:00:00Z").await, json!({ "revisionNumber": 2, "sha256": second }));
-        assert!(as_of(&app, "2024-01-31T00:00:00Z").await.is_null());
-        // Again adds nothing.
-        let (_, out, err) = import(&app, &[&files, "--manifest", &manifest]);
-        assert!(out.contains("0 archived as revisions\n4 skipped"), "{out}{err}");
-        assert_eq!(app.query(HISTORY).await, data);
-        // A file from before all of these, as a tar and with NDJSON: it takes its place in the order.
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(5);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, "velho/x.txt", &b"velha"[..]).expect("an entry");
-        let tar = write(&app.folder.path().join("velho.tar.gz"), gzip(&tar.into_inner().expect("a tar")));
-        let row = json!({ "path": "velho/x.txt", "nome": "Deck", "dataProduto": "02/2024", "listPath": "/sites/9/1/Produtos/9", "receivedAt": "2024-01-31T12:00:00-03:00" });
-        let manifest = write(&app.folder.path().join("velho.ndjson"), row.to_string());
-        let (code, out, err) = import(&app, &[&tar, "--manifest", &manifest]);
-        assert_eq!(code, Some(0), "{out}{err}");
-        app.settled(4).await;
-        let numbers = "{ publications { nodes { revisionNumber revisions { number fileName } } } }";
-        assert_eq!(
-            app.query(numbers).await["publications"]["nodes"][0],
-            json!({ "revisionNumber": 4, "revisions": [
+on_each_database!(files_that_were_had_answer_for_the_past, 2 threads);
+async fn files_that_were_had_answer_for_the_past(db: Db) {
+    let app = TestApp::on(db).await;
+    let (files, manifest) = decks(app.folder.path());
+    let (code, out, err) = imported(&app, &[&files, "--manifest", &manifest, "--dry-run"]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.starts_with("9 files read\n3 would have been archived as revisions\n1 skipped"), "{out}{err}");
+    let (code, out, err) = imported(&app, &[&files, "--manifest", &manifest]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(
+        out.starts_with("9 files read\n3 archived as revisions\n1 skipped: they are there already\n5 not taken"),
+        "{out}{err}"
+    );
+    for told in [
+        ":6: `path` is `../fora.txt`: it must lie under the given folder",
+        ":7: `fora.txt` is not a file under the given folder",
+        ":8: `nada.txt` cannot be read",
+        ":9: `nome` is missing",
+        ":10: `dataProduto` is `fevereiro`",
+    ] {
+        assert!(err.contains(told), "{told}: {err}");
+    }
+    app.settled(3).await;
+    let first = Digest::of(b"primeira").to_string();
+    let second = Digest::of(b"segunda").to_string();
+    let data = app.query(HISTORY).await;
+    let node = &data["publications"]["nodes"][0];
+    assert_eq!((node["revisionNumber"].as_i64(), node["revisionCount"].as_i64()), (Some(3), Some(3)));
+    assert_eq!(
+        node["revisions"],
+        json!([
+            { "number": 1, "sha256": first, "archivedAt": "2024-02-01T12:00:00.000Z", "supersededAt": "2024-02-03T12:00:00.000Z", "fileName": "a.txt", "announcedAt": "2024-02-01T12:00:00.000Z" },
+            { "number": 2, "sha256": second, "archivedAt": "2024-02-03T12:00:00.000Z", "supersededAt": "2024-02-04T12:00:00.000Z", "fileName": "c.txt", "announcedAt": "2024-02-03T12:00:00.000Z" },
+            { "number": 3, "sha256": first, "archivedAt": "2024-02-04T12:00:00.000Z", "supersededAt": null, "fileName": "d.txt", "announcedAt": "2024-02-04T12:00:00.000Z" }
+        ])
+    );
+    assert_eq!(as_of(&app, "2024-02-02T00:00:00Z").await, json!({ "revisionNumber": 1, "sha256": first }));
+    assert_eq!(as_of(&app, "2024-02-03T12:00:00Z").await, json!({ "revisionNumber": 2, "sha256": second }));
+    assert!(as_of(&app, "2024-01-31T00:00:00Z").await.is_null());
+    // Again adds nothing.
+    let (_, out, err) = imported(&app, &[&files, "--manifest", &manifest]);
+    assert!(out.contains("0 archived as revisions\n4 skipped"), "{out}{err}");
+    assert_eq!(app.query(HISTORY).await, data);
+    // A file from before all of these, as a tar and with NDJSON: it takes its place in the order.
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(5);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "velho/x.txt", &b"velha"[..]).expect("an entry");
+    let tar = write(&app.folder.path().join("velho.tar.gz"), gzip(&tar.into_inner().expect("a tar")));
+    let row = json!({ "path": "velho/x.txt", "nome": "Deck", "dataProduto": "02/2024", "listPath": "/sites/9/1/Produtos/9", "receivedAt": "2024-01-31T12:00:00-03:00" });
+    let manifest = write(&app.folder.path().join("velho.ndjson"), row.to_string());
+    let (code, out, err) = imported(&app, &[&tar, "--manifest", &manifest]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    app.settled(4).await;
+    let numbers = "{ publications { nodes { revisionNumber revisions { number fileName } } } }";
+    assert_eq!(
+        app.query(numbers).await["publications"]["nodes"][0],
+        json!({ "revisionNumber": 4, "revisions": [
                 { "number": 1, "fileName": "x.txt" }, { "number": 2, "fileName": "a.txt" },
                 { "number": 3, "fileName": "c.txt" }, { "number": 4, "fileName": "d.txt" }
             ] })
-        );
-        assert_eq!(as_of(&app, "2024-02-01T00:00:00Z").await["revisionNumber"], 1);
-    }
+    );
+    assert_eq!(as_of(&app, "2024-02-01T00:00:00Z").await["revisionNumber"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,7 +209,7 @@ async fn an_import_beside_live_announcements_never_displaces_what_is_newer() {
     write(&files.join("x.txt"), "antiga");
     let row = "path,nome,dataProduto,listPath,receivedAt\nx.txt,Deck velho,20/02/2025,/sites/9/1/Produtos/9,2025-02-20T10:00:00Z\n";
     let manifest = write(&app.folder.path().join("m.csv"), row);
-    let (code, out, err) = import(&app, &[&files.display().to_string(), "--manifest", &manifest]);
+    let (code, out, err) = imported(&app, &[&files.display().to_string(), "--manifest", &manifest]);
     assert_eq!(code, Some(0), "{out}{err}");
     app.settled(2).await;
     let data = app.query("{ products { nodes { name aliases { name } revisionCount } } publications { totalCount nodes { fileName revisionNumber revisionCount status } } }").await;
@@ -261,23 +240,4 @@ fn what_makes_no_sense_is_told() {
     let manifest = write(&folder.path().join("m.csv"), "arquivo,nome\n");
     assert!(told(1, &["import", "--create", &here, "--manifest", &manifest]).contains("names `path` and `nome`"));
     assert!(told(1, &["import", "--create", &manifest, "--manifest", &here]).contains("cannot be read"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn real_bodies_are_imported() {
-    let Some(payloads) = samples::folder("ACERVO_TEST_PAYLOADS") else { return };
-    let app = TestApp::with(Options { database_url: postgres::database(Db::Sqlite), ..Options::default() }).await;
-    let path = payloads.join("payloads.ndjson").display().to_string();
-    let (code, out, err) = import(&app, &[&path]);
-    assert_eq!(code, Some(0), "{out}{err}");
-    assert!(out.starts_with("33 notifications read\n0 queued") && out.contains("33 recorded as expired"), "{out}");
-    let (_, out, _) = import(&app, &[&path]);
-    assert!(out.contains("33 skipped"), "{out}");
-    app.settled(33).await;
-    // Received when they were sent, for want of a better word.
-    let data = app.query("{ notifications(first: 1) { nodes { receivedAt } } products { totalCount } }").await;
-    assert!(
-        data["notifications"]["nodes"][0]["receivedAt"].as_str().expect("an instant").starts_with("2025-11-24"),
-        "{data}"
-    );
 }

@@ -13,13 +13,7 @@ use acervo::jobs::import::{Manifest, Parsed, Root, read_line};
 use serde_json::{Value, json};
 
 use crate::harness::TestApp;
-use crate::harness::process::acervo;
-
-fn import(app: &TestApp, args: &[&str]) -> (Option<i32>, String, String) {
-    let output = acervo(app.folder.path()).arg("import").args(args).output().expect("a binary that starts");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
+use crate::harness::process::{acervo, imported};
 
 fn tar(args: &[&str]) {
     let output = Command::new("tar").args(args).output().expect("GNU tar");
@@ -110,14 +104,14 @@ async fn a_tar_gives_what_tar_gives() {
             expected.insert(product.clone(), Digest::of(&std::fs::read(on_disk).expect("a file")).to_string());
         }
         let manifest = manifest(&here.join("m.csv"), &rows);
-        let (code, printed, err) = import(&app, &[&out.display().to_string(), "--manifest", &manifest]);
+        let (code, printed, err) = imported(&app, &[&out.display().to_string(), "--manifest", &manifest]);
         assert_eq!(code, Some(0), "{options:?}: {printed}{err}");
     }
     // The folder itself, by the same names and by where they are.
     let rows: Vec<_> = names.iter().map(|name| (format!(".//{name}"), format!("pasta {name}"))).collect();
     let absolute = (files.join("a.txt").display().to_string(), "pasta absoluta".to_owned());
     let manifest = manifest(&here.join("m.csv"), &[rows.clone(), vec![absolute.clone()]].concat());
-    let (code, printed, err) = import(&app, &[&files.display().to_string(), "--manifest", &manifest]);
+    let (code, printed, err) = imported(&app, &[&files.display().to_string(), "--manifest", &manifest]);
     assert_eq!(code, Some(0), "{printed}{err}");
     for (name, (_, product)) in names.iter().zip(&rows) {
         expected.insert(product.clone(), expected[&format!("0 {name}")].clone());
@@ -191,7 +185,7 @@ async fn what_a_tar_cannot_give_right_is_refused_and_the_rest_taken() {
         sparse.iter().map(|(name, _)| *name).chain(["enorme.dat", "atalho.txt", "perdido.txt", "futuro.txt"]).collect();
     let rows: Vec<_> = good.iter().chain(&bad).map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     let listed = manifest(&here.join("m.csv"), &rows);
-    let (code, out, err) = import(&app, &[&path.display().to_string(), "--manifest", &listed]);
+    let (code, out, err) = imported(&app, &[&path.display().to_string(), "--manifest", &listed]);
     assert_eq!(code, Some(1), "{out}{err}");
     for (line, name) in (2 + good.len()..).zip(&bad) {
         assert!(err.lines().any(|told| told.contains(&format!("m.csv:{line}: "))), "{name}: {err}");
@@ -211,7 +205,7 @@ async fn what_a_tar_cannot_give_right_is_refused_and_the_rest_taken() {
     std::fs::write(&path, &whole[..whole.len() - 1024 - 510]).expect("a tar");
     let rows: Vec<_> = good.iter().map(|name| ((*name).to_owned(), format!("cortado {name}"))).collect();
     let listed = manifest(&here.join("m.csv"), &rows);
-    let (code, out, err) = import(&app, &[&path.display().to_string(), "--manifest", &listed]);
+    let (code, out, err) = imported(&app, &[&path.display().to_string(), "--manifest", &listed]);
     assert_eq!(code, Some(1), "{out}{err}");
     assert!(err.contains("the tar cannot be read to its end") && out.contains("4 archived"), "{out}{err}");
     assert!(!archived(&app).await.contains_key("cortado acentuação/depois.txt"));
@@ -488,7 +482,7 @@ async fn what_is_refused_leaves_nothing_behind() {
     let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let path: PathBuf = here.join("x.ndjson");
     std::fs::write(&path, wide).expect("a file");
-    let (code, out, err) = import(&app, &[&path.display().to_string()]);
+    let (code, out, err) = imported(&app, &[&path.display().to_string()]);
     assert_eq!(code, Some(1), "{out}{err}");
     for told in
         [":2: `receivedAt` is `{\"quando\":1}`", ":3: it has none of a notification's keys", ":4: it is a JSON array"]

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
 use crate::harness::samples::zip;
-use crate::harness::{Db, TestApp, bytes_in, sha256};
+use crate::harness::{Db, TestApp, bytes_in, on_each_database, sha256};
 
 const EXCEL: &str = "application/vnd.ms-excel";
 const SHEET: &[u8] = b"<html xmlns:x=\"urn:schemas-microsoft-com:office:excel\"><body><table><tr><td>Usina";
@@ -114,26 +114,22 @@ async fn files_in_an_unusual_form_are_kept_with_a_warning() {
     }
 }
 
-#[tokio::test]
-async fn what_a_product_published_before_says_what_its_next_file_is() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let links = FileServer::start().await;
-        let first = announce(&app, &links, 1, "a.xls", 1, (EXCEL, SHEET)).await;
-        assert_eq!(outcome(&app, &first).await["status"], "ARCHIVED");
-        // The same product, now with the type that its server writes on everything.
-        let second = announce(&app, &links, 1, "a.xls", 2, ("text/html", TABLE)).await;
-        let end = outcome(&app, &second).await;
-        assert_eq!((end["status"].as_str(), end["attempts"].as_i64()), (Some("ARCHIVED"), Some(1)), "{end}");
-        // A log-in is none, and what this product publishes says nothing of another, nor of another extension.
-        let login = b"<html><form><table><input type=password>";
-        for (product, name, day, bytes) in
-            [(1, "a.xls", 3, &login[..]), (2, "a.xls", 1, TABLE), (1, "a.xlsx", 4, SHEET)]
-        {
-            let id = announce(&app, &links, product, name, day, ("text/html", bytes)).await;
-            let end = outcome(&app, &id).await;
-            assert_eq!(end["status"], "RETRYING", "{product} {name} {day}: {end}");
-        }
+on_each_database!(what_a_product_published_before_says_what_its_next_file_is);
+async fn what_a_product_published_before_says_what_its_next_file_is(db: Db) {
+    let app = TestApp::on(db).await;
+    let links = FileServer::start().await;
+    let first = announce(&app, &links, 1, "a.xls", 1, (EXCEL, SHEET)).await;
+    assert_eq!(outcome(&app, &first).await["status"], "ARCHIVED");
+    // The same product, now with the type that its server writes on everything.
+    let second = announce(&app, &links, 1, "a.xls", 2, ("text/html", TABLE)).await;
+    let end = outcome(&app, &second).await;
+    assert_eq!((end["status"].as_str(), end["attempts"].as_i64()), (Some("ARCHIVED"), Some(1)), "{end}");
+    // A log-in is none, and what this product publishes says nothing of another, nor of another extension.
+    let login = b"<html><form><table><input type=password>";
+    for (product, name, day, bytes) in [(1, "a.xls", 3, &login[..]), (2, "a.xls", 1, TABLE), (1, "a.xlsx", 4, SHEET)] {
+        let id = announce(&app, &links, product, name, day, ("text/html", bytes)).await;
+        let end = outcome(&app, &id).await;
+        assert_eq!(end["status"], "RETRYING", "{product} {name} {day}: {end}");
     }
 }
 

@@ -9,6 +9,8 @@ mod access;
 mod bad_days;
 /// Bad notifications, each with its answer, and nothing lost.
 mod bad_input;
+/// Notification bodies in the forms that SINtegre sends, archived, sent again and imported.
+mod bodies;
 /// The bounds of questions, and that nothing else waits for them.
 mod bounds;
 /// The command line, run as a user runs it.
@@ -37,6 +39,8 @@ mod fetch;
 mod files;
 /// What filters and searches take: long texts, control characters, dates.
 mod filters;
+/// A disk that has no room.
+mod full_disk;
 /// GraphQL: filters, search, paging, bounds.
 mod graphql;
 /// Counts in groups over segments that lack values.
@@ -68,7 +72,7 @@ mod paging;
 mod plans;
 /// The portal's buttons, and what they mean.
 mod portal;
-/// The real notifications and files, where they are at hand.
+/// The same of the real notifications, files and names.
 mod real;
 /// What must not be seen anywhere.
 mod redaction;
@@ -80,6 +84,8 @@ mod representations;
 mod retention;
 /// The order of revisions, against a naive model.
 mod revisions;
+/// Search for people: words in any order and form, and slips of the pen.
+mod search;
 /// The archive of files by itself.
 mod store;
 /// Sweeps and undo: killed at every step, beside what is archived and imported.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::harness::samples::{RawMember, product, raw_zip, zip};
-use crate::harness::{Db, KEY, TestApp};
+use crate::harness::{Db, KEY, TestApp, on_each_database};
 
 /// Archives a zip and gives the id of its revision.
 async fn archive(app: &TestApp, bytes: Vec<u8>) -> String {
@@ -23,8 +23,8 @@ async fn listed(app: &TestApp, id: &str) -> Vec<(String, String)> {
     nodes.iter().map(|node| (text(&node["path"]), text(&node["url"]))).collect()
 }
 
-#[tokio::test]
-async fn every_listed_member_is_had_by_its_url() {
+on_each_database!(every_listed_member_is_had_by_its_url);
+async fn every_listed_member_is_had_by_its_url(db: Db) {
     let names: &[(&[u8], &str)] = &[
         (b" antes e depois ", " antes e depois "),
         (b"com\ttab\x01.txt", "com_tab_.txt"),
@@ -50,44 +50,42 @@ async fn every_listed_member_is_had_by_its_url() {
     let mut members: Vec<RawMember> =
         names.iter().zip(&contents).map(|((name, _), bytes)| RawMember::stored(name, bytes)).collect();
     members.push(RawMember::stored(b"pasta\\", b""));
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let id = archive(&app, raw_zip(&members)).await;
-        let all = listed(&app, &id).await;
-        let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
-        assert_eq!(paths, names.iter().map(|(_, path)| *path).collect::<Vec<_>>());
-        for ((path, url), bytes) in all.iter().zip(&contents) {
-            let answer = app.get(url).await;
-            assert_eq!(answer.status(), 200, "{path:?}");
-            assert!(answer.bytes().await.expect("bytes") == bytes[..], "{path:?}");
-            let head = app.client.head(format!("{}{url}", app.url)).bearer_auth(KEY).send().await.expect("an answer");
-            let length = head.headers()["content-length"].to_str().expect("text").to_owned();
-            assert_eq!((head.status().as_u16(), length), (200, bytes.len().to_string()), "{path:?}");
-        }
-        // In another case, where no member has exactly that path; and by the path that such a member was listed under once.
-        for (path, index) in [
-            ("PONTO.TXT", 2),
-            ("arquivos sa%C3%ADda/PREVIS%C3%83O e%C3%B3lica.csv", 9),
-            ("OPERA%C3%87%C3%83O di%C3%A1ria.TXT", 17),
-            ("cafe%CC%81.txt", 18),
-            // As they were listed before Windows-1252 was known.
-            ("Opera%CF%84%CF%80o Di%C3%9Fria.txt", 17),
-            ("caf%C3%9A.txt", 18),
-            ("RELATÓRIO%20óãõ.txt", 10),
-            ("antes%20e%20depois", 0),
-            ("Arquivos%20Sa%C3%ADda/Previs%E2%95%9Eo%20E%C3%B3lica.csv", 9),
-        ] {
-            let answer = app.get(&format!("/files/{id}/members/{path}")).await;
-            assert_eq!(answer.status(), 200, "{path}");
-            assert!(answer.bytes().await.expect("bytes") == contents[index][..], "{path}");
-        }
-        // Another letter is another name.
-        for path in
-            ["ausente.txt", "arquivos saida/previsao eolica.csv", "operacao diaria.txt", "cafe.txt", "ponto.t%C3%A9t"]
-        {
-            let path = format!("/files/{id}/members/{path}");
-            assert_eq!((app.get(&path).await.status().as_u16(), head(&app, &path).await), (404, 404), "{path}");
-        }
+    let app = TestApp::on(db).await;
+    let id = archive(&app, raw_zip(&members)).await;
+    let all = listed(&app, &id).await;
+    let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, names.iter().map(|(_, path)| *path).collect::<Vec<_>>());
+    for ((path, url), bytes) in all.iter().zip(&contents) {
+        let answer = app.get(url).await;
+        assert_eq!(answer.status(), 200, "{path:?}");
+        assert!(answer.bytes().await.expect("bytes") == bytes[..], "{path:?}");
+        let head = app.client.head(format!("{}{url}", app.url)).bearer_auth(KEY).send().await.expect("an answer");
+        let length = head.headers()["content-length"].to_str().expect("text").to_owned();
+        assert_eq!((head.status().as_u16(), length), (200, bytes.len().to_string()), "{path:?}");
+    }
+    // In another case, where no member has exactly that path; and by the path that such a member was listed under once.
+    for (path, index) in [
+        ("PONTO.TXT", 2),
+        ("arquivos sa%C3%ADda/PREVIS%C3%83O e%C3%B3lica.csv", 9),
+        ("OPERA%C3%87%C3%83O di%C3%A1ria.TXT", 17),
+        ("cafe%CC%81.txt", 18),
+        // As they were listed before Windows-1252 was known.
+        ("Opera%CF%84%CF%80o Di%C3%9Fria.txt", 17),
+        ("caf%C3%9A.txt", 18),
+        ("RELATÓRIO%20óãõ.txt", 10),
+        ("antes%20e%20depois", 0),
+        ("Arquivos%20Sa%C3%ADda/Previs%E2%95%9Eo%20E%C3%B3lica.csv", 9),
+    ] {
+        let answer = app.get(&format!("/files/{id}/members/{path}")).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.bytes().await.expect("bytes") == contents[index][..], "{path}");
+    }
+    // Another letter is another name.
+    for path in
+        ["ausente.txt", "arquivos saida/previsao eolica.csv", "operacao diaria.txt", "cafe.txt", "ponto.t%C3%A9t"]
+    {
+        let path = format!("/files/{id}/members/{path}");
+        assert_eq!((app.get(&path).await.status().as_u16(), head(&app, &path).await), (404, 404), "{path}");
     }
 }
 
@@ -205,25 +203,23 @@ async fn methods_are_unpacked_or_named() {
     assert_eq!(app.query("{ status { damaged } }").await["status"]["damaged"], 0);
 }
 
-#[tokio::test]
-async fn a_zip_that_takes_long_is_recorded_first() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        let inner = zip(&[("fundo.dat", b"fundo")]);
-        // Called a zip and none: unpacked to see that.
-        let zeros = vec![0; 40 << 20];
-        let id = archive(&app, zip(&[("bomba.zip", &zeros), ("dentro.zip", &inner)])).await;
-        let query = format!("{{ revision(id: \"{id}\") {{ members {{ nodes {{ path size }} }} }} }}");
-        let has_all = |data: &Value| data["revision"]["members"]["nodes"].as_array().is_some_and(|all| all.len() == 3);
-        let data = app.until(&query, has_all).await;
-        assert_eq!(data["revision"]["members"]["nodes"][2]["path"], "dentro.zip/fundo.dat");
-        app.until("{ publications(search: \"fundo\") { totalCount } }", |data| data["publications"]["totalCount"] == 1)
-            .await;
-        // Known without unpacking it.
-        let url = format!("{}/files/{id}/members/bomba.zip", app.url);
-        let head = app.client.head(url).bearer_auth(KEY).send().await.expect("an answer");
-        assert_eq!(head.headers()["content-length"].to_str().expect("text"), (40 << 20).to_string());
-    }
+on_each_database!(a_zip_that_takes_long_is_recorded_first);
+async fn a_zip_that_takes_long_is_recorded_first(db: Db) {
+    let app = TestApp::on(db).await;
+    let inner = zip(&[("fundo.dat", b"fundo")]);
+    // Called a zip and none: unpacked to see that.
+    let zeros = vec![0; 40 << 20];
+    let id = archive(&app, zip(&[("bomba.zip", &zeros), ("dentro.zip", &inner)])).await;
+    let query = format!("{{ revision(id: \"{id}\") {{ members {{ nodes {{ path size }} }} }} }}");
+    let has_all = |data: &Value| data["revision"]["members"]["nodes"].as_array().is_some_and(|all| all.len() == 3);
+    let data = app.until(&query, has_all).await;
+    assert_eq!(data["revision"]["members"]["nodes"][2]["path"], "dentro.zip/fundo.dat");
+    app.until("{ publications(search: \"fundo\") { totalCount } }", |data| data["publications"]["totalCount"] == 1)
+        .await;
+    // Known without unpacking it.
+    let url = format!("{}/files/{id}/members/bomba.zip", app.url);
+    let head = app.client.head(url).bearer_auth(KEY).send().await.expect("an answer");
+    assert_eq!(head.headers()["content-length"].to_str().expect("text"), (40 << 20).to_string());
 }
 
 #[tokio::test]

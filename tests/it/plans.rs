@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 use serde_json::Value as Json;
 
 use crate::harness::samples::{product, replace, zip};
-use crate::harness::{Db, Options, TestApp, postgres};
+use crate::harness::{Db, Options, TestApp, on_each_database, postgres};
 
 /// Tables that grow with every notification or file.
 const GROWING: &[&str] = &["notifications", "publications", "revisions", "files", "members", "changes", "validators"];
@@ -43,77 +43,73 @@ const POLICY: &str = "[retention]\ngrace = \"0s\"\n[[retention.policy]]\nname = 
 
 type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_statement_of_the_hot_paths_goes_through_a_table_that_grows() {
-    for db in Db::all() {
-        let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-        let config = folder.path().join("acervo.toml");
-        std::fs::write(&config, POLICY).expect("a file");
-        let url = postgres::database(db);
-        let options = Options {
-            database_url: url.clone(),
-            folder: Some(folder.clone()),
-            config: Some(config),
-            values: vec![("receiver.replay_gap", "1s".to_owned())],
-            ..Options::default()
-        };
-        let app = TestApp::with(options).await;
-        let seen = Seen::default();
-        let watched = seen.clone();
-        app.app.record.watch_statements(move |statement| {
-            watched.lock().expect("a lock").entry(statement.sql.clone()).or_insert_with(|| statement.clone());
-        });
-        days_of_a_service(&app).await;
-        let connection = connect(url.as_deref(), folder.path()).await;
-        let seen = std::mem::take(&mut *seen.lock().expect("a lock"));
-        assert!(seen.len() > 60, "{db:?}: only {} statements were seen", seen.len());
-        if db == Db::Postgres {
-            fill(&connection).await;
-        }
-        let mut scans = Vec::new();
-        for statement in seen.values() {
-            for fault in faults(&connection, statement).await {
-                scans.push(format!("{fault}\n    {}", statement.sql));
-            }
-        }
-        assert!(scans.is_empty(), "{db:?}: {} of {} statements:\n{}", scans.len(), seen.len(), scans.join("\n"));
-        connection.close().await.expect("a closed connection");
+on_each_database!(no_statement_of_the_hot_paths_goes_through_a_table_that_grows, 2 threads);
+async fn no_statement_of_the_hot_paths_goes_through_a_table_that_grows(db: Db) {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let config = folder.path().join("acervo.toml");
+    std::fs::write(&config, POLICY).expect("a file");
+    let url = postgres::database(db);
+    let options = Options {
+        database_url: url.clone(),
+        folder: Some(folder.clone()),
+        config: Some(config),
+        values: vec![("receiver.replay_gap", "1s".to_owned())],
+        ..Options::default()
+    };
+    let app = TestApp::with(options).await;
+    let seen = Seen::default();
+    let watched = seen.clone();
+    app.app.record.watch_statements(move |statement| {
+        watched.lock().expect("a lock").entry(statement.sql.clone()).or_insert_with(|| statement.clone());
+    });
+    days_of_a_service(&app).await;
+    let connection = connect(url.as_deref(), folder.path()).await;
+    let seen = std::mem::take(&mut *seen.lock().expect("a lock"));
+    assert!(seen.len() > 60, "{db:?}: only {} statements were seen", seen.len());
+    if db == Db::Postgres {
+        fill(&connection).await;
     }
+    let mut scans = Vec::new();
+    for statement in seen.values() {
+        for fault in faults(&connection, statement).await {
+            scans.push(format!("{fault}\n    {}", statement.sql));
+        }
+    }
+    assert!(scans.is_empty(), "{db:?}: {} of {} statements:\n{}", scans.len(), seen.len(), scans.join("\n"));
+    connection.close().await.expect("a closed connection");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn totals_are_what_is_counted_and_older_rows_are_in_them() {
-    for db in Db::all() {
-        let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-        let config = folder.path().join("acervo.toml");
-        std::fs::write(&config, POLICY).expect("a file");
-        let url = postgres::database(db);
-        let options = || Options {
-            database_url: url.clone(),
-            folder: Some(folder.clone()),
-            config: Some(config.clone()),
-            ..Options::default()
-        };
-        let app = TestApp::with(options()).await;
-        days_of_a_service(&app).await;
-        let connection = connect(url.as_deref(), folder.path()).await;
-        let kept = totals(&connection).await;
-        assert_eq!(kept, counted(&connection).await, "{db:?}");
-        let heard = connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len();
-        assert!(heard > 0);
-        app.stop().await;
-        // As it was before the tables were there.
-        for statement in undone(db) {
-            connection.execute_unprepared(statement).await.unwrap_or_else(|e| panic!("{e}: {statement}"));
-        }
-        let app = TestApp::with(options()).await;
-        assert_eq!(kept, totals(&connection).await, "{db:?}");
-        assert_eq!(connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len(), heard, "{db:?}");
-        assert_eq!(app.notify("{\"nome\": \"x\"}").await.0, 422);
-        let rejected = "notifications/REJECTED";
-        assert_eq!(totals(&connection).await[rejected], kept[rejected] + 1, "{db:?}");
-        connection.close().await.expect("a closed connection");
+on_each_database!(totals_are_what_is_counted_and_older_rows_are_in_them, 2 threads);
+async fn totals_are_what_is_counted_and_older_rows_are_in_them(db: Db) {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let config = folder.path().join("acervo.toml");
+    std::fs::write(&config, POLICY).expect("a file");
+    let url = postgres::database(db);
+    let options = || Options {
+        database_url: url.clone(),
+        folder: Some(folder.clone()),
+        config: Some(config.clone()),
+        ..Options::default()
+    };
+    let app = TestApp::with(options()).await;
+    days_of_a_service(&app).await;
+    let connection = connect(url.as_deref(), folder.path()).await;
+    let kept = totals(&connection).await;
+    assert_eq!(kept, counted(&connection).await, "{db:?}");
+    let heard = connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len();
+    assert!(heard > 0);
+    app.stop().await;
+    // As it was before the tables were there.
+    for statement in undone(db) {
+        connection.execute_unprepared(statement).await.unwrap_or_else(|e| panic!("{e}: {statement}"));
     }
+    let app = TestApp::with(options()).await;
+    assert_eq!(kept, totals(&connection).await, "{db:?}");
+    assert_eq!(connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len(), heard, "{db:?}");
+    assert_eq!(app.notify("{\"nome\": \"x\"}").await.0, 422);
+    let rejected = "notifications/REJECTED";
+    assert_eq!(totals(&connection).await[rejected], kept[rejected] + 1, "{db:?}");
+    connection.close().await.expect("a closed connection");
 }
 
 const HEARD: &str = "SELECT source, hour, n FROM source_hours ORDER BY source, hour";
@@ -183,26 +179,24 @@ fn undone(db: Db) -> Vec<&'static str> {
     triggers.iter().copied().chain(rest).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scan_is_found_out() {
-    for db in Db::all() {
-        let url = postgres::database(db);
-        let app = TestApp::with(Options { database_url: url.clone(), ..Options::default() }).await;
-        app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
-        app.archive(1).await;
-        let connection = connect(url.as_deref(), app.folder.path()).await;
-        if db == Db::Postgres {
-            fill(&connection).await;
-        }
-        for (sql, value) in [
-            ("SELECT id FROM notifications WHERE list_path = $1", Value::from("x")),
-            ("SELECT id FROM notifications WHERE status = $1", Value::from("ARCHIVED")),
-            ("UPDATE notifications SET error = NULL WHERE received_at < $1", Value::from(i64::MAX)),
-            ("SELECT count(*) FROM revisions WHERE archived_at > $1", Value::from(0i64)),
-        ] {
-            let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [value]);
-            assert!(!faults(&connection, &statement).await.is_empty(), "{db:?}: {sql}");
-        }
+on_each_database!(a_scan_is_found_out, 2 threads);
+async fn a_scan_is_found_out(db: Db) {
+    let url = postgres::database(db);
+    let app = TestApp::with(Options { database_url: url.clone(), ..Options::default() }).await;
+    app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
+    app.archive(1).await;
+    let connection = connect(url.as_deref(), app.folder.path()).await;
+    if db == Db::Postgres {
+        fill(&connection).await;
+    }
+    for (sql, value) in [
+        ("SELECT id FROM notifications WHERE list_path = $1", Value::from("x")),
+        ("SELECT id FROM notifications WHERE status = $1", Value::from("ARCHIVED")),
+        ("UPDATE notifications SET error = NULL WHERE received_at < $1", Value::from(i64::MAX)),
+        ("SELECT count(*) FROM revisions WHERE archived_at > $1", Value::from(0i64)),
+    ] {
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [value]);
+        assert!(!faults(&connection, &statement).await.is_empty(), "{db:?}: {sql}");
     }
 }
 

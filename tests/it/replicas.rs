@@ -1,12 +1,10 @@
 //! PostgreSQL: what one replica, or the server, may do to the others.
-use std::time::{Duration, Instant};
-
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 use serde_json::json;
 
 use crate::harness::cluster::Server;
 use crate::harness::process::{Served, acervo, free_port};
-use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, postgres};
+use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, on_each_database, postgres, until};
 
 /// A body that needs no file.
 const BODY: &str = "{\"nome\": \"x\"}";
@@ -29,11 +27,7 @@ async fn count(connection: &DatabaseConnection, sql: &str) -> i64 {
 }
 
 async fn until_one(connection: &DatabaseConnection, sql: &str) {
-    let began = Instant::now();
-    while count(connection, sql).await == 0 {
-        assert!(began.elapsed() < PATIENCE, "never true: {sql}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(sql, async || (count(connection, sql).await > 0).then_some(())).await;
 }
 
 async fn on(url: String) -> TestApp {
@@ -41,11 +35,9 @@ async fn on(url: String) -> TestApp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
 async fn a_replica_frozen_in_the_middle_of_a_commit_does_not_stop_the_others() {
-    if Db::all().len() < 2 {
-        return;
-    }
-    let url = postgres::database(Db::Postgres).expect("a database");
+    let url = postgres::new_database();
     let healthy = on(url.clone()).await;
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = acervo(folder.path());
@@ -65,11 +57,9 @@ async fn a_replica_frozen_in_the_middle_of_a_commit_does_not_stop_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
 async fn a_lock_that_is_never_given_back_is_answered_503_and_not_for_ever() {
-    if Db::all().len() < 2 {
-        return;
-    }
-    let url = postgres::database(Db::Postgres).expect("a database");
+    let url = postgres::new_database();
     let app = on(format!("{url}?options[lock_timeout]=500")).await;
     let other = Database::connect(&url).await.expect("the database");
     let txn = other.begin().await.expect("a transaction");
@@ -83,28 +73,19 @@ async fn a_lock_that_is_never_given_back_is_answered_503_and_not_for_ever() {
     txn.rollback().await.expect("a transaction");
     let (status, answer) = within("an answer after that", app.notify(&body(1))).await;
     assert_eq!(status, 202, "{answer}");
-    let began = Instant::now();
-    while app.get("/readyz").await.status() != 200 {
-        assert!(began.elapsed() < PATIENCE, "never ready again");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("ready again", async || (app.get("/readyz").await.status() == 200).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
 async fn with_the_server_gone_all_are_answered_together() {
-    if Db::all().len() < 2 {
-        return;
-    }
-    let Some(server) = tokio::task::block_in_place(Server::start) else { return };
+    let server = tokio::task::block_in_place(Server::start);
     let app = on(server.address("postgres")).await;
     assert_eq!(app.notify(&body(0)).await.0, 202);
     assert_eq!(app.get("/readyz").await.status(), 200);
     drop(server);
-    let began = Instant::now();
-    while within("readiness", app.get("/readyz")).await.status() != 503 {
-        assert!(began.elapsed() < PATIENCE, "ready without a database");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let readiness = async || within("readiness", app.get("/readyz")).await.status();
+    until("not ready", async || (readiness().await == 503).then_some(())).await;
     // One after the other they would take several times as long as a test may.
     let bodies: Vec<String> = (0..40).map(body).collect();
     let posts = futures_util::future::join_all(bodies.iter().map(|body| app.notify(body)));
@@ -114,11 +95,9 @@ async fn with_the_server_gone_all_are_answered_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
 async fn a_commit_of_which_nobody_knows_is_not_answered_202() {
-    if Db::all().len() < 2 {
-        return;
-    }
-    let url = postgres::database(Db::Postgres).expect("a database");
+    let url = postgres::new_database();
     let app = on(url.clone()).await;
     let admin = Database::connect(&url).await.expect("the database");
     // What is checked at the end of a transaction takes its time, and the session is ended meanwhile.
@@ -139,35 +118,33 @@ async fn a_commit_of_which_nobody_knows_is_not_answered_202() {
     assert_eq!(within("the next", app.notify(&posted)).await.0, 202);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_notification_that_the_database_will_not_take_refuses_no_neighbour() {
-    for db in Db::all() {
-        let url = postgres::database(db);
-        let app = TestApp::with(Options { database_url: url.clone(), without_jobs: true, ..Options::default() }).await;
-        let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
-        let admin = Database::connect(url.as_deref().unwrap_or(&file)).await.expect("the database");
-        // Refused as a violated constraint.
-        let refuse = match db {
-            Db::Sqlite => "CREATE UNIQUE INDEX odd ON notifications (name) WHERE name LIKE 'Produto 7%'",
-            Db::Postgres => "ALTER TABLE notifications ADD CONSTRAINT odd CHECK (name IS DISTINCT FROM 'Produto 7')",
-        };
-        admin.execute_unprepared(refuse).await.expect("a constraint");
-        if db == Db::Sqlite {
-            assert_eq!(app.notify(&body(7)).await.0, 202);
-        }
-        let bodies: Vec<String> = (0..20).map(body).collect();
-        let posts = futures_util::future::join_all(bodies.iter().map(|body| app.notify(body)));
-        let refused: Vec<usize> = within("answers", posts)
-            .await
-            .iter()
-            .enumerate()
-            .filter(|(_, (status, _))| *status != 202)
-            .map(|(i, (status, _))| {
-                assert_eq!(*status, 503);
-                i
-            })
-            .collect();
-        assert_eq!(refused, [7], "{db:?}");
-        assert_eq!(app.get("/readyz").await.status(), 200, "{db:?}");
+on_each_database!(a_notification_that_the_database_will_not_take_refuses_no_neighbour, 2 threads);
+async fn a_notification_that_the_database_will_not_take_refuses_no_neighbour(db: Db) {
+    let url = postgres::database(db);
+    let app = TestApp::with(Options { database_url: url.clone(), without_jobs: true, ..Options::default() }).await;
+    let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
+    let admin = Database::connect(url.as_deref().unwrap_or(&file)).await.expect("the database");
+    // Refused as a violated constraint.
+    let refuse = match db {
+        Db::Sqlite => "CREATE UNIQUE INDEX odd ON notifications (name) WHERE name LIKE 'Produto 7%'",
+        Db::Postgres => "ALTER TABLE notifications ADD CONSTRAINT odd CHECK (name IS DISTINCT FROM 'Produto 7')",
+    };
+    admin.execute_unprepared(refuse).await.expect("a constraint");
+    if db == Db::Sqlite {
+        assert_eq!(app.notify(&body(7)).await.0, 202);
     }
+    let bodies: Vec<String> = (0..20).map(body).collect();
+    let posts = futures_util::future::join_all(bodies.iter().map(|body| app.notify(body)));
+    let refused: Vec<usize> = within("answers", posts)
+        .await
+        .iter()
+        .enumerate()
+        .filter(|(_, (status, _))| *status != 202)
+        .map(|(i, (status, _))| {
+            assert_eq!(*status, 503);
+            i
+        })
+        .collect();
+    assert_eq!(refused, [7], "{db:?}");
+    assert_eq!(app.get("/readyz").await.status(), 200, "{db:?}");
 }

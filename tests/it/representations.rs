@@ -1,8 +1,7 @@
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
 
-use crate::harness::{Db, KEY, TestApp, samples};
+use crate::harness::{Db, KEY, TestApp, on_each_database, samples};
 
 const EXPORTS: [&str; 9] = [
     "publications.csv",
@@ -181,108 +180,109 @@ async fn conditions_are_those_of_the_standard() {
     assert_eq!(answer.status, StatusCode::OK);
 }
 
+on_each_database!(an_announcement_of_what_is_there_changes_the_tag_of_revisions);
 /// A revision that is announced again shows another `announcedAt`, and so its export is another file.
-#[tokio::test]
-async fn an_announcement_of_what_is_there_changes_the_tag_of_revisions() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        some_products(&app).await;
-        for (turn, export) in (4..).zip(["revisions.csv", "revisions.ndjson", "revisions.parquet"]) {
-            let before = get(&app, export, &[]).await;
-            let tag = before.header("etag").expect("a tag").to_owned();
-            app.app.clock.advance(std::time::Duration::from_secs(5));
-            app.portal.enviar(2).await;
-            app.settled(turn).await;
-            let status = app.query("{ notifications(first: 1) { nodes { status } } }").await;
-            assert_eq!(status["notifications"]["nodes"][0]["status"], "UNCHANGED", "{db:?}");
-            let after = get(&app, export, &[("if-none-match", &tag)]).await;
-            assert_eq!(after.status, StatusCode::OK, "{db:?} {export}");
-            assert_ne!(after.header("etag"), Some(&*tag), "{db:?} {export}");
-            assert_ne!(after.body, before.body, "{db:?} {export}");
-        }
-    }
-}
-
-/// What was queued again and came to the same end was tried more often: its export is another file.
-#[tokio::test]
-async fn a_retry_that_changes_nothing_changes_the_tag_of_notifications() {
-    for db in Db::all() {
-        let app = TestApp::on(db).await;
-        some_products(&app).await;
-        let body = r#"{ "nome": "x", "dataProduto": "09/05/2025", "url": "https://example.com/x" }"#;
-        assert_eq!(app.notify(body).await.0, 202);
-        app.settled(4).await;
-        let before = get(&app, "notifications.csv", &[]).await;
+async fn an_announcement_of_what_is_there_changes_the_tag_of_revisions(db: Db) {
+    let app = TestApp::on(db).await;
+    some_products(&app).await;
+    for (turn, export) in (4..).zip(["revisions.csv", "revisions.ndjson", "revisions.parquet"]) {
+        let before = get(&app, export, &[]).await;
         let tag = before.header("etag").expect("a tag").to_owned();
-        let retried = app.query("mutation { retryNotifications(filter: { status: [FAILED] }) { queued } }").await;
-        app.settled(4).await;
-        let after = get(&app, "notifications.csv", &[("if-none-match", &tag)]).await;
-        let is_same = after.header("etag") == Some(&*tag);
-        assert_eq!(is_same, retried["retryNotifications"]["queued"] == 0, "{db:?}: {retried}");
-        let moved = get(&app, "publications.csv?search=produto", &[]).await;
-        assert_ne!(moved.header("etag"), get(&app, "publications.csv", &[]).await.header("etag"));
+        app.app.clock.advance(std::time::Duration::from_secs(5));
+        app.portal.enviar(2).await;
+        app.settled(turn).await;
+        let status = app.query("{ notifications(first: 1) { nodes { status } } }").await;
+        assert_eq!(status["notifications"]["nodes"][0]["status"], "UNCHANGED", "{db:?}");
+        let after = get(&app, export, &[("if-none-match", &tag)]).await;
+        assert_eq!(after.status, StatusCode::OK, "{db:?} {export}");
+        assert_ne!(after.header("etag"), Some(&*tag), "{db:?} {export}");
+        assert_ne!(after.body, before.body, "{db:?} {export}");
     }
 }
 
+on_each_database!(a_retry_that_changes_nothing_changes_the_tag_of_notifications);
+/// What was queued again and came to the same end was tried more often: its export is another file.
+async fn a_retry_that_changes_nothing_changes_the_tag_of_notifications(db: Db) {
+    let app = TestApp::on(db).await;
+    some_products(&app).await;
+    let body = r#"{ "nome": "x", "dataProduto": "09/05/2025", "url": "https://example.com/x" }"#;
+    assert_eq!(app.notify(body).await.0, 202);
+    app.settled(4).await;
+    let before = get(&app, "notifications.csv", &[]).await;
+    let tag = before.header("etag").expect("a tag").to_owned();
+    let retried = app.query("mutation { retryNotifications(filter: { status: [FAILED] }) { queued } }").await;
+    app.settled(4).await;
+    let after = get(&app, "notifications.csv", &[("if-none-match", &tag)]).await;
+    let is_same = after.header("etag") == Some(&*tag);
+    assert_eq!(is_same, retried["retryNotifications"]["queued"] == 0, "{db:?}: {retried}");
+    let moved = get(&app, "publications.csv?search=produto", &[]).await;
+    assert_ne!(moved.header("etag"), get(&app, "publications.csv", &[]).await.header("etag"));
+}
+
+/// A list, a filter, a parameter that filters the same field, and the field as the response names it.
+const TWICE: &[(&str, &str, &str, &str)] = &[
+    ("publications", r#"{ "name": { "contains": "produto" } }"#, "name=2", "name"),
+    ("publications", r#"{ "process": { "eq": "x" } }"#, "process=2", "process"),
+    ("publications", r#"{ "macroProcess": { "eq": "x" } }"#, "macroProcess=2", "macroProcess"),
+    ("publications", r#"{ "fileName": { "eq": "x" } }"#, "fileName=2", "fileName"),
+    ("revisions", r#"{ "status": ["ARCHIVED"] }"#, "status=LOST", "status"),
+    ("revisions", r#"{ "extension": "csv" }"#, "extension=zip", "extension"),
+    ("revisions", r#"{ "granularity": "DAY" }"#, "granularity=WEEK", "granularity"),
+    ("publications", r#"{ "period": { "from": "2025-02-20" } }"#, "periodFrom=2025-02-21", "period.from"),
+    ("publications", r#"{ "period": { "to": "2025-02-20" } }"#, "periodTo=2025-02-21", "period.to"),
+    (
+        "publications",
+        r#"{ "archivedAt": { "from": "2025-02-20T00:00:00Z" } }"#,
+        "archivedFrom=2025-02-21T00:00:00Z",
+        "archivedAt.from",
+    ),
+    (
+        "notifications",
+        r#"{ "receivedAt": { "to": "2025-02-20T00:00:00Z" } }"#,
+        "receivedTo=2025-02-21T00:00:00Z",
+        "receivedAt.to",
+    ),
+    ("notifications", r#"{ "name": { "eq": "Produto 1" } }"#, "name=2", "name"),
+    ("notifications", r#"{ "status": "ARCHIVED" }"#, "status=FAILED", "status"),
+];
+
 #[tokio::test]
-async fn a_field_is_filtered_in_one_way_and_a_column_given_once() {
+async fn a_field_is_filtered_in_one_way() {
     let app = TestApp::start().await;
     some_products(&app).await;
-    let encoded = |filter: Value| -> String { url_encoded(&filter.to_string()) };
-    for (list, filter, parameter, field) in [
-        ("publications", json!({ "name": { "contains": "produto" } }), "name=2", "name"),
-        ("publications", json!({ "process": { "eq": "x" } }), "process=2", "process"),
-        ("publications", json!({ "macroProcess": { "eq": "x" } }), "macroProcess=2", "macroProcess"),
-        ("publications", json!({ "fileName": { "eq": "x" } }), "fileName=2", "fileName"),
-        ("revisions", json!({ "status": ["ARCHIVED"] }), "status=LOST", "status"),
-        ("revisions", json!({ "extension": "csv" }), "extension=zip", "extension"),
-        ("revisions", json!({ "granularity": "DAY" }), "granularity=WEEK", "granularity"),
-        ("publications", json!({ "period": { "from": "2025-02-20" } }), "periodFrom=2025-02-21", "period.from"),
-        ("publications", json!({ "period": { "to": "2025-02-20" } }), "periodTo=2025-02-21", "period.to"),
-        (
-            "publications",
-            json!({ "archivedAt": { "from": "2025-02-20T00:00:00Z" } }),
-            "archivedFrom=2025-02-21T00:00:00Z",
-            "archivedAt.from",
-        ),
-        (
-            "notifications",
-            json!({ "receivedAt": { "to": "2025-02-20T00:00:00Z" } }),
-            "receivedTo=2025-02-21T00:00:00Z",
-            "receivedAt.to",
-        ),
-        ("notifications", json!({ "name": { "eq": "Produto 1" } }), "name=2", "name"),
-        ("notifications", json!({ "status": "ARCHIVED" }), "status=FAILED", "status"),
-    ] {
-        let answer = get(&app, &format!("{list}.csv?{parameter}&filter={}", encoded(filter)), &[]).await;
-        let told = String::from_utf8(answer.body).expect("text");
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{parameter}: {told}");
+    for (list, filter, parameter, field) in TWICE {
+        let answer = get(&app, &format!("{list}.csv?{parameter}&filter={}", url_encoded(filter)), &[]).await;
+        let text = String::from_utf8(answer.body).expect("text");
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{parameter}: {text}");
         let name = parameter.split('=').next().expect("a name");
-        assert!(told.contains(&format!("`{field}`")) && told.contains(&format!("`{name}`")), "{parameter}: {told}");
+        assert!(text.contains(&format!("`{field}`")) && text.contains(&format!("`{name}`")), "{parameter}: {text}");
     }
-    // Two fields, both hold.
-    let both = format!(
-        "publications.csv?name=2&filter={}",
-        encoded(json!({ "period": { "from": "2025-02-20" }, "name": null }))
-    );
-    assert_eq!(String::from_utf8(get(&app, &both, &[]).await.body).expect("text").lines().count(), 2);
-    let ends = format!(
-        "publications.csv?periodTo=2025-02-19&filter={}",
-        encoded(json!({ "period": { "from": "2025-02-01" } }))
-    );
-    assert_eq!(String::from_utf8(get(&app, &ends, &[]).await.body).expect("text").lines().count(), 1);
-    for (parameters, told) in [
-        ("columns=id,name,id", "`columns` holds `id` twice"),
-        ("columns=id&columns=name", "`columns` is given twice"),
-        (&*format!("filter={}", encoded(json!({ "name": { "containz": "x" } }))), "containz"),
-        (&*format!("filter={}", encoded(json!({ "period": { "from": "x" } }))), "`x` is not a valid day"),
-        (&*format!("filter={}", encoded(json!({ "status": "GONE" }))), "GONE"),
-        (&*format!("filter={}", encoded(json!([]))), "PublicationFilter"),
+    // Where they are different fields, both hold.
+    for (parameter, filter, lines) in [
+        ("name=2", r#"{ "period": { "from": "2025-02-20" }, "name": null }"#, 2),
+        ("periodTo=2025-02-19", r#"{ "period": { "from": "2025-02-01" } }"#, 1),
+    ] {
+        let answer = get(&app, &format!("publications.csv?{parameter}&filter={}", url_encoded(filter)), &[]).await;
+        assert_eq!(String::from_utf8(answer.body).expect("text").lines().count(), lines, "{parameter}");
+    }
+}
+
+#[tokio::test]
+async fn a_column_is_given_once_and_a_filter_is_checked() {
+    let app = TestApp::start().await;
+    let filter = |filter: &str| format!("filter={}", url_encoded(filter));
+    for (parameters, message) in [
+        ("columns=id,name,id".to_owned(), "`columns` holds `id` twice"),
+        ("columns=id&columns=name".to_owned(), "`columns` is given twice"),
+        (filter(r#"{ "name": { "containz": "x" } }"#), "containz"),
+        (filter(r#"{ "period": { "from": "x" } }"#), "`x` is not a valid day"),
+        (filter(r#"{ "status": "GONE" }"#), "GONE"),
+        (filter("[]"), "PublicationFilter"),
     ] {
         let answer = get(&app, &format!("publications.csv?{parameters}"), &[]).await;
-        let said = String::from_utf8(answer.body).expect("text");
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{parameters}: {said}");
-        assert!(said.contains(told), "{parameters}: {said}");
+        let text = String::from_utf8(answer.body).expect("text");
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{parameters}: {text}");
+        assert!(text.contains(message), "{parameters}: {text}");
     }
 }
 

@@ -2,6 +2,8 @@ use acervo::store::{Encoding, Key, Store, StoreError, Stored};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 
+use crate::harness::samples::noise;
+
 async fn put(store: &Store, bytes: &[u8], piece: usize) -> Stored {
     let mut put = store.put();
     for some in bytes.chunks(piece.max(1)) {
@@ -80,7 +82,7 @@ async fn damage_is_told_and_never_passed_on_as_whole() {
 
 #[tokio::test]
 async fn good_bytes_take_the_place_of_damaged_ones() {
-    let noise: Vec<u8> = (0..300_000u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    let noise = noise(300_000);
     // One of each form, and one that is uploaded in parts.
     let large: Vec<u8> = noise.iter().enumerate().map(|(i, b)| b ^ (i / 7) as u8).collect::<Vec<u8>>().repeat(40);
     for bytes in [b"text that shrinks ".repeat(5000), noise, vec![7], large] {

@@ -1,6 +1,6 @@
 use std::process::Output;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::harness::burst::ask;
 use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::product;
-use crate::harness::{Db, Options, PATIENCE, TestApp, bytes_in, files_in, sha256};
+use crate::harness::{Db, Options, TestApp, bytes_in, files_in, on_each_database, sha256};
 use crate::retention::{DECKS, PLAN, history_of, history_on};
 
 /// A policy whose marks are swept by the run that makes them.
@@ -74,17 +74,9 @@ async fn check(app: &TestApp, what: &str) -> Vec<(String, u16)> {
 }
 
 /// Nothing lies in the archive that the record does not count.
-async fn nothing_dangles(app: &TestApp, what: &str) {
-    let began = Instant::now();
-    loop {
-        let size = app.query("{ status { storedSize } }").await["status"]["storedSize"].as_u64().expect("a size");
-        let kept = bytes_in(&app.folder.path().join("data/archive"));
-        if kept == size {
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE, "{what}: {kept} bytes kept, {size} counted");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+async fn nothing_dangles(app: &TestApp) {
+    let folder = app.folder.path().join("data/archive");
+    app.until("{ status { storedSize } }", |data| data["status"]["storedSize"] == bytes_in(&folder)).await;
 }
 
 const STEPS: [&str; 6] = [
@@ -129,140 +121,111 @@ async fn killed_at(db: Db, step: &str) {
         let status = if line["action"] == "KEEP" { 200 } else { 410 };
         assert!(found.iter().any(|(id, is)| line["revisionId"] == **id && *is == status), "{what}: {line}");
     }
-    nothing_dangles(&app, &what).await;
+    nothing_dangles(&app).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_step_nothing_kept_is_gone_and_what_is_undone_has_its_bytes() {
-    for db in Db::all() {
-        // Together: each waits for the lock of the killed run to lapse.
-        let runs: Vec<_> = STEPS.iter().map(|step| tokio::spawn(killed_at(db, step))).collect();
-        for run in runs {
-            run.await.expect("a run that holds");
-        }
+on_each_database!(killed_at_every_step_nothing_kept_is_gone_and_what_is_undone_has_its_bytes, 2 threads);
+async fn killed_at_every_step_nothing_kept_is_gone_and_what_is_undone_has_its_bytes(db: Db) {
+    // Together: each waits for the lock of the killed run to lapse.
+    let runs: Vec<_> = STEPS.iter().map(|step| tokio::spawn(killed_at(db, step))).collect();
+    for run in runs {
+        run.await.expect("a run that holds");
     }
 }
 
+on_each_database!(bytes_under_a_tombstone_are_not_relied_on, 2 threads);
 /// What was removed and is published again is archived again, whatever the sweep was at when it was killed.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bytes_under_a_tombstone_are_not_relied_on() {
-    for db in Db::all() {
-        for step in ["retention-after-tombstone", "retention-after-delete"] {
-            let app = history_on(db, 12, &at_once()).await;
-            let portal = app.portal.clone();
-            let archive = Closed::of(app).await;
-            let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
-            assert!(!killed.status.success(), "{step}");
-            let app = archive.open().await;
-            // The first day's file again, under another product.
-            let bytes = "0 ".repeat(20_000);
-            portal.set_webhook(acervo::portal::Webhook {
-                url: format!("{}/webhook", app.url),
-                credentials: acervo::portal::Credentials::Token(SecretString::from(crate::harness::TOKEN)),
-            });
-            portal.add(product(9, "De novo", "deck.txt", bytes.clone()));
-            portal.enviar(9).await;
-            let query =
-                "{ publications(filter: { name: { eq: \"De novo\" } }) { nodes { status } } status { indexLag } }";
-            app.until(query, |data| {
-                data["publications"]["nodes"][0]["status"] == "ARCHIVED" && data["status"]["indexLag"] == 0
-            })
-            .await;
-            let served: Vec<u16> = check(&app, step).await.into_iter().map(|(_, status)| status).collect();
-            assert_eq!(served.iter().filter(|status| **status == 200).count(), 4, "{db:?}, {step}: {served:?}");
-            nothing_dangles(&app, step).await;
-            assert_eq!(check(&app, step).await.iter().filter(|(_, status)| *status == 200).count(), 4);
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_cannot_be_deleted_stops_no_other_and_is_tried_again() {
-    for db in Db::all() {
+async fn bytes_under_a_tombstone_are_not_relied_on(db: Db) {
+    for step in ["retention-after-tombstone", "retention-after-delete"] {
         let app = history_on(db, 12, &at_once()).await;
-        let lines = app.query(PLAN).await["retentionPlan"]["lines"]["nodes"].clone();
-        let lines = lines.as_array().expect("lines");
-        // Days that were announced together may share their bytes: one whose file goes with it.
-        let doomed = lines.iter().find(|line| line["bytesFreed"].as_u64() > Some(0)).expect("a line");
-        let query = format!("{{ revision(id: {}) {{ sha256 }} }}", doomed["revisionId"]);
-        let digest = app.query(&query).await["revision"]["sha256"].as_str().expect("a digest").to_owned();
-        let files = files_in(&app.folder.path().join("data/archive")).len();
-        let freed = lines.iter().filter(|line| line["bytesFreed"].as_u64() > Some(0)).count();
+        let portal = app.portal.clone();
         let archive = Closed::of(app).await;
-        let folder = archive.folder.path().join("data/archive");
-        let path = files_in(&folder).into_iter().find(|path| path.display().to_string().contains(&digest));
-        let path = path.expect("its file");
-        // A folder that is not empty can't be deleted as a file, whoever tries.
-        std::fs::remove_file(&path).expect("a file");
-        std::fs::create_dir(&path).expect("a folder");
-        std::fs::write(path.join("x"), "").expect("a file");
-        let run = archive.run(&["retention", "run"], "").await;
-        assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
-        assert!(stderr(&run).contains("1 files could not be deleted"), "{}", stderr(&run));
-        assert!(stderr(&run).contains(&digest), "the log does not say which: {}", stderr(&run));
-        let left = files_in(&folder).len();
-        assert_eq!(left, files - freed + 1, "the others are not gone");
-        std::fs::remove_dir_all(&path).expect("a folder");
-        let again = archive.run(&["retention", "run"], "").await;
+        let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
+        assert!(!killed.status.success(), "{step}");
+        let app = archive.open().await;
+        // The first day's file again, under another product.
+        let bytes = "0 ".repeat(20_000);
+        portal.set_webhook(acervo::portal::Webhook {
+            url: format!("{}/webhook", app.url),
+            credentials: acervo::portal::Credentials::Token(SecretString::from(crate::harness::TOKEN)),
+        });
+        portal.add(product(9, "De novo", "deck.txt", bytes.clone()));
+        portal.enviar(9).await;
+        let query = "{ publications(filter: { name: { eq: \"De novo\" } }) { nodes { status } } }";
+        app.until(query, |data| data["publications"]["nodes"][0]["status"] == "ARCHIVED").await;
+        let served: Vec<u16> = check(&app, step).await.into_iter().map(|(_, status)| status).collect();
+        assert_eq!(served.iter().filter(|status| **status == 200).count(), 4, "{db:?}, {step}: {served:?}");
+        nothing_dangles(&app).await;
+        assert_eq!(check(&app, step).await.iter().filter(|(_, status)| *status == 200).count(), 4);
+    }
+}
+
+on_each_database!(a_file_that_cannot_be_deleted_stops_no_other_and_is_tried_again, 2 threads);
+async fn a_file_that_cannot_be_deleted_stops_no_other_and_is_tried_again(db: Db) {
+    let app = history_on(db, 12, &at_once()).await;
+    let lines = app.query(PLAN).await["retentionPlan"]["lines"]["nodes"].clone();
+    let lines = lines.as_array().expect("lines");
+    // Days that were announced together may share their bytes: one whose file goes with it.
+    let doomed = lines.iter().find(|line| line["bytesFreed"].as_u64() > Some(0)).expect("a line");
+    let query = format!("{{ revision(id: {}) {{ sha256 }} }}", doomed["revisionId"]);
+    let digest = app.query(&query).await["revision"]["sha256"].as_str().expect("a digest").to_owned();
+    let files = files_in(&app.folder.path().join("data/archive")).len();
+    let freed = lines.iter().filter(|line| line["bytesFreed"].as_u64() > Some(0)).count();
+    let archive = Closed::of(app).await;
+    let folder = archive.folder.path().join("data/archive");
+    let path = files_in(&folder).into_iter().find(|path| path.display().to_string().contains(&digest));
+    let path = path.expect("its file");
+    // A folder that is not empty can't be deleted as a file, whoever tries.
+    std::fs::remove_file(&path).expect("a file");
+    std::fs::create_dir(&path).expect("a folder");
+    std::fs::write(path.join("x"), "").expect("a file");
+    let run = archive.run(&["retention", "run"], "").await;
+    assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
+    assert!(stderr(&run).contains("1 files could not be deleted"), "{}", stderr(&run));
+    assert!(stderr(&run).contains(&digest), "the log does not say which: {}", stderr(&run));
+    let left = files_in(&folder).len();
+    assert_eq!(left, files - freed + 1, "the others are not gone");
+    std::fs::remove_dir_all(&path).expect("a folder");
+    let again = archive.run(&["retention", "run"], "").await;
+    assert!(again.status.success(), "{}", stderr(&again));
+    let app = archive.open().await;
+    nothing_dangles(&app).await;
+    assert_eq!(check(&app, "afterwards").await.iter().filter(|(_, status)| *status == 200).count(), 3);
+}
+
+on_each_database!(importing_again_after_a_sweep_brings_no_bytes_back, 2 threads);
+async fn importing_again_after_a_sweep_brings_no_bytes_back(db: Db) {
+    let app = history_on(db, 1, &at_once()).await;
+    let folder = app.folder.path().join("arquivos");
+    std::fs::create_dir(&folder).expect("a folder");
+    let mut manifest = "path,nome,dataProduto,receivedAt\n".to_owned();
+    for day in 1..=20 {
+        // Large enough to be compressed, and in two days the same.
+        let content = format!("conteúdo {} ", day / 2).repeat(3000);
+        std::fs::write(folder.join(format!("{day}.txt")), content).expect("a file");
+        manifest += &format!("{day}.txt,Deck NEWAVE Antigo,{day:02}/01/2024,2024-01-{day:02}T12:00:00Z\n");
+    }
+    let list = app.folder.path().join("m.csv");
+    std::fs::write(&list, manifest).expect("a file");
+    let tar = app.folder.path().join("arquivos.tar");
+    let mut packed = tar::Builder::new(std::fs::File::create(&tar).expect("a tar"));
+    packed.append_dir_all("", &folder).expect("files");
+    packed.finish().expect("a tar");
+    let archive = Closed::of(app).await;
+    let (from, list) = (folder.display().to_string(), list.display().to_string());
+    let first = archive.run(&["import", &from, "--manifest", &list], "").await;
+    assert!(first.status.success(), "{}", stderr(&first));
+    let run = archive.run(&["retention", "run"], "").await;
+    assert!(run.status.success(), "{}", stderr(&run));
+    let kept = files_in(&archive.folder.path().join("data/archive"));
+    for path in [from, tar.display().to_string()] {
+        let again = archive.run(&["import", &path, "--manifest", &list], "").await;
         assert!(again.status.success(), "{}", stderr(&again));
-        let app = archive.open().await;
-        nothing_dangles(&app, "afterwards").await;
-        assert_eq!(check(&app, "afterwards").await.iter().filter(|(_, status)| *status == 200).count(), 3);
+        assert_eq!(files_in(&archive.folder.path().join("data/archive")), kept, "{db:?}: {path}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn importing_again_after_a_sweep_brings_no_bytes_back() {
-    for db in Db::all() {
-        let app = history_on(db, 1, &at_once()).await;
-        let folder = app.folder.path().join("arquivos");
-        std::fs::create_dir(&folder).expect("a folder");
-        let mut manifest = "path,nome,dataProduto,receivedAt\n".to_owned();
-        for day in 1..=20 {
-            // Large enough to be compressed, and in two days the same.
-            let content = format!("conteúdo {} ", day / 2).repeat(3000);
-            std::fs::write(folder.join(format!("{day}.txt")), content).expect("a file");
-            manifest += &format!("{day}.txt,Deck NEWAVE Antigo,{day:02}/01/2024,2024-01-{day:02}T12:00:00Z\n");
-        }
-        let list = app.folder.path().join("m.csv");
-        std::fs::write(&list, manifest).expect("a file");
-        let tar = app.folder.path().join("arquivos.tar");
-        let mut packed = tar::Builder::new(std::fs::File::create(&tar).expect("a tar"));
-        packed.append_dir_all("", &folder).expect("files");
-        packed.finish().expect("a tar");
-        let archive = Closed::of(app).await;
-        let (from, list) = (folder.display().to_string(), list.display().to_string());
-        let first = archive.run(&["import", &from, "--manifest", &list], "").await;
-        assert!(first.status.success(), "{}", stderr(&first));
-        let run = archive.run(&["retention", "run"], "").await;
-        assert!(run.status.success(), "{}", stderr(&run));
-        let kept = files_in(&archive.folder.path().join("data/archive"));
-        for path in [from, tar.display().to_string()] {
-            let again = archive.run(&["import", &path, "--manifest", &list], "").await;
-            assert!(again.status.success(), "{}", stderr(&again));
-            assert_eq!(files_in(&archive.folder.path().join("data/archive")), kept, "{db:?}: {path}");
-        }
-        let app = archive.open().await;
-        nothing_dangles(&app, "imported again").await;
-        check(&app, "imported again").await;
-    }
-}
-
-/// A question to a service of its own process.
-async fn asked(served: &Served, query: &str) -> Value {
-    ask(&reqwest::Client::new(), &served.url, query).await.expect("an answer")
-}
-
-async fn until(served: &Served, query: &str, holds: impl Fn(&Value) -> bool) -> Value {
-    let began = Instant::now();
-    loop {
-        let data = asked(served, query).await;
-        if holds(&data) {
-            return data;
-        }
-        assert!(began.elapsed() < PATIENCE, "{query}: {data}: {}", served.logged());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let app = archive.open().await;
+    nothing_dangles(&app).await;
+    check(&app, "imported again").await;
 }
 
 async fn serve(archive: &Closed, fault: &str) -> Served {
@@ -277,68 +240,65 @@ const RUNS: &str = "{ retentionRuns { nodes { id endedAt removed undoneAt } } }"
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_run_is_answered_at_once_and_goes_on() {
     let archive = Closed::of(history_of(40, &at_once()).await).await;
-    let served = serve(&archive, "retention-between-marks=sleep(12000)").await;
-    let data = asked(&served, "mutation { runRetention(dryRun: false) { id endedAt removed } }").await;
+    let served = serve(&archive, "retention-between-marks=1*sleep(8000)->off").await;
+    let data = served.query("mutation { runRetention(dryRun: false) { id endedAt removed } }").await;
     assert!(data["runRetention"]["id"].is_string() && data["runRetention"]["endedAt"].is_null(), "{data}");
-    let data = until(&served, RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
+    let data = served.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
     assert_eq!(data["retentionRuns"]["nodes"][0]["removed"], 38);
     drop(served);
-    nothing_dangles(&archive.open().await, "a long run").await;
+    nothing_dangles(&archive.open().await).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_was_killed_is_ended_and_swept_by_the_next_start() {
-    for db in Db::all() {
-        let archive = Closed::of(history_on(db, 40, &at_once()).await).await;
-        let reserve = archive.folder.path().join("data/reserve");
-        let served = serve(&archive, "retention-between-marks=return").await;
-        let full = std::fs::metadata(&reserve).expect("a reserve").len();
-        let answer = ask(&reqwest::Client::new(), &served.url, "mutation { runRetention(dryRun: false) { id } }").await;
-        assert!(answer.is_none(), "it lived on: {answer:?}");
-        assert!(!reserve.exists(), "the run did not use the room");
-        drop(served);
-        let served = serve(&archive, "").await;
-        let data = until(&served, RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
-        assert_eq!(data["retentionRuns"]["nodes"][0]["removed"], 25, "{db:?}");
-        assert_eq!(std::fs::metadata(&reserve).expect("a reserve").len(), full);
-        // Swept by itself.
-        let folder = archive.folder.path().join("data/archive");
-        until(&served, "{ status { storedSize } }", |data| {
+on_each_database!(a_run_that_was_killed_is_ended_and_swept_by_the_next_start, 2 threads);
+async fn a_run_that_was_killed_is_ended_and_swept_by_the_next_start(db: Db) {
+    let archive = Closed::of(history_on(db, 40, &at_once()).await).await;
+    let reserve = archive.folder.path().join("data/reserve");
+    let served = serve(&archive, "retention-between-marks=return").await;
+    let full = std::fs::metadata(&reserve).expect("a reserve").len();
+    let response = ask(&reqwest::Client::new(), &served.url, "mutation { runRetention(dryRun: false) { id } }").await;
+    assert!(response.is_none(), "it lived on: {response:?}");
+    assert!(!reserve.exists(), "the run did not use the room");
+    drop(served);
+    let served = serve(&archive, "").await;
+    let data = served.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
+    assert_eq!(data["retentionRuns"]["nodes"][0]["removed"], 25, "{db:?}");
+    assert_eq!(std::fs::metadata(&reserve).expect("a reserve").len(), full);
+    // Swept by itself.
+    let folder = archive.folder.path().join("data/archive");
+    served
+        .until("{ status { storedSize } }", |data| {
             data["status"]["storedSize"] == bytes_in(&folder) && files_in(&folder).len() <= 41 - 25
         })
         .await;
-        drop(served);
-        check(&archive.open().await, "afterwards").await;
-    }
+    drop(served);
+    check(&archive.open().await, "afterwards").await;
 }
 
+on_each_database!(an_undo_that_was_killed_is_finished_by_the_next_start, 2 threads);
 /// Of more revisions than one transaction takes back, so that it can be killed in between.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_undo_that_was_killed_is_finished_by_the_next_start() {
-    for db in Db::all() {
-        let app = history_on(db, 230, DECKS).await;
-        let run = app.query("mutation { runRetention(dryRun: false) { id removed } }").await["runRetention"].clone();
-        let archive = Closed::of(app).await;
-        let id = run["id"].as_str().expect("an id");
-        // Marks rest between batches, and may go on beyond the answer.
-        let app = archive.open().await;
-        app.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
-        let marked = app.query(RUNS).await["retentionRuns"]["nodes"][0]["removed"].as_u64().expect("a count");
-        assert!(marked > 100, "{marked}");
-        let archive = Closed::of(app).await;
-        let killed = archive.run(&["retention", "undo", id], "retention-between-undos=return").await;
-        assert!(!killed.status.success());
-        let app = archive.open().await;
-        // Nothing of it is swept meanwhile, even though the grace is over.
-        app.app.clock.advance(Duration::from_secs(8 * 86_400));
-        app.until("{ publications(filter: { status: [PURGED] }) { totalCount } status { indexLag } }", |data| {
-            data["publications"]["totalCount"] == 0 && data["status"]["indexLag"] == 0
-        })
-        .await;
-        let found = check(&app, "undone").await;
-        assert_eq!(found.iter().filter(|(_, status)| *status == 200).count(), found.len(), "{db:?}");
-        // And undone once more without harm.
-        let undo = format!("mutation {{ undoRetention(runId: \"{id}\") {{ undoneAt }} }}");
-        assert!(app.ask(&undo, json!({})).await["data"]["undoRetention"]["undoneAt"].is_string());
-    }
+async fn an_undo_that_was_killed_is_finished_by_the_next_start(db: Db) {
+    let app = history_on(db, 230, DECKS).await;
+    let run = app.query("mutation { runRetention(dryRun: false) { id removed } }").await["runRetention"].clone();
+    let archive = Closed::of(app).await;
+    let id = run["id"].as_str().expect("an id");
+    // Marks rest between batches, and may go on beyond the answer.
+    let app = archive.open().await;
+    app.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
+    let marked = app.query(RUNS).await["retentionRuns"]["nodes"][0]["removed"].as_u64().expect("a count");
+    assert!(marked > 100, "{marked}");
+    let archive = Closed::of(app).await;
+    let killed = archive.run(&["retention", "undo", id], "retention-between-undos=return").await;
+    assert!(!killed.status.success());
+    let app = archive.open().await;
+    // Nothing of it is swept meanwhile, even though the grace is over.
+    app.app.clock.advance(Duration::from_secs(8 * 86_400));
+    // First the index has all the marks, then it follows as they are taken back.
+    app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
+    let purged = "{ publications(filter: { status: [PURGED] }) { totalCount } }";
+    app.until(purged, |data| data["publications"]["totalCount"] == 0).await;
+    let found = check(&app, "undone").await;
+    assert_eq!(found.iter().filter(|(_, status)| *status == 200).count(), found.len(), "{db:?}");
+    // And undone once more without harm.
+    let undo = format!("mutation {{ undoRetention(runId: \"{id}\") {{ undoneAt }} }}");
+    assert!(app.ask(&undo, json!({})).await["data"]["undoRetention"]["undoneAt"].is_string());
 }

@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::ports::free_port;
+
 /// A server with an empty cluster in a temporary folder; it goes when this does, or when the process ends.
 pub struct Server {
     port: u16,
@@ -12,12 +14,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// `None` where PostgreSQL is not installed.
-    pub fn start() -> Option<Self> {
-        let bin = binaries()?;
+    pub fn is_installed() -> bool {
+        binaries().is_some()
+    }
+
+    /// Starts it; a test that does so is marked as one that needs PostgreSQL.
+    pub fn start() -> Self {
+        assert!(Self::is_installed(), "PostgreSQL is not installed: install it, or leave out `--include-ignored`");
+        let bin = binaries().expect("a folder of binaries");
         let folder = tempfile::Builder::new().prefix("acervo-pg-").tempdir().expect("a folder");
         let data = folder.path().join("data");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let port = free_port();
         let root = rustix::process::geteuid().is_root();
         if root {
             // PostgreSQL does not run as root.
@@ -52,7 +59,7 @@ impl Server {
             assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Some(Self { port, _watch: watch, _folder: folder })
+        Self { port, _watch: watch, _folder: folder }
     }
 
     /// A database's address.

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod disk;
 pub mod hostile;
 pub mod links;
+pub mod ports;
 pub mod postgres;
 pub mod power;
 pub mod process;
@@ -20,6 +21,8 @@ use acervo::domain::Clock;
 use acervo::http;
 use acervo::jobs::Jobs;
 use acervo::portal::{Credentials, Portal, PortalSettings, Webhook};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,10 +42,37 @@ pub enum Db {
     Postgres,
 }
 
+/// Makes two tests of a function that takes a database: `function::sqlite` and `function::postgres`. They run on one
+/// thread, or on as many as are named: `on_each_database!(function, 2 threads)`.
+macro_rules! on_each_database {
+    ($function:ident) => {
+        $crate::harness::on_each_database!($function, flavor = "current_thread");
+    };
+    ($function:ident, $count:tt threads) => {
+        $crate::harness::on_each_database!($function, flavor = "multi_thread", worker_threads = $count);
+    };
+    ($function:ident, $($runtime:tt)*) => {
+        mod $function {
+            #[tokio::test($($runtime)*)]
+            async fn sqlite() {
+                super::$function($crate::harness::Db::Sqlite).await;
+            }
+
+            #[tokio::test($($runtime)*)]
+            #[ignore = "needs PostgreSQL"]
+            async fn postgres() {
+                super::$function($crate::harness::Db::Postgres).await;
+            }
+        }
+    };
+}
+pub(crate) use on_each_database;
+
 impl Db {
-    /// Those that are to be had here.
+    /// SQLite, and PostgreSQL where it is required. A test that may run on either is one of [`on_each_database`].
+    #[allow(dead_code, reason = "for a test that looks at both")]
     pub fn all() -> Vec<Self> {
-        match postgres::server() {
+        match std::env::var_os("ACERVO_TEST_POSTGRES") {
             Some(_) => vec![Self::Sqlite, Self::Postgres],
             None => vec![Self::Sqlite],
         }
@@ -103,6 +133,8 @@ impl TestApp {
     }
 
     pub async fn with(options: Options) -> Self {
+        // The process has one recorder, which the first service installs.
+        let _ = http::install_metrics();
         let folder = options.folder.clone().unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a folder")));
         let settings = settings(&folder.path().join("data"), &options);
         let app = App::open(settings, Role::Server, options.clock.clone()).await.expect("an archive");
@@ -206,6 +238,27 @@ impl TestApp {
     }
 }
 
+/// Looks again and again until something is there.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Random numbers of the seed that `ACERVO_TEST_SEED` has, else of one that is drawn. It is printed, and so shown where
+/// the test fails.
+pub fn random() -> StdRng {
+    let given = std::env::var("ACERVO_TEST_SEED").ok();
+    let seed = given.map_or_else(rand::random, |seed| seed.parse().expect("ACERVO_TEST_SEED is a number"));
+    eprintln!("ACERVO_TEST_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
 pub async fn portal(webhook: &str, clock: Clock) -> Portal {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let settings = PortalSettings {
@@ -238,6 +291,14 @@ pub fn files_in(folder: &Path) -> Vec<std::path::PathBuf> {
     }
     found.sort();
     found
+}
+
+/// The files below a folder that hold these bytes. A file that a service deletes meanwhile counts as gone.
+pub fn holding(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
+    let holds = |path: &std::path::PathBuf| {
+        unless_gone(std::fs::read(path)).is_some_and(|content| memchr::memmem::find(&content, bytes).is_some())
+    };
+    files_in(folder).into_iter().filter(holds).collect()
 }
 
 fn unless_gone<T>(result: std::io::Result<T>) -> Option<T> {

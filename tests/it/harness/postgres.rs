@@ -1,4 +1,4 @@
-//! The tests' PostgreSQL, started when first asked for.
+//! The PostgreSQL server of the suite: one for all tests, started by the first that needs it, with a database for each.
 use std::sync::OnceLock;
 
 use sea_orm::{ConnectionTrait, Database};
@@ -6,22 +6,22 @@ use sea_orm::{ConnectionTrait, Database};
 use super::Db;
 use super::cluster::Server;
 
-/// The server, or why there is none: an error where `ACERVO_TEST_POSTGRES=required`, else a line.
-pub fn server() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(start).as_ref()
+/// The address of a new database; `None` where the test is to use SQLite.
+pub fn database(db: Db) -> Option<String> {
+    match db {
+        Db::Sqlite => None,
+        Db::Postgres => Some(new_database()),
+    }
 }
 
-/// A new database's address; `None` where the test is to use SQLite.
-pub fn database(db: Db) -> Option<String> {
-    if db == Db::Sqlite {
-        return None;
-    }
-    let server = server().expect("a PostgreSQL server");
+/// The address of a new, empty PostgreSQL database.
+pub fn new_database() -> String {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    let server = SERVER.get_or_init(Server::start);
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
     let create = format!("CREATE DATABASE {name}");
     let admin = server.address("postgres");
-    // A runtime of its own: the connection must not outlive the caller's.
+    // On a runtime of its own: the connection must not outlive the caller's.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -32,15 +32,5 @@ pub fn database(db: Db) -> Option<String> {
     })
     .join()
     .expect("a new database");
-    Some(server.address(&name))
-}
-
-fn start() -> Option<Server> {
-    let required = std::env::var("ACERVO_TEST_POSTGRES").is_ok_and(|value| value == "required");
-    let server = Server::start();
-    if server.is_none() {
-        assert!(!required, "PostgreSQL is required and not installed");
-        eprintln!("skipped on PostgreSQL: it is not installed");
-    }
-    server
+    server.address(&name)
 }

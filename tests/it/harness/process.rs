@@ -3,7 +3,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{KEY, PATIENCE, TOKEN};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+pub use super::ports::free_port;
+use super::{KEY, PATIENCE, TOKEN, TestApp};
 
 /// `acervo serve` as a process of its own.
 pub struct Served {
@@ -48,6 +52,15 @@ pub fn printed(folder: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// Runs `acervo import` beside a test's service, on the same data; gives its exit code, its output and its errors.
+pub fn imported(app: &TestApp, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = acervo(app.folder.path());
+    command.envs(app.app.settings.database_url.iter().map(|url| ("ACERVO_DATABASE_URL", url.expose_secret())));
+    let output = command.arg("import").args(args).output().expect("a binary that starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 impl Served {
     /// Starts it on a port and waits until it is ready.
     pub fn start(folder: &Path, port: u16, level: &str) -> Self {
@@ -70,6 +83,33 @@ impl Served {
             std::thread::sleep(Duration::from_millis(10));
         }
         served
+    }
+
+    /// A response to a query, errors and all.
+    pub async fn ask(&self, query: &str) -> Value {
+        let request = reqwest::Client::new().post(format!("{}/graphql", self.url)).bearer_auth(KEY);
+        let request = request.json(&json!({ "query": query }));
+        request.send().await.expect("a response").json().await.expect("JSON")
+    }
+
+    /// The data of a query that must succeed.
+    pub async fn query(&self, query: &str) -> Value {
+        let response = self.ask(query).await;
+        assert!(response.get("errors").is_none(), "{query}: {response}");
+        response["data"].clone()
+    }
+
+    /// Asks until the data is as it should be.
+    pub async fn until(&self, query: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let data = self.query(query).await;
+            if holds(&data) {
+                return data;
+            }
+            assert!(began.elapsed() < PATIENCE, "not in time: {query}: {data}: {}", self.logged());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub fn id(&self) -> u32 {
@@ -124,9 +164,4 @@ fn ready(address: &str) -> bool {
     let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let mut answer = String::new();
     asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }

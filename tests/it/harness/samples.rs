@@ -1,6 +1,4 @@
-//! Products for the simulated portal, and the real things where they are at hand.
-use std::path::PathBuf;
-
+//! Products and files for the simulated portal.
 use acervo::domain::Clock;
 use acervo::portal::{Content, Periodicity, Product, Version};
 
@@ -38,13 +36,21 @@ pub fn replace(product: &mut Product, bytes: impl Into<bytes::Bytes>) {
     }
 }
 
-/// A folder of real things, where the environment names one; the test says so where it does not.
-pub fn folder(variable: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os(variable).map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("skipped: {variable} names no folder");
-    }
-    folder
+/// Text that shrinks when it is compressed, without a period that would make every block alike.
+pub fn text(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|i| b"0123456789 VAZ.MED\r\n"[i % 20].wrapping_add((i / 977 % 11) as u8)).collect()
+}
+
+/// Bytes that do not shrink, always the same.
+pub fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..bytes).map(|_| next()).collect()
 }
 
 /// A zip with some members.

@@ -79,44 +79,71 @@ fn every_document_answers_as_the_specification_merges_it() {
     runtime.block_on(async move { app.stop().await });
 }
 
+/// Documents that cannot be merged, or whose fragments are wrong, and a word of the error.
+const NOT_MERGED: &[(&str, &str)] = &[
+    ("{ publications { nodes { a: name a: size } } }", "selected as `a`"),
+    ("{ publications { nodes { a: name ... on Publication { a: size } } } }", "selected as `a`"),
+    ("{ publications(first: 1) { totalCount } ... { publications(first: 2) { totalCount } } }", "different arguments"),
+    (
+        "{ publications { ...A } } fragment A on PublicationConnection { ...B }
+            fragment B on PublicationConnection { ...A }",
+        "ecursion",
+    ),
+    (
+        "{ publications { nodes { ...A } } }
+            fragment A on Publication { product { publications { nodes { ...A } } } }",
+        "",
+    ),
+    ("{ publications { ...Missing } }", "Missing"),
+    ("{ publications { totalCount } } fragment Unused on Publication { name }", "Unused"),
+    ("query($x: Int) { publications { totalCount } }", "x"),
+    ("{ publications(first: $x) { totalCount } }", "x"),
+    ("{ publications { totalCount @skip(unless: true) } }", ""),
+    ("{ publications { totalCount @skip } }", ""),
+    ("{ publications { totalCount @sometimes(if: true) } }", "sometimes"),
+    ("{ publications { ... on Product { name } } }", "Product"),
+];
+
+/// Documents that select one list twice, and the fields that an object of the answer has.
+const MERGED: &[(&str, &str, &[&str])] = &[
+    ("{ publications { nodes { name } nodes { size } } }", "/publications/nodes/0", &["name", "size"]),
+    (
+        "{ publications { nodes { name } } publications { nodes { size name } } }",
+        "/publications/nodes/0",
+        &["name", "size"],
+    ),
+    ("{ publications { nodes { product { name } } nodes { name } } }", "/publications/nodes/0", &["name", "product"]),
+    (
+        "{ revisions { edges { node { size } } edges { node { fileName } cursor } } }",
+        "/revisions/edges/0/node",
+        &["fileName", "size"],
+    ),
+    (
+        "{ publications { nodes { product { name } ... { product { id } } } } }",
+        "/publications/nodes/0/product",
+        &["id", "name"],
+    ),
+    (
+        "{ publicationStats(groupBy: [PRODUCT]) { product }
+                ... on Query { publicationStats(groupBy: [PRODUCT]) { publications } } }",
+        "/publicationStats/0",
+        &["product", "publications"],
+    ),
+    (
+        "query A { publications { ...N ...S } } query B { status { ready } }
+            fragment N on PublicationConnection { nodes { name } }
+            fragment S on PublicationConnection { nodes { sha256 @skip(if: true) size } }",
+        "/publications/nodes/0",
+        &["name", "size"],
+    ),
+];
+
 /// A list that is selected twice has the fields of both selections.
 #[tokio::test]
 async fn selections_of_one_list_are_merged() {
     let app = TestApp::start().await;
     some_history(&app).await;
-    for (query, path, keys) in [
-        ("{ publications { nodes { name } nodes { size } } }", "/publications/nodes/0", vec!["name", "size"]),
-        (
-            "{ publications { nodes { name } } publications { nodes { size name } } }",
-            "/publications/nodes/0",
-            vec!["name", "size"],
-        ),
-        (
-            "{ publications { nodes { product { name } } nodes { name } } }",
-            "/publications/nodes/0",
-            vec!["name", "product"],
-        ),
-        (
-            "{ revisions { edges { node { size } } edges { node { fileName } cursor } } }",
-            "/revisions/edges/0/node",
-            vec!["fileName", "size"],
-        ),
-        (
-            "{ publications { nodes { product { name } ... { product { id } } } } }",
-            "/publications/nodes/0/product",
-            vec!["id", "name"],
-        ),
-        (
-            "{ publicationStats(groupBy: [PRODUCT]) { product } ... on Query { publicationStats(groupBy: [PRODUCT]) { publications } } }",
-            "/publicationStats/0",
-            vec!["product", "publications"],
-        ),
-        (
-            "query A { publications { ...N ...S } } query B { status { ready } } fragment N on PublicationConnection { nodes { name } } fragment S on PublicationConnection { nodes { sha256 @skip(if: true) size } }",
-            "/publications/nodes/0",
-            vec!["name", "size"],
-        ),
-    ] {
+    for &(query, path, keys) in MERGED {
         let body = json!({ "query": query, "operationName": query.starts_with("query A").then_some("A") });
         let answer = send(&app, &body).await.1;
         let object = answer["data"].pointer(path).and_then(Value::as_object);
@@ -124,30 +151,12 @@ async fn selections_of_one_list_are_merged() {
         let found: std::collections::BTreeSet<&str> = found.into_iter().collect();
         assert_eq!(found.into_iter().collect::<Vec<_>>(), keys, "{query}: {answer}");
     }
-    for (query, message) in [
-        ("{ publications { nodes { a: name a: size } } }", "selected as `a`"),
-        ("{ publications { nodes { a: name ... on Publication { a: size } } } }", "selected as `a`"),
-        (
-            "{ publications(first: 1) { totalCount } ... { publications(first: 2) { totalCount } } }",
-            "different arguments",
-        ),
-        (
-            "{ publications { ...A } } fragment A on PublicationConnection { ...B } fragment B on PublicationConnection { ...A }",
-            "ecursion",
-        ),
-        (
-            "{ publications { nodes { ...A } } } fragment A on Publication { product { publications { nodes { ...A } } } }",
-            "",
-        ),
-        ("{ publications { ...Missing } }", "Missing"),
-        ("{ publications { totalCount } } fragment Unused on Publication { name }", "Unused"),
-        ("query($x: Int) { publications { totalCount } }", "x"),
-        ("{ publications(first: $x) { totalCount } }", "x"),
-        ("{ publications { totalCount @skip(unless: true) } }", ""),
-        ("{ publications { totalCount @skip } }", ""),
-        ("{ publications { totalCount @sometimes(if: true) } }", "sometimes"),
-        ("{ publications { ... on Product { name } } }", "Product"),
-    ] {
+}
+
+#[tokio::test]
+async fn selections_that_cannot_be_merged_are_refused() {
+    let app = TestApp::start().await;
+    for &(query, message) in NOT_MERGED {
         let (status, answer) = send(&app, &json!({ "query": query })).await;
         assert_eq!((status, answer["data"].clone()), (200, Value::Null), "{query}: {answer}");
         assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
@@ -191,153 +200,151 @@ async fn fragments_that_multiply_are_refused() {
     assert!(answer["errors"][0]["message"].to_string().contains("10000"), "{answer}");
 }
 
+const ORDER: &str =
+    "query($o: PublicationOrder) { publications(orderBy: $o, first: 1) { totalCount nodes { periodStart } } }";
+const FIRST: &str = "query($n: Int) { publications(first: $n) { nodes { name } } }";
+const FILTER: &str = "query($f: PublicationFilter) { publications(filter: $f) { totalCount } }";
+const INSIDE: &str = "query($n: String, $s: [PublicationStatus!]) {
+    publications(filter: { name: { contains: $n }, status: $s }) { totalCount } }";
+const STATS: &str =
+    "query($g: [StatsDimension!]!, $l: Int = 1) { publicationStats(groupBy: $g, limit: $l) { product } }";
+
+/// Documents with their variables, a place in the answer, and what is there.
+const COERCED: &[(&str, &str, &str, &str)] = &[
+    (ORDER, "{}", "/publications/totalCount", "30"),
+    (ORDER, r#"{ "o": "PERIOD_ASC" }"#, "/publications/nodes/0/periodStart", r#""2025-02-20T00:00:00""#),
+    (ORDER, "{}", "/publications/nodes/0/periodStart", r#""2025-03-01T00:00:00""#),
+    (
+        "query($o: PublicationOrder! = PERIOD_ASC) {
+            publications(orderBy: $o, first: 1) { nodes { periodStart } } }",
+        "{}",
+        "/publications/nodes/0/periodStart",
+        r#""2025-02-20T00:00:00""#,
+    ),
+    ("query($l: Int) { suggest(prefix: \"deck\", limit: $l) { kind } }", "{}", "/suggest/0/kind", r#""PRODUCT""#),
+    (
+        "query($o: PublicationOrder, $l: Int) { ...Q }
+            fragment Q on Query {
+                publications(orderBy: $o) { totalCount } suggest(prefix: \"d\", limit: $l) { kind } }",
+        "{}",
+        "/publications/totalCount",
+        "30",
+    ),
+    (FIRST, r#"{ "n": 2.0 }"#, "/publications/nodes/1/name", r#""DECK NEWAVE DEFINITIVO""#),
+    (FIRST, r#"{ "n": 2 }"#, "/publications/nodes/2/name", "null"),
+    (FIRST, r#"{ "n": null, "unknown": 5 }"#, "/publications/nodes/29/name", r#""Resultados não consistidos  (PMO)""#),
+    (FILTER, "{}", "/publications/totalCount", "30"),
+    (FILTER, r#"{ "f": null }"#, "/publications/totalCount", "30"),
+    (FILTER, r#"{ "f": { "status": "ARCHIVED", "name": null } }"#, "/publications/totalCount", "30"),
+    (FILTER, r#"{ "f": { "period": { "from": "2025-02-28", "to": null } } }"#, "/publications/totalCount", "6"),
+    (INSIDE, "{}", "/publications/totalCount", "30"),
+    (INSIDE, r#"{ "n": "deck", "s": "ARCHIVED" }"#, "/publications/totalCount", "10"),
+    (INSIDE, r#"{ "n": null, "s": [] }"#, "/publications/totalCount", "0"),
+    (
+        "query($s: PublicationStatus!) { publications(filter: { status: [LOST, $s] }) { totalCount } }",
+        r#"{ "s": "ARCHIVED" }"#,
+        "/publications/totalCount",
+        "30",
+    ),
+    ("{ publications(filter: { status: ARCHIVED }) { totalCount } }", "{}", "/publications/totalCount", "30"),
+    (STATS, r#"{ "g": "PRODUCT" }"#, "/publicationStats/1", "null"),
+    (STATS, r#"{ "g": ["PRODUCT"], "l": 2 }"#, "/publicationStats/2", "null"),
+    (
+        "query($n: String!, $d: Boolean) { __type(name: $n) { name fields(includeDeprecated: $d) { name } } }",
+        r#"{ "n": "Member" }"#,
+        "/__type/name",
+        r#""Member""#,
+    ),
+];
+
 /// Variables and arguments, by the specification's rules of coercion.
 #[tokio::test]
 async fn variables_and_arguments_are_coerced_as_the_specification_says() {
     let app = TestApp::start().await;
     some_history(&app).await;
-    let some = app.query("{ publications(first: 1, orderBy: PERIOD_ASC) { nodes { id } } }").await;
-    let id = some["publications"]["nodes"][0]["id"].clone();
-    let order =
-        "query($o: PublicationOrder) { publications(orderBy: $o, first: 1) { totalCount nodes { periodStart } } }";
-    let first = "query($n: Int) { publications(first: $n) { nodes { name } } }";
-    let filter = "query($f: PublicationFilter) { publications(filter: $f) { totalCount } }";
-    let inside = "query($n: String, $s: [PublicationStatus!]) { publications(filter: { name: { contains: $n }, status: $s }) { totalCount } }";
-    let stats = "query($g: [StatsDimension!]!, $l: Int = 1) { publicationStats(groupBy: $g, limit: $l) { product } }";
-    let good = [
-        (order, json!({}), "/publications/totalCount", json!(30)),
-        (order, json!({ "o": "PERIOD_ASC" }), "/publications/nodes/0/periodStart", json!("2025-02-20T00:00:00")),
-        (order, json!({}), "/publications/nodes/0/periodStart", json!("2025-03-01T00:00:00")),
-        (
-            "query($o: PublicationOrder! = PERIOD_ASC) { publications(orderBy: $o, first: 1) { nodes { periodStart } } }",
-            json!({}),
-            "/publications/nodes/0/periodStart",
-            json!("2025-02-20T00:00:00"),
-        ),
-        (
-            "query($l: Int) { suggest(prefix: \"deck\", limit: $l) { kind } }",
-            json!({}),
-            "/suggest/0/kind",
-            json!("PRODUCT"),
-        ),
-        (
-            "query($o: PublicationOrder, $l: Int) { ...Q } fragment Q on Query { publications(orderBy: $o) { totalCount } suggest(prefix: \"d\", limit: $l) { kind } }",
-            json!({}),
-            "/publications/totalCount",
-            json!(30),
-        ),
-        (first, json!({ "n": 2.0 }), "/publications/nodes/1/name", json!("DECK NEWAVE DEFINITIVO")),
-        (first, json!({ "n": 2 }), "/publications/nodes/2/name", Value::Null),
-        (
-            first,
-            json!({ "n": null, "unknown": 5 }),
-            "/publications/nodes/29/name",
-            json!("Resultados não consistidos  (PMO)"),
-        ),
-        (filter, json!({}), "/publications/totalCount", json!(30)),
-        (filter, json!({ "f": null }), "/publications/totalCount", json!(30)),
-        (filter, json!({ "f": { "id": id } }), "/publications/totalCount", json!(1)),
-        (filter, json!({ "f": { "status": "ARCHIVED", "name": null } }), "/publications/totalCount", json!(30)),
-        (
-            filter,
-            json!({ "f": { "period": { "from": "2025-02-28", "to": null } } }),
-            "/publications/totalCount",
-            json!(6),
-        ),
-        (inside, json!({}), "/publications/totalCount", json!(30)),
-        (inside, json!({ "n": "deck", "s": "ARCHIVED" }), "/publications/totalCount", json!(10)),
-        (inside, json!({ "n": null, "s": [] }), "/publications/totalCount", json!(0)),
-        (
-            "query($s: PublicationStatus!) { publications(filter: { status: [LOST, $s] }) { totalCount } }",
-            json!({ "s": "ARCHIVED" }),
-            "/publications/totalCount",
-            json!(30),
-        ),
-        (
-            "{ publications(filter: { status: ARCHIVED }) { totalCount } }",
-            json!({}),
-            "/publications/totalCount",
-            json!(30),
-        ),
-        (stats, json!({ "g": "PRODUCT" }), "/publicationStats/1", Value::Null),
-        (stats, json!({ "g": ["PRODUCT"], "l": 2 }), "/publicationStats/2", Value::Null),
-        (
-            "query($n: String!) { __type(name: $n) { name fields(includeDeprecated: $d) { name } } }"
-                .replace("$n: String!", "$n: String!, $d: Boolean")
-                .leak(),
-            json!({ "n": "Member" }),
-            "/__type/name",
-            json!("Member"),
-        ),
-    ];
-    for (query, variables, path, expected) in good {
-        let answer = app.ask(query, variables.clone()).await;
-        assert_eq!(answer["errors"], Value::Null, "{query} {variables}: {answer}");
-        assert_eq!(answer["data"].pointer(path).cloned().unwrap_or_default(), expected, "{query} {variables}");
+    for &(query, variables, path, expected) in COERCED {
+        let parsed = serde_json::from_str(variables).expect("JSON");
+        let expected: Value = serde_json::from_str(expected).expect("JSON");
+        let data = app.query_with(query, parsed).await;
+        assert_eq!(data.pointer(path).cloned().unwrap_or_default(), expected, "{query} {variables}");
     }
-    let bad = [
-        (order, json!({ "o": "SOMETIMES" }), "SOMETIMES"),
-        (order, json!({ "o": 1 }), "`1`"),
-        (order, json!({ "o": null }), "orderBy"),
-        (first, json!({ "n": 2.5 }), "2.5"),
-        (first, json!({ "n": "2" }), "`$n`"),
-        (first, json!({ "n": 3_000_000_000u64 }), "3000000000"),
-        (first, json!({ "n": true }), "true"),
-        (first, json!({ "n": [1] }), "`$n`"),
-        (filter, json!({ "f": { "nome": "x" } }), "nome"),
-        (filter, json!({ "f": "x" }), "PublicationFilter"),
-        (filter, json!({ "f": { "name": { "contains": 5 } } }), "contains"),
-        (filter, json!({ "f": { "status": ["ARCHIVED", null] } }), "null"),
-        (filter, json!({ "f": { "period": { "from": "20/02/2025" } } }), "`20/02/2025` is not a valid day"),
-        (filter, json!({ "f": { "archivedAt": { "from": "ontem" } } }), "`ontem` is not a valid instant"),
-        (filter, json!({ "f": { "id": true } }), "id"),
-        (stats, json!({}), "`$g`"),
-        (stats, json!({ "g": null }), "`$g`"),
-        (stats, json!({ "g": ["PRODUCT"], "l": null }), "limit"),
-        ("query($id: ID!) { publication(id: $id) { name } status { ready } }", json!({ "id": null }), "`$id`"),
-        ("query($id: ID!) { publication(id: $id) { name } status { ready } }", json!({}), "`$id`"),
-        (
-            "query($s: PublicationStatus) { publications(filter: { status: [$s] }) { totalCount } }",
-            json!({ "s": "ARCHIVED" }),
-            "`$s`",
-        ),
-        (
-            "query($s: PublicationStatus!) { publications(filter: { status: $s }) { totalCount } }",
-            json!({ "s": "ARCHIVED" }),
-            "`$s`",
-        ),
-        ("query($n: String!) { publications(first: $n) { totalCount } }", json!({ "n": "2" }), "first"),
-        (
-            "query($n: Int = null) { suggest(prefix: \"d\", limit: 3) { text } publicationStats(groupBy: [], limit: $n) { size } }",
-            json!({}),
-            "limit",
-        ),
-        ("query($id: ID) { publication(id: $id) { name } }", json!({ "id": "x" }), "id"),
-        ("query($a: Boolean) { status { ready @skip(if: $a) } }", json!({ "a": true }), "a"),
-        ("{ publications(orderBy: \"NAME_ASC\") { totalCount } }", json!({}), "NAME_ASC"),
-        ("{ publications(first: 1.0) { totalCount } }", json!({}), "first"),
-        ("{ publications(first: 99999999999) { totalCount } }", json!({}), "99999999999"),
-        ("{ publications(filter: { nome: 1 }) { totalCount } }", json!({}), "nome"),
-        (
-            "{ publications(filter: { period: { from: \"x\" } }) { totalCount } status { ready } }",
-            json!({}),
-            "`x` is not a valid day",
-        ),
-        ("query($n: Int = \"x\") { publications(first: $n) { totalCount } }", json!({}), "n"),
-        ("query($n: Nothing) { publications(first: $n) { totalCount } }", json!({}), "Nothing"),
-        ("query($n: Int, $n: Int) { publications(first: $n) { totalCount } }", json!({}), "n"),
-    ];
-    for (query, variables, message) in bad {
-        let answer = app.ask(query, variables.clone()).await;
-        // Refused before anything was executed: there is no data, not even of other fields.
+    // One value is a list of one.
+    let some = app.query("{ publications(first: 1, orderBy: PERIOD_ASC) { nodes { id } } }").await;
+    let id = &some["publications"]["nodes"][0]["id"];
+    let data = app.query_with(FILTER, json!({ "f": { "id": id } })).await;
+    assert_eq!(data["publications"]["totalCount"], 1);
+    // An integer is an id too, though none of this archive.
+    let answer = app.ask("query($id: ID!) { publication(id: $id) { name } }", json!({ "id": 5 })).await;
+    assert!(answer["errors"][0]["message"].to_string().contains("`id` is `5`"), "{answer}");
+}
+
+/// Documents with variables that cannot be coerced, and a word of the error.
+const NOT_COERCED: &[(&str, &str, &str)] = &[
+    (ORDER, r#"{ "o": "SOMETIMES" }"#, "SOMETIMES"),
+    (ORDER, r#"{ "o": 1 }"#, "`1`"),
+    (ORDER, r#"{ "o": null }"#, "orderBy"),
+    (FIRST, r#"{ "n": 2.5 }"#, "2.5"),
+    (FIRST, r#"{ "n": "2" }"#, "`$n`"),
+    (FIRST, r#"{ "n": 3000000000 }"#, "3000000000"),
+    (FIRST, r#"{ "n": true }"#, "true"),
+    (FIRST, r#"{ "n": [1] }"#, "`$n`"),
+    (FILTER, r#"{ "f": { "nome": "x" } }"#, "nome"),
+    (FILTER, r#"{ "f": "x" }"#, "PublicationFilter"),
+    (FILTER, r#"{ "f": { "name": { "contains": 5 } } }"#, "contains"),
+    (FILTER, r#"{ "f": { "status": ["ARCHIVED", null] } }"#, "null"),
+    (FILTER, r#"{ "f": { "period": { "from": "20/02/2025" } } }"#, "`20/02/2025` is not a valid day"),
+    (FILTER, r#"{ "f": { "archivedAt": { "from": "ontem" } } }"#, "`ontem` is not a valid instant"),
+    (FILTER, r#"{ "f": { "id": true } }"#, "id"),
+    (STATS, "{}", "`$g`"),
+    (STATS, r#"{ "g": null }"#, "`$g`"),
+    (STATS, r#"{ "g": ["PRODUCT"], "l": null }"#, "limit"),
+    ("query($id: ID!) { publication(id: $id) { name } status { ready } }", r#"{ "id": null }"#, "`$id`"),
+    ("query($id: ID!) { publication(id: $id) { name } status { ready } }", "{}", "`$id`"),
+    (
+        "query($s: PublicationStatus) { publications(filter: { status: [$s] }) { totalCount } }",
+        r#"{ "s": "ARCHIVED" }"#,
+        "`$s`",
+    ),
+    (
+        "query($s: PublicationStatus!) { publications(filter: { status: $s }) { totalCount } }",
+        r#"{ "s": "ARCHIVED" }"#,
+        "`$s`",
+    ),
+    ("query($n: String!) { publications(first: $n) { totalCount } }", r#"{ "n": "2" }"#, "first"),
+    (
+        "query($n: Int = null) {
+            suggest(prefix: \"d\", limit: 3) { text } publicationStats(groupBy: [], limit: $n) { size } }",
+        "{}",
+        "limit",
+    ),
+    ("query($id: ID) { publication(id: $id) { name } }", r#"{ "id": "x" }"#, "id"),
+    ("query($a: Boolean) { status { ready @skip(if: $a) } }", r#"{ "a": true }"#, "a"),
+    ("{ publications(orderBy: \"NAME_ASC\") { totalCount } }", "{}", "NAME_ASC"),
+    ("{ publications(first: 1.0) { totalCount } }", "{}", "first"),
+    ("{ publications(first: 99999999999) { totalCount } }", "{}", "99999999999"),
+    ("{ publications(filter: { nome: 1 }) { totalCount } }", "{}", "nome"),
+    (
+        "{ publications(filter: { period: { from: \"x\" } }) { totalCount } status { ready } }",
+        "{}",
+        "`x` is not a valid day",
+    ),
+    ("query($n: Int = \"x\") { publications(first: $n) { totalCount } }", "{}", "n"),
+    ("query($n: Nothing) { publications(first: $n) { totalCount } }", "{}", "Nothing"),
+    ("query($n: Int, $n: Int) { publications(first: $n) { totalCount } }", "{}", "n"),
+];
+
+/// Refused before anything was executed: there is no data, not even of other fields.
+#[tokio::test]
+async fn what_cannot_be_coerced_is_refused() {
+    let app = TestApp::start().await;
+    some_history(&app).await;
+    for &(query, variables, message) in NOT_COERCED {
+        let answer = app.ask(query, serde_json::from_str(variables).expect("JSON")).await;
         assert_eq!(answer["data"], Value::Null, "{query} {variables}: {answer}");
         assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query} {variables}: {answer}");
         assert!(answer["errors"][0].get("path").is_none(), "{query} {variables}: {answer}");
         assert!(answer["errors"].to_string().contains(message), "{query} {variables}: {answer}");
     }
-    // An integer is an id too, though none of this archive.
-    let answer = app.ask("query($id: ID!) { publication(id: $id) { name } }", json!({ "id": 5 })).await;
-    assert!(answer["errors"][0]["message"].to_string().contains("`id` is `5`"), "{answer}");
 }
 
 /// Escapes that the specification has and that the parser does not know.
