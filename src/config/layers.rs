@@ -5,7 +5,7 @@ use strsim::levenshtein;
 use toml::{Table, Value};
 
 use super::DEFAULTS;
-use super::values::{self, Problem};
+use super::values::Problem;
 use crate::domain::is_blank;
 
 /// Values given on the command line, as typed.
@@ -94,14 +94,14 @@ impl Layers {
     }
 
     /// The value of a secret key, as written: white space at its ends belongs to it. Problems do not quote it.
-    pub fn secret(&mut self, key: &str) -> Option<String> {
+    pub fn secret(&mut self, key: &str, check: fn(&str) -> Result<String, String>) -> Option<String> {
         self.read_keys.push(key.to_owned());
         let value = self.tables.iter().find_map(|table| lookup(table, key))?;
         let written = match value {
             Value::String(text) => Ok(text.clone()),
             other => scalar(other),
         };
-        let checked = written.and_then(|text| values::without_control(&text));
+        let checked = written.and_then(|text| check(&text));
         self.note(key, checked).filter(|text| !text.is_empty())
     }
 

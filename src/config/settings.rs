@@ -249,10 +249,10 @@ fn receiver(layers: &mut Layers) -> Option<Receiver> {
 }
 
 fn credentials(layers: &mut Layers, key: &str) -> Credentials {
-    let username = layers.secret(&format!("{key}.username"));
-    let password = layers.secret(&format!("{key}.password"));
+    let username = layers.secret(&format!("{key}.username"), values::username);
+    let password = layers.secret(&format!("{key}.password"), values::credential);
     // White space around a header value is not part of it, so it is trimmed from tokens.
-    let tokens = layers.list(&format!("{key}.token"), |value| values::without_control(value).map(SecretString::from));
+    let tokens = layers.list(&format!("{key}.token"), |value| values::credential(value).map(SecretString::from));
     let basic = match (username, password) {
         (Some(username), Some(password)) => Some((username, SecretString::from(password))),
         (None, None) => None,
@@ -270,8 +270,10 @@ fn credentials(layers: &mut Layers, key: &str) -> Credentials {
 
 fn api(layers: &mut Layers) -> Api {
     let mut keys = Vec::new();
-    if let Some(token) = layers.get("api.token", values::without_control) {
+    if let Some(token) = layers.get("api.token", values::api_key) {
         keys.push(ApiKey { name: "api.token".to_owned(), role: Role::Admin, hash: Digest::of(token.as_bytes()) });
+    } else if layers.has("api.token") && layers.problems.iter().all(|problem| problem.key != "api.token") {
+        layers.problems.push(Problem::new("api.token", "is blank: write a key, or leave it out"));
     }
     for key in layers.children("api.keys") {
         let name = layers.get(&format!("{key}.name"), values::text).unwrap_or_else(|| key.clone());

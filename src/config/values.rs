@@ -50,11 +50,37 @@ pub fn positive_size(value: &str) -> Result<u64, String> {
     }
 }
 
-/// A token or password. HTTP headers cannot carry control characters. The message does not repeat the value.
-pub fn without_control(value: &str) -> Result<String, String> {
-    match value.contains(char::is_control) {
-        true => Err("contains a control character, such as a line break, which no client can send".to_owned()),
-        false => Ok(value.to_owned()),
+/// The longest credential: clients and proxies limit the size of a header.
+const CREDENTIAL_BYTES_MAX: usize = 4096;
+
+/// A token or password as a header can carry it. The message does not repeat the value.
+pub fn credential(value: &str) -> Result<String, String> {
+    if value.contains(char::is_control) {
+        return Err("contains a control character, such as a line break, which no client can send".to_owned());
+    }
+    if value.len() > CREDENTIAL_BYTES_MAX {
+        let bytes = value.len();
+        return Err(format!("has {bytes} bytes; at most {CREDENTIAL_BYTES_MAX} fit into a header"));
+    }
+    Ok(value.to_owned())
+}
+
+/// A key of the API. Clients write it after the scheme, which is no part of it.
+pub fn api_key(value: &str) -> Result<String, String> {
+    let scheme = value.split(' ').next().filter(|scheme| scheme.len() < value.len()).unwrap_or_default();
+    if ["bearer", "basic"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(format!(
+            "begins with `{scheme} `, which no key can: clients write that before the key; leave it out here"
+        ));
+    }
+    credential(value)
+}
+
+/// A user of Basic credentials: they end at the first colon (RFC 7617).
+pub fn username(value: &str) -> Result<String, String> {
+    match value.contains(':') {
+        true => Err("has a colon, which no client can send in a username".to_owned()),
+        false => credential(value),
     }
 }
 

@@ -81,6 +81,13 @@ fn what_would_lose_or_lock_out_is_refused() {
         ("receiver.token", "segredo\nx"),
         ("receiver.token", "a,segredo\u{7}"),
         ("api.token", "segredo\nx"),
+        ("api.token", " "),
+        ("api.token", "Bearer segredo"),
+        ("api.token", "bearer segredo"),
+        ("api.token", "BASIC segredo"),
+        ("api.token", &"segredo".repeat(1000)),
+        ("receiver.token", &"segredo".repeat(1000)),
+        ("receiver.username", "segredo:x"),
     ] {
         refused(&[(key, value)], key);
     }
