@@ -45,7 +45,9 @@ async fn work() {
         let jobs = Jobs::start(&app).await.expect("jobs");
         let began = Instant::now();
         assert_eq!(portal.enviar_tudo().await.delivered as usize, FILES);
-        while app.record.monitor().counts().await.expect("counts").of(NotificationStatus::Archived) < FILES as u64 {
+        while acervo::leaves::record(&app).monitor().counts().await.expect("counts").of(NotificationStatus::Archived)
+            < FILES as u64
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let own = began.elapsed();

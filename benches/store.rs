@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use acervo::store::{Key, Store};
+use acervo::leaves::store::{Key, Store};
 use futures_util::StreamExt;
 
 const ROUNDS: usize = 5;

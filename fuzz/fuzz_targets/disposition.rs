@@ -5,10 +5,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
-    if let Some(decoded) = acervo::fetch::percent_decoded(&text) {
+    if let Some(decoded) = acervo::leaves::fetch::percent_decoded(&text) {
         assert!(decoded.len() <= 3 * data.len());
     }
-    let Some(name) = acervo::fetch::from_disposition(data) else { return };
+    let Some(name) = acervo::leaves::fetch::from_disposition(data) else { return };
     // A byte becomes at most one character of three bytes.
     assert!(name.len() <= 3 * data.len(), "{} bytes from {}", name.len(), data.len());
     let Some(shown) = acervo::domain::file_name(&name) else { return };

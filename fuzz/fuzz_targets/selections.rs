@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use acervo::app::{App, Role};
 use acervo::config::{self, Overrides};
-use acervo::graphql::{Asker, CheckedSchema, FieldByField, TakesJson, to_json};
+use acervo::graphql::{Caller, CheckedSchema, FieldByField, TakesJson, to_json};
 use acervo::query::{Flat, PublicationRow, Queries, RevisionRow, StatsRow};
-use acervo::record::Notification;
+use acervo::leaves::record::Notification;
 use async_graphql::{Executor, Request, Variables};
 use drawn::{Drawn, Types};
 use libfuzzer_sys::fuzz_target;
@@ -39,9 +39,7 @@ impl Service {
         let schema = runtime.block_on(async {
             let app = App::open(settings, Role::Server, Default::default()).await.expect("an archive");
             history::fill(&folder.path().join("acervo.db"), &history::products(3), 12).await;
-            app.record.ask_for_reindex().await.expect("a new index");
-            let writer = app.index_writer().expect("the index's folder").expect("the index's writer");
-            acervo::jobs::catch_up(&app, writer).await.expect("an index");
+            assert!(acervo::jobs::rebuild(&app, &|_, _| {}).await.expect("an index"));
             acervo::graphql::schema(&app, &Queries::new(app.clone()))
         });
         let names = [names::<PublicationRow>(), names::<RevisionRow>(), names::<Notification>(), names::<StatsRow>()];
@@ -69,7 +67,7 @@ fn names<Row: Flat>() -> Vec<&'static str> {
 }
 
 fn question(text: &str, variables: &Value) -> Request {
-    let asker = Asker { may_operate: true, may_administer: true, name: "fuzz".into() };
+    let asker = Caller { may_operate: true, may_administer: true, name: "fuzz".into() };
     Request::new(text).variables(Variables::from_json(variables.clone())).data(asker)
 }
 

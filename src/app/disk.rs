@@ -1,13 +1,13 @@
-//! How much room the disks have, and what there is still room for.
+//! The free space of the disks, and what it is enough for.
 use std::path::{Path, PathBuf};
 
 use crate::config;
 
-/// Of the whole disk, what must stay free where nothing is set.
+/// The share of the disk that must stay free where nothing is configured: one part in so many.
 const FETCH_PART: u64 = 20;
 const RECEIVE_PART: u64 = 100;
 
-/// The most that must stay free where nothing is set.
+/// The most that must stay free where nothing is configured.
 const FETCH_FLOOR_MAX: u64 = 1 << 30;
 const RECEIVE_FLOOR_MAX: u64 = 128 << 20;
 
@@ -15,15 +15,17 @@ const RECEIVE_FLOOR_MAX: u64 = 128 << 20;
 #[derive(Clone, Debug)]
 pub struct Disk {
     archive: PathBuf,
-    /// Where the database lies; `None` where it is on a server of its own.
+    /// The folder of the database; `None` where it is on a server of its own.
     database: Option<PathBuf>,
     settings: config::Disk,
 }
 
-/// There is no room for something.
+/// A disk is too full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the disk has {free} bytes free and {floor} must stay so: make room, and it goes on by itself ({key})")]
-pub struct NoRoom {
+#[error(
+    "the disk has {free} bytes free, and {floor} must stay free ({key}): free some space, and the service continues by itself"
+)]
+pub struct DiskFull {
     pub free: u64,
     pub floor: u64,
     pub key: &'static str,
@@ -39,45 +41,44 @@ impl Disk {
         Self { archive: archive.to_owned(), database: database.map(Path::to_owned), settings: settings.clone() }
     }
 
-    /// Whether notifications can be recorded. Reading, purging and deleting are never asked.
-    pub fn may_receive(&self) -> Result<(), NoRoom> {
+    /// Whether notifications can be recorded. Reading and deleting never depend on this.
+    pub fn may_receive(&self) -> Result<(), DiskFull> {
         match &self.database {
             Some(folder) => self.receive(folder, 0),
             None => Ok(()),
         }
     }
 
-    /// Whether files are to be fetched.
-    pub fn may_fetch(&self) -> Result<(), NoRoom> {
+    /// Whether files can be fetched.
+    pub fn may_fetch(&self) -> Result<(), DiskFull> {
         self.folders().try_for_each(|folder| self.fetch(folder, 0))
     }
 
-    /// Whether so many bytes of passing use leave room for files: what is unpacked for a reader must not keep the archive from
-    /// its work.
-    pub fn may_spool(&self, scratch: &Path, coming: u64) -> Result<(), NoRoom> {
+    /// Whether so many bytes of temporary use leave space for files: what is unpacked for a reader must not stop archiving.
+    pub fn may_spool(&self, scratch: &Path, coming: u64) -> Result<(), DiskFull> {
         self.fetch(scratch, coming)?;
         self.folders().try_for_each(|folder| self.fetch(folder, coming))
     }
 
-    fn fetch(&self, folder: &Path, coming: u64) -> Result<(), NoRoom> {
+    fn fetch(&self, folder: &Path, coming: u64) -> Result<(), DiskFull> {
         let Some(space) = space(folder) else { return Ok(()) };
         let floor = self.settings.fetch_floor.unwrap_or_else(|| (space.total / FETCH_PART).min(FETCH_FLOOR_MAX));
         if space.free.saturating_sub(coming) < floor {
-            return Err(NoRoom { free: space.free, floor, key: "disk.fetch_floor" });
+            return Err(DiskFull { free: space.free, floor, key: "disk.fetch_floor" });
         }
         Ok(())
     }
 
-    /// Whether a file of so many bytes, on its way already, leaves room for notifications.
-    pub fn make_sure(&self, coming: u64) -> Result<(), NoRoom> {
+    /// Whether a file of so many bytes that is being fetched leaves space for notifications.
+    pub fn make_sure(&self, coming: u64) -> Result<(), DiskFull> {
         self.folders().try_for_each(|folder| self.receive(folder, coming))
     }
 
-    fn receive(&self, folder: &Path, coming: u64) -> Result<(), NoRoom> {
+    fn receive(&self, folder: &Path, coming: u64) -> Result<(), DiskFull> {
         let Some(space) = space(folder) else { return Ok(()) };
         let floor = self.settings.receive_floor.unwrap_or_else(|| (space.total / RECEIVE_PART).min(RECEIVE_FLOOR_MAX));
         if space.free.saturating_sub(coming) < floor {
-            return Err(NoRoom { free: space.free, floor, key: "disk.receive_floor" });
+            return Err(DiskFull { free: space.free, floor, key: "disk.receive_floor" });
         }
         Ok(())
     }
@@ -87,7 +88,7 @@ impl Disk {
     }
 }
 
-/// `None` where the system does not say: then writing itself is what tells.
+/// `None` where the system does not say; then a failed write will show it.
 fn space(folder: &Path) -> Option<Space> {
     let stat = rustix::fs::statvfs(folder).ok()?;
     Some(Space {

@@ -1,4 +1,4 @@
-//! The data folder: private, locked by the one process that serves from it, and told apart from a wrong folder.
+//! The data folder: private, locked by the one process that serves from it, and distinguished from a wrong folder.
 use std::fs::{File, TryLockError};
 use std::io::{Seek, Write};
 use std::net::SocketAddr;
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-/// Held by the process that serves; holds the address that it serves on.
+/// Locked by the process that serves; contains the address that it serves on.
 const LOCK: &str = "serve.lock";
 
-/// A file of no use but its size: space for the moment when the disk is full.
+/// A file that only reserves space for the moment when the disk is full.
 pub const RESERVE: &str = "reserve";
 
-/// With less than this the database cannot even be opened.
+/// With less free space the database cannot be opened.
 const OPENING_BYTES: u64 = 4 << 20;
 
-/// How often, and after what pause, a lock that somebody holds is tried again.
+/// How often, and after what pause, a lock that is taken is tried again.
 const LOCK_TRIES: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// There is no archive where a command looks for one.
+/// There is no archive where a command expects one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "there is no archive in {place}: run the command in the folder of acervo.toml, or name the archive's folder with \
      --data-dir or ACERVO_DATA_DIR; `acervo serve` creates a new archive"
 )]
-pub struct NoArchive {
+pub struct ArchiveNotFound {
     pub place: String,
 }
 
@@ -68,8 +68,8 @@ pub(super) fn require_folder(key: &'static str, folder: &Path) -> Result<(), Not
     Ok(())
 }
 
-/// Creates the folder where there is none, and keeps other users of the machine out of it: it holds links that work
-/// without a password.
+/// Creates the folder if it does not exist, and closes it to other users of the machine: it contains links that work without
+/// a password.
 pub(super) fn make_private(folder: &Path) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -79,7 +79,7 @@ pub(super) fn make_private(folder: &Path) -> anyhow::Result<()> {
     narrow(folder, 0o700)
 }
 
-/// Creates an empty file for its user alone, where there is none: what SQLite creates beside it gets the same rights.
+/// Creates an empty file for its owner alone if it does not exist: what SQLite creates beside it gets the same permissions.
 pub(super) fn create_private_file(path: &Path) -> anyhow::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -92,7 +92,7 @@ pub(super) fn create_private_file(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Takes the rights of the group and of others from a file or folder that has them.
+/// Removes the permissions of group and others from a file or folder.
 #[cfg(unix)]
 pub(super) fn narrow(path: &Path, mode: u32) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -119,7 +119,7 @@ pub(super) fn narrow(_: &Path, _: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Frees the reserved space where there is hardly any other, so that what frees the disk can be done at all.
+/// Frees the reserved space where there is hardly any other, so that the disk can be cleaned up at all.
 pub(super) fn free_reserve(folder: &Path) {
     let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
     if free.is_ok_and(|free| free < OPENING_BYTES) && std::fs::remove_file(folder.join(RESERVE)).is_ok() {
@@ -132,7 +132,7 @@ pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = lock_path(folder);
     let options = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let file = options.with_context(|| format!("{} cannot be written", path.display()))?;
-    // A command that looks whether a service runs holds the lock for a moment.
+    // A command that checks whether a service runs takes the lock for a moment.
     let mut tries_left = LOCK_TRIES;
     let locked = loop {
         match file.try_lock() {
@@ -153,14 +153,14 @@ pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Writes into the lock where the service can be asked.
+/// Writes the address of the service into the lock file.
 pub(super) fn publish(mut lock: &File, address: SocketAddr) -> std::io::Result<()> {
     lock.set_len(0)?;
     lock.rewind()?;
     lock.write_all(address.to_string().as_bytes())
 }
 
-/// Whether a service runs on this folder of this machine, and where it can be asked.
+/// Whether a service runs on this folder of this machine, and its address.
 pub fn service(folder: &Path) -> anyhow::Result<Service> {
     require_folder("data_dir", folder)?;
     let path = lock_path(folder);

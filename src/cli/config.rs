@@ -13,14 +13,14 @@ pub(super) enum Command {
     Default,
 }
 
-/// The problems were found when the settings were read; what is left is to say what they mean.
+/// Problems are reported when the settings are read; this prints what the settings mean.
 pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     settings.exposure()?;
     let is_open = settings.receiver.open || settings.receiver.credentials.is_empty();
-    let receiver = if is_open { "open to whoever reaches it" } else { "with credentials" };
+    let receiver = if is_open { "open to anyone who can connect" } else { "with credentials" };
     let webhook = settings.webhook_listen.map(|address| format!(", {address} for the webhook alone"));
     let api = match settings.api.keys.len() {
-        0 => "open to whoever reaches it".to_owned(),
+        0 => "open to anyone who can connect".to_owned(),
         n => format!(
             "{n} {}{}",
             if n == 1 { "key" } else { "keys" },
@@ -82,36 +82,30 @@ async fn policies(settings: Settings) -> anyhow::Result<()> {
     }
     let has_archive = settings.database_url.is_some() || settings.data_dir.join("acervo.db").exists();
     let Retention { policies, max_stored, .. } = settings.retention.clone();
-    let (products, removed) = match has_archive {
+    let effect = match has_archive {
         true => {
             let app = super::open(settings).await?;
-            let planned = retention::make_plan(&app, app.clock.now()).await?;
-            (Some(app.record.inventory().products().await?), Some(planned.plan.removed_by_policy()))
+            Some(retention::preview(&app, app.clock.now()).await?)
         }
-        false => (None, None),
+        false => None,
     };
-    let removes = |policy: Option<usize>| match &removed {
-        Some(removed) => {
-            let count = removed.get(&policy).copied().unwrap_or_default();
-            output::print(&format!("  it would remove {count} revisions now"))
-        }
-        None => Ok(()),
-    };
+    let removes = |count: usize| output::print(&format!("  it would remove {count} revisions now"));
     for (i, policy) in policies.iter().enumerate() {
         output::print(&format!("\npolicy `{}`: {}", policy.name, policy.describe()))?;
-        removes(Some(i))?;
-        let Some(products) = &products else { continue };
-        let matched = products.iter().filter(|product| retention::is_named(policy, &product.names)).count();
-        output::print(&format!("  its names match {matched} of {} products", products.len()))?;
-        for glob in &policy.names {
-            if !products.iter().any(|product| product.names.iter().any(|name| glob.matches(name))) {
-                output::print(&format!("  warning: `{glob}` matches no product"))?;
-            }
+        let Some((effect, own)) = effect.as_ref().and_then(|effect| Some((effect, effect.policies.get(i)?))) else {
+            continue;
+        };
+        removes(own.removed)?;
+        output::print(&format!("  its names match {} of {} products", own.matched, effect.products))?;
+        for pattern in &own.unmatched {
+            output::print(&format!("  warning: `{pattern}` matches no product"))?;
         }
     }
     if let Some(bytes) = max_stored {
         output::print(&format!("\nretention.max_stored = {}", output::size(bytes)))?;
-        removes(None)?;
+        if let Some(effect) = &effect {
+            removes(effect.removed_for_space)?;
+        }
     }
     Ok(())
 }

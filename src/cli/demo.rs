@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
 
 use super::output;
+use super::status::size_of;
 use crate::app::{App, Role};
 use crate::config::{HostPattern, Settings};
 use crate::domain::{Clock, NotificationStatus};
@@ -28,8 +29,8 @@ pub(super) struct Args {
 /// The product of the last hint, if the catalogue has it: "Precipitação por Satélite".
 const EXAMPLE: u32 = 487;
 
-/// A first pass never takes this long.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Longer than any first pass takes.
+const FIRST_PASS_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("acervo-demo-").tempdir()?;
@@ -65,7 +66,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     }
     let queries = Queries::new(app.clone());
     let status = watch(&queries, u64::from(sent.sent)).await?;
-    output::print(&summary(&status, began.elapsed()))?;
+    output::print(&summary(&status, began.elapsed())?)?;
     let schema = crate::graphql::schema(&app, &queries);
     for (question, text) in EXAMPLES {
         output::print(&format!("\n# {question}\n{text}"))?;
@@ -144,31 +145,26 @@ async fn watch(queries: &Queries, expected: u64) -> anyhow::Result<Status> {
         let counts = &status.counts;
         let done = counts.of(NotificationStatus::Archived) + counts.of(NotificationStatus::Unchanged);
         bar.set_position(done);
-        bar.set_message(format!(
-            "{}  index {} behind",
-            output::size(u64::try_from(counts.size).unwrap_or_default()),
-            status.index_lag
-        ));
+        bar.set_message(format!("{}  index {} behind", size_of(counts.size)?, status.index_lag));
         if done >= expected && status.index_lag == 0 {
             bar.finish_and_clear();
             return Ok(status);
         }
-        if began.elapsed() > PATIENCE {
-            bail!("{done} of {expected} were archived in {} s", PATIENCE.as_secs());
+        if began.elapsed() > FIRST_PASS_TIMEOUT {
+            bail!("{done} of {expected} were archived in {} s", FIRST_PASS_TIMEOUT.as_secs());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-fn summary(status: &Status, took: Duration) -> String {
+fn summary(status: &Status, took: Duration) -> anyhow::Result<String> {
     let counts = &status.counts;
-    let bytes = |n: i64| output::size(u64::try_from(n).unwrap_or_default());
-    format!(
+    Ok(format!(
         "archived {} files of {} products in {:.1} s: {} published, {} stored",
         counts.revisions,
         counts.products,
         took.as_secs_f64(),
-        bytes(counts.size),
-        bytes(counts.stored_size)
-    )
+        size_of(counts.size)?,
+        size_of(counts.stored_size)?
+    ))
 }

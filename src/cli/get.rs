@@ -10,7 +10,7 @@ use super::target::Target;
 use crate::config::Settings;
 use crate::domain::{PublicationId, RevisionId, file_name};
 use crate::query::Queries;
-use crate::record::Revision;
+use crate::query::Revision;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -39,7 +39,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Some(path) => file_name(path),
         None => file_name(&revision.file_name),
     };
-    // `-` is standard output only where the user says so, and no file's own name.
+    // `-` means standard output only where the user gives it, not as the name of a file.
     let own_path = own_name.map(|name| PathBuf::from(if name == "-" { "./-".to_owned() } else { name }));
     let path = args.output.or(own_path).context("the file has no name: say where to write it with -o")?;
     let mut target = Target::open(&path, args.force)?;
@@ -55,7 +55,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         target.write(&piece?)?;
     }
     if let Some(path) = target.finish()? {
-        output::tell(&path.display().to_string());
+        output::print_message(&path.display().to_string());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,10 @@
-//! `acervo hold` and `acervo release`: a revision that retention may not remove, and one that it may again.
+//! `acervo hold` and `acervo release`: protect a revision from retention, and end that.
 use std::process::ExitCode;
 
-use super::{Usage, output};
+use super::output;
 use crate::config::Settings;
-use crate::domain::{REASON_CHARS_MAX, RevisionId, clean};
+use crate::domain::{HoldReason, RevisionId};
+use crate::holds;
 
 #[derive(clap::Args)]
 pub(super) struct HoldArgs {
@@ -12,7 +13,7 @@ pub(super) struct HoldArgs {
     id: RevisionId,
     /// Why the revision must be kept
     #[arg(long, value_name = "TEXT")]
-    reason: String,
+    reason: HoldReason,
 }
 
 #[derive(clap::Args)]
@@ -23,26 +24,18 @@ pub(super) struct ReleaseArgs {
 }
 
 pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<ExitCode> {
-    let reason = clean(&args.reason);
-    if reason.is_empty() {
-        return Err(Usage("--reason: say why the revision must stay".to_owned()).into());
-    }
-    let chars = reason.chars().count();
-    if chars > REASON_CHARS_MAX {
-        return Err(Usage(format!("--reason has {chars} characters; at most {REASON_CHARS_MAX} are kept")).into());
-    }
-    let id = args.id;
+    let HoldArgs { id, reason } = args;
     let app = super::open(settings).await?;
     let user = super::environment("USER").unwrap_or_else(|| "somebody".to_owned());
-    app.record.holds().hold(id, &reason, &format!("{user} on this machine"), app.clock.now()).await?;
-    output::print(&format!("{id} is held: {reason}"))?;
+    holds::hold(&app, id, &reason, &format!("{user} on this machine")).await?;
+    output::print(&format!("{id} is held: {}", reason.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn release(args: ReleaseArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     let id = args.id;
     let app = super::open(settings).await?;
-    app.record.holds().release(id, app.clock.now()).await?;
+    holds::release(&app, id).await?;
     output::print(&format!("{id} is held no longer"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -29,12 +29,12 @@ pub(super) struct Args {
     create: bool,
 }
 
-/// Where there is no terminal, how often a line tells how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// Without a terminal, the time between two lines of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     if args.manifest.is_some() && args.paths.len() > 1 {
-        return Err(Usage("--manifest tells of one folder or tar: give one PATH with it".to_owned()).into());
+        return Err(Usage("--manifest describes one folder or tar: give one PATH with it".to_owned()).into());
     }
     for path in &args.paths {
         let kind = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
@@ -43,17 +43,17 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         }
     }
     let may_create =
-        args.create || (!args.dry_run && !app::has_archive(&settings).await? && agrees_to_create(&settings)?);
+        args.create || (!args.dry_run && !app::has_archive(&settings).await? && confirm_create(&settings)?);
     let app = App::open(settings, Role::Command { may_create }, Clock::default()).await?;
     let mut total = Report::default();
     for path in &args.paths {
-        let mut shown = Shown::new(args.manifest.is_some())?;
-        let mut listener = |event: Event<'_>| shown.tell(&event);
+        let mut printer = ProgressPrinter::new(args.manifest.is_some())?;
+        let mut listener = |event: Event<'_>| printer.print(&event);
         let report = match &args.manifest {
             Some(manifest) => import::files(&app, path, manifest, args.dry_run, &mut listener).await,
             None => import::notifications(&app, path, args.dry_run, &mut listener).await,
         };
-        shown.bar.finish_and_clear();
+        printer.bar.finish_and_clear();
         let report = report?;
         for (sum, part) in [
             (&mut total.read, report.read),
@@ -71,7 +71,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
 }
 
 /// Asks the person at the terminal, if there is one.
-fn agrees_to_create(settings: &Settings) -> anyhow::Result<bool> {
+fn confirm_create(settings: &Settings) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Usage(format!(
             "there is no archive in {}: give --create to create one, or name the archive's folder with --data-dir or ACERVO_DATA_DIR",
@@ -104,15 +104,15 @@ fn summary(report: &Report, files: bool, dry_run: bool) -> String {
     lines.join("\n")
 }
 
-/// How far it is, on a terminal as a bar, elsewhere as a line every so often; and what was not taken.
-struct Shown {
+/// Shows progress, on a terminal as a bar and elsewhere as lines; and prints what was not imported.
+struct ProgressPrinter {
     bar: ProgressBar,
     on_terminal: bool,
     began: Instant,
-    told: Instant,
+    printed_at: Instant,
 }
 
-impl Shown {
+impl ProgressPrinter {
     fn new(rows: bool) -> anyhow::Result<Self> {
         let on_terminal = std::io::stderr().is_terminal();
         let bar = if on_terminal { ProgressBar::no_length() } else { ProgressBar::hidden() };
@@ -122,19 +122,19 @@ impl Shown {
             "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
         };
         bar.set_style(ProgressStyle::with_template(template)?);
-        Ok(Self { bar, on_terminal, began: Instant::now(), told: Instant::now() })
+        Ok(Self { bar, on_terminal, began: Instant::now(), printed_at: Instant::now() })
     }
 
-    fn tell(&mut self, event: &Event<'_>) {
+    fn print(&mut self, event: &Event<'_>) {
         match event {
             Event::Refused { path, line, reason } => self.bar.suspend(|| {
-                output::tell(&format!("{}:{line}: {reason}", path.display()));
+                output::print_message(&format!("{}:{line}: {reason}", path.display()));
             }),
             Event::Progress { done, total } => {
                 self.bar.set_length(*total);
                 self.bar.set_position(*done);
-                if !self.on_terminal && self.told.elapsed() >= TELL_EVERY {
-                    self.told = Instant::now();
+                if !self.on_terminal && self.printed_at.elapsed() >= PROGRESS_INTERVAL {
+                    self.printed_at = Instant::now();
                     let left = self.began.elapsed().mul_f64((*total as f64 / (*done).max(1) as f64 - 1.0).max(0.0));
                     let _ = writeln!(std::io::stderr(), "{done} of {total}, {} s left", left.as_secs());
                 }

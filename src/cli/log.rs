@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Settings};
 
-/// Libraries that print addresses or statements in their finer levels: these may hold links.
+/// Libraries whose finer levels print addresses or statements, which may contain links.
 const QUIET: &[&str] = &[
     "h2",
     "hyper",
@@ -32,7 +32,7 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
     };
     started.map_err(|e| anyhow::anyhow!("logging cannot be started: {e}"))?;
-    // A panic's words may hold what must not be seen: its place is enough to find the defect.
+    // The message of a panic may contain secrets; its position is enough to find the defect.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a defect: the program panicked here");

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::{App, NoArchive, NotAFolder, Role};
+use crate::app::{App, ArchiveNotFound, NotAFolder, Role};
 use crate::config::{ConfigError, Overrides, Settings};
 use crate::domain::Clock;
 
@@ -141,7 +141,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) if e.use_stderr() => {
             // The message repeats the arguments, which may contain terminal control characters.
-            output::tell(e.render().to_string().trim_end());
+            output::print_message(e.render().to_string().trim_end());
             return ExitCode::from(2);
         }
         Err(e) => e.exit(),
@@ -150,8 +150,9 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) if e.is::<output::OutputClosed>() => ExitCode::SUCCESS,
         Err(e) => {
-            output::tell(&format!("error: {e:#}"));
-            let is_usage = e.is::<ConfigError>() || e.is::<NoArchive>() || e.is::<NotAFolder>() || e.is::<Usage>();
+            output::print_message(&format!("error: {e:#}"));
+            let is_usage =
+                e.is::<ConfigError>() || e.is::<ArchiveNotFound>() || e.is::<NotAFolder>() || e.is::<Usage>();
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }

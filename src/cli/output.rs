@@ -1,5 +1,5 @@
 //! What is printed. Names, paths and reasons come from outside: everything goes through [`printable`], so that none of them
-//! moves the cursor or turns the reading direction.
+//! moves the cursor or changes the reading direction.
 use std::io::Write;
 
 use anyhow::bail;
@@ -10,12 +10,12 @@ use crate::domain::{beginning, printable};
 /// The longest text in a cell of a table.
 const CELL_CHARS_MAX: usize = 200;
 
-/// The program that read standard output has ended, as `head` does: there is nothing left to do, and nothing is wrong.
+/// The program that read standard output has ended, as `head` does. There is nothing left to do, and nothing is wrong.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
+#[error("standard output is closed")]
 pub(super) struct OutputClosed;
 
-/// Prints a text and a line's end.
+/// Prints a line to standard output.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let line_end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
@@ -25,8 +25,8 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
         .map_err(write_error)
 }
 
-/// Prints a text and a line's end to standard error. That it cannot be printed stops nothing.
-pub(super) fn tell(text: &str) {
+/// Prints a line to standard error. An error in doing so is ignored.
+pub(super) fn print_message(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));
 }
 

@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::domain::format_instant;
 use crate::jobs::retention::{self, Line, Planned};
+use crate::query::RetentionRun;
 use crate::query::{Paging, Queries};
-use crate::record::RetentionRun;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -65,7 +65,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             let now = now.unwrap_or_else(|| app.clock.now());
             let retention::Outcome { run, swept } = retention::run(&app, now, false).await?;
             match format {
-                Format::Table => output::print(&told(&run))?,
+                Format::Table => output::print(&run_text(&run))?,
                 Format::Json => output::print(&serde_json::to_string_pretty(&run_fields(&run))?)?,
                 Format::Csv => output::print(&output::csv(std::iter::once(run_fields(&run)))?)?,
             }
@@ -82,7 +82,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::Runs => {
             let runs = Queries::new(app).retention_runs(&Paging::first(20)).await?;
             for (_, run) in runs.rows {
-                output::print(&told(&run))?;
+                output::print(&run_text(&run))?;
             }
         }
     }
@@ -94,7 +94,7 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("`{text}` is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z"))
 }
 
-fn told(run: &RetentionRun) -> String {
+fn run_text(run: &RetentionRun) -> String {
     let kind = if run.dry_run { "would remove" } else { "removed" };
     let after = match (run.undone_at, run.swept_at, run.sweep_after) {
         (Some(at), ..) => format!("undone at {}", format_instant(at)),

@@ -7,7 +7,7 @@ use super::output;
 use crate::config::Settings;
 use crate::domain::{NotificationStatus, TextMatch, millis, timestamp};
 use crate::jobs;
-use crate::record::NotificationQuery;
+use crate::query::NotificationQuery;
 
 #[derive(clap::Args)]
 #[group(id = "which", required = true, multiple = true)]

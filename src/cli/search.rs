@@ -11,9 +11,9 @@ use super::output;
 use crate::config::Settings;
 use crate::domain::format_instant;
 use crate::domain::{LocalDateTime, TextMatch, parse_local_date};
-use crate::index::{Filter, Order};
 use crate::jobs;
-use crate::query::{Paging, PublicationAsk, PublicationRow, Queries};
+use crate::query::{Filter, Order};
+use crate::query::{Paging, PublicationRequest, PublicationRow, Queries};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -48,7 +48,7 @@ pub(super) enum Format {
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let text = args.text.join(" ");
-    let ask = PublicationAsk {
+    let ask = PublicationRequest {
         scored: false,
         order: if text.trim().is_empty() { Order::Period { descending: true } } else { Order::Relevance },
         search: Some(text).filter(|text| !text.trim().is_empty()),
@@ -62,10 +62,8 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         paging: Paging::first(args.limit),
     };
     let app = super::open(settings).await?;
-    // Where no server keeps the index up, it is done now.
-    if let Some(writer) = app.index_writer()? {
-        jobs::catch_up(&app, writer).await?;
-    }
+    // Without a server nothing else updates the index.
+    jobs::catch_up(&app).await?;
     let found = Queries::new(app).publications(ask).await?;
     let rows: Vec<&PublicationRow> = found.rows.iter().map(|(_, row)| &**row).collect();
     match args.format {

@@ -39,7 +39,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     if let Some(webhook) = &webhook {
         tracing::info!(address = %webhook.local_addr()?, "serving the webhook alone");
     }
-    // What is being fetched is given back at once, while requests that are under way end.
+    // Fetches are returned to the queue at once, while requests under way finish.
     let (served, ()) = tokio::join!(http::serve_all(listener, webhook, &app, stop.clone().cancelled_owned()), async {
         stop.cancelled().await;
         jobs.stop().await;
@@ -49,7 +49,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Done when the process is asked to stop; the second time it goes at once.
+/// Completes when the process is asked to stop; a second signal ends the process at once.
 pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! The service that runs on the data folder, asked by a command beside it.
+//! The service that runs on the data folder, as a command beside it sees it.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 use crate::app;
 use crate::config::Settings;
 
-/// A service that takes longer to say that it is ready is not.
+/// A service that takes longer to respond is not ready.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is known of the service.
 pub(super) struct Service {
-    /// Where it was asked.
+    /// The address that was tried.
     address: Option<SocketAddr>,
     state: State,
 }
 
 enum State {
     Ready,
-    /// With its own reason, or the one why it could not be asked.
+    /// With the reason that it gave, or why the request failed.
     NotReady(String),
     NotRunning,
 }
 
 impl Service {
-    /// Asks the service whether it is ready for notifications.
+    /// Requests `/readyz` of the service.
     pub async fn ask(settings: &Settings) -> anyhow::Result<Self> {
         match app::service(&settings.data_dir)? {
             app::Service::Running(Some(address)) => {
@@ -82,7 +82,7 @@ async fn ask(address: SocketAddr) -> anyhow::Result<State> {
     Ok(State::NotReady(body["detail"].as_str().map_or_else(|| status.to_string(), str::to_owned)))
 }
 
-/// An address that listens on every interface is asked over loopback.
+/// The address to connect to: loopback where the service listens on every interface.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

@@ -145,7 +145,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One product after the other, round and round.
+/// Publishes one product after the other, in a loop.
 async fn publish(portal: &Portal, numbers: &[u32], every: Duration) -> anyhow::Result<()> {
     for number in numbers.iter().cycle() {
         tokio::time::sleep(every).await;

@@ -1,6 +1,7 @@
-//! `acervo status`: what an operator looks at first.
+//! `acervo status`: what an operator checks first.
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -11,8 +12,8 @@ use crate::config::Settings;
 use crate::domain::NotificationStatus;
 use crate::domain::format_instant;
 use crate::jobs::Job;
+use crate::query::Replay;
 use crate::query::{Paging, Queries, SourceStatus, Status};
-use crate::record::Replay;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -35,9 +36,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     match args.format {
         Format::Text => {
             output::print(&service.text())?;
-            output::print(&text(&status))?;
+            output::print(&text(&status)?)?;
             for job in Job::ALL {
-                output::print(&told(&app, &queries, *job).await?)?;
+                output::print(&job_text(&app, &queries, *job).await?)?;
             }
         }
         Format::Json => output::print(&serde_json::to_string_pretty(&object(&status, &service))?)?,
@@ -45,7 +46,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     Ok(if service.is_ready() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &Status) -> anyhow::Result<String> {
     let counts = &status.counts;
     let of = |status| counts.of(status);
     let instant = |at: Option<jiff::Timestamp>| at.map_or_else(|| "none".to_owned(), format_instant);
@@ -53,11 +54,7 @@ fn text(status: &Status) -> String {
         format!("products             {}", counts.products),
         format!("publications         {}", counts.publications),
         format!("revisions            {}", counts.revisions),
-        format!(
-            "files                {} published, {} stored",
-            output::size(natural(counts.size)),
-            output::size(natural(counts.stored_size))
-        ),
+        format!("files                {} published, {} stored", size_of(counts.size)?, size_of(counts.stored_size)?),
         format!("last notification    {}", instant(counts.last_notification_at)),
         format!(
             "waiting              {} queued, {} fetching, {} retrying",
@@ -87,7 +84,7 @@ fn text(status: &Status) -> String {
     if status.dying.count > 0 {
         let names: Vec<String> = status.dying.names.iter().map(|name| output::in_cell(name)).collect();
         let (count, names) = (status.dying.count, names.join(", "));
-        lines.push(format!("about to die         {count} links whose files are not had yet: {names}"));
+        lines.push(format!("about to die         {count} links whose files are not fetched yet: {names}"));
     }
     if status.damaged.count > 0 {
         let files = status.damaged.first.iter().map(|file| match &file.revision {
@@ -115,11 +112,11 @@ fn text(status: &Status) -> String {
             instant(status.last_denied_key_at)
         ));
     }
-    lines.join("\n")
+    Ok(lines.join("\n"))
 }
 
 fn replay(last: Option<&Replay>) -> String {
-    let told = last.map_or_else(
+    let text = last.map_or_else(
         || "none".to_owned(),
         |replay| {
             let state = if replay.ended_at.is_none() {
@@ -142,23 +139,23 @@ fn replay(last: Option<&Replay>) -> String {
             )
         },
     );
-    format!("last replay          {told}")
+    format!("last replay          {text}")
 }
 
 fn source(SourceStatus { source, is_silent }: &SourceStatus) -> String {
-    let heard = source
+    let received = source
         .last_notification_at
-        .map_or_else(|| "never heard".to_owned(), |at| format!("heard {}", format_instant(at)));
+        .map_or_else(|| "never received".to_owned(), |at| format!("received {}", format_instant(at)));
     let silent = if *is_silent { ", SILENT for longer than its past makes likely" } else { "" };
     let denied = match source.last_denied_at {
         Some(at) => format!(", {} log-ins refused, the last {}", source.denied, format_instant(at)),
         None => String::new(),
     };
-    format!("{:<20} {heard}{silent}{denied}", format!("source {}", source.name))
+    format!("{:<20} {received}{silent}{denied}", format!("source {}", source.name))
 }
 
-/// How a scheduled job's last run went, and when the next one is.
-async fn told(app: &App, queries: &Queries, job: Job) -> anyhow::Result<String> {
+/// The last run of a scheduled job, and its next one.
+async fn job_text(app: &App, queries: &Queries, job: Job) -> anyhow::Result<String> {
     let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await?.rows.into_iter().next();
     let last = last.map_or_else(
         || match job {
@@ -234,6 +231,8 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
     })
 }
 
-fn natural(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or_default()
+/// The size of files for a person; an error where the database counts less than none.
+pub(super) fn size_of(bytes: i64) -> anyhow::Result<String> {
+    let bytes = u64::try_from(bytes).with_context(|| format!("the database counts {bytes} bytes of files"))?;
+    Ok(output::size(bytes))
 }

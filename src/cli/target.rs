@@ -1,4 +1,4 @@
-//! Where a command writes a file: standard output, a new file that is whole or not there, or a device or pipe.
+//! Where a command writes a file: standard output, a new file that appears only when it is complete, or a device or pipe.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use super::output;
 
 pub(super) enum Target {
     Stdout(io::Stdout),
-    /// Written beside its place and renamed.
+    /// Written beside its path and renamed.
     New {
         path: PathBuf,
         beside: NamedTempFile,
         replaces: bool,
     },
-    /// Something that is no regular file: it is written into, never replaced.
+    /// Not a regular file: it is written to, never replaced.
     Special {
         path: PathBuf,
         file: File,
@@ -34,7 +34,7 @@ impl Target {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => bail!("`{shown}` is a folder; name a file in it with -o"),
             Ok(found) if found.is_file() && !force => bail!("`{shown}` exists already; --force replaces it"),
-            // Where a link leads is replaced, not the link.
+            // The target of a link is replaced, not the link.
             Ok(found) if found.is_file() => Self::beside(&path.canonicalize()?, true),
             Ok(found) => Self::special(path, &found),
             Err(e) if e.kind() == ErrorKind::NotFound && is_link => bail!("`{shown}` is a link that leads nowhere"),
@@ -52,7 +52,7 @@ impl Target {
             bail!("the folder `{}` does not exist; create it first", folder.display());
         }
         let mut builder = tempfile::Builder::new();
-        // The mask of the shell takes away what it takes from every new file.
+        // The umask applies as to every new file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let beside = builder.tempfile_in(folder).with_context(|| format!("`{}` cannot be written", path.display()))?;
@@ -84,7 +84,7 @@ impl Target {
         }
     }
 
-    /// Ends the file; gives its path where there is one to tell of.
+    /// Completes the file; returns its path where one was written.
     pub fn finish(self) -> anyhow::Result<Option<PathBuf>> {
         match self {
             Self::Stdout(mut out) => {

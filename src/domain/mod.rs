@@ -10,6 +10,7 @@ mod digest;
 mod file_name;
 mod fold;
 mod habit;
+mod hold;
 mod ids;
 mod json;
 mod link;
@@ -35,6 +36,7 @@ pub use digest::Digest;
 pub use file_name::{extension_of, file_name};
 pub use fold::{fold, fold_case, words};
 pub use habit::{Habit, memory_begins};
+pub use hold::{HoldReason, HoldReasonError};
 pub use ids::{NotificationId, ProductId, PublicationId, RevisionId};
 pub use link::{BadLink, Claims, Link};
 pub use lock::Lock;
@@ -47,8 +49,8 @@ pub use stamp::{Stamp, format_instant, parse_instant};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use stem::{is_empty_word, stem};
 pub use text::{
-    FIELD_CHARS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, beginning, clean, decode, excerpt, first_chars, is_blank,
-    is_deceptive, is_storable, printable,
+    FIELD_CHARS_MAX, NAME_CHARS_MAX, beginning, clean, decode, excerpt, first_chars, is_blank, is_deceptive,
+    is_storable, printable,
 };
 pub use trust::Trust;
 pub use validator::Validator;

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt};
 
-use crate::query::{Cell, Column, Flat, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
-use crate::record::{Notification, NotificationQuery};
+use crate::query::{
+    Cell, Column, Flat, PublicationRequest, PublicationRow, Queries, QueryError, RevisionRequest, RevisionRow,
+};
+use crate::query::{Notification, NotificationQuery};
 pub use csv::CsvOptions;
 
 /// The format of an export.
@@ -39,8 +41,8 @@ pub type Columns<Row> = Vec<&'static Column<Row>>;
 
 /// The rows to export, with their columns.
 pub enum Rows {
-    Publications(Box<PublicationAsk>, Columns<PublicationRow>),
-    Revisions(Box<RevisionAsk>, Columns<RevisionRow>),
+    Publications(Box<PublicationRequest>, Columns<PublicationRow>),
+    Revisions(Box<RevisionRequest>, Columns<RevisionRow>),
     Notifications(Box<NotificationQuery>, Columns<Notification>),
 }
 

@@ -158,12 +158,30 @@ fn write_column(
             out.typed::<ByteArrayType>().write_batch(&values, levels, None)
         }
         Kind::Texts => batch!(ByteArrayType, Cell::Texts(texts) => ByteArray::from(texts.join("; ").as_str())),
-        Kind::Int => batch!(Int32Type, Cell::Int(n) => *n),
-        Kind::Long => batch!(Int64Type, Cell::Long(n) => *n),
+        Kind::Int => {
+            let int = |cell: &Cell<'_>| match cell {
+                Cell::Int(n) => Some(i32::try_from(*n).map_err(|_| out_of_range(n))),
+                _ => None,
+            };
+            let values: Vec<i32> = cells.iter().filter_map(int).collect::<Result<_, _>>()?;
+            out.typed::<Int32Type>().write_batch(&values, levels, None)
+        }
+        Kind::Long => {
+            let long = |cell: &Cell<'_>| match cell {
+                Cell::Long(n) => Some(i64::try_from(*n).map_err(|_| out_of_range(n))),
+                _ => None,
+            };
+            let values: Vec<i64> = cells.iter().filter_map(long).collect::<Result<_, _>>()?;
+            out.typed::<Int64Type>().write_batch(&values, levels, None)
+        }
         Kind::Float => batch!(DoubleType, Cell::Float(n) => *n),
         Kind::Flag => batch!(BoolType, Cell::Flag(flag) => *flag),
         Kind::Instant => batch!(Int64Type, Cell::Instant(at) => millis(*at)),
         Kind::Wall => batch!(Int64Type, Cell::Wall(at) => at.as_number() * 1000),
     }?;
     Ok(())
+}
+
+fn out_of_range(number: &dyn std::fmt::Display) -> ParquetError {
+    ParquetError::General(format!("{number} does not fit into the integer type of its column"))
 }

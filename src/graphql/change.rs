@@ -2,11 +2,10 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 
 use super::connection::PageInfo;
-use super::input::mirror;
 use super::loaders::{load, must_load};
 use super::publication::Publication;
 use super::revision::Revision;
-use super::scalar::DateTime;
+use crate::contract::{DateTime, mirror};
 use crate::domain;
 use crate::query::{ChangeRow, Listed};
 
@@ -74,8 +73,8 @@ pub struct ChangeEdge {
 }
 
 impl ChangeConnection {
-    /// A page that was read from `start` on. A reader stores the end of each page: of an empty one it is where the page began,
-    /// so that the reader goes on from there.
+    /// A page that was read from `start` on. A reader stores the end of each page, which for an empty one is its start, so that
+    /// the reader continues there.
     pub fn new(listed: Listed<ChangeRow>, start: String) -> Self {
         let page_info = PageInfo::of(&listed).ending_at_least_at(start);
         let edges: Vec<ChangeEdge> =

@@ -1,119 +1,194 @@
-//! About how many bytes the answer to a document takes, before it is run: what room it is to be given. Each list counts
-//! with the rows that its page may have, each alias anew.
-use std::collections::HashMap;
+//! What an operation costs, found before it is executed: about how many values and bytes its response takes. Each list counts
+//! with the rows that its page may have, each alias anew. An operation is measured in its normal form, so its arguments are
+//! values, and its fragments are filled in.
+use async_graphql::parser::types::{Field, OperationDefinition, Selection, SelectionSet};
+use async_graphql::registry::MetaTypeName;
+use async_graphql::{Positioned, ServerError};
+use async_graphql_value::Value;
 
-use async_graphql::parser::types::{ExecutableDocument, Field, FragmentDefinition, Selection, SelectionSet};
-use async_graphql::{Name, Positioned, Request, Value, Variables};
-
+use super::error::{code, request_error};
+use super::operation::root;
+use crate::contract::Types;
 use crate::domain::parse_local_date;
-use crate::query::FIRST_MAX;
+use crate::query::{FIRST_MAX, STATS_LIMIT_MAX};
+
+/// Deeper operations are mistakes or worse; introspection needs 13.
+const DEPTH_MAX: usize = 15;
+
+/// Values of a response: a thousand rows of every field with their products are a tenth of it, a thousand rows with a thousand
+/// members each are ten times as many.
+const VALUES_MAX: u64 = 300_000;
+
+/// Of a row beside its values: it is read as a whole, whatever is selected of it.
+const ROW: Cost = Cost { values: 8, bytes: 1_000 };
 
 /// Of a value, as it is resolved and as it is written.
-const VALUE_BYTES: u64 = 100;
+const VALUE: Cost = Cost { values: 1, bytes: 100 };
 
-/// Of a row, whatever is asked of it.
-const ROW_BYTES: u64 = 1_000;
+/// Of a field that reads much and returns little.
+const SUMMARY: Cost = Cost { values: 500, bytes: 64 << 10 };
 
-/// Of what goes through much to say little.
-const SUMMARY_BYTES: u64 = 64 << 10;
-const PLAN_BYTES: u64 = 16 << 20;
+/// Of a plan of retention, which reads every revision.
+const PLAN: Cost = Cost { values: 50_000, bytes: 16 << 20 };
 
-/// Selections that are looked at; fragments may stand for far more than are written.
-const SELECTIONS_MAX: usize = 20_000;
-const DEPTH_MAX: usize = 40;
+/// Rows of a page where the request does not say how many.
+const PAGE_DEFAULT: u64 = 100;
 
-/// What is answered with more than it can have.
-const ENDLESS: u64 = u64::MAX / 4;
+/// Revisions that a publication is expected to have; they are not paged.
+const REVISIONS_OF_ONE: u64 = 5;
 
-/// Bytes that the answer may take. What does not parse takes none.
-pub(super) fn bytes_of(question: &mut Request) -> u64 {
-    let variables = std::mem::take(&mut question.variables);
-    let wanted = question.operation_name.clone();
-    let bytes = question.parsed_query().map_or(0, |document| {
-        let mut walk = Walk { fragments: &document.fragments, variables: &variables, left: SELECTIONS_MAX };
-        operations(document, wanted.as_deref()).map(|selection| walk.selection(selection, 0)).max().unwrap_or_default()
-    });
-    question.variables = variables;
-    bytes
+/// Days of a span at most; longer ones are refused by `query`.
+const DAYS_MAX: u64 = 4_000;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    pub values: u64,
+    pub bytes: u64,
 }
 
-fn operations<'a>(document: &'a ExecutableDocument, wanted: Option<&'a str>) -> impl Iterator<Item = &'a SelectionSet> {
-    let all = document.operations.iter();
-    let chosen = all.filter(move |(name, _)| wanted.is_none() || name.map(|name| name.as_str()) == wanted);
-    chosen.map(|(_, operation)| &operation.node.selection_set.node)
+impl Cost {
+    fn plus(self, other: Self) -> Self {
+        Self { values: self.values.saturating_add(other.values), bytes: self.bytes.saturating_add(other.bytes) }
+    }
+
+    fn times(self, count: u64) -> Self {
+        Self { values: self.values.saturating_mul(count), bytes: self.bytes.saturating_mul(count) }
+    }
+}
+
+/// How a field's cost follows from that of its selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Price {
+    Value,
+    Summary,
+    /// As many rows as `first` or `last` says.
+    Page,
+    Rows(u64),
+    /// As many rows as `limit` says, found by a summary.
+    Limited,
+    /// A row a day of a span, found by a summary.
+    Days,
+    /// Counted once in an operation: all its fields are given the same plan.
+    Plan,
+}
+
+/// The one table of what costs more than a value.
+fn price(parent: &str, field: &str) -> Price {
+    match (parent, field) {
+        (
+            "Query",
+            "publications" | "revisions" | "products" | "notifications" | "changes" | "replays" | "retentionRuns"
+            | "jobRuns",
+        )
+        | ("Product", "publications")
+        | ("Publication", "notifications")
+        | ("Revision", "members")
+        | ("RetentionPlan", "lines") => Price::Page,
+        ("Publication", "revisions") => Price::Rows(REVISIONS_OF_ONE),
+        ("Query", "publicationStats" | "suggest") => Price::Limited,
+        ("Query", "coverage") => Price::Days,
+        ("Query", "retentionPlan") => Price::Plan,
+        ("Query", "status") => Price::Summary,
+        _ => Price::Value,
+    }
+}
+
+/// The cost of an operation in its normal form; an error where it exceeds the limits.
+pub(super) fn checked(types: &Types, operation: &Positioned<OperationDefinition>) -> Result<Cost, ServerError> {
+    let mut walk = Walk { types, depth_max: 0, has_plan: false };
+    let cost = walk.selected(Some(root(operation.node.ty)), &operation.node.selection_set.node, 1);
+    let refuse = |message| Err(request_error(code::TOO_COMPLEX, message, Some(operation.pos)));
+    if walk.depth_max > DEPTH_MAX {
+        let depth = walk.depth_max;
+        return refuse(format!("the operation selects {depth} levels deep: at most {DEPTH_MAX} are answered"));
+    }
+    if cost.values > VALUES_MAX {
+        let values = cost.values;
+        return refuse(format!(
+            "the operation is too complex: its answer may take {values} values, and at most {VALUES_MAX} are answered; ask for \
+             fewer rows, or for fewer fields of them"
+        ));
+    }
+    Ok(cost)
 }
 
 struct Walk<'a> {
-    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
-    variables: &'a Variables,
-    left: usize,
+    types: &'a Types,
+    depth_max: usize,
+    has_plan: bool,
 }
 
 impl Walk<'_> {
-    fn selection(&mut self, selection: &SelectionSet, depth: usize) -> u64 {
-        if depth > DEPTH_MAX {
-            return ENDLESS;
-        }
-        let mut bytes = 0u64;
-        for item in &selection.items {
-            if self.left == 0 {
-                return ENDLESS;
+    fn selected(&mut self, parent: Option<&str>, set: &SelectionSet, depth: usize) -> Cost {
+        let fields = set.items.iter().filter_map(|selection| match &selection.node {
+            Selection::Field(field) => Some(&field.node),
+            Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
+        });
+        fields.fold(Cost::default(), |sum, field| sum.plus(self.field(parent, field, depth)))
+    }
+
+    fn field(&mut self, parent: Option<&str>, field: &Field, depth: usize) -> Cost {
+        self.depth_max = self.depth_max.max(depth);
+        let name = field.name.node.as_str();
+        let types = self.types;
+        let meta = parent.and_then(|parent| types.field(parent, name));
+        let inner = meta.map(|meta| MetaTypeName::concrete_typename(&meta.ty));
+        let below = self.selected(inner, &field.selection_set.node, depth + 1);
+        // What is out of bounds is refused by `query`, with a message that names the bound.
+        match price(parent.unwrap_or_default(), name) {
+            Price::Value => below.plus(VALUE),
+            Price::Summary => below.plus(SUMMARY),
+            Price::Page => {
+                let rows = number(field, "first").or_else(|| number(field, "last")).unwrap_or(PAGE_DEFAULT);
+                below.plus(ROW).times(rows.clamp(1, FIRST_MAX.unsigned_abs()))
             }
-            self.left -= 1;
-            let more = match &item.node {
-                Selection::Field(field) => self.field(&field.node, depth),
-                Selection::InlineFragment(inline) => self.selection(&inline.node.selection_set.node, depth + 1),
-                Selection::FragmentSpread(spread) => match self.fragments.get(&spread.node.fragment_name.node) {
-                    Some(fragment) => self.selection(&fragment.node.selection_set.node, depth + 1),
-                    None => 0,
-                },
-            };
-            bytes = bytes.saturating_add(more);
-        }
-        bytes.min(ENDLESS)
-    }
-
-    fn field(&mut self, field: &Field, depth: usize) -> u64 {
-        let below = self.selection(&field.selection_set.node, depth + 1);
-        let each = below.saturating_add(ROW_BYTES);
-        match field.name.node.as_str() {
-            // Of one publication there are a few, and no page of them is asked for.
-            "revisions" if depth > 0 && field.arguments.is_empty() => each.saturating_mul(5),
-            "publications" | "revisions" | "products" | "notifications" | "members" | "lines" | "changes"
-            | "replays" | "retentionRuns" | "jobRuns" => each.saturating_mul(self.page(field)),
-            "publicationStats" => SUMMARY_BYTES + each.saturating_mul(self.number(field, "limit").unwrap_or(1_000)),
-            "suggest" => SUMMARY_BYTES + each.saturating_mul(self.number(field, "limit").unwrap_or(10)),
-            "coverage" => SUMMARY_BYTES + each.saturating_mul(self.days(field)),
-            "retentionPlan" => below.saturating_add(PLAN_BYTES),
-            "status" => below.saturating_add(SUMMARY_BYTES),
-            _ => below.saturating_add(VALUE_BYTES),
+            Price::Rows(rows) => below.plus(ROW).times(rows),
+            Price::Limited => {
+                let default = meta.and_then(|meta| meta.args.get("limit")?.default_value.as_deref()?.parse().ok());
+                let rows = number(field, "limit").or(default).unwrap_or(PAGE_DEFAULT);
+                let row = Cost { values: 2, ..ROW };
+                below.plus(row).times(rows.clamp(1, STATS_LIMIT_MAX as u64)).plus(SUMMARY)
+            }
+            Price::Days => below.plus(ROW).times(days(field)).plus(SUMMARY),
+            Price::Plan if std::mem::replace(&mut self.has_plan, true) => below.plus(VALUE),
+            Price::Plan => below.plus(PLAN),
         }
     }
+}
 
-    /// Rows of a page. What is out of bounds is refused by the question itself.
-    fn page(&self, field: &Field) -> u64 {
-        let asked = self.number(field, "first").or_else(|| self.number(field, "last")).unwrap_or(100);
-        asked.clamp(1, u64::try_from(FIRST_MAX).unwrap_or(1))
+fn days(field: &Field) -> u64 {
+    let day = |name: &str| match &field.get_argument(name)?.node {
+        Value::String(text) => parse_local_date(text),
+        _ => None,
+    };
+    let span = day("from").zip(day("to")).and_then(|(from, to)| to.since(from).ok());
+    span.and_then(|span| u64::try_from(span.get_days()).ok()).map_or(1, |days| days.clamp(1, DAYS_MAX))
+}
+
+fn number(field: &Field, name: &str) -> Option<u64> {
+    match &field.get_argument(name)?.node {
+        Value::Number(number) => number.as_u64(),
+        _ => None,
     }
+}
 
-    fn days(&self, field: &Field) -> u64 {
-        let day = |name| match self.argument(field, name) {
-            Some(Value::String(text)) => parse_local_date(&text),
-            _ => None,
-        };
-        let span = day("from").zip(day("to")).and_then(|(from, to)| to.since(from).ok());
-        span.and_then(|span| u64::try_from(span.get_days()).ok()).unwrap_or_default().clamp(1, 4_000)
-    }
+#[cfg(test)]
+mod tests {
+    use super::{Price, price};
+    use crate::graphql::variables::schema_types;
 
-    fn number(&self, field: &Field, name: &str) -> Option<u64> {
-        match self.argument(field, name)? {
-            Value::Number(number) => number.as_u64(),
-            _ => None,
+    #[test]
+    fn every_list_that_grows_with_the_archive_has_its_price() {
+        let mut connections = 0;
+        for (parent, field) in schema_types().fields() {
+            if field.ty.trim_end_matches('!').ends_with("Connection") {
+                assert_eq!(price(parent, &field.name), Price::Page, "{parent}.{}", field.name);
+                connections += 1;
+            }
+            if field.args.contains_key("limit") {
+                assert_eq!(price(parent, &field.name), Price::Limited, "{parent}.{}", field.name);
+            }
         }
-    }
-
-    fn argument(&self, field: &Field, name: &str) -> Option<Value> {
-        let value = &field.get_argument(name)?.node;
-        value.clone().into_const_with(|variable| self.variables.get(&variable).cloned().ok_or(())).ok()
+        assert!(connections > 5, "{connections} connections");
     }
 }

@@ -1,12 +1,11 @@
-//! Errors as the asker sees them: a code, and a message that names the value and the bound, never an inside.
-use async_graphql::{Error, ErrorExtensions, Response, ServerError};
+//! Errors as the caller sees them: a code, and a message that names the value and the bound, never internals.
+use async_graphql::{Error, ErrorExtensions, Pos, Response, ServerError, Value};
 
 use crate::query::QueryError;
 
 /// The codes of `extensions.code`.
 pub mod code {
     pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
-    pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
     pub const FORBIDDEN: &str = "FORBIDDEN";
     pub const NOT_FOUND: &str = "NOT_FOUND";
     pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
@@ -22,30 +21,41 @@ pub(super) fn bad(message: impl Into<String>) -> Error {
     coded(code::BAD_USER_INPUT, message)
 }
 
-/// Gives every error of an answer a code. Those without one come from the document itself.
-pub(super) fn with_codes(mut answer: Response) -> Response {
-    let is_bare =
-        |error: &ServerError| error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none());
-    for error in answer.errors.iter_mut().filter(|error| is_bare(error)) {
-        let heavy = error.message.contains("too complex") || error.message.contains("too deep");
-        let code = if heavy { code::TOO_COMPLEX } else { code::BAD_USER_INPUT };
-        error.extensions.get_or_insert_default().set("code", code);
+/// A request error (specification, 7.1.1): the operation is not executed.
+pub(super) fn request_error(code: &'static str, message: impl Into<String>, pos: Option<Pos>) -> ServerError {
+    let mut error = ServerError::new(message, pos);
+    error.extensions.get_or_insert_default().set("code", code);
+    error
+}
+
+/// Whether a response says that its operation was not executed: then it has no data at all, not even none.
+pub fn is_request_error(response: &Response) -> bool {
+    response.is_err() && response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty())
+}
+
+/// Gives every error of a response a code. Those without one are async-graphql's own, about the document.
+pub(super) fn with_codes(mut response: Response) -> Response {
+    for error in &mut response.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", code::BAD_USER_INPUT);
+        }
     }
-    answer
+    response
 }
 
 pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
-    tracing::error!(%error, "a question could not be answered");
+    tracing::error!(%error, "a request could not be answered");
     coded(code::INTERNAL, "the archive could not answer; the log of the service says why")
 }
 
-/// A question's error for the asker. Not a `From`: async-graphql turns every error that can be printed into one of its
-/// own, insides included, so each is passed through here by name.
+/// The error of a query for the caller. Not a `From`: async-graphql turns every error that can be displayed into one of its
+/// own, internals included, so each goes through here explicitly.
 pub(super) fn shown(error: QueryError) -> Error {
     match &error {
         QueryError::BadInput(message) => bad(message.clone()),
         QueryError::NotFound { .. } => coded(code::NOT_FOUND, error.to_string()),
-        QueryError::Damaged { .. } | QueryError::Unsupported(_) | QueryError::Busy(_) => {
+        QueryError::Damaged { .. } | QueryError::Unsupported(_) | QueryError::Busy(_) | QueryError::IndexStopped => {
             coded(code::INTERNAL, error.to_string())
         }
         QueryError::TimedOut { .. } | QueryError::Overloaded => coded(code::TIMEOUT, error.to_string()),

@@ -2,8 +2,8 @@
 //! the specification has (section 2.9.4): they are written as the character that they mean before it sees them.
 use std::borrow::Cow;
 
-/// The document with every escape that the parser does not know replaced. What is not a valid escape stays as it is, for the
-/// parser to name.
+/// The document with every escape that the parser does not know replaced. An invalid escape stays as it is, for the parser to
+/// report.
 pub(super) fn with_known_escapes(document: &str) -> Cow<'_, str> {
     let has_some = document.contains("\\u{") || document.contains("\\ud") || document.contains("\\uD");
     if !has_some {
@@ -31,7 +31,7 @@ pub(super) fn with_known_escapes(document: &str) -> Cow<'_, str> {
     Cow::Owned(written)
 }
 
-/// A block string's length with its quotes; it knows no escape but that of its own end.
+/// The length of a block string with its quotes; its only escape is that of its quotes.
 fn block_length(text: &str) -> usize {
     let mut at = 3;
     while let Some(found) = text[at..].find("\"\"\"") {
@@ -44,7 +44,7 @@ fn block_length(text: &str) -> usize {
     text.len()
 }
 
-/// A string's length with its quotes; to the end of the line where it has none.
+/// The length of a string with its quotes; to the end of the line where it is not closed.
 fn text_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
@@ -66,7 +66,7 @@ fn write_text(written: &mut String, text: &str) {
         written.push_str(before);
         match braced(escape).or_else(|| pair(escape)) {
             Some((c, length)) => {
-                // What would end the string, or could be taken for another escape, keeps one.
+                // A character that would end the string, or look like another escape, stays escaped.
                 if c < ' ' || c == '"' || c == '\\' || c == '\u{7f}' {
                     written.push_str(&format!("\\u{:04X}", u32::from(c)));
                 } else {

@@ -1,20 +1,23 @@
 //! Lists of flat rows. A selection of columns only is filled in one loop from the list of columns that the exports write from;
-//! all else is left to the resolvers of each field, which a list of a hundred rows keeps busy for longer than finding and
-//! reading them. A list is selected once: documents come here in their normal form (`normal`). For an edge that writes the whole answer by [`to_json`] the
-//! loop writes JSON itself; for others it makes values.
+//! anything else is left to the resolvers, which for a list of a hundred rows take longer than finding and reading them. A list
+//! is selected once: documents come here in their normal form (`normal`). For an edge that writes the whole response by
+//! [`to_json`] the loop writes JSON itself; for others it makes values.
 use std::borrow::Cow;
 
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_list;
-use async_graphql::{ContextSelectionSet, Name, OutputType, Positioned, Response, ServerResult, Value};
+use async_graphql::{
+    ContextSelectionSet, Name, OutputType, Pos, Positioned, Response, ServerError, ServerResult, Value,
+};
 
-use super::normal::PLACEHOLDER;
+use super::shape::PLACEHOLDER;
+use crate::contract::too_large;
 use crate::domain::format_instant;
 use crate::query::{Cell, Column, Flat, Queries};
 
-/// A type of rows that stand in lists.
+/// A type of rows that lists consist of.
 pub trait Row: OutputType + Clone {
     type Flat: Flat;
 
@@ -22,7 +25,7 @@ pub trait Row: OutputType + Clone {
     fn flat(&self) -> &Self::Flat;
 }
 
-/// Rows of which no column is filled so: their lists are short.
+/// Rows without columns of this kind: their lists are short.
 impl Flat for () {
     const COLUMNS: &'static [Column<Self>] = &[];
 }
@@ -56,19 +59,22 @@ impl<T: Row> OutputType for Rows<'_, T> {
             return resolve_list(ctx, field, self.0.iter(), Some(self.0.len())).await;
         };
         Ok(match ctx.data_opt::<TakesJson>() {
-            Some(TakesJson) => Value::Binary(rows_as_json(&self.0, &wanted, queries).into()),
-            None => Value::List(self.0.iter().map(|row| object(row, &wanted, queries)).collect()),
+            Some(TakesJson) => Value::Binary(rows_as_json(&self.0, &wanted, queries, field.pos)?.into()),
+            None => {
+                let rows = self.0.iter().map(|row| object(row, &wanted, queries, field.pos));
+                Value::List(rows.collect::<ServerResult<_>>()?)
+            }
         })
     }
 }
 
-/// Goes with a question whose lists are to be filled by the resolvers of each field; the quick way must say the same.
+/// Added to a request whose lists are to be filled by resolvers; the fast path must give the same response.
 pub struct FieldByField;
 
-/// Goes with a question whose answer is written by [`to_json`]: lists may be JSON already.
+/// Added to a request whose response is written by [`to_json`]: its lists may be JSON already.
 pub struct TakesJson;
 
-/// An answer as the specification has it. The contract has no binary scalar: where one stands, it is JSON already.
+/// A response as the specification defines it. The contract has no binary scalar: a binary value is JSON already.
 pub fn to_json(answer: &Response) -> serde_json::Result<Vec<u8>> {
     let mut json = Vec::with_capacity(1 << 10);
     json.extend_from_slice(b"{\"data\":");
@@ -117,8 +123,8 @@ enum Wanted<T: Row> {
     Column(&'static Column<T::Flat>),
 }
 
-/// A plain selection: the names of the answer and what stands there. None where a fragment or directive is left, or a name
-/// stands twice, which the normal form of a document does not have.
+/// A selection of columns alone: the names in the response and their columns. None where there is a fragment, a directive or a
+/// repeated name, none of which a normal form has.
 fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
     let wanted = |selection: &Positioned<Selection>| {
         let Selection::Field(field) = &selection.node else { return None };
@@ -127,7 +133,7 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
             return None;
         }
         let wanted = match field.name.node.as_str() {
-            // Taken out of the answer later, which the quick way would not allow.
+            // Taken out of the response later, which is not possible in JSON.
             "__typename" if field.response_key().node.as_str() == PLACEHOLDER => return None,
             "__typename" => Wanted::TypeName,
             name => Wanted::Column(T::Flat::column(name)?),
@@ -145,7 +151,12 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
     Some(all)
 }
 
-fn rows_as_json<T: Row>(rows: &[T], wanted: &[(Name, Wanted<T>)], queries: &Queries) -> Vec<u8> {
+fn rows_as_json<T: Row>(
+    rows: &[T],
+    wanted: &[(Name, Wanted<T>)],
+    queries: &Queries,
+    pos: Pos,
+) -> ServerResult<Vec<u8>> {
     let keys: Vec<String> = wanted.iter().map(|(name, _)| format!("\"{name}\":")).collect();
     let type_name = format!("\"{}\"", T::type_name());
     let mut json = Vec::with_capacity(rows.len() * wanted.len() * 32 + 2);
@@ -159,28 +170,36 @@ fn rows_as_json<T: Row>(rows: &[T], wanted: &[(Name, Wanted<T>)], queries: &Quer
             json.extend_from_slice(key.as_bytes());
             match wanted {
                 Wanted::TypeName => json.extend_from_slice(type_name.as_bytes()),
-                // Writing to memory does not fail.
                 Wanted::Column(column) => {
-                    let _ = serde_json::to_writer(&mut json, &(column.cell)(row.flat(), queries));
+                    let cell = in_range((column.cell)(row.flat(), queries), column.name, pos)?;
+                    serde_json::to_writer(&mut json, &cell).map_err(|e| ServerError::new(e.to_string(), Some(pos)))?;
                 }
             }
         }
         json.push(b'}');
     }
     json.push(b']');
-    json
+    Ok(json)
 }
 
-fn object<T: Row>(row: &T, wanted: &[(Name, Wanted<T>)], queries: &Queries) -> Value {
+fn object<T: Row>(row: &T, wanted: &[(Name, Wanted<T>)], queries: &Queries, pos: Pos) -> ServerResult<Value> {
     let mut object = IndexMap::with_capacity(wanted.len());
     for (name, wanted) in wanted {
         let value = match wanted {
             Wanted::TypeName => Value::String(T::type_name().into_owned()),
-            Wanted::Column(column) => value((column.cell)(row.flat(), queries)),
+            Wanted::Column(column) => value(in_range((column.cell)(row.flat(), queries), column.name, pos)?),
         };
         object.insert(name.clone(), value);
     }
-    Value::Object(object)
+    Ok(Value::Object(object))
+}
+
+/// A cell, unless it is a number that the contract's Int cannot hold.
+fn in_range<'a>(cell: Cell<'a>, field: &str, pos: Pos) -> ServerResult<Cell<'a>> {
+    match cell {
+        Cell::Int(n) if i32::try_from(n).is_err() => Err(too_large(field, n.unsigned_abs(), pos)),
+        cell => Ok(cell),
+    }
 }
 
 fn value(cell: Cell<'_>) -> Value {

@@ -1,4 +1,4 @@
-//! Batched look-ups for rows that name other rows.
+//! Batched loading of rows that other rows refer to.
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Error};
 
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
+use crate::query;
 use crate::query::{PublicationRow, Queries, QueryError, RevisionRow};
-use crate::record;
 
 pub struct Loaders(pub Queries);
 
@@ -34,8 +34,8 @@ macro_rules! loader {
 
 loader!(PublicationId => PublicationRow, publication_rows);
 loader!(RevisionId => RevisionRow, revision_rows);
-loader!(ProductId => record::Product, products_by_id);
-loader!(NotificationId => record::Notification, notifications_by_id);
+loader!(ProductId => query::Product, products_by_id);
+loader!(NotificationId => query::Notification, notifications_by_id);
 
 impl Loader<RevisionsOf> for Loaders {
     type Value = Vec<RevisionRow>;
@@ -49,17 +49,17 @@ impl Loader<RevisionsOf> for Loaders {
 }
 
 impl Loader<LastOf> for Loaders {
-    type Value = record::Notification;
+    type Value = query::Notification;
     type Error = Arc<QueryError>;
 
-    async fn load(&self, keys: &[LastOf]) -> Result<HashMap<LastOf, record::Notification>, Self::Error> {
+    async fn load(&self, keys: &[LastOf]) -> Result<HashMap<LastOf, query::Notification>, Self::Error> {
         let ids: Vec<ProductId> = keys.iter().map(|key| key.0).collect();
         let found = self.0.last_notifications(&ids).await.map_err(Arc::new)?;
         Ok(found.into_iter().map(|(id, row)| (LastOf(id), row)).collect())
     }
 }
 
-/// The row under a key, fetched together with others that are asked for at the same time.
+/// The row of a key, loaded together with others that are requested at the same time.
 pub async fn load<K>(ctx: &Context<'_>, key: K) -> Result<Option<<Loaders as Loader<K>>::Value>, Error>
 where
     K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
@@ -69,11 +69,11 @@ where
     loader.load_one(key).await.map_err(|e| super::error::internal(&e))
 }
 
-/// The same, for a key that a row holds: it cannot be missing.
+/// The same, for a key that a row refers to: a missing row is an error.
 pub async fn must_load<K>(ctx: &Context<'_>, key: K) -> Result<<Loaders as Loader<K>>::Value, Error>
 where
     K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
     Loaders: Loader<K, Error = Arc<QueryError>>,
 {
-    load(ctx, key).await?.ok_or_else(|| super::error::internal(&"a row names another that is not there"))
+    load(ctx, key).await?.ok_or_else(|| super::error::internal(&"a row refers to another that does not exist"))
 }

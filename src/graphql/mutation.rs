@@ -1,17 +1,16 @@
 use async_graphql::{Context, Error, ID, Object, Result, SimpleObject};
 
-use super::Asker;
-use super::connection::int;
+use super::caller::{admin, operator};
 use super::error::{bad, code, coded, internal, shown};
-use super::input::{NotificationFilter, uuid};
 use super::loaders::must_load;
 use super::retention::RetentionRun;
 use super::revision::Revision;
 use crate::app::App;
-use crate::domain::{REASON_CHARS_MAX, RevisionId, clean};
-use crate::jobs;
-use crate::query::check_notifications;
-use crate::record::HoldError;
+use crate::contract::{Count, NotificationFilter, uuid};
+use crate::domain::{HoldReason, HoldReasonError, RevisionId};
+use crate::holds::{self, HoldError};
+use crate::jobs::retention::RetentionRefusal;
+use crate::jobs::{self, RetryError};
 
 pub struct MutationRoot;
 
@@ -19,11 +18,11 @@ pub struct MutationRoot;
 #[derive(SimpleObject)]
 pub struct RetryResult {
     /// Notifications that match the filter.
-    matched: i32,
+    matched: Count,
     /// Notifications queued again.
-    queued: i32,
+    queued: Count,
     /// Notifications whose link has expired. To get these files, press "Enviar" for the product on the portal.
-    dead: i32,
+    dead: Count,
 }
 
 /// Changes. They need an API key with the role operator or admin.
@@ -32,35 +31,28 @@ impl MutationRoot {
     /// Queues the matching notifications again, if their link has not expired and their file is not archived.
     async fn retry_notifications(&self, ctx: &Context<'_>, filter: NotificationFilter) -> Result<RetryResult> {
         operator(ctx)?;
-        let which = NotificationFilter::read(Some(filter))?;
-        check_notifications(&which).map_err(shown)?;
-        let counts = jobs::retry(ctx.data::<App>()?, &which).await.map_err(|e| internal(&e))?;
-        Ok(RetryResult { matched: int(counts.matched), queued: int(counts.queued), dead: int(counts.dead) })
+        let which = NotificationFilter::read(Some(filter)).map_err(bad)?;
+        let counts = jobs::retry(ctx.data::<App>()?, &which).await.map_err(|e| match e {
+            RetryError::Query(e) => shown(e),
+            RetryError::Interrupted(e) => internal(&e),
+        })?;
+        Ok(RetryResult { matched: Count(counts.matched), queued: Count(counts.queued), dead: Count(counts.dead) })
     }
 
     /// Protects a revision from retention.
     async fn hold_revision(&self, ctx: &Context<'_>, id: ID, reason: String) -> Result<Revision> {
-        let asker = operator(ctx)?;
-        let reason = clean(&reason);
-        if reason.is_empty() {
-            return Err(bad("`reason` is empty: say why the revision must stay"));
-        }
-        let chars = reason.chars().count();
-        if chars > REASON_CHARS_MAX {
-            return Err(bad(format!("`reason` has {chars} characters; at most {REASON_CHARS_MAX} are kept")));
-        }
-        let app = ctx.data::<App>()?;
-        let id = RevisionId(uuid("id", &id)?);
-        app.record.holds().hold(id, &reason, &asker.name, app.clock.now()).await.map_err(hold_error)?;
+        let caller = operator(ctx)?;
+        let reason: HoldReason = reason.parse().map_err(|e: HoldReasonError| bad(e.to_string()))?;
+        let id = RevisionId(uuid("id", &id).map_err(bad)?);
+        holds::hold(ctx.data::<App>()?, id, &reason, &caller.name).await.map_err(hold_error)?;
         must_load(ctx, id).await.map(Revision)
     }
 
     /// Ends the protection of a revision.
     async fn release_revision(&self, ctx: &Context<'_>, id: ID) -> Result<Revision> {
         operator(ctx)?;
-        let app = ctx.data::<App>()?;
-        let id = RevisionId(uuid("id", &id)?);
-        app.record.holds().release(id, app.clock.now()).await.map_err(hold_error)?;
+        let id = RevisionId(uuid("id", &id).map_err(bad)?);
+        holds::release(ctx.data::<App>()?, id).await.map_err(hold_error)?;
         must_load(ctx, id).await.map(Revision)
     }
 
@@ -75,32 +67,16 @@ impl MutationRoot {
         };
         let app = ctx.data::<App>()?;
         let run = jobs::retention::start(app, app.clock.now(), dry_run).await;
-        Ok(run.map_err(|e| internal(&format!("{e:#}")))?.into())
+        run.map(Into::into).map_err(retention_error)
     }
 
     /// Restores what a run removed. Possible until `sweepAfter`. Needs the role admin.
     async fn undo_retention(&self, ctx: &Context<'_>, run_id: ID) -> Result<RetentionRun> {
         admin(ctx)?;
-        let id = uuid("runId", &run_id)?.to_string();
+        let id = uuid("runId", &run_id).map_err(bad)?.to_string();
         let undone = jobs::retention::start_undo(ctx.data::<App>()?, &id).await;
-        undone.map(Into::into).map_err(|e| coded(code::BAD_USER_INPUT, e.to_string()))
+        undone.map(Into::into).map_err(retention_error)
     }
-}
-
-pub(super) fn operator<'a>(ctx: &Context<'a>) -> Result<&'a Asker> {
-    let asker = ctx.data::<Asker>()?;
-    if asker.may_operate {
-        return Ok(asker);
-    }
-    Err(coded(code::FORBIDDEN, "this key is a reader's: a key with the role operator or admin is needed"))
-}
-
-fn admin<'a>(ctx: &Context<'a>) -> Result<&'a Asker> {
-    let asker = ctx.data::<Asker>()?;
-    if asker.may_administer {
-        return Ok(asker);
-    }
-    Err(coded(code::FORBIDDEN, "a key with the role admin is needed"))
 }
 
 fn hold_error(error: HoldError) -> Error {
@@ -108,5 +84,14 @@ fn hold_error(error: HoldError) -> Error {
         HoldError::Missing(_) => coded(code::NOT_FOUND, error.to_string()),
         HoldError::Purged(..) => bad(error.to_string()),
         HoldError::Record(e) => internal(e),
+    }
+}
+
+/// A refusal is for the caller; any other error is the service's own, and its text goes to the log alone.
+fn retention_error(error: anyhow::Error) -> Error {
+    match error.downcast_ref::<RetentionRefusal>() {
+        Some(refusal @ RetentionRefusal::NotFound { .. }) => coded(code::NOT_FOUND, refusal.to_string()),
+        Some(refusal) => bad(refusal.to_string()),
+        None => internal(&format!("{error:#}")),
     }
 }

@@ -4,18 +4,20 @@ use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{Context, ContextSelectionSet, ID, Object, OutputType, Positioned, Result, ServerResult, Value};
 
-use super::flat::TakesJson;
-use super::input::NotificationStatus;
+use super::error::internal;
+use super::flat::{TakesJson, flat};
 use super::loaders::load;
 use super::publication::Publication;
 use super::revision::Revision;
-use super::scalar::{DateTime, LocalDateTime};
+use crate::contract::{DateTime, LocalDateTime, NotificationStatus};
 use crate::domain::{Notice, body_value};
-use crate::record;
+use crate::query;
 
 /// One POST of the portal.
 #[derive(Clone)]
-pub struct Notification(pub record::Notification);
+pub struct Notification(pub query::Notification);
+
+flat!(Notification => query::Notification);
 
 /// One POST from the portal. Every authenticated POST is recorded, whatever becomes of it.
 #[Object]
@@ -100,10 +102,14 @@ impl OutputType for Body {
         <serde_json::Value as OutputType>::create_type_info(registry)
     }
 
-    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         if ctx.data_opt::<TakesJson>().is_some() {
             return Ok(Value::Binary(self.0.clone().into_bytes().into()));
         }
-        Ok(body_value(&self.0).and_then(|value| Value::from_json(value).ok()).unwrap_or_default())
+        let value = body_value(&self.0).and_then(|value| Value::from_json(value).ok());
+        value.ok_or_else(|| {
+            let error = internal(&"the recorded body of a notification is not valid JSON");
+            ctx.set_error_path(error.into_server_error(field.pos))
+        })
     }
 }

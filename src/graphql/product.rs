@@ -1,18 +1,21 @@
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
-use super::connection::{Connection, page, paging, rows};
+use super::connection::{Connection, paging};
 use super::error::shown;
+use super::flat::never_flat;
 use super::loaders::{LastOf, load};
 use super::notification::Notification;
 use super::publication::Publication;
-use super::scalar::{DateTime, LocalDateTime, Long};
-use crate::index::{Filter, Order};
-use crate::query::{PublicationAsk, Queries};
-use crate::record;
+use crate::contract::{DateTime, LocalDateTime, Long};
+use crate::query;
+use crate::query::{Filter, Order};
+use crate::query::{PublicationRequest, Queries};
 
 /// A series that ONS publishes.
 #[derive(Clone)]
-pub struct Product(pub record::Product);
+pub struct Product(pub query::Product);
+
+never_flat!(Product);
 
 /// A name under which a product was announced.
 #[derive(SimpleObject)]
@@ -34,7 +37,7 @@ impl Product {
     }
     /// All names under which the product was announced, including the current one.
     async fn aliases(&self) -> Vec<ProductAlias> {
-        let alias = |alias: &record::Alias| ProductAlias {
+        let alias = |alias: &query::Alias| ProductAlias {
             name: alias.name.clone(),
             first_seen_at: DateTime(alias.first_seen_at),
             last_seen_at: DateTime(alias.last_seen_at),
@@ -59,11 +62,11 @@ impl Product {
     }
     /// Total size in bytes of all revisions, as published.
     async fn size(&self) -> Long {
-        Long(self.0.size)
+        self.0.size.into()
     }
     /// Bytes on disk used by these revisions.
     async fn stored_size(&self) -> Long {
-        Long(self.0.stored_size)
+        self.0.stored_size.into()
     }
     async fn first_period_start(&self) -> Option<LocalDateTime> {
         self.0.first_period_start.map(LocalDateTime)
@@ -76,7 +79,6 @@ impl Product {
         Ok(load(ctx, LastOf(self.0.id)).await?.map(Notification))
     }
     /// The product's publications, newest period first. With `asOf`, as the archive knew them at that instant.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn publications(
         &self,
         ctx: &Context<'_>,
@@ -84,7 +86,7 @@ impl Product {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Publication>> {
-        let ask = PublicationAsk {
+        let ask = PublicationRequest {
             scored: false,
             search: None,
             filter: Filter { product_ids: Some(vec![self.0.id.0]), ..Filter::default() },
@@ -92,6 +94,8 @@ impl Product {
             order: Order::Period { descending: true },
             paging: paging(first, after, None, None, None),
         };
-        Ok(Connection::of_publications(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?))
+        Ok(Connection::shared(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, |row| {
+            Publication(row.clone())
+        }))
     }
 }

@@ -2,21 +2,23 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, page, paging, rows};
+use super::connection::{Connection, paging};
 use super::error::shown;
-use super::input::{Granularity, PublicationStatus};
+use super::flat::flat;
 use super::loaders::{RevisionsOf, load, must_load};
 use super::notification::Notification;
 use super::product::Product;
 use super::query::wants;
 use super::revision::Revision;
-use super::scalar::{DateTime, LocalDateTime, Long};
-use crate::query::{NotificationAsk, PublicationRow, Queries};
-use crate::record::NotificationQuery;
+use crate::contract::{DateTime, Granularity, LocalDateTime, Long, PublicationStatus};
+use crate::query::NotificationQuery;
+use crate::query::{NotificationRequest, PublicationRow, Queries};
 
 /// One product for one reference period.
 #[derive(Clone)]
 pub struct Publication(pub Arc<PublicationRow>);
+
+flat!(Publication => PublicationRow);
 
 impl From<PublicationRow> for Publication {
     fn from(row: PublicationRow) -> Self {
@@ -117,13 +119,11 @@ impl Publication {
         must_load(ctx, self.0.publication.product_id).await.map(Product)
     }
     /// All revisions, by number.
-    #[graphql(complexity = "rows(5, child_complexity)")]
     async fn revisions(&self, ctx: &Context<'_>) -> Result<Vec<Revision>> {
         let rows = load(ctx, RevisionsOf(self.0.publication.id)).await?.unwrap_or_default();
         Ok(rows.into_iter().map(Revision).collect())
     }
     /// The notifications of this publication, newest first.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn notifications(
         &self,
         ctx: &Context<'_>,
@@ -135,7 +135,8 @@ impl Publication {
             publication_id: Some(self.0.publication.id),
             ..Default::default()
         };
-        let ask = NotificationAsk { query, paging: paging(first, after, None, None, None), bodies: wants(ctx, "body") };
+        let ask =
+            NotificationRequest { query, paging: paging(first, after, None, None, None), bodies: wants(ctx, "body") };
         Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
     }
 }

@@ -1,27 +1,30 @@
 use async_graphql::{Context, ID, Object, Result};
 
+use super::caller::operator;
 use super::change::ChangeConnection;
-use super::connection::{Connection, PLAN, SUMMARY, days, page, paging, rows, stats_rows};
-use super::error::shown;
+use super::connection::{Connection, paging};
+use super::error::{bad, shown};
 use super::flat::Rows;
-use super::input::{
-    NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder, RevisionOrder, uuid,
-};
 use super::loaders::load;
-use super::mutation::operator;
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
 use super::replay::Replay;
-use super::retention::{JobRun, JobStatus, Plans, RetentionPlan, RetentionRun};
+use super::retention::{JobRun, JobStatus, PlanOfRequest, RetentionPlan, RetentionRun};
 use super::revision::Revision;
-use super::scalar::{DateTime, LocalDate};
 use super::stats::{Coverage, StatsDimension, StatsRow, Suggestion};
 use super::status::{PausedHost, ServiceStatus};
 use crate::app::App;
+use crate::contract::{
+    DateTime, LocalDate, NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder,
+    RevisionOrder, uuid,
+};
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
+use crate::jobs::retention::SharedPlans;
 use crate::jobs::{self, Job};
-use crate::query::{NotificationAsk, Paging, ProductAsk, PublicationAsk, Queries, RevisionAsk, StatsAsk};
+use crate::query::{
+    NotificationRequest, Paging, ProductRequest, PublicationRequest, Queries, RevisionRequest, StatsRequest,
+};
 
 pub struct QueryRoot;
 
@@ -31,7 +34,6 @@ pub struct QueryRoot;
 impl QueryRoot {
     /// Publications with the file that is, or with `asOf` was, the latest. `search` matches words as people type them;
     /// `filter` matches exactly; with both, both must match. `first` is 100 by default and at most 1000.
-    #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn publications(
         &self,
         ctx: &Context<'_>,
@@ -45,24 +47,25 @@ impl QueryRoot {
         before: Option<String>,
         offset: Option<i32>,
     ) -> Result<Connection<Publication>> {
-        let ask = PublicationAsk {
+        let ask = PublicationRequest {
             search,
-            // A score costs more than finding does.
+            // A score costs more than the search itself.
             scored: wants(ctx, "score"),
-            filter: PublicationFilter::read(filter)?,
+            filter: PublicationFilter::read(filter).map_err(bad)?,
             as_of: as_of.map(|at| at.0),
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        Ok(Connection::of_publications(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?))
+        Ok(Connection::shared(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, |row| {
+            Publication(row.clone())
+        }))
     }
 
     async fn publication(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Publication>> {
-        Ok(load(ctx, PublicationId(uuid("id", &id)?)).await?.map(Publication::from))
+        Ok(load(ctx, PublicationId(uuid("id", &id).map_err(bad)?)).await?.map(Publication::from))
     }
 
     /// All revisions of all publications, including superseded ones. The filter applies to their publications.
-    #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn revisions(
         &self,
         ctx: &Context<'_>,
@@ -75,9 +78,9 @@ impl QueryRoot {
         before: Option<String>,
         offset: Option<i32>,
     ) -> Result<Connection<Revision>> {
-        let ask = RevisionAsk {
+        let ask = RevisionRequest {
             search,
-            filter: PublicationFilter::read(filter)?,
+            filter: PublicationFilter::read(filter).map_err(bad)?,
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
@@ -85,10 +88,9 @@ impl QueryRoot {
     }
 
     async fn revision(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Revision>> {
-        Ok(load(ctx, RevisionId(uuid("id", &id)?)).await?.map(Revision))
+        Ok(load(ctx, RevisionId(uuid("id", &id).map_err(bad)?)).await?.map(Revision))
     }
 
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn products(
         &self,
         ctx: &Context<'_>,
@@ -99,9 +101,9 @@ impl QueryRoot {
         after: Option<String>,
         offset: Option<i32>,
     ) -> Result<Connection<Product>> {
-        let ask = ProductAsk {
+        let ask = ProductRequest {
             search,
-            filter: ProductFilter::read(filter)?,
+            filter: ProductFilter::read(filter).map_err(bad)?,
             order: order_by.into(),
             paging: paging(first, after, None, None, offset),
         };
@@ -109,11 +111,10 @@ impl QueryRoot {
     }
 
     async fn product(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Product>> {
-        Ok(load(ctx, ProductId(uuid("id", &id)?)).await?.map(Product))
+        Ok(load(ctx, ProductId(uuid("id", &id).map_err(bad)?)).await?.map(Product))
     }
 
     /// Notifications, newest first.
-    #[graphql(complexity = "rows(page(first, last), child_complexity)")]
     async fn notifications(
         &self,
         ctx: &Context<'_>,
@@ -124,18 +125,17 @@ impl QueryRoot {
         before: Option<String>,
         offset: Option<i32>,
     ) -> Result<Connection<Notification>> {
-        let query = NotificationFilter::read(filter)?;
+        let query = NotificationFilter::read(filter).map_err(bad)?;
         let bodies = wants(ctx, "body");
-        let ask = NotificationAsk { query, paging: paging(first, after, last, before, offset), bodies };
+        let ask = NotificationRequest { query, paging: paging(first, after, last, before, offset), bodies };
         Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
     }
 
     async fn notification(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Notification>> {
-        Ok(load(ctx, NotificationId(uuid("id", &id)?)).await?.map(Notification))
+        Ok(load(ctx, NotificationId(uuid("id", &id).map_err(bad)?)).await?.map(Notification))
     }
 
     /// Counts of current publications per group, in the order of `groupBy`.
-    #[graphql(complexity = "SUMMARY + stats_rows(limit) * (2 + child_complexity)")]
     async fn publication_stats(
         &self,
         ctx: &Context<'_>,
@@ -144,9 +144,9 @@ impl QueryRoot {
         group_by: Vec<StatsDimension>,
         #[graphql(default = 1000)] limit: i32,
     ) -> Result<Rows<'static, StatsRow>> {
-        let ask = StatsAsk {
+        let ask = StatsRequest {
             search,
-            filter: PublicationFilter::read(filter)?,
+            filter: PublicationFilter::read(filter).map_err(bad)?,
             group_by: group_by.into_iter().map(Into::into).collect(),
             limit: limit.into(),
         };
@@ -155,7 +155,6 @@ impl QueryRoot {
     }
 
     /// Completions for a prefix: current and former product names, processes, file names.
-    #[graphql(complexity = "SUMMARY + stats_rows(limit) * child_complexity")]
     async fn suggest(
         &self,
         ctx: &Context<'_>,
@@ -167,9 +166,8 @@ impl QueryRoot {
     }
 
     /// Which periods are expected from the product's own history, and which of them are archived, late or missing.
-    #[graphql(complexity = "SUMMARY + rows(days(&from, &to), child_complexity)")]
     async fn coverage(&self, ctx: &Context<'_>, product_id: ID, from: LocalDate, to: LocalDate) -> Result<Coverage> {
-        let id = ProductId(uuid("productId", &product_id)?);
+        let id = ProductId(uuid("productId", &product_id).map_err(bad)?);
         let coverage = ctx.data::<Queries>()?.coverage(id, from.0, to.0).await.map_err(shown)?;
         Ok(coverage.into())
     }
@@ -177,7 +175,6 @@ impl QueryRoot {
     /// All committed changes in commit order, oldest first. Cursors never expire and no change is skipped: store
     /// `endCursor` and pass it as `after` to continue. On an empty page `endCursor` equals `after`, or the start of the
     /// feed.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn changes(&self, ctx: &Context<'_>, after: Option<String>, first: Option<i32>) -> Result<ChangeConnection> {
         let start = after.clone().unwrap_or_else(Queries::start_of_changes);
         let page = paging(first, after, None, None, None);
@@ -186,7 +183,6 @@ impl QueryRoot {
     }
 
     /// Replays, newest first.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn replays(
         &self,
         ctx: &Context<'_>,
@@ -198,15 +194,13 @@ impl QueryRoot {
     }
 
     /// What the policies would keep and remove now. Needs the role operator or admin.
-    #[graphql(complexity = "PLAN + child_complexity")]
     async fn retention_plan(&self, ctx: &Context<'_>) -> Result<RetentionPlan> {
         operator(ctx)?;
-        let planned = ctx.data::<Plans>()?.current(ctx.data::<App>()?).await?;
-        Ok(RetentionPlan(planned))
+        let plan = ctx.data::<PlanOfRequest>()?;
+        Ok(RetentionPlan(plan.get(ctx.data::<SharedPlans>()?, ctx.data::<App>()?).await?))
     }
 
     /// Retention runs, newest first.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn retention_runs(
         &self,
         ctx: &Context<'_>,
@@ -219,7 +213,6 @@ impl QueryRoot {
     }
 
     /// Runs of scheduled jobs, newest first.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn job_runs(
         &self,
         ctx: &Context<'_>,
@@ -233,7 +226,6 @@ impl QueryRoot {
     }
 
     /// The state of the service.
-    #[graphql(complexity = "SUMMARY + child_complexity")]
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
         let queries = ctx.data::<Queries>()?;
         let mut status: ServiceStatus = queries.status().await.map_err(shown)?.into();
@@ -250,7 +242,7 @@ impl QueryRoot {
     }
 }
 
-/// Whether a field of a list's rows is asked for.
+/// Whether a field of a list's rows is selected.
 pub(super) fn wants(ctx: &Context<'_>, name: &str) -> bool {
     let list = ctx.look_ahead();
     list.field("nodes").field(name).exists() || list.field("edges").field("node").field(name).exists()

@@ -1,9 +1,9 @@
 //! Replays: "Enviar Tudo" and the like.
 use async_graphql::{ID, SimpleObject};
 
-use super::connection::int;
-use super::scalar::{DateTime, Long};
-use crate::record;
+use super::flat::never_flat;
+use crate::contract::{Count, DateTime, Long};
+use crate::query;
 
 /// A burst of notifications from one source, such as "Enviar Tudo" on the portal.
 #[derive(SimpleObject, Clone)]
@@ -14,33 +14,35 @@ pub struct Replay {
     /// When the last notification was received; null while more may arrive.
     ended_at: Option<DateTime>,
     /// Number of notifications.
-    announced: i32,
+    announced: Count,
     /// Notifications whose publication existed before the replay.
-    known: i32,
+    known: Count,
     /// Notifications whose file is still to be fetched.
-    waiting: i32,
+    waiting: Count,
     /// Notifications whose file was already archived.
-    unchanged: i32,
-    new_revisions: i32,
+    unchanged: Count,
+    new_revisions: Count,
     /// Notifications that expired, failed or were rejected.
-    failed: i32,
+    failed: Count,
     /// Bytes added to the archive on disk.
     bytes_added: Long,
 }
 
-impl From<record::Replay> for Replay {
-    fn from(replay: record::Replay) -> Self {
+never_flat!(Replay);
+
+impl From<query::Replay> for Replay {
+    fn from(replay: query::Replay) -> Self {
         Self {
             id: replay.id.into(),
             source: replay.source,
             started_at: DateTime(replay.started_at),
             ended_at: replay.ended_at.map(DateTime),
-            announced: int(replay.announced),
-            known: int(replay.known),
-            waiting: int(replay.waiting),
-            unchanged: int(replay.unchanged),
-            new_revisions: int(replay.new_revisions),
-            failed: int(replay.failed),
+            announced: Count(replay.announced),
+            known: Count(replay.known),
+            waiting: Count(replay.waiting),
+            unchanged: Count(replay.unchanged),
+            new_revisions: Count(replay.new_revisions),
+            failed: Count(replay.failed),
             bytes_added: replay.bytes_added.into(),
         }
     }

@@ -1,18 +1,19 @@
 //! Plans and runs of retention, and of scheduled jobs.
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::OnceCell;
 
-use super::connection::{Connection, int, page, paging, rows};
+use super::connection::{Connection, paging};
 use super::error::{internal, shown};
-use super::scalar::{DateTime, Long};
+use super::flat::never_flat;
 use crate::app::App;
-use crate::jobs::retention::{Line, Planned};
-use crate::jobs::{self, Job};
-use crate::query::Listed;
-use crate::record;
+use crate::contract::{Count, DateTime, Long};
+use crate::jobs::Job;
+use crate::jobs::retention::{Line, Planned, SharedPlans};
+use crate::query::{self, Listed};
+
+never_flat!(RetentionLine, RetentionRun, JobRun);
 
 /// What a plan does with a revision.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -21,32 +22,14 @@ pub enum RetentionAction {
     Remove,
 }
 
-/// A plan that is being made.
-type Making = Shared<BoxFuture<'static, Result<Arc<Planned>, String>>>;
+/// The plan that a request is given, the same for each of its fields.
+#[derive(Default)]
+pub struct PlanOfRequest(OnceCell<Arc<Planned>>);
 
-/// Plans go through all revisions: one is made at a time, and whoever asks meanwhile is given that one.
-#[derive(Clone, Default)]
-pub struct Plans(Arc<Mutex<Option<Making>>>);
-
-impl Plans {
-    /// The plan that is being made, or a new one.
-    pub async fn current(&self, app: &App) -> Result<Arc<Planned>> {
-        let making = {
-            let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.get_or_insert_with(|| self.begin(app.clone())).clone()
-        };
-        making.await.map_err(|e| internal(&e))
-    }
-
-    /// Goes on to its end, whoever waits for it.
-    fn begin(&self, app: App) -> Making {
-        let slot = self.0.clone();
-        let task = tokio::spawn(async move {
-            let planned = jobs::retention::make_plan(&app, app.clock.now()).await;
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            planned.map(Arc::new).map_err(|e| format!("{e:#}"))
-        });
-        async move { task.await.unwrap_or_else(|e| Err(e.to_string())) }.boxed().shared()
+impl PlanOfRequest {
+    pub async fn get(&self, plans: &SharedPlans, app: &App) -> Result<Arc<Planned>> {
+        let planned = self.0.get_or_try_init(|| plans.current(app)).await;
+        planned.cloned().map_err(|e| internal(&e))
     }
 }
 
@@ -60,19 +43,18 @@ impl RetentionPlan {
         DateTime(self.0.at)
     }
     /// Number of revisions kept.
-    async fn keep(&self) -> i32 {
-        int(self.0.plan.keep as u64)
+    async fn keep(&self) -> Count {
+        Count(self.0.plan.keep as u64)
     }
     /// Number of revisions removed.
-    async fn remove(&self) -> i32 {
-        int(self.0.plan.remove as u64)
+    async fn remove(&self) -> Count {
+        Count(self.0.plan.remove as u64)
     }
     /// Bytes freed on disk. Bytes shared with a revision that is kept do not count.
     async fn bytes_freed(&self) -> Long {
         self.0.plan.bytes_freed.into()
     }
     /// One line for each revision whose file is still stored.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn lines(
         &self,
         ctx: &Context<'_>,
@@ -133,21 +115,21 @@ pub struct RetentionRun {
     started_at: DateTime,
     ended_at: Option<DateTime>,
     /// Number of revisions removed.
-    removed: i32,
+    removed: Count,
     bytes_freed: Long,
     /// When the files are deleted. Until then the run can be undone.
     sweep_after: Option<DateTime>,
     undone_at: Option<DateTime>,
 }
 
-impl From<record::RetentionRun> for RetentionRun {
-    fn from(run: record::RetentionRun) -> Self {
+impl From<query::RetentionRun> for RetentionRun {
+    fn from(run: query::RetentionRun) -> Self {
         Self {
             id: run.id.into(),
             dry_run: run.dry_run,
             started_at: DateTime(run.started_at),
             ended_at: run.ended_at.map(DateTime),
-            removed: int(run.removed),
+            removed: Count(run.removed),
             bytes_freed: run.bytes_freed.into(),
             sweep_after: run.sweep_after.map(DateTime),
             undone_at: run.undone_at.map(DateTime),
@@ -167,8 +149,8 @@ pub struct JobRun {
     detail: Option<serde_json::Value>,
 }
 
-impl From<record::JobRun> for JobRun {
-    fn from(run: record::JobRun) -> Self {
+impl From<query::JobRun> for JobRun {
+    fn from(run: query::JobRun) -> Self {
         Self {
             id: run.id.into(),
             name: run.name,
@@ -193,8 +175,8 @@ pub struct JobStatus {
 }
 
 impl JobStatus {
-    /// What is to be told of a job whose last run is given.
-    pub fn new(app: &App, job: Job, last: Option<record::JobRun>) -> Self {
+    /// The status of a job whose last run is given.
+    pub fn new(app: &App, job: Job, last: Option<query::JobRun>) -> Self {
         let schedule = job.schedule(app);
         Self {
             name: job.name().to_owned(),

@@ -1,15 +1,18 @@
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, page, paging, rows};
+use super::connection::{Connection, paging};
 use super::error::shown;
+use super::flat::{flat, never_flat};
 use super::loaders::must_load;
 use super::publication::Publication;
-use super::scalar::{DateTime, LocalDateTime, Long};
+use crate::contract::{DateTime, LocalDateTime, Long};
 use crate::query::{MemberRow, Queries, RevisionRow};
 
 /// One content of a publication.
 #[derive(Clone)]
 pub struct Revision(pub RevisionRow);
+
+flat!(Revision => RevisionRow);
 
 /// One content of a publication, numbered 1, 2, … in the order of archiving.
 #[Object]
@@ -112,7 +115,6 @@ impl Revision {
         must_load(ctx, self.0.revision.publication_id).await.map(Publication::from)
     }
     /// The files in a zip, including those in nested zips. `match` keeps paths that contain the text.
-    #[graphql(complexity = "rows(page(first, None), child_complexity)")]
     async fn members(
         &self,
         ctx: &Context<'_>,
@@ -130,6 +132,8 @@ impl Revision {
 /// A file inside a zip.
 #[derive(Clone)]
 pub struct Member(pub MemberRow);
+
+never_flat!(Member);
 
 /// A file inside a zip.
 #[Object]

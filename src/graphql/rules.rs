@@ -1,19 +1,26 @@
 //! What happens to a document between its parsing and its execution: it is validated as it was sent, once, and replaced by its
-//! normal form.
+//! normal form, whose cost is checked.
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
-use async_graphql::{Request, Response, ServerError, Value, Variables};
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, InlineFragment, Selection, SelectionSet};
+use async_graphql::{Positioned, Request, Response, ServerError, Value, Variables};
 use lru::LruCache;
 
-use super::coerce::Types;
-use super::normal::{Abnormal, Normal, check_size, chosen, for_validation, normalize, without_placeholders};
+use super::cost::{self, Cost};
+use super::limits::check_fragments;
+use super::normal::{Normal, NormalizeError, normalize};
+use super::operation::chosen;
+use super::shape::Shape;
 use super::usages::check_usages;
+use super::variables::schema_types;
 use super::{Schema, builder};
+use crate::contract::Types;
 
-/// Documents that are known to be valid at most, and characters of each.
-const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(200).unwrap();
+/// Documents that are remembered as valid, and characters of each at most.
+const VALIDATED_MAX: NonZeroUsize = NonZeroUsize::new(200).unwrap();
 const LENGTH_MAX: usize = 2_000;
 
 /// Clones share it.
@@ -22,63 +29,64 @@ pub(super) struct Rules {
     /// Validates and executes nothing.
     validator: Schema,
     types: &'static Types,
-    /// Documents that keep all rules but those about the values of their variables.
-    known: Arc<Mutex<LruCache<String, ()>>>,
+    /// Documents that were found valid, whatever the values of their variables.
+    validated: Arc<Mutex<LruCache<String, ()>>>,
 }
 
-/// What is left to do when a question was answered.
-#[derive(Clone, Copy)]
-pub(super) struct Finish {
-    has_placeholders: bool,
+/// A request that is ready to be executed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ready {
+    shape: Shape,
+    pub cost: Cost,
 }
 
-impl Finish {
-    pub fn finish(self, mut answer: Response) -> Response {
-        if self.has_placeholders {
-            without_placeholders(&mut answer.data);
-        }
-        answer
+impl Ready {
+    /// Gives a response the shape of its operation.
+    pub fn finish(&self, mut response: Response) -> Response {
+        self.shape.arrange(&mut response.data);
+        response
     }
 }
 
 impl Rules {
     pub fn new() -> Self {
         let validator = builder().extension(ValidateOnly).finish();
-        Self { validator, types: Types::get(), known: Arc::new(Mutex::new(LruCache::new(KNOWN_MAX))) }
+        Self { validator, types: schema_types(), validated: Arc::new(Mutex::new(LruCache::new(VALIDATED_MAX))) }
     }
 
-    /// Puts a question's normal form in the place of its document, so that async-graphql executes that.
-    pub async fn apply(&self, question: &mut Request) -> Result<Finish, Vec<ServerError>> {
-        let plain = Finish { has_placeholders: false };
-        let variables = std::mem::take(&mut question.variables);
-        let normal = self.normal(question, &variables);
-        question.variables = variables;
-        match normal {
-            Ok(None) => Ok(plain),
-            Ok(Some(normal)) => {
-                let finish = Finish { has_placeholders: normal.has_placeholders };
-                if normal.is_changed {
-                    self.validate(question, normal.variables).await?;
-                    question.set_parsed_query(normal.document);
-                    question.variables = Variables::default();
-                    question.operation_name = None;
-                }
-                Ok(finish)
+    /// Replaces a request's document by its normal form, so that async-graphql executes that. What does not parse, or
+    /// names no operation of its document, is left to the execution, which says so.
+    pub async fn apply(&self, request: &mut Request) -> Result<Ready, Vec<ServerError>> {
+        let variables = std::mem::take(&mut request.variables);
+        let normal = match self.normal(request, &variables) {
+            Ok(Some(normal)) => normal,
+            Ok(None) => {
+                request.variables = variables;
+                return Ok(Ready::default());
             }
-            Err(Abnormal::Refused(error)) => Err(vec![error]),
-            Err(Abnormal::Invalid) => {
+            Err(NormalizeError::Refused(error)) => return Err(vec![error]),
+            Err(NormalizeError::Invalid) => {
                 // Its validation says what is wrong.
-                let variables = question.variables.clone();
-                self.validate(question, variables).await.map(|()| plain)
+                request.variables = variables;
+                return self.validate(request).await.map(|()| Ready::default());
             }
+        };
+        let operation = &normal.operation.node;
+        let shape = Shape::of(&operation.selection_set.node);
+        let cost = cost::checked(self.types, &normal.operation).map_err(|error| vec![error])?;
+        if normal.is_changed {
+            self.validate(request).await?;
+            let operations = DocumentOperations::Single(normal.operation);
+            request.set_parsed_query(ExecutableDocument { operations, fragments: HashMap::new() });
+            request.operation_name = None;
         }
+        Ok(Ready { shape, cost })
     }
 
-    /// None for what cannot be parsed, or names no operation of the document: its execution says so.
-    fn normal(&self, question: &mut Request, variables: &Variables) -> Result<Option<Normal>, Abnormal> {
-        let name = question.operation_name.clone();
-        let Ok(document) = question.parsed_query() else { return Ok(None) };
-        check_size(document)?;
+    fn normal(&self, request: &mut Request, variables: &Variables) -> Result<Option<Normal>, NormalizeError> {
+        let name = request.operation_name.clone();
+        let Ok(document) = request.parsed_query() else { return Ok(None) };
+        check_fragments(document)?;
         match chosen(document, name.as_deref()) {
             Some(operation) => normalize(self.types, document, operation, variables).map(Some),
             None => Ok(None),
@@ -86,27 +94,26 @@ impl Rules {
     }
 
     /// The rules of the specification, for a document as it was sent: its normal form would pass some that it breaks.
-    async fn validate(&self, question: &mut Request, variables: Variables) -> Result<(), Vec<ServerError>> {
-        let is_known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&question.query).is_some();
+    async fn validate(&self, request: &mut Request) -> Result<(), Vec<ServerError>> {
+        let is_known = self.validated.lock().unwrap_or_else(PoisonError::into_inner).get(&request.query).is_some();
         if is_known {
             return Ok(());
         }
-        let mut request = Request::new("");
-        match question.parsed_query() {
+        let mut checked = Request::new("");
+        match request.parsed_query() {
             Ok(document) => {
                 check_usages(self.types, document).map_err(|error| vec![error])?;
-                request.set_parsed_query(for_validation(document));
+                checked.set_parsed_query(for_validation(document));
             }
             Err(error) => return Err(vec![error]),
         }
-        request.operation_name = question.operation_name.clone();
-        request.variables = variables;
-        let checked = self.validator.execute(request).await;
-        if checked.is_err() {
-            return Err(checked.errors);
+        checked.operation_name = request.operation_name.clone();
+        let response = self.validator.execute(checked).await;
+        if response.is_err() {
+            return Err(response.errors);
         }
-        if question.query.len() <= LENGTH_MAX {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).put(question.query.clone(), ());
+        if request.query.len() <= LENGTH_MAX {
+            self.validated.lock().unwrap_or_else(PoisonError::into_inner).put(request.query.clone(), ());
         }
         Ok(())
     }
@@ -125,5 +132,40 @@ impl ExtensionFactory for ValidateOnly {
 impl Extension for ValidateOnly {
     async fn execute(&self, _: &ExtensionContext<'_>, _: Option<&str>, _: NextExecute<'_>) -> Response {
         Response::new(Value::Null)
+    }
+}
+
+/// The document as async-graphql's validation is to see it. It passes over the directives of `__typename`, and so takes a
+/// variable that is used only there for an unused one: they are put on a fragment around it.
+fn for_validation(document: &ExecutableDocument) -> ExecutableDocument {
+    let mut document = document.clone();
+    match &mut document.operations {
+        DocumentOperations::Single(operation) => wrap_type_names(&mut operation.node.selection_set.node),
+        DocumentOperations::Multiple(all) => {
+            all.values_mut().for_each(|operation| wrap_type_names(&mut operation.node.selection_set.node));
+        }
+    }
+    document.fragments.values_mut().for_each(|fragment| wrap_type_names(&mut fragment.node.selection_set.node));
+    document
+}
+
+fn wrap_type_names(set: &mut SelectionSet) {
+    for selection in &mut set.items {
+        match &mut selection.node {
+            Selection::Field(field) if field.node.name.node == "__typename" && !field.node.directives.is_empty() => {
+                let directives = std::mem::take(&mut field.node.directives);
+                let inner = SelectionSet { items: vec![Positioned::new(Selection::Field(field.clone()), field.pos)] };
+                let wrapped = InlineFragment {
+                    type_condition: None,
+                    directives,
+                    selection_set: Positioned::new(inner, field.pos),
+                };
+                let pos = field.pos;
+                selection.node = Selection::InlineFragment(Positioned::new(wrapped, pos));
+            }
+            Selection::Field(field) => wrap_type_names(&mut field.node.selection_set.node),
+            Selection::InlineFragment(fragment) => wrap_type_names(&mut fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => {}
+        }
     }
 }

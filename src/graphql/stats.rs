@@ -1,14 +1,15 @@
 //! Counts in groups, suggestions, coverage.
-use async_graphql::{Enum, ID, Object, SimpleObject};
+use std::str::FromStr;
 
-use super::connection::int;
+use async_graphql::{Enum, ID, Object, Result, SimpleObject};
+
+use super::error::internal;
 use super::flat::flat;
-use super::input::{Granularity, PublicationStatus, mirror};
 use super::publication::Publication;
-use super::scalar::{LocalDateTime, Long};
+use crate::contract::{Count, Granularity, LocalDateTime, Long, PublicationStatus, mirror};
 use crate::domain;
-use crate::index::{Bucket, Dimension};
 use crate::query;
+use crate::query::{Bucket, Dimension};
 
 /// What publications are grouped by. At most one of the time dimensions (`PERIOD_*`, `ARCHIVED_*`) can be used at a
 /// time.
@@ -64,26 +65,26 @@ impl StatsRow {
     async fn macro_process(&self) -> Option<&str> {
         self.0.macro_process.as_deref()
     }
-    async fn status(&self) -> Option<PublicationStatus> {
-        self.0.status.as_deref()?.parse::<domain::PublicationStatus>().ok().map(Into::into)
+    async fn status(&self) -> Result<Option<PublicationStatus>> {
+        parsed::<domain::PublicationStatus, _>(self.0.status.as_deref())
     }
     async fn extension(&self) -> Option<&str> {
         self.0.extension.as_deref()
     }
-    async fn granularity(&self) -> Option<Granularity> {
-        self.0.granularity.as_deref()?.parse::<domain::Granularity>().ok().map(Into::into)
+    async fn granularity(&self) -> Result<Option<Granularity>> {
+        parsed::<domain::Granularity, _>(self.0.granularity.as_deref())
     }
     /// The day, month or year: 2025-02-20, 2025-02 or 2025. `ARCHIVED_*` uses São Paulo time.
     async fn bucket(&self) -> Option<&str> {
         self.0.bucket.as_deref()
     }
     /// Number of publications.
-    async fn publications(&self) -> i32 {
-        int(self.0.sums.publications)
+    async fn publications(&self) -> Count {
+        Count(self.0.sums.publications)
     }
     /// Number of revisions of these publications.
-    async fn revisions(&self) -> i32 {
-        int(self.0.sums.revisions)
+    async fn revisions(&self) -> Count {
+        Count(self.0.sums.revisions)
     }
     /// Total size in bytes of the latest revisions, as published.
     async fn size(&self) -> Long {
@@ -107,7 +108,7 @@ pub struct Suggestion {
     kind: SuggestionKind,
     product_id: Option<ID>,
     /// Number of publications that it matches.
-    publications: i32,
+    publications: Count,
 }
 
 impl From<query::Suggestion> for Suggestion {
@@ -116,7 +117,7 @@ impl From<query::Suggestion> for Suggestion {
             text: found.text,
             kind: found.kind.into(),
             product_id: found.product_id.map(|id| id.0.into()),
-            publications: int(found.publications),
+            publications: Count(found.publications),
         }
     }
 }
@@ -144,20 +145,20 @@ mirror! {
 pub struct Coverage {
     granularity: Granularity,
     /// Number of periods: those expected, and published ones beyond these.
-    expected: i32,
-    archived: i32,
-    late: i32,
-    missing: i32,
+    expected: Count,
+    archived: Count,
+    late: Count,
+    missing: Count,
     /// The periods in chronological order.
     periods: Vec<CoveragePeriod>,
 }
 
 impl From<query::Coverage> for Coverage {
     fn from(coverage: query::Coverage) -> Self {
-        let count = |state| int(coverage.count(state) as u64);
+        let count = |state| Count(coverage.count(state) as u64);
         Self {
             granularity: coverage.granularity.into(),
-            expected: int(coverage.periods.len() as u64),
+            expected: Count(coverage.periods.len() as u64),
             archived: count(query::CoverageState::Archived),
             late: count(query::CoverageState::Late),
             missing: count(query::CoverageState::Missing),
@@ -184,4 +185,11 @@ impl From<query::CoveragePeriod> for CoveragePeriod {
             publication: one.publication.map(Publication::from),
         }
     }
+}
+
+/// A value of the index as the contract's enum.
+fn parsed<T: FromStr, Shown: From<T>>(value: Option<&str>) -> Result<Option<Shown>> {
+    let Some(text) = value else { return Ok(None) };
+    let value = text.parse::<T>().map_err(|_| internal(&format!("the index has the unknown value `{text}`")))?;
+    Ok(Some(value.into()))
 }

@@ -1,9 +1,8 @@
 use async_graphql::{ID, SimpleObject};
 
-use super::connection::int;
 use super::replay::Replay;
 use super::retention::JobStatus;
-use super::scalar::{DateTime, Long};
+use crate::contract::{Count, DateTime, Long};
 use crate::domain::NotificationStatus;
 use crate::query::{self, Status};
 
@@ -15,7 +14,7 @@ pub struct SourceStatus {
     /// Whether nothing has been received for longer than the source's own history makes likely.
     silent: bool,
     /// Total number of requests with wrong credentials.
-    denied: i32,
+    denied: Count,
     last_denied_at: Option<DateTime>,
 }
 
@@ -25,7 +24,7 @@ impl From<query::SourceStatus> for SourceStatus {
             name: status.source.name,
             last_notification_at: status.source.last_notification_at.map(DateTime),
             silent: status.is_silent,
-            denied: int(status.source.denied),
+            denied: Count(status.source.denied),
             last_denied_at: status.source.last_denied_at.map(DateTime),
         }
     }
@@ -66,19 +65,19 @@ pub struct ServiceStatus {
     ready: bool,
     started_at: DateTime,
     /// Notifications that wait for their first fetch.
-    queued: i32,
+    queued: Count,
     /// Notifications whose file is being fetched.
-    fetching: i32,
+    fetching: Count,
     /// Notifications that wait for another fetch.
-    retrying: i32,
+    retrying: Count,
     /// Notifications whose link expired before the file was fetched.
-    expired: i32,
+    expired: Count,
     /// When the next link expires whose file is still to be fetched.
     next_link_expiry: Option<DateTime>,
     last_notification_at: Option<DateTime>,
-    products: i32,
-    publications: i32,
-    revisions: i32,
+    products: Count,
+    publications: Count,
+    revisions: Count,
     /// Total size in bytes of all distinct files, as published.
     size: Long,
     /// Bytes on disk used by these files.
@@ -86,21 +85,21 @@ pub struct ServiceStatus {
     /// Bytes free on the disk of the archive.
     disk_free: Option<Long>,
     /// Changes that are not yet in the search index.
-    index_lag: i32,
+    index_lag: Count,
     /// Number of stored files known to be damaged.
-    damaged: i32,
+    damaged: Count,
     /// The files that have been damaged for longest, at most 20.
     damaged_files: Vec<DamagedFile>,
     /// Why no file is fetched at present (the disk is too full); null when fetching is possible.
     fetching_waits: Option<String>,
     /// Links that expire soon (`fetch.warn_before`) and whose file is still to be fetched.
-    dying_links: i32,
+    dying_links: Count,
     /// Total number of requests to the API with a wrong key. Wrong credentials on the webhook are counted per source.
-    denied_keys: i32,
+    denied_keys: Count,
     /// The sources of notifications.
     sources: Vec<SourceStatus>,
     /// Notifications of the last seven days that were accepted with a warning.
-    warned: i32,
+    warned: Count,
     /// The most recent replay.
     last_replay: Option<Replay>,
     /// Hosts that get no requests for a while, because they failed repeatedly.
@@ -116,26 +115,26 @@ impl From<Status> for ServiceStatus {
             version: status.version.to_owned(),
             ready: status.ready,
             started_at: DateTime(status.started_at),
-            queued: int(counts.of(NotificationStatus::Queued)),
-            fetching: int(counts.of(NotificationStatus::Fetching)),
-            retrying: int(counts.of(NotificationStatus::Retrying)),
-            expired: int(counts.of(NotificationStatus::Expired)),
+            queued: Count(counts.of(NotificationStatus::Queued)),
+            fetching: Count(counts.of(NotificationStatus::Fetching)),
+            retrying: Count(counts.of(NotificationStatus::Retrying)),
+            expired: Count(counts.of(NotificationStatus::Expired)),
             next_link_expiry: counts.next_link_expiry.map(DateTime),
             last_notification_at: counts.last_notification_at.map(DateTime),
-            products: int(counts.products),
-            publications: int(counts.publications),
-            revisions: int(counts.revisions),
-            size: Long(counts.size),
-            stored_size: Long(counts.stored_size),
+            products: Count(counts.products),
+            publications: Count(counts.publications),
+            revisions: Count(counts.revisions),
+            size: counts.size.into(),
+            stored_size: counts.stored_size.into(),
             disk_free: status.disk_free.map(Into::into),
-            index_lag: i32::try_from(status.index_lag).unwrap_or(i32::MAX),
-            damaged: i32::try_from(status.damaged.count).unwrap_or(i32::MAX),
+            index_lag: Count(status.index_lag.unsigned_abs()),
+            damaged: Count(status.damaged.count),
             damaged_files: status.damaged.first.into_iter().map(DamagedFile::from).collect(),
-            dying_links: int(status.dying.count),
-            denied_keys: int(status.denied_keys),
+            dying_links: Count(status.dying.count),
+            denied_keys: Count(status.denied_keys),
             fetching_waits: status.fetching_waits,
             sources: status.sources.into_iter().map(SourceStatus::from).collect(),
-            warned: int(status.warned.count),
+            warned: Count(status.warned.count),
             last_replay: status.last_replay.map(Replay::from),
             paused_hosts: Vec::new(),
             jobs: Vec::new(),

@@ -1,10 +1,10 @@
 use async_graphql::{Context, Result, Subscription};
 use futures_util::{Stream, StreamExt};
 
-use super::error::shown;
-use super::input::PublicationFilter;
+use super::error::{bad, shown};
 use super::notification::Notification;
 use super::revision::Revision;
+use crate::contract::PublicationFilter;
 use crate::query::Queries;
 
 pub struct SubscriptionRoot;
@@ -18,7 +18,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         filter: Option<PublicationFilter>,
     ) -> Result<impl Stream<Item = Result<Revision>> + use<>> {
-        let archived = ctx.data::<Queries>()?.archived(PublicationFilter::read(filter)?).map_err(shown)?;
+        let archived = ctx.data::<Queries>()?.archived(PublicationFilter::read(filter).map_err(bad)?).map_err(shown)?;
         Ok(archived.map(|row| row.map(Revision).map_err(shown)))
     }
 

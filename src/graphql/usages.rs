@@ -1,5 +1,5 @@
-//! Where variables may stand (section 5.8.5 of the specification). async-graphql has the rule and never runs it, so that a
-//! variable of the wrong type was found only by its value.
+//! Where variables are allowed (section 5.8.5 of the specification). async-graphql has the rule and never runs it, so a variable
+//! of the wrong type would be found only by its value.
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::types::{
@@ -10,10 +10,11 @@ use async_graphql::registry::MetaTypeName;
 use async_graphql::{Name, Pos, Positioned, ServerError};
 use async_graphql_value::{ConstValue, Value};
 
-use super::coerce::{Types, refusal};
-use super::normal::root;
+use super::operation::root;
+use super::variables::bad_request;
+use crate::contract::Types;
 
-/// Refuses a variable whose declared type does not fit a place where it stands.
+/// Refuses a variable whose declared type does not fit where it is used.
 pub(super) fn check_usages(types: &Types, document: &ExecutableDocument) -> Result<(), ServerError> {
     let operations: Vec<&Positioned<OperationDefinition>> = match &document.operations {
         DocumentOperations::Single(operation) => vec![operation],
@@ -77,11 +78,11 @@ impl<'a> Usages<'a> {
         match value {
             Value::Variable(name) => {
                 let Some(variable) = self.declared.get(name.as_str()) else { return Ok(()) };
-                if may_stand(variable, ty, has_default) {
+                if is_allowed_at(variable, ty, has_default) {
                     return Ok(());
                 }
                 let declared = &variable.var_type.node;
-                Err(refusal(
+                Err(bad_request(
                     format!("variable `${name}` is of type {declared}, and stands where {ty} is expected"),
                     pos,
                 ))
@@ -104,22 +105,22 @@ impl<'a> Usages<'a> {
     }
 }
 
-fn may_stand(variable: &VariableDefinition, place: &str, has_default: bool) -> bool {
+fn is_allowed_at(variable: &VariableDefinition, expected: &str, has_default: bool) -> bool {
     let declared = variable.var_type.node.to_string();
     let of_variable = variable.default_value.as_ref().is_some_and(|value| value.node != ConstValue::Null);
-    match place.strip_suffix('!') {
+    match expected.strip_suffix('!') {
         Some(nullable) if !declared.ends_with('!') => (has_default || of_variable) && fits(&declared, nullable),
-        _ => fits(&declared, place),
+        _ => fits(&declared, expected),
     }
 }
 
-fn fits(declared: &str, place: &str) -> bool {
-    match (MetaTypeName::create(declared), MetaTypeName::create(place)) {
-        (MetaTypeName::NonNull(declared), MetaTypeName::NonNull(place)) => fits(declared, place),
+fn fits(declared: &str, expected: &str) -> bool {
+    match (MetaTypeName::create(declared), MetaTypeName::create(expected)) {
+        (MetaTypeName::NonNull(declared), MetaTypeName::NonNull(expected)) => fits(declared, expected),
         (_, MetaTypeName::NonNull(_)) => false,
-        (MetaTypeName::NonNull(declared), _) => fits(declared, place),
-        (MetaTypeName::List(declared), MetaTypeName::List(place)) => fits(declared, place),
-        (MetaTypeName::Named(declared), MetaTypeName::Named(place)) => declared == place,
+        (MetaTypeName::NonNull(declared), _) => fits(declared, expected),
+        (MetaTypeName::List(declared), MetaTypeName::List(expected)) => fits(declared, expected),
+        (MetaTypeName::Named(declared), MetaTypeName::Named(expected)) => declared == expected,
         _ => false,
     }
 }
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn types_fit_as_the_specification_says() {
-        for (declared, place, fit) in [
+        for (declared, expected, fit) in [
             ("Int", "Int", true),
             ("Int!", "Int", true),
             ("Int", "Int!", false),
@@ -142,7 +143,7 @@ mod tests {
             ("ID!", "[ID!]", false),
             ("[ID!]", "ID", false),
         ] {
-            assert_eq!(fits(declared, place), fit, "{declared} at {place}");
+            assert_eq!(fits(declared, expected), fit, "{declared} at {expected}");
         }
     }
 }

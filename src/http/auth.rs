@@ -1,9 +1,9 @@
-//! API keys: who asks, and what that one may do.
+//! API keys: who the caller is, and what the role allows.
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
@@ -15,26 +15,30 @@ use super::server::Exchange;
 use super::{Http, Problem, bodies, throttle};
 use crate::config::{Api, Role};
 use crate::domain::Digest;
-use crate::graphql::Asker;
+use crate::graphql;
 use crate::receive::decodings;
 
-/// What clients are told about Basic credentials; RFC 7617 says how non-ASCII ones are sent then.
+/// The challenge for Basic credentials, with the charset of RFC 7617.
 pub(super) const BASIC_CHALLENGE: &str = "Basic realm=\"acervo\", charset=\"UTF-8\"";
 
-/// Who asks.
+/// Who sent a request.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub role: Role,
-    /// Of the key.
+    /// Name of the key.
     pub name: String,
     /// Administrator only because no key is configured.
     pub is_implicit: bool,
 }
 
 impl Caller {
-    /// As the questions know it.
-    pub fn asker(self) -> Asker {
-        Asker { may_operate: self.role >= Role::Operator, may_administer: self.role >= Role::Admin, name: self.name }
+    /// As the resolvers know the caller.
+    pub fn for_graphql(self) -> graphql::Caller {
+        graphql::Caller {
+            may_operate: self.role >= Role::Operator,
+            may_administer: self.role >= Role::Admin,
+            name: self.name,
+        }
     }
 
     /// A caller without a key must use one of our host names: this stops DNS rebinding.
@@ -43,14 +47,14 @@ impl Caller {
     }
 }
 
-/// A key as it may be meant: its bytes read as UTF-8 and as Latin-1.
-pub(super) struct ShownKey(Vec<String>);
+/// A key in each way its bytes can be read: as UTF-8 and as Latin-1.
+pub(super) struct PresentedKey(Vec<String>);
 
-/// Requires a key of the API and attaches its role to the request; lets everyone pass where the API is open.
+/// Requires a valid API key and attaches its role to the request; where the API is open, any caller passes.
 pub(super) async fn require_key(State(http): State<Http>, mut request: Request, next: Next) -> Response {
-    let shown = shown_key(request.method(), request.uri(), request.headers());
-    let Some(caller) = caller(&http.app.settings.api, shown.as_ref()) else {
-        return match shown {
+    let presented = presented_key(request.method(), request.uri(), request.headers());
+    let Some(caller) = caller(&http.app.settings.api, presented.as_ref()) else {
+        return match presented {
             Some(_) => deny(&http, "api", request).await,
             None => bodies::refuse(unauthenticated(false), request).await,
         };
@@ -61,7 +65,7 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
     let Some(permit) = permit(&http, request.extensions().get::<Exchange>()).await else {
         return bodies::refuse(busy(), request).await;
     };
-    // Held until the response was sent where the connection is known, else until it is ready.
+    // Kept until the response was sent where the connection is known, else until it is made.
     let _permit = match request.extensions().get::<Exchange>() {
         Some(exchange) => {
             exchange.hold(permit);
@@ -73,10 +77,10 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
     next.run(request).await
 }
 
-/// How long a request waits for another to end.
+/// How long a request waits for another one to end.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A permit for one request; where there is none, requests that withhold their bodies lose theirs.
+/// A permit for one request; where there is none, a request that withholds its body loses its own.
 async fn permit(http: &Http, exchange: Option<&Exchange>) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = http.requests.clone().try_acquire_owned() {
         return Some(permit);
@@ -90,17 +94,18 @@ fn named(request: &Request) -> Named {
     request.extensions().get::<Named>().copied().unwrap_or(Named { is_ours: false, may_be_ours: false })
 }
 
-/// The response where as many requests are under way as there may be.
+/// The response where the maximum of requests is under way.
 pub(super) fn busy() -> Problem {
-    Problem::new(503, "too many requests are under way; ask again in a moment").header(header::RETRY_AFTER, "1")
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way; try again in a moment")
+        .header(header::RETRY_AFTER, "1")
 }
 
-/// The response to a wrong key, late enough that guessing is slow.
+/// The response to a wrong key, delayed so that guessing is slow.
 pub(super) async fn deny(http: &Http, door: &'static str, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let exchange = parts.extensions.get::<Exchange>().cloned();
     let until = denied_until(http, door, exchange.as_ref(), &parts.headers);
-    // Many may wait at once: nothing is kept of them.
+    // Many may wait at once: nothing of them stays in memory.
     drop(parts);
     bodies::discard(body).await;
     let is_throttled = wait_denied(http, until, exchange.as_ref()).await;
@@ -110,13 +115,13 @@ pub(super) async fn deny(http: &Http, door: &'static str, request: Request<Body>
     response
 }
 
-/// Until when the answer to a wrong key is delayed.
+/// Until when the response to a wrong key is delayed.
 pub(super) enum Until {
     Denied(Instant),
     Throttled(Instant),
 }
 
-/// Counts a wrong key and gives it its turn.
+/// Counts a wrong key and decides its delay.
 pub(super) fn denied_until(http: &Http, door: &'static str, exchange: Option<&Exchange>, headers: &HeaderMap) -> Until {
     metrics::counter!("acervo_denied_total", "door" => door).increment(1);
     if door != "webhook" {
@@ -130,7 +135,7 @@ pub(super) fn denied_until(http: &Http, door: &'static str, exchange: Option<&Ex
     }
 }
 
-/// Waits for the turn of a wrong key, in a place that is given to whoever needs one. Whether it came too often.
+/// Waits until a wrong key may be answered, in a slot that can be taken for another connection. Whether too many came.
 pub(super) async fn wait_denied(http: &Http, until: Until, exchange: Option<&Exchange>) -> bool {
     let _marked = exchange.map(Exchange::yielding);
     match until {
@@ -150,14 +155,14 @@ pub(super) async fn wait_denied(http: &Http, until: Until, exchange: Option<&Exc
 }
 
 fn too_many() -> Problem {
-    Problem::new(429, "too many wrong keys came from this address; try again in a while")
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many wrong keys came from this address; try again in a while")
         .header(header::RETRY_AFTER, "10")
 }
 
 /// The response to a missing or unknown key.
 pub(super) fn unauthenticated(has_key: bool) -> Problem {
     let detail = if has_key { "the key is not known here" } else { "a key is needed: `Authorization: Bearer KEY`" };
-    Problem::new(401, detail)
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
         .header(header::WWW_AUTHENTICATE, "Bearer")
         .header(header::WWW_AUTHENTICATE, BASIC_CHALLENGE)
 }
@@ -169,55 +174,55 @@ fn unauthenticated_at(door: &str, has_key: bool) -> Problem {
     }
 }
 
-pub(super) fn caller(api: &Api, shown: Option<&ShownKey>) -> Option<Caller> {
-    if let Some(ShownKey(decodings)) = shown {
+pub(super) fn caller(api: &Api, presented: Option<&PresentedKey>) -> Option<Caller> {
+    if let Some(PresentedKey(decodings)) = presented {
         let digests: Vec<Digest> = decodings.iter().map(|key| Digest::of(key.as_bytes())).collect();
         let found = api.keys.iter().find(|known| digests.iter().any(|digest| known.hash.0.ct_eq(&digest.0).into()));
         if let Some(known) = found {
             return Some(Caller { role: known.role, name: known.name.clone(), is_implicit: false });
         }
-        // A wrong key is told so even where none is needed.
+        // A wrong key is an error even where none is needed.
         if !api.keys.is_empty() {
             return None;
         }
     }
     match (api.open, api.keys.is_empty()) {
-        // Nobody but this machine reaches us: that was checked at start.
+        // Only this machine can connect: that was checked at start.
         (false, true) => Some(Caller { role: Role::Admin, name: "this machine".to_owned(), is_implicit: true }),
         (true, _) => Some(Caller { role: Role::Reader, name: "anyone".to_owned(), is_implicit: false }),
         (false, false) => None,
     }
 }
 
-/// A key as it may be written in a message: bare, or after `Bearer`.
-pub(super) fn key_in_text(shown: &str) -> ShownKey {
-    ShownKey(vec![without_scheme(shown).to_owned()])
+/// A key in the payload of a message: bare, or after `Bearer`.
+pub(super) fn key_in_text(presented: &str) -> PresentedKey {
+    PresentedKey(vec![without_scheme(presented).to_owned()])
 }
 
-fn without_scheme(shown: &str) -> &str {
-    match shown.trim().split_once(' ') {
+fn without_scheme(presented: &str) -> &str {
+    match presented.trim().split_once(' ') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
-        _ => shown.trim(),
+        _ => presented.trim(),
     }
 }
 
-/// The key that a request shows: in `Authorization` in any form, or as `?key=` where nothing is changed.
-pub(super) fn shown_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ShownKey> {
+/// The key of a request: in `Authorization` in any form, or as `?key=` where nothing is changed.
+pub(super) fn presented_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<PresentedKey> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let keys = decodings(value.as_bytes()).into_iter().flat_map(|shown| {
-            let (scheme, rest) = shown.trim().split_once(' ').unwrap_or(("", shown.trim()));
+        let keys = decodings(value.as_bytes()).into_iter().flat_map(|presented| {
+            let (scheme, rest) = presented.trim().split_once(' ').unwrap_or(("", presented.trim()));
             if !scheme.eq_ignore_ascii_case("basic") {
-                return vec![without_scheme(&shown).to_owned()];
+                return vec![without_scheme(&presented).to_owned()];
             }
             let pairs = crate::receive::basic_decodings(rest.trim());
             pairs.iter().filter_map(|pair| pair.split_once(':')).map(|(_, password)| password.to_owned()).collect()
         });
-        return Some(ShownKey(keys.collect()));
+        return Some(PresentedKey(keys.collect()));
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
         return None;
     }
     url::form_urlencoded::parse(uri.query()?.as_bytes())
         .find(|(name, _)| name == "key")
-        .map(|(_, key)| ShownKey(vec![key.into_owned()]))
+        .map(|(_, key)| PresentedKey(vec![key.into_owned()]))
 }

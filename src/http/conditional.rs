@@ -1,13 +1,13 @@
-//! Conditional requests as RFC 9110, 13, defines them: whether to answer in full, with 304 or with 412.
+//! Conditional requests as RFC 9110, 13, defines them: whether the response is the full one, 304 or 412.
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
-/// What becomes of a GET or HEAD whose conditions were checked.
+/// The result of checking the conditions of a GET or HEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Answer,
+pub(super) enum Evaluation {
+    Proceed,
     /// 304: the client has it.
     NotModified,
     /// 412: it is not what the client expects.
@@ -36,29 +36,29 @@ impl Conditions {
 
     /// Checks the conditions in the standard's order (13.2.2) against the representation that is about to be sent. `etag`
     /// is quoted, and `None` where there is none.
-    pub fn check(&self, etag: Option<&str>, modified: Option<Timestamp>) -> Verdict {
+    pub fn check(&self, etag: Option<&str>, modified: Option<Timestamp>) -> Evaluation {
         let failed = match (&self.if_match, self.if_unmodified_since) {
             (Some(tags), _) => !tags.name_strongly(etag),
             (None, Some(since)) => modified.is_some_and(|at| at.as_second() > since.as_second()),
             (None, None) => false,
         };
         if failed {
-            return Verdict::Failed;
+            return Evaluation::Failed;
         }
         let is_known = match (&self.if_none_match, self.if_modified_since) {
             (Some(tags), _) => tags.name_weakly(etag),
             (None, Some(since)) => modified.is_some_and(|at| at.as_second() <= since.as_second()),
             (None, None) => false,
         };
-        if is_known { Verdict::NotModified } else { Verdict::Answer }
+        if is_known { Evaluation::NotModified } else { Evaluation::Proceed }
     }
 
-    /// Whether `If-Match` lets this representation through, so that a choice between several can heed it.
+    /// Whether `If-Match` allows this representation, for the choice between several.
     pub fn allows(&self, etag: &str) -> bool {
         self.if_match.as_ref().is_none_or(|tags| tags.name_strongly(Some(etag)))
     }
 
-    /// Whether `If-None-Match` names this representation by its tag, `*` aside.
+    /// Whether `If-None-Match` lists the tag of this representation; `*` does not count.
     pub fn is_known_as(&self, etag: &str) -> bool {
         matches!(&self.if_none_match, Some(Tags::Listed(tags)) if tags.iter().any(|tag| opaque(tag) == opaque(etag)))
     }
@@ -113,7 +113,7 @@ impl Tags {
     }
 }
 
-/// Reads `"a", W/"b"`; a tag may hold commas. `false` where `*` stands among them.
+/// Reads `"a", W/"b"`; a tag may hold commas. `false` where one of them is `*`.
 fn read_tags(line: &str, tags: &mut Vec<String>) -> bool {
     let mut rest = line.trim_start();
     while !rest.is_empty() {
@@ -164,19 +164,19 @@ fn parse_date(text: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(text.trim()).ok()?).ok()
 }
 
-/// An answer without a body that claims no length: that of the representation is not known here, and 0 would be wrong.
+/// A response without a body and without a length: that of the representation is not known here, and 0 would be wrong.
 pub(super) fn without_body(status: StatusCode) -> Response {
     (status, no_body()).into_response()
 }
 
-/// A body without bytes that claims no length.
+/// A body without bytes and without a length.
 pub(super) fn no_body() -> Body {
     Body::from_stream(futures_util::stream::empty::<Result<bytes::Bytes, std::io::Error>>())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Conditions, Verdict};
+    use super::{Conditions, Evaluation};
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
     use jiff::Timestamp;
 
@@ -190,41 +190,41 @@ mod tests {
 
     #[test]
     fn conditions_are_checked_in_order() {
-        use Verdict::{Answer, Failed, NotModified};
+        use Evaluation::{Failed, NotModified, Proceed};
         let modified: Timestamp = "2025-02-20T12:00:00.9Z".parse().expect("an instant");
         const SAME: &str = "Thu, 20 Feb 2025 12:00:00 GMT";
         const BEFORE: &str = "Thu, 20 Feb 2025 11:59:59 GMT";
-        for (lines, verdict) in [
-            (&[] as &[(&str, &str)], Answer),
+        for (lines, evaluation) in [
+            (&[] as &[(&str, &str)], Proceed),
             (&[("if-none-match", "\"a\"")], NotModified),
             (&[("if-none-match", "W/\"a\"")], NotModified),
-            (&[("if-none-match", "\"b\"")], Answer),
+            (&[("if-none-match", "\"b\"")], Proceed),
             (&[("if-none-match", "\"b\", \"a\"")], NotModified),
-            (&[("if-none-match", "\"b,\\\"a\"")], Answer),
+            (&[("if-none-match", "\"b,\\\"a\"")], Proceed),
             (&[("if-none-match", "\"b\""), ("if-none-match", "\"a\"")], NotModified),
             (&[("if-none-match", "*")], NotModified),
-            (&[("if-none-match", "a")], Answer),
-            (&[("if-none-match", "")], Answer),
-            (&[("if-match", "\"a\"")], Answer),
-            (&[("if-match", "\"b\",\"a\"")], Answer),
-            (&[("if-match", "*")], Answer),
+            (&[("if-none-match", "a")], Proceed),
+            (&[("if-none-match", "")], Proceed),
+            (&[("if-match", "\"a\"")], Proceed),
+            (&[("if-match", "\"b\",\"a\"")], Proceed),
+            (&[("if-match", "*")], Proceed),
             (&[("if-match", "\"b\"")], Failed),
             (&[("if-match", "W/\"a\"")], Failed),
             (&[("if-match", "\"b\""), ("if-none-match", "\"a\"")], Failed),
             (&[("if-match", "\"a\""), ("if-none-match", "\"a\"")], NotModified),
             (&[("if-modified-since", SAME)], NotModified),
-            (&[("if-modified-since", BEFORE)], Answer),
+            (&[("if-modified-since", BEFORE)], Proceed),
             (&[("if-modified-since", "Thursday, 20-Feb-25 12:00:00 GMT")], NotModified),
-            (&[("if-modified-since", "yesterday")], Answer),
-            (&[("if-modified-since", SAME), ("if-none-match", "\"b\"")], Answer),
-            (&[("if-unmodified-since", SAME)], Answer),
+            (&[("if-modified-since", "yesterday")], Proceed),
+            (&[("if-modified-since", SAME), ("if-none-match", "\"b\"")], Proceed),
+            (&[("if-unmodified-since", SAME)], Proceed),
             (&[("if-unmodified-since", BEFORE)], Failed),
-            (&[("if-unmodified-since", BEFORE), ("if-match", "\"a\"")], Answer),
+            (&[("if-unmodified-since", BEFORE), ("if-match", "\"a\"")], Proceed),
         ] {
-            assert_eq!(conditions(lines).check(Some("\"a\""), Some(modified)), verdict, "{lines:?}");
+            assert_eq!(conditions(lines).check(Some("\"a\""), Some(modified)), evaluation, "{lines:?}");
         }
         assert_eq!(conditions(&[("if-match", "\"a\"")]).check(Some("W/\"a\""), None), Failed);
-        assert_eq!(conditions(&[("if-none-match", "\"a\"")]).check(None, None), Answer);
+        assert_eq!(conditions(&[("if-none-match", "\"a\"")]).check(None, None), Proceed);
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Places for downloads. A client that does not read what it asked for costs a block of memory and a place, no thread; and
-//! after a while it loses the place.
+//! Slots for downloads. A client that does not read its download costs a block of memory and a slot, no thread; after a while it
+//! loses the slot.
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
@@ -12,12 +13,12 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::Problem;
 use crate::config;
-use crate::store::{Bytes, StoreError};
+use crate::query::{FileBytes, FileError};
 
-/// How long a request waits for a place.
+/// How long a request waits for a slot.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// The places of all downloads under way.
+/// The slots of all downloads under way.
 pub(super) struct Downloads {
     all: Arc<Semaphore>,
     /// Of each key, by its name: there are as many as the settings name.
@@ -25,15 +26,15 @@ pub(super) struct Downloads {
     settings: config::Downloads,
 }
 
-/// A place, for as long as it is held.
-pub(super) struct Place {
+/// A slot, for as long as it is held.
+pub(super) struct Slot {
     _all: OwnedSemaphorePermit,
     _own: OwnedSemaphorePermit,
 }
 
 /// What a download's task hands over.
 enum Part {
-    Piece(Result<bytes::Bytes, StoreError>),
+    Piece(Result<bytes::Bytes, FileError>),
     /// Whatever ends without it was broken off.
     End,
 }
@@ -43,8 +44,8 @@ impl Downloads {
         Self { all: Arc::new(Semaphore::new(settings.at_once)), by_key: Mutex::default(), settings: settings.clone() }
     }
 
-    /// A place for a download of this key; 503 where none comes free in time.
-    pub async fn enter(&self, key: &str) -> Result<Place, Problem> {
+    /// A slot for a download of this key; 503 where none comes free in time.
+    pub async fn enter(&self, key: &str) -> Result<Slot, Problem> {
         let own = {
             let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
             let of_key = || Arc::new(Semaphore::new(self.settings.per_key));
@@ -52,25 +53,28 @@ impl Downloads {
         };
         let busy = |whose: &str, number: usize, key: &str| {
             metrics::counter!("acervo_downloads_refused_total").increment(1);
-            Problem::new(503, format!("{number} downloads {whose} are under way, and no more at once ({key})"))
-                .header(axum::http::header::RETRY_AFTER, "5")
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{number} downloads {whose} are under way, and no more at once ({key})"),
+            )
+            .header(axum::http::header::RETRY_AFTER, "5")
         };
         let Ok(Ok(own)) = timeout(WAIT, own.acquire_owned()).await else {
             return Err(busy("with this key", self.settings.per_key, "downloads.per_key"));
         };
         match timeout(WAIT, self.all.clone().acquire_owned()).await {
-            Ok(Ok(all)) => Ok(Place { _all: all, _own: own }),
+            Ok(Ok(all)) => Ok(Slot { _all: all, _own: own }),
             Ok(Err(_)) | Err(_) => Err(busy("in all", self.settings.at_once, "downloads.at_once")),
         }
     }
 
     /// A body that reads no further than the client does. A client that takes nothing for too long is cut off, and so is one
-    /// whose file turns out damaged: the connection ends before the body's length, which nobody takes for the whole.
-    pub fn body(&self, mut bytes: Bytes, place: Place) -> Body {
+    /// whose file turns out damaged: the connection ends before the body's length, so the download is not taken as complete.
+    pub fn body(&self, mut bytes: FileBytes, slot: Slot) -> Body {
         let stall = self.settings.stall;
         let (parts, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
-            let _place = place;
+            let _place = slot;
             loop {
                 let next = tokio::select! {
                     next = bytes.next() => next,
@@ -93,7 +97,7 @@ impl Downloads {
             }
         });
         // A channel that closes before the end must not look like the end.
-        let interrupted = tokio_stream::once(Part::Piece(Err(StoreError::Interrupted)));
+        let interrupted = tokio_stream::once(Part::Piece(Err(FileError::Interrupted)));
         let pieces = ReceiverStream::new(receiver).chain(interrupted).map_while(|part| match part {
             Part::Piece(piece) => Some(piece),
             Part::End => None,

@@ -11,16 +11,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::auth::Caller;
-use super::conditional::{Conditions, Verdict, without_body};
+use super::conditional::{Conditions, Evaluation, without_body};
 use super::{Http, Problem};
+use crate::contract;
 use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, excerpt, http_date, parse_instant, parse_local_date};
 use crate::export::{Columns, CsvOptions, Export, Format, Rows};
-use crate::graphql::inputs;
-use crate::index::{Filter, Order};
-use crate::query::{Flat, Paging, PublicationAsk, PublicationRow, Question, RevisionAsk};
-use crate::record::NotificationQuery;
+use crate::query::NotificationQuery;
+use crate::query::{Filter, Order};
+use crate::query::{Flat, Paging, PublicationRequest, PublicationRow, QueryLimits, RevisionRequest};
 
-/// A change of how rows are written is another file under the same address.
+/// Part of the ETag: changes when rows are written in another way.
 const VERSION: &str = "1";
 
 pub(super) async fn export(
@@ -40,18 +40,23 @@ pub(super) async fn export(
     let coding = coding(format, &headers);
     let (tag, changed_at) = state(&http, &export, &file, &query, coding).await?;
     let mut response = match Conditions::of(&headers).check(tag.as_deref(), changed_at) {
-        Verdict::Failed => return Err(Problem::new(412, "the export is not what `If-Match` expects any more")),
-        Verdict::NotModified => without_body(StatusCode::NOT_MODIFIED),
-        Verdict::Answer => {
+        Evaluation::Failed => {
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "the export is not what `If-Match` expects any more",
+            ));
+        }
+        Evaluation::NotModified => without_body(StatusCode::NOT_MODIFIED),
+        Evaluation::Proceed => {
             let admission = http.queries.admission();
-            let bounds = Question::lasting(admission.settings().timeout);
-            // Both are given back when the last piece was taken, or the client is gone.
-            let held = (admission.admit_export(&caller.name).await?, bounds.stop_on_drop());
+            let bounds = QueryLimits::lasting(admission.settings().timeout);
+            // Both are dropped when the last piece was read, or the client is gone.
+            let guards = (admission.admit_export(&caller.name).await?, bounds.stop_on_drop());
             let pieces = export.start(&http.queries.within(bounds)).await?;
             let mut response = match method {
                 Method::HEAD => without_body(StatusCode::OK),
                 _ => Body::from_stream(pieces.map(move |piece| {
-                    let _ = &held;
+                    let _ = &guards;
                     piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))
                 }))
                 .into_response(),
@@ -64,7 +69,7 @@ pub(super) async fn export(
             response
         }
     };
-    // The layer that compresses says this only of what it compresses, and the plain form depends on it as well.
+    // The compression layer sets this only on what it compresses, and the plain form depends on it as well.
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding, authorization"));
     let stamps = [
         (header::CACHE_CONTROL, Some("private, no-cache".to_owned())),
@@ -72,8 +77,8 @@ pub(super) async fn export(
         (header::LAST_MODIFIED, changed_at.and_then(http_date)),
     ];
     for (name, value) in stamps {
-        if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
-            response.headers_mut().insert(name, value);
+        if let Some(value) = value {
+            response.headers_mut().insert(name, HeaderValue::from_str(&value).map_err(|e| Problem::internal(&e))?);
         }
     }
     Ok(response)
@@ -88,8 +93,12 @@ enum Table {
 }
 
 fn table_of(file: &str) -> Result<(Table, &str), Problem> {
-    let unknown =
-        || Problem::new(404, "there are publications, revisions and notifications, as .csv, .ndjson and .parquet");
+    let unknown = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "there are publications, revisions and notifications, as .csv, .ndjson and .parquet",
+        )
+    };
     let (name, extension) = file.split_once('.').ok_or_else(unknown)?;
     let table = match name {
         "publications" => Table::Publications,
@@ -101,7 +110,7 @@ fn table_of(file: &str) -> Result<(Table, &str), Problem> {
     if is_known { Ok((table, extension)) } else { Err(unknown()) }
 }
 
-/// What was asked for, each taken once: what nobody took is misspelt.
+/// The parameters of a request. Each is taken once, so one that is left is misspelt.
 struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
@@ -112,7 +121,7 @@ impl Parameters {
                 continue;
             }
             if all.insert(name.clone().into_owned(), value.into_owned()).is_some() {
-                return Err(Problem::new(400, format!("`{}` is given twice", excerpt(&name))));
+                return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`{}` is given twice", excerpt(&name))));
             }
         }
         Ok(Self(all))
@@ -129,7 +138,12 @@ impl Parameters {
 
     fn parse<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        parse(&text).map(Some).ok_or_else(|| Problem::new(400, format!("`{name}` is `{}`: no {what}", excerpt(&text))))
+        parse(&text).map(Some).ok_or_else(|| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("`{name}` is `{}`, which is not a valid {what}", excerpt(&text)),
+            )
+        })
     }
 
     fn each<T>(
@@ -139,17 +153,25 @@ impl Parameters {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<Vec<T>>, Problem> {
         let Some(texts) = self.list(name) else { return Ok(None) };
-        let wrong = |text: &str| Problem::new(400, format!("`{name}` holds `{}`: no {what}", excerpt(text)));
+        let wrong = |text: &str| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("`{name}` holds `{}`, which is not a valid {what}", excerpt(text)),
+            )
+        };
         texts.iter().map(|text| parse(text).ok_or_else(|| wrong(text))).collect::<Result<Vec<T>, _>>().map(Some)
     }
 
     fn instant(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
-        self.parse(name, "instant such as 2025-02-20T12:00:00Z", parse_instant)
+        self.parse(name, "instant; expected one such as 2025-02-20T12:00:00Z", parse_instant)
     }
 
     fn done(self) -> Result<(), Problem> {
         match self.0.into_keys().next() {
-            Some(name) => Err(Problem::new(400, format!("`{}` is not a parameter of this export", excerpt(&name)))),
+            Some(name) => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("`{}` is not a parameter of this export", excerpt(&name)),
+            )),
             None => Ok(()),
         }
     }
@@ -179,12 +201,11 @@ fn format(extension: &str, parameters: &mut Parameters) -> Result<Format, Proble
         _ => None,
     };
     let bom = parameters.parse("bom", "flag: give true or false", flag)?;
-    let escape_formulas =
-        parameters.parse("formulas", "way with formulas: give keep or escape", |text| match text {
-            "keep" => Some(false),
-            "escape" => Some(true),
-            _ => None,
-        })?;
+    let escape_formulas = parameters.parse("formulas", "value: give keep or escape", |text| match text {
+        "keep" => Some(false),
+        "escape" => Some(true),
+        _ => None,
+    })?;
     let plain = CsvOptions::default();
     Ok(Format::Csv(CsvOptions {
         delimiter: delimiter.unwrap_or(plain.delimiter),
@@ -202,20 +223,23 @@ fn read(table: Table, format: Format, parameters: &mut Parameters) -> Result<Exp
             let columns: Columns<PublicationRow> = columns(search.is_some(), parameters)?;
             let scored = columns.iter().any(|column| column.name == "score");
             let as_of = parameters.instant("asOf")?;
-            let order = order(parameters, Order::Period { descending: true }, inputs::publication_order)?;
+            let order = order(parameters, Order::Period { descending: true }, contract::publication_order)?;
             let filter = filter(parameters)?;
-            let ask = PublicationAsk { search, scored, filter, as_of, order, paging: Paging::default() };
+            let ask = PublicationRequest { search, scored, filter, as_of, order, paging: Paging::default() };
             Rows::Publications(Box::new(ask), columns)
         }
         Table::Revisions => {
             let columns = columns(search.is_some(), parameters)?;
-            let order = order(parameters, Order::Archived { descending: true }, inputs::revision_order)?;
+            let order = order(parameters, Order::Archived { descending: true }, contract::revision_order)?;
             let filter = filter(parameters)?;
-            Rows::Revisions(Box::new(RevisionAsk { search, filter, order, paging: Paging::default() }), columns)
+            Rows::Revisions(Box::new(RevisionRequest { search, filter, order, paging: Paging::default() }), columns)
         }
         Table::Notifications => {
             if search.is_some() {
-                return Err(Problem::new(400, "`search` is not a parameter of this export: use `name`"));
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "`search` is not a parameter of this export: use `name`",
+                ));
             }
             let columns = columns(false, parameters)?;
             Rows::Notifications(Box::new(notifications(parameters)?), columns)
@@ -226,18 +250,21 @@ fn read(table: Table, format: Format, parameters: &mut Parameters) -> Result<Exp
 
 fn columns<Row: Flat>(searched: bool, parameters: &mut Parameters) -> Result<Columns<Row>, Problem> {
     let Some(names) = parameters.list("columns") else {
-        // Relevance is there where there is something to be relevant to.
+        // Without a search there is no score.
         return Ok(Row::COLUMNS.iter().filter(|column| searched || column.name != "score").collect());
     };
     let find = |name: &String| {
-        let told = || {
+        let unknown = || {
             let all: Vec<&str> = Row::COLUMNS.iter().map(|column| column.name).collect();
-            Problem::new(400, format!("`columns` holds `{}`: there are {}", excerpt(name), all.join(", ")))
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("`columns` holds `{}`, which is not a column; there are {}", excerpt(name), all.join(", ")),
+            )
         };
-        Row::column(name).ok_or_else(told)
+        Row::column(name).ok_or_else(unknown)
     };
     if let Some((_, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        return Err(Problem::new(400, format!("`columns` holds `{}` twice", excerpt(name))));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`columns` holds `{}` twice", excerpt(name))));
     }
     names.iter().map(find).collect()
 }
@@ -249,19 +276,19 @@ fn order(parameters: &mut Parameters, plain: Order, named: fn(&str) -> Option<Or
 /// The parameter `filter`; `null` is none, as in GraphQL.
 fn filter_json(parameters: &mut Parameters) -> Result<Option<Value>, Problem> {
     let Some(text) = parameters.text("filter") else { return Ok(None) };
-    serde_json::from_str(&text).map_err(|_| Problem::new(400, "`filter` is not JSON"))
+    serde_json::from_str(&text).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "`filter` is not JSON"))
 }
 
 fn contains(parameters: &mut Parameters, name: &str) -> Option<TextMatch> {
     parameters.text(name).map(TextMatch::containing)
 }
 
-/// Takes a parameter for a part of the filter, which must not be given in both ways.
+/// Fills a field of the filter from a parameter; it is an error to give both.
 fn fill<T>(slot: &mut Option<T>, value: Option<T>, field: &str, parameter: &str) -> Result<(), Problem> {
     match (slot.is_some(), value) {
         (_, None) => Ok(()),
         (true, Some(_)) => Err(Problem::new(
-            400,
+            StatusCode::BAD_REQUEST,
             format!("`filter` has `{field}`, and the parameter `{parameter}` is given too: give one of them"),
         )),
         (false, value) => {
@@ -274,7 +301,8 @@ fn fill<T>(slot: &mut Option<T>, value: Option<T>, field: &str, parameter: &str)
 /// `filter` as JSON, and each of its fields as a parameter of its own; all that is given must hold.
 fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     let mut filter = match filter_json(parameters)? {
-        Some(json) => inputs::publication_filter(json).map_err(|e| Problem::new(400, format!("`filter`: {e}")))?,
+        Some(json) => contract::publication_filter(json)
+            .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("`filter`: {e}")))?,
         None => Filter::default(),
     };
     let wanted = ["name", "process", "macroProcess", "fileName"];
@@ -289,7 +317,7 @@ fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     let granularity = parameters.each("granularity", "granularity", |text| text.parse().ok())?;
     fill(&mut filter.granularity, granularity, "granularity", "granularity")?;
     fill(&mut filter.extension, parameters.list("extension"), "extension", "extension")?;
-    let day = "day such as 2025-02-20";
+    let day = "day; expected one such as 2025-02-20";
     let from = parameters.parse("periodFrom", day, parse_local_date)?.map(LocalDateTime::start_of);
     fill(&mut filter.period_from, from, "period.from", "periodFrom")?;
     let to = parameters.parse("periodTo", day, parse_local_date)?.map(LocalDateTime::end_of);
@@ -307,7 +335,8 @@ fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
 
 fn notifications(parameters: &mut Parameters) -> Result<NotificationQuery, Problem> {
     let mut query = match filter_json(parameters)? {
-        Some(json) => inputs::notification_filter(json).map_err(|e| Problem::new(400, format!("`filter`: {e}")))?,
+        Some(json) => contract::notification_filter(json)
+            .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("`filter`: {e}")))?,
         None => NotificationQuery::default(),
     };
     fill(&mut query.name, contains(parameters, "name"), "name", "name")?;
@@ -320,18 +349,17 @@ fn notifications(parameters: &mut Parameters) -> Result<NotificationQuery, Probl
     Ok(query)
 }
 
-/// The coding that the export will have once it was compressed on its way: the request was reduced to one.
+/// The content coding that the compression layer will use: negotiation has reduced the request to one.
 fn coding(format: Format, headers: &HeaderMap) -> Option<&str> {
     let asked = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     asked.filter(|coding| *coding != "identity" && super::is_text(format.media_type()))
 }
 
-/// An instant is given as the time of the last change only when it is so long ago: `Last-Modified` has whole seconds, and
-/// what changes twice within one would keep its first form.
+/// An instant becomes `Last-Modified` only when it is this old: the header has whole seconds, and a client would keep the first
+/// of two states within one second.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
-/// What tells this export from the next, each coding from the others, and when its rows changed last; none while something is
-/// under way.
+/// The ETag of an export, different for each content coding, and when its rows changed last; none while they are changing.
 async fn state(
     http: &Http,
     export: &Export,

@@ -1,4 +1,4 @@
-//! Files as they were published: names, ranges, validators, and the stored frame for those who can decode it.
+//! Files as they were published: names, ranges, validators, and the stored zstd frame for clients that accept it.
 use std::ops::Range;
 
 use axum::Extension;
@@ -8,15 +8,15 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::auth::Caller;
-use super::conditional::{Conditions, Verdict, without_body};
-use super::downloads::Place;
+use super::conditional::{Conditions, Evaluation, without_body};
+use super::downloads::Slot;
 use super::negotiate::AcceptedCodings;
 use super::{Http, Problem};
 use crate::domain::{RevisionId, excerpt, file_name, http_date};
-use crate::record::Revision;
-use crate::store::{Bytes, Encoding};
+use crate::query::Revision;
+use crate::query::{FileBytes, has_zstd_frame};
 
-/// A revision never changes: whoever has it need not ask again.
+/// A revision never changes, so a cached copy needs no revalidation.
 const CACHE: &str = "private, max-age=31536000, immutable";
 
 pub(super) async fn get_file(
@@ -39,15 +39,18 @@ pub(super) async fn get_file(
         Part::Whole => acceptable_forms(&accepted, &revision)?,
         Part::Some(_) | Part::None => vec![Form::Plain],
     };
-    // Where the client names the form it has, it gets that one.
+    // A client that names the form it has gets that one.
     let form = forms.iter().find(|form| conditions.allows(&form.etag(&revision))).or(forms.first());
     let etag = form.copied().unwrap_or(Form::Plain).etag(&revision);
-    let verdict = conditions.check(Some(&etag), modified);
-    if verdict == Verdict::Failed {
-        return Err(Problem::new(412, format!("the file is {etag}, which If-Match or If-Unmodified-Since excludes")));
+    let evaluation = conditions.check(Some(&etag), modified);
+    if evaluation == Evaluation::Failed {
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            format!("the file is {etag}, which If-Match or If-Unmodified-Since excludes"),
+        ));
     }
     let known = Form::ALL.iter().map(|form| form.etag(&revision)).find(|etag| conditions.is_known_as(etag));
-    if verdict == Verdict::NotModified || known.is_some() {
+    if evaluation == Evaluation::NotModified || known.is_some() {
         let mut response = without_body(StatusCode::NOT_MODIFIED);
         describe(response.headers_mut(), known.as_ref().unwrap_or(&etag), &revision)?;
         return Ok(response);
@@ -93,11 +96,14 @@ impl Form {
 
 /// The forms that the client takes, the best one first.
 fn acceptable_forms(accepted: &AcceptedCodings, revision: &Revision) -> Result<Vec<Form>, Problem> {
-    let is_frame = revision.file.encoding == Encoding::Zstd.as_str();
+    let is_frame = has_zstd_frame(revision);
     let available: &[&str] = if is_frame { &["zstd", "identity"] } else { &["identity"] };
     let best = accepted.choose(available).ok_or_else(|| {
         let codings = available.join(" and ");
-        Problem::new(406, format!("the file is sent as {codings}, which Accept-Encoding excludes"))
+        Problem::new(
+            StatusCode::NOT_ACCEPTABLE,
+            format!("the file is sent as {codings}, which Accept-Encoding excludes"),
+        )
     })?;
     let mut forms = vec![if best == "zstd" { Form::Frame } else { Form::Plain }];
     for (form, coding) in [(Form::Plain, "identity"), (Form::Frame, "zstd")] {
@@ -108,7 +114,7 @@ fn acceptable_forms(accepted: &AcceptedCodings, revision: &Revision) -> Result<V
     Ok(forms)
 }
 
-/// What holds of an answer with the file and of a 304 alike.
+/// The headers of a response with the file and of a 304 alike.
 fn describe(headers: &mut HeaderMap, etag: &str, revision: &Revision) -> Result<(), Problem> {
     headers.insert(header::ETAG, HeaderValue::from_str(etag).map_err(|e| Problem::internal(&e))?);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE));
@@ -121,7 +127,8 @@ fn describe(headers: &mut HeaderMap, etag: &str, revision: &Revision) -> Result<
 }
 
 fn beyond_the_end(size: u64) -> Response {
-    let mut response = Problem::new(416, format!("the file has {size} bytes")).into_response();
+    let mut response =
+        Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, format!("the file has {size} bytes")).into_response();
     if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
         response.headers_mut().insert(header::CONTENT_RANGE, range);
     }
@@ -129,7 +136,7 @@ fn beyond_the_end(size: u64) -> Response {
 }
 
 async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem> {
-    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    let slot = ask.http.downloads.enter(&ask.caller.name).await?;
     ask.http.queries.must_be_sound(ask.revision).await?;
     let size = ask.revision.file.size;
     let response = Response::builder()
@@ -137,23 +144,23 @@ async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem>
         .header(header::CONTENT_RANGE, format!("bytes {}-{}/{size}", part.start, part.end - 1))
         .header(header::CONTENT_LENGTH, part.end - part.start);
     let bytes = ask.http.queries.file(ask.revision, Some(part)).await?;
-    build(response, ask.http.downloads.body(bytes, place))
+    build(response, ask.http.downloads.body(bytes, slot))
 }
 
 async fn send_frame(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_ENCODING, "zstd");
-    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    let slot = ask.http.downloads.enter(&ask.caller.name).await?;
     ask.http.queries.must_be_sound(ask.revision).await?;
     let (size, bytes) = ask.http.queries.frame(ask.revision).await?;
-    build(response.header(header::CONTENT_LENGTH, size), ask.body(bytes, place))
+    build(response.header(header::CONTENT_LENGTH, size), ask.body(bytes, slot))
 }
 
 async fn send_whole(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_LENGTH, ask.revision.file.size);
-    let place = ask.http.downloads.enter(&ask.caller.name).await?;
+    let slot = ask.http.downloads.enter(&ask.caller.name).await?;
     ask.http.queries.must_be_sound(ask.revision).await?;
     let bytes = ask.http.queries.file(ask.revision, None).await?;
-    build(response, ask.body(bytes, place))
+    build(response, ask.body(bytes, slot))
 }
 
 /// Who wants which file, and how.
@@ -167,21 +174,21 @@ struct Ask<'a> {
 impl Ask<'_> {
     /// The body of a response. The one to HEAD is empty, and everything before it is as for GET: a file that cannot be read
     /// has the same status.
-    fn body(&self, bytes: Bytes, place: Place) -> Body {
-        if self.is_head { Body::empty() } else { self.http.downloads.body(bytes, place) }
+    fn body(&self, bytes: FileBytes, slot: Slot) -> Body {
+        if self.is_head { Body::empty() } else { self.http.downloads.body(bytes, slot) }
     }
 }
 
-/// The revision whose file is asked for, unless that is gone.
+/// The revision whose file is requested; an error where the file was removed.
 pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
-    let no_id = || Problem::new(404, format!("`{}` is not the id of a revision", excerpt(id)));
+    let no_id = || Problem::new(StatusCode::NOT_FOUND, format!("`{}` is not the id of a revision", excerpt(id)));
     let id: RevisionId = id.parse().map_err(|_| no_id())?;
     let revision = http.queries.revision(id).await?.revision;
     match revision.purged_at {
         Some(at) => {
             let why = revision.purge_rule.unwrap_or_default();
             Err(Problem::new(
-                410,
+                StatusCode::GONE,
                 format!("the file was removed by retention at {}: {why}", crate::domain::format_instant(at)),
             ))
         }
@@ -195,7 +202,7 @@ enum Part {
     None,
 }
 
-/// The part that `Range` asks for. Only GET has ranges (RFC 9110, 14.2).
+/// The part that `Range` requests. Only GET has ranges (RFC 9110, 14.2).
 fn wanted_part(method: &Method, headers: &HeaderMap, conditions: &Conditions, revision: &Revision) -> Part {
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let Some(range) = range.filter(|_| method == Method::GET) else { return Part::Whole };
@@ -206,7 +213,7 @@ fn wanted_part(method: &Method, headers: &HeaderMap, conditions: &Conditions, re
     let Ok(parsed) = http_range_header::parse_range_header(range) else { return Part::Whole };
     match parsed.validate(revision.file.size).as_deref() {
         Ok([one]) => Part::Some(*one.start()..*one.end() + 1),
-        // Several parts at once are not needed by anyone we know; the whole file is a right answer.
+        // Multipart ranges are not supported; the whole file is a valid response.
         Ok(_) => Part::Whole,
         Err(_) => Part::None,
     }

@@ -1,5 +1,6 @@
-//! For those who watch the service.
+//! Health checks and metrics.
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
@@ -14,25 +15,25 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Answers whether notifications can be taken. Anybody may ask, so few are answered at once and those that wait for their
-/// turn hold no place that others need.
+/// Whether notifications can be accepted. No key is needed, so few checks run at once, and those that wait give up their slot
+/// when another connection needs it.
 pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<Exchange>>) -> Response {
-    let _turn = {
+    let _permit = {
         let _yielding = exchange.map(|Extension(exchange)| exchange.yielding());
         http.health_checks.acquire().await
     };
     match http.queries.not_ready().await {
         None => Json(json!({ "ready": true })).into_response(),
-        Some(reason) => Problem::new(503, reason).into_response(),
+        Some(reason) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
     }
 }
 
-/// About what the metrics take.
+/// About the bytes that the metrics take.
 const METRICS_BYTES: u64 = 64 << 10;
 
 pub(super) async fn metrics(State(http): State<Http>) -> Result<Response, Problem> {
-    // It counts all that there is; scrapers wait their turn like others who ask.
-    let _room = http.queries.admission().admit("metrics", METRICS_BYTES).await?;
+    // The counts read much, so a scrape is admitted like any query.
+    let _permit = http.queries.admission().admit("metrics", METRICS_BYTES).await?;
     let status = http.queries.status().await?;
     Ok(([("content-type", "text/plain; version=0.0.4")], telemetry::render(&status)).into_response())
 }

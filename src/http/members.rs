@@ -44,13 +44,13 @@ pub(super) async fn get_member(
     method: Method,
 ) -> Result<Response, Problem> {
     let revision = find(&http, &id).await?;
-    let place = http.downloads.enter(&caller.name).await?;
+    let slot = http.downloads.enter(&caller.name).await?;
     http.queries.must_be_sound(&revision).await?;
     let found = http.queries.member(&revision, &path).await?;
     let response = described(found.path(), found.size());
     let bytes = http.queries.member_bytes(&revision, found).await?;
     // The response to HEAD is that to GET without the body: a member that cannot be unpacked has the same status.
-    build(response, if method == Method::HEAD { Body::empty() } else { http.downloads.body(bytes, place) })
+    build(response, if method == Method::HEAD { Body::empty() } else { http.downloads.body(bytes, slot) })
 }
 
 fn described(path: &str, size: u64) -> Builder {

@@ -1,5 +1,4 @@
-//! http: routes, middleware, errors as statuses; mounts `receive`, `graphql` and the files.
-mod apart;
+//! http: routes, middleware, errors as status codes; mounts `receive`, `graphql`, `export` and the files.
 mod auth;
 mod bodies;
 mod conditional;
@@ -12,7 +11,9 @@ mod members;
 mod negotiate;
 mod origin;
 mod problem;
+mod query_runtime;
 mod server;
+mod socket;
 mod subscriptions;
 mod telemetry;
 mod throttle;
@@ -38,7 +39,7 @@ use problem::Problem;
 pub use server::{serve, serve_all};
 pub use telemetry::install as install_metrics;
 
-/// Lets pages of the listed origins ask; a browser asks without a key first whether it may.
+/// Allows pages of the listed origins; a browser sends its preflight request without a key.
 fn cors(api: &config::Api) -> CorsLayer {
     let origins: Vec<HeaderValue> = api.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     if origins.is_empty() {
@@ -59,7 +60,7 @@ fn cors(api: &config::Api) -> CorsLayer {
         .max_age(Duration::from_secs(3600))
 }
 
-/// Parquet is packed already.
+/// Parquet is compressed already.
 fn is_text(media: &str) -> bool {
     media.starts_with("text/") || media.contains("json")
 }
@@ -82,8 +83,8 @@ struct Http {
     requests: Arc<Semaphore>,
     sockets: Arc<Semaphore>,
     health_checks: Arc<Semaphore>,
-    webhook_room: bodies::Room,
-    api_room: bodies::Room,
+    webhook_memory: bodies::BodyMemory,
+    api_memory: bodies::BodyMemory,
 }
 
 impl Http {
@@ -100,8 +101,8 @@ impl Http {
             requests: Arc::new(Semaphore::new(shares.requests)),
             sockets: Arc::new(Semaphore::new(shares.sockets)),
             health_checks: Arc::new(Semaphore::new(health::CHECKS_MAX)),
-            webhook_room: bodies::Room::default(),
-            api_room: bodies::Room::default(),
+            webhook_memory: bodies::BodyMemory::default(),
+            api_memory: bodies::BodyMemory::default(),
         }
     }
 }
@@ -114,24 +115,26 @@ pub fn router(app: &App) -> Router {
 fn router_of(http: &Http) -> Router {
     let settings = &http.app.settings;
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
-    let apart = axum::middleware::from_fn_with_state(http.clone(), apart::answer_apart);
-    let decided = axum::middleware::from_fn(negotiate::decide_coding);
+    let on_query_runtime = axum::middleware::from_fn_with_state(http.clone(), query_runtime::respond_on_query_runtime);
+    let negotiated = axum::middleware::from_fn(negotiate::decide_coding);
     let api = Router::new()
-        .route("/graphql", any(graphql::answer).layer(CompressionLayer::new()).layer(decided.clone()))
+        .route("/graphql", any(graphql::handle).layer(CompressionLayer::new()).layer(negotiated.clone()))
         .route(
             "/export/{file}",
-            get(export::export).layer(CompressionLayer::new().compress_when(has_text)).layer(decided),
+            get(export::export).layer(CompressionLayer::new().compress_when(has_text)).layer(negotiated),
         )
-        .route_layer(apart.clone())
+        .route_layer(on_query_runtime.clone())
         .route("/files/{revision}", get(files::get_file))
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))
         .layer(guarded.clone())
         .layer(cors(&settings.api));
-    let metrics = Router::new().route("/metrics", get(health::metrics)).route_layer(apart.clone());
+    let metrics = Router::new().route("/metrics", get(health::metrics)).route_layer(on_query_runtime.clone());
     let metrics = if settings.metrics_open { metrics } else { metrics.layer(guarded) };
-    let routes =
-        webhook_routes().route("/graphql/ws", get(subscriptions::subscribe).layer(apart)).merge(api).merge(metrics);
+    let routes = webhook_routes()
+        .route("/graphql/ws", get(subscriptions::subscribe).layer(on_query_runtime))
+        .merge(api)
+        .merge(metrics);
     finished(routes, http)
 }
 
@@ -152,7 +155,7 @@ fn webhook_routes() -> Router<Http> {
 
 fn finished(routes: Router<Http>, http: &Http) -> Router {
     routes
-        .fallback(|| async { Problem::new(404, "there is nothing at this address") })
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address") })
         .layer(axum::middleware::from_fn_with_state(http.clone(), origin::check))
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(axum::middleware::from_fn_with_state(http.clone(), server::close_when_stopping))

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// A weight of 1, counted in thousandths: what a coding has that names none.
+/// A weight of 1 in thousandths: that of a coding without one.
 const FULL: u16 = 1000;
 
 /// The content codings that a request accepts.
@@ -14,7 +14,7 @@ pub(super) struct AcceptedCodings {
     named: Vec<(String, u16)>,
     /// The weight of `*`.
     others: Option<u16>,
-    /// Without the header every coding is acceptable, and the plain form is expected.
+    /// Without the header every coding is acceptable, and the plain form is the best.
     is_absent: bool,
 }
 
@@ -57,7 +57,7 @@ impl AcceptedCodings {
         let named = self.named.iter().rev().find(|(name, _)| name == coding).map(|(_, weight)| *weight);
         match (named.or(self.others), is_identity) {
             (Some(weight), _) => weight,
-            // Acceptable although it is not named, but less welcome than whatever is.
+            // Acceptable although it is not named, but after every coding that is.
             (None, true) => 1,
             (None, false) => 0,
         }
@@ -93,8 +93,8 @@ pub(super) fn qvalue(text: &str) -> Option<u16> {
     }
 }
 
-/// Decides the coding of an answer that is compressed on its way, and asks for that one alone: the layer that compresses
-/// knows neither `*` nor blanks in weights. Where no coding is acceptable the plain form is sent.
+/// Decides the coding of a response and reduces the request to it: the compression layer knows neither `*` nor blanks in
+/// weights. Where no coding is acceptable the plain form is sent.
 pub(super) async fn decide_coding(mut request: Request, next: Next) -> Response {
     let chosen = AcceptedCodings::of(request.headers()).choose(&["zstd", "gzip", "identity"]).unwrap_or("identity");
     request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(chosen));
@@ -102,11 +102,11 @@ pub(super) async fn decide_coding(mut request: Request, next: Next) -> Response 
 }
 
 /// The media types that a request accepts, in lower case, each with its weight in thousandths; parameters but for the weight
-/// are passed over.
+/// are ignored.
 pub(super) struct AcceptedMedia(Vec<(String, u16)>);
 
 impl AcceptedMedia {
-    /// Reads all lines of the header. A member that cannot be read counts as not sent; without the header all are welcome.
+    /// Reads all lines of the header. A member that cannot be read counts as not sent; without the header all are accepted.
     pub fn of(headers: &HeaderMap) -> Self {
         if !headers.contains_key(header::ACCEPT) {
             return Self(vec![("*/*".to_owned(), FULL)]);
@@ -120,7 +120,7 @@ impl AcceptedMedia {
         self.0.iter().any(|(range, _)| range == media)
     }
 
-    /// That of the narrowest range which holds the type.
+    /// The weight of the narrowest range that contains the type.
     pub fn weight(&self, media: &str) -> u16 {
         let family = media.split('/').next().map(|family| format!("{family}/*")).unwrap_or_default();
         let of = |wanted: &str| self.0.iter().find(|(range, _)| range == wanted).map(|(_, weight)| *weight);

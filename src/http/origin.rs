@@ -1,14 +1,14 @@
 //! Which host a request names and which page sent it, so that no foreign page acts through a visitor's browser.
 //!
-//! A page of another origin is known by `Origin` and `Sec-Fetch-Site`, which every browser sends with what changes
-//! something and with WebSockets. A page that reaches us under a name of its own (DNS rebinding) is known by `Host`.
-//! Programs send none of these but `Host`.
+//! A page of another origin is recognised by `Origin` and `Sec-Fetch-Site`, which every browser sends with requests that change
+//! something and with WebSockets. A page that reaches this service under a name of its own (DNS rebinding) is recognised by
+//! `Host`. Programs send none of these but `Host`.
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::{Host, Url};
@@ -17,12 +17,12 @@ use super::server::Exchange;
 use super::{Http, Problem};
 use crate::config::Settings;
 
-/// What a request says about where it was meant to go.
+/// What a request says about the host that it is meant for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Named {
     /// Every host that it names is one of ours.
     pub is_ours: bool,
-    /// The same, or nobody told us how others call us.
+    /// The same, or the configuration names no host.
     pub may_be_ours: bool,
 }
 
@@ -54,7 +54,7 @@ impl Names {
     fn is_ours(&self, host: &Authority, listens_on_loopback: bool) -> bool {
         let Some(host) = host_of(host) else { return false };
         match address_of(&host) {
-            // An address cannot be made to lead elsewhere, as a name can.
+            // An address cannot be made to resolve elsewhere, as a name can.
             Some(address) if !listens_on_loopback || address.is_loopback() => true,
             _ => {
                 let name = host.to_string();
@@ -64,7 +64,7 @@ impl Names {
         }
     }
 
-    /// Whether a page may do what changes something, or no page asks at all.
+    /// Whether a page may change something, or no page sent the request.
     fn allows_page(&self, headers: &HeaderMap, hosts: &[Authority], named: Named) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter().peekable();
         let is_listed = |origin: &str| {
@@ -99,9 +99,9 @@ fn is_origin_of(origin: &Url, host: &Authority) -> bool {
         && origin.port().unwrap_or(default) == host.port_u16().unwrap_or(default)
 }
 
-/// The host of an authority; `None` where it is none that a browser would send.
+/// The host of an authority; `None` where no browser would send it.
 fn host_of(authority: &Authority) -> Option<Host> {
-    // What follows the host is a port or nothing: the parser does not look.
+    // What follows the host is a port or nothing: the parser does not check that.
     let port = authority.as_str().strip_prefix(authority.host())?;
     let is_port = |text: &str| text.is_empty() || text.parse::<u16>().is_ok();
     if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
@@ -122,14 +122,14 @@ fn address_of(host: &Host) -> Option<IpAddr> {
 fn hosts_of(request: &Request) -> Result<Vec<Authority>, Problem> {
     let headers = request.headers().get_all(header::HOST);
     if headers.iter().count() > 1 {
-        return Err(Problem::new(400, "the request has several Host headers; send one"));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the request has several Host headers; send one"));
     }
     let mut hosts: Vec<Authority> = request.uri().authority().cloned().into_iter().collect();
     for value in headers {
         let host = value.to_str().ok().and_then(|host| Authority::from_str(host).ok());
-        hosts.push(
-            host.ok_or_else(|| Problem::new(400, "the Host header is not a host such as `acervo.example.com:8080`"))?,
-        );
+        hosts.push(host.ok_or_else(|| {
+            Problem::new(StatusCode::BAD_REQUEST, "the Host header is not a host such as `acervo.example.com:8080`")
+        })?);
     }
     Ok(hosts)
 }
@@ -141,7 +141,7 @@ fn is_guarded(request: &Request) -> bool {
         || request.uri().path() == "/graphql/ws"
 }
 
-/// Refuses what a page of another origin sends, and notes which host was named.
+/// Refuses requests from pages of another origin, and attaches which host was named.
 pub(super) async fn check(State(http): State<Http>, mut request: Request, next: Next) -> Response {
     let hosts = match hosts_of(&request) {
         Ok(hosts) => hosts,
@@ -153,18 +153,18 @@ pub(super) async fn check(State(http): State<Http>, mut request: Request, next: 
     if is_guarded(&request) && !http.names.allows_page(request.headers(), &hosts, named) {
         metrics::counter!("acervo_foreign_requests_total", "by" => "origin").increment(1);
         let detail = "a page of another origin must not do this; list its origin in `api.cors_origins`, or set `public_url` to the address this service is reached by";
-        return super::bodies::refuse(Problem::new(403, detail), request).await;
+        return super::bodies::refuse(Problem::new(StatusCode::FORBIDDEN, detail), request).await;
     }
     request.extensions_mut().insert(named);
     next.run(request).await
 }
 
-/// The answer to a request that names a host which is not ours.
+/// The response to a request that names a host which is not ours.
 pub(super) fn foreign_host(http: &Http) -> Problem {
     http.app.denied.note_host();
     metrics::counter!("acervo_foreign_requests_total", "by" => "host").increment(1);
     Problem::new(
-        403,
+        StatusCode::FORBIDDEN,
         "the Host of the request is not a name of this service: set `public_url`, or add the name to `host_names` (ACERVO_HOST_NAMES)",
     )
 }

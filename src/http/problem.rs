@@ -1,14 +1,14 @@
-//! Problems as RFC 9457 writes them.
+//! Problem details as in RFC 9457.
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::query::QueryError;
 
-/// When a client that found the service busy is to ask again.
+/// When a client that found the service busy is to try again.
 pub(super) const RETRY_AFTER_SECS: &str = "5";
 
-/// An answer that says what is wrong.
+/// A response that says what is wrong.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -18,8 +18,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), headers: Vec::new(), extra: Vec::new() }
     }
 
@@ -40,7 +39,7 @@ impl Problem {
 
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a request could not be answered");
-        Self::new(500, "the archive could not answer; the log of the service says why")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the archive could not answer; the log of the service says why")
     }
 }
 
@@ -67,15 +66,19 @@ impl IntoResponse for Problem {
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         match &error {
-            QueryError::BadInput(message) => Self::new(400, message.clone()),
-            QueryError::NotFound { .. } => Self::new(404, error.to_string()),
-            QueryError::Damaged { .. } => Self::new(500, error.to_string()),
-            QueryError::Unsupported(_) => Self::new(501, error.to_string()),
-            QueryError::Busy(_) => Self::new(503, error.to_string()).header(header::RETRY_AFTER, "60"),
-            QueryError::TimedOut { .. } | QueryError::Overloaded | QueryError::Crowded { .. } => {
-                Self::new(503, error.to_string()).header(header::RETRY_AFTER, RETRY_AFTER_SECS)
+            QueryError::BadInput(message) => Self::new(StatusCode::BAD_REQUEST, message.clone()),
+            QueryError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            QueryError::Damaged { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            QueryError::Unsupported(_) => Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()),
+            QueryError::Busy(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).header(header::RETRY_AFTER, "60")
             }
-            QueryError::TooLarge { .. } => Self::new(400, error.to_string()),
+            QueryError::TimedOut { .. }
+            | QueryError::Overloaded
+            | QueryError::Crowded { .. }
+            | QueryError::IndexStopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+                .header(header::RETRY_AFTER, RETRY_AFTER_SECS),
+            QueryError::TooLarge { .. } => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
             QueryError::Record(e) => Self::internal(e),
             QueryError::Index(e) => Self::internal(e),
             QueryError::Store(e) => Self::internal(e),
@@ -83,7 +86,7 @@ impl From<QueryError> for Problem {
     }
 }
 
-/// A panic is a defect of ours: it is logged by its place alone, since its words may hold anything.
+/// A panic is logged by its position in the code alone, since its message may contain secrets.
 pub(super) fn of_panic(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::internal(&"a handler panicked").into_response()
 }

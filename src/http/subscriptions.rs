@@ -1,28 +1,30 @@
-//! Subscriptions over WebSocket, in the graphql-ws protocol and its forerunner.
-use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+//! Subscriptions and other operations over WebSocket: who may open one, and the messages on it.
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, WebSocket as Protocol, WebSocketProtocols, WsMessage};
-use async_graphql::{Data, Error, ErrorExtensions};
+use async_graphql::{Data, Executor, Request as Operation};
 use axum::Extension;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{SinkExt, StreamExt, future};
-use serde_json::Value;
+use futures_util::future::{self, BoxFuture};
+use futures_util::stream::{BoxStream, SplitSink};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_stream::StreamMap;
 
 use super::auth::{self, Caller};
 use super::origin::{self, Named};
 use super::server::Exchange;
+use super::socket::{self, ClientMessage, Event, PROTOCOLS, Protocol};
 use super::{Http, Problem, bodies};
-use crate::graphql::code;
+use crate::graphql::CheckedSchema;
 
-/// Longer messages are no questions.
+/// The longest message taken: a document and its variables.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 /// What one socket keeps at hand for reading.
@@ -31,18 +33,8 @@ const READ_BUFFER_BYTES: usize = 8 << 10;
 /// For `connection_init`.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two pings; whoever answers none is cut off (see `server::timeouts`).
+/// Between two pings; a client that answers none is disconnected (see `server::timeouts`).
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-
-/// What the protocol closes a socket with: for a message that is none of its own, for a request before `connection_init`, for
-/// a missing or wrong key, and for a client that did not introduce itself in time.
-const BAD_MESSAGE: u16 = 4400;
-const NOT_INITIALIZED: u16 = 4401;
-const FORBIDDEN: u16 = 4403;
-const INIT_TIMED_OUT: u16 = 4408;
-
-/// Of WebSocket itself: try again later.
-const BUSY: u16 = 1013;
 
 /// Opens a WebSocket. Browsers cannot send headers with it: a key may also come as `authorization` or `key` in the first
 /// message.
@@ -56,12 +48,12 @@ pub(super) async fn subscribe(
         return origin::foreign_host(&http).into_response();
     }
     let Some(protocol) = protocol(request.headers()) else {
-        let told = format!("name one of these in Sec-WebSocket-Protocol: {}", ALL_WEBSOCKET_PROTOCOLS.join(", "));
-        return Problem::new(400, told).into_response();
+        let detail = format!("name one of these in Sec-WebSocket-Protocol: {}", PROTOCOLS.join(", "));
+        return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
     };
-    let shown = auth::shown_key(request.method(), request.uri(), request.headers());
-    let known = auth::caller(&http.app.settings.api, shown.as_ref());
-    if shown.is_some() && known.is_none() {
+    let presented = auth::presented_key(request.method(), request.uri(), request.headers());
+    let known = auth::caller(&http.app.settings.api, presented.as_ref());
+    if presented.is_some() && known.is_none() {
         return auth::deny(&http, "socket", request).await;
     }
     let Ok(permit) = known.as_ref().map(|_| http.sockets.clone().try_acquire_owned()).transpose() else {
@@ -70,7 +62,7 @@ pub(super) async fn subscribe(
     let (parts, _) = request.into_parts();
     let client = Client { http, exchange: parts.extensions.get().cloned(), headers: parts.headers, known, permit };
     upgrade
-        .protocols(ALL_WEBSOCKET_PROTOCOLS)
+        .protocols(PROTOCOLS)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -78,130 +70,246 @@ pub(super) async fn subscribe(
         .into_response()
 }
 
-fn protocol(headers: &HeaderMap) -> Option<WebSocketProtocols> {
+fn protocol(headers: &HeaderMap) -> Option<Protocol> {
     let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    offered.flat_map(|value| value.split(',')).find_map(|one| WebSocketProtocols::from_str(one.trim()).ok())
+    offered.flat_map(|value| value.split(',')).find_map(|one| one.trim().parse().ok())
 }
 
-/// Who is at the other end of a socket.
+/// The client of a socket.
 struct Client {
     http: Http,
     exchange: Option<Exchange>,
     headers: HeaderMap,
-    /// Where a key came with the request, or none is needed.
+    /// Present where a key came with the request, or none is needed.
     known: Option<Caller>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Client {
-    /// Talks until one side ends it, or its connection must be closed.
-    async fn serve(self, socket: WebSocket, protocol: WebSocketProtocols) {
+    /// Serves the socket until one side ends it, or its connection must be closed.
+    async fn serve(self, socket: WebSocket, protocol: Protocol) {
         let connection = self.exchange.as_ref().map(|exchange| exchange.connection.clone());
-        let Some(connection) = connection else { return self.talk(socket, protocol).await };
+        let Some(connection) = connection else { return self.converse(socket, protocol).await };
         connection.upgraded(self.known.is_some());
         tokio::select! {
-            () = self.talk(socket, protocol) => {}
+            () = self.converse(socket, protocol) => {}
             () = connection.closed() => {}
         }
     }
 
-    async fn talk(self, socket: WebSocket, protocol: WebSocketProtocols) {
-        let (mut sink, messages) = socket.split();
-        let questions = messages.take_while(|message| future::ready(message.is_ok())).filter_map(|message| {
+    async fn converse(self, socket: WebSocket, protocol: Protocol) {
+        let (sink, messages) = socket.split();
+        let messages = messages.take_while(|message| future::ready(message.is_ok())).filter_map(|message| {
             future::ready(match message {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => Some(message.into_data()),
                 _ => None,
             })
         });
-        let is_initialized = Arc::new(AtomicBool::new(false));
-        let (initialized, schema) = (is_initialized.clone(), self.http.schema.clone());
-        // Kept for as long as the socket is open.
-        let permit = Arc::new(tokio::sync::Mutex::new(None));
-        let kept = permit.clone();
-        // The code to close with, where the client was not let in.
-        let refusal = Arc::new(OnceLock::new());
-        let refused = refusal.clone();
-        let first = move |payload: Value| async move {
-            let (data, permit) = self.admit(&payload).await.map_err(|(close_code, error)| {
-                refused.get_or_init(|| close_code);
-                error
-            })?;
-            *kept.lock().await = Some(permit);
-            initialized.store(true, Ordering::Release);
-            Ok(data)
+        let mut messages = std::pin::pin!(messages);
+        let schema = self.http.schema.clone();
+        let mut conversation = Conversation {
+            schema,
+            protocol,
+            sink,
+            client: Some(self),
+            init: None,
+            session: None,
+            operations: StreamMap::new(),
         };
-        let mut answers = std::pin::pin!(Protocol::new(schema, questions, protocol).on_connection_init(first));
-        let deadline = Instant::now() + INIT_TIMEOUT;
+        let init_deadline = Instant::now() + INIT_TIMEOUT;
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let sent = tokio::select! {
-                answer = answers.next() => match answer {
-                    Some(WsMessage::Text(text)) => sink.send(Message::Text(text.into())).await,
-                    Some(WsMessage::Close(code, reason)) => sink.send(close_as(code, refusal.get(), reason)).await,
-                    None => break,
+            let Conversation { init, session, operations, .. } = &mut conversation;
+            let next = tokio::select! {
+                // While the client is being admitted, its messages wait.
+                message = messages.next(), if init.is_none() => match message {
+                    Some(bytes) => Step::Message(bytes),
+                    None => return,
                 },
-                _ = ping.tick() => sink.send(Message::Ping(Default::default())).await,
-                () = sleep_until(deadline), if !is_initialized.load(Ordering::Acquire) => {
-                    metrics::counter!("acervo_connections_closed_total", "reason" => "socket_init").increment(1);
-                    let _ = sink.send(close(INIT_TIMED_OUT, "connection initialisation timeout".to_owned())).await;
-                    break;
-                }
+                admitted = admitted(init), if init.is_some() => Step::Permit(Box::new(admitted)),
+                Some((id, event)) = operations.next(), if !operations.is_empty() => Step::Event(id, Box::new(event)),
+                _ = ping.tick() => Step::Ping,
+                () = sleep_until(init_deadline), if session.is_none() => Step::InitTimedOut,
             };
-            if sent.is_err() {
-                break;
+            if conversation.take(next).await.is_break() {
+                return;
             }
         }
     }
 
-    /// Lets in whoever showed a key, in the request or in the first message; an error has the code to close with.
-    async fn admit(self, payload: &Value) -> Result<(Data, OwnedSemaphorePermit), (u16, Error)> {
+    /// Admits a caller with a key, in the request or in the first message.
+    async fn admit(self, payload: Value) -> Result<Session, Denied> {
         let find = |wanted: &str| {
             let found = payload.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
             found.and_then(|(_, value)| value.as_str()).map(auth::key_in_text)
         };
-        let shown = find("authorization").or_else(|| find("key"));
-        let caller = self.known.or_else(|| auth::caller(&self.http.app.settings.api, shown.as_ref()));
+        let presented = find("authorization").or_else(|| find("key"));
+        let caller = self.known.or_else(|| auth::caller(&self.http.app.settings.api, presented.as_ref()));
         let Some(caller) = caller else {
-            if shown.is_some() {
+            if presented.is_some() {
                 let until = auth::denied_until(&self.http, "socket", self.exchange.as_ref(), &self.headers);
                 auth::wait_denied(&self.http, until, None).await;
             }
-            let told = "a key is needed: `authorization` in the payload of connection_init";
-            return Err((FORBIDDEN, refused(told, code::UNAUTHENTICATED)));
+            let reason = "a key is needed: `authorization` in the payload of connection_init";
+            return Err(Denied { code: socket::FORBIDDEN, reason });
         };
-        let permit =
-            match self.permit {
-                Some(permit) => permit,
-                None => self.http.sockets.clone().try_acquire_owned().map_err(|_| {
-                    (BUSY, refused("too many sockets are open; try again in a moment", code::TOO_COMPLEX))
-                })?,
-            };
+        let permit = match self.permit {
+            Some(permit) => permit,
+            None => self.http.sockets.clone().try_acquire_owned().map_err(|_| Denied {
+                code: socket::BUSY,
+                reason: "too many sockets are open; try again in a moment",
+            })?,
+        };
         if let Some(exchange) = &self.exchange {
             exchange.connection.initialized();
         }
         let mut data = Data::default();
-        data.insert(caller.asker());
-        data.insert(self.http.schema.room_for_socket());
-        Ok((data, permit))
+        data.insert(caller.for_graphql());
+        data.insert(self.http.schema.socket_limits());
+        Ok(Session { data: Arc::new(data), _permit: permit })
     }
 }
 
-fn refused(told: &str, code: &'static str) -> Error {
-    Error::new(told).extend_with(|_, extensions| extensions.set("code", code))
+/// Why a client was denied, as the close frame says it.
+struct Denied {
+    code: u16,
+    reason: &'static str,
 }
 
-/// async-graphql closes with the codes 1002 and 1011 of WebSocket where the protocol has codes of its own.
-fn close_as(code: u16, refusal: Option<&u16>, reason: String) -> Message {
-    match (code, refusal) {
-        (1002, Some(code)) => close(*code, reason),
-        // The reason would repeat the message, and a close frame has room for 123 bytes.
-        (1002, None) => close(BAD_MESSAGE, "the message is not one of the protocol's, in JSON".to_owned()),
-        (1011, _) => close(NOT_INITIALIZED, "send `connection_init` first".to_owned()),
-        _ => close(code, reason),
+/// An admitted client.
+struct Session {
+    /// What its operations are executed with.
+    data: Arc<Data>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What happens on a socket.
+enum Step {
+    Message(bytes::Bytes),
+    Permit(Box<Result<Session, Denied>>),
+    Event(String, Box<Event>),
+    Ping,
+    InitTimedOut,
+}
+
+async fn admitted(init: &mut Option<BoxFuture<'static, Result<Session, Denied>>>) -> Result<Session, Denied> {
+    match init {
+        Some(init) => init.await,
+        None => future::pending().await,
     }
 }
 
-fn close(code: u16, reason: String) -> Message {
-    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+/// A socket with its operations.
+struct Conversation {
+    schema: CheckedSchema,
+    protocol: Protocol,
+    sink: SplitSink<WebSocket, Message>,
+    /// Until `connection_init`.
+    client: Option<Client>,
+    init: Option<BoxFuture<'static, Result<Session, Denied>>>,
+    session: Option<Session>,
+    operations: StreamMap<String, BoxStream<'static, Event>>,
+}
+
+impl Conversation {
+    /// Handles a step; breaks where the socket is to end.
+    async fn take(&mut self, step: Step) -> ControlFlow<()> {
+        match step {
+            Step::Message(bytes) => match self.protocol.read(&bytes) {
+                Ok(message) => self.answer(message).await,
+                Err(reason) => self.close(socket::BAD_REQUEST, &reason).await,
+            },
+            Step::Permit(admitted) => {
+                self.init = None;
+                match *admitted {
+                    Ok(session) => {
+                        self.session = Some(session);
+                        self.send(socket::text(&json!({ "type": "connection_ack" }))).await
+                    }
+                    Err(Denied { code, reason }) => self.deny(code, reason).await,
+                }
+            }
+            Step::Event(id, event) => {
+                if !matches!(*event, Event::Next(_)) {
+                    self.operations.remove(&id);
+                }
+                let is_refused = matches!(*event, Event::Refused(_));
+                self.send(self.protocol.write(&id, *event)).await?;
+                match self.protocol {
+                    // Here an error does not end the operation.
+                    Protocol::Legacy if is_refused => self.send(self.protocol.write(&id, Event::End)).await,
+                    _ => ControlFlow::Continue(()),
+                }
+            }
+            Step::Ping => self.send(Message::Ping(Default::default())).await,
+            Step::InitTimedOut => {
+                metrics::counter!("acervo_connections_closed_total", "reason" => "socket_init").increment(1);
+                self.close(socket::INIT_TIMEOUT, "connection initialisation timeout").await
+            }
+        }
+    }
+
+    async fn answer(&mut self, message: ClientMessage) -> ControlFlow<()> {
+        match message {
+            ClientMessage::Init { payload } => match self.client.take() {
+                Some(client) => {
+                    self.init = Some(client.admit(payload).boxed());
+                    ControlFlow::Continue(())
+                }
+                None => self.close(socket::TOO_MANY_INITS, "too many initialisation requests").await,
+            },
+            ClientMessage::Subscribe { id, request } => self.start(id, *request).await,
+            ClientMessage::Complete { id } => {
+                let was_running = self.operations.remove(&id).is_some();
+                match was_running && self.protocol.confirms_complete() {
+                    true => self.send(self.protocol.write(&id, Event::End)).await,
+                    false => ControlFlow::Continue(()),
+                }
+            }
+            ClientMessage::Ping { payload } => {
+                let pong = match payload {
+                    Some(payload) => json!({ "type": "pong", "payload": payload }),
+                    None => json!({ "type": "pong" }),
+                };
+                self.send(socket::text(&pong)).await
+            }
+            ClientMessage::Pong => ControlFlow::Continue(()),
+            ClientMessage::Terminate => ControlFlow::Break(()),
+        }
+    }
+
+    async fn start(&mut self, id: String, request: Operation) -> ControlFlow<()> {
+        let Some(session) = &self.session else {
+            return self.close(socket::UNAUTHORIZED, "send `connection_init` first").await;
+        };
+        // In the older protocol a new operation under an id replaces the running one.
+        if self.protocol == Protocol::Transport && self.operations.contains_key(&id) {
+            return self.close(socket::DUPLICATE_ID, &format!("subscriber for {id} already exists")).await;
+        }
+        let responses = self.schema.execute_stream(request, Some(session.data.clone()));
+        self.operations.insert(id, socket::events(responses));
+        ControlFlow::Continue(())
+    }
+
+    async fn deny(&mut self, code: u16, reason: &str) -> ControlFlow<()> {
+        if self.protocol == Protocol::Legacy {
+            let payload = json!({ "message": reason });
+            self.send(socket::text(&json!({ "type": "connection_error", "payload": payload }))).await?;
+        }
+        self.close(code, reason).await
+    }
+
+    async fn send(&mut self, message: Message) -> ControlFlow<()> {
+        match self.sink.send(message).await {
+            Ok(()) => ControlFlow::Continue(()),
+            // The client is gone.
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    async fn close(&mut self, code: u16, reason: &str) -> ControlFlow<()> {
+        let _ = self.send(socket::close(code, reason)).await;
+        ControlFlow::Break(())
+    }
 }

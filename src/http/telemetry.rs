@@ -74,7 +74,9 @@ pub(super) fn render(status: &Status) -> String {
     gauge!("acervo_revisions").set(status.counts.revisions as f64);
     gauge!("acervo_files_bytes", "as" => "published").set(status.counts.size as f64);
     gauge!("acervo_files_bytes", "as" => "stored").set(status.counts.stored_size as f64);
-    gauge!("acervo_disk_free_bytes").set(status.disk_free.unwrap_or_default() as f64);
+    if let Some(free) = status.disk_free {
+        gauge!("acervo_disk_free_bytes").set(free as f64);
+    }
     let computing = status.computing;
     for (state, count) in
         [("running", computing.running), ("waiting", computing.waiting), ("overdue", computing.overdue)]

@@ -1,4 +1,4 @@
-//! Wrong keys are answered late, by address and in all; a right key is never held up by others' wrong ones.
+//! Wrong keys are answered late, by address and in total; a right key is never delayed by others' wrong ones.
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -11,19 +11,19 @@ use tokio::time::Instant;
 
 use super::server::{Exchange, network};
 
-/// The least time that the answer to a wrong key takes.
+/// The least delay of the response to a wrong key.
 const DENIED_DELAY: Duration = Duration::from_millis(300);
 
-/// The most; whoever would have to wait longer is answered 429 then.
+/// The longest delay; a wrong key that would wait longer is answered 429 then.
 pub(super) const DENIED_DELAY_MAX: Duration = Duration::from_secs(10);
 
 /// Wrong keys a second from one address, and how many of them may come at once.
 const PER_ADDRESS: Rate = Rate { interval: Duration::from_millis(100), burst: 20 };
 
-/// The same from all addresses together.
-const IN_ALL: Rate = Rate { interval: Duration::from_millis(10), burst: 100 };
+/// The same for all addresses together.
+const TOTAL: Rate = Rate { interval: Duration::from_millis(10), burst: 100 };
 
-/// Addresses that are remembered; all others beyond that share one.
+/// Addresses that are remembered; those beyond share one.
 const ADDRESSES_MAX: usize = 4096;
 
 struct Rate {
@@ -32,18 +32,18 @@ struct Rate {
 }
 
 impl Rate {
-    /// How long the next one must wait, and when the one after that is due. `due` is when the next one is due.
+    /// The delay of the next one, and when the one after it is due. `due` is when the next one is due.
     fn next(&self, due: Option<Instant>, now: Instant) -> (Duration, Instant) {
         let due = due.map_or(now, |due| due.max(now)) + self.interval;
         ((due - now).saturating_sub(self.interval * self.burst), due)
     }
 }
 
-/// Wrong keys that wait although too many wait; connections of those beyond are closed without an answer.
+/// Wrong keys that wait for their 429; connections of those beyond are closed without a response.
 const THROTTLED_MAX: usize = 256;
 
 pub(super) struct Throttle {
-    dues: Mutex<Dues>,
+    dues: Mutex<NextReplies>,
     pub waiting: Semaphore,
 }
 
@@ -53,20 +53,20 @@ impl Default for Throttle {
     }
 }
 
-/// When the next wrong key of each is due (the generic cell rate algorithm).
+/// When the next wrong key of each address is due (the generic cell rate algorithm).
 #[derive(Default)]
-struct Dues {
+struct NextReplies {
     by_address: HashMap<IpAddr, Instant>,
     in_all: Option<Instant>,
 }
 
 impl Throttle {
-    /// How long the answer to this wrong key takes; `None` where too many wait already.
+    /// The delay of the response to this wrong key; `None` where too many wait already.
     pub fn delay(&self, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
         let mut dues = self.dues.lock().unwrap_or_else(PoisonError::into_inner);
         let address = dues.remembered(address.unwrap_or(IpAddr::from([0; 4])), now);
         let (for_address, address_due) = PER_ADDRESS.next(dues.by_address.get(&address).copied(), now);
-        let (for_all, all_due) = IN_ALL.next(dues.in_all, now);
+        let (for_all, all_due) = TOTAL.next(dues.in_all, now);
         let delay = for_address.max(for_all).max(DENIED_DELAY);
         if delay > DENIED_DELAY_MAX {
             return None;
@@ -77,7 +77,7 @@ impl Throttle {
     }
 }
 
-impl Dues {
+impl NextReplies {
     fn remembered(&mut self, address: IpAddr, now: Instant) -> IpAddr {
         let address = network(address);
         if self.by_address.len() >= ADDRESSES_MAX && !self.by_address.contains_key(&address) {
@@ -90,7 +90,7 @@ impl Dues {
     }
 }
 
-/// Whose request it is: the peer, or behind a trusted proxy the last address before it that is no trusted one.
+/// The address of the client: the peer, or behind a trusted proxy the last address that is not a trusted proxy.
 pub(super) fn client_address(trusted: &[IpNet], exchange: Option<&Exchange>, headers: &HeaderMap) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(&address.to_canonical()));
     let peer = exchange?.connection.peer;
@@ -102,7 +102,7 @@ pub(super) fn client_address(trusted: &[IpNet], exchange: Option<&Exchange>, hea
     hops.reverse();
     let mut nearest = peer;
     for hop in hops {
-        // What stands before an entry that cannot be read was not written by a trusted proxy.
+        // An entry before one that cannot be parsed was not written by a trusted proxy.
         let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
         nearest = address;
         if !is_trusted(&address) {

@@ -24,13 +24,13 @@ pub(super) async fn named_source(state: State<Http>, Path(source): Path<String>,
 async fn answer(State(http): State<Http>, source: &str, request: Request) -> Response {
     match *request.method() {
         Method::POST => {}
-        // The portal was seen to look whether somebody is there.
+        // The portal has been seen to check whether the address answers.
         Method::GET | Method::HEAD | Method::OPTIONS => {
             return ([(header::ALLOW, "POST, GET, HEAD, OPTIONS")], "Acervo takes notifications here by POST.\n")
                 .into_response();
         }
         _ => {
-            return Problem::new(405, "notifications are sent by POST")
+            return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "notifications are sent by POST")
                 .header(header::ALLOW, "POST, GET, HEAD, OPTIONS")
                 .into_response();
         }
@@ -39,7 +39,7 @@ async fn answer(State(http): State<Http>, source: &str, request: Request) -> Res
     let outcome = receive(&http, source, request).await;
     let status = outcome.as_ref().map_or_else(|problem| problem.status(), |response| response.status());
     metrics::counter!("acervo_notifications_total", "status" => status.as_str().to_owned()).increment(1);
-    // Wrong credentials are answered late on purpose.
+    // The response to wrong credentials is delayed on purpose.
     if status != StatusCode::UNAUTHORIZED {
         metrics::histogram!("acervo_notification_seconds").record(began.elapsed());
     }
@@ -68,7 +68,7 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
         }
     }
     let (parts, body) = request.into_parts();
-    let body = http.webhook_room.read(body, Notice::BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
+    let body = http.webhook_memory.read(body, Notice::BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
     let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let headers =
         BodyHeaders { content_type: text(header::CONTENT_TYPE), content_encoding: text(header::CONTENT_ENCODING) };
@@ -76,7 +76,8 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
     match receipt.rejected {
         None => Ok((StatusCode::ACCEPTED, Json(json!({ "id": receipt.id.to_string() }))).into_response()),
         Some(reason) => {
-            Err(Problem::new(422, format!("recorded, but not understood: {reason}")).with("id", receipt.id.to_string()))
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("recorded, but not understood: {reason}"))
+                .with("id", receipt.id.to_string()))
         }
     }
 }
@@ -95,23 +96,22 @@ impl From<ReceiveError> for Problem {
         let detail = error.to_string();
         match error {
             ReceiveError::Unauthenticated => {
-                Self::new(401, detail).header(header::WWW_AUTHENTICATE, auth::BASIC_CHALLENGE)
+                Self::new(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, auth::BASIC_CHALLENGE)
             }
-            ReceiveError::UnknownSource => Self::new(404, detail),
-            ReceiveError::ContentType(_) => Self::new(415, detail),
-            ReceiveError::ContentEncoding(_) => {
-                Self::new(415, detail).header(header::ACCEPT_ENCODING, "gzip, deflate, zstd")
-            }
-            ReceiveError::TooLarge(_) => Self::new(413, detail),
-            ReceiveError::NotAnObject(_) | ReceiveError::BadEncoding(_) => Self::new(400, detail),
+            ReceiveError::UnknownSource => Self::new(StatusCode::NOT_FOUND, detail),
+            ReceiveError::ContentType(_) => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
+            ReceiveError::ContentEncoding(_) => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+                .header(header::ACCEPT_ENCODING, "gzip, deflate, zstd"),
+            ReceiveError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            ReceiveError::NotAnObject(_) | ReceiveError::BadEncoding(_) => Self::new(StatusCode::BAD_REQUEST, detail),
             ReceiveError::Overloaded(refusal) => unavailable(&refusal, detail),
-            ReceiveError::NoRoom(no_room) => unavailable(&no_room, detail),
+            ReceiveError::DiskFull(disk_full) => unavailable(&disk_full, detail),
         }
     }
 }
 
-/// The portal keeps what is answered so for pending, and sends it again.
+/// The portal keeps such a notification as pending and sends it again.
 fn unavailable(why: &dyn std::fmt::Display, detail: String) -> Problem {
     tracing::error!(error = %why, "a notification was answered 503");
-    Problem::new(503, detail).header(header::RETRY_AFTER, "10")
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(header::RETRY_AFTER, "10")
 }

@@ -1,11 +1,12 @@
 //! Opens an index. One that is missing, broken or of another version is replaced by an empty one.
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tantivy::directory::error::LockError;
 use tantivy::directory::{Directory, INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::schema::Schema;
 use tantivy::{IndexReader, ReloadPolicy};
+use tokio::sync::watch;
 
 use super::columns::OpenColumns;
 use super::schema::{self, Fields};
@@ -38,6 +39,15 @@ impl Position {
     }
 }
 
+/// How far the index is, for whoever waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The position that readers see, or an earlier one; `None` where no commit has one.
+    pub position: Option<Position>,
+    /// Whether this process writes the index. Without a writer the position does not change.
+    pub has_writer: bool,
+}
+
 /// The index in a folder. Clones share it.
 #[derive(Clone)]
 pub struct Index {
@@ -50,8 +60,7 @@ pub(super) struct Inner {
     pub fields: Fields,
     pub columns: OpenColumns,
     pub word_cache: WordCache,
-    /// The position that readers see, or an earlier one.
-    position: Mutex<Option<Position>>,
+    progress: watch::Sender<Progress>,
 }
 
 impl Inner {
@@ -61,8 +70,12 @@ impl Inner {
         let position = committed(&self.index);
         self.reader.reload()?;
         self.columns.retain(&self.reader.searcher());
-        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
+        self.progress.send_modify(|progress| progress.position = position);
         Ok(())
+    }
+
+    pub fn note_writer(&self, has_writer: bool) {
+        self.progress.send_modify(|progress| progress.has_writer = has_writer);
     }
 }
 
@@ -128,7 +141,7 @@ impl Index {
             });
             set.join().map_err(|_| IndexError::Io(std::io::Error::other("the search threads could not be started")))
         })??;
-        let position = Mutex::new(committed(&index));
+        let progress = watch::Sender::new(Progress { position: committed(&index), has_writer: false });
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -137,7 +150,7 @@ impl Index {
                 fields,
                 columns: OpenColumns::default(),
                 word_cache: WordCache::default(),
-                position,
+                progress,
             }),
         })
     }
@@ -149,7 +162,12 @@ impl Index {
 
     /// The position that readers see; `None` if no commit has one.
     pub fn position(&self) -> Option<Position> {
-        *self.inner.position.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.progress.borrow().position
+    }
+
+    /// How far the index has come, and whether it goes on.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.inner.progress.subscribe()
     }
 }
 

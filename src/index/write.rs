@@ -27,6 +27,7 @@ impl Writer {
             tantivy::TantivyError::LockFailure(..) => IndexError::InUse,
             other => other.into(),
         })?;
+        index.inner.note_writer(true);
         Ok(Self { index, writer })
     }
 
@@ -80,5 +81,11 @@ impl Writer {
         prepared.set_payload(&position.payload());
         prepared.commit()?;
         self.inner().reload()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.index.inner.note_writer(false);
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::record::{API_KEYS, RecordError};
+use crate::engine::record::{API_KEYS, RecordError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

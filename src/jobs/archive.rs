@@ -10,9 +10,9 @@ use crate::app::App;
 use crate::domain::{
     Ends, LocalDateTime, Secrets, Sent, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
 };
-use crate::fetch::{Download, FetchError, Response, percent_decoded};
-use crate::record::{Claim, Claimed, Fetched, Member, StoredFile};
-use crate::store::{Budget, Key, Listing, MemberError, Put, StoreError};
+use crate::engine::fetch::{Download, FetchError, Response, percent_decoded};
+use crate::engine::record::{Claim, Claimed, Fetched, Member, StoredFile};
+use crate::engine::store::{Budget, Key, Listing, MemberError, Put, StoreError};
 
 /// What a zip begins with, an empty one too.
 const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -287,7 +287,7 @@ pub(super) async fn look_inside(
             Ok(Inside { members, note, list_later, broken: None })
         }
         // There will be room again.
-        Err(MemberError::Store(StoreError::NoRoom(_))) => Ok(Inside { list_later: true, ..Inside::default() }),
+        Err(MemberError::Store(StoreError::DiskFull(_))) => Ok(Inside { list_later: true, ..Inside::default() }),
         Err(MemberError::Store(e)) => Err(e.into()),
         Err(e) => Ok(Inside { broken: Some(format!("the zip does not open: {e}")), ..Inside::default() }),
     }
@@ -299,7 +299,7 @@ pub(super) fn record_members(listing: Listing) -> (Vec<Member>, Option<&'static 
     (listing.members.into_iter().map(member).collect(), note)
 }
 
-fn member(found: crate::store::Member) -> Member {
+fn member(found: crate::engine::store::Member) -> Member {
     let modified_at = found.modified.and_then(|(year, month, day, hour, minute, second)| {
         LocalDateTime::parse(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
     });

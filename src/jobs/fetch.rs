@@ -11,8 +11,8 @@ use super::archive;
 use super::schedule::{self, later};
 use super::transfer::TransferError;
 use crate::app::App;
-use crate::fetch::{Health, HostChange, HostPermit};
-use crate::record::{Claim, RecordError, Room};
+use crate::engine::fetch::{Health, HostChange, HostPermit};
+use crate::engine::record::{Claim, RecordError, Room};
 
 /// How long a claim holds without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
@@ -121,7 +121,7 @@ async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationTo
     let health = match &outcome {
         Ok(()) => Health::Responded,
         Err(TransferError::Fetch(e)) => e.health(),
-        Err(TransferError::Store(_) | TransferError::NoRoom(_) | TransferError::Record(_)) => Health::Unknown,
+        Err(TransferError::Store(_) | TransferError::DiskFull(_) | TransferError::Record(_)) => Health::Unknown,
     };
     tell(&claim.host, permit.end(health, app.clock.now()));
     let word = match &outcome {
@@ -177,7 +177,7 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
             tracing::error!(name, error = %e, full = e.is_full(), next = %next, "a file cannot be stored");
             app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
-        TransferError::NoRoom(e) => {
+        TransferError::DiskFull(e) => {
             let next = later(now, app.settings.fetch.retry_first);
             tracing::error!(name, error = %e, next = %next, "a file waits for room");
             app.record.queue().settle_retry(claim, next, &e.to_string()).await

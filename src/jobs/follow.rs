@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::{ChangeKind, Digest, ProductId, PublicationId};
-use crate::index::{self, Position, Writer};
-use crate::record::{Product, Publication, Record, RecordError, Revision};
+use crate::engine::index::{self, Position, Writer};
+use crate::engine::record::{Product, Publication, Record, RecordError, Revision};
 
 /// Publications read and indexed at once.
 const BATCH: u64 = 500;
@@ -87,21 +87,24 @@ async fn follow_feed(app: &App, mut writer: Writer, stop: &CancellationToken) {
     }
 }
 
-/// Brings the index to the feed's end, once.
-pub async fn catch_up(app: &App, writer: Writer) -> anyhow::Result<Writer> {
+/// Brings the index to the feed's end, once. `false` where another process writes the index, which keeps it up itself.
+pub async fn catch_up(app: &App) -> anyhow::Result<bool> {
+    let Some(writer) = app.index_writer()? else { return Ok(false) };
     finish(step(app, writer, &|_, _| {}).await)
 }
 
-/// Builds the index anew; `progress` is told how many of how many publications are done.
-pub async fn rebuild(app: &App, writer: Writer, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<Writer> {
+/// Builds the index anew; `progress` is given the publications done and all of them. `false` where another process writes
+/// the index.
+pub async fn rebuild(app: &App, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<bool> {
+    let Some(writer) = app.index_writer()? else { return Ok(false) };
     let epoch = app.record.feed().ask_for_reindex().await?;
     tracing::debug!(epoch, "the index is to be built anew");
     finish(step(app, writer, progress).await)
 }
 
-fn finish((writer, outcome): (Option<Writer>, anyhow::Result<()>)) -> anyhow::Result<Writer> {
+fn finish((writer, outcome): (Option<Writer>, anyhow::Result<()>)) -> anyhow::Result<bool> {
     outcome?;
-    writer.ok_or_else(|| anyhow::anyhow!("the search index was interrupted"))
+    writer.map(|_| true).ok_or_else(|| anyhow::anyhow!("the search index was interrupted"))
 }
 
 /// The writer goes in and out of threads; it comes back unless one of them panicked.

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::archive::{PARTLY_LISTED, record_members};
 use super::schedule::later;
 use crate::app::App;
-use crate::record::{RecordError, StoredFile};
-use crate::store::{Budget, Key, MemberError};
+use crate::engine::record::{RecordError, StoredFile};
+use crate::engine::store::{Budget, Key, MemberError};
 
 /// What a file may cost whose nested zips have to be unpacked.
 const BUDGET: Budget = Budget { bytes: 1 << 30, time: Duration::from_secs(30) };

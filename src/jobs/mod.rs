@@ -14,10 +14,12 @@ mod time;
 mod transfer;
 mod upkeep;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::engine::record::{NotificationQuery, RetryCounts};
+use crate::query::{QueryError, check_notifications};
 
 pub use follow::{catch_up, rebuild};
 pub use scheduler::Job;
@@ -72,9 +74,19 @@ pub fn paused_hosts(app: &App) -> Vec<(String, jiff::Timestamp)> {
     app.fetcher.hosts().paused(app.clock.now())
 }
 
-/// Queues notifications again, as far as that can help. The work goes on to its end even where nobody waits for it any
-/// more: it may take longer than a request may.
-pub async fn retry(app: &App, which: &crate::record::NotificationQuery) -> anyhow::Result<crate::record::RetryCounts> {
+/// Why notifications could not be queued again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error("the retry was interrupted: {0}")]
+    Interrupted(#[from] JoinError),
+}
+
+/// Queues notifications again, as far as that can help. The work continues to its end even if the caller stops waiting: it may
+/// take longer than a request may.
+pub async fn retry(app: &App, which: &NotificationQuery) -> Result<RetryCounts, RetryError> {
+    check_notifications(which)?;
     let (app, which) = (app.clone(), which.clone());
     let work = tokio::spawn(async move {
         let counts = app.record.queue().retry(&which, app.clock.now()).await;
@@ -86,5 +98,5 @@ pub async fn retry(app: &App, which: &crate::record::NotificationQuery) -> anyho
         }
         counts
     });
-    Ok(work.await??)
+    Ok(work.await?.map_err(QueryError::from)?)
 }

@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use crate::config;
 use crate::domain::{millis, timestamp};
-use crate::fetch::FetchError;
+use crate::engine::fetch::FetchError;
 
 /// The delay before the next attempt: doubling from the first to the longest, the portal's own wish heeded, and the
 /// longest at once where the portal does not know the link. Up to a tenth is added or taken away, so that links which

@@ -10,7 +10,7 @@ use super::retention;
 use super::schedule::later;
 use crate::app::App;
 use crate::config::Schedule;
-use crate::index::Deadline;
+use crate::engine::index::Deadline;
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

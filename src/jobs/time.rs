@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::schedule::later;
 use crate::app::App;
-use crate::record::RecordError;
+use crate::engine::record::RecordError;
 
 /// How often it is noted what time has certainly come.
 const NOTE_EVERY: Duration = Duration::from_secs(15);

@@ -1,8 +1,8 @@
 //! How a transfer can end without a file.
-use crate::app::NoRoom;
-use crate::fetch::FetchError;
-use crate::record::RecordError;
-use crate::store::StoreError;
+use crate::app::DiskFull;
+use crate::engine::fetch::FetchError;
+use crate::engine::record::RecordError;
+use crate::engine::store::StoreError;
 
 /// Why a transfer ended without a file.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub(super) enum TransferError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    NoRoom(#[from] NoRoom),
+    DiskFull(#[from] DiskFull),
     #[error(transparent)]
     Record(#[from] RecordError),
 }

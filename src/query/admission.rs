@@ -1,5 +1,5 @@
-//! One admission for all questions, whatever carries them: how many at once, in all and for one key, and how much memory
-//! their answers may take together. What finds no room waits for a while and is then told to come again.
+//! One admission for all queries, whatever protocol carries them: how many run at once, in all and for each key, and how much
+//! memory their responses may take together. A query that finds no slot waits for a while and is then refused.
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,16 +10,16 @@ use tokio::time::{Instant, timeout_at};
 use super::QueryError;
 use crate::config;
 
-/// What a permit of memory stands for.
+/// Bytes that one permit of memory stands for.
 const UNIT: u64 = 16 << 10;
 
-/// Of the memory, the part that only small answers may take, so that they never wait for large ones.
-const LIGHT_PART: u64 = 4;
+/// The share of the memory that only small responses may take, so that they never wait for large ones.
+const SMALL_SHARE: u64 = 4;
 
-/// Of the memory for small answers, the most that one of them takes.
-const SMALL_PART: u64 = 4;
+/// The share of the memory for small responses that one of them may take.
+const SMALL_RESPONSE_SHARE: u64 = 4;
 
-/// Questions that wait at once; more are refused without waiting.
+/// Queries that wait at once; more are refused without waiting.
 const WAITING_MAX: usize = 256;
 
 /// Clones share it.
@@ -28,35 +28,35 @@ pub struct Admission(Arc<Inner>);
 
 struct Inner {
     settings: config::Query,
-    places: Arc<Semaphore>,
-    light: Lane,
-    heavy: Lane,
+    slots: Arc<Semaphore>,
+    small: MemoryPool,
+    large: MemoryPool,
     keys: Keys,
     exports: Kind,
     subscriptions: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
-/// Memory for answers of one size.
-struct Lane {
+/// Memory for responses of one size.
+struct MemoryPool {
     memory: Arc<Semaphore>,
     bytes_max: u64,
 }
 
-impl Lane {
+impl MemoryPool {
     fn new(bytes: u64, bytes_max: u64) -> Self {
         let permits = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
         Self { memory: Arc::new(Semaphore::new(permits)), bytes_max: bytes_max.min(bytes).max(UNIT) }
     }
 }
 
-/// Places in all and for each key.
+/// Slots in all and for each key.
 struct Kind {
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     keys: Keys,
 }
 
-/// Places for each key, as long as anybody uses or waits for one.
+/// Slots for each key, as long as a request uses or waits for one.
 struct Keys {
     each: usize,
     known: Mutex<HashMap<String, Weak<Semaphore>>>,
@@ -67,47 +67,47 @@ impl Keys {
         Self { each, known: Mutex::default() }
     }
 
-    fn places(&self, key: &str) -> Arc<Semaphore> {
+    fn slots(&self, key: &str) -> Arc<Semaphore> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = known.get(key).and_then(Weak::upgrade) {
-            return places;
+        if let Some(slots) = known.get(key).and_then(Weak::upgrade) {
+            return slots;
         }
-        known.retain(|_, places| places.strong_count() > 0);
-        let places = Arc::new(Semaphore::new(self.each));
-        known.insert(key.to_owned(), Arc::downgrade(&places));
-        places
+        known.retain(|_, slots| slots.strong_count() > 0);
+        let slots = Arc::new(Semaphore::new(self.each));
+        known.insert(key.to_owned(), Arc::downgrade(&slots));
+        slots
     }
 }
 
-/// Room that a question has; it is free again when this is dropped.
+/// The slots and the memory of an admitted query; both are free again when this is dropped.
 #[derive(Debug)]
-pub struct Admitted {
-    lane: Arc<Semaphore>,
+pub struct Permit {
+    pool: Arc<Semaphore>,
     memory: Mutex<Vec<OwnedSemaphorePermit>>,
     covered: AtomicU64,
-    places: Mutex<Vec<OwnedSemaphorePermit>>,
+    slots: Mutex<Vec<OwnedSemaphorePermit>>,
 }
 
-impl Admitted {
-    /// Takes more room where an answer turns out larger than it looked.
+impl Permit {
+    /// Takes more memory where a response turns out larger than estimated.
     pub(super) fn cover(&self, bytes: u64) -> Result<(), QueryError> {
         let covered = self.covered.load(Ordering::Relaxed);
         if bytes <= covered {
             return Ok(());
         }
-        let missing = u32::try_from((bytes - covered).div_ceil(UNIT)).unwrap_or(u32::MAX);
-        let permit = self.lane.clone().try_acquire_many_owned(missing).map_err(|_| QueryError::Overloaded)?;
+        let missing = u32::try_from((bytes - covered).div_ceil(UNIT)).map_err(|_| QueryError::Overloaded)?;
+        let permit = self.pool.clone().try_acquire_many_owned(missing).map_err(|_| QueryError::Overloaded)?;
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).push(permit);
         self.covered.fetch_add(u64::from(missing) * UNIT, Ordering::Relaxed);
         Ok(())
     }
 
-    /// The answer is made: others may work.
+    /// Frees the slots: the response is made.
     pub fn end_work(&self) {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Keeps so much memory alone, which the answer takes until it was sent.
+    /// Frees all memory but so much, which the response takes until it is sent.
     pub fn keep_only(&self, bytes: usize) {
         let wanted = usize::try_from((bytes as u64).div_ceil(UNIT)).unwrap_or(usize::MAX);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,15 +121,15 @@ impl Admitted {
 
 impl Admission {
     pub fn new(settings: &config::Query) -> Self {
-        let light = settings.memory / LIGHT_PART;
-        let heavy = settings.memory - light;
+        let small = settings.memory / SMALL_SHARE;
+        let large = settings.memory - small;
         Self(Arc::new(Inner {
-            places: Arc::new(Semaphore::new(settings.concurrency)),
-            light: Lane::new(light, light / SMALL_PART),
-            heavy: Lane::new(heavy, settings.answer_max),
+            slots: Arc::new(Semaphore::new(settings.concurrency)),
+            small: MemoryPool::new(small, small / SMALL_RESPONSE_SHARE),
+            large: MemoryPool::new(large, settings.answer_max),
             keys: Keys::new(settings.concurrency_per_key),
             exports: Kind {
-                places: Arc::new(Semaphore::new(settings.exports)),
+                slots: Arc::new(Semaphore::new(settings.exports)),
                 keys: Keys::new(settings.exports_per_key),
             },
             subscriptions: Arc::new(Semaphore::new(settings.subscriptions)),
@@ -142,38 +142,38 @@ impl Admission {
         &self.0.settings
     }
 
-    /// Room for a question of a key, whose answer will take about so many bytes.
-    pub async fn admit(&self, key: &str, bytes: u64) -> Result<Admitted, QueryError> {
+    /// Admits a query of a key, whose response will take about so many bytes.
+    pub async fn admit(&self, key: &str, bytes: u64) -> Result<Permit, QueryError> {
         let inner = &self.0;
-        let lane = if bytes <= inner.light.bytes_max { &inner.light } else { &inner.heavy };
-        let bytes = bytes.clamp(UNIT, lane.bytes_max);
-        let permits = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
-        let room = async {
-            let own = inner.keys.places(key).acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
-            let memory = lane.memory.clone().acquire_many_owned(permits).await.map_err(|_| QueryError::Overloaded)?;
-            let place = inner.places.clone().acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
-            Ok(Admitted {
-                lane: lane.memory.clone(),
+        let pool = if bytes <= inner.small.bytes_max { &inner.small } else { &inner.large };
+        let bytes = bytes.clamp(UNIT, pool.bytes_max);
+        let permits = u32::try_from(bytes / UNIT).map_err(|_| QueryError::Overloaded)?;
+        let admitted = async {
+            let own = inner.keys.slots(key).acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
+            let memory = pool.memory.clone().acquire_many_owned(permits).await.map_err(|_| QueryError::Overloaded)?;
+            let slot = inner.slots.clone().acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
+            Ok(Permit {
+                pool: pool.memory.clone(),
                 memory: Mutex::new(vec![memory]),
                 covered: AtomicU64::new(u64::from(permits) * UNIT),
-                places: Mutex::new(vec![own, place]),
+                slots: Mutex::new(vec![own, slot]),
             })
         };
-        self.wait(room).await
+        self.wait(admitted).await
     }
 
-    /// Room for an export of a key.
+    /// Admits an export of a key.
     pub async fn admit_export(&self, key: &str) -> Result<[OwnedSemaphorePermit; 2], QueryError> {
         let exports = &self.0.exports;
-        let room = async {
-            let own = exports.keys.places(key).acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
-            let place = exports.places.clone().acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
-            Ok([own, place])
+        let admitted = async {
+            let own = exports.keys.slots(key).acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
+            let slot = exports.slots.clone().acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
+            Ok([own, slot])
         };
-        self.wait(room).await
+        self.wait(admitted).await
     }
 
-    /// A place for a subscription; these last, so nobody waits for one.
+    /// Admits a subscription. These last, so nobody waits for a slot.
     pub fn admit_subscription(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         self.0.subscriptions.clone().try_acquire_owned().map_err(|_| QueryError::Crowded {
             what: "subscriptions on this service",
@@ -181,15 +181,15 @@ impl Admission {
         })
     }
 
-    async fn wait<T>(&self, room: impl Future<Output = Result<T, QueryError>>) -> Result<T, QueryError> {
+    async fn wait<T>(&self, admitted: impl Future<Output = Result<T, QueryError>>) -> Result<T, QueryError> {
         let waiting = &self.0.waiting;
-        let _waits = Waits(waiting);
+        let _guard = Waiting(waiting);
         if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             metrics::counter!("acervo_questions_refused_total").increment(1);
             return Err(QueryError::Overloaded);
         }
         let admitted =
-            timeout_at(Instant::now() + self.0.settings.wait, room).await.unwrap_or(Err(QueryError::Overloaded));
+            timeout_at(Instant::now() + self.0.settings.wait, admitted).await.unwrap_or(Err(QueryError::Overloaded));
         if admitted.is_err() {
             metrics::counter!("acervo_questions_refused_total").increment(1);
         }
@@ -197,9 +197,9 @@ impl Admission {
     }
 }
 
-struct Waits<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a AtomicUsize);
 
-impl Drop for Waits<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,12 +1,12 @@
-//! The feed, seen from outside: every change in commit order, to be gone on with from any cursor.
+//! The feed as callers see it: every change in commit order, from any cursor on.
 use uuid::Uuid;
 
 use super::paging::Cursor;
 use super::{Listed, Paging, Queries, QueryError};
-use crate::index::SortValue;
-use crate::record::Change;
+use crate::engine::index::SortValue;
+use crate::engine::record::Change;
 
-/// The letter of the feed's cursors.
+/// The kind of the feed's cursors.
 const FEED: char = 'f';
 
 /// A line of the feed.
@@ -18,13 +18,10 @@ impl Queries {
         Cursor { value: SortValue::Number(0), tie: Uuid::nil() }.format(FEED)
     }
 
-    /// The changes after a cursor, oldest first. The cursor is a number of the feed, and so stays good for ever.
+    /// The changes after a cursor, oldest first. The cursor is a number of the feed, and so stays valid for ever.
     pub async fn changes(&self, paging: &Paging) -> Result<Listed<ChangeRow>, QueryError> {
         let window = paging.window(FEED)?;
-        let after = match window.beyond.as_ref().map(|cursor| &cursor.value) {
-            Some(SortValue::Number(number)) => *number,
-            _ => 0,
-        };
+        let after = window.position::<i64>()?.unwrap_or(0);
         let rows = self.record.feed().changes_after(after, window.limit as u64 + 1).await?;
         let more = rows.len() > window.limit;
         let rows = rows.into_iter().take(window.limit).map(|change| {

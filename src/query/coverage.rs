@@ -1,24 +1,24 @@
-//! Did we miss anything? The periods that a product's history leads one to expect, and what became of each.
+//! Whether anything is missing: the periods that a product's history makes expected, and the state of each.
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
 use super::{PublicationRow, Queries, QueryError};
 use crate::domain::{Granularity, KnownPeriod, Period, ProductId, PublicationStatus, Rhythm};
-use crate::record::Publication;
+use crate::engine::record::Publication;
 
-/// A span of more days is more than anybody looks at.
+/// Longer spans are refused.
 const DAYS_MAX: i32 = 3660;
 
-/// What became of a period.
+/// The state of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoverageState {
     Archived,
-    /// Overdue, and still to be hoped for.
+    /// Overdue, and may still be published.
     Late,
     /// Announced, or not due yet.
     Awaited,
-    /// Overdue for so long that it will hardly come by itself.
+    /// Overdue for so long that it is unlikely to be published.
     Missing,
     Lost,
     Purged,
@@ -34,7 +34,7 @@ pub struct CoveragePeriod {
 #[derive(Clone, Debug)]
 pub struct Coverage {
     pub granularity: Granularity,
-    /// In the order of time: what is expected, and what there is besides.
+    /// In the order of time: the expected periods, and those that exist besides.
     pub periods: Vec<CoveragePeriod>,
 }
 
@@ -53,7 +53,7 @@ impl Queries {
         let days = to.since(from).map_or(i32::MAX, |span| span.get_days());
         if days > DAYS_MAX {
             return Err(QueryError::bad(format!(
-                "from {from} to {to} are {days} days: at most {DAYS_MAX} are looked at"
+                "from {from} to {to} are {days} days: at most {DAYS_MAX} are allowed"
             )));
         }
         let known = self.record.history().publications_of(product).await?;

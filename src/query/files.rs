@@ -5,8 +5,8 @@ use futures_util::{StreamExt, stream};
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId, first_chars};
-use crate::record::{RecordError, Revision};
-use crate::store::{Bytes, Encoding, Found, Key, MemberError, StoreError};
+use crate::engine::record::{RecordError, Revision};
+use crate::engine::store::{Bytes, Encoding, Found, Key, MemberError, StoreError};
 
 impl Queries {
     /// The published bytes: all, or a part. The first of them are there when this returns.
@@ -31,14 +31,14 @@ impl Queries {
         let key = key_of(revision)?;
         if self.app.record.files().is_damaged(key.digest).await? {
             if let Err(e) = self.app.store.check(key).await {
-                return Err(self.told(revision, e).await);
+                return Err(self.error_of(revision, e).await);
             }
             self.app.record.files().lift_damage(key.digest).await?;
             tracing::info!(digest = %key.digest, "a file that was damaged reads back as it was archived again");
         }
         match self.app.store.stored_size(key).await {
             Ok(_) => Ok(()),
-            Err(e) => Err(self.told(revision, e).await),
+            Err(e) => Err(self.error_of(revision, e).await),
         }
     }
 
@@ -47,7 +47,7 @@ impl Queries {
         let found = self.app.store.member(key_of(revision)?, path).await;
         match found {
             Ok(found) => Ok(found),
-            Err(MemberError::Store(e)) => Err(self.told(revision, e).await),
+            Err(MemberError::Store(e)) => Err(self.error_of(revision, e).await),
             Err(MemberError::Unsupported(why)) => Err(QueryError::Unsupported(why)),
             Err(MemberError::NoMember(_) | MemberError::NotAZip(_) | MemberError::GivenUp) => {
                 Err(no_member(revision, path))
@@ -64,10 +64,10 @@ impl Queries {
     async fn watched(&self, revision: &Revision, bytes: Result<Bytes, StoreError>) -> Result<Bytes, QueryError> {
         let mut bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(e) => return Err(self.told(revision, e).await),
+            Err(e) => return Err(self.error_of(revision, e).await),
         };
         let first = match bytes.next().await {
-            Some(Err(e)) => return Err(self.told(revision, e).await),
+            Some(Err(e)) => return Err(self.error_of(revision, e).await),
             Some(Ok(first)) => Some(Ok(first)),
             None => None,
         };
@@ -84,8 +84,8 @@ impl Queries {
         Ok(stream::iter(first).chain(rest).boxed())
     }
 
-    /// An error of the archive as it is told to whoever asked for the file.
-    async fn told(&self, revision: &Revision, error: StoreError) -> QueryError {
+    /// An error of the store as the caller sees it.
+    async fn error_of(&self, revision: &Revision, error: StoreError) -> QueryError {
         self.note_damage(revision.id, &error).await;
         match error {
             StoreError::Damaged(digest) | StoreError::Missing(digest) => {
@@ -93,7 +93,7 @@ impl Queries {
                 QueryError::Damaged { error: error.to_string(), advice: advice(name.as_deref(), digest) }
             }
             StoreError::Member(why) => QueryError::Unsupported(why),
-            StoreError::NoRoom(_) => QueryError::Busy(error.to_string()),
+            StoreError::DiskFull(_) => QueryError::Busy(error.to_string()),
             StoreError::Io(_) | StoreError::Object(_) | StoreError::Interrupted => error.into(),
         }
     }

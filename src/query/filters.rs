@@ -1,10 +1,10 @@
-//! What a filter may hold, the same wherever one is given: what is beyond these bounds neither the index nor a database takes.
+//! The bounds of filters, the same wherever one is given: beyond them neither the index nor a database takes a value.
 use super::QueryError;
 use crate::domain::{TextMatch, fold};
-use crate::index::Filter;
-use crate::record::NotificationQuery;
+use crate::engine::index::Filter;
+use crate::engine::record::NotificationQuery;
 
-/// Characters of a text that names are compared with, as sent and as compared.
+/// Characters of a text that is compared, as sent and as folded.
 const TEXT_MAX: usize = 2_000;
 
 /// Values of one list.
@@ -29,7 +29,7 @@ pub(super) fn check_filter(filter: &Filter) -> Result<(), QueryError> {
     check_texts("extension", filter.extension.as_deref())
 }
 
-/// Public for the jobs that notifications are chosen for.
+/// Public for the jobs that select notifications.
 pub fn check_notifications(query: &NotificationQuery) -> Result<(), QueryError> {
     check_values("ids", query.ids.as_deref())?;
     check_values("status", query.status.as_deref())?;
@@ -63,7 +63,7 @@ fn check_values<T>(name: &str, values: Option<&[T]>) -> Result<(), QueryError> {
 }
 
 pub(super) fn check_text(name: &str, text: &str) -> Result<(), QueryError> {
-    // Some characters are written as many once they are folded.
+    // Some characters are folded to several.
     let length = text.chars().count().max(fold(text).chars().count());
     if length > TEXT_MAX {
         return Err(QueryError::bad(format!("`{name}` has {length} characters: at most {TEXT_MAX} are compared")));

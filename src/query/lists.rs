@@ -2,18 +2,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::cache::Publications;
 use super::filters::{check_filter, check_notifications, check_text};
-use super::kept::Publications;
 use super::paging::{Cursor, Window, kind_of};
-use super::searched::Searched;
+use super::search_text::SearchText;
 use super::weight::weigh;
 use super::{
-    Listed, NotificationAsk, Paging, ProductAsk, PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk,
-    RevisionRow,
+    Listed, NotificationRequest, Paging, ProductRequest, PublicationRequest, PublicationRow, Queries, QueryError,
+    RevisionRequest, RevisionRow,
 };
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
-use crate::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
-use crate::record::{Member, Notification, NotificationQuery, Page, Product, RecordError, Revision};
+use crate::engine::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
+use crate::engine::record::{Member, Notification, NotificationQuery, Page, Product, RecordError, Revision};
 
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
@@ -21,7 +21,7 @@ const RECORD_ORDER: char = 'l';
 /// Notifications with their bodies that are read at once.
 const BODIES_AT_ONCE: u64 = 20;
 
-/// A member with the address it is had under.
+/// A member with its address.
 #[derive(Clone, Debug)]
 pub struct MemberRow {
     pub member: Member,
@@ -29,26 +29,27 @@ pub struct MemberRow {
 }
 
 impl Queries {
-    pub async fn publications(&self, ask: PublicationAsk) -> Result<Arc<Publications>, QueryError> {
-        let target = Target::Publications { as_of: ask.as_of };
-        // Looked at before anything is read: an answer may be newer than its state, never older.
-        let version = if self.kept.is_asked_again(&ask) { self.record.version().await } else { None };
+    pub async fn publications(&self, request: PublicationRequest) -> Result<Arc<Publications>, QueryError> {
+        let target = Target::Publications { as_of: request.as_of };
+        // Read before the rows: a page may be newer than its state, never older.
+        let version = if self.cache.is_repeated(&request) { self.record.version().await } else { None };
         let state = version.map(|version| (version, self.app.index.generation()));
-        if let Some(page) = state.as_ref().and_then(|state| self.kept.get(state, &ask)) {
+        if let Some(page) = state.as_ref().and_then(|state| self.cache.get(state, &request)) {
             return Ok(page);
         }
-        let search = Searched::new(ask.search.clone(), ask.scored)?;
-        let (window, hits) = self.search(target, search, ask.filter.clone(), ask.order, &ask.paging).await?;
+        let search = SearchText::new(request.search.clone(), request.scored)?;
+        let (window, hits) =
+            self.search(target, search, request.filter.clone(), request.order, &request.paging).await?;
         let rows = self.rows_of(&hits.hits).await?;
-        let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, ask.order), Arc::new(row)));
+        let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, request.order), Arc::new(row)));
         let page = Arc::new(Listed::new(&window, hits.total as u64, rows.collect(), hits.more));
         if let Some(state) = state {
-            self.kept.keep(state, ask, &page);
+            self.cache.insert(state, request, &page);
         }
         Ok(page)
     }
 
-    /// The publications that were found, each with the revision that was; one that went meanwhile is left out.
+    /// The publications of some hits, each with its revision; one that is gone meanwhile is left out.
     pub(super) async fn rows_of<'a>(&self, hits: &'a [Hit]) -> Result<Vec<(&'a Hit, PublicationRow)>, QueryError> {
         let ids: Vec<PublicationId> = hits.iter().map(Hit::publication).collect();
         let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
@@ -64,36 +65,42 @@ impl Queries {
             Some((hit, row))
         };
         let rows: Vec<_> = hits.iter().filter_map(row).collect();
-        self.question().hold(weigh(rows.iter().map(|(_, row)| row)))?;
+        self.limits().count_bytes(weigh(rows.iter().map(|(_, row)| row)))?;
         Ok(rows)
     }
 
-    pub async fn revisions(&self, ask: RevisionAsk) -> Result<Listed<RevisionRow>, QueryError> {
+    pub async fn revisions(&self, request: RevisionRequest) -> Result<Listed<RevisionRow>, QueryError> {
         let target = Target::Revisions;
-        let (window, hits) =
-            self.search(target, Searched::new(ask.search, false)?, ask.filter, ask.order, &ask.paging).await?;
+        let (window, hits) = self
+            .search(target, SearchText::new(request.search, false)?, request.filter, request.order, &request.paging)
+            .await?;
         let ids: Vec<RevisionId> = hits.hits.iter().filter_map(Hit::revision).collect();
         let mut rows = self.revision_rows(&ids).await?;
-        let rows =
-            hits.hits.iter().filter_map(|hit| Some((cursor(hit, target, ask.order), rows.remove(&hit.revision()?)?)));
+        let rows = hits
+            .hits
+            .iter()
+            .filter_map(|hit| Some((cursor(hit, target, request.order), rows.remove(&hit.revision()?)?)));
         Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
     }
 
-    pub async fn products(&self, ask: ProductAsk) -> Result<Listed<Product>, QueryError> {
+    pub async fn products(&self, request: ProductRequest) -> Result<Listed<Product>, QueryError> {
         let target = Target::Products;
-        let (window, hits) =
-            self.search(target, Searched::new(ask.search, false)?, ask.filter, ask.order, &ask.paging).await?;
+        let (window, hits) = self
+            .search(target, SearchText::new(request.search, false)?, request.filter, request.order, &request.paging)
+            .await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(Hit::product).collect();
         let mut products = self.products_by_id(&ids).await?;
-        let rows =
-            hits.hits.iter().filter_map(|hit| Some((cursor(hit, target, ask.order), products.remove(&hit.product())?)));
+        let rows = hits
+            .hits
+            .iter()
+            .filter_map(|hit| Some((cursor(hit, target, request.order), products.remove(&hit.product())?)));
         Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
     }
 
     async fn search(
         &self,
         target: Target,
-        search: Searched,
+        search: SearchText,
         filter: Filter,
         order: Order,
         paging: &Paging,
@@ -111,26 +118,24 @@ impl Queries {
             offset: window.offset,
             limit: window.limit,
         };
-        Ok((window, self.ask_index(move |index, watch| index.search(&query, watch)).await?))
+        Ok((window, self.query_index(move |index, watch| index.search(&query, watch)).await?))
     }
 
-    pub async fn notifications(&self, ask: NotificationAsk) -> Result<Listed<Notification>, QueryError> {
-        check_notifications(&ask.query)?;
-        let window = ask.paging.window(RECORD_ORDER)?;
-        let beyond = window.beyond.as_ref().map(|cursor| match cursor.value {
-            SortValue::Number(at) => (timestamp(at), NotificationId(cursor.tie)),
-            SortValue::Text(_) | SortValue::Score(_) => (timestamp(0), NotificationId(cursor.tie)),
-        });
+    pub async fn notifications(&self, request: NotificationRequest) -> Result<Listed<Notification>, QueryError> {
+        check_notifications(&request.query)?;
+        let window = request.paging.window(RECORD_ORDER)?;
+        let at = window.position::<i64>()?.map(timestamp);
+        let beyond = at.zip(window.beyond.as_ref().map(|cursor| NotificationId(cursor.tie)));
         let page = Page {
             beyond,
             backwards: window.backwards,
             offset: window.offset as u64,
-            // One more tells whether there is more.
+            // One more shows whether there is a next page.
             limit: window.limit as u64 + 1,
-            bodies: ask.bodies,
+            bodies: request.bodies,
         };
         let (rows, total) =
-            tokio::try_join!(self.notification_rows(&ask.query, page), self.count_notifications(&ask.query))?;
+            tokio::try_join!(self.notification_rows(&request.query, page), self.count_notifications(&request.query))?;
         let more = rows.len() > window.limit;
         let rows = rows.into_iter().take(window.limit).map(|row| {
             let cursor = Cursor { value: SortValue::Number(millis(row.received_at)), tie: row.id.0 };
@@ -155,7 +160,7 @@ impl Queries {
         while left > 0 {
             page.limit = left.min(step);
             let rows = self.record.history().notifications(query, &page).await?;
-            self.question().hold(weigh(&rows))?;
+            self.limits().count_bytes(weigh(&rows))?;
             left -= page.limit;
             let is_last = (rows.len() as u64) < page.limit;
             page.offset = 0;
@@ -177,13 +182,10 @@ impl Queries {
     ) -> Result<Listed<MemberRow>, QueryError> {
         matching.map_or(Ok(()), |text| check_text("match", text))?;
         let window = paging.window(RECORD_ORDER)?;
-        let after = window.beyond.as_ref().and_then(|cursor| match cursor.value {
-            SortValue::Number(position) => i32::try_from(position).ok(),
-            SortValue::Text(_) | SortValue::Score(_) => None,
-        });
+        let after = window.position::<i32>()?;
         let limit = window.limit as u64;
         let (rows, total) = self.record.history().members(revision.file.digest, matching, after, limit + 1).await?;
-        self.question().hold(weigh(rows.iter().map(|(_, member)| member)))?;
+        self.limits().count_bytes(weigh(rows.iter().map(|(_, member)| member)))?;
         let more = rows.len() as u64 > limit;
         let rows = rows.into_iter().take(window.limit).map(|(position, member)| {
             let cursor = Cursor { value: SortValue::Number(position.into()), tie: uuid::Uuid::nil() };
@@ -194,7 +196,10 @@ impl Queries {
     }
 
     /// Newest first.
-    pub async fn retention_runs(&self, paging: &Paging) -> Result<Listed<crate::record::RetentionRun>, QueryError> {
+    pub async fn retention_runs(
+        &self,
+        paging: &Paging,
+    ) -> Result<Listed<crate::engine::record::RetentionRun>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.record.retention().runs(after.as_deref(), window.limit as u64 + 1).await?;
@@ -202,7 +207,7 @@ impl Queries {
     }
 
     /// Newest first.
-    pub async fn replays(&self, paging: &Paging) -> Result<Listed<crate::record::Replay>, QueryError> {
+    pub async fn replays(&self, paging: &Paging) -> Result<Listed<crate::engine::record::Replay>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie);
         let (rows, total) = self.record.replays().list(after, window.limit as u64 + 1).await?;
@@ -214,7 +219,7 @@ impl Queries {
         &self,
         name: Option<&str>,
         paging: &Paging,
-    ) -> Result<Listed<crate::record::JobRun>, QueryError> {
+    ) -> Result<Listed<crate::engine::record::JobRun>, QueryError> {
         name.map_or(Ok(()), |text| check_text("name", text))?;
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
@@ -230,12 +235,12 @@ impl Queries {
         let shown: Vec<RevisionId> =
             publications.values().filter_map(|publication| publication.latest_revision).collect();
         let mut revisions = self.record.history().revisions_by_id(&shown).await?;
-        let row = |(id, publication): (_, crate::record::Publication)| {
+        let row = |(id, publication): (_, crate::engine::record::Publication)| {
             let shown = publication.latest_revision.and_then(|id| revisions.remove(&id));
             (id, PublicationRow { publication, shown, score: None })
         };
         let rows: HashMap<_, _> = publications.into_iter().map(row).collect();
-        self.question().hold(weigh(rows.values()))?;
+        self.limits().count_bytes(weigh(rows.values()))?;
         Ok(rows)
     }
 
@@ -248,7 +253,7 @@ impl Queries {
             Some((id, RevisionRow { revision, publication }))
         };
         let rows: HashMap<_, _> = revisions.into_iter().filter_map(row).collect();
-        self.question().hold(weigh(rows.values()))?;
+        self.limits().count_bytes(weigh(rows.values()))?;
         Ok(rows)
     }
 
@@ -264,7 +269,7 @@ impl Queries {
                 let rows =
                     revisions.into_iter().map(|revision| RevisionRow { revision, publication: publication.clone() });
                 let rows: Vec<RevisionRow> = rows.collect();
-                self.question().hold(weigh(&rows))?;
+                self.limits().count_bytes(weigh(&rows))?;
                 found.insert(id, rows);
             }
         }
@@ -273,14 +278,14 @@ impl Queries {
 
     pub async fn products_by_id(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, QueryError> {
         let products = self.record.history().products_by_id(ids).await?;
-        self.question().hold(weigh(products.values()))?;
+        self.limits().count_bytes(weigh(products.values()))?;
         Ok(products)
     }
 
     /// The newest notification of some products.
     pub async fn last_notifications(&self, of: &[ProductId]) -> Result<HashMap<ProductId, Notification>, QueryError> {
         let found = self.record.history().last_notifications(of).await?;
-        self.question().hold(weigh(found.values()))?;
+        self.limits().count_bytes(weigh(found.values()))?;
         Ok(found)
     }
 
@@ -289,7 +294,7 @@ impl Queries {
         ids: &[NotificationId],
     ) -> Result<HashMap<NotificationId, Notification>, QueryError> {
         let found = self.record.history().notifications_by_id(ids).await?;
-        self.question().hold(weigh(found.values()))?;
+        self.limits().count_bytes(weigh(found.values()))?;
         Ok(found)
     }
 
@@ -300,7 +305,7 @@ impl Queries {
     }
 }
 
-/// A page of rows whose id alone is their place; one row more than the page tells whether there is more.
+/// A page of rows whose id alone is their position; one row more than the page shows whether there is a next one.
 fn by_id<Row>(
     window: &Window,
     rows: Vec<Row>,
@@ -323,7 +328,7 @@ fn cursor(hit: &Hit, target: Target, order: Order) -> String {
 
 /// A member's path in an address: everything but letters, digits and a few signs is escaped.
 fn path_in_url(path: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet =
+    const UNESCAPED: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    percent_encoding::utf8_percent_encode(path, KEPT).to_string()
+    percent_encoding::utf8_percent_encode(path, UNESCAPED).to_string()
 }

@@ -1,19 +1,19 @@
-//! query: every question the outside may ask, answered read-only.
+//! query: every query that a caller may make, answered read-only.
 //!
 //! The index finds and orders, the record fills in; what comes back is flat rows. Bounds are checked here, once for all
-//! edges, and an error for the asker names the value and the bound.
+//! edges, and an error for the caller names the value and the bound.
 mod admission;
-mod ask;
+mod cache;
 mod changes;
 mod columns;
 mod coverage;
 mod files;
 mod filters;
-mod kept;
+mod limits;
 mod lists;
 mod paging;
-mod question;
-mod searched;
+mod request;
+mod search_text;
 mod stats;
 mod status;
 mod streams;
@@ -25,55 +25,63 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::index::{Deadline, Index, IndexError};
-use crate::record::Record;
+use crate::engine::index::{Deadline, Index, IndexError};
+use crate::engine::record::Record;
 
-pub use admission::{Admission, Admitted};
-pub use ask::{NotificationAsk, ProductAsk, PublicationAsk, RevisionAsk};
+/// Rows and values of the leaves, as callers see and send them.
+pub use crate::engine::index::{Bucket, Dimension, Filter, Order};
+pub use crate::engine::record::{
+    Alias, JobRun, Member, Notification, NotificationQuery, Product, Publication, Replay, RetentionRun, Revision,
+};
+pub use crate::engine::store::{Bytes as FileBytes, StoreError as FileError};
+pub use admission::{Admission, Permit};
 pub use changes::ChangeRow;
 pub use columns::{Cell, Column, Flat, Kind};
 pub use coverage::{Coverage, CoveragePeriod, CoverageState};
 pub use filters::check_notifications;
+pub use limits::{QueryLimits, StopOnDrop};
 pub use lists::MemberRow;
 pub use paging::{FIRST_MAX, Listed, Paging};
-pub use question::{Question, StopOnDrop};
-pub use stats::{StatsAsk, StatsRow, Suggestion, SuggestionKind};
-pub use status::{Damaged, DamagedFile, SourceStatus, Status};
-pub use views::{PublicationRow, RevisionRow};
+pub use request::{NotificationRequest, ProductRequest, PublicationRequest, RevisionRequest};
+pub use stats::{STATS_LIMIT_MAX, StatsRequest, StatsRow, Suggestion, SuggestionKind};
+pub use status::{DamagedFile, DamagedFiles, SourceStatus, Status};
+pub use views::{PublicationRow, RevisionRow, has_zstd_frame};
 
-/// Why a question has no answer.
+/// Why a query has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// For the asker: names the value and the bound.
+    /// The request is wrong: names the value and the bound.
     #[error("{0}")]
     BadInput(String),
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
-    /// The file is not there as it was archived.
+    /// The file does not read back as it was archived.
     #[error("{error}; {advice}")]
     Damaged { error: String, advice: String },
-    /// What was asked for is there, and cannot be given in this way.
+    /// What was requested exists, and cannot be sent in this form.
     #[error("{0}")]
     Unsupported(String),
-    /// For now.
+    /// The service cannot answer for now.
     #[error("{0}")]
     Busy(String),
-    /// It took too long, or nobody waits for the answer any more.
+    /// The deadline has passed, or nobody waits for the response any more.
     #[error("the answer took more than {} s; ask for less at once", timeout.as_secs())]
     TimedOut { timeout: Duration },
-    /// Others have all the room that there is for answers.
-    #[error("the service is busy with other questions; ask again in a few seconds")]
+    /// Other requests hold all slots or all memory.
+    #[error("the service is busy with other requests; try again in a few seconds")]
     Overloaded,
     #[error("the answer has more than {} MiB; ask for less at once", bytes_max >> 20)]
     TooLarge { bytes_max: u64 },
     #[error("there are {max} {what} already, which is the most; end one of them first")]
     Crowded { what: &'static str, max: usize },
+    #[error("the search index is not written by this service now, so nothing new is found; subscribe again later")]
+    IndexStopped,
     #[error(transparent)]
-    Record(#[from] crate::record::RecordError),
+    Record(#[from] crate::engine::record::RecordError),
     #[error(transparent)]
     Index(IndexError),
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] crate::engine::store::StoreError),
 }
 
 impl QueryError {
@@ -82,56 +90,56 @@ impl QueryError {
     }
 }
 
-/// Asks questions of an archive; clones are cheap.
+/// Queries an archive; clones are cheap.
 #[derive(Clone)]
 pub struct Queries {
     app: App,
     record: Record,
-    kept: Arc<kept::ResultCache>,
-    counted: status::Counted,
+    cache: Arc<cache::ResultCache>,
+    counts_cache: status::CountsCache,
     admission: Admission,
-    question: Question,
+    limits: QueryLimits,
 }
 
 impl Queries {
     pub fn new(app: App) -> Self {
         let admission = Admission::new(&app.settings.query);
-        let question = Question::lasting(app.settings.query.timeout);
+        let limits = QueryLimits::lasting(app.settings.query.timeout);
         let record = app.record.clone();
-        Self { app, record, kept: Arc::default(), counted: status::Counted::default(), admission, question }
+        Self { app, record, cache: Arc::default(), counts_cache: status::CountsCache::default(), admission, limits }
     }
 
-    /// Where questions are let in.
+    /// Decides when a query may start.
     pub fn admission(&self) -> &Admission {
         &self.admission
     }
 
-    /// The same, within the bounds of one question.
-    pub fn within(&self, question: Question) -> Self {
-        Self { question, ..self.clone() }
+    /// The same, within the limits of one request.
+    pub fn within(&self, limits: QueryLimits) -> Self {
+        Self { limits, ..self.clone() }
     }
 
-    /// The bounds that these are asked within.
-    pub fn question(&self) -> &Question {
-        &self.question
+    /// The limits that these queries run within.
+    pub fn limits(&self) -> &QueryLimits {
+        &self.limits
     }
 
-    /// Asks the index, on its own threads.
-    async fn ask_index<T: Send + 'static>(
+    /// Runs a computation on the index, on its own threads.
+    async fn query_index<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&Index, &Deadline) -> Result<T, IndexError> + Send + 'static,
+        compute: impl FnOnce(&Index, &Deadline) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let index = self.app.index.clone();
-        let (_room, watch) = self.question.step().await;
-        let answered = self.app.computing.run(&watch, move |watch| ask(&index, watch)).await;
-        answered.map_err(|e| match e {
+        let (_permit, watch) = self.limits.step().await;
+        let computed = self.app.computing.run(&watch, move |watch| compute(&index, watch)).await;
+        computed.map_err(|e| match e {
             IndexError::Interrupted => QueryError::TimedOut { timeout: self.app.settings.query.timeout },
             IndexError::Busy => QueryError::Overloaded,
             e => QueryError::Index(e),
         })
     }
 
-    /// What `fileUrl` is for a revision: absolute where the public address is known.
+    /// The `fileUrl` of a revision: absolute where the public address is known.
     pub fn file_url(&self, id: crate::domain::RevisionId) -> String {
         format!("{}/files/{id}", self.app.settings.public_url.as_deref().unwrap_or_default())
     }

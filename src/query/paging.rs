@@ -1,19 +1,19 @@
-//! Pages: relay's cursors, and offsets for tools that know only pages.
+//! Pages: Relay's cursors, and offsets for tools that know only pages.
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::QueryError;
 use crate::domain::excerpt;
-use crate::index::{Order, SortValue};
+use crate::engine::index::{Order, SortValue};
 
-/// The most rows of one page.
+/// Rows of one page at most.
 pub const FIRST_MAX: i64 = 1000;
 
-/// Rows of a page when nothing is said.
+/// Rows of a page where the request does not say.
 const FIRST_DEFAULT: usize = 100;
 
-/// Which part of a list, as asked for.
+/// Which part of a list, as requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Paging {
     pub first: Option<i64>,
@@ -32,14 +32,28 @@ pub(super) struct Window {
     pub limit: usize,
 }
 
-/// Where a row stands in a list.
+impl Window {
+    /// The number that the cursor stands for; an error where no cursor of the list has such a one.
+    pub fn position<T: TryFrom<i64>>(&self) -> Result<Option<T>, QueryError> {
+        let Some(cursor) = &self.beyond else { return Ok(None) };
+        let number = match cursor.value {
+            SortValue::Number(number) => T::try_from(number).ok(),
+            SortValue::Text(_) | SortValue::Score(_) => None,
+        };
+        number.map(Some).ok_or_else(|| {
+            QueryError::bad("the cursor is not one of this list; take it from `endCursor` or `startCursor`")
+        })
+    }
+}
+
+/// The position of a row in a list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cursor {
     pub value: SortValue,
     pub tie: Uuid,
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Clone, Debug)]
 pub struct Listed<Row> {
     pub total: u64,
@@ -50,7 +64,7 @@ pub struct Listed<Row> {
 }
 
 impl<Row> Listed<Row> {
-    /// Rows that were read in the window's direction, put in the list's.
+    /// Rows in the direction in which the window was read.
     pub(super) fn new(window: &Window, total: u64, mut rows: Vec<(String, Row)>, more: bool) -> Self {
         let skipped = window.beyond.is_some() || window.offset > 0;
         if window.backwards {
@@ -62,17 +76,17 @@ impl<Row> Listed<Row> {
 }
 
 impl<Row> Listed<Row> {
-    /// A page of what an iterator gives, in its order; a row's place in it is its cursor.
+    /// A page of an iterator's rows, in its order; a row's position is its cursor.
     pub fn of_iterator(rows: impl Iterator<Item = Row>, total: u64, paging: &Paging) -> Result<Self, QueryError> {
         const KIND: char = '#';
         let window = paging.window(KIND)?;
-        let skipped = match window.beyond.as_ref().map(|cursor| &cursor.value) {
-            Some(SortValue::Number(place)) => usize::try_from(*place).unwrap_or_default() + 1,
-            _ => 0,
+        let skipped = match window.position::<usize>()? {
+            Some(position) => position.saturating_add(1),
+            None => 0,
         };
         let mut page: Vec<(String, Row)> = Vec::new();
-        for (place, row) in rows.enumerate().skip(skipped).take(window.limit + 1) {
-            let value = SortValue::Number(i64::try_from(place).unwrap_or(i64::MAX));
+        for (position, row) in (0_i64..).zip(rows).skip(skipped).take(window.limit + 1) {
+            let value = SortValue::Number(position);
             page.push((Cursor { value, tie: Uuid::nil() }.format(KIND), row));
         }
         let more = page.len() > window.limit;
@@ -86,7 +100,7 @@ impl Paging {
         Self { first: Some(first), ..Self::default() }
     }
 
-    /// `kind` tells the cursors of one order from another's.
+    /// `kind` distinguishes the cursors of one order from another's.
     pub(super) fn window(&self, kind: char) -> Result<Window, QueryError> {
         let bound = |name: &str, value: i64| match usize::try_from(value) {
             Ok(n) if value <= FIRST_MAX => Ok(n),
@@ -96,8 +110,8 @@ impl Paging {
             return Err(QueryError::bad("`first` and `last` are both given: give one of them"));
         }
         let backwards = self.last.is_some() || (self.before.is_some() && self.first.is_none());
-        let (cursor, odd) = if backwards { (&self.before, &self.after) } else { (&self.after, &self.before) };
-        if odd.is_some() {
+        let (cursor, misplaced) = if backwards { (&self.before, &self.after) } else { (&self.after, &self.before) };
+        if misplaced.is_some() {
             let message = if backwards {
                 "`after` goes with `first`, not with `last` or `before`"
             } else {
@@ -118,7 +132,7 @@ impl Paging {
     }
 }
 
-/// The letter that an order's cursors carry.
+/// The kind of an order's cursors.
 pub(super) fn kind_of(order: Order) -> char {
     match order {
         Order::Period { descending: true } => 'p',
@@ -137,7 +151,7 @@ pub(super) fn kind_of(order: Order) -> char {
 }
 
 impl Cursor {
-    /// Opaque to the asker: the order's letter, the id, the value.
+    /// Opaque to the caller: the kind, the id, the value.
     pub fn format(&self, kind: char) -> String {
         let value = match &self.value {
             SortValue::Number(number) => format!("i{number}"),
@@ -151,7 +165,7 @@ impl Cursor {
         let broken = || {
             let shown = excerpt(text);
             QueryError::bad(format!(
-                "the cursor `{shown}` is none of this list in this order: take it from `endCursor` or `startCursor` of the page before"
+                "the cursor `{shown}` is not a cursor of this list in this order; take it from `endCursor` or `startCursor` of the page before"
             ))
         };
         let decoded =

@@ -1,27 +1,28 @@
-//! Counts in groups, and suggestions while somebody types.
+//! Counts in groups, and completions of what a person types.
 use super::filters::check_filter;
-use super::searched::Searched;
+use super::search_text::SearchText;
 use super::weight::weigh;
 use super::{Queries, QueryError};
 use crate::domain::{ProductId, TextMatch, fold, words};
-use crate::index::{Dimension, Filter, Groups, Order, Query, Sums, Target};
+use crate::engine::index::{Dimension, Filter, Groups, Order, Query, Sums, Target};
+use crate::engine::record::RecordError;
 
-/// Groups that are given back at most.
-const LIMIT_MAX: i64 = 10_000;
+/// Groups in a response at most.
+pub const STATS_LIMIT_MAX: usize = 10_000;
 
-/// Suggestions that are given back at most.
-const SUGGESTIONS_MAX: i64 = 100;
+/// Suggestions in a response at most.
+const SUGGESTIONS_MAX: usize = 100;
 
-/// For counts in groups.
+/// Counts in groups.
 #[derive(Clone, Debug)]
-pub struct StatsAsk {
+pub struct StatsRequest {
     pub search: Option<String>,
     pub filter: Filter,
     pub group_by: Vec<Dimension>,
     pub limit: i64,
 }
 
-/// A group: what it is grouped by is there, all else is absent.
+/// A group: the fields that it is grouped by are present, the others absent.
 #[derive(Clone, Debug, Default)]
 pub struct StatsRow {
     pub product: Option<String>,
@@ -34,7 +35,7 @@ pub struct StatsRow {
     pub sums: Sums,
 }
 
-/// What a suggestion is.
+/// What kind of name a suggestion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SuggestionKind {
     Product,
@@ -44,7 +45,7 @@ pub enum SuggestionKind {
     File,
 }
 
-/// What somebody may mean.
+/// A completion of what a person typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
     pub text: String,
@@ -55,30 +56,29 @@ pub struct Suggestion {
 
 impl Queries {
     /// Publications as they are now, counted in groups, in the order of what they are grouped by.
-    pub async fn publication_stats(&self, ask: StatsAsk) -> Result<Vec<StatsRow>, QueryError> {
-        if !(0..=LIMIT_MAX).contains(&ask.limit) {
-            return Err(QueryError::bad(format!("`limit` is {}: it must be from 0 to {LIMIT_MAX}", ask.limit)));
-        }
+    pub async fn publication_stats(&self, request: StatsRequest) -> Result<Vec<StatsRow>, QueryError> {
+        let limit = limit(request.limit, STATS_LIMIT_MAX)?;
         let of_time = |dimension: &&Dimension| matches!(dimension, Dimension::Period(_) | Dimension::Archived(_));
-        if ask.group_by.iter().filter(of_time).count() > 1 {
+        if request.group_by.iter().filter(of_time).count() > 1 {
             return Err(QueryError::bad(
-                "`groupBy` has two stretches of time: a row has one `bucket`, give one of them",
+                "`groupBy` has two dimensions of time: a row has one `bucket`, so give one of them",
             ));
         }
-        if ask.group_by.iter().enumerate().any(|(i, dimension)| ask.group_by[..i].contains(dimension)) {
-            return Err(QueryError::bad("`groupBy` names something twice"));
+        if request.group_by.iter().enumerate().any(|(i, dimension)| request.group_by[..i].contains(dimension)) {
+            return Err(QueryError::bad("`groupBy` names a dimension twice"));
         }
-        check_filter(&ask.filter)?;
-        let search = Searched::new(ask.search, false)?.text;
-        let dimensions = ask.group_by.clone();
-        let mut found = self.ask_index(move |index, watch| index.stats(search, ask.filter, &dimensions, watch)).await?;
-        for (dimension, values) in ask.group_by.iter().zip(&mut found.values) {
+        check_filter(&request.filter)?;
+        let search = SearchText::new(request.search, false)?.text;
+        let dimensions = request.group_by.clone();
+        let mut found =
+            self.query_index(move |index, watch| index.stats(search, request.filter, &dimensions, watch)).await?;
+        for (dimension, values) in request.group_by.iter().zip(&mut found.values) {
             if *dimension == Dimension::Product {
                 self.name_products(values).await?;
             }
         }
-        let rows = rows(&ask.group_by, &found, usize::try_from(ask.limit).unwrap_or_default());
-        self.question().hold(weigh(&rows))?;
+        let rows = rows(&request.group_by, &found, limit);
+        self.limits().count_bytes(weigh(&rows))?;
         Ok(rows)
     }
 
@@ -99,11 +99,8 @@ impl Queries {
 
     /// Names of products, present and past, of processes and of files that begin so, or have a word that does.
     pub async fn suggest(&self, prefix: &str, limit: i64) -> Result<Vec<Suggestion>, QueryError> {
-        if !(0..=SUGGESTIONS_MAX).contains(&limit) {
-            return Err(QueryError::bad(format!("`limit` is {limit}: it must be from 0 to {SUGGESTIONS_MAX}")));
-        }
-        Searched::new(Some(prefix.to_owned()), false)?;
-        let limit = usize::try_from(limit).unwrap_or_default();
+        let limit = self::limit(limit, SUGGESTIONS_MAX)?;
+        SearchText::new(Some(prefix.to_owned()), false)?;
         if words(prefix).is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
@@ -124,17 +121,23 @@ impl Queries {
 
     async fn suggest_products(&self, prefix: &str, limit: usize) -> Result<Vec<Suggestion>, QueryError> {
         let hits = self.hits(Target::Products, Some(prefix.to_owned()), Filter::default(), limit).await?;
-        let ids: Vec<ProductId> = hits.hits.iter().map(crate::index::Hit::product).collect();
+        let ids: Vec<ProductId> = hits.hits.iter().map(crate::engine::index::Hit::product).collect();
         let products = self.record.history().products_by_id(&ids).await?;
         let mut found = Vec::new();
         for product in products.into_values() {
+            let publications = u64::try_from(product.publication_count).map_err(|_| {
+                RecordError::Corrupt(format!(
+                    "the product {} has {} publications",
+                    product.id, product.publication_count
+                ))
+            })?;
             let names = product.aliases.iter().map(|alias| &alias.name).chain([&product.name]);
             for name in names.filter(|name| begins(name, prefix)) {
                 found.push(Suggestion {
                     text: name.clone(),
                     kind: if *name == product.name { SuggestionKind::Product } else { SuggestionKind::Alias },
                     product_id: Some(product.id),
-                    publications: u64::try_from(product.publication_count).unwrap_or_default(),
+                    publications,
                 });
             }
         }
@@ -146,17 +149,17 @@ impl Queries {
         for (dimension, kind) in
             [(Dimension::Process, SuggestionKind::Process), (Dimension::MacroProcess, SuggestionKind::MacroProcess)]
         {
-            let all = self.ask_index(move |index, watch| index.values(dimension, watch)).await?;
-            let fitting: Vec<String> = all.into_iter().filter(|text| begins(text, prefix)).collect();
-            if fitting.is_empty() {
+            let all = self.query_index(move |index, watch| index.values(dimension, watch)).await?;
+            let matching: Vec<String> = all.into_iter().filter(|text| begins(text, prefix)).collect();
+            if matching.is_empty() {
                 continue;
             }
-            let wanted = Some(TextMatch { any_of: Some(fitting), ..TextMatch::default() });
+            let wanted = Some(TextMatch { any_of: Some(matching), ..TextMatch::default() });
             let filter = match kind {
                 SuggestionKind::Process => Filter { process: wanted, ..Filter::default() },
                 _ => Filter { macro_process: wanted, ..Filter::default() },
             };
-            let groups = self.ask_index(move |index, watch| index.stats(None, filter, &[dimension], watch)).await?;
+            let groups = self.query_index(move |index, watch| index.stats(None, filter, &[dimension], watch)).await?;
             for row in rows(&[dimension], &groups, usize::MAX) {
                 let Some(text) = row.process.or(row.macro_process).filter(|text| begins(text, prefix)) else {
                     continue;
@@ -171,7 +174,7 @@ impl Queries {
         let starts = TextMatch { starts_with: Some(prefix.to_owned()), ..TextMatch::default() };
         let filter = Filter { file_name: Some(starts), ..Filter::default() };
         let hits = self.hits(Target::Publications { as_of: None }, None, filter, limit * 4).await?;
-        let shown: Vec<_> = hits.hits.iter().filter_map(crate::index::Hit::revision).collect();
+        let shown: Vec<_> = hits.hits.iter().filter_map(crate::engine::index::Hit::revision).collect();
         let mut found: Vec<Suggestion> = Vec::new();
         for revision in self.record.history().revisions_by_id(&shown).await?.into_values() {
             match found.iter_mut().find(|one| one.text == revision.file_name) {
@@ -193,12 +196,18 @@ impl Queries {
         search: Option<String>,
         filter: Filter,
         limit: usize,
-    ) -> Result<crate::index::Hits, QueryError> {
+    ) -> Result<crate::engine::index::Hits, QueryError> {
         let order = if search.is_some() { Order::Relevance } else { Order::Archived { descending: true } };
         let query =
             Query { target, search, scored: false, filter, order, beyond: None, backwards: false, offset: 0, limit };
-        self.ask_index(move |index, watch| index.search(&query, watch)).await
+        self.query_index(move |index, watch| index.search(&query, watch)).await
     }
+}
+
+/// A limit within its bounds.
+fn limit(limit: i64, max: usize) -> Result<usize, QueryError> {
+    let checked = usize::try_from(limit).ok().filter(|limit| *limit <= max);
+    checked.ok_or_else(|| QueryError::bad(format!("`limit` is {limit}: it must be from 0 to {max}")))
 }
 
 /// The first groups, in the order of what they are grouped by.
@@ -206,7 +215,7 @@ fn rows(group_by: &[Dimension], found: &Groups, limit: usize) -> Vec<StatsRow> {
     if found.is_empty() && group_by.is_empty() && limit > 0 {
         return vec![StatsRow::default()];
     }
-    // Ranks are compared faster than texts.
+    // Ranks are faster to compare than texts.
     let ranks: Vec<Vec<usize>> = found.values.iter().map(|values| ranks(values)).collect();
     let key = |group: usize| found.value_indices(group).zip(&ranks).map(|(index, ranks)| ranks[index]);
     let compare = |a: &usize, b: &usize| key(*a).cmp(key(*b));
@@ -231,8 +240,8 @@ fn ranks(values: &[Option<String>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].cmp(&values[*b]));
     let mut ranks = vec![0; values.len()];
-    for (rank, place) in order.into_iter().enumerate() {
-        ranks[place] = rank;
+    for (rank, value) in order.into_iter().enumerate() {
+        ranks[value] = rank;
     }
     ranks
 }

@@ -1,4 +1,4 @@
-//! How the service is.
+//! The status of the service.
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -7,16 +7,16 @@ use tokio::sync::Mutex;
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId};
-use crate::record::{API_KEYS, Counts, Dying, Replay, Source, Version, Warned};
+use crate::engine::record::{API_KEYS, Counts, Dying, Replay, Source, Version, Warned};
 
-/// How long a warning of a notification is told in the status.
+/// How long a warning of a notification stays in the status.
 const WARNED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How a source of notifications is.
+/// The status of a source of notifications.
 #[derive(Clone, Debug)]
 pub struct SourceStatus {
     pub source: Source,
-    /// For longer than its own past makes likely.
+    /// Nothing came for longer than its own history makes likely.
     pub is_silent: bool,
 }
 
@@ -28,29 +28,29 @@ pub struct Status {
     pub started_at: Timestamp,
     pub counts: Counts,
     pub disk_free: Option<u64>,
-    /// Why no file is fetched now, if so.
+    /// Why no file is fetched now, where that is so.
     pub fetching_waits: Option<String>,
     pub sources: Vec<SourceStatus>,
-    /// Wanted links that die within `fetch.warn_before`.
+    /// Links that expire within `fetch.warn_before` and whose file is still missing.
     pub dying: Dying,
     /// Notifications of the last seven days that were taken with a warning.
     pub warned: Warned,
     /// The newest replay.
     pub last_replay: Option<Replay>,
-    /// Changes that the search index has yet to take in.
+    /// Changes that the search index has not indexed yet.
     pub index_lag: i64,
-    /// Wrong keys of the API, ever, and when the last were counted.
+    /// Wrong keys of the API since the archive exists, and when the last were counted.
     pub denied_keys: u64,
     pub last_denied_key_at: Option<Timestamp>,
-    /// Files that are known not to read back as they were archived.
-    pub damaged: Damaged,
+    /// Files that do not read back as they were archived, as far as is known.
+    pub damaged: DamagedFiles,
     /// What the threads of the index are doing.
-    pub computing: crate::index::PoolStatus,
+    pub computing: crate::engine::index::PoolStatus,
 }
 
 /// The damaged files of the archive.
 #[derive(Clone, Debug, Default)]
-pub struct Damaged {
+pub struct DamagedFiles {
     pub count: u64,
     /// Those that have been damaged for longest.
     pub first: Vec<DamagedFile>,
@@ -65,24 +65,24 @@ pub struct DamagedFile {
     pub revision: Option<(RevisionId, String)>,
 }
 
-/// How many damaged files are told of one by one.
-const DAMAGED_TOLD: u64 = 20;
+/// Damaged files that are listed one by one.
+const DAMAGED_LISTED_MAX: u64 = 20;
 
-/// The counts of a state of the record: whoever watches the service asks again and again, and they go through all of it.
-pub(super) type Counted = Arc<Mutex<Option<(Version, Counts)>>>;
+/// The counts of one state of the record. Monitoring requests them again and again, and counting reads every row.
+pub(super) type CountsCache = Arc<Mutex<Option<(Version, Counts)>>>;
 
 impl Queries {
     pub(super) async fn counts(&self) -> Result<Counts, QueryError> {
-        // One counts, and whoever asks meanwhile is given that.
-        let mut counted = self.counted.lock().await;
+        // One request counts; those that come meanwhile share its result.
+        let mut counts_cache = self.counts_cache.lock().await;
         let version = self.record.version().await;
-        if let Some((of, counts)) = &*counted
+        if let Some((of, counts)) = &*counts_cache
             && Some(of) == version.as_ref()
         {
             return Ok(counts.clone());
         }
         let counts = self.record.monitor().counts().await?;
-        *counted = version.map(|version| (version, counts.clone()));
+        *counts_cache = version.map(|version| (version, counts.clone()));
         Ok(counts)
     }
 
@@ -122,8 +122,8 @@ impl Queries {
         })
     }
 
-    async fn damaged(&self) -> Result<Damaged, QueryError> {
-        let (count, files) = self.app.record.files().damaged(DAMAGED_TOLD).await?;
+    async fn damaged(&self) -> Result<DamagedFiles, QueryError> {
+        let (count, files) = self.app.record.files().damaged(DAMAGED_LISTED_MAX).await?;
         let ids: Vec<RevisionId> = files.iter().filter_map(|file| file.revision).collect();
         let rows = self.revision_rows(&ids).await?;
         let named = |id: RevisionId| rows.get(&id).map(|row| (id, row.publication.name.clone()));
@@ -132,10 +132,10 @@ impl Queries {
             since: file.since,
             revision: file.revision.and_then(named),
         });
-        Ok(Damaged { count, first: first.collect() })
+        Ok(DamagedFiles { count, first: first.collect() })
     }
 
-    /// Why notifications cannot be taken now, if so.
+    /// Why notifications cannot be accepted now, where that is so.
     pub async fn not_ready(&self) -> Option<String> {
         if self.app.stopping.load(Ordering::Acquire) {
             return Some("the service is stopping".to_owned());
@@ -151,11 +151,11 @@ impl Queries {
         if let Err(e) = self.app.disk.may_receive() {
             return Some(e.to_string());
         }
-        // Notifications would still be recorded, but nobody could ask anything until the service is started again.
+        // Notifications would still be recorded, but no query could be answered until the service is restarted.
         let computing = self.app.computing.status();
         computing.is_stuck().then(|| {
             format!(
-                "all {} threads of the index hang in computations that do not stop; restart the service",
+                "all {} threads of the index are stuck in computations that do not stop; restart the service",
                 computing.overdue
             )
         })

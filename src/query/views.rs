@@ -1,8 +1,9 @@
-//! Rows as they are shown.
+//! Rows as callers see them.
 use jiff::Timestamp;
 
 use crate::domain::PublicationStatus;
-use crate::record;
+use crate::engine::record;
+use crate::engine::store::Encoding;
 
 /// A publication with the revision that is shown of it.
 #[derive(Clone, Debug)]
@@ -32,4 +33,9 @@ impl PublicationRow {
 pub struct RevisionRow {
     pub revision: record::Revision,
     pub publication: record::Publication,
+}
+
+/// Whether the archive keeps a revision's file as a zstd frame, which can be sent as it is.
+pub fn has_zstd_frame(revision: &record::Revision) -> bool {
+    revision.file.encoding == Encoding::Zstd.as_str()
 }

@@ -1,17 +1,17 @@
-//! Whole lists, as streams of pages: for exports. However long the list is, a bounded part of it is held.
+//! Whole lists as streams of pages, for exports. However long a list is, a bounded part of it is in memory.
 use std::pin::pin;
 
 use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt};
 
 use super::filters::{check_filter, check_notifications};
-use super::searched::Searched;
-use super::{PublicationAsk, PublicationRow, Queries, QueryError, RevisionAsk, RevisionRow};
+use super::search_text::SearchText;
+use super::{PublicationRequest, PublicationRow, Queries, QueryError, RevisionRequest, RevisionRow};
 use crate::domain::{NotificationId, NotificationStatus, RevisionId, millis, timestamp};
-use crate::index::{Filter, Hit, Order, Query, Target};
-use crate::record::{Notification, NotificationQuery, Page};
+use crate::engine::index::{Filter, Hit, Order, Query, Target};
+use crate::engine::record::{Notification, NotificationQuery, Page};
 
-/// Hits that one look into the index brings: each look counts all that match.
+/// Hits that one search of the index returns: each search counts all that match.
 const HITS: usize = 10_000;
 
 /// Rows of a page.
@@ -21,14 +21,15 @@ const ROWS: usize = 250;
 const PAGES: usize = 2;
 
 impl Queries {
-    /// All publications that are asked for; paging is not looked at.
+    /// All publications of a request, whose paging is ignored.
     pub fn all_publications(
         &self,
-        ask: PublicationAsk,
+        request: PublicationRequest,
     ) -> Result<impl Stream<Item = Result<Vec<PublicationRow>, QueryError>> + Send + use<>, QueryError> {
-        check_filter(&ask.filter)?;
-        let target = Target::Publications { as_of: ask.as_of };
-        let hits = self.all_hits(target, Searched::new(ask.search, ask.scored)?, ask.filter, ask.order);
+        check_filter(&request.filter)?;
+        let target = Target::Publications { as_of: request.as_of };
+        let hits =
+            self.all_hits(target, SearchText::new(request.search, request.scored)?, request.filter, request.order);
         let queries = self.clone();
         let page = move |hits: Result<Vec<Hit>, QueryError>| {
             let queries = queries.clone();
@@ -38,16 +39,17 @@ impl Queries {
                 Ok(rows.into_iter().map(|(_, row)| row).collect())
             }
         };
-        Ok(ahead(hits.map(page).buffered(PAGES)))
+        Ok(prefetch(hits.map(page).buffered(PAGES)))
     }
 
-    /// All revisions that are asked for; paging is not looked at.
+    /// All revisions of a request, whose paging is ignored.
     pub fn all_revisions(
         &self,
-        ask: RevisionAsk,
+        request: RevisionRequest,
     ) -> Result<impl Stream<Item = Result<Vec<RevisionRow>, QueryError>> + Send + use<>, QueryError> {
-        check_filter(&ask.filter)?;
-        let hits = self.all_hits(Target::Revisions, Searched::new(ask.search, false)?, ask.filter, ask.order);
+        check_filter(&request.filter)?;
+        let hits =
+            self.all_hits(Target::Revisions, SearchText::new(request.search, false)?, request.filter, request.order);
         let queries = self.clone();
         let page = move |hits: Result<Vec<Hit>, QueryError>| {
             let queries = queries.clone();
@@ -57,17 +59,17 @@ impl Queries {
                 Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
             }
         };
-        Ok(ahead(hits.map(page).buffered(PAGES)))
+        Ok(prefetch(hits.map(page).buffered(PAGES)))
     }
 
-    /// All notifications that are asked for, newest first.
+    /// All notifications that are sent for, newest first.
     pub fn all_notifications(
         &self,
         query: NotificationQuery,
     ) -> Result<impl Stream<Item = Result<Vec<Notification>, QueryError>> + Send + use<>, QueryError> {
         check_notifications(&query)?;
         let start: (Queries, Option<(i64, NotificationId)>) = (self.clone(), None);
-        Ok(ahead(unfold((start, query), |((queries, beyond), query)| async move {
+        Ok(prefetch(unfold((start, query), |((queries, beyond), query)| async move {
             let page = Page {
                 beyond: beyond.map(|(at, id)| (timestamp(at), id)),
                 backwards: false,
@@ -85,11 +87,11 @@ impl Queries {
         })))
     }
 
-    /// All that the index finds, in pages.
+    /// All hits of the index, in pages.
     fn all_hits(
         &self,
         target: Target,
-        search: Searched,
+        search: SearchText,
         filter: Filter,
         order: Order,
     ) -> impl Stream<Item = Result<Vec<Hit>, QueryError>> + Send + use<> {
@@ -104,18 +106,18 @@ impl Queries {
             offset: 0,
             limit: HITS,
         };
-        let looks = unfold((self.clone(), Some(query)), |(queries, query)| async move {
+        let pages = unfold((self.clone(), Some(query)), |(queries, query)| async move {
             let mut query = query?;
-            let asked = query.clone();
-            let found = match queries.ask_index(move |index, watch| index.search(&asked, watch)).await {
+            let sent = query.clone();
+            let found = match queries.query_index(move |index, watch| index.search(&sent, watch)).await {
                 Ok(found) => found,
                 Err(e) => return Some((Err(e), (queries, None))),
             };
             query.beyond = found.hits.last().map(|hit| (hit.value.clone(), hit.tie_breaker(query.target)));
             Some((Ok(found.hits), (queries, found.more.then_some(query))))
         });
-        ahead(looks).flat_map(|look| {
-            iter(match look {
+        prefetch(pages).flat_map(|found| {
+            iter(match found {
                 Ok(hits) => hits.chunks(ROWS).map(|page| Ok(page.to_vec())).collect(),
                 Err(e) => vec![Err(e)],
             })
@@ -123,15 +125,15 @@ impl Queries {
     }
 }
 
-/// The next is made while one is used; after an error there is none.
-fn ahead<T: Send + 'static>(
+/// Makes the next item while one is used; ends after an error.
+fn prefetch<T: Send + 'static>(
     all: impl Stream<Item = Result<T, QueryError>> + Send + 'static,
 ) -> impl Stream<Item = Result<T, QueryError>> + Send {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move {
         let mut all = pin!(all);
         loop {
-            // Nobody reads on where a download was broken off: what is being read then is read for nobody.
+            // The client is gone: nothing more is read.
             let next = tokio::select! {
                 () = sender.closed() => break,
                 next = all.next() => next,
@@ -147,8 +149,8 @@ fn ahead<T: Send + 'static>(
 }
 
 impl Queries {
-    /// What a whole list of publications depends on, and when that changed last: the list is the same as long as this is. None
-    /// while the index is behind, since what is given is not yet what belongs to the feed's number.
+    /// The state that a list of publications depends on, and when it changed last: the list is the same as long as this is.
+    /// None while the index is behind, since the rows do not belong to the feed's number yet.
     pub async fn state_of_publications(&self) -> Result<(Option<String>, Option<jiff::Timestamp>), QueryError> {
         let head = self.record.feed().head().await?;
         let at = self.app.index.position().map(|position| position.feed).unwrap_or_default();
@@ -159,20 +161,20 @@ impl Queries {
         Ok((Some(head.to_string()), last))
     }
 
-    /// The same for revisions, which also show when they were announced last; the feed is not told that.
+    /// The same for revisions, which also show when they were announced last. That is not in the feed.
     pub async fn state_of_revisions(&self) -> Result<Option<String>, QueryError> {
         let renewals = self.record.feed().renewals().await?;
         let (mark, _) = self.state_of_publications().await?;
         Ok(mark.map(|mark| format!("{mark} {renewals}")))
     }
 
-    /// What the scores of hits depend on besides: how the index lies in its segments, in this process.
+    /// What the scores of hits depend on besides: the segments of this process's index.
     pub fn state_of_scores(&self) -> String {
         format!("{} {}", self.app.started_at, self.app.index.generation())
     }
 
-    /// The same for the log of notifications; none while any of them is worked on. What was settled changes only by being
-    /// queued again.
+    /// The same for the log of notifications; none while any of them is open. A settled one changes only when it is queued
+    /// again.
     pub async fn state_of_notifications(&self) -> Result<Option<String>, QueryError> {
         let renewals = self.app.record.feed().renewals().await?;
         let counts = self.counts().await?;

@@ -1,17 +1,17 @@
-//! About how many bytes rows take in memory, for the bounds of answers.
+//! Estimates of the bytes that rows take in memory, for the limits of responses.
 use std::mem::size_of_val;
 
 use super::{PublicationRow, RevisionRow, StatsRow};
-use crate::record::{Member, Notification, Product, Publication, Revision};
+use crate::engine::record::{Member, Notification, Product, Publication, Revision};
 
-/// A body is shown as values, each of which takes several times as much as its text.
+/// A body becomes a tree of values, which takes several times as much as its text.
 const BODY_FACTOR: usize = 8;
 
 pub(super) trait Weight {
     fn weight(&self) -> usize;
 }
 
-/// Of some rows together.
+/// The weight of some rows together.
 pub(super) fn weigh<'a, Row: Weight + 'a>(rows: impl IntoIterator<Item = &'a Row>) -> usize {
     rows.into_iter().map(Weight::weight).sum()
 }
@@ -68,7 +68,7 @@ impl Weight for Notification {
 
 impl Weight for Member {
     fn weight(&self) -> usize {
-        // The path stands in the address too.
+        // The address contains the path too.
         size_of_val(self) + 2 * self.path.len()
     }
 }

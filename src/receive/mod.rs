@@ -6,9 +6,9 @@ mod unpack;
 
 use std::sync::Arc;
 
-use crate::app::{App, NoRoom};
+use crate::app::{App, DiskFull};
 use crate::domain::{Digest, Notice, NotificationId, excerpt};
-use crate::record::{NewNotification, Refusal};
+use crate::engine::record::{NewNotification, Refusal};
 
 pub use credentials::{Access, PresentedCredentials, basic_decodings, decodings};
 
@@ -40,7 +40,7 @@ pub enum ReceiveError {
     #[error("the notification cannot be recorded now; send it again")]
     Overloaded(#[from] Refusal),
     #[error("the notification cannot be recorded now; send it again")]
-    NoRoom(#[from] NoRoom),
+    DiskFull(#[from] DiskFull),
 }
 
 /// Receives notifications. Clones share their state.

@@ -33,7 +33,7 @@ pub enum StoreError {
     #[error("{0}")]
     Member(String),
     #[error("there is no room to unpack the file: {0}")]
-    NoRoom(String),
+    DiskFull(String),
     #[error("the archive folder: {0}")]
     Io(#[from] std::io::Error),
     #[error("the archive: {0}")]
@@ -47,7 +47,7 @@ impl StoreError {
     pub fn damaged(&self) -> Option<crate::domain::Digest> {
         match self {
             Self::Missing(digest) | Self::Damaged(digest) => Some(*digest),
-            Self::Member(_) | Self::NoRoom(_) | Self::Io(_) | Self::Object(_) | Self::Interrupted => None,
+            Self::Member(_) | Self::DiskFull(_) | Self::Io(_) | Self::Object(_) | Self::Interrupted => None,
         }
     }
 

@@ -167,7 +167,7 @@ impl Spool {
     /// An error where there is no room for so many bytes more.
     pub fn make_sure(&self, coming: u64) -> Result<(), StoreError> {
         match &self.store.room {
-            Some(room) if coming > SPOOL_IN_MEMORY_MAX as u64 => room(coming).map_err(StoreError::NoRoom),
+            Some(room) if coming > SPOOL_IN_MEMORY_MAX as u64 => room(coming).map_err(StoreError::DiskFull),
             _ => Ok(()),
         }
     }

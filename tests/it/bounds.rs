@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acervo::index::{Deadline, IndexError, Pool};
+use acervo::leaves::index::{Deadline, IndexError, Pool};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -15,7 +15,7 @@ use crate::harness::process::{self, Served, free_port};
 use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, until};
 
 /// The service as a process, with a fault point and settings of its own.
-fn served(folder: &Path, faults: &str, settings: &str) -> Served {
+pub fn served(folder: &Path, faults: &str, settings: &str) -> Served {
     std::fs::write(folder.join("acervo.toml"), settings).expect("a file");
     let mut command = process::acervo(folder);
     command.env("FAILPOINTS", faults);
@@ -41,7 +41,7 @@ async fn get(url: &str, path: &str) -> (u16, String) {
 }
 
 /// A first notification, found by the index: an empty one is not gone through.
-async fn begun(url: &str) {
+pub async fn begun(url: &str) {
     assert_eq!(notify(url, 1).await, 202);
     until("an index", async || {
         let answer: Value = ask(url, "{ status { indexLag publications } }").await.json().await.ok()?;
@@ -205,8 +205,7 @@ async fn what_finds_no_place_is_told_to_come_again() {
         let id = round.to_string();
         subscribe(&mut socket, &id, LIST).await;
         let told = next(&mut socket).await;
-        assert_eq!(code(&told), "TIMEOUT", "{told}");
-        assert_eq!(next(&mut socket).await["type"], "complete");
+        assert_eq!((&told["type"], code(&told)), (&json!("error"), &json!("TIMEOUT")), "{told}");
         let late = asking.await.expect("an answer");
         assert_eq!(late["errors"][0]["extensions"]["code"], "TIMEOUT", "{late}");
     }
@@ -245,23 +244,46 @@ async fn a_request_error_over_a_socket_has_a_code() {
         let message = json!({ "id": number.to_string(), "type": "subscribe", "payload": payload });
         socket.send(Message::text(message.to_string())).await.expect("a socket");
         let answer = next(&mut socket).await;
-        let error = &answer["payload"]["errors"][0];
+        let error = &answer["payload"][0];
+        assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!(number.to_string())), "{answer}");
         assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
         assert!(error["message"].as_str().is_some_and(|message| message.contains(told)), "{query}: {answer}");
-        assert_eq!(next(&mut socket).await["type"], "complete", "{query}");
     }
     // An operation that the document does not have.
     let payload = json!({ "query": LIST, "operationName": "Nothing" });
     let message = json!({ "id": "unknown", "type": "subscribe", "payload": payload });
     socket.send(Message::text(message.to_string())).await.expect("a socket");
     let answer = next(&mut socket).await;
-    assert_eq!(answer["payload"]["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
-    assert_eq!(next(&mut socket).await["type"], "complete");
-    // An empty name is none.
-    let message = json!({ "id": "empty", "type": "subscribe", "payload": { "query": LIST, "operationName": "" } });
+    assert_eq!((&answer["type"], code(&answer)), (&json!("error"), &json!("BAD_USER_INPUT")), "{answer}");
+    // An error ends an operation, so nothing follows it, and its id is free. An empty name is none.
+    let message = json!({ "id": "unknown", "type": "subscribe", "payload": { "query": LIST, "operationName": "" } });
     socket.send(Message::text(message.to_string())).await.expect("a socket");
     let answer = next(&mut socket).await;
     assert!(answer["payload"]["data"]["publications"]["totalCount"].is_number(), "{answer}");
+    assert_eq!(next(&mut socket).await["type"], "complete");
+    // What fails while it is executed is an answer.
+    subscribe(&mut socket, "executed", "{ publication(id: \"x\") { id } }").await;
+    let answer = next(&mut socket).await;
+    assert_eq!((&answer["type"], code(&answer)), (&json!("next"), &json!("BAD_USER_INPUT")), "{answer}");
+    assert_eq!(next(&mut socket).await["type"], "complete");
+}
+
+/// The id of an operation that the client ended is free at once: nothing more is said of the old one.
+#[tokio::test]
+async fn an_id_can_be_used_again() {
+    let app = TestApp::start().await;
+    let mut socket = connect(&app.url).await;
+    for _ in 0..3 {
+        subscribe(&mut socket, "a", "subscription { notificationReceived { id } }").await;
+        socket.send(Message::text(json!({ "id": "a", "type": "complete" }).to_string())).await.expect("a socket");
+    }
+    socket.send(Message::text(json!({ "id": "b", "type": "complete" }).to_string())).await.expect("a socket");
+    subscribe(&mut socket, "a", LIST).await;
+    assert_eq!(next(&mut socket).await["type"], "next");
+    let end = next(&mut socket).await;
+    assert_eq!((&end["type"], &end["id"]), (&json!("complete"), &json!("a")), "{end}");
+    socket.send(Message::text(json!({ "type": "ping", "payload": { "x": 1 } }).to_string())).await.expect("a socket");
+    assert_eq!(next(&mut socket).await, json!({ "type": "pong", "payload": { "x": 1 } }));
 }
 
 /// Why a socket was closed is said in the codes of the protocol.
@@ -277,6 +299,10 @@ async fn a_socket_is_closed_with_the_codes_of_the_protocol() {
         (false, "no JSON".to_owned(), 4400),
         (true, "no JSON".to_owned(), 4400),
         (true, json!({ "type": "x".repeat(500) }).to_string(), 4400),
+        (true, json!({ "id": "a", "type": "start", "payload": { "query": LIST } }).to_string(), 4400),
+        (true, json!({ "type": "subscribe", "payload": { "query": LIST } }).to_string(), 4400),
+        (true, json!({ "id": "a", "type": "subscribe", "payload": { "variables": {} } }).to_string(), 4400),
+        (true, json!({ "type": "connection_init" }).to_string(), 4429),
     ] {
         let mut socket = if is_introduced { connect(&app.url).await } else { open(&app.url).await };
         socket.send(Message::text(message.clone())).await.expect("a socket");
@@ -287,6 +313,23 @@ async fn a_socket_is_closed_with_the_codes_of_the_protocol() {
             }
         };
         assert_eq!(u16::from(frame.code), code, "{message}: {}", frame.reason);
+    }
+}
+
+/// An id stands for one operation at a time.
+#[tokio::test]
+async fn a_second_operation_under_an_id_ends_the_socket() {
+    let app = TestApp::start().await;
+    let mut socket = connect(&app.url).await;
+    for _ in 0..2 {
+        subscribe(&mut socket, &"ç".repeat(200), "subscription { notificationReceived { id } }").await;
+    }
+    loop {
+        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
+        if let Message::Close(frame) = message.expect("a message").expect("a socket") {
+            assert_eq!(u16::from(frame.expect("a code").code), 4409);
+            return;
+        }
     }
 }
 
@@ -313,14 +356,12 @@ async fn subscriptions_are_bounded_on_a_socket_and_in_all() {
     }
     let told = next(&mut one).await;
     assert_eq!((&told["id"], code(&told)), (&json!("c"), &json!("TOO_COMPLEX")), "{told}");
-    assert_eq!(next(&mut one).await["type"], "complete");
     let mut other = connect(&app.url).await;
     for id in ["d", "e"] {
         subscribe(&mut other, id, listen).await;
     }
     let told = next(&mut other).await;
     assert_eq!((&told["id"], code(&told)), (&json!("e"), &json!("TOO_COMPLEX")), "{told}");
-    assert_eq!(next(&mut other).await["type"], "complete");
     // A place that was given up is another's.
     one.send(Message::text(json!({ "id": "a", "type": "complete" }).to_string())).await.expect("a socket");
     let event = until("a place", async || {
@@ -328,7 +369,6 @@ async fn subscriptions_are_bounded_on_a_socket_and_in_all() {
         let event = event_of(&mut other, "f", &app).await;
         if event["payload"]["data"].is_null() {
             assert_eq!(code(&event), "TOO_COMPLEX", "{event}");
-            assert_eq!(next(&mut other).await["type"], "complete");
             return None;
         }
         Some(event)
@@ -403,7 +443,7 @@ async fn aliases_count_with_their_rows() {
             60,
             "coverage(productId: \"00000000-0000-0000-0000-000000000000\", from: \"2015-01-01\", to: \"2025-01-01\") { periods { state } }",
         ),
-        (20, "retentionPlan { keep }"),
+        (60, "retentionPlan { lines(first: 1000) { nodes { name } } }"),
     ] {
         let answer = app.ask(&aliased(count, field), json!({})).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], "TOO_COMPLEX", "{field}: {answer}");
@@ -493,21 +533,4 @@ async fn the_log_is_searched_in_stretches() {
     let nothing =
         app.query("{ notifications(filter: { name: { contains: \"não há\" } }) { totalCount nodes { id } } }").await;
     assert_eq!(nothing["notifications"], json!({ "totalCount": 0, "nodes": [] }));
-}
-
-#[tokio::test]
-async fn only_operators_see_the_plan_and_all_that_ask_share_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = folder.path().join("own.toml");
-    let hash = acervo::config::hash_of_key("leitora");
-    std::fs::write(&config, format!("[[api.keys]]\nname = \"bi\"\nrole = \"reader\"\nhash = \"{hash}\"\n"))
-        .expect("a file");
-    let app = TestApp::with(Options { config: Some(config), ..Options::default() }).await;
-    let body = json!({ "query": "{ retentionPlan { keep } }" });
-    let request = app.client.post(format!("{}/graphql", app.url)).bearer_auth("leitora").json(&body);
-    let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
-    let data =
-        app.query("{ a: retentionPlan { at keep } b: retentionPlan { at keep } c: retentionPlan { at keep } }").await;
-    assert_eq!((&data["a"], &data["b"]), (&data["b"], &data["c"]));
 }

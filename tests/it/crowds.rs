@@ -5,7 +5,7 @@ use std::time::Duration;
 use acervo::domain::{
     ChangeKind, Digest, Notice, NotificationId, NotificationStatus, PublicationId, PublicationStatus,
 };
-use acervo::record::{NewNotification, NotificationQuery, RetryCounts};
+use acervo::leaves::record::{NewNotification, NotificationQuery, RetryCounts};
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn many(app: &TestApp, links: &FileServer) {
             notice: Notice::from_json(body.as_bytes()).expect("an object"),
         }
     };
-    let accepted = join_all((0..MANY).map(|i| app.app.record.intake().accept(new(i)))).await;
+    let accepted = join_all((0..MANY).map(|i| acervo::leaves::record(&app.app).intake().accept(new(i)))).await;
     assert!(accepted.iter().all(Result::is_ok));
 }
 
@@ -53,7 +53,7 @@ impl Tally {
     fn watch(app: &TestApp) -> Self {
         let tally = Self::default();
         let inner = tally.0.clone();
-        app.app.record.watch_statements(move |statement| {
+        acervo::leaves::record(&app.app).watch_statements(move |statement| {
             let mut inner = inner.lock().expect("a lock");
             let kind = statement.sql.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
             *inner.0.entry(kind).or_default() += 1;
@@ -75,20 +75,20 @@ async fn links_that_die_together_end_in_pages_of_few_statements(db: Db) {
     let tally = Tally::watch(&app);
     app.app.clock.advance(Duration::from_secs(2 * 86_400));
     let now = app.app.clock.now();
-    assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), MANY as u64);
+    assert_eq!(acervo::leaves::record(&app.app).queue().expire(now).await.expect("an end"), MANY as u64);
     let (kinds, values_max) = tally.take();
     let total: usize = kinds.values().sum();
     assert!(total < 30 * MANY.div_ceil(500), "{db:?}: {total} statements: {kinds:?}");
     assert!(values_max < 4 * PAGE, "{db:?}: a statement had {values_max} values");
-    assert_eq!(app.app.record.queue().expire(now).await.expect("an end"), 0);
-    let counts = app.app.record.monitor().counts().await.expect("counts");
+    assert_eq!(acervo::leaves::record(&app.app).queue().expire(now).await.expect("an end"), 0);
+    let counts = acervo::leaves::record(&app.app).monitor().counts().await.expect("counts");
     assert_eq!(counts.of(NotificationStatus::Expired), MANY as u64);
-    let changes = app.app.record.feed().changes_after(0, 4 * MANY as u64).await.expect("changes");
+    let changes = acervo::leaves::record(&app.app).feed().changes_after(0, 4 * MANY as u64).await.expect("changes");
     let lost = changes.iter().filter(|change| change.kind == ChangeKind::Lost);
     let lost: HashSet<PublicationId> = lost.map(|change| change.publication_id).collect();
     assert_eq!(lost.len(), MANY, "{db:?}");
     let some: Vec<PublicationId> = lost.into_iter().take(500).collect();
-    let rows = app.app.record.history().publications_by_id(&some).await.expect("rows");
+    let rows = acervo::leaves::record(&app.app).history().publications_by_id(&some).await.expect("rows");
     assert!(rows.values().all(|row| row.status == PublicationStatus::Lost), "{db:?}");
 }
 
@@ -98,7 +98,7 @@ async fn queueing_all_again_takes_many_commits_and_notifications_pass_between_th
     let links = FileServer::start().await;
     many(&app, &links).await;
     let tally = Tally::watch(&app);
-    let record = app.app.record.clone();
+    let record = acervo::leaves::record(&app.app).clone();
     let now = app.app.clock.now();
     let retry = tokio::spawn(async move { record.queue().retry(&NotificationQuery::default(), now).await });
     let mut posted = 0;
@@ -137,7 +137,7 @@ async fn bodies_are_emptied_once_and_never_looked_at_again(db: Db) {
     let links = FileServer::start().await;
     many(&app, &links).await;
     app.app.clock.advance(Duration::from_secs(2 * 86_400));
-    let (record, now) = (&app.app.record, app.app.clock.now());
+    let (record, now) = (acervo::leaves::record(&app.app), app.app.clock.now());
     record.queue().expire(now).await.expect("an end");
     let mut pages = 0;
     while record.retention().thin_notifications(now, 500).await.expect("a page") > 0 {
@@ -165,8 +165,11 @@ async fn a_reader_does_not_keep_notifications_waiting() {
             app.portal.add(product(number, &format!("Produto {number}"), "a.csv", format!("{number}").into_bytes()));
             assert_eq!(app.portal.enviar(number).await.expect("a product").status, Some(202));
             app.settled(u64::from(number)).await;
-            app.app.record.links().erase(app.app.clock.now()).await.expect("erased");
-            assert!(!app.app.record.links().empty_log().await.expect("an attempt"), "a reader needs the log");
+            acervo::leaves::record(&app.app).links().erase(app.app.clock.now()).await.expect("erased");
+            assert!(
+                !acervo::leaves::record(&app.app).links().empty_log().await.expect("an attempt"),
+                "a reader needs the log"
+            );
         }
     };
     tokio::time::timeout(PATIENCE, answered).await.expect("a reader keeps notifications waiting");

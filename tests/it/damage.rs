@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use acervo::leaves::record::{Location, Record, RecordError, ReplayRule};
 use acervo::portal::Validators;
-use acervo::record::{Location, Record, RecordError, ReplayRule};
 use sea_orm::ConnectionTrait;
 use secrecy::SecretString;
 use serde_json::{Value, json};

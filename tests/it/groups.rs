@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use acervo::domain::{
     Granularity, LocalDateTime, Period, ProductId, PublicationId, PublicationStatus, RevisionId, sao_paulo,
 };
-use acervo::index::{Bucket, Deadline, Dimension, Filter, Groups, Index, Position, Product, Publication, Revision};
+use acervo::leaves::index::{
+    Bucket, Deadline, Dimension, Filter, Groups, Index, Position, Product, Publication, Revision,
+};
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;

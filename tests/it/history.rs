@@ -268,7 +268,8 @@ async fn hostile_documents_are_refused_without_a_statement() {
     let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
     let statements = Arc::new(Mutex::new(Vec::new()));
     let seen = statements.clone();
-    app.app.record.watch_statements(move |statement| seen.lock().expect("a lock").push(statement.sql.clone()));
+    acervo::leaves::record(&app.app)
+        .watch_statements(move |statement| seen.lock().expect("a lock").push(statement.sql.clone()));
     for (what, query) in hostile::documents() {
         let request = app.client.post(format!("{}/graphql", app.url)).bearer_auth(KEY).json(&json!({ "query": query }));
         let response = request.send().await.expect("a response");

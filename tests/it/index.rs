@@ -1,5 +1,5 @@
 use acervo::domain::Clock;
-use acervo::index::{Deadline, Filter, Order, Query, Target};
+use acervo::leaves::index::{Deadline, Filter, Order, Query, Target};
 use serde_json::Value;
 
 use crate::harness::samples::product;
@@ -29,7 +29,7 @@ async fn some_history(app: &TestApp) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_index_says_it_holds_is_found() {
     let app = TestApp::start().await;
-    let (index, record) = (app.app.index.clone(), app.app.record.clone());
+    let (index, record) = (acervo::leaves::index(&app.app).clone(), acervo::leaves::record(&app.app).clone());
     let all = Query {
         target: Target::Publications { as_of: None },
         search: None,
@@ -121,7 +121,7 @@ async fn the_service_starts_while_another_process_writes_the_index() {
     let app = TestApp::start().await;
     some_history(&app).await;
     let folder = app.stop().await;
-    let index = acervo::index::Index::open(&folder.path().join("data/index")).expect("an index");
+    let index = acervo::leaves::index::Index::open(&folder.path().join("data/index")).expect("an index");
     let writer = index.writer().expect("the writer");
     let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
     assert_eq!(app.query("{ publications { totalCount } }").await["publications"]["totalCount"], 20);
@@ -144,7 +144,7 @@ async fn a_command_that_does_not_index_leaves_the_writer_alone() {
     let command = acervo::app::App::open(settings, acervo::app::Role::Command { may_create: false }, Clock::default())
         .await
         .expect("an app");
-    assert!(command.index_writer().expect("an index").is_some());
+    drop(acervo::leaves::index(&command).writer().expect("the writer"));
     let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
     app.settled(0).await;
     drop(command);
@@ -155,11 +155,11 @@ async fn a_command_that_does_not_index_leaves_the_writer_alone() {
 async fn an_index_that_another_process_writes_is_not_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("index");
-    let index = acervo::index::Index::open(&path).expect("an index");
+    let index = acervo::leaves::index::Index::open(&path).expect("an index");
     let writer = index.writer().expect("the writer");
     std::fs::write(path.join("meta.json"), "{").expect("a file");
-    assert!(matches!(acervo::index::Index::open(&path), Err(acervo::index::IndexError::InUse)));
+    assert!(matches!(acervo::leaves::index::Index::open(&path), Err(acervo::leaves::index::IndexError::InUse)));
     assert_eq!(std::fs::read(path.join("meta.json")).expect("a file"), b"{");
     drop(writer);
-    acervo::index::Index::open(&path).expect("an index");
+    acervo::leaves::index::Index::open(&path).expect("an index");
 }

@@ -5,6 +5,8 @@ mod harness;
 
 /// Who gets in: hosts, origins, credentials, and what is written around a body.
 mod access;
+/// Answers to requests: their order, and what is computed for them once.
+mod answers;
 /// "Enviar Tudo" and what can go wrong between the portal and the archive.
 mod bad_days;
 /// Bad notifications, each with its answer, and nothing lost.

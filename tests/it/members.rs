@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use acervo::store::{Budget, MemberError, Store, StoreError};
+use acervo::leaves::store::{Budget, MemberError, Store, StoreError};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -335,9 +335,9 @@ async fn what_is_unpacked_for_a_while_leaves_room_and_keeps_to_its_budget() {
     }
     let full = store.with_room(|_| Err("the disk is full".to_owned()));
     let listed = full.members(key, budget).await;
-    assert!(matches!(listed, Err(MemberError::Store(StoreError::NoRoom(_)))), "{listed:?}");
+    assert!(matches!(listed, Err(MemberError::Store(StoreError::DiskFull(_)))), "{listed:?}");
     let found = full.member(key, "bomba.zip/x").await;
-    assert!(matches!(found, Err(MemberError::Store(StoreError::NoRoom(_)))));
+    assert!(matches!(found, Err(MemberError::Store(StoreError::DiskFull(_)))));
     // Not spooled: sent as it is unpacked.
     let found = full.member(key, "bomba.zip").await.expect("the member");
     let mut bytes = found.read().expect("a stream");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use acervo::domain::NotificationStatus;
 use acervo::jobs;
+use acervo::leaves::record::NotificationQuery;
 use acervo::portal::{Faults, Validators};
-use acervo::record::NotificationQuery;
 use sea_orm::sea_query::{Expr, PostgresQueryBuilder, Query};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
 use serde_json::Value as Json;
@@ -59,7 +59,7 @@ async fn no_statement_of_the_hot_paths_goes_through_a_table_that_grows(db: Db) {
     let app = TestApp::with(options).await;
     let seen = Seen::default();
     let watched = seen.clone();
-    app.app.record.watch_statements(move |statement| {
+    acervo::leaves::record(&app.app).watch_statements(move |statement| {
         watched.lock().expect("a lock").entry(statement.sql.clone()).or_insert_with(|| statement.clone());
     });
     days_of_a_service(&app).await;
@@ -247,7 +247,7 @@ async fn days_of_a_service(app: &TestApp) {
     })
     .await;
     app.portal.set_faults(Faults::default());
-    let record = &app.app.record;
+    let record = acervo::leaves::record(&app.app);
     let now = app.app.clock.now();
     // What is done every so often, or at the start.
     record.queue().release_all().await.expect("released");

@@ -4,7 +4,7 @@ use std::time::Duration;
 use acervo::config::{Glob, Policy};
 use acervo::domain::{Digest, LocalDateTime, Period, RevisionId};
 use acervo::jobs::retention::{Inventory, Publication, plan};
-use acervo::record::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
+use acervo::leaves::record::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
 use jiff::civil::date;
 use jiff::{Span, Timestamp, ToSpan};
 use rand::rngs::StdRng;

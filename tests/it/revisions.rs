@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acervo::domain::{Digest, millis, timestamp};
-use acervo::record::{Claim, Fetched, Room, StoredFile};
+use acervo::leaves::record::{Claim, Fetched, Room, StoredFile};
 use proptest::prelude::*;
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -115,9 +115,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
     }
     let room = Room { total: 100, per_host: 100, hosts: Default::default() };
-    let claims = app
-        .app
-        .record
+    let claims = acervo::leaves::record(&app.app)
         .queue()
         .claim(app.app.clock.now(), app.app.clock.now(), Duration::from_secs(60), room)
         .await
@@ -133,17 +131,14 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         let at = start + 10 * (tick as i64 + 1);
         let digest = Digest::of(format!("{case} {}", step.content).as_bytes());
         let fetched = fetched(digest);
-        app.app
-            .record
+        acervo::leaves::record(&app.app)
             .queue()
             .settle(of(*i), &fetched, timestamp(at), std::future::ready(true))
             .await
             .expect("a settled claim");
         naive[step.publication].arrive(step.content, step.sent, *i, at);
     }
-    if let Some(writer) = app.app.index_writer().expect("an index") {
-        drop(acervo::jobs::catch_up(&app.app, writer).await.expect("an index"));
-    }
+    acervo::jobs::catch_up(&app.app).await.expect("an index");
     let count = arrivals.len() as i64;
     for (which, naive) in naive.iter().enumerate() {
         let variables = json!({ "n": format!("{case} {which}") });
@@ -236,9 +231,7 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
         while claims.len() < announced.len() {
             let room = Room { total: 1_000, per_host: 1_000, hosts: Default::default() };
             let lease = Duration::from_secs(3600);
-            let some = app
-                .app
-                .record
+            let some = acervo::leaves::record(&app.app)
                 .queue()
                 .claim(app.app.clock.now(), app.app.clock.now(), lease, room)
                 .await
@@ -257,13 +250,15 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
             let claim = &claims[&format!("{}-{order}", step.publication)];
             let digest = Digest::of(format!("{} {}", step.publication, step.content).as_bytes());
             let fetched = fetched(digest);
-            let settled = app.app.record.queue().settle(claim, &fetched, timestamp(at), std::future::ready(true)).await;
+            let settled = acervo::leaves::record(&app.app)
+                .queue()
+                .settle(claim, &fetched, timestamp(at), std::future::ready(true))
+                .await;
             settled.expect("a settled claim");
             naive[step.publication].arrive(step.content, step.sent, *order, at);
         }
     }
-    let writer = app.app.index_writer().expect("an index").expect("the writer");
-    drop(acervo::jobs::catch_up(&app.app, writer).await.expect("an index"));
+    assert!(acervo::jobs::catch_up(&app.app).await.expect("an index"));
     let end = tick;
     let anywhere = (0..20).map(|_| random.random_range(0..end));
     for offset in [-1, 0, 1, end - 1, end, end + 1000].into_iter().chain(anywhere) {

@@ -1,4 +1,4 @@
-use acervo::store::{Encoding, Key, Store, StoreError, Stored};
+use acervo::leaves::store::{Encoding, Key, Store, StoreError, Stored};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 

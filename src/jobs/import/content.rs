@@ -5,8 +5,8 @@ use sha2::Digest as _;
 
 use crate::app::App;
 use crate::domain::{Digest, Ends, Sent, extension_of, judge};
+use crate::engine::store::Key;
 use crate::jobs::archive::warning;
-use crate::store::Key;
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;

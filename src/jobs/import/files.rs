@@ -16,9 +16,9 @@ use super::source::{Source, TarFiles};
 use super::{Event, Listener, Report};
 use crate::app::App;
 use crate::domain::{Digest, extension_of, file_name, timestamp};
+use crate::engine::record::{Fetched, ImportedFile, StoredFile};
 use crate::jobs::archive::look_inside;
 use crate::jobs::retention;
-use crate::record::{Fetched, ImportedFile, StoredFile};
 
 /// Files of one commit.
 const BATCH: usize = 16;

@@ -13,7 +13,7 @@ use super::lines::{self, Line};
 use super::{Event, Listener, Report, extended, text};
 use crate::app::App;
 use crate::domain::{Digest, Notice, NotificationId, decode, excerpt};
-use crate::record::{IMPORT, Imported, ImportedNotification, NewNotification};
+use crate::engine::record::{IMPORT, Imported, ImportedNotification, NewNotification};
 
 /// Notifications of one commit.
 const BATCH: usize = 200;

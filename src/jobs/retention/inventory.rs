@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::domain::{Digest, LocalDateTime, Period, fold};
-use crate::record::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
+use crate::engine::record::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
 
 /// The whole archive, as far as retention looks at it: revisions whose bytes are there.
 #[derive(Clone, Debug, Default)]

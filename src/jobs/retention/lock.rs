@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use crate::app::App;
-use crate::record::RecordError;
+use crate::engine::record::RecordError;
 
 const NAME: &str = "retention";
 

@@ -3,21 +3,26 @@
 mod inventory;
 mod lock;
 mod plan;
+mod refusal;
 mod reserve;
 mod run;
+mod shared;
 mod sweep;
 
 use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::app::App;
+use crate::config::{Glob, Policy};
 use crate::domain::RevisionId;
 
 pub use inventory::{Inventory, Product, Publication, Revision};
 pub use plan::{Decision, Plan, Rule, is_named, plan};
+pub use refusal::RetentionRefusal;
 pub(super) use reserve::reserve;
 pub(super) use run::finish_pending;
 pub use run::{Outcome, run, start, start_undo, undo};
+pub use shared::{PlanError, SharedPlans};
 pub use sweep::{Swept, discard};
 
 /// Publications read at once.
@@ -53,6 +58,7 @@ pub struct Line {
 
 /// Reads the archive and plans; changes nothing.
 pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
+    fault("retention-plan");
     let inventory = load(app).await?;
     let app = app.clone();
     tokio::task::spawn_blocking(move || {
@@ -62,6 +68,48 @@ pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
     })
     .await
     .context("the plan was interrupted")
+}
+
+/// What the policies of the configuration would do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    pub products: usize,
+    /// In the order of the configuration.
+    pub policies: Vec<PolicyPreview>,
+    /// Revisions that go since the archive is larger than `max_stored`.
+    pub removed_for_space: usize,
+}
+
+/// What one policy would do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyPreview {
+    /// Revisions that it removes.
+    pub removed: usize,
+    /// Products that its names match.
+    pub matched: usize,
+    /// Its patterns that match no product, as they are written.
+    pub unmatched: Vec<String>,
+}
+
+/// Reads the archive and says what the policies would do to it; changes nothing.
+pub async fn preview(app: &App, now: Timestamp) -> anyhow::Result<Preview> {
+    let planned = make_plan(app, now).await?;
+    let removed = planned.plan.removed_by_policy();
+    let products = &planned.inventory.products;
+    let of_policy = |(i, policy): (usize, &Policy)| {
+        let matches_none =
+            |glob: &&Glob| !products.iter().flat_map(|product| &product.names).any(|name| glob.matches(name));
+        PolicyPreview {
+            removed: removed.get(&Some(i)).copied().unwrap_or(0),
+            matched: products.iter().filter(|product| is_named(policy, &product.names)).count(),
+            unmatched: policy.names.iter().filter(matches_none).map(ToString::to_string).collect(),
+        }
+    };
+    Ok(Preview {
+        products: products.len(),
+        policies: app.settings.retention.policies.iter().enumerate().map(of_policy).collect(),
+        removed_for_space: removed.get(&None).copied().unwrap_or(0),
+    })
 }
 
 async fn load(app: &App) -> anyhow::Result<Inventory> {

@@ -51,7 +51,7 @@ fn keep(app: &App, path: &Path) {
 }
 
 /// Keeps room where there is none, at the start of a service.
-pub(in crate::jobs) fn reserve(app: &App) {
+pub(in crate::engine::jobs) fn reserve(app: &App) {
     let path = path(app);
     if !path.exists() {
         keep(app, &path);

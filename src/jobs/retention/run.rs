@@ -6,12 +6,13 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 
 use super::lock::Guard;
+use super::refusal::RetentionRefusal;
 use super::reserve::{self, Reserve};
 use super::sweep::{Swept, failed_before, sweep};
 use super::{BATCH, Planned, REST, fault, make_plan, plan};
 use crate::app::App;
 use crate::domain::RevisionId;
-use crate::record::RetentionRun;
+use crate::engine::record::RetentionRun;
 
 /// How long a run waits for another one to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,9 +76,7 @@ struct Begun {
 impl Begun {
     async fn begin(app: &App, now: Timestamp, dry_run: bool, patience: Duration) -> anyhow::Result<Self> {
         if !dry_run && let Some(at) = app.trust.doubted(&app.clock) {
-            bail!(
-                "the clock ({at}) is far ahead of the last time that is known: nothing is removed until it is put right or a notification confirms it"
-            );
+            bail!(RetentionRefusal::ClockSuspect { at });
         }
         let id = uuid::Uuid::now_v7().to_string();
         let (guard, room) = match Guard::wait(app, &id, patience).await {
@@ -88,7 +87,7 @@ impl Begun {
                 (Guard::wait(app, &id, patience).await?, Some(room))
             }
         };
-        let Some(guard) = guard else { bail!("another run of retention is under way; try again when it has ended") };
+        let Some(guard) = guard else { bail!(RetentionRefusal::Busy) };
         let room = room.unwrap_or_else(|| Reserve::open(app));
         app.record.retention().end_killed_runs(app.clock.now()).await?;
         let grace = now.to_zoned_datetime(crate::domain::sao_paulo().clone()).checked_add(app.settings.retention.grace);
@@ -177,7 +176,7 @@ async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
 
 /// Does what was left undone or has become due, if nobody else is at it: ends runs that were killed, brings back what an
 /// interrupted undoing left, sweeps what a run marked once its grace is over, keeps room for a full disk.
-pub(in crate::jobs) async fn finish_pending(app: &App) -> anyhow::Result<()> {
+pub(in crate::engine::jobs) async fn finish_pending(app: &App) -> anyhow::Result<()> {
     let now = app.trust.now(&app.clock);
     let killed = app.record.retention().has_open_run().await?;
     let half_undone = !app.record.retention().interrupted_undos().await?.is_empty();
@@ -221,19 +220,19 @@ pub async fn start_undo(app: &App, id: &str) -> anyhow::Result<RetentionRun> {
 
 async fn begin_undo(app: &App, id: &str, patience: Duration) -> anyhow::Result<(Guard, u64)> {
     let Some(run) = app.record.retention().run(id).await? else {
-        bail!("there is no run {id}; `acervo retention runs` lists them");
+        bail!(RetentionRefusal::NotFound { id: id.to_owned() });
     };
     if run.dry_run {
-        bail!("the run {id} was a dry one: there is nothing to bring back");
+        bail!(RetentionRefusal::DryRun { id: id.to_owned() });
     }
     let Some(guard) = Guard::wait(app, &format!("undo-{}", uuid::Uuid::now_v7()), patience).await? else {
-        bail!("another run of retention is under way; try again when it has ended");
+        bail!(RetentionRefusal::Busy);
     };
     app.record.retention().end_killed_runs(app.clock.now()).await?;
     let (back, lost) = app.record.retention().begin_undo(id, app.clock.now()).await?;
     if lost > 0 && back == 0 {
         guard.release().await;
-        bail!("the grace of the run {id} is over, and its {lost} revisions are swept: nothing can be brought back");
+        bail!(RetentionRefusal::GraceOver { id: id.to_owned(), lost });
     }
     tracing::info!(run = id, back, lost, "retention is undone");
     Ok((guard, back))

@@ -7,8 +7,8 @@ use super::lock::Guard;
 use super::{BATCH, REST, fault};
 use crate::app::App;
 use crate::domain::Digest;
-use crate::record::{StoredFile, Tombstone};
-use crate::store::Encoding;
+use crate::engine::record::{StoredFile, Tombstone};
+use crate::engine::store::Encoding;
 
 /// How long a file that could not be deleted is left alone, unless somebody asks for a run.
 const FAILED_AGAIN: SignedDuration = SignedDuration::from_hours(1);

@@ -1,14 +1,14 @@
 //! The columns of each kind of row.
 use super::{Cell, Column, Flat, Kind, is, may_be};
 use crate::domain::Digest;
+use crate::engine::record::{Notification, Revision};
 use crate::query::{PublicationRow, RevisionRow, StatsRow};
-use crate::record::{Notification, Revision};
 
 fn hex<'a>(digest: Digest) -> Cell<'a> {
     digest.to_string().into()
 }
 
-/// Of the revision that a publication shows.
+/// A cell of the revision that a publication shows.
 fn shown<'a, T: Into<Cell<'a>>>(row: &'a PublicationRow, of: fn(&'a Revision) -> T) -> Cell<'a> {
     row.shown.as_ref().map(of).into()
 }
@@ -96,9 +96,9 @@ impl Flat for Notification {
     ];
 }
 
-/// Counts as they are in GraphQL, whose integers end at 32 bits.
+/// A count; one that no Int can hold is refused where the cell is written.
 fn count<'a>(n: u64) -> Cell<'a> {
-    i32::try_from(n).unwrap_or(i32::MAX).into()
+    Cell::Int(n.try_into().unwrap_or(i64::MAX))
 }
 
 impl Flat for StatsRow {

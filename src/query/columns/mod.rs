@@ -1,5 +1,5 @@
-//! Flat rows: one list of columns for each kind of row, with the names of the GraphQL contract. The exports write from it,
-//! and lists of GraphQL whose selection is plain are filled from it.
+//! Flat rows: one list of columns for each kind of row, with the names of the GraphQL contract. The exports are written from
+//! it, and so are lists in GraphQL of which only columns are selected.
 mod lists;
 
 use std::borrow::Cow;
@@ -34,15 +34,16 @@ pub enum Cell<'a> {
     /// A text too.
     Id(Uuid),
     Texts(&'a [String]),
-    Int(i32),
-    Long(i64),
+    /// Refused by a writer where it does not fit into 32 bits.
+    Int(i64),
+    Long(u64),
     Float(f64),
     Flag(bool),
     Instant(Timestamp),
     Wall(LocalDateTime),
 }
 
-/// As GraphQL shows it.
+/// As in a GraphQL response.
 impl Serialize for Cell<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -50,8 +51,8 @@ impl Serialize for Cell<'_> {
             Self::Text(text) => serializer.serialize_str(text),
             Self::Id(id) => serializer.serialize_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())),
             Self::Texts(texts) => texts.serialize(serializer),
-            Self::Int(n) => serializer.serialize_i32(*n),
-            Self::Long(n) => serializer.serialize_i64(*n),
+            Self::Int(n) => serializer.serialize_i64(*n),
+            Self::Long(n) => serializer.serialize_u64(*n),
             Self::Float(n) => serializer.serialize_f64(*n),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Instant(at) => serializer.serialize_str(Stamp::of_instant(*at).as_str()),
@@ -60,7 +61,7 @@ impl Serialize for Cell<'_> {
     }
 }
 
-/// How a cell is had from its row.
+/// Reads a cell from its row.
 type Fill<Row> = for<'a> fn(&'a Row, &Queries) -> Cell<'a>;
 
 /// A column of rows of a kind.
@@ -72,7 +73,7 @@ pub struct Column<Row> {
     pub cell: Fill<Row>,
 }
 
-/// A row that is a line of a table.
+/// A row of a table.
 pub trait Flat: Sized + Send + Sync + 'static {
     const COLUMNS: &'static [Column<Self>];
 
@@ -109,13 +110,13 @@ impl<'a> From<&'a String> for Cell<'a> {
 
 impl From<i32> for Cell<'_> {
     fn from(n: i32) -> Self {
-        Self::Int(n)
+        Self::Int(n.into())
     }
 }
 
 impl From<u64> for Cell<'_> {
     fn from(n: u64) -> Self {
-        Self::Long(i64::try_from(n).unwrap_or(i64::MAX))
+        Self::Long(n)
     }
 }
 

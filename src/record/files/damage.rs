@@ -7,9 +7,9 @@ use sea_orm::{
 
 use super::Files;
 use crate::domain::{Digest, RevisionId, millis, timestamp};
-use crate::record::RecordError;
-use crate::record::entity::{files, revisions};
-use crate::record::rows::digest;
+use crate::engine::record::RecordError;
+use crate::engine::record::entity::{files, revisions};
+use crate::engine::record::rows::digest;
 use files::Column as F;
 
 /// A damaged file.
@@ -78,7 +78,10 @@ impl Files {
 }
 
 /// Whether a file is known to be damaged: then the portal's word that it has not changed does not help.
-pub(in crate::record) async fn is_damaged(connection: &impl ConnectionTrait, file: &[u8]) -> Result<bool, DbErr> {
+pub(in crate::engine::record) async fn is_damaged(
+    connection: &impl ConnectionTrait,
+    file: &[u8],
+) -> Result<bool, DbErr> {
     let row = files::Entity::find_by_id(file.to_vec()).one(connection).await?;
     Ok(row.is_some_and(|row| row.damaged_at.is_some() && row.removed_at.is_none()))
 }

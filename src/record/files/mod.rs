@@ -6,10 +6,11 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 
 use crate::domain::{ChangeKind, Digest, PublicationId, RevisionId, millis};
-use crate::record::db::Db;
-use crate::record::entity::{files, members, revisions};
-use crate::record::rows::{digest, long, natural};
-use crate::record::{Fetched, Member, RecordError, StoredFile, batch, feed};
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::{files, members, revisions};
+use crate::engine::record::rows::texts;
+use crate::engine::record::rows::{digest, long, natural};
+use crate::engine::record::{Fetched, Member, RecordError, StoredFile, batch, feed};
 use files::Column as F;
 
 pub use damage::DamagedFile;
@@ -102,7 +103,7 @@ fn stored_file(row: files::Model) -> Result<StoredFile, RecordError> {
 
 /// Records a file that is in the archive. `is_there` says whether the archive has its bytes; it is asked only where the record
 /// says that they were removed.
-pub(in crate::record) async fn save(
+pub(in crate::engine::record) async fn save(
     txn: &DatabaseTransaction,
     fetched: &Fetched,
     now: Timestamp,
@@ -171,7 +172,7 @@ async fn note_as_stored(txn: &DatabaseTransaction, known: files::Model, file: &S
 
 async fn add_warning(txn: &DatabaseTransaction, row: revisions::Model, warning: &str) -> Result<(), RecordError> {
     let corrupt = |e: serde_json::Error| RecordError::Corrupt(e.to_string());
-    let mut warnings: Vec<String> = serde_json::from_str(&row.warnings).map_err(corrupt)?;
+    let mut warnings = texts(Some(&row.warnings))?;
     warnings.push(warning.to_owned());
     let warnings = serde_json::to_string(&warnings).map_err(corrupt)?;
     let changed = revisions::ActiveModel { id: Set(row.id), warnings: Set(warnings), ..Default::default() };

@@ -9,8 +9,8 @@ use sea_orm::{
 
 use super::History;
 use crate::domain::{NotificationId, millis, timestamp};
-use crate::record::entity::notifications;
-use crate::record::{Notification, NotificationQuery, Page, RecordError};
+use crate::engine::record::entity::notifications;
+use crate::engine::record::{Notification, NotificationQuery, Page, RecordError};
 use notifications::Column as N;
 
 /// Rows that one statement goes through.

@@ -7,16 +7,16 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, LikeExpr, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::domain::{
     Digest, NotificationId, NotificationStatus, ProductId, PublicationId, TextMatch, fold, is_storable, millis,
 };
-use crate::record::db::Db;
-use crate::record::entity::{members, notifications, product_aliases, products, publications};
-use crate::record::rows::digest;
-use crate::record::{Member, Notification, Product, RecordError};
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::{members, notifications, product_aliases, products, publications};
+use crate::engine::record::rows::digest;
+use crate::engine::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
 
 pub use shown::ShownFile;
@@ -104,16 +104,25 @@ impl History {
 
     /// The newest notification of some products.
     pub async fn last_notifications(&self, of: &[ProductId]) -> Result<HashMap<ProductId, Notification>, RecordError> {
-        let mut found = HashMap::with_capacity(of.len());
-        for id in of {
-            let newest = notifications::Entity::find()
-                .filter(N::ProductId.eq(id.0))
-                .order_by(N::ReceivedAt, Order::Desc)
-                .order_by(N::Id, Order::Desc)
-                .one(self.db.reader())
-                .await?;
-            if let Some(row) = newest {
-                found.insert(*id, Notification::read(row)?);
+        let own = Alias::new("own");
+        let newest = Query::select()
+            .column((own.clone(), N::Id))
+            .from_as(notifications::Entity, own.clone())
+            .and_where(Expr::col((own.clone(), N::ProductId)).equals((products::Entity, products::Column::Id)))
+            .order_by((own.clone(), N::ReceivedAt), Order::Desc)
+            .order_by((own, N::Id), Order::Desc)
+            .limit(1)
+            .to_owned();
+        let newest = Query::select()
+            .expr(Expr::SubQuery(None, Box::new(newest.into())))
+            .from(products::Entity)
+            .and_where(products::Column::Id.is_in(of.iter().map(|id| id.0)))
+            .to_owned();
+        let rows = notifications::Entity::find().filter(N::Id.in_subquery(newest)).all(self.db.reader()).await?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in rows {
+            if let Some(product) = row.product_id {
+                found.insert(ProductId(product), Notification::read(row)?);
             }
         }
         Ok(found)

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::History;
 use crate::domain::{Digest, Period, ProductId, PublicationId, RevisionId, timestamp};
-use crate::record::entity::revisions;
-use crate::record::rows::{corrupt, local, natural, texts};
-use crate::record::{Publication, RecordError, Revision, StoredFile};
+use crate::engine::record::entity::revisions;
+use crate::engine::record::rows::{corrupt, local, natural, texts};
+use crate::engine::record::{Publication, RecordError, Revision, StoredFile};
 use revisions::Column as R;
 
 impl History {

@@ -4,8 +4,9 @@ use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySel
 
 use super::History;
 use crate::domain::NotificationId;
-use crate::record::RecordError;
-use crate::record::entity::{notifications, publications, revisions};
+use crate::engine::record::RecordError;
+use crate::engine::record::entity::{notifications, publications, revisions};
+use crate::engine::record::rows::texts;
 
 /// Publications that are looked at, from the newest.
 const PUBLICATIONS: u64 = 20;
@@ -43,7 +44,7 @@ impl History {
             .await?;
         rows.into_iter()
             .map(|row| {
-                let warnings = serde_json::from_str(&row.warnings).map_err(|e| RecordError::Corrupt(e.to_string()))?;
+                let warnings = texts(Some(&row.warnings))?;
                 Ok(ShownFile { extension: row.extension, content_type: row.content_type, warnings })
             })
             .collect()

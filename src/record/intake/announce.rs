@@ -14,14 +14,14 @@ use sea_orm::{
 
 use super::{Announced, NewNotification};
 use crate::domain::{Announcement, ChangeKind, PublicationId, PublicationStatus, fold, millis};
-use crate::record::entity::{product_aliases, products, publications};
-use crate::record::{batch, feed};
+use crate::engine::record::entity::{product_aliases, products, publications};
+use crate::engine::record::{batch, feed};
 
 type Understood<'a> = Vec<(&'a NewNotification, &'a Announcement)>;
 
 /// Resolves each notification of a batch to its publication (`None` for those that were not understood), making what is
 /// new and noting what changed. The batch may name one product or publication many times.
-pub(in crate::record) async fn announce(
+pub(in crate::engine::record) async fn announce(
     txn: &DatabaseTransaction,
     batch: &[NewNotification],
 ) -> Result<Vec<Option<Announced>>, DbErr> {

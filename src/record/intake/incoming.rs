@@ -26,13 +26,13 @@ impl NewNotification {
         Some(self.notice.claims.expires.unwrap_or(default))
     }
 
-    pub(in crate::record) fn announced_at(&self) -> Timestamp {
+    pub(in crate::engine::record) fn announced_at(&self) -> Timestamp {
         Announcement::announced_at(&self.notice.claims, self.received_at)
     }
 }
 
 /// What `announce` found for a notification that was understood.
-pub(in crate::record) struct Announced {
+pub(in crate::engine::record) struct Announced {
     pub product_id: Uuid,
     pub publication_id: PublicationId,
     /// Since when the publication is known, in milliseconds since 1970; `None` where nothing tells.

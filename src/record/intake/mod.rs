@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::domain::{Link, NotificationStatus, fold, millis};
-use crate::record::db::Db;
-use crate::record::entity::{notifications, state};
-use crate::record::replays::{self, ReplayRule};
-use crate::record::{batch, connect, sources};
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::{notifications, state};
+use crate::engine::record::replays::{self, ReplayRule};
+use crate::engine::record::{batch, connect, sources};
 
 pub(super) use incoming::Announced;
 pub use incoming::NewNotification;

@@ -14,9 +14,9 @@ use sea_orm::{
 use super::Queue;
 use super::predicates::{is_abandoned, is_in, is_leased, is_waiting};
 use crate::domain::{Digest, Link, NotificationId, NotificationStatus as Status, Validator, millis, timestamp};
-use crate::record::entity::{notifications, publications, revisions, validators};
-use crate::record::rows::digest;
-use crate::record::{RecordError, batch};
+use crate::engine::record::entity::{notifications, publications, revisions, validators};
+use crate::engine::record::rows::digest;
+use crate::engine::record::{RecordError, batch};
 use notifications::Column as C;
 
 /// Work for one fetch: all notifications that wait for one file.
@@ -253,7 +253,7 @@ async fn claim_files(
         .col_expr(C::Status, Expr::value(Status::Fetching.as_str()))
         .col_expr(C::Attempts, Expr::col(C::Attempts).add(1))
         .col_expr(C::Lease, Expr::value(lease))
-        .col_expr(C::LeaseUntil, clock.clone().add(crate::record::rows::millis_of(lease_for)))
+        .col_expr(C::LeaseUntil, clock.clone().add(crate::engine::record::rows::millis_of(lease_for)))
         .filter(C::Id.is_in(batch::padded(rows.iter().map(|row| row.id).collect())))
         .exec(txn)
         .await?;
@@ -314,5 +314,5 @@ pub(super) async fn shows(txn: &DatabaseTransaction, publication: Option<Uuid>, 
     let Some(latest) = row.latest_revision_id else { return Ok(false) };
     let revision = revisions::Entity::find_by_id(latest).one(txn).await?;
     let is_shown = revision.is_some_and(|revision| revision.digest == digest && revision.purged_at.is_none());
-    Ok(is_shown && !crate::record::files::is_damaged(txn, digest).await?)
+    Ok(is_shown && !crate::engine::record::files::is_damaged(txn, digest).await?)
 }

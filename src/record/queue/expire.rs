@@ -9,10 +9,10 @@ use super::predicates::is_dead;
 use super::transitions::end_without_file;
 use super::{ENVIAR, Queue};
 use crate::domain::NotificationStatus as Status;
-use crate::record::RecordError;
-use crate::record::batch::{self, PAGE, padded};
-use crate::record::entity::notifications;
-use crate::record::publications::lose;
+use crate::engine::record::RecordError;
+use crate::engine::record::batch::{self, PAGE, padded};
+use crate::engine::record::entity::notifications;
+use crate::engine::record::publications::lose;
 use notifications::Column as N;
 
 impl Queue {

@@ -18,10 +18,10 @@ use predicates::is_in;
 use transitions::{end_without_file, release};
 
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
-use crate::record::RecordError;
-use crate::record::db::Db;
-use crate::record::entity::notifications;
-use crate::record::publications::lose;
+use crate::engine::record::RecordError;
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::notifications;
+use crate::engine::record::publications::lose;
 use notifications::Column as C;
 
 pub use claim::{Claim, Claimed, Known, Room};
@@ -29,7 +29,7 @@ pub use retry::RetryCounts;
 pub use settle::{Fetched, Settled};
 
 /// What helps when a link is dead; the portal holds what was answered 202 for delivered.
-pub(in crate::record) const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
+pub(in crate::engine::record) const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
 
 /// Notifications that wait for their files.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Queue {
 
     /// Keeps a claim for longer. An error means that it is lost, and the work with it.
     pub async fn renew(&self, claim: &Claim, now: Timestamp, lease_for: Duration) -> Result<(), RecordError> {
-        let until = self.db.shared_clock(now).add(crate::record::rows::millis_of(lease_for));
+        let until = self.db.shared_clock(now).add(crate::engine::record::rows::millis_of(lease_for));
         let txn = self.db.begin().await?;
         let renewed = notifications::Entity::update_many()
             .col_expr(C::LeaseUntil, until)

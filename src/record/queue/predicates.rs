@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition};
 
 use crate::domain::{NotificationStatus as Status, millis};
-use crate::record::entity::notifications;
+use crate::engine::record::entity::notifications;
 use jiff::Timestamp;
 use notifications::Column as C;
 

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::Queue;
 use super::predicates::is_in;
 use crate::domain::{NotificationStatus as Status, millis};
-use crate::record::batch::{self, PAGE, padded};
-use crate::record::entity::notifications;
-use crate::record::publications::await_again;
-use crate::record::rows::natural;
-use crate::record::{NotificationQuery, RecordError};
+use crate::engine::record::batch::{self, PAGE, padded};
+use crate::engine::record::entity::notifications;
+use crate::engine::record::publications::await_again;
+use crate::engine::record::rows::natural;
+use crate::engine::record::{NotificationQuery, RecordError};
 use notifications::Column as N;
 
 /// States in which a file is wanted and may be asked for again.
@@ -125,7 +125,7 @@ impl Queue {
             .exec(&txn)
             .await?;
         await_again(&txn, again.iter().filter_map(|row| row.publication_id).collect(), now).await?;
-        crate::record::feed::count_renewal(&txn).await?;
+        crate::engine::record::feed::count_renewal(&txn).await?;
         txn.commit().await?;
         Ok(again.len() as u64)
     }

@@ -11,9 +11,9 @@ use super::Queue;
 use super::claim::{Claim, shows};
 use super::transitions::{ended, release};
 use crate::domain::{NotificationStatus as Status, RevisionId, Validator, latest, millis};
-use crate::record::entity::{notifications, publications, revisions, validators};
-use crate::record::revisions::{count, intervals, new_revision, place, publication_of};
-use crate::record::{Member, RecordError, StoredFile, batch, files as stored_files};
+use crate::engine::record::entity::{notifications, publications, revisions, validators};
+use crate::engine::record::revisions::{count, intervals, new_revision, place, publication_of};
+use crate::engine::record::{Member, RecordError, StoredFile, batch, files as stored_files};
 use notifications::Column as N;
 
 /// A file that is in the archive and not yet in the record.
@@ -204,7 +204,7 @@ async fn renew(
             ..Default::default()
         };
         renewed.update_without_returning(txn).await?;
-        crate::record::feed::count_renewal(txn).await?;
+        crate::engine::record::feed::count_renewal(txn).await?;
     }
     Ok(())
 }

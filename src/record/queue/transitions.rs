@@ -6,8 +6,8 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, UpdateMany};
 
 use crate::domain::NotificationStatus as Status;
-use crate::record::batch;
-use crate::record::entity::notifications;
+use crate::engine::record::batch;
+use crate::engine::record::entity::notifications;
 use notifications::Column as C;
 
 /// Takes leases off; the attempt that began is not counted. Returns how many.

@@ -4,9 +4,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
 use crate::domain::{ChangeKind, PublicationId, RevisionId, millis};
-use crate::record::db::Db;
-use crate::record::entity::revisions;
-use crate::record::{RecordError, feed};
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::revisions;
+use crate::engine::record::{RecordError, feed};
 
 /// Why a revision cannot be held or released.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ impl From<DbErr> for HoldError {
 /// Revisions that are kept from retention.
 #[derive(Clone)]
 pub struct Holds {
-    pub(in crate::record) db: Db,
+    pub(in crate::engine::record) db: Db,
 }
 
 impl Holds {

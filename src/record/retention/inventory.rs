@@ -5,10 +5,10 @@ use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::domain::{Digest, Period, RevisionId, fold};
-use crate::record::RecordError;
-use crate::record::db::Db;
-use crate::record::entity::{files, product_aliases, products, publications, revisions};
-use crate::record::rows::{digest, local, natural};
+use crate::engine::record::RecordError;
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::{files, product_aliases, products, publications, revisions};
+use crate::engine::record::rows::{digest, local, natural};
 
 /// A product with the names it is matched by, folded.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub struct InventoryRevision {
 /// What a retention plan is made from.
 #[derive(Clone)]
 pub struct Inventory {
-    pub(in crate::record) db: Db,
+    pub(in crate::engine::record) db: Db,
 }
 
 impl Inventory {

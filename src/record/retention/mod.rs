@@ -14,10 +14,10 @@ use sea_orm::{
 };
 
 use crate::domain::{ChangeKind, PublicationId, PublicationStatus, RevisionId, millis, timestamp};
-use crate::record::db::Db;
-use crate::record::entity::{notifications, publications, retention_runs, revisions};
-use crate::record::rows::natural;
-use crate::record::{RecordError, batch, feed};
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::{notifications, publications, retention_runs, revisions};
+use crate::engine::record::rows::natural;
+use crate::engine::record::{RecordError, batch, feed};
 
 pub use holds::{HoldError, Holds};
 pub use inventory::{Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
@@ -66,8 +66,8 @@ impl Retention {
             dry_run: Set(run.dry_run),
             started_at: Set(millis(run.started_at)),
             ended_at: Set(run.ended_at.map(millis)),
-            removed: Set(crate::record::rows::long(run.removed)),
-            bytes_freed: Set(crate::record::rows::long(run.bytes_freed)),
+            removed: Set(crate::engine::record::rows::long(run.removed)),
+            bytes_freed: Set(crate::engine::record::rows::long(run.bytes_freed)),
             sweep_after: Set(run.sweep_after.map(millis)),
             undone_at: Set(None),
             swept_at: Set(None),
@@ -82,8 +82,8 @@ impl Retention {
         let txn = self.db.begin().await?;
         retention_runs::Entity::update_many()
             .col_expr(C::EndedAt, Expr::value(millis(now)))
-            .col_expr(C::Removed, Expr::value(crate::record::rows::long(removed)))
-            .col_expr(C::BytesFreed, Expr::value(crate::record::rows::long(bytes_freed)))
+            .col_expr(C::Removed, Expr::value(crate::engine::record::rows::long(removed)))
+            .col_expr(C::BytesFreed, Expr::value(crate::engine::record::rows::long(bytes_freed)))
             .filter(C::Id.eq(id))
             .exec(&txn)
             .await?;

@@ -14,10 +14,10 @@ use sea_orm::{
 };
 
 use crate::domain::{Digest, millis};
-use crate::record::db::Db;
-use crate::record::entity::{files, products, publications, retention_runs, revisions};
-use crate::record::rows::{digest, long, natural};
-use crate::record::{RecordError, StoredFile, batch};
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::{files, products, publications, retention_runs, revisions};
+use crate::engine::record::rows::{digest, long, natural};
+use crate::engine::record::{RecordError, StoredFile, batch};
 
 /// A file that is to be deleted from the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Tombstone {
 /// Files on their way out of the archive.
 #[derive(Clone)]
 pub struct Removals {
-    pub(in crate::record) db: Db,
+    pub(in crate::engine::record) db: Db,
 }
 
 impl Removals {

@@ -1,8 +1,8 @@
 pub mod drawn;
 
-use acervo::graphql::{Asker, FieldByField, TakesJson, to_json};
+use acervo::graphql::{Caller, FieldByField, TakesJson, to_json};
+use acervo::leaves::record::Notification;
 use acervo::query::{Flat, PublicationRow, Queries, RevisionRow, StatsRow};
-use acervo::record::Notification;
 use async_graphql::{Executor, Request, Variables};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn types() -> Types {
 }
 
 fn question(text: &str, variables: &Value) -> Request {
-    let asker = Asker { may_operate: true, may_administer: true, name: "teste".into() };
+    let asker = Caller { may_operate: true, may_administer: true, name: "teste".into() };
     Request::new(text).variables(Variables::from_json(variables.clone())).data(asker)
 }
 

@@ -14,7 +14,7 @@ use super::lines::{self, Line};
 use super::notifications::{not_an_instant, past};
 use super::{extended, names, text};
 use crate::domain::{Digest, Notice, NotificationId, clean, decode, excerpt, millis};
-use crate::record::{IMPORT, NewNotification};
+use crate::engine::record::{IMPORT, NewNotification};
 
 /// The longest row: a body, as a notification may have it.
 const ROW_BYTES_MAX: usize = Notice::BYTES_MAX;

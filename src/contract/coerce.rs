@@ -1,53 +1,39 @@
-//! Values as the specification coerces them (sections 6.1.2 and 6.4.1): variables by their declared types, arguments by the
-//! schema's. async-graphql departs from it in several ways: it refuses `1.0` for an `Int`, takes a text for an enum value in a
-//! document, gives `null` to an argument whose variable is absent, and finds many wrong variables only while it executes.
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
-use async_graphql::parser::types::VariableDefinition;
+//! Values as the specification coerces them (sections 6.1.2 and 6.4.1). async-graphql departs from it in several ways: it
+//! refuses `1.0` for an `Int`, takes a text for an enum value in a document, and finds many wrong values only while it executes.
 use async_graphql::registry::{MetaField, MetaInputValue, MetaType, MetaTypeName, Registry};
-use async_graphql::{
-    ID, InputType, Name, Number, OutputType, Pos, Positioned, ServerError, SubscriptionType, Variables,
-};
-use async_graphql_value::{ConstValue, Value as Input};
+use async_graphql::{ID, InputType, Name, Number, Pos};
+use async_graphql_value::ConstValue;
 
-use super::error::code;
-use super::mutation::MutationRoot;
-use super::query::QueryRoot;
 use super::scalar::{DateTime, LocalDate, LocalDateTime, Long};
-use super::subscription::SubscriptionRoot;
 use crate::domain::excerpt;
 
-/// The schema's types, by name.
-pub(super) struct Types(Registry);
-
-static TYPES: LazyLock<Types> = LazyLock::new(Types::of_schema);
-
-/// The variables that an operation declares; `None` for one that was not given and has no default.
-pub(super) type Declared<'a> = HashMap<&'a str, Option<ConstValue>>;
+/// Types by name.
+pub(crate) struct Types(Registry);
 
 /// Where a value was written: a document may hold less than JSON may.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
+pub(crate) enum Source {
     Document,
     Variables,
 }
 
 impl Types {
-    pub fn get() -> &'static Self {
-        &TYPES
-    }
-
-    fn of_schema() -> Self {
-        let mut registry = Registry::default();
-        QueryRoot::create_type_info(&mut registry);
-        MutationRoot::create_type_info(&mut registry);
-        SubscriptionRoot::create_type_info(&mut registry);
+    pub fn new(registry: Registry) -> Self {
         Self(registry)
     }
 
     pub fn field(&self, parent: &str, name: &str) -> Option<&MetaField> {
         self.0.types.get(parent)?.field_by_name(name)
+    }
+
+    /// Every field of every object, with the object's name.
+    #[cfg(test)]
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &MetaField)> {
+        let objects = self.0.types.iter().filter_map(|(name, ty)| match ty {
+            MetaType::Object { fields, .. } => Some((name.as_str(), fields)),
+            _ => None,
+        });
+        objects.flat_map(|(name, fields)| fields.values().map(move |field| (name, field)))
     }
 
     pub fn input_field(&self, input: &str, name: &str) -> Option<&MetaInputValue> {
@@ -57,49 +43,8 @@ impl Types {
         }
     }
 
-    /// The variables of an operation. A variable of an unknown type is left to the validation of the document.
-    pub fn variables<'a>(
-        &self,
-        definitions: &'a [Positioned<VariableDefinition>],
-        given: &Variables,
-    ) -> Result<Declared<'a>, ServerError> {
-        let mut declared = Declared::new();
-        for definition in definitions {
-            let variable = &definition.node;
-            let name = variable.name.node.as_str();
-            let ty = variable.var_type.node.to_string();
-            let wrong = |what: String| refusal(format!("variable `${name}`: {what}"), definition.pos);
-            let value = match (given.get(name), &variable.default_value) {
-                (Some(value), _) => Some(self.coerce(&ty, value.clone(), Source::Variables).map_err(wrong)?),
-                (None, Some(default)) => Some(self.coerce(&ty, default.node.clone(), Source::Document).map_err(wrong)?),
-                (None, None) if !variable.var_type.node.nullable => {
-                    return Err(wrong(format!("a value of type {ty} is required and none is given")));
-                }
-                (None, None) => None,
-            };
-            declared.insert(name, value);
-        }
-        Ok(declared)
-    }
-
-    /// A value of an input type that came as JSON.
-    pub fn input(&self, ty: &str, value: ConstValue) -> Result<ConstValue, String> {
-        self.coerce(ty, value, Source::Variables)
-    }
-
-    /// The value of an argument; `argument` is absent for one that the schema does not have.
-    pub fn argument(
-        &self,
-        argument: Option<&MetaInputValue>,
-        value: ConstValue,
-        name: &Positioned<Name>,
-    ) -> Result<ConstValue, ServerError> {
-        let Some(argument) = argument else { return Ok(value) };
-        let wrong = |what: String| refusal(format!("argument `{}`: {what}", name.node), name.pos);
-        self.coerce(&argument.ty, value, Source::Document).map_err(wrong)
-    }
-
-    fn coerce(&self, ty: &str, value: ConstValue, source: Source) -> Result<ConstValue, String> {
+    /// A value of a type of input; an error says what is wrong with it.
+    pub fn coerce(&self, ty: &str, value: ConstValue, source: Source) -> Result<ConstValue, String> {
         match MetaTypeName::create(ty) {
             MetaTypeName::NonNull(_) if value == ConstValue::Null => Err(format!("null is given, expected {ty}")),
             MetaTypeName::NonNull(ty) => self.coerce(ty, value, source),
@@ -109,7 +54,7 @@ impl Types {
                     let items = values.into_iter().map(|value| self.coerce(ty, value, source));
                     Ok(ConstValue::List(items.collect::<Result<_, _>>()?))
                 }
-                // One value stands for a list of one.
+                // A single value is coerced to a list of one.
                 value => Ok(ConstValue::List(vec![self.coerce(ty, value, source)?])),
             },
             MetaTypeName::Named(name) => self.named(name, value, source),
@@ -158,7 +103,7 @@ impl Types {
 
 fn scalar(name: &str, value: ConstValue, source: Source) -> Result<ConstValue, String> {
     let value = match (name, value) {
-        // JSON does not tell 1.0 from 1; a document does.
+        // JSON does not distinguish 1.0 from 1; a document does.
         ("Int" | "Long" | "ID", ConstValue::Number(n)) if source == Source::Variables => {
             ConstValue::Number(whole(&n).map_or(n, Number::from))
         }
@@ -201,41 +146,6 @@ fn whole(number: &Number) -> Option<i64> {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let n = number.as_f64()?;
     (n.fract() == 0.0 && n.abs() <= EXACT_MAX).then_some(n as i64)
-}
-
-/// A value with its variables filled in. The outer `None`: a variable that the operation does not declare. The inner one:
-/// a variable that was not given stands for the whole.
-pub(super) fn fill_in(value: &Input, declared: &Declared<'_>) -> Option<Option<ConstValue>> {
-    Some(Some(match value {
-        Input::Variable(name) => return declared.get(name.as_str()).cloned(),
-        Input::Null => ConstValue::Null,
-        Input::Number(n) => ConstValue::Number(n.clone()),
-        Input::String(text) => ConstValue::String(text.clone()),
-        Input::Boolean(flag) => ConstValue::Boolean(*flag),
-        Input::Binary(bytes) => ConstValue::Binary(bytes.clone()),
-        Input::Enum(name) => ConstValue::Enum(name.clone()),
-        Input::List(values) => {
-            // Inside a list there is no absence: what is not given is null there.
-            let items = values.iter().map(|value| Some(fill_in(value, declared)?.unwrap_or_default()));
-            ConstValue::List(items.collect::<Option<_>>()?)
-        }
-        Input::Object(fields) => {
-            let mut filled = async_graphql::indexmap::IndexMap::with_capacity(fields.len());
-            for (name, value) in fields {
-                if let Some(value) = fill_in(value, declared)? {
-                    filled.insert(name.clone(), value);
-                }
-            }
-            ConstValue::Object(filled)
-        }
-    }))
-}
-
-/// A request error: the document is not executed.
-pub(super) fn refusal(message: String, pos: Pos) -> ServerError {
-    let mut error = ServerError::new(message, Some(pos));
-    error.extensions.get_or_insert_default().set("code", code::BAD_USER_INPUT);
-    error
 }
 
 fn shown(value: &ConstValue) -> String {

@@ -1,18 +1,18 @@
-//! What people search for: the same bound and the same meaning of a blank text wherever they may.
+//! The text of a search: one bound, and one meaning of a blank text, wherever a caller may search.
 use super::QueryError;
 
-/// A search is for people: longer texts are mistakes.
+/// A search is typed by people: longer texts are mistakes.
 const LENGTH_MAX: usize = 500;
 
-/// A text that may be searched for.
-pub(super) struct Searched {
-    /// Absent where there is nothing but blanks: that asks for everything.
+/// A checked text.
+pub(super) struct SearchText {
+    /// Absent where the text is blank: then everything is found.
     pub text: Option<String>,
-    /// Whether the hits are to have a score.
+    /// Whether hits need a score.
     pub scored: bool,
 }
 
-impl Searched {
+impl SearchText {
     pub fn new(text: Option<String>, scored: bool) -> Result<Self, QueryError> {
         let length = text.as_ref().map_or(0, |text| text.chars().count());
         if length > LENGTH_MAX {

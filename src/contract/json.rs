@@ -1,21 +1,29 @@
-//! The contract's inputs for who speaks no GraphQL: the same JSON, the same words.
+//! The contract's inputs as JSON, for edges that do not speak GraphQL: read by the same rules, with the same messages.
+use std::sync::LazyLock;
+
+use async_graphql::registry::Registry;
 use async_graphql::{InputType, Value};
 
-use super::coerce::Types;
-use super::input::{NotificationFilter, PublicationFilter, PublicationOrder, RevisionOrder};
-use crate::index::{Filter, Order};
-use crate::record::NotificationQuery;
+use super::coerce::{Source, Types};
+use super::filters::{NotificationFilter, PublicationFilter, PublicationOrder, RevisionOrder};
+use crate::query::NotificationQuery;
+use crate::query::{Filter, Order};
+
+static TYPES: LazyLock<Types> = LazyLock::new(|| {
+    let mut registry = Registry::default();
+    PublicationFilter::create_type_info(&mut registry);
+    NotificationFilter::create_type_info(&mut registry);
+    Types::new(registry)
+});
 
 /// A `PublicationFilter` as JSON.
 pub fn publication_filter(json: serde_json::Value) -> Result<Filter, String> {
-    let read = PublicationFilter::read(Some(parse(json)?));
-    read.map_err(|e| e.message)
+    PublicationFilter::read(Some(parse(json)?))
 }
 
 /// A `NotificationFilter` as JSON.
 pub fn notification_filter(json: serde_json::Value) -> Result<NotificationQuery, String> {
-    let read = NotificationFilter::read(Some(parse(json)?));
-    read.map_err(|e| e.message)
+    NotificationFilter::read(Some(parse(json)?))
 }
 
 /// `PERIOD_DESC` and the like.
@@ -34,7 +42,7 @@ fn named<T: async_graphql::resolver_utils::EnumType>(name: &str) -> Option<T> {
 
 fn parse<T: InputType>(json: serde_json::Value) -> Result<T, String> {
     let value = Value::from_json(json).map_err(|e| e.to_string())?;
-    // Parsing alone passes over fields that the input does not have, and a filter that does not filter is worse than an error.
-    let value = Types::get().input(&T::type_name(), value)?;
+    // Parsing alone ignores fields that the input does not have, and a filter that does not filter is worse than an error.
+    let value = TYPES.coerce(&T::type_name(), value, Source::Variables)?;
     T::parse(Some(value)).map_err(|e| e.into_server_error(Default::default()).message)
 }

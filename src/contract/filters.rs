@@ -1,12 +1,11 @@
-//! The inputs of the contract, and the questions they become.
-use async_graphql::{Enum, Error, ID, InputObject};
+//! The inputs of the contract, and the values of `query` that they become.
+use async_graphql::{Enum, ID, InputObject};
 use uuid::Uuid;
 
-use super::error::bad;
 use super::scalar::{DateTime, LocalDate};
 use crate::domain::{self, NotificationId, ProductId, TextMatch, excerpt};
-use crate::index::{Filter, Order};
-use crate::record::NotificationQuery;
+use crate::query::NotificationQuery;
+use crate::query::{Filter, Order};
 
 macro_rules! mirror {
     ($(#[$doc:meta])* $name:ident => $of:path { $($(#[$about:meta])* $variant:ident),* $(,)? }) => {
@@ -28,7 +27,7 @@ macro_rules! mirror {
     };
 }
 
-pub(super) use mirror;
+pub(crate) use mirror;
 
 mirror! {
     /// The length of a period.
@@ -199,7 +198,7 @@ pub struct PublicationFilter {
 }
 
 impl PublicationFilter {
-    pub(super) fn read(filter: Option<Self>) -> Result<Filter, Error> {
+    pub fn read(filter: Option<Self>) -> Result<Filter, String> {
         let Some(filter) = filter else { return Ok(Filter::default()) };
         let period = filter.period.map_or((None, None), |range| (range.from, range.to));
         Ok(Filter {
@@ -233,7 +232,7 @@ pub struct ProductFilter {
 }
 
 impl ProductFilter {
-    pub(super) fn read(filter: Option<Self>) -> Result<Filter, Error> {
+    pub fn read(filter: Option<Self>) -> Result<Filter, String> {
         let Some(filter) = filter else { return Ok(Filter::default()) };
         Ok(Filter {
             ids: uuids("filter.id", filter.id)?,
@@ -258,7 +257,7 @@ pub struct NotificationFilter {
 }
 
 impl NotificationFilter {
-    pub(super) fn read(filter: Option<Self>) -> Result<NotificationQuery, Error> {
+    pub fn read(filter: Option<Self>) -> Result<NotificationQuery, String> {
         let Some(filter) = filter else { return Ok(NotificationQuery::default()) };
         let (received_from, received_to) = DateTimeRange::bounds(filter.received_at);
         Ok(NotificationQuery {
@@ -275,11 +274,11 @@ impl NotificationFilter {
     }
 }
 
-fn uuids(name: &str, ids: Option<Vec<ID>>) -> Result<Option<Vec<Uuid>>, Error> {
+fn uuids(name: &str, ids: Option<Vec<ID>>) -> Result<Option<Vec<Uuid>>, String> {
     ids.map(|ids| ids.iter().map(|id| uuid(name, id)).collect()).transpose()
 }
 
 /// An id that is given; `name` is the argument's.
-pub(super) fn uuid(name: &str, id: &ID) -> Result<Uuid, Error> {
-    Uuid::try_parse(id).map_err(|_| bad(format!("`{name}` is `{}`: no id of this archive", excerpt(id))))
+pub fn uuid(name: &str, id: &ID) -> Result<Uuid, String> {
+    Uuid::try_parse(id).map_err(|_| format!("`{name}` is `{}`, which is not a valid id; expected a UUID", excerpt(id)))
 }

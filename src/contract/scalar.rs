@@ -1,5 +1,12 @@
 //! The scalars of the contract.
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use std::borrow::Cow;
+
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::{
+    ContextSelectionSet, InputValueError, InputValueResult, Number, OutputType, Pos, Positioned, Scalar, ScalarType,
+    ServerError, ServerResult, Value,
+};
 use jiff::Timestamp;
 
 use crate::domain::{self, excerpt, format_instant, parse_instant};
@@ -67,26 +74,61 @@ impl ScalarType for LocalDate {
     }
 }
 
-#[derive(Clone, Copy)]
-pub struct Long(pub i64);
+/// Holds whole numbers of 64 bits, signed or not, exactly.
+#[derive(Clone)]
+pub struct Long(Number);
 
 /// A 64-bit integer, as a JSON number.
 #[Scalar(name = "Long")]
 impl ScalarType for Long {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::Number(number) if number.is_i64() => Ok(Self(number.as_i64().unwrap_or_default())),
+            Value::Number(number) if number.is_i64() => Ok(Self(number.clone())),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
 
     fn to_value(&self) -> Value {
-        Value::Number(self.0.into())
+        Value::Number(self.0.clone())
     }
 }
 
 impl From<u64> for Long {
     fn from(n: u64) -> Self {
-        Self(i64::try_from(n).unwrap_or(i64::MAX))
+        Self(n.into())
     }
+}
+
+impl From<i64> for Long {
+    fn from(n: i64) -> Self {
+        Self(n.into())
+    }
+}
+
+/// A count as the contract's Int; an error where it does not fit into 32 bits (specification, 3.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(pub u64);
+
+impl OutputType for Count {
+    fn type_name() -> Cow<'static, str> {
+        <i32 as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <i32 as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        match i32::try_from(self.0) {
+            Ok(n) => Ok(n.into()),
+            Err(_) => Err(ctx.set_error_path(too_large(field.node.response_key().node.as_str(), self.0, field.pos))),
+        }
+    }
+}
+
+/// The error of a count that GraphQL's Int cannot hold.
+pub fn too_large(field: &str, count: u64, pos: Pos) -> ServerError {
+    let mut error = ServerError::new(format!("`{field}` is {count}, and an Int is at most {}", i32::MAX), Some(pos));
+    error.extensions.get_or_insert_default().set("code", "INTERNAL");
+    error
 }

@@ -1,4 +1,4 @@
-//! app: builds the leaves from the configuration and holds them; the edges and the tests are handed it.
+//! app: builds the leaves from the configuration and keeps them for the use cases; the edges and the tests are handed it.
 mod disk;
 mod folder;
 
@@ -16,16 +16,16 @@ use jiff::Timestamp;
 
 use crate::config::Settings;
 use crate::domain::{Clock, Trust};
-use crate::fetch::Fetcher;
-use crate::index::{Index, IndexError, Pool, Writer};
-use crate::record::{Location, Record, ReplayRule};
-use crate::store::Store;
+use crate::engine::fetch::Fetcher;
+use crate::engine::index::{Index, IndexError, Pool, Writer};
+use crate::engine::record::{Location, Record, ReplayRule};
+use crate::engine::store::Store;
 use crate::threads::QueryRuntime;
 
-pub use disk::{Disk, NoRoom};
-pub use folder::{NoArchive, NotAFolder, RESERVE, Service, service};
+pub use disk::{Disk, DiskFull};
+pub use folder::{ArchiveNotFound, NotAFolder, RESERVE, Service, service};
 
-/// All that the process holds; clones share it, and are made several times for each request.
+/// The state of the process; clones share it, and are made several times for each request.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
@@ -37,31 +37,31 @@ impl Deref for App {
     }
 }
 
-/// What [`App`] holds.
+/// What [`App`] holds: the leaves are visible to the use cases alone.
 pub struct Parts {
     pub settings: Settings,
     pub clock: Clock,
     /// The time by which links expire and sweeps are due; does not trust a clock that jumped ahead.
-    pub trust: Trust,
-    pub record: Record,
-    pub store: Store,
-    pub index: Index,
+    pub(super) trust: Trust,
+    pub(super) record: Record,
+    pub(super) store: Store,
+    pub(super) index: Index,
     /// The threads for computations on the index.
-    pub computing: Pool,
+    pub(super) computing: Pool,
     /// The threads that run queries.
     pub query_runtime: QueryRuntime,
-    pub fetcher: Fetcher,
-    pub disk: Disk,
-    /// Log-ins that were refused and are yet to be counted.
+    pub(super) fetcher: Fetcher,
+    pub(super) disk: Disk,
+    /// Denied requests that the database has not counted yet.
     pub denied: Denied,
     pub started_at: Timestamp,
-    /// Set once the service has been asked to stop.
+    /// Set once the service is stopping.
     pub stopping: AtomicBool,
-    /// Held while this process is the one that serves from the data folder.
+    /// Locked while this process serves from the data folder.
     lock: Option<File>,
 }
 
-/// Counts log-ins that were refused, by source: a flood of them must not become a flood of commits.
+/// Counts denied requests, by source: a flood of them must not become a flood of commits.
 #[derive(Debug, Default)]
 pub struct Denied {
     by_source: Mutex<HashMap<String, u64>>,
@@ -79,7 +79,7 @@ impl Denied {
         self.keys.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Wrong keys of the API that are yet to be counted.
+    /// Wrong keys of the API that the database has not counted yet.
     pub fn keys(&self) -> u64 {
         self.keys.load(Ordering::Relaxed)
     }
@@ -109,12 +109,12 @@ impl Denied {
     }
 }
 
-/// What a process is going to do with the data folder.
+/// What a process does with the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Serve from it, alone.
     Server,
-    /// Look at it or change something, perhaps beside a server. Only some commands may create an archive.
+    /// Read or change something, perhaps beside a server. Only some commands may create an archive.
     Command { may_create: bool },
 }
 
@@ -167,17 +167,17 @@ impl App {
         })))
     }
 
-    /// Tells commands of this machine where the service can be asked.
+    /// Lets commands on this machine find the service.
     pub fn publish_address(&self, address: SocketAddr) {
         if let Some(lock) = &self.lock
             && let Err(e) = folder::publish(lock, address)
         {
-            tracing::warn!(error = %e, "`acervo status` cannot tell where the service listens");
+            tracing::warn!(error = %e, "`acervo status` will not find the address of the service");
         }
     }
 
-    /// The index's writer; `None` while another process, a server for instance, has it.
-    pub fn index_writer(&self) -> Result<Option<Writer>, IndexError> {
+    /// The index's writer; `None` while another process has it.
+    pub(super) fn index_writer(&self) -> Result<Option<Writer>, IndexError> {
         match self.index.writer() {
             Ok(writer) => Ok(Some(writer)),
             Err(IndexError::InUse) => Ok(None),
@@ -186,7 +186,7 @@ impl App {
     }
 }
 
-/// Where the settings say the database is.
+/// The location of the database.
 fn location(settings: &Settings) -> Location {
     match &settings.database_url {
         Some(url) => Location::from_url(url),
@@ -194,7 +194,7 @@ fn location(settings: &Settings) -> Location {
     }
 }
 
-/// Whether there is an archive, for a command that asks before it creates one.
+/// Whether there is an archive, for a command that needs confirmation to create one.
 pub async fn has_archive(settings: &Settings) -> anyhow::Result<bool> {
     folder::require_folder("data_dir", &settings.data_dir)?;
     location(settings).is_initialized().await.context("the database cannot be opened")
@@ -208,7 +208,7 @@ async fn require_archive(settings: &Settings, location: &Location) -> anyhow::Re
         Location::Sqlite(_) => settings.data_dir.display().to_string(),
         Location::Postgres(_) => "the database that database_url names".to_owned(),
     };
-    Err(NoArchive { place }.into())
+    Err(ArchiveNotFound { place }.into())
 }
 
 /// How long a process waits for another one that is replacing an index of another version.

@@ -1,5 +1,5 @@
-//! Answers are made on the threads for questions, and so is whatever makes their bodies: compressing, writing rows. The
-//! main threads, which the webhook needs, only pass on finished pieces. A client that takes too long for these is given up.
+//! Responses to queries are made on the query runtime, and so are their bodies: rows are written and compressed there. The main
+//! threads, which the webhook needs, only pass on finished pieces. A client that reads these too slowly is disconnected.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,16 +21,18 @@ use super::{Http, Problem};
 /// Bytes of one piece.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// What each piece that was taken adds to a client's time: whoever takes less than 32 KiB a second holds memory for nothing.
+/// What each piece that is read adds to a client's time: one that reads less than 32 KiB a second holds memory for nothing.
 const TIME_PER_PIECE: Duration = Duration::from_secs(2);
 
-pub(super) async fn answer_apart(State(http): State<Http>, request: Request, next: Next) -> Response {
+pub(super) async fn respond_on_query_runtime(State(http): State<Http>, request: Request, next: Next) -> Response {
     let write_timeout = http.app.settings.query.write_timeout;
     let is_head = request.method() == Method::HEAD;
-    let answering =
+    let responding =
         http.app.query_runtime.run(async move { pass_on(next.run(request).await, is_head, write_timeout).await });
-    let Some(answering) = answering else { return Problem::new(503, "the service is stopping").into_response() };
-    answering.await.unwrap_or_else(|e| Problem::internal(&e).into_response())
+    let Some(responding) = responding else {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping").into_response();
+    };
+    responding.await.unwrap_or_else(|e| Problem::internal(&e).into_response())
 }
 
 /// A response whose body is made here and sent elsewhere.
@@ -41,12 +43,12 @@ async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> 
     let (parts, body) = response.into_parts();
     let length = body.size_hint().exact();
     if length.is_none() && (is_head || parts.status == StatusCode::NOT_MODIFIED) {
-        // There is no body, and the length of the one that a GET would get is not known.
+        // There is no body, and the length of the one that a GET would have is not known.
         return Response::from_parts(parts, no_body());
     }
     let is_whole = length.is_some_and(|bytes| bytes <= PIECE_BYTES as u64);
     let mut body = body.into_data_stream();
-    // Most answers are small: they are passed on as a whole.
+    // Most responses are small: they are passed on as a whole.
     let mut first = BytesMut::new();
     while first.len() < PIECE_BYTES || is_whole {
         match body.next().await {
@@ -62,21 +64,23 @@ async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> 
     let broken = Arc::new(AtomicBool::new(false));
     let client = Client { sender, broken: broken.clone(), write_timeout, time: write_timeout };
     tokio::spawn(client.send_all(first.freeze(), body));
-    // What ends early must not look whole.
+    // A response that ends early must not look complete.
     let end = stream::once(async move {
-        broken.load(Ordering::Acquire).then(|| Err(std::io::Error::other("the answer was not taken in time")))
+        broken
+            .load(Ordering::Acquire)
+            .then(|| Err(std::io::Error::other("the client did not read the response in time")))
     });
     let body = ReceiverStream::new(pieces).chain(end.filter_map(future::ready));
     Response::from_parts(parts, Body::from_stream(body))
 }
 
-/// Who takes an answer.
+/// The client that a response is sent to.
 struct Client {
     sender: Sender<std::io::Result<Bytes>>,
-    /// Set where the answer ends before its end.
+    /// Set where the response ends early.
     broken: Arc<AtomicBool>,
     write_timeout: Duration,
-    /// How long it may still keep us waiting.
+    /// How long it may still keep the service waiting.
     time: Duration,
 }
 
@@ -90,7 +94,7 @@ impl Client {
                 }
             }
             let next = tokio::select! {
-                // What is made then is made for nobody.
+                // Nobody reads what would be made then.
                 () = self.sender.closed() => return,
                 next = rest.next() => next,
             };

@@ -1,15 +1,15 @@
-//! What may be asked.
+//! What a caller may request.
 use jiff::Timestamp;
 
 use super::Paging;
-use crate::index::{Filter, Order};
-use crate::record::NotificationQuery;
+use crate::engine::index::{Filter, Order};
+use crate::engine::record::NotificationQuery;
 
-/// For publications.
+/// A page of publications.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PublicationAsk {
+pub struct PublicationRequest {
     pub search: Option<String>,
-    /// Whether the rows are to have their score, in whatever order they come.
+    /// Whether rows need their score, whatever their order.
     pub scored: bool,
     pub filter: Filter,
     pub as_of: Option<Timestamp>,
@@ -17,29 +17,29 @@ pub struct PublicationAsk {
     pub paging: Paging,
 }
 
-/// For revisions.
+/// A page of revisions.
 #[derive(Clone, Debug)]
-pub struct RevisionAsk {
+pub struct RevisionRequest {
     pub search: Option<String>,
     pub filter: Filter,
     pub order: Order,
     pub paging: Paging,
 }
 
-/// For products.
+/// A page of products.
 #[derive(Clone, Debug)]
-pub struct ProductAsk {
+pub struct ProductRequest {
     pub search: Option<String>,
     pub filter: Filter,
     pub order: Order,
     pub paging: Paging,
 }
 
-/// For the log of notifications, newest first.
+/// A page of the log of notifications, newest first.
 #[derive(Clone, Debug, Default)]
-pub struct NotificationAsk {
+pub struct NotificationRequest {
     pub query: NotificationQuery,
     pub paging: Paging,
-    /// Whether the rows are to have their bodies, which may be large; without, they are empty.
+    /// Whether rows need their bodies, which may be large; otherwise these are empty.
     pub bodies: bool,
 }

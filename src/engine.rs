@@ -1,0 +1,74 @@
+//! engine: the leaves, and the use cases over them.
+//!
+//! The leaves (`record`, `fetch`, `store`, `index`) are private to this module, and so are their values in [`app::App`]: an edge
+//! can name neither, and asks a use case. What an edge shows of a leaf, such as a row, `query` re-exports.
+//!
+//! ```compile_fail
+//! use acervo::engine::record::Record;
+//! ```
+//! ```compile_fail
+//! async fn count(app: &acervo::app::App) {
+//!     let _ = app.record.monitor().counts().await;
+//! }
+//! ```
+//! ```
+//! async fn count(app: &acervo::app::App) {
+//!     let _ = acervo::query::Queries::new(app.clone()).status().await;
+//! }
+//! ```
+
+// Some of what a leaf offers is called by tests alone.
+#[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
+#[path = "fetch/mod.rs"]
+mod fetch;
+#[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
+#[path = "index/mod.rs"]
+mod index;
+#[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
+#[path = "record/mod.rs"]
+mod record;
+#[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
+#[path = "store/mod.rs"]
+mod store;
+
+#[path = "app/mod.rs"]
+pub mod app;
+#[path = "holds.rs"]
+pub mod holds;
+#[path = "jobs/mod.rs"]
+pub mod jobs;
+#[path = "query/mod.rs"]
+pub mod query;
+#[path = "receive/mod.rs"]
+pub mod receive;
+#[path = "reindex.rs"]
+pub mod reindex;
+
+/// The leaves, for the tests, benches and fuzz targets of this repository. No build that is shipped has this module.
+#[cfg(feature = "testsuite")]
+pub mod leaves {
+    use super::app::App;
+
+    pub mod fetch {
+        pub use crate::engine::fetch::*;
+    }
+    pub mod index {
+        pub use crate::engine::index::*;
+    }
+    pub mod record {
+        pub use crate::engine::record::*;
+    }
+    pub mod store {
+        pub use crate::engine::store::*;
+    }
+
+    /// The record of an archive.
+    pub fn record(app: &App) -> &record::Record {
+        &app.record
+    }
+
+    /// The index of an archive.
+    pub fn index(app: &App) -> &index::Index {
+        &app.index
+    }
+}

@@ -1,0 +1,226 @@
+//! The schema as edges have it. Documents are checked before they are parsed, and recent ones are cached parsed, since a tool sends
+//! the same few again and again, with other variables. What is executed is their normal form (`rules`). Every request is admitted
+//! here, whatever protocol carries it, and executed within its limits.
+use std::any::TypeId;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql::{Data, Executor, Request, Response, ServerError};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream, unfold};
+use tokio::sync::Semaphore;
+
+use super::error::{internal, shown, with_codes};
+use super::escapes::with_known_escapes;
+use super::limits::check_text;
+use super::loaders::Loaders;
+use super::operation::operation_type;
+use super::retention::PlanOfRequest;
+use super::rules::Rules;
+use super::{Caller, Schema};
+use crate::query::{Permit, Queries, QueryError, QueryLimits};
+use crate::threads::Task;
+
+/// Characters of all cached documents, and of each: parsed, they take up to two hundred times as much.
+const CACHED_LENGTH_MAX: usize = 30_000;
+const LENGTH_MAX: usize = 2_000;
+
+/// Operations under way over one socket, those that wait included.
+const OPERATIONS_PER_SOCKET: usize = 64;
+
+/// Clones share it.
+#[derive(Clone)]
+pub struct CheckedSchema {
+    schema: Schema,
+    rules: Rules,
+    queries: Queries,
+    parsed: Arc<Mutex<DocumentCache>>,
+}
+
+#[derive(Default)]
+struct DocumentCache {
+    documents: HashMap<String, Arc<ExecutableDocument>>,
+    length: usize,
+}
+
+/// How many operations one socket may have under way; it goes with the socket's data.
+pub struct SocketLimits {
+    subscriptions: Arc<Semaphore>,
+    operations: Arc<Semaphore>,
+}
+
+/// A response, with the permit for its memory until it was sent.
+pub struct Executed {
+    pub response: Response,
+    /// Absent where the request was not admitted.
+    pub permit: Option<Arc<Permit>>,
+    /// Whether the service was too busy to admit the request, which may be sent again soon.
+    pub is_busy: bool,
+}
+
+impl Executed {
+    fn refused(error: QueryError) -> Self {
+        let is_busy = matches!(error, QueryError::Overloaded);
+        Self { response: failed(error), permit: None, is_busy }
+    }
+}
+
+fn failed(error: QueryError) -> Response {
+    of_error(shown(error))
+}
+
+/// An error of the whole request, and so of no position in its document.
+fn of_error(error: async_graphql::Error) -> Response {
+    let mut of_request = ServerError::new(error.message, None);
+    of_request.extensions = error.extensions;
+    Response::from_errors(vec![of_request])
+}
+
+impl CheckedSchema {
+    pub(super) fn new(schema: Schema, queries: Queries) -> Self {
+        Self { schema, rules: Rules::new(), queries, parsed: Arc::default() }
+    }
+
+    /// The limits of a socket that was opened.
+    pub fn socket_limits(&self) -> SocketLimits {
+        SocketLimits {
+            subscriptions: Arc::new(Semaphore::new(self.queries.admission().settings().subscriptions_per_socket)),
+            operations: Arc::new(Semaphore::new(OPERATIONS_PER_SOCKET)),
+        }
+    }
+
+    /// Checks and parses a request's document. One that does not parse is left to the execution, whose error has the position.
+    pub fn prepare(&self, request: &mut Request) -> Result<(), ServerError> {
+        let known = self.parsed.lock().unwrap_or_else(PoisonError::into_inner).documents.get(&request.query).cloned();
+        if let Some(known) = known {
+            request.set_parsed_query((*known).clone());
+            return Ok(());
+        }
+        check_text(&request.query)?;
+        if let Cow::Owned(written) = with_known_escapes(&request.query) {
+            request.query = written;
+        }
+        if request.query.len() <= LENGTH_MAX
+            && let Ok(parsed) = request.parsed_query().cloned()
+        {
+            let mut cache = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+            if cache.length + request.query.len() > CACHED_LENGTH_MAX {
+                *cache = DocumentCache::default();
+            }
+            cache.length += request.query.len();
+            cache.documents.insert(request.query.clone(), Arc::new(parsed));
+        }
+        Ok(())
+    }
+
+    /// Admits and executes a prepared request before its deadline. Its work stops when this is dropped.
+    pub async fn run(&self, mut request: Request, caller: Caller) -> Executed {
+        let admission = self.queries.admission();
+        let settings = admission.settings();
+        let deadline = Instant::now() + settings.timeout;
+        let ready = match self.rules.apply(&mut request).await {
+            Ok(ready) => ready,
+            Err(errors) => {
+                return Executed { response: with_codes(Response::from_errors(errors)), permit: None, is_busy: false };
+            }
+        };
+        let permit = match admission.admit(&caller.name, ready.cost.bytes).await {
+            Ok(permit) => Arc::new(permit),
+            Err(e) => return Executed::refused(e),
+        };
+        let limits = QueryLimits::new(deadline, settings.answer_max, permit.clone());
+        let _work = limits.stop_on_drop();
+        let queries = self.queries.within(limits);
+        let loaders = DataLoader::new(Loaders(queries.clone()), tokio::spawn);
+        let request = request.data(caller).data(queries).data(loaders).data(PlanOfRequest::default());
+        let timeout = settings.timeout;
+        let running = tokio::time::timeout_at(deadline.into(), self.schema.execute(request));
+        let response =
+            running.await.map_or_else(|_| failed(QueryError::TimedOut { timeout }), |response| ready.finish(response));
+        permit.end_work();
+        Executed { response: with_codes(response), permit: Some(permit), is_busy: false }
+    }
+
+    /// The same for a socket, on a task of its own. The permit lasts until the response was sent.
+    fn execute_on_socket(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
+        let schema = self.clone();
+        let state = (Some((schema, request, caller)), None);
+        let responses = unfold(state, |(left, _sent)| async move {
+            let (schema, request, caller) = left?;
+            let task = Task::new(tokio::spawn(async move { schema.run(request, caller).await }));
+            let executed = task.await.unwrap_or_else(|e| Executed {
+                response: of_error(internal(&e)),
+                permit: None,
+                is_busy: false,
+            });
+            Some((executed.response, (None, executed.permit)))
+        });
+        responses.boxed()
+    }
+}
+
+impl Executor for CheckedSchema {
+    async fn execute(&self, mut request: Request) -> Response {
+        match self.prepare(&mut request) {
+            Ok(()) => self.run(request, Caller::default()).await.response,
+            Err(error) => Response::from_errors(vec![error]),
+        }
+    }
+
+    fn execute_stream(&self, mut request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        let refused = |response| stream::iter([response]).boxed();
+        if let Err(error) = self.prepare(&mut request) {
+            return refused(Response::from_errors(vec![error]));
+        }
+        let socket = of_session::<SocketLimits>(session.as_ref());
+        let operation = socket.map(|socket| socket.operations.clone().try_acquire_owned());
+        let Ok(operation) = operation.transpose() else {
+            let what = "operations under way over this socket";
+            return refused(failed(QueryError::Crowded { what, max: OPERATIONS_PER_SOCKET }));
+        };
+        if operation_type(&mut request) != Some(OperationType::Subscription) {
+            let caller = of_session::<Caller>(session.as_ref()).cloned().unwrap_or_default();
+            return with_guard(self.execute_on_socket(request, caller), operation);
+        }
+        let admission = self.queries.admission();
+        let of_socket = socket.map(|socket| socket.subscriptions.clone().try_acquire_owned());
+        let Ok(of_socket) = of_socket.transpose() else {
+            let max = admission.settings().subscriptions_per_socket;
+            return refused(failed(QueryError::Crowded { what: "subscriptions over this socket", max }));
+        };
+        match admission.admit_subscription() {
+            Ok(slot) => {
+                let this = self.clone();
+                let events = async move {
+                    match this.rules.apply(&mut request).await {
+                        Ok(ready) => {
+                            let events = Executor::execute_stream(&this.schema, request, session);
+                            events.map(move |event| with_codes(ready.finish(event))).boxed()
+                        }
+                        Err(errors) => stream::iter([with_codes(Response::from_errors(errors))]).boxed(),
+                    }
+                };
+                with_guard(stream::once(events).flatten().boxed(), (operation, of_socket, slot))
+            }
+            Err(e) => refused(failed(e)),
+        }
+    }
+}
+
+/// A stream that keeps something until it ends or is dropped.
+fn with_guard<T: Send + 'static>(stream: BoxStream<'static, Response>, guard: T) -> BoxStream<'static, Response> {
+    stream
+        .map(move |response| {
+            let _ = &guard;
+            response
+        })
+        .boxed()
+}
+
+fn of_session<T: Send + Sync + 'static>(session: Option<&Arc<Data>>) -> Option<&T> {
+    session?.get(&TypeId::of::<T>())?.downcast_ref()
+}

@@ -1,0 +1,19 @@
+//! Why a run of retention, or its undo, is refused.
+use jiff::Timestamp;
+
+/// The reason for the caller. Errors of any other type are the service's own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetentionRefusal {
+    #[error("there is no run {id}; `acervo retention runs` lists them")]
+    NotFound { id: String },
+    #[error("the run {id} was a dry one: there is nothing to bring back")]
+    DryRun { id: String },
+    #[error("the grace of the run {id} is over, and its {lost} revisions are swept: nothing can be brought back")]
+    GraceOver { id: String, lost: u64 },
+    #[error("another run of retention is under way; try again when it has ended")]
+    Busy,
+    #[error(
+        "the clock ({at}) is far ahead of the last time that is known: nothing is removed until it is put right or a notification confirms it"
+    )]
+    ClockSuspect { at: Timestamp },
+}
