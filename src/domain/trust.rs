@@ -30,12 +30,25 @@ struct State {
 }
 
 impl Trust {
-    /// Begins where an earlier process was: the last time that is known to have come.
+    /// Begins where an earlier process ended: with the last time that is known to have come.
     pub fn begin(&self, last: Option<Timestamp>, clock: &Clock) {
+        self.begin_from(last, START_JUMP_MS, clock);
+    }
+
+    /// Begins beside a process that notes the time as it passes, as seldom as `noted_every`.
+    pub fn begin_beside(&self, last: Option<Timestamp>, noted_every: Duration, clock: &Clock) {
+        let noted_every = i64::try_from(noted_every.as_millis()).unwrap_or(i64::MAX);
+        self.begin_from(last, JUMP_MS.saturating_add(noted_every), clock);
+    }
+
+    fn begin_from(&self, last: Option<Timestamp>, jump_ms: i64, clock: &Clock) {
         let mut state = self.held();
         let wall = millis(clock.now());
         let last = last.map_or(wall, millis);
-        *state = State { known: Some((last, clock.elapsed())), doubted: (wall - last > START_JUMP_MS).then_some(wall) };
+        let is_doubted = wall.saturating_sub(last) > jump_ms;
+        // A clock that is believed now is what it is compared with from now on.
+        let known = if is_doubted { last } else { wall };
+        *state = State { known: Some((known, clock.elapsed())), doubted: is_doubted.then_some(wall) };
     }
 
     /// No later than the true time.
@@ -101,6 +114,28 @@ mod tests {
         assert!((2 * HOUR..3 * HOUR).contains(&(millis(trust.now(&clock)) - before)));
         clock.set_wrong(0);
         assert_eq!(trust.doubted(&clock), None);
+    }
+
+    #[test]
+    fn beside_a_process_that_notes_the_time_a_jump_is_known_at_once() {
+        let (clock, every) = (Clock::default(), Duration::from_secs(15));
+        for (ahead, is_doubted) in [(5, false), (5 * 60, false), (6 * 60, true)] {
+            let trust = Trust::default();
+            trust.begin_beside(Some(timestamp(millis(clock.now()) - ahead * 1000)), every, &clock);
+            assert_eq!(trust.doubted(&clock).is_some(), is_doubted, "{ahead} s");
+        }
+        let trust = Trust::default();
+        trust.begin_beside(None, every, &clock);
+        assert_eq!(trust.doubted(&clock), None);
+    }
+
+    #[test]
+    fn a_start_within_the_hour_is_believed() {
+        for (minutes, is_doubted) in [(0, false), (10, false), (59, false), (61, true)] {
+            let (clock, trust) = (Clock::default(), Trust::default());
+            trust.begin(Some(timestamp(millis(clock.now()) - minutes * 60_000)), &clock);
+            assert_eq!(trust.doubted(&clock).is_some(), is_doubted, "{minutes} minutes");
+        }
     }
 
     #[test]
