@@ -46,6 +46,8 @@ pub struct Policy {
 }
 
 /// A name pattern that ignores case and accents. `*` matches any number of characters, `?` exactly one.
+///
+/// Not `globset`: its `?` is one byte, and `[`, `{` and `\` have a meaning there, which names may contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     written: String,

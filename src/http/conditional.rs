@@ -75,6 +75,8 @@ impl Conditions {
 }
 
 /// A list of entity tags.
+///
+/// Not the typed `IfNoneMatch` of `headers`, which does not understand `*` beside other tags.
 enum Tags {
     /// `*`: whatever there is.
     Any,

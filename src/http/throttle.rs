@@ -54,6 +54,8 @@ impl Default for Throttle {
 }
 
 /// When the next wrong key of each address is due (the generic cell rate algorithm).
+///
+/// Not `governor`: a wrong key counts against both limits or against none, and is given its turn in advance.
 #[derive(Default)]
 struct NextReplies {
     by_address: HashMap<IpAddr, Instant>,
