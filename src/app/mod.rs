@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::domain::{Clock, Trust};
@@ -24,6 +25,9 @@ use crate::threads::QueryRuntime;
 
 pub use disk::{Disk, DiskFull};
 pub use folder::{ArchiveNotFound, NotAFolder, RESERVE, Service, service};
+
+/// How often the service notes the time, so that a clock that jumps ahead is noticed across processes.
+pub const TIME_NOTED_EVERY: Duration = Duration::from_secs(15);
 
 /// The state of the process; clones share it, and are made several times for each request.
 #[derive(Clone)]
@@ -57,6 +61,8 @@ pub struct Parts {
     pub started_at: Timestamp,
     /// Set once the service is stopping.
     pub stopping: AtomicBool,
+    /// Cancelled once the process has been asked to stop; long work looks at it between two batches.
+    pub stop: CancellationToken,
     /// Locked while this process serves from the data folder.
     lock: Option<File>,
 }
@@ -141,6 +147,12 @@ impl App {
         let receiver = &settings.receiver;
         let rule = ReplayRule { at_least: receiver.replay_at_least as u64, gap: receiver.replay_gap };
         let record = Record::open(&location, receiver.queue, rule).await.context("the database cannot be opened")?;
+        let trust = Trust::default();
+        let last_known = record.known_time().last().await?;
+        match (role, service(folder)?) {
+            (Role::Command { .. }, Service::Running(_)) => trust.begin_beside(last_known, TIME_NOTED_EVERY, &clock),
+            (Role::Command { .. } | Role::Server, _) => trust.begin(last_known, &clock),
+        }
         let store = Store::open(&archive, &folder.join("tmp"))
             .with_context(|| format!("the archive folder {} cannot be opened", archive.display()))?;
         let index = open_index(&folder.join("index")).await?;
@@ -151,7 +163,7 @@ impl App {
         Ok(Self(Arc::new(Parts {
             started_at: clock.now(),
             clock,
-            trust: Trust::default(),
+            trust,
             record,
             store,
             index,
@@ -162,6 +174,7 @@ impl App {
             disk,
             denied: Denied::default(),
             stopping: AtomicBool::default(),
+            stop: CancellationToken::new(),
             lock,
             settings,
         })))

@@ -45,6 +45,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let may_create =
         args.create || (!args.dry_run && !app::has_archive(&settings).await? && confirm_create(&settings)?);
     let app = App::open(settings, Role::Command { may_create }, Clock::default()).await?;
+    super::serve::stop_on_signal(&app.stop)?;
     let mut total = Report::default();
     for path in &args.paths {
         let mut printer = ProgressPrinter::new(args.manifest.is_some())?;
@@ -65,9 +66,13 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         ] {
             *sum += part;
         }
+        total.stopped |= report.stopped;
+        if total.stopped {
+            break;
+        }
     }
     output::print(&summary(&total, args.manifest.is_some(), args.dry_run))?;
-    Ok(if total.refused > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if total.refused > 0 || total.stopped { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 /// Asks the person at the terminal, if there is one.
@@ -87,7 +92,7 @@ fn confirm_create(settings: &Settings) -> anyhow::Result<bool> {
 
 fn summary(report: &Report, files: bool, dry_run: bool) -> String {
     let would = if dry_run { "would have been " } else { "" };
-    let Report { read, queued, expired, archived, known, refused } = report;
+    let Report { read, queued, expired, archived, known, refused, stopped } = report;
     let mut lines = vec![format!("{read} {} read", if files { "files" } else { "notifications" })];
     if files {
         lines.push(format!("{archived} {would}archived as revisions"));
@@ -100,6 +105,9 @@ fn summary(report: &Report, files: bool, dry_run: bool) -> String {
     lines.push(format!("{known} skipped: they are there already"));
     if *refused > 0 {
         lines.push(format!("{refused} not taken, for the reasons above"));
+    }
+    if *stopped {
+        lines.push("stopped before the end: import again to go on".to_owned());
     }
     lines.join("\n")
 }

@@ -27,6 +27,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::{App, ArchiveNotFound, NotAFolder, Role};
 use crate::config::{ConfigError, Overrides, Settings};
 use crate::domain::Clock;
+use crate::jobs::Stopped;
 
 /// Archives everything that ONS publishes on its SINtegre portal
 #[derive(Parser)]
@@ -182,7 +183,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     log::start(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let serves = matches!(cli.command, Command::Serve);
+    let outcome = runtime.block_on(async {
         match cli.command {
             Command::Serve => serve::run(settings).await,
             Command::Demo(args) => demo::run(args, settings).await,
@@ -199,7 +201,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Config(command) => config::run(command, settings).await,
             Command::Schema | Command::Token(_) => Ok(ExitCode::SUCCESS),
         }
-    })
+    });
+    if serves || outcome.as_ref().is_err_and(|e| e.is::<Stopped>()) {
+        // A thread whose work nobody waits for any more must not keep the process from ending.
+        runtime.shutdown_background();
+    }
+    outcome
 }
 
 /// Opens the archive for a command, which may run beside a service. Commands never create an archive: in the wrong folder

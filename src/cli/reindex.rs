@@ -10,6 +10,7 @@ use crate::reindex::{Reindexing, reindex};
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let app = super::open(settings).await?;
+    super::serve::stop_on_signal(&app.stop)?;
     let bar = ProgressBar::no_length();
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} publications, {eta} left")?);
     bar.enable_steady_tick(Duration::from_millis(200));

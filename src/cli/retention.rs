@@ -52,6 +52,7 @@ pub(super) enum Format {
 
 pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     let app = super::open(settings).await?;
+    super::serve::stop_on_signal(&app.stop)?;
     match command {
         Command::Plan { format, now } => {
             let planned = retention::make_plan(&app, now.unwrap_or_else(|| app.clock.now())).await?;
@@ -62,6 +63,9 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             }
         }
         Command::Run { format, now } => {
+            if let Some(now) = now {
+                retention::confirm_clock(&app, now);
+            }
             let now = now.unwrap_or_else(|| app.clock.now());
             let retention::Outcome { run, swept } = retention::run(&app, now, false).await?;
             match format {

@@ -1,5 +1,6 @@
 //! `acervo serve`: receiver, workers and API in one process.
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -29,24 +30,66 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     }
     let app = App::open(settings, Role::Server, Clock::default()).await?;
     let jobs = Jobs::start(&app).await?;
-    let stop = CancellationToken::new();
-    let (signal, asked) = (stop_signal()?, stop.clone());
-    tokio::spawn(async move {
-        signal.await;
-        asked.cancel();
-    });
+    let stop = app.stop.clone();
+    cancel_on_signal(stop.clone())?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
     if let Some(webhook) = &webhook {
         tracing::info!(address = %webhook.local_addr()?, "serving the webhook alone");
     }
+    let serving = async {
+        let served = http::serve_all(listener, webhook, &app, stop.clone().cancelled_owned()).await;
+        // Without a listener there is nothing left to do.
+        stop.cancel();
+        served
+    };
     // Fetches are returned to the queue at once, while requests under way finish.
-    let (served, ()) = tokio::join!(http::serve_all(listener, webhook, &app, stop.clone().cancelled_owned()), async {
+    let stopping = async {
         stop.cancelled().await;
         jobs.stop().await;
-    });
-    served?;
-    tracing::info!("stopped");
+    };
+    let work = async { tokio::join!(serving, stopping).0 };
+    tokio::select! {
+        served = work => {
+            served?;
+            tracing::info!("stopped");
+        }
+        () = stop_deadline(&stop) => tracing::warn!(
+            seconds = STOP_TIMEOUT.as_secs(),
+            "stopping took too long: what was not committed ends here, and is done after the next start"
+        ),
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How long stopping may take, so that the process is gone within 25 s. The unit in README.md gives it more.
+const STOP_TIMEOUT: Duration = Duration::from_secs(24);
+
+/// Done when stopping has taken too long.
+async fn stop_deadline(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_TIMEOUT).await;
+}
+
+/// Cancels `stop` when the process is asked to stop.
+fn cancel_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    let signal = stop_signal()?;
+    tokio::spawn(async move {
+        signal.await;
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Lets a command end between two batches when the process is asked to stop; it is ended if that takes too long.
+pub(super) fn stop_on_signal(stop: &CancellationToken) -> anyhow::Result<()> {
+    cancel_on_signal(stop.clone())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        stop_deadline(&stop).await;
+        tracing::warn!("stopping took too long: what was not committed ends here");
+        std::process::exit(1);
+    });
+    Ok(())
 }
 
 /// Completes when the process is asked to stop; a second signal ends the process at once.

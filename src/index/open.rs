@@ -12,6 +12,7 @@ use super::columns::OpenColumns;
 use super::schema::{self, Fields};
 use super::words::WordCache;
 use super::{IndexError, Writer};
+use crate::domain::PublicationId;
 
 /// The file that makes a folder an index.
 const META: &str = "meta.json";
@@ -26,17 +27,69 @@ pub struct Position {
 }
 
 impl Position {
-    pub(super) fn payload(self) -> String {
-        format!("{} {} {}", schema::VERSION, self.feed, self.epoch)
+    /// Whether it is that of an index that is still being built.
+    pub fn is_unfinished(self) -> bool {
+        self.epoch == UNFINISHED
+    }
+}
+
+/// How far the build of an index has come that is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The position that it is at once it is finished.
+    pub goal: Position,
+    /// Publications are added in the order of their ids; the last one that was added.
+    pub after: Option<PublicationId>,
+    /// How many were added.
+    pub done: u64,
+}
+
+/// What a commit says of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Payload {
+    pub position: Position,
+    pub unfinished: Option<Unfinished>,
+}
+
+/// The epoch of an index that is still being built: never that of a finished one.
+const UNFINISHED: u64 = u64::MAX;
+
+impl From<Position> for Payload {
+    fn from(position: Position) -> Self {
+        Self { position, unfinished: None }
+    }
+}
+
+impl From<Unfinished> for Payload {
+    fn from(unfinished: Unfinished) -> Self {
+        Self { position: Position { feed: 0, epoch: UNFINISHED }, unfinished: Some(unfinished) }
+    }
+}
+
+impl Payload {
+    pub fn format(&self) -> String {
+        let Position { feed, epoch } = self.position;
+        let text = format!("{} {feed} {epoch}", schema::VERSION);
+        match self.unfinished {
+            Some(Unfinished { goal, after: Some(after), done }) => {
+                format!("{text} {} {} {} {done}", goal.feed, goal.epoch, after.0)
+            }
+            Some(Unfinished { after: None, .. }) | None => text,
+        }
     }
 
     fn parse(payload: &str) -> Option<Self> {
         let mut parts = payload.split(' ');
         let version: u32 = parts.next()?.parse().ok()?;
-        let feed = parts.next()?.parse().ok()?;
-        let epoch = parts.next()?.parse().ok()?;
-        (version == schema::VERSION).then_some(Self { feed, epoch })
+        let position = Position { feed: parts.next()?.parse().ok()?, epoch: parts.next()?.parse().ok()? };
+        (version == schema::VERSION).then(|| Self { position, unfinished: parse_unfinished(parts) })
     }
+}
+
+fn parse_unfinished<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Unfinished> {
+    let goal = Position { feed: parts.next()?.parse().ok()?, epoch: parts.next()?.parse().ok()? };
+    let after = Some(PublicationId(parts.next()?.parse().ok()?));
+    Some(Unfinished { goal, after, done: parts.next()?.parse().ok()? })
 }
 
 /// How far the index is, for whoever waits for it.
@@ -46,6 +99,8 @@ pub struct Progress {
     pub position: Option<Position>,
     /// Whether this process writes the index. Without a writer the position does not change.
     pub has_writer: bool,
+    /// How far a build has come that was not finished; `None` where the index is finished, or has no commit.
+    pub unfinished: Option<Unfinished>,
 }
 
 /// The index in a folder. Clones share it.
@@ -63,14 +118,21 @@ pub(super) struct Inner {
     progress: watch::Sender<Progress>,
 }
 
+impl Progress {
+    fn note(&mut self, committed: Option<Payload>) {
+        self.position = committed.map(|payload| payload.position);
+        self.unfinished = committed.and_then(|payload| payload.unfinished);
+    }
+}
+
 impl Inner {
     /// Makes committed changes visible to readers.
     pub fn reload(&self) -> Result<(), IndexError> {
         // Read before the reload and published after it: whoever sees the position also sees its documents.
-        let position = committed(&self.index);
+        let committed = committed(&self.index);
         self.reader.reload()?;
         self.columns.retain(&self.reader.searcher());
-        self.progress.send_modify(|progress| progress.position = position);
+        self.progress.send_modify(|progress| progress.note(committed));
         Ok(())
     }
 
@@ -79,9 +141,9 @@ impl Inner {
     }
 }
 
-/// The position of the last commit, if it has one.
-fn committed(index: &tantivy::Index) -> Option<Position> {
-    Position::parse(&index.load_metas().ok()?.payload?)
+/// What the last commit says, if there is one of this version.
+fn committed(index: &tantivy::Index) -> Option<Payload> {
+    Payload::parse(&index.load_metas().ok()?.payload?)
 }
 
 impl Index {
@@ -141,7 +203,9 @@ impl Index {
             });
             set.join().map_err(|_| IndexError::Io(std::io::Error::other("the search threads could not be started")))
         })??;
-        let progress = watch::Sender::new(Progress { position: committed(&index), has_writer: false });
+        let mut progress = Progress::default();
+        progress.note(committed(&index));
+        let progress = watch::Sender::new(progress);
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -163,6 +227,11 @@ impl Index {
     /// The position that readers see; `None` if no commit has one.
     pub fn position(&self) -> Option<Position> {
         self.inner.progress.borrow().position
+    }
+
+    /// How far a build has come that was not finished; `None` where the index is finished, or has no commit.
+    pub fn unfinished(&self) -> Option<Unfinished> {
+        self.inner.progress.borrow().unfinished
     }
 
     /// How far the index has come, and whether it goes on.

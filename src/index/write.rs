@@ -3,8 +3,8 @@ use tantivy::indexer::IndexWriterOptions;
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::document::term;
-use super::open::Inner;
-use super::{Index, IndexError, Position, Product, Publication};
+use super::open::{Inner, Payload};
+use super::{Index, IndexError, Position, Product, Publication, Unfinished};
 
 /// Memory for uncommitted documents. The minimum of tantivy is 15 MB.
 const HEAP_BYTES: usize = 20_000_000;
@@ -77,8 +77,17 @@ impl Writer {
 
     /// Commits and makes the changes visible to readers. Blocks on the disk.
     pub fn commit(&mut self, position: Position) -> Result<(), IndexError> {
+        self.commit_with(position.into())
+    }
+
+    /// The same while the index is still being built.
+    pub fn commit_unfinished(&mut self, state: Unfinished) -> Result<(), IndexError> {
+        self.commit_with(state.into())
+    }
+
+    fn commit_with(&mut self, payload: Payload) -> Result<(), IndexError> {
         let mut prepared = self.writer.prepare_commit()?;
-        prepared.set_payload(&position.payload());
+        prepared.set_payload(&payload.format());
         prepared.commit()?;
         self.inner().reload()
     }

@@ -1,4 +1,4 @@
-//! From a claim to a revision: the transfer into the archive, the name, the look into a zip, the record.
+//! From a claim to a revision: transfers the file into the archive, names it, lists a zip, and records it.
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use crate::engine::fetch::{Download, FetchError, Response, percent_decoded};
 use crate::engine::record::{Claim, Claimed, Fetched, Member, StoredFile};
 use crate::engine::store::{Budget, Key, Listing, MemberError, Put, StoreError};
 
-/// What a zip begins with, an empty one too.
+/// The first bytes of a zip, and of an empty one.
 const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
@@ -73,8 +73,8 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     Ok(())
 }
 
-/// The portal says that the file is the one we have: no byte was transferred. Ours is read once, as an answer with bytes
-/// would have it read: what is damaged here is fetched whole.
+/// The portal says that the file is the one we have, and sends no bytes. Ours is read once, as it would be after a response with
+/// bytes: if it is damaged, it is fetched whole.
 async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let name = claim.lead().map_or("", |lead| lead.name.as_str());
     if let Some(known) = &claim.known
@@ -82,33 +82,33 @@ async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
         && let Err(e) = app.store.check(key_of(&file)?).await
     {
         let Some(digest) = e.damaged() else { return Err(e.into()) };
-        tracing::error!(name, error = %e, "the portal's file is the known one, and ours is damaged: fetched whole");
+        tracing::error!(name, error = %e, "the portal's file has not changed, and ours is damaged: it is fetched whole");
         app.record.files().mark_damaged(digest, app.clock.now()).await?;
     }
     match app.record.queue().settle_not_modified(claim).await? {
         Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),
-        None => tracing::info!(name, "not modified, but what is shown is another file by now: fetched whole"),
+        None => tracing::info!(name, "not modified, but another file is shown by now: it is fetched whole"),
     }
     Ok(())
 }
 
-/// How much of a transfer passes between two looks at the disk.
-const LOOK_EVERY_BYTES: u64 = 16 << 20;
+/// Bytes of a transfer between two checks of the free disk space.
+const CHECK_EVERY_BYTES: u64 = 16 << 20;
 
 /// Streams the bytes into the archive, where they are not a file yet, and keeps both their ends.
 async fn transfer(app: &App, download: &mut Download) -> Result<(Put, Ends), TransferError> {
     app.disk.make_sure(download.length().unwrap_or_default())?;
     let mut put = app.store.put();
     let mut ends = Ends::default();
-    let mut looked_at = 0;
+    let mut checked_at = 0;
     let mut received = 0;
     while let Some(bytes) = download.next().await? {
         let bytes: Bytes = bytes;
         ends.take(&bytes);
         put.write(&bytes).await?;
         received += bytes.len() as u64;
-        if received - looked_at >= LOOK_EVERY_BYTES {
-            looked_at = received;
+        if received - checked_at >= CHECK_EVERY_BYTES {
+            checked_at = received;
             app.disk.make_sure(0)?;
         }
     }
@@ -145,7 +145,7 @@ async fn is_usual(app: &App, lead: &Claimed, extension: Option<&str>) -> Result<
     }))
 }
 
-/// What a verdict says on the revision.
+/// The warning on the revision that a verdict gives.
 pub(super) fn warning(verdict: Verdict) -> Option<String> {
     match verdict {
         Verdict::File => None,
@@ -237,15 +237,15 @@ fn content_type(download: &Download, name: &str) -> Option<String> {
         .or_else(|| download.content_type.clone())
 }
 
-/// What a look into a file found.
+/// What was found inside a file.
 #[derive(Default)]
 pub(super) struct Inside {
     pub members: Vec<Member>,
     /// The zip does not open.
     pub broken: Option<String>,
-    /// What else is to be said.
+    /// Another warning.
     pub note: Option<String>,
-    /// There is more to list than can be waited for.
+    /// Listing all of it would take too long; it is listed later.
     pub list_later: bool,
 }
 
@@ -259,11 +259,11 @@ impl Inside {
 /// that no file keeps another, or itself, from being recorded.
 const BUDGET_BEFORE_RECORD: Budget = Budget { bytes: 16 << 20, time: Duration::from_millis(500) };
 
-/// Said of a zip whose nested zips take more than a file may cost.
+/// The warning on a zip whose nested zips take longer to list than is allowed.
 pub(super) const PARTLY_LISTED: &str =
     "not all members of the zips inside it are listed: unpacking them takes too long";
 
-/// Said of a zip with more members than are listed of one file.
+/// The warning on a zip with more members than are listed.
 const CUT: &str = "the zip has more members than are listed";
 
 /// The members of a zip, or what is wrong with it.
@@ -286,14 +286,14 @@ pub(super) async fn look_inside(
             let note = note.filter(|_| !list_later).map(str::to_owned);
             Ok(Inside { members, note, list_later, broken: None })
         }
-        // There will be room again.
+        // There will be space again.
         Err(MemberError::Store(StoreError::DiskFull(_))) => Ok(Inside { list_later: true, ..Inside::default() }),
         Err(MemberError::Store(e)) => Err(e.into()),
         Err(e) => Ok(Inside { broken: Some(format!("the zip does not open: {e}")), ..Inside::default() }),
     }
 }
 
-/// The members as they are recorded, and what is to be said of the list.
+/// The members as they are recorded, and the warning that goes with them.
 pub(super) fn record_members(listing: Listing) -> (Vec<Member>, Option<&'static str>) {
     let note = if listing.is_cut { Some(CUT) } else { None };
     (listing.members.into_iter().map(member).collect(), note)

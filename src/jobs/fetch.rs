@@ -14,16 +14,16 @@ use crate::app::App;
 use crate::engine::fetch::{Health, HostChange, HostPermit};
 use crate::engine::record::{Claim, RecordError, Room};
 
-/// How long a claim holds without a sign of life.
+/// How long a lease lasts unless it is renewed.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// How often a worker gives one.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a worker renews its lease.
+const RENEW_EVERY: Duration = Duration::from_secs(15);
 
-/// The longest time between two looks at the queue, for what other processes put there.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the queue is checked for what other processes add to it.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Nobody notices that a file is asked for so much later.
+/// How long workers that end together are waited for: too short for anybody to notice.
 const GATHER: Duration = Duration::from_millis(4);
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
@@ -32,22 +32,22 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut halted = false;
     while !stop.is_cancelled() {
         queued.borrow_and_update();
-        halted = has_no_room(&app, halted);
+        halted = is_disk_full(&app, halted);
         if !halted {
             let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
             match app.record.queue().claim(app.clock.now(), app.trust.now(&app.clock), LEASE, room(&app, free)).await {
                 Ok(claims) => {
                     for claim in claims {
                         let permit = app.fetcher.hosts().begin(&claim.host);
-                        workers.spawn(survive(app.clone(), claim, permit, stop.clone()));
+                        workers.spawn(work_catching_panics(app.clone(), claim, permit, stop.clone()));
                     }
                 }
                 Err(e) => tracing::error!(error = %e, "the queue cannot be read"),
             }
         }
         let idle = workers.len() < app.settings.fetch.concurrency && !halted;
-        // With all hands full there is nothing to be early for.
-        let wait = if idle { wait(&app).await } else { LOOK_EVERY };
+        // While all workers are busy, nothing can be claimed.
+        let wait = if idle { wait(&app).await } else { CHECK_EVERY };
         tokio::select! {
             _ = stop.cancelled() => {}
             Some(_) = workers.join_next() => gather(&mut workers).await,
@@ -58,15 +58,15 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     while workers.join_next().await.is_some() {}
 }
 
-/// Lets workers that are about to be done come along, so that what follows is claimed together: under load a claim costs
-/// as much as a file's settlement.
+/// Waits for workers that are about to end, so that the next files are claimed together: under load a claim costs as much as
+/// recording a file.
 async fn gather(workers: &mut JoinSet<()>) {
     let until = tokio::time::Instant::now() + GATHER;
     while tokio::time::timeout_at(until, workers.join_next()).await.is_ok_and(|joined| joined.is_some()) {}
 }
 
-/// Whether files must wait for room on the disk; told once when it begins and once when it ends.
-fn has_no_room(app: &App, halted: bool) -> bool {
+/// Whether fetching waits for space on the disk; logged once when it begins and once when it ends.
+fn is_disk_full(app: &App, halted: bool) -> bool {
     let room = app.disk.may_fetch();
     match &room {
         Err(e) if !halted => tracing::error!(error = %e, "fetching waits; notifications are still recorded"),
@@ -81,27 +81,27 @@ fn room(app: &App, free: usize) -> Room {
     Room { total: free, per_host: hosts.per_host(), hosts: hosts.capacity(app.clock.now()) }
 }
 
-/// Until something is due.
+/// How long until something is due.
 async fn wait(app: &App) -> Duration {
     let next = app.record.queue().next_event().await.unwrap_or_else(|e| {
-        tracing::warn!(error = %e, "the time of the next attempt could not be read; looking again soon");
+        tracing::warn!(error = %e, "the time of the next attempt could not be read; trying again soon");
         None
     });
     let until = |at: Timestamp| Duration::try_from(at.duration_since(app.clock.now())).unwrap_or_default();
-    // What is due and cannot be had, since its host is left alone, is no reason to look all the time.
+    // What is due but waits for a paused host must not cause a busy loop.
     let paused = !app.fetcher.hosts().paused(app.clock.now()).is_empty();
     let least = Duration::from_millis(if paused { 100 } else { 20 });
-    next.map_or(LOOK_EVERY, until).clamp(least, LOOK_EVERY)
+    next.map_or(CHECK_EVERY, until).clamp(least, CHECK_EVERY)
 }
 
-/// Works on a claim; what a defect of ours breaks is tried again like any other failure.
-async fn survive(app: App, claim: Claim, permit: HostPermit, stop: CancellationToken) {
+/// Works on a claim. An attempt that panics is retried like any other failure.
+async fn work_catching_panics(app: App, claim: Claim, permit: HostPermit, stop: CancellationToken) {
     if AssertUnwindSafe(work(&app, &claim, permit, stop)).catch_unwind().await.is_err() {
         let next = later(app.clock.now(), app.settings.fetch.retry_first);
-        tracing::error!(name = claim.lead().map(|lead| &lead.name), %next, "a defect of this service broke an attempt off");
+        tracing::error!(name = claim.lead().map(|lead| &lead.name), %next, "an attempt panicked; it is made again");
         let why = "a defect of this service broke the attempt off; its log says where";
         if let Err(e) = app.record.queue().settle_retry(&claim, next, why).await {
-            tracing::error!(error = %e, "a failed attempt could not be recorded; its lease runs out");
+            tracing::error!(error = %e, "a failed attempt could not be recorded; its lease expires by itself");
         }
     }
 }
@@ -110,10 +110,10 @@ async fn survive(app: App, claim: Claim, permit: HostPermit, stop: CancellationT
 async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationToken) {
     let outcome = tokio::select! {
         outcome = archive::archive(app, claim) => outcome,
-        lost = keep_alive(app, claim) => Err(lost.into()),
+        lost = renew_until_lost(app, claim) => Err(lost.into()),
         _ = stop.cancelled() => {
             if let Err(e) = app.record.queue().release(claim).await {
-                tracing::warn!(error = %e, "work could not be given back; its lease runs out");
+                tracing::warn!(error = %e, "a lease could not be released; it expires by itself");
             }
             return;
         }
@@ -123,19 +123,19 @@ async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationTo
         Err(TransferError::Fetch(e)) => e.health(),
         Err(TransferError::Store(_) | TransferError::DiskFull(_) | TransferError::Record(_)) => Health::Unknown,
     };
-    tell(&claim.host, permit.end(health, app.clock.now()));
-    let word = match &outcome {
+    log_change(&claim.host, permit.end(health, app.clock.now()));
+    let label = match &outcome {
         Ok(()) => "archived",
         Err(TransferError::Fetch(e)) if e.is_final() => "refused",
         Err(_) => "failed",
     };
-    metrics::counter!("acervo_fetches_total", "outcome" => word).increment(1);
+    metrics::counter!("acervo_fetches_total", "outcome" => label).increment(1);
     if let Err(e) = outcome {
         settle_failure(app, claim, e).await;
     }
 }
 
-fn tell(host: &str, change: Option<HostChange>) {
+fn log_change(host: &str, change: Option<HostChange>) {
     match change {
         Some(HostChange::Paused { until, failures }) => {
             tracing::warn!(host, failures, %until, "a host fails repeatedly and is paused; receiving goes on");
@@ -146,9 +146,9 @@ fn tell(host: &str, change: Option<HostChange>) {
 }
 
 /// Renews the lease until that fails.
-async fn keep_alive(app: &App, claim: &Claim) -> RecordError {
+async fn renew_until_lost(app: &App, claim: &Claim) -> RecordError {
     loop {
-        tokio::time::sleep(HEARTBEAT).await;
+        tokio::time::sleep(RENEW_EVERY).await;
         if let Err(e) = app.record.queue().renew(claim, app.clock.now(), LEASE).await {
             return e;
         }
@@ -179,7 +179,7 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
         }
         TransferError::DiskFull(e) => {
             let next = later(now, app.settings.fetch.retry_first);
-            tracing::error!(name, error = %e, next = %next, "a file waits for room");
+            tracing::error!(name, error = %e, next = %next, "a file waits for disk space");
             app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::Record(RecordError::LeaseLost) => {
@@ -187,7 +187,7 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
             return;
         }
         TransferError::Record(e) => {
-            tracing::error!(name, error = %e, "a file is stored but cannot be recorded; it is tried again");
+            tracing::error!(name, error = %e, "a file is stored but cannot be recorded; it is fetched again");
             app.record
                 .queue()
                 .settle_retry(claim, later(now, app.settings.fetch.retry_first), "the database did not take the file")
@@ -195,6 +195,6 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
         }
     };
     if let Err(e) = settled {
-        tracing::error!(name, error = %e, "a failed attempt could not be recorded; its lease runs out");
+        tracing::error!(name, error = %e, "a failed attempt could not be recorded; its lease expires by itself");
     }
 }

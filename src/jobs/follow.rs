@@ -1,43 +1,39 @@
-//! The index follows the feed; where it cannot, it is built anew.
+//! Keeps the index up with the feed; where that is not possible, builds it anew.
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
+use super::stop::{self, Stopped};
 use crate::app::App;
 use crate::domain::{ChangeKind, Digest, ProductId, PublicationId};
-use crate::engine::index::{self, Position, Writer};
+use crate::engine::index::{self, Position, Unfinished, Writer};
 use crate::engine::record::{Product, Publication, Record, RecordError, Revision};
 
-/// Publications read and indexed at once.
+/// Publications read and indexed in one batch.
 const BATCH: u64 = 500;
 
-/// Publications of a step taken at once: few, since their rows are read where questions are answered too.
-const FEW: usize = 50;
+/// Changed publications read in one query: few, since requests are answered by the same connections.
+const CHANGED_BATCH: usize = 50;
 
-/// The longest time between two looks at the feed, for what other processes add.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the feed is checked for what other processes add.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// What retention marks comes in thousands and nobody waits for it: the index takes it together after a rest, since the
-/// first questions after each of its commits are slower.
-const REST: Duration = Duration::from_millis(2500);
+/// Retention marks thousands of revisions and nobody waits for them: they are indexed together after a pause, since the first
+/// requests after each commit of the index are slower.
+const PAUSE: Duration = Duration::from_millis(2500);
 
-/// How often an index that is being built lets itself be searched.
+/// How often an index that is being built is committed, so that it can be searched.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
 
-/// The epoch of an index that is still being built: never that of a finished one.
-const UNFINISHED: u64 = u64::MAX;
-
-pub(super) async fn run(app: App, stop: CancellationToken) {
-    while let Some(writer) = acquire_writer(&app, &stop).await {
-        follow_feed(&app, writer, &stop).await;
+pub(super) async fn run(app: App) {
+    while let Some(writer) = acquire_writer(&app).await {
+        follow_feed(&app, writer).await;
     }
 }
 
 /// Waits until this process may write the index: a command that builds it may have it for minutes. `None` once stopped.
-async fn acquire_writer(app: &App, stop: &CancellationToken) -> Option<Writer> {
+async fn acquire_writer(app: &App) -> Option<Writer> {
     let mut is_reported = false;
-    while !stop.is_cancelled() {
+    while !app.stop.is_cancelled() {
         let index = app.index.clone();
         let acquired = tokio::task::spawn_blocking(move || index.writer()).await;
         match acquired.unwrap_or_else(|e| Err(index::IndexError::Io(std::io::Error::other(e)))) {
@@ -50,26 +46,29 @@ async fn acquire_writer(app: &App, stop: &CancellationToken) -> Option<Writer> {
             Err(e) => tracing::error!(error = %e, "the search index cannot be opened for writing; trying again"),
         }
         tokio::select! {
-            _ = stop.cancelled() => {}
-            _ = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = app.stop.cancelled() => {}
+            _ = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
     None
 }
 
 /// Keeps the index up with the feed until stopped, or until the writer was lost to a panic.
-async fn follow_feed(app: &App, mut writer: Writer, stop: &CancellationToken) {
+async fn follow_feed(app: &App, mut writer: Writer) {
     let mut fed = app.record.feed().watch();
-    while !stop.is_cancelled() {
+    while !app.stop.is_cancelled() {
         fed.borrow_and_update();
         let (back, outcome) = step(app, writer, &|_, _| {}).await;
         writer = match back {
             Some(writer) => writer,
             None => return tracing::error!("the search index lost its writer; opening it again"),
         };
+        if outcome.as_ref().is_err_and(|e| e.is::<Stopped>()) {
+            return tracing::info!("the search index goes on from here after the next start");
+        }
         if let Err(e) = outcome {
-            tracing::error!(error = format!("{e:#}"), "the search index cannot follow; trying again");
-            tokio::time::sleep(LOOK_EVERY).await;
+            tracing::error!(error = format!("{e:#}"), "the search index cannot be updated; trying again");
+            tokio::time::sleep(CHECK_EVERY).await;
             let mut slot = Some(writer);
             if let Err(e) = on_thread(&mut slot, |writer| writer.recover()).await {
                 tracing::error!(error = format!("{e:#}"), "the search index cannot be written yet");
@@ -80,9 +79,9 @@ async fn follow_feed(app: &App, mut writer: Writer, stop: &CancellationToken) {
             }
         }
         tokio::select! {
-            _ = stop.cancelled() => {}
+            _ = app.stop.cancelled() => {}
             _ = fed.changed() => {}
-            _ = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
 }
@@ -120,67 +119,80 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
     let mut at = match app.index.position() {
         Some(position) if position.epoch == epoch && position.feed <= head => position,
         before => {
-            // Searches go on in the old index until the new one is committed, if there is an old one that is whole.
-            let keep_old = before.is_some_and(|before| before.epoch != UNFINISHED);
-            build(app, slot, Position { feed: head, epoch }, keep_old, progress).await?
+            let is_current = |build: &Unfinished| build.goal.epoch == epoch && build.goal.feed <= head;
+            match app.index.unfinished().filter(is_current) {
+                Some(begun) => build(app, slot, begun, true, progress).await?,
+                None => {
+                    // Searches go on in a finished old index until the new one is committed.
+                    let shows_itself = before.is_none_or(Position::is_unfinished);
+                    on_thread(slot, |writer| writer.clear()).await?;
+                    let goal = Position { feed: head, epoch };
+                    build(app, slot, Unfinished { goal, after: None, done: 0 }, shows_itself, progress).await?
+                }
+            }
         }
     };
     loop {
+        stop::check(app, "stop-in-feed")?;
         let changes = app.record.feed().changes_after(at.feed, BATCH * 4).await?;
         let Some(last) = changes.last() else { return Ok(()) };
         at.feed = last.number;
         let mut seen = HashSet::new();
         let ids: Vec<PublicationId> =
             changes.iter().map(|change| change.publication_id).filter(|id| seen.insert(*id)).collect();
-        for some in ids.chunks(FEW) {
+        for some in ids.chunks(CHANGED_BATCH) {
+            stop::check(app, "stop-in-feed")?;
             let batch = Batch::load(&app.record, some).await?;
-            on_thread(slot, move |writer| batch.write(writer)).await?;
+            on_thread(slot, move |writer| batch.replace(writer)).await?;
         }
         on_thread(slot, move |writer| writer.commit(at)).await?;
         if changes.iter().all(|change| change.kind == ChangeKind::Purged) {
-            tokio::time::sleep(REST).await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
+/// Adds all publications after those that are there already. An index that shows itself is committed every few seconds:
+/// what is found meanwhile is better than nothing, and a build that is stopped goes on from its last commit.
 async fn build(
     app: &App,
     slot: &mut Option<Writer>,
-    goal: Position,
-    keep_old: bool,
+    mut state: Unfinished,
+    shows_itself: bool,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<Position> {
     let total = app.record.monitor().counts().await?.publications;
     if total > 0 {
-        tracing::info!(publications = total, "building the search index");
+        tracing::info!(publications = total, done = state.done, "building the search index");
     }
-    on_thread(slot, |writer| writer.clear()).await?;
+    let is_resumed = state.done > 0;
     let mut products = HashSet::new();
-    let (mut done, mut shown_at) = (0, None::<Instant>);
-    let mut next = Batch::after(&app.record, None).await?;
+    let mut shown_at = None::<Instant>;
+    let mut next = Batch::after(&app.record, state.after).await?;
     while let Some((last, mut batch)) = next {
-        done += batch.publications.len() as u64;
+        stop::check(app, "stop-in-build")?;
+        state.done += batch.publications.len() as u64;
+        state.after = Some(last);
         batch.products.retain(|product| products.insert(product.id));
-        // What is found meanwhile is better than nothing, where there is no old index; each commit costs, though.
-        let is_shown = !keep_old && shown_at.is_none_or(|at| at.elapsed() > SHOW_EVERY);
+        let is_shown = shows_itself && shown_at.is_none_or(|at| at.elapsed() > SHOW_EVERY);
         if is_shown {
             shown_at = Some(Instant::now());
         }
         let written = on_thread(slot, move |writer| {
-            batch.add(writer)?;
-            if is_shown { writer.commit(Position { feed: 0, epoch: UNFINISHED }) } else { Ok(()) }
+            batch.add(writer, is_resumed)?;
+            if is_shown { writer.commit_unfinished(state) } else { Ok(()) }
         });
         let loaded = Batch::after(&app.record, Some(last));
         let (written, loaded) = tokio::join!(written, loaded);
         written?;
         next = loaded?;
-        progress(done, total);
+        progress(state.done, total);
     }
-    on_thread(slot, move |writer| writer.commit(goal)).await?;
+    on_thread(slot, move |writer| writer.commit(state.goal)).await?;
     if total > 0 {
-        tracing::info!(publications = done, "the search index is built");
+        tracing::info!(publications = state.done, "the search index is built");
     }
-    Ok(goal)
+    Ok(state.goal)
 }
 
 async fn on_thread<F>(slot: &mut Option<Writer>, work: F) -> anyhow::Result<()>
@@ -231,13 +243,16 @@ impl Batch {
         Ok(Self { publications, products: products.into_values().map(product_document).collect() })
     }
 
-    /// For an index that has none of them.
-    fn add(&self, writer: &mut Writer) -> Result<(), index::IndexError> {
+    /// Adds publications that the index does not have, and their products, which it `may_have`.
+    fn add(&self, writer: &mut Writer, may_have: bool) -> Result<(), index::IndexError> {
         self.publications.iter().try_for_each(|publication| writer.add_publication(publication))?;
-        self.products.iter().try_for_each(|product| writer.add_product(product))
+        match may_have {
+            true => self.products.iter().try_for_each(|product| writer.replace_product(product)),
+            false => self.products.iter().try_for_each(|product| writer.add_product(product)),
+        }
     }
 
-    fn write(&self, writer: &mut Writer) -> Result<(), index::IndexError> {
+    fn replace(&self, writer: &mut Writer) -> Result<(), index::IndexError> {
         self.publications.iter().try_for_each(|publication| writer.replace_publication(publication))?;
         self.products.iter().try_for_each(|product| writer.replace_product(product))
     }

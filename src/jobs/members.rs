@@ -10,17 +10,17 @@ use crate::app::App;
 use crate::engine::record::{RecordError, StoredFile};
 use crate::engine::store::{Budget, Key, MemberError};
 
-/// What a file may cost whose nested zips have to be unpacked.
+/// What listing a file may cost whose nested zips have to be unpacked.
 const BUDGET: Budget = Budget { bytes: 1 << 30, time: Duration::from_secs(30) };
 
-/// The longest time between two looks, for what other processes left.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often files that other processes left are looked for.
+const CHECK_EVERY: Duration = Duration::from_secs(30);
 
-/// Files that arrive together are looked for together.
+/// Files that arrive together are listed together.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// When a file is tried again that could not be read, for want of room perhaps.
-const TRY_AGAIN: Duration = Duration::from_secs(300);
+/// When a file that could not be read, for want of space perhaps, is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut fed = app.record.feed().watch();
@@ -36,7 +36,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         tokio::select! {
             _ = stop.cancelled() => {}
             _ = fed.changed() => tokio::time::sleep(GATHER).await,
-            _ = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
 }
@@ -68,7 +68,7 @@ async fn list(app: &App, file: &StoredFile) -> Result<(), RecordError> {
             if let Some(damaged) = e.damaged() {
                 app.record.files().mark_damaged(damaged, now).await?;
             }
-            app.record.files().list_later(file.digest, later(now, TRY_AGAIN)).await
+            app.record.files().list_later(file.digest, later(now, RETRY_AFTER)).await
         }
         Err(MemberError::GivenUp) => Ok(()),
         Err(e @ (MemberError::NotAZip(_) | MemberError::NoMember(_) | MemberError::Unsupported(_))) => {

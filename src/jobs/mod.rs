@@ -1,6 +1,6 @@
-//! jobs: all that runs at its own pace. Fetch, store, record, index; expiry and erasure; retry.
+//! jobs: work in the background. Fetch, store, record, index; expiry and erasure; retention; imports.
 //!
-//! Every job is safe to run twice and to be killed anywhere: what it has not committed is done again.
+//! Every job can be repeated, and killed anywhere: what it has not committed is done again.
 mod alarms;
 mod archive;
 mod fetch;
@@ -10,12 +10,12 @@ mod members;
 pub mod retention;
 mod schedule;
 mod scheduler;
+mod stop;
 mod time;
 mod transfer;
 mod upkeep;
 
 use tokio::task::{JoinError, JoinHandle};
-use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::engine::record::{NotificationQuery, RetryCounts};
@@ -23,15 +23,16 @@ use crate::query::{QueryError, check_notifications};
 
 pub use follow::{catch_up, rebuild};
 pub use scheduler::Job;
+pub use stop::Stopped;
 
 /// The jobs of a server.
 pub struct Jobs {
-    stop: CancellationToken,
+    app: App,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Jobs {
-    /// Starts them all.
+    /// Starts all jobs.
     pub async fn start(app: &App) -> anyhow::Result<Self> {
         for warning in &app.settings.warnings {
             tracing::warn!("the configuration: {warning}");
@@ -40,36 +41,35 @@ impl Jobs {
         if !app.record.is_shared() {
             let released = app.record.queue().release_all().await?;
             if released > 0 {
-                tracing::info!(released, "took up the work that the last run left");
+                tracing::info!(released, "released the leases that the last process held");
             }
             app.record.jobs().end_interrupted(app.clock.now()).await?;
         }
-        time::begin(app).await?;
         retention::reserve(app);
-        let stop = CancellationToken::new();
-        let tasks = vec![
-            tokio::spawn(fetch::run(app.clone(), stop.clone())),
-            tokio::spawn(upkeep::run(app.clone(), stop.clone())),
-            tokio::spawn(alarms::run(app.clone(), stop.clone())),
-            tokio::spawn(scheduler::run(app.clone(), stop.clone())),
-            tokio::spawn(members::run(app.clone(), stop.clone())),
-            tokio::spawn(follow::run(app.clone(), stop.clone())),
+        let mut tasks = vec![
+            tokio::spawn(fetch::run(app.clone(), app.stop.clone())),
+            tokio::spawn(alarms::run(app.clone(), app.stop.clone())),
+            tokio::spawn(scheduler::run(app.clone())),
+            tokio::spawn(members::run(app.clone(), app.stop.clone())),
+            tokio::spawn(follow::run(app.clone())),
         ];
-        Ok(Self { stop, tasks })
+        tasks.extend(upkeep::start(app));
+        Ok(Self { app: app.clone(), tasks })
     }
 
-    /// Lets them give back what they hold, and waits until they have.
+    /// Has them release what they hold, and waits until they have.
     pub async fn stop(self) {
-        self.stop.cancel();
+        self.app.stop.cancel();
         for task in self.tasks {
             if let Err(e) = task.await {
-                tracing::error!(error = %e, "a job ended badly");
+                tracing::error!(error = %e, "a job panicked");
             }
         }
+        upkeep::finish(&self.app).await;
     }
 }
 
-/// The hosts that are left alone since they fail steadily, and until when.
+/// The hosts that are paused because they keep failing, and until when.
 pub fn paused_hosts(app: &App) -> Vec<(String, jiff::Timestamp)> {
     app.fetcher.hosts().paused(app.clock.now())
 }
@@ -83,7 +83,7 @@ pub enum RetryError {
     Interrupted(#[from] JoinError),
 }
 
-/// Queues notifications again, as far as that can help. The work continues to its end even if the caller stops waiting: it may
+/// Queues notifications again whose links are alive. The work continues to its end even if the caller stops waiting: it may
 /// take longer than a request may.
 pub async fn retry(app: &App, which: &NotificationQuery) -> Result<RetryCounts, RetryError> {
     check_notifications(which)?;

@@ -1,4 +1,4 @@
-//! When a fetch is tried again.
+//! When a fetch is retried.
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -1,19 +1,19 @@
-//! Work at its hour: one job at a time, each slot of a schedule once, on one replica, missed slots made up once.
+//! Scheduled jobs: one at a time, each slot of a schedule once and on one replica. A slot that was missed is made up once.
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::retention;
 use super::schedule::later;
+use super::stop::Stopped;
 use crate::app::App;
 use crate::config::Schedule;
 use crate::engine::index::Deadline;
 
-/// How often the clock is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the schedules are checked.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// The hour of the index's upkeep, São Paulo time.
 const INDEX_SCHEDULE: &str = "15 4 * * *";
@@ -59,58 +59,57 @@ impl Job {
     }
 }
 
-/// What is known of a job between two looks.
+/// What is known of a job between two checks.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    /// The last slot that somebody took.
+struct Slots {
+    /// The last slot that some process took.
     taken: Option<Timestamp>,
     /// When the slot that is due is to start.
     start_at: Option<Timestamp>,
 }
 
-pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut seen: Vec<(Job, Seen)> = Job::ALL.iter().map(|job| (*job, Seen::default())).collect();
-    while !stop.is_cancelled() {
-        for (job, seen) in &mut seen {
-            let looked = tokio::select! {
-                looked = look(&app, *job, seen) => looked,
-                // Every step of a job can be interrupted; the next start takes it up.
-                _ = stop.cancelled() => return,
-            };
-            if let Err(e) = looked {
-                tracing::error!(job = job.name(), error = format!("{e:#}"), "the schedule could not be looked at");
+pub(super) async fn run(app: App) {
+    let mut slots: Vec<(Job, Slots)> = Job::ALL.iter().map(|job| (*job, Slots::default())).collect();
+    while !app.stop.is_cancelled() {
+        for (job, slots) in &mut slots {
+            if let Err(e) = run_if_due(&app, *job, slots).await {
+                tracing::error!(job = job.name(), error = format!("{e:#}"), "the schedule could not be checked");
             }
         }
         tokio::select! {
-            _ = stop.cancelled() => {}
-            _ = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = app.stop.cancelled() => {}
+            _ = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
 }
 
-/// Runs a job whose last slot nobody has taken.
-async fn look(app: &App, job: Job, seen: &mut Seen) -> anyhow::Result<()> {
+/// Runs a job if nobody has taken its last slot.
+async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()> {
     let now = app.clock.now();
     if job == Job::Retention && app.trust.doubted(&app.clock).is_some() {
         return Ok(());
     }
     let Some(schedule) = job.schedule(app) else { return Ok(()) };
-    let Some(slot) = schedule.before(now).filter(|slot| seen.taken != Some(*slot)) else { return Ok(()) };
+    let Some(slot) = schedule.before(now).filter(|slot| slots.taken != Some(*slot)) else { return Ok(()) };
     let since = app.record.jobs().scheduled_since(job.name(), &schedule.to_string(), now).await?;
     if slot <= since {
-        seen.taken = Some(slot);
+        slots.taken = Some(slot);
         return Ok(());
     }
     let jitter = app.settings.retention.jitter;
-    let start = *seen.start_at.get_or_insert_with(|| later(now, jitter.mul_f64(rand::rng().random_range(0.0..=1.0))));
+    let start = *slots.start_at.get_or_insert_with(|| later(now, jitter.mul_f64(rand::rng().random_range(0.0..=1.0))));
     if now < start {
         return Ok(());
     }
-    *seen = Seen { taken: Some(slot), start_at: None };
+    *slots = Slots { taken: Some(slot), start_at: None };
     let Some(id) = app.record.jobs().begin(job.name(), slot, now).await? else { return Ok(()) };
     tracing::info!(job = job.name(), %slot, "a scheduled job begins");
     let (outcome, detail) = match job.run(app).await {
         Ok(detail) => ("succeeded", detail),
+        Err(e) if e.is::<Stopped>() => {
+            tracing::info!(job = job.name(), %slot, "a scheduled job was stopped; it runs again after the next start");
+            return Ok(app.record.jobs().release(&id).await?);
+        }
         Err(e) => {
             tracing::error!(job = job.name(), error = format!("{e:#}"), "a scheduled job failed");
             ("failed", json!({ "error": format!("{e:#}") }))
@@ -129,8 +128,12 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(60);
 async fn check_index(app: &App) -> anyhow::Result<Value> {
     let recorded = app.record.monitor().counts().await?.publications;
     let index = app.index.clone();
-    let watch = Deadline::at(std::time::Instant::now() + COUNT_TIMEOUT);
-    let indexed = app.computing.run(&watch, move |watch| index.publications(watch)).await? as u64;
+    let deadline = Deadline::at(std::time::Instant::now() + COUNT_TIMEOUT);
+    let counting = app.computing.run(&deadline, move |deadline| index.publications(deadline));
+    let indexed = tokio::select! {
+        indexed = counting => indexed? as u64,
+        () = app.stop.cancelled() => return Err(Stopped.into()),
+    };
     let behind =
         app.record.feed().head().await? - app.index.position().map(|position| position.feed).unwrap_or_default();
     let differs = recorded != indexed && behind == 0;

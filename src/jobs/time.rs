@@ -1,4 +1,4 @@
-//! Watches the wall clock: while it is in doubt nothing is given up, erased or swept by it.
+//! Watches the wall clock: while it is doubted, nothing expires, is erased or is swept by it.
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,29 +7,22 @@ use super::schedule::later;
 use crate::app::App;
 use crate::engine::record::RecordError;
 
-/// How often it is noted what time has certainly come.
-const NOTE_EVERY: Duration = Duration::from_secs(15);
+/// How often the time that has certainly come is noted.
+const NOTE_EVERY: Duration = crate::app::TIME_NOTED_EVERY;
 
-/// More than this after the longest delay an attempt is never due.
+/// No attempt is due later than this after the longest delay.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// What was told of the clock so far.
+/// What was logged of the clock so far.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(super) struct ClockWatch {
     doubted: Option<Timestamp>,
     noted: Option<tokio::time::Instant>,
 }
 
-/// Begins where the last process was.
-pub(super) async fn begin(app: &App) -> Result<(), RecordError> {
-    let last = app.record.known_time().last().await?;
-    app.trust.begin(last, &app.clock);
-    Ok(())
-}
-
-impl Watch {
-    /// Looks at the clock; called every second.
-    pub async fn look(&mut self, app: &App) -> Result<(), RecordError> {
+impl ClockWatch {
+    /// Compares the clock with the time that has passed; called every second.
+    pub async fn check(&mut self, app: &App) -> Result<(), RecordError> {
         let mut doubted = app.trust.doubted(&app.clock);
         if let Some(since) = doubted {
             for (sent, received) in app.record.known_time().sent_and_received(since).await? {
@@ -42,9 +35,9 @@ impl Watch {
         match (self.doubted, doubted) {
             (None, Some(at)) => tracing::error!(
                 clock = %at, known = %app.trust.now(&app.clock),
-                "the clock is far ahead of the last time that is known: is it right? Links are kept and tried, and nothing is swept, until it is put right or a notification confirms it"
+                "the clock is far ahead of the last time that is known: is it right? Links do not expire and nothing is swept until it is put right or a notification confirms it"
             ),
-            (Some(_), None) => tracing::info!("the clock is believed again"),
+            (Some(_), None) => tracing::info!("the clock is trusted again"),
             (Some(_), Some(_)) | (None, None) => {}
         }
         self.doubted = doubted;
@@ -62,7 +55,7 @@ impl Watch {
         let now = app.clock.now();
         let hastened = app.record.queue().hasten(later(now, longest), now).await?;
         if hastened > 0 {
-            tracing::warn!(hastened, "attempts were put off while the clock was wrong; they are made now");
+            tracing::warn!(hastened, "attempts were scheduled while the clock was wrong; they are made now");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How a transfer can end without a file.
+//! Why a transfer can fail.
 use crate::app::DiskFull;
 use crate::engine::fetch::FetchError;
 use crate::engine::record::RecordError;

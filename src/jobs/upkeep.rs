@@ -1,63 +1,40 @@
-//! What must be done every so often: links that died are ended and erased, leavings of crashes are swept.
+//! What must be done again and again, each duty in a task of its own: however long one takes, the others are on time.
+use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::time::Watch;
+use super::time::ClockWatch;
 use crate::app::App;
+
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
-/// A link must be gone within a minute of its death or of its file's arrival.
+/// A link must be erased within a minute of its death or of its file's arrival.
 const ERASE_EVERY: Duration = Duration::from_secs(15);
 
 /// How soon after its grace a mark is swept.
 const RETENTION_EVERY: Duration = Duration::from_secs(5);
 
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often the archive's folder is searched for files that a crash left half written.
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(3600);
 
-pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut tick = interval(EXPIRE_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut watch = Watch::default();
-    let mut erase_at = Instant::now();
-    let mut sweep_at = Instant::now();
-    let mut retention_at = Instant::now();
-    loop {
-        tokio::select! {
-            _ = stop.cancelled() => break,
-            _ = tick.tick() => {}
-        }
-        if let Err(e) = watch.look(&app).await {
-            tracing::error!(error = %e, "the clock could not be compared with what is known of the time");
-        }
-        match app.record.queue().expire(app.trust.now(&app.clock)).await {
-            Ok(0) => {}
-            Ok(expired) => tracing::warn!(expired, "links died before their files could be had; see `acervo status`"),
-            Err(e) => tracing::error!(error = %e, "dead links could not be ended"),
-        }
-        if erase_at.elapsed() >= ERASE_EVERY {
-            erase_at = Instant::now();
-            erase(&app).await;
-        }
-        if retention_at.elapsed() >= RETENTION_EVERY {
-            retention_at = Instant::now();
-            let attended = tokio::select! {
-                attended = super::retention::finish_pending(&app) => attended,
-                // Every step can be interrupted.
-                _ = stop.cancelled() => Ok(()),
-            };
-            if let Err(e) = attended {
-                tracing::error!(error = format!("{e:#}"), "what retention left to do could not be done");
-            }
-        }
-        if sweep_at.elapsed() >= SWEEP_EVERY {
-            sweep_at = Instant::now();
-            sweep(&app).await;
-        }
-    }
-    erase(&app).await;
+pub(super) fn start(app: &App) -> Vec<JoinHandle<()>> {
+    vec![
+        tokio::spawn(watch_clock(app.clone())),
+        tokio::spawn(expire(app.clone())),
+        tokio::spawn(erase(app.clone())),
+        tokio::spawn(finish_retention(app.clone())),
+        tokio::spawn(clean_up(app.clone())),
+    ]
+}
+
+/// What is still to be done once all jobs have ended: links that died or were used meanwhile are erased, from the database's
+/// write-ahead log too.
+pub(super) async fn finish(app: &App) {
+    erase_dead_links(app).await;
     match app.record.links().empty_log().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
@@ -67,17 +44,93 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-async fn erase(app: &App) {
+/// When a duty is due, first after one period.
+struct Ticks {
+    app: App,
+    interval: Interval,
+}
+
+impl Ticks {
+    fn every(period: Duration, app: &App) -> Self {
+        let mut interval = interval_at(Instant::now() + period, period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { app: app.clone(), interval }
+    }
+
+    /// Waits for the next tick; `false` once the process was asked to stop.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.app.stop.cancelled() => false,
+            _ = self.interval.tick() => true,
+        }
+    }
+}
+
+/// The outcome of work that may be dropped anywhere; `None` where the process was asked to stop before its end.
+async fn unless_stopped<T>(app: &App, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = app.stop.cancelled() => None,
+    }
+}
+
+async fn watch_clock(app: App) {
+    let mut ticks = Ticks::every(CLOCK_EVERY, &app);
+    let mut watch = ClockWatch::default();
+    while ticks.next().await {
+        if let Err(e) = watch.check(&app).await {
+            tracing::error!(error = %e, "the clock could not be compared with what is known of the time");
+        }
+    }
+}
+
+async fn expire(app: App) {
+    let mut ticks = Ticks::every(EXPIRE_EVERY, &app);
+    while ticks.next().await {
+        match unless_stopped(&app, app.record.queue().expire(app.trust.now(&app.clock))).await {
+            None | Some(Ok(0)) => {}
+            Some(Ok(expired)) => {
+                tracing::warn!(expired, "links died before their files were fetched; see `acervo status`");
+            }
+            Some(Err(e)) => tracing::error!(error = %e, "dead links could not be marked as expired"),
+        }
+    }
+}
+
+async fn erase(app: App) {
+    let mut ticks = Ticks::every(ERASE_EVERY, &app);
+    while ticks.next().await {
+        unless_stopped(&app, erase_dead_links(&app)).await;
+    }
+}
+
+async fn erase_dead_links(app: &App) {
     if let Err(e) = app.record.links().erase(app.trust.now(&app.clock)).await {
         tracing::error!(error = %e, "dead links could not be erased");
     }
 }
 
-async fn sweep(app: &App) {
-    let store = app.store.clone();
-    match tokio::task::spawn_blocking(move || store.sweep()).await {
-        Ok(Ok(0)) | Err(_) => {}
-        Ok(Ok(removed)) => tracing::info!(removed, "removed what a crash had left half written"),
-        Ok(Err(e)) => tracing::error!(error = %e, "the archive could not be swept"),
+async fn finish_retention(app: App) {
+    let mut ticks = Ticks::every(RETENTION_EVERY, &app);
+    while ticks.next().await {
+        match super::retention::finish_pending(&app).await {
+            Ok(()) => {}
+            Err(e) if e.is::<super::Stopped>() => {}
+            Err(e) => tracing::error!(error = format!("{e:#}"), "pending work of retention failed; trying again"),
+        }
+    }
+}
+
+async fn clean_up(app: App) {
+    let mut ticks = Ticks::every(CLEAN_UP_EVERY, &app);
+    while ticks.next().await {
+        let store = app.store.clone();
+        match unless_stopped(&app, tokio::task::spawn_blocking(move || store.sweep())).await {
+            None | Some(Ok(Ok(0))) => {}
+            Some(Ok(Ok(removed))) => tracing::info!(removed, "removed files that a crash had left half written"),
+            Some(Ok(Err(e))) => tracing::error!(error = %e, "the archive's folder could not be cleaned up"),
+            Some(Err(e)) => tracing::error!(error = %e, "cleaning up the archive's folder panicked"),
+        }
     }
 }

@@ -77,6 +77,13 @@ impl Jobs {
         Ok(txn.commit().await?)
     }
 
+    /// Gives a slot back, so that it can be taken again.
+    pub async fn release(&self, id: &str) -> Result<(), RecordError> {
+        let txn = self.db.begin().await?;
+        job_runs::Entity::delete_by_id(id).exec(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
     /// Ends the runs that a process which is gone left open; for the start of the only process on this database.
     pub async fn end_interrupted(&self, now: Timestamp) -> Result<u64, RecordError> {
         let txn = self.db.begin().await?;

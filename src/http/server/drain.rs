@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-/// How long requests may take to end once the service is asked to stop.
-pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long requests may take to end once the service is asked to stop; less than stopping may take in all.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long new connections are still accepted after that: load balancers look at `/readyz` meanwhile, and clients that
 /// keep connections are told to close them.

@@ -1,4 +1,4 @@
-//! A file's bytes on their way into the archive.
+//! Reads a file's bytes into the archive.
 use std::io::Read;
 
 use sha2::Digest as _;
@@ -11,14 +11,14 @@ use crate::jobs::archive::warning;
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
 
-/// A file's content, in the archive or, where it is only tried, not.
+/// A file's content: in the archive, unless it is a dry run.
 #[derive(Clone)]
 pub(super) struct Content {
     pub digest: Digest,
     pub key: Option<Key>,
-    /// The bytes that tell a zip.
+    /// The first bytes, by which a zip is recognised.
     pub head: Vec<u8>,
-    /// What is odd about it. It is taken all the same, since the company had it.
+    /// What is unusual about it. It is imported all the same, since the company had it.
     pub warning: Option<String>,
 }
 

@@ -2,12 +2,12 @@
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value};
 
-/// Whether a text may hold any of it.
+/// Whether a text may contain extended JSON.
 pub(super) fn may_hold(text: &str) -> bool {
     text.contains("\"$")
 }
 
-/// Puts plain values in the place of extended ones, wherever they stand; what cannot be read stays as it is.
+/// Replaces extended values by plain ones at every level; what cannot be read stays as it is.
 pub(super) fn plain(value: Value) -> Value {
     match value {
         Value::Object(object) => match scalar(&object) {
@@ -50,6 +50,6 @@ fn integer(value: &Value) -> Option<i64> {
 pub(super) fn made_at(object_id: &str) -> Option<Timestamp> {
     let is_id = object_id.len() == 24 && object_id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let seconds = is_id.then(|| i64::from_str_radix(&object_id[..8], 16).ok()).flatten()?;
-    // An id of zeros, or of some other making, tells no time.
+    // An id of zeros, or one made in another way, has no time.
     (seconds > 1_000_000_000).then(|| Timestamp::from_second(seconds).ok()).flatten()
 }

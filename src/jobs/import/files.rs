@@ -1,4 +1,4 @@
-//! Files that were downloaded before: a folder or a tar with a manifest becomes revisions, in the order of time.
+//! Files that were downloaded before: a folder or a tar with a manifest becomes revisions, in the order of their time.
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -17,16 +17,17 @@ use super::{Event, Listener, Report};
 use crate::app::App;
 use crate::domain::{Digest, extension_of, file_name, timestamp};
 use crate::engine::record::{Fetched, ImportedFile, StoredFile};
+use crate::engine::store::Key;
 use crate::jobs::archive::look_inside;
-use crate::jobs::retention;
+use crate::jobs::{retention, stop};
 
-/// Files of one commit.
+/// Files in one commit.
 const BATCH: usize = 16;
 
-/// Files that are read into the archive at once.
+/// Files that are read into the archive concurrently.
 const AT_ONCE: usize = 4;
 
-/// Imports the files that a manifest tells of, from a folder or a tar.
+/// Imports the files that a manifest lists, from a folder or a tar.
 pub async fn import(
     app: &App,
     path: &Path,
@@ -48,19 +49,31 @@ pub async fn import(
         Source::Folder(Arc::new(Folder::new(path.canonicalize().with_context(cannot)?)))
     } else {
         let read = || TarFiles::read(app, path, &rows, dry_run, &mut report, listener);
-        Source::Tar(Box::new(tokio::task::block_in_place(read)?))
+        let files = tokio::task::block_in_place(read)?;
+        if let Some(keys) = files.read_until_stopped() {
+            // Nothing of it is recorded: the whole tar has to be read before its first row can be.
+            retention::discard(app, keys.map(stored_file).collect()).await?;
+            report.stopped = true;
+            return Ok(report);
+        }
+        Source::Tar(Box::new(files))
     };
     let total = rows.len() as u64;
     let mut planned = Planned::default();
-    let contents = futures_util::stream::iter(rows.rows(root)).map(|row| async {
+    // What was begun before the process is to stop is still recorded.
+    let wanted = futures_util::stream::iter(rows.rows(root)).take_while(|_| {
+        let goes_on = stop::check(app, "stop-in-import").is_ok();
+        std::future::ready(goes_on)
+    });
+    let contents = wanted.map(|row| async {
         let row = row?;
         let content = source.get(app, &row.path, dry_run).await;
         io::Result::Ok((row, content))
     });
-    // In their order, some ahead of the others.
+    // In order, a few read ahead.
     let mut batches = std::pin::pin!(contents.buffered(AT_ONCE).chunks(BATCH));
     let mut done = 0;
-    // Put into the archive, and then found to be of a revision whose bytes retention removed: a later row may need them.
+    // Stored, and then found to belong to a revision whose bytes retention removed. A later row may still need them.
     let mut useless = HashMap::new();
     while let Some(batch) = batches.next().await {
         let began = Instant::now();
@@ -81,14 +94,24 @@ pub async fn import(
             }
         } else {
             record(app, manifest, ready, &mut report, &mut useless, listener).await?;
-            super::rest(began).await;
+            super::pause(began).await;
         }
         listener(Event::Progress { done, total });
     }
+    report.stopped = done < total;
     if !useless.is_empty() {
         retention::discard(app, useless.into_values().collect()).await?;
     }
     Ok(report)
+}
+
+fn stored_file(key: Key) -> StoredFile {
+    StoredFile {
+        digest: key.digest,
+        size: key.size,
+        stored_size: key.stored_size,
+        encoding: key.encoding.as_str().to_owned(),
+    }
 }
 
 async fn record(
@@ -108,12 +131,7 @@ async fn record(
         let looked = look_inside(app, key, extension.as_deref(), &content.head).await;
         let inside = looked.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
         let fetched = Fetched {
-            file: StoredFile {
-                digest: key.digest,
-                size: key.size,
-                stored_size: key.stored_size,
-                encoding: key.encoding.as_str().to_owned(),
-            },
+            file: stored_file(key),
             content_type: mime_guess::from_path(&name).first_raw().map(str::to_owned),
             extension,
             file_name: name,
@@ -156,7 +174,7 @@ async fn record(
     Ok(())
 }
 
-/// What rows before would have made, where nothing is made.
+/// In a dry run, the revisions that earlier rows would have made.
 #[derive(Default)]
 struct Planned(HashMap<(String, String, String), (Timestamp, Digest)>);
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What gzip and zstd begin with.
+/// The first bytes of gzip and zstd files.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// What other packers' files begin with; they are not read.
+/// The first bytes of formats that are not read.
 const OTHERS: [(&[u8], &str); 5] = [
     (b"\xfd7zXZ\0", "xz"),
     (b"BZh", "bzip2"),
@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, Progress
     Ok((Box::new(BufReader::with_capacity(256 << 10, reader)), Progress { done, total }))
 }
 
-/// How much of a file was read, before it is unpacked.
+/// How many of a file's bytes were read; of a compressed file, its compressed bytes.
 #[derive(Clone)]
 pub(super) struct Progress {
     done: Arc<AtomicU64>,
@@ -67,7 +67,7 @@ impl Read for Counted {
     }
 }
 
-/// A line, or that it is longer than any may be.
+/// A line, or a mark that it is longer than allowed.
 pub(super) enum Line {
     Text(Vec<u8>),
     TooLong,

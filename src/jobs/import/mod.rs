@@ -1,7 +1,7 @@
-//! Backfill: notifications that another receiver took, and files that the company has already.
+//! Imports: notifications that another receiver recorded, and files that the company already has.
 //!
-//! Everything can be done twice and stopped anywhere: what is there already is left alone. Works beside a running
-//! service, and leaves the database to it between two batches.
+//! An import can be repeated, and interrupted anywhere: what the archive already has is skipped. It works beside a running
+//! service, and pauses between batches so that the service can write.
 mod content;
 mod extended;
 mod files;
@@ -20,37 +20,39 @@ pub use files::import as files;
 pub use manifest::{Manifest, ManifestError, Parsed, Root, Row};
 pub use notifications::{import as notifications, read_line};
 
-/// What is told while it runs.
+/// What an import reports while it runs.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// So much of it is done, in bytes read or rows taken.
+    /// How much is done, in bytes read or rows imported.
     Progress { done: u64, total: u64 },
-    /// A line or row that could not be taken.
+    /// A line or row that was rejected.
     Refused { path: &'a Path, line: u64, reason: String },
 }
 
-/// Hears what is told.
+/// Receives the events.
 pub type Listener<'a> = dyn FnMut(Event<'_>) + Send + 'a;
 
-/// What came of it; with `dry_run`, what would.
+/// The outcome of an import; with `dry_run`, what it would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Lines or rows read.
     pub read: u64,
-    /// Notifications whose links live: the service fetches their files.
+    /// Notifications whose links are alive: the service fetches their files.
     pub queued: u64,
     /// Notifications whose links were dead.
     pub expired: u64,
     /// Files that made a revision.
     pub archived: u64,
-    /// What is there already.
+    /// Lines or rows that the archive already has.
     pub known: u64,
-    /// What could not be taken, each told with its reason.
+    /// Rejected lines or rows, each reported with its reason.
     pub refused: u64,
+    /// The process was asked to stop before the end; importing again goes on from there.
+    pub stopped: bool,
 }
 
 impl Report {
-    /// Counts and tells a line or row that cannot be taken.
+    /// Counts and reports a rejected line or row.
     fn refuse(&mut self, listener: &mut Listener<'_>, path: &Path, line: u64, reason: String) {
         self.read += 1;
         self.refused += 1;
@@ -58,7 +60,7 @@ impl Report {
     }
 }
 
-/// Leaves the database to others for as long as half a batch took.
-async fn rest(began: Instant) {
+/// Pauses for half as long as a batch took, so that others can write to the database.
+async fn pause(began: Instant) {
     tokio::time::sleep((began.elapsed() / 2).min(Duration::from_millis(250))).await;
 }

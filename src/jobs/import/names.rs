@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::domain::clean;
+use crate::domain::{clean, decode};
 
-/// A path's bytes without what says nothing: empty parts, `.`, slashes at the ends. `tar -x` takes a leading slash off too.
+/// A path's bytes without empty parts, `.`, and slashes at the ends. `tar -x` removes a leading slash too.
 pub(super) fn plain(path: &[u8]) -> Vec<u8> {
     let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     parts.collect::<Vec<_>>().join(&b'/')
@@ -19,10 +19,7 @@ pub(super) fn plain(path: &[u8]) -> Vec<u8> {
 
 /// A path as it is read: the same text however its accents are written, and whatever encoding it is in.
 pub(super) fn readable(path: &[u8]) -> String {
-    let text = match std::str::from_utf8(path) {
-        Ok(text) => text.nfc().collect(),
-        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(path).0.into_owned(),
-    };
+    let text: String = decode(path).nfc().collect();
     let text = clean(&text).replace('\\', "/");
     String::from_utf8_lossy(&plain(text.as_bytes())).into_owned()
 }

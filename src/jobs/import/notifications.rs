@@ -1,4 +1,4 @@
-//! Notification bodies as another receiver kept them: one a line, alone or with the time they were received.
+//! Notification bodies as another receiver stored them: one a line, alone or with the time they were received.
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,16 +14,17 @@ use super::{Event, Listener, Report, extended, text};
 use crate::app::App;
 use crate::domain::{Digest, Notice, NotificationId, decode, excerpt};
 use crate::engine::record::{IMPORT, Imported, ImportedNotification, NewNotification};
+use crate::jobs::stop;
 
-/// Notifications of one commit.
+/// Notifications in one commit.
 const BATCH: usize = 200;
 
-/// And so many bytes at most, but for the last.
+/// Bytes in one commit, but for its last notification.
 const BATCH_BYTES: usize = 8 << 20;
 
 const BODY_BYTES_MAX: usize = Notice::BYTES_MAX;
 
-/// The longest line: a body and what may stand around it.
+/// The longest line: a body and its wrapper.
 const LINE_MAX: usize = BODY_BYTES_MAX + 4096;
 
 /// Imports a file of bodies.
@@ -54,7 +55,7 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
             }
             Ok(None) => ended = true,
             Err(e) => {
-                // What was read of it so far is good.
+                // What was read so far is valid.
                 report.refuse(listener, path, number + 1, format!("the file cannot be read any further: {e}"));
                 ended = true;
             }
@@ -63,17 +64,21 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
         if !batch.is_empty() && (is_full || ended) {
             bytes = 0;
             let began = Instant::now();
-            take(app, std::mem::take(&mut batch), dry_run, &mut report, path, listener).await?;
+            record(app, std::mem::take(&mut batch), dry_run, &mut report, path, listener).await?;
             listener(Event::Progress { done: progress.done(), total: progress.total });
             if !dry_run {
-                super::rest(began).await;
+                super::pause(began).await;
+            }
+            if !ended && stop::check(app, "stop-in-import").is_err() {
+                report.stopped = true;
+                break;
             }
         }
     }
     Ok(report)
 }
 
-async fn take(
+async fn record(
     app: &App,
     batch: Vec<(u64, ImportedNotification)>,
     dry_run: bool,
@@ -87,7 +92,7 @@ async fn take(
         batch.iter().map(|one| one.notification.notice.outcome.as_ref().err().map(ToString::to_string)).collect();
     let outcomes = if dry_run {
         let known = app.record.imports().known(&batch).await?;
-        batch.iter().zip(known).map(|(one, known)| would_be(one, known, now)).collect()
+        batch.iter().zip(known).map(|(one, known)| preview(one, known, now)).collect()
     } else {
         app.record.imports().notifications(batch, now).await?
     };
@@ -107,7 +112,7 @@ async fn take(
     Ok(())
 }
 
-fn would_be(imported: &ImportedNotification, known: bool, now: Timestamp) -> Imported {
+fn preview(imported: &ImportedNotification, known: bool, now: Timestamp) -> Imported {
     let notification = &imported.notification;
     match &notification.notice.outcome {
         _ if known => Imported::Known,
@@ -117,7 +122,7 @@ fn would_be(imported: &ImportedNotification, known: bool, now: Timestamp) -> Imp
     }
 }
 
-/// A line's notification; `None` for an empty line. What is refused here is not kept.
+/// A line's notification; `None` for an empty line. What is rejected here is not recorded.
 pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotification>, String> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     if line.is_empty() {
@@ -135,7 +140,7 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     let dated = if is_wrapped { field("receivedAt").map(|raw| instant(raw, now)).transpose()?.flatten() } else { None };
     let body = match field("body").filter(|_| is_wrapped) {
         Some(raw) => unwrapped(raw.get()),
-        // As it came, whatever its encoding.
+        // The bytes as they were sent, whatever their encoding.
         None if !extended::may_hold(&text) => line.to_vec(),
         None => unwrapped(&text),
     };
@@ -143,10 +148,10 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
         return Err(format!("the body has more than {BODY_BYTES_MAX} bytes"));
     }
     let notice = Notice::from_json(&body).ok_or_else(no_object)?;
-    if !says_anything(&notice) {
+    if !has_any_key(&notice) {
         return Err("it has none of a notification's keys (`nome`, `dataProduto`, `url`)".to_owned());
     }
-    // The portal sends within a second of signing: without another word that is when it was received.
+    // The portal sends within a second of signing, so that without another time this is when it was received.
     let sent_at = notice.claims.not_before.filter(|at| *at <= now);
     let stored_at = field("_id").and_then(object_id).filter(|at| *at <= now);
     let notification = NewNotification {
@@ -159,13 +164,13 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     Ok(Some(ImportedNotification { notification, is_dated: dated.is_some() }))
 }
 
-/// Whether it has anything of a notification. What has nothing is some other file's line.
-fn says_anything(notice: &Notice) -> bool {
+/// Whether it has any of a notification's keys. A line that has none is not a notification.
+fn has_any_key(notice: &Notice) -> bool {
     let texts = [&notice.name, &notice.reference_date, &notice.process, &notice.macro_process];
     notice.link.is_some() || texts.iter().any(|text| text.is_some())
 }
 
-/// A body as it was sent. Some receivers keep it as a text; databases put values of their own in it.
+/// A body as it was sent. Some receivers store it as a JSON string; databases add types of their own.
 fn unwrapped(raw: &str) -> Vec<u8> {
     let text = match serde_json::from_str::<String>(raw) {
         Ok(text) => Cow::Owned(text),
@@ -180,7 +185,7 @@ fn unwrapped(raw: &str) -> Vec<u8> {
     text.into_owned().into_bytes()
 }
 
-/// The instant that `receivedAt` tells; `None` where it is null.
+/// The instant in `receivedAt`; `None` where it is null.
 fn instant(raw: &RawValue, now: Timestamp) -> Result<Option<Timestamp>, String> {
     match serde_json::from_str(raw.get()).map(extended::plain) {
         Ok(Value::Null) => Ok(None),
@@ -196,7 +201,7 @@ fn object_id(raw: &RawValue) -> Option<Timestamp> {
     }
 }
 
-/// An instant that is over.
+/// An instant that is not in the future.
 pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let at: Timestamp = text.trim().parse().map_err(|_| not_an_instant(text))?;
     if at > now {

@@ -13,6 +13,8 @@ use super::names::{self, Folder};
 use super::tar::{Entry, Kind, Tar};
 use super::{Event, Listener, Report, lines};
 use crate::app::App;
+use crate::engine::store::Key;
+use crate::jobs::stop;
 
 /// Hard links that are remembered, since the file that they name may come before them.
 const LINKS_MAX: usize = 1 << 20;
@@ -22,7 +24,7 @@ const LINK_DEPTH_MAX: usize = 16;
 
 pub(super) enum Source {
     Folder(Arc<Folder>),
-    /// Read already: a tar gives its files in its own order.
+    /// Already in the archive: a tar gives its files in its own order.
     Tar(Box<TarFiles>),
 }
 
@@ -53,6 +55,8 @@ pub(super) struct TarFiles {
     pending: HashMap<Vec<u8>, Vec<u8>>,
     /// Why the tar could not be read to its end.
     broken: Option<String>,
+    /// The process was asked to stop before the end.
+    is_stopped: bool,
 }
 
 impl TarFiles {
@@ -66,7 +70,7 @@ impl TarFiles {
         listener: &mut Listener<'_>,
     ) -> anyhow::Result<Self> {
         let mut files = Self::default();
-        files.scan(path, listener, |files, tar, entry, listener| {
+        files.scan(app, path, listener, |files, tar, entry, listener| {
             let name = names::plain(&entry.name);
             let reading = names::readable(&name);
             if manifest.may_name(&reading) {
@@ -82,6 +86,11 @@ impl TarFiles {
             report.refuse(listener, path, 0, format!("the tar cannot be read to its end: {why}"));
         }
         Ok(files)
+    }
+
+    /// What was read into the archive, where the process was asked to stop before the tar's end.
+    pub(super) fn read_until_stopped(&self) -> Option<impl Iterator<Item = Key>> {
+        self.is_stopped.then(|| self.files.values().filter_map(|content| content.as_ref().ok()?.key))
     }
 
     /// What the tar has under a name: that very name, else the one that is read the same.
@@ -102,6 +111,7 @@ impl TarFiles {
 
     fn scan(
         &mut self,
+        app: &App,
         path: &Path,
         listener: &mut Listener<'_>,
         mut each: impl FnMut(&mut Self, &mut Tar<Box<dyn io::BufRead + Send>>, Entry, &mut Listener<'_>),
@@ -110,6 +120,10 @@ impl TarFiles {
         let (reader, progress) = opened;
         let mut tar = Tar::new(reader);
         loop {
+            if stop::check(app, "stop-in-tar").is_err() {
+                self.is_stopped = true;
+                return Ok(());
+            }
             match tar.next() {
                 Ok(Some(entry)) => each(self, &mut tar, entry, listener),
                 Ok(None) => return Ok(()),
@@ -117,7 +131,7 @@ impl TarFiles {
                     return Err(e)
                         .with_context(|| format!("{} is not a tar that can be read to its end", path.display()));
                 }
-                // What was read of it so far is good.
+                // What was read so far is valid.
                 Err(e) => {
                     self.broken = Some(e.to_string());
                     return Ok(());
@@ -136,7 +150,7 @@ impl TarFiles {
         entry: Entry,
         dry_run: bool,
     ) {
-        // As in a folder, a later entry takes the place of an earlier one.
+        // As in a folder, a later entry replaces an earlier one.
         self.pending.remove(&name);
         let content = match entry.kind {
             Kind::HardLink(target) if entry.problem.is_none() => {
@@ -167,7 +181,7 @@ impl TarFiles {
     /// target held when the link came.
     fn follow(&mut self, app: &App, path: &Path, dry_run: bool, listener: &mut Listener<'_>) -> anyhow::Result<()> {
         let pending = std::mem::take(&mut self.pending);
-        if pending.is_empty() {
+        if pending.is_empty() || self.is_stopped {
             return Ok(());
         }
         let mut needed: HashSet<Vec<u8>> = HashSet::new();
@@ -180,7 +194,7 @@ impl TarFiles {
             }
         }
         let mut held: HashMap<Vec<u8>, Result<Content, String>> = HashMap::new();
-        self.scan(path, listener, |files, tar, entry, _| {
+        self.scan(app, path, listener, |files, tar, entry, _| {
             let name = names::plain(&entry.name);
             let is_pending = pending.contains_key(&name);
             if !needed.contains(&name) && !is_pending {

@@ -1,4 +1,4 @@
-//! What a plan is made of: the archive as plain rows, small enough that a million revisions fit in 300 MiB.
+//! What a plan is made from: the archive as plain rows, so small that a million revisions fit in 300 MiB.
 use std::collections::HashMap;
 
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::domain::{Digest, LocalDateTime, Period, fold};
 use crate::engine::record::{InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
 
-/// The whole archive, as far as retention looks at it: revisions whose bytes are there.
+/// The whole archive as retention sees it: the revisions whose bytes are stored.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     pub products: Vec<Product>,
@@ -21,7 +21,7 @@ pub struct Inventory {
     reading: Reading,
 }
 
-/// Where things are that rows name.
+/// Indexes of what rows refer to.
 #[derive(Clone, Debug, Default)]
 struct Reading {
     /// By a part of the digest: of a million files, the chance that two share 96 bits is less than one in 10^16.
@@ -48,7 +48,7 @@ pub struct Publication {
     macro_process: u32,
     /// Of its latest revision; absent while there is none.
     extension: u32,
-    /// Where it is not what the period would be written as.
+    /// Where it differs from the usual form of the period.
     odd_reference_date: Option<Box<str>>,
     pub period: Period,
     /// Which of the revisions are its own: from, to.
@@ -74,8 +74,8 @@ pub struct Revision {
 }
 
 impl Inventory {
-    /// Makes room once, instead of moving everything again and again.
-    pub fn with_room(publications: usize, revisions: usize, files: usize) -> Self {
+    /// Allocates once for so many rows.
+    pub fn with_capacity(publications: usize, revisions: usize, files: usize) -> Self {
         let mut inventory = Self::default();
         inventory.publications.reserve_exact(publications);
         inventory.revisions.reserve_exact(revisions);
@@ -147,12 +147,12 @@ impl Inventory {
         next
     }
 
-    /// Forgets what was only needed for reading.
+    /// Drops what is only needed while reading.
     pub fn settle(&mut self) {
         self.reading = Reading::default();
     }
 
-    /// The revisions of a publication, with their places.
+    /// The revisions of a publication, with their indexes.
     pub fn of(&self, publication: &Publication) -> impl Iterator<Item = (u32, &Revision)> {
         let (from, to) = publication.revisions;
         (from..to).map(|i| (i, &self.revisions[i as usize]))

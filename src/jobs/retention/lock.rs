@@ -1,4 +1,4 @@
-//! The lock of retention: one run, sweep or undo at a time, whichever process asks for it.
+//! The lock of retention: one run, sweep or undo at a time, in whatever process.
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -6,19 +6,23 @@ use anyhow::bail;
 
 use crate::app::App;
 use crate::engine::record::RecordError;
+use crate::jobs::stop;
 
 const NAME: &str = "retention";
 
-/// How long the lock holds without a sign of life.
+/// How long the lock lasts unless it is renewed.
 const LOCK: Duration = Duration::from_secs(15);
 
-/// How often its holder gives one.
-const HEARTBEAT: Duration = Duration::from_secs(4);
+/// How often its holder renews it.
+const RENEW_EVERY: Duration = Duration::from_secs(4);
 
-/// A holder that has not been able to give one for so long stops: soon the lock is another's.
-const DOUBTFUL: Duration = Duration::from_secs(10);
+/// A holder that has not been able to renew it for so long stops: soon another process may take it.
+const RENEWED_WITHIN: Duration = Duration::from_secs(10);
 
-/// The lock, renewed until this is dropped. [`Guard::release`] gives it back at once; otherwise it ends by itself.
+/// How often a lock that another process holds is tried again.
+const TRY_EVERY: Duration = Duration::from_millis(200);
+
+/// The lock, renewed until this is dropped. [`Guard::release`] gives it back at once; otherwise it expires.
 pub(super) struct Guard {
     app: App,
     holder: String,
@@ -29,14 +33,14 @@ pub(super) struct Guard {
 /// What the holder knows of its lock.
 #[derive(Clone, Copy)]
 enum Lease {
-    /// Renewed at this time, and certain for [`DOUBTFUL`] from then on.
+    /// Renewed at this time, and certain for [`RENEWED_WITHIN`] from then on.
     Renewed(Instant),
     /// Another holder has taken it.
     Lost,
 }
 
 impl Guard {
-    /// Takes the lock if nobody has it.
+    /// Takes the lock if nobody holds it.
     pub async fn take(app: &App, holder: &str) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
         if !app.record.locks().take(NAME, holder, app.clock.now(), LOCK).await? {
@@ -47,24 +51,26 @@ impl Guard {
         Ok(Some(Self { app: app.clone(), holder: holder.to_owned(), lease, heartbeat }))
     }
 
-    /// Takes the lock as soon as nobody has it; `None` where that takes too long.
-    pub async fn wait(app: &App, holder: &str, patience: Duration) -> Result<Option<Self>, RecordError> {
+    /// Takes the lock as soon as nobody holds it; `None` where that takes longer than `timeout`, or the process is to stop.
+    pub async fn wait(app: &App, holder: &str, timeout: Duration) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
         loop {
             if let Some(guard) = Self::take(app, holder).await? {
                 return Ok(Some(guard));
             }
-            if began.elapsed() > patience {
+            if began.elapsed() > timeout || app.stop.is_cancelled() {
                 return Ok(None);
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(TRY_EVERY).await;
         }
     }
 
-    /// An error once the lock may be another's: its holder has to stop.
-    pub fn check(&self) -> anyhow::Result<()> {
+    /// An error where the next batch must not begin: another process may hold the lock, or this one is to stop. `place` names
+    /// the fault point of this check.
+    pub fn check(&self, place: &'static str) -> anyhow::Result<()> {
+        stop::check(&self.app, place)?;
         match *self.lease.lock().unwrap_or_else(PoisonError::into_inner) {
-            Lease::Renewed(at) if at.elapsed() <= DOUBTFUL => Ok(()),
+            Lease::Renewed(at) if at.elapsed() <= RENEWED_WITHIN => Ok(()),
             Lease::Renewed(_) => {
                 bail!("the lock of retention could not be renewed in time; the next run goes on from here")
             }
@@ -77,7 +83,7 @@ impl Guard {
         match self.app.record.locks().release(NAME, &self.holder).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("the lock of retention had been taken by another process"),
-            Err(e) => tracing::warn!(error = %e, "the lock of retention could not be released; it ends by itself"),
+            Err(e) => tracing::warn!(error = %e, "the lock of retention could not be released; it expires by itself"),
         }
     }
 }
@@ -90,7 +96,7 @@ impl Drop for Guard {
 
 async fn renew_until_lost(app: App, holder: String, lease: Arc<Mutex<Lease>>) {
     loop {
-        tokio::time::sleep(HEARTBEAT).await;
+        tokio::time::sleep(RENEW_EVERY).await;
         let began = Instant::now();
         let state = match app.record.locks().renew(NAME, &holder, app.clock.now(), LOCK).await {
             Ok(true) => Lease::Renewed(began),

@@ -1,5 +1,5 @@
-//! Retention: plan, then act. A run marks what its plan removes; a sweep takes the bytes once the grace is over, and until
-//! then the run can be undone. Every step can be interrupted anywhere and is taken up by the next run.
+//! Retention: plan, then act. A run marks what its plan removes; a sweep deletes the bytes once the grace is over, and until
+//! then the run can be undone. Every step can be interrupted anywhere, and the next run goes on from there.
 mod inventory;
 mod lock;
 mod plan;
@@ -12,6 +12,7 @@ mod sweep;
 use anyhow::Context;
 use jiff::Timestamp;
 
+use super::stop::{self, Stopped};
 use crate::app::App;
 use crate::config::{Glob, Policy};
 use crate::domain::RevisionId;
@@ -21,20 +22,20 @@ pub use plan::{Decision, Plan, Rule, is_named, plan};
 pub use refusal::RetentionRefusal;
 pub(super) use reserve::reserve;
 pub(super) use run::finish_pending;
-pub use run::{Outcome, run, start, start_undo, undo};
+pub use run::{Outcome, confirm_clock, run, start, start_undo, undo};
 pub use shared::{PlanError, SharedPlans};
 pub use sweep::{Swept, discard};
 
-/// Publications read at once.
+/// Publications read in one query.
 const PAGE: u64 = 5000;
 
-/// Revisions marked, or swept, in one transaction: few enough that writers in between wait for milliseconds.
+/// Revisions marked or swept in one transaction: so few that other writers wait for milliseconds.
 const BATCH: usize = 25;
 
-/// A run rests so many times as long as it works: readers and the portal come first.
-const REST: u32 = 3;
+/// A run pauses for so many times as long as it works: readers and the portal come first.
+const PAUSE_FACTOR: u32 = 3;
 
-/// A plan with what it is about.
+/// A plan with the inventory that it was made for.
 pub struct Planned {
     pub at: Timestamp,
     pub inventory: Inventory,
@@ -60,14 +61,16 @@ pub struct Line {
 pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
     fault("retention-plan");
     let inventory = load(app).await?;
-    let app = app.clone();
-    tokio::task::spawn_blocking(move || {
-        let retention = &app.settings.retention;
+    let retention = app.settings.retention.clone();
+    let planning = tokio::task::spawn_blocking(move || {
         let plan = plan(&inventory, &retention.policies, retention.max_stored, now);
         Planned { at: now, inventory, plan }
-    })
-    .await
-    .context("the plan was interrupted")
+    });
+    tokio::select! {
+        planned = planning => planned.context("making the plan panicked"),
+        // The thread goes on to its end, and nobody waits for it.
+        () = app.stop.cancelled() => Err(Stopped.into()),
+    }
 }
 
 /// What the policies of the configuration would do now.
@@ -115,13 +118,15 @@ pub async fn preview(app: &App, now: Timestamp) -> anyhow::Result<Preview> {
 async fn load(app: &App) -> anyhow::Result<Inventory> {
     let record = &app.record;
     let counts = record.monitor().counts().await?;
-    let room = |n: u64| usize::try_from(n).unwrap_or_default();
-    let mut inventory = Inventory::with_room(room(counts.publications), room(counts.revisions), room(counts.files));
+    let count = |n: u64| usize::try_from(n).unwrap_or_default();
+    let mut inventory =
+        Inventory::with_capacity(count(counts.publications), count(counts.revisions), count(counts.files));
     for product in record.inventory().products().await? {
         inventory.add_product(product);
     }
     let mut after = None;
     loop {
+        stop::check(app, "stop-in-plan")?;
         let files = record.inventory().files(after, PAGE).await?;
         let Some(last) = files.last() else { break };
         after = Some(last.digest);
@@ -129,13 +134,14 @@ async fn load(app: &App) -> anyhow::Result<Inventory> {
     }
     let mut after = None;
     loop {
+        stop::check(app, "stop-in-plan")?;
         let publications = record.inventory().publications(after, PAGE).await?;
         let (Some(first), Some(last)) = (publications.first(), publications.last()) else { break };
         after = Some(last.id);
         let revisions = record.inventory().revisions(first.id, last.id).await?;
         let mut rest = revisions.as_slice();
         for publication in publications {
-            // Both are in the order of the publications.
+            // Both are sorted by publication.
             let own = rest.iter().take_while(|revision| revision.publication == publication.id).count();
             let (own, others) = rest.split_at(own);
             rest = others;
@@ -179,7 +185,7 @@ impl Planned {
     }
 }
 
-/// A place where tests end the process, as a power cut would.
+/// A fault point where tests end the process, as a power cut would.
 fn fault(name: &'static str) {
     let _ = name;
     fail::fail_point!(name, |_| std::process::abort());

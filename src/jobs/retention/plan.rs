@@ -1,4 +1,4 @@
-//! What the policies keep and what they would remove, and why: a pure function of rows, policies and a given time.
+//! What the policies keep, what they would remove, and why: a pure function of rows, policies and a given time.
 //!
 //! Rules about publications are OR-ed, and so are those about revisions, which choose among the revisions of the
 //! publications that are kept. Whatever they say, a kept publication keeps its latest revision, a product keeps its newest
@@ -77,14 +77,14 @@ impl Rule {
     }
 }
 
-/// What becomes of one revision.
+/// The decision about one revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub keep: bool,
     pub rule: Rule,
-    /// Which of the policies.
+    /// The index of the policy.
     pub policy: Option<u16>,
-    /// Bytes that go from the disk with it: none while somebody else has them.
+    /// Bytes that the disk gains: none while another revision shares them.
     pub bytes_freed: u64,
 }
 
@@ -98,7 +98,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How many revisions each policy removes, by its place; `None`: those that go since the archive is too large.
+    /// How many revisions each policy removes, by its index; `None`: those removed because the archive is too large.
     pub fn removed_by_policy(&self) -> HashMap<Option<usize>, usize> {
         let mut counts = HashMap::new();
         for decision in self.decisions.iter().filter(|decision| !decision.keep) {
@@ -124,16 +124,16 @@ pub fn plan(inventory: &Inventory, policies: &[Policy], max_stored: Option<u64>,
     finish(inventory, decisions)
 }
 
-/// Whether one of a product's names, folded, is meant.
+/// Whether the policy matches one of a product's folded names.
 pub fn is_named(policy: &Policy, names: &[String]) -> bool {
     policy.names.is_empty() || policy.names.iter().any(|glob| names.iter().any(|name| glob.matches(name)))
 }
 
-/// Which policy counts for each publication: the first that matches.
+/// Finds the policy of each publication: the first that matches.
 struct Matcher<'a> {
     inventory: &'a Inventory,
     policies: &'a [Policy],
-    /// By product and policy, whether the names fit: asked once for each product.
+    /// By product and policy, whether the names match: computed once for each product.
     names: Vec<Vec<bool>>,
 }
 
@@ -167,7 +167,7 @@ fn fits_file(policy: &Policy, inventory: &Inventory, publication: &Publication) 
 /// The number of the calendar's bucket that a day falls in; later ones have higher numbers.
 type Bucket = fn(DateTime) -> i64;
 
-/// By what a publication is kept; `None` where it is not.
+/// The rule that keeps each publication; `None` where none does.
 fn kept_publications(
     inventory: &Inventory,
     policies: &[Policy],
@@ -219,12 +219,12 @@ fn kept_publications(
     kept
 }
 
-/// The newest of a product is that of the newest period, among these the one announced last.
+/// The newest publication of a product has the newest period, and of these was announced last.
 fn rank(publication: &Publication) -> (i64, i64, i64, uuid::Uuid) {
     (publication.period_start(), publication.period_end(), publication.announced_at, publication.id)
 }
 
-/// Of the newest buckets the publication announced last in each.
+/// The publication announced last in each of the newest buckets.
 fn last_of_buckets(inventory: &Inventory, own: &[usize], count: u32, bucket: Bucket) -> Vec<usize> {
     let mut last: BTreeMap<i64, usize> = BTreeMap::new();
     let order = |i: usize| (inventory.publications[i].announced_at, inventory.publications[i].id);
@@ -276,7 +276,7 @@ fn decide(
     policy: Option<&Policy>,
     kept: Option<Rule>,
     now: Timestamp,
-    mut say: impl FnMut(bool, Rule),
+    mut add: impl FnMut(bool, Rule),
 ) {
     let last: HashSet<u32> = match policy.and_then(|policy| policy.keep_last) {
         Some(n) if kept.is_some() => {
@@ -305,7 +305,7 @@ fn decide(
             (Some(_), Some(_)) => (false, Rule::Revision),
             (None, _) => (false, Rule::Publication),
         };
-        say(keep, rule);
+        add(keep, rule);
     }
 }
 
@@ -362,7 +362,7 @@ fn shrink(
     }
 }
 
-/// Counts, and says with which revision each file's bytes go: the last one that has them.
+/// Counts, and attributes the bytes of each file to the last revision that has them.
 fn finish(inventory: &Inventory, mut decisions: Vec<Decision>) -> Plan {
     let mut kept_file = vec![false; inventory.stored_sizes.len()];
     let mut last_user = vec![u32::MAX; inventory.stored_sizes.len()];

@@ -1,5 +1,5 @@
-//! Runs and their undoing, each step of which can be interrupted anywhere and is taken up by the next run, or by the
-//! service within seconds.
+//! Runs, and how they are undone. Each step can be interrupted anywhere; the next run goes on from there, or the service
+//! within seconds.
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -9,15 +9,16 @@ use super::lock::Guard;
 use super::refusal::RetentionRefusal;
 use super::reserve::{self, Reserve};
 use super::sweep::{Swept, failed_before, sweep};
-use super::{BATCH, Planned, REST, fault, make_plan, plan};
+use super::{BATCH, PAUSE_FACTOR, Planned, fault, make_plan, plan};
 use crate::app::App;
 use crate::domain::RevisionId;
 use crate::engine::record::RetentionRun;
+use crate::jobs::stop::{self, Stopped};
 
 /// How long a run waits for another one to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long somebody who does not wait for a run is kept for its outcome.
+/// How long a caller that does not wait for the end of a run is kept for its outcome.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Notifications whose bodies are emptied in one transaction.
@@ -33,12 +34,17 @@ pub struct Outcome {
     pub swept: Swept,
 }
 
-/// Plans and, unless it is a dry run, marks what the plan removes and sweeps what an earlier run's grace has ended for.
-pub async fn run(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<Outcome> {
-    Begun::begin(app, now, dry_run, PATIENCE).await?.finish().await
+/// Believes the clock where it agrees with the time that an operator states.
+pub fn confirm_clock(app: &App, now: Timestamp) {
+    app.trust.confirm(now, app.clock.now(), &app.clock);
 }
 
-/// Starts a run that goes on by itself. Returns it as it is after a few seconds, ended or not.
+/// Plans and, unless it is a dry run, marks what the plan removes and sweeps what was marked before the grace.
+pub async fn run(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<Outcome> {
+    Begun::begin(app, now, dry_run, LOCK_TIMEOUT).await?.finish().await
+}
+
+/// Starts a run that goes on in the background. Returns it as it is after a few seconds, ended or not.
 pub async fn start(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<RetentionRun> {
     let begun = Begun::begin(app, now, dry_run, ANSWER_WITHIN).await?;
     let id = begun.id.clone();
@@ -46,49 +52,56 @@ pub async fn start(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<R
     app.record.retention().run(&id).await?.context("the run was not recorded")
 }
 
-/// Lets work go on by itself; waits a little for its end.
+/// Lets work go on in the background, and waits a few seconds for its end.
 async fn in_background<T: Send + 'static>(
     work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
 ) -> anyhow::Result<Option<T>> {
     let logged = async {
         let outcome = work.await;
-        if let Err(e) = &outcome {
-            tracing::error!(error = format!("{e:#}"), "retention was interrupted; it is taken up again");
+        match &outcome {
+            Ok(_) => {}
+            Err(e) if e.is::<Stopped>() => tracing::info!("retention was stopped between two batches"),
+            Err(e) => {
+                tracing::error!(error = format!("{e:#}"), "retention was interrupted; the next run goes on from there")
+            }
         }
         outcome
     };
     match tokio::time::timeout(ANSWER_WITHIN, tokio::spawn(logged)).await {
-        Ok(ended) => ended.context("retention was interrupted")?.map(Some),
+        Ok(ended) => ended.context("a run of retention panicked")?.map(Some),
         Err(_) => Ok(None),
     }
 }
 
-/// A run that is recorded and has the lock.
+/// A run that is recorded and holds the lock.
 struct Begun {
     app: App,
     id: String,
     now: Timestamp,
     dry_run: bool,
     guard: Guard,
-    _room: Reserve,
+    _space: Reserve,
 }
 
 impl Begun {
-    async fn begin(app: &App, now: Timestamp, dry_run: bool, patience: Duration) -> anyhow::Result<Self> {
+    async fn begin(app: &App, now: Timestamp, dry_run: bool, timeout: Duration) -> anyhow::Result<Self> {
         if !dry_run && let Some(at) = app.trust.doubted(&app.clock) {
             bail!(RetentionRefusal::ClockSuspect { at });
         }
         let id = uuid::Uuid::now_v7().to_string();
-        let (guard, room) = match Guard::wait(app, &id, patience).await {
+        let (guard, space) = match Guard::wait(app, &id, timeout).await {
             Ok(guard) => (guard, None),
-            // On a full disk not even the lock can be written without the room.
+            // On a full disk not even the lock can be written without the reserved space.
             Err(_) => {
-                let room = Reserve::open(app);
-                (Guard::wait(app, &id, patience).await?, Some(room))
+                let space = Reserve::release(app);
+                (Guard::wait(app, &id, timeout).await?, Some(space))
             }
         };
-        let Some(guard) = guard else { bail!(RetentionRefusal::Busy) };
-        let room = room.unwrap_or_else(|| Reserve::open(app));
+        let Some(guard) = guard else {
+            stop::check(app, "stop-before-run")?;
+            bail!(RetentionRefusal::Busy);
+        };
+        let space = space.unwrap_or_else(|| Reserve::release(app));
         app.record.retention().end_killed_runs(app.clock.now()).await?;
         let grace = now.to_zoned_datetime(crate::domain::sao_paulo().clone()).checked_add(app.settings.retention.grace);
         let run = RetentionRun {
@@ -103,11 +116,17 @@ impl Begun {
             swept_at: None,
         };
         app.record.retention().begin_run(&run).await?;
-        Ok(Self { app: app.clone(), id, now, dry_run, guard, _room: room })
+        Ok(Self { app: app.clone(), id, now, dry_run, guard, _space: space })
     }
 
     async fn finish(self) -> anyhow::Result<Outcome> {
         let outcome = self.work().await;
+        if outcome.as_ref().is_err_and(|e| e.is::<Stopped>()) {
+            // What it marked is its outcome. No other run is open, since this one holds the lock.
+            if let Err(e) = self.app.record.retention().end_killed_runs(self.app.clock.now()).await {
+                tracing::warn!(error = %e, "a stopped run could not be ended; the next start ends it");
+            }
+        }
         let run = self.app.record.retention().run(&self.id).await;
         self.guard.release().await;
         let swept = outcome?;
@@ -128,7 +147,7 @@ impl Begun {
         let mut swept = Swept::default();
         if !dry_run {
             swept = sweep(app, guard, *now, app.clock.now()).await?;
-            thin(app, *now).await?;
+            thin(app, guard, *now).await?;
         }
         tracing::info!(run = id, dry_run, removed, "retention ran");
         Ok(swept)
@@ -150,23 +169,24 @@ async fn mark(app: &App, guard: &Guard, planned: &Planned, id: &str, now: Timest
             chosen.push((RevisionId(revision.id), i == publication.latest, rule));
             if chosen.len() == BATCH {
                 let began = tokio::time::Instant::now();
-                guard.check()?;
+                guard.check("stop-in-marks")?;
                 marked += app.record.retention().mark(id, &chosen, now).await?;
                 chosen.clear();
                 fault("retention-between-marks");
-                tokio::time::sleep(began.elapsed() * REST).await;
+                tokio::time::sleep(began.elapsed() * PAUSE_FACTOR).await;
             }
         }
     }
-    guard.check()?;
+    guard.check("stop-in-marks")?;
     Ok(marked + app.record.retention().mark(id, &chosen, now).await?)
 }
 
-async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
+async fn thin(app: &App, guard: &Guard, now: Timestamp) -> anyhow::Result<()> {
     let Some(span) = app.settings.retention.notification_bodies else { return Ok(()) };
     let before = crate::domain::timestamp(plan::cutoff(now, span));
     loop {
         let began = tokio::time::Instant::now();
+        guard.check("stop-in-thinning")?;
         if app.record.retention().thin_notifications(before, THINNED_AT_ONCE).await? == 0 {
             return Ok(());
         }
@@ -174,8 +194,8 @@ async fn thin(app: &App, now: Timestamp) -> anyhow::Result<()> {
     }
 }
 
-/// Does what was left undone or has become due, if nobody else is at it: ends runs that were killed, brings back what an
-/// interrupted undoing left, sweeps what a run marked once its grace is over, keeps room for a full disk.
+/// Does what was left unfinished or has become due, unless another process holds the lock: ends runs that were killed, finishes
+/// interrupted undos, sweeps what a run marked once its grace is over, reserves space for a full disk.
 pub(in crate::engine::jobs) async fn finish_pending(app: &App) -> anyhow::Result<()> {
     let now = app.trust.now(&app.clock);
     let killed = app.record.retention().has_open_run().await?;
@@ -193,7 +213,7 @@ pub(in crate::engine::jobs) async fn finish_pending(app: &App) -> anyhow::Result
 
 async fn finish_pending_locked(app: &App, guard: &Guard, now: Timestamp) -> anyhow::Result<()> {
     if reserve::is_lacking(app) {
-        drop(Reserve::open(app));
+        drop(Reserve::release(app));
     }
     let ended = app.record.retention().end_killed_runs(now).await?;
     if ended > 0 {
@@ -206,26 +226,26 @@ async fn finish_pending_locked(app: &App, guard: &Guard, now: Timestamp) -> anyh
 
 /// Brings back what a run marked, all of it before this returns. Returns the run and how many revisions came back.
 pub async fn undo(app: &App, id: &str) -> anyhow::Result<(RetentionRun, u64)> {
-    let (guard, back) = begin_undo(app, id, PATIENCE).await?;
+    let (guard, back) = begin_undo(app, id, LOCK_TIMEOUT).await?;
     finish_undo(app.clone(), guard).await?;
     Ok((app.record.retention().run(id).await?.context("the run is gone")?, back))
 }
 
-/// As [`undo`], which goes on by itself where it takes longer than a few seconds.
+/// As [`undo`], which goes on in the background where it takes longer than a few seconds.
 pub async fn start_undo(app: &App, id: &str) -> anyhow::Result<RetentionRun> {
     let (guard, _) = begin_undo(app, id, ANSWER_WITHIN).await?;
     in_background(finish_undo(app.clone(), guard)).await?;
     app.record.retention().run(id).await?.context("the run is gone")
 }
 
-async fn begin_undo(app: &App, id: &str, patience: Duration) -> anyhow::Result<(Guard, u64)> {
+async fn begin_undo(app: &App, id: &str, timeout: Duration) -> anyhow::Result<(Guard, u64)> {
     let Some(run) = app.record.retention().run(id).await? else {
         bail!(RetentionRefusal::NotFound { id: id.to_owned() });
     };
     if run.dry_run {
         bail!(RetentionRefusal::DryRun { id: id.to_owned() });
     }
-    let Some(guard) = Guard::wait(app, &format!("undo-{}", uuid::Uuid::now_v7()), patience).await? else {
+    let Some(guard) = Guard::wait(app, &format!("undo-{}", uuid::Uuid::now_v7()), timeout).await? else {
         bail!(RetentionRefusal::Busy);
     };
     app.record.retention().end_killed_runs(app.clock.now()).await?;
@@ -244,12 +264,12 @@ async fn finish_undo(app: App, guard: Guard) -> anyhow::Result<()> {
     outcome
 }
 
-/// Brings back all that runs marked which were declared undone, in small transactions with rests between them.
+/// Brings back what undone runs had marked, in small transactions with pauses between them.
 async fn finish_undos(app: &App, guard: &Guard) -> anyhow::Result<()> {
     for run in app.record.retention().interrupted_undos().await? {
         loop {
             let began = tokio::time::Instant::now();
-            guard.check()?;
+            guard.check("stop-in-undo")?;
             if app.record.retention().undo_some(&run, UNDO_BATCH, app.clock.now()).await? == 0 {
                 break;
             }

@@ -1,16 +1,17 @@
-//! The sweep: the one place where bytes leave the archive.
+//! The sweep: the only place where bytes leave the archive.
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::lock::Guard;
-use super::{BATCH, REST, fault};
+use super::{BATCH, PAUSE_FACTOR, fault};
 use crate::app::App;
 use crate::domain::Digest;
 use crate::engine::record::{StoredFile, Tombstone};
 use crate::engine::store::Encoding;
+use crate::jobs::stop;
 
-/// How long a file that could not be deleted is left alone, unless somebody asks for a run.
+/// When a file that could not be deleted is tried again, unless a run is asked for.
 const FAILED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a sweep did.
@@ -18,24 +19,24 @@ const FAILED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 pub struct Swept {
     pub revisions: u64,
     pub bytes: u64,
-    /// Files that could not be deleted. They stay, and are tried again later.
+    /// Files that could not be deleted; they are tried again later.
     pub failed: u64,
 }
 
-/// Before when a file must have failed to be deleted for the service to try it again by itself.
+/// Files whose deletion failed before this are tried again by the service.
 pub(super) fn failed_before(app: &App) -> Timestamp {
     app.clock.now().saturating_sub(FAILED_AGAIN).unwrap_or(Timestamp::MIN)
 }
 
-/// Takes the bytes of all marks whose grace is over by `now`, and of files that could not be deleted before.
+/// Deletes the bytes of all marks whose grace is over by `now`, and files that could not be deleted before.
 pub(super) async fn sweep(app: &App, guard: &Guard, now: Timestamp, failed_before: Timestamp) -> anyhow::Result<Swept> {
     let mut swept = Swept::default();
     app.record.removals().bury_failed(failed_before, app.clock.now(), BATCH as u64).await?;
     loop {
         let began = tokio::time::Instant::now();
-        // First what an earlier sweep left, which may have been killed.
+        // First what an earlier sweep left unfinished.
         let cleared = clear(app, guard, &mut swept).await?;
-        guard.check()?;
+        guard.check("stop-in-sweep")?;
         let buried = app.record.removals().bury(now, BATCH as u64).await?;
         swept.revisions += buried;
         if buried > 0 {
@@ -44,7 +45,7 @@ pub(super) async fn sweep(app: &App, guard: &Guard, now: Timestamp, failed_befor
         if buried == 0 && cleared == 0 {
             break;
         }
-        tokio::time::sleep(began.elapsed() * REST).await;
+        tokio::time::sleep(began.elapsed() * PAUSE_FACTOR).await;
     }
     if swept != Swept::default() {
         let Swept { revisions, bytes, failed } = swept;
@@ -61,8 +62,9 @@ async fn clear(app: &App, guard: &Guard, swept: &mut Swept) -> anyhow::Result<us
     }
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for tombstone in &tombstones {
-        // A sweep that was held up must not delete what another one recorded as gone and somebody archived again.
-        guard.check()?;
+        // A sweep that was delayed must not delete what another one recorded as deleted and was then archived again.
+        guard.check("stop-in-sweep")?;
+        stop::stall(app, "sweep-stalls").await;
         match delete(app, tombstone).await {
             Ok(()) => deleted.push(tombstone.digest),
             Err(e) => {
@@ -85,10 +87,10 @@ async fn delete(app: &App, tombstone: &Tombstone) -> Result<(), String> {
     app.store.remove(tombstone.digest, encoding).await.map_err(|e| e.to_string())
 }
 
-/// How long files that were archived for nothing wait for a run of retention that is under way.
+/// How long deleting unused files waits for a run of retention that is under way.
 const DISCARD_WAIT: Duration = Duration::from_secs(5);
 
-/// Removes files that were archived and turned out to be of no use, as far as no revision has them.
+/// Deletes files that were archived and turned out to be unused, unless a revision has them by now.
 pub async fn discard(app: &App, files: Vec<StoredFile>) -> anyhow::Result<()> {
     for some in files.chunks(BATCH) {
         let digests: Vec<Digest> = some.iter().map(|file| file.digest).collect();
@@ -98,7 +100,10 @@ pub async fn discard(app: &App, files: Vec<StoredFile>) -> anyhow::Result<()> {
             app.record.removals().bury_unused(some, app.clock.now()).await?;
         }
     }
-    // Where a run is under way it clears these tombstones too.
+    // A run that is under way clears these tombstones too, and so does the service after its next start.
+    if app.stop.is_cancelled() {
+        return Ok(());
+    }
     let holder = format!("discard-{}", uuid::Uuid::now_v7());
     let Some(guard) = Guard::wait(app, &holder, DISCARD_WAIT).await? else { return Ok(()) };
     let mut swept = Swept::default();

@@ -1,4 +1,4 @@
-//! The manifest of files that the company has: CSV with a header, or NDJSON; one row a file.
+//! The manifest of the files to import: CSV with a header, or NDJSON; one row for each file.
 mod csv;
 
 use std::collections::HashSet;
@@ -16,10 +16,10 @@ use super::{extended, names, text};
 use crate::domain::{Digest, Notice, NotificationId, clean, decode, excerpt, millis};
 use crate::engine::record::{IMPORT, NewNotification};
 
-/// The longest row: a body, as a notification may have it.
+/// The longest row: as long as the longest body of a notification.
 const ROW_BYTES_MAX: usize = Notice::BYTES_MAX;
 
-/// Rows are put in the order of time before the first is taken: of each some bytes are held in memory, the rest on disk.
+/// Rows are sorted by time before the first is imported: a few bytes of each are held in memory, the rest on disk.
 const ROWS_MAX: usize = 5_000_000;
 const BYTES_MAX: u64 = 2 << 30;
 
@@ -44,24 +44,24 @@ pub enum Root<'a> {
     Tar,
 }
 
-/// A row that can be taken.
+/// A valid row.
 #[derive(Debug)]
 pub struct Row {
     pub line: u64,
     /// Under the given folder, or in the tar; with `/`.
     pub path: String,
-    /// Absent: now, after all that have a time.
+    /// `None`: the time of the import, after all rows that have a time.
     pub received_at: Option<Timestamp>,
     pub notification: NewNotification,
 }
 
 type Object = Result<Map<String, Value>, String>;
 
-/// The rows that can be taken, in the order of time. They are kept in a file of their own, and read again one by one.
+/// The valid rows, sorted by time. They are spooled to a file and read back one by one.
 pub struct Manifest {
     slots: Vec<Slot>,
     spool: SpooledTempFile,
-    /// Hashes of the paths in a tar, as they are read; another path may have the same.
+    /// Hashes of the readable paths in a tar; two paths may share one.
     paths: HashSet<u64>,
     now: Timestamp,
 }
@@ -74,7 +74,7 @@ struct Slot {
 }
 
 impl Manifest {
-    /// Reads a manifest; what cannot be taken is told as it comes.
+    /// Reads a manifest. Invalid rows are passed to `refuse` as they are found.
     pub fn read(
         path: &Path,
         root: Root<'_>,
@@ -92,7 +92,7 @@ impl Manifest {
         }
     }
 
-    /// The same for what was opened already.
+    /// As [`Manifest::read`], from an open file.
     pub fn parse(
         reader: impl BufRead + Send + 'static,
         root: Root<'_>,
@@ -121,7 +121,7 @@ impl Manifest {
                 }
             }
         }
-        // Stable: rows of one time, or of none, stay in their order.
+        // Stable: rows with the same time, or without one, keep their order.
         manifest.slots.sort_by_key(|slot| slot.at);
         Ok(Parsed::Rows(manifest))
     }
@@ -152,10 +152,10 @@ impl Manifest {
     }
 }
 
-/// What a manifest was found to be.
+/// The outcome of parsing a manifest.
 pub enum Parsed {
     Rows(Manifest),
-    /// It begins as no manifest does.
+    /// It begins with neither a CSV header nor a JSON object.
     Headless,
     TooMany,
 }

@@ -42,7 +42,7 @@ pub(super) struct Entry {
     pub size: u64,
     /// Whether `name` is the whole name: it may have been too long to be taken.
     pub is_name_known: bool,
-    /// Why its bytes cannot be had right.
+    /// Why its bytes cannot be read.
     pub problem: Option<String>,
 }
 

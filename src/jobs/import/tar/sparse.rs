@@ -75,7 +75,7 @@ impl Map {
     }
 }
 
-/// The map of an entry in one of GNU's pax formats; `None` where its extended header says of none. For format 1.0 the map
+/// The map of an entry in one of GNU's pax formats; `None` where its extended header has none. For format 1.0 the map
 /// is at the front of the entry's own bytes, which are read from `data`; the number of bytes taken is given with it.
 pub(super) fn of_pax(records: &Records, data: &mut dyn Read) -> Result<Option<(Map, u64, u64)>, Problem> {
     let major = records.number("GNU.sparse.major")?;
@@ -177,7 +177,7 @@ impl Numbers<'_> {
     }
 }
 
-/// Why a map cannot be had: the entry is at fault, or the tar cannot be read.
+/// Why there is no map: the entry is invalid, or the tar cannot be read.
 pub(super) enum Problem {
     Entry(String),
     Io(io::Error),
