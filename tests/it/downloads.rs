@@ -11,7 +11,9 @@ const SIZE: usize = 24 << 20;
 async fn unread(app: &TestApp, path: &str) -> TcpStream {
     let address = app.url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n\r\n");
+    // A connection that was kept for another request would not end with the answer.
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("room for a request");
     stream
 }
