@@ -92,7 +92,7 @@ pub(super) fn stop_on_signal(stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Completes when the process is asked to stop; a second signal ends the process at once.
+/// Completes at the first signal to stop. A second one ends the process at once.
 pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

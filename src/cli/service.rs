@@ -1,4 +1,4 @@
-//! The service that runs on the data folder, as a command beside it sees it.
+//! Finds and queries the service that runs on the data folder.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! contract: the scalars, enums and inputs of the published contract, and how their values are read.
 //!
-//! GraphQL takes them in documents and variables, the exports as JSON; both become the values that `query` asks with. The
+//! GraphQL takes them in documents and variables, the exports as JSON; both become the values of `query`'s requests. The
 //! types are async-graphql's, since the contract is a GraphQL schema; nothing here knows an operation or a request.
 mod coerce;
 mod filters;

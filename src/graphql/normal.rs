@@ -27,7 +27,7 @@ pub(super) struct Normal {
 
 /// Why an operation has no normal form.
 pub(super) enum NormalizeError {
-    /// A request error of its own.
+    /// A request error.
     Refused(ServerError),
     /// The document breaks a rule, which its validation names.
     Invalid,

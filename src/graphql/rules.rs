@@ -1,5 +1,5 @@
-//! What happens to a document between its parsing and its execution: it is validated as it was sent, once, and replaced by its
-//! normal form, whose cost is checked.
+//! Between parsing and execution: a document is validated once, as it was sent, and replaced by its normal form, whose cost is
+//! checked.
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,7 @@ pub(super) struct Rules {
     /// Validates and executes nothing.
     validator: Schema,
     types: &'static Types,
-    /// Documents that were found valid, whatever the values of their variables.
+    /// Documents that are valid with any values of their variables.
     validated: Arc<Mutex<LruCache<String, ()>>>,
 }
 
@@ -54,8 +54,8 @@ impl Rules {
         Self { validator, types: schema_types(), validated: Arc::new(Mutex::new(LruCache::new(VALIDATED_MAX))) }
     }
 
-    /// Replaces a request's document by its normal form, so that async-graphql executes that. What does not parse, or
-    /// names no operation of its document, is left to the execution, which says so.
+    /// Replaces a request's document by its normal form, so that async-graphql executes that. A document that does not
+    /// parse, or has no such operation, is left to the execution, which reports it.
     pub async fn apply(&self, request: &mut Request) -> Result<Ready, Vec<ServerError>> {
         let variables = std::mem::take(&mut request.variables);
         let normal = match self.normal(request, &variables) {
@@ -66,7 +66,7 @@ impl Rules {
             }
             Err(NormalizeError::Refused(error)) => return Err(vec![error]),
             Err(NormalizeError::Invalid) => {
-                // Its validation says what is wrong.
+                // Its validation reports what is wrong.
                 request.variables = variables;
                 return self.validate(request).await.map(|()| Ready::default());
             }

@@ -79,7 +79,7 @@ pub(super) fn fill_in(value: &Value, declared: &Declared<'_>) -> Option<Option<C
         Value::Binary(bytes) => ConstValue::Binary(bytes.clone()),
         Value::Enum(name) => ConstValue::Enum(name.clone()),
         Value::List(values) => {
-            // Inside a list there is no absence: what is not given is null there.
+            // An item of a list cannot be absent: a missing value is null there.
             let items = values.iter().map(|value| Some(fill_in(value, declared)?.unwrap_or(ConstValue::Null)));
             ConstValue::List(items.collect::<Option<_>>()?)
         }

@@ -1,4 +1,4 @@
-//! API keys: who the caller is, and what the role allows.
+//! API keys: the caller and what its role allows.
 use std::time::Duration;
 
 use axum::body::Body;
@@ -80,7 +80,7 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
 /// How long a request waits for another one to end.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A permit for one request; where there is none, a request that withholds its body loses its own.
+/// A permit for one request. If none is free, a request that withholds its body loses its permit.
 async fn permit(http: &Http, exchange: Option<&Exchange>) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = http.requests.clone().try_acquire_owned() {
         return Some(permit);
@@ -135,7 +135,7 @@ pub(super) fn denied_until(http: &Http, door: &'static str, exchange: Option<&Ex
     }
 }
 
-/// Waits until a wrong key may be answered, in a slot that can be taken for another connection. Whether too many came.
+/// Waits until a wrong key may be answered; meanwhile the connection's slot can be used for another. Returns whether too many came.
 pub(super) async fn wait_denied(http: &Http, until: Until, exchange: Option<&Exchange>) -> bool {
     let _marked = exchange.map(Exchange::yielding);
     match until {
@@ -206,7 +206,7 @@ fn without_scheme(presented: &str) -> &str {
     }
 }
 
-/// The key of a request: in `Authorization` in any form, or as `?key=` where nothing is changed.
+/// The key of a request: in `Authorization` in any form, or as `?key=` in a request that changes nothing.
 pub(super) fn presented_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<PresentedKey> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let keys = decodings(value.as_bytes()).into_iter().flat_map(|presented| {

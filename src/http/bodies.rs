@@ -83,7 +83,7 @@ impl BodyMemory {
         Ok(ReceivedBody { bytes: read.into(), _memory: permit })
     }
 
-    /// Takes memory for `length` bytes in all; where there is none, a request that withholds the rest of its body loses its own.
+    /// Takes memory for `length` bytes in total. If none is free, a request that withholds the rest of its body loses its memory.
     async fn grow(
         &self,
         permit: &mut Option<OwnedSemaphorePermit>,

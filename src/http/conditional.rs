@@ -10,7 +10,7 @@ pub(super) enum Evaluation {
     Proceed,
     /// 304: the client has it.
     NotModified,
-    /// 412: it is not what the client expects.
+    /// 412: the client expects another representation.
     Failed,
 }
 
@@ -35,7 +35,7 @@ impl Conditions {
     }
 
     /// Checks the conditions in the standard's order (13.2.2) against the representation that is about to be sent. `etag`
-    /// is quoted, and `None` where there is none.
+    /// is quoted; `None` if there is none.
     pub fn check(&self, etag: Option<&str>, modified: Option<Timestamp>) -> Evaluation {
         let failed = match (&self.if_match, self.if_unmodified_since) {
             (Some(tags), _) => !tags.name_strongly(etag),
@@ -78,7 +78,7 @@ impl Conditions {
 ///
 /// Not the typed `IfNoneMatch` of `headers`, which does not understand `*` beside other tags.
 enum Tags {
-    /// `*`: whatever there is.
+    /// `*`: any representation.
     Any,
     Listed(Vec<String>),
 }
@@ -148,7 +148,7 @@ fn opaque(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag)
 }
 
-/// The header's value, where it was sent once.
+/// The header's value, if it was sent exactly once.
 fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut lines = headers.get_all(name).iter();
     match (lines.next(), lines.next()) {
@@ -161,7 +161,7 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     single(headers, name).and_then(parse_date)
 }
 
-/// An instant in one of the three forms of RFC 9110, 5.6.7; anything else is ignored, as the standard says.
+/// An instant in one of the three forms of RFC 9110, 5.6.7; anything else is ignored, as the standard requires.
 fn parse_date(text: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(text.trim()).ok()?).ok()
 }

@@ -1,4 +1,4 @@
-//! GraphQL over HTTP, as the published specification says.
+//! GraphQL over HTTP, according to the published specification.
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;

@@ -1,7 +1,7 @@
 //! Which host a request names and which page sent it, so that no foreign page acts through a visitor's browser.
 //!
 //! A page of another origin is recognised by `Origin` and `Sec-Fetch-Site`, which every browser sends with requests that change
-//! something and with WebSockets. A page that reaches this service under a name of its own (DNS rebinding) is recognised by
+//! something and with WebSockets. A page that reaches this service under its own name (DNS rebinding) is recognised by
 //! `Host`. Programs send none of these but `Host`.
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ use super::server::Exchange;
 use super::{Http, Problem};
 use crate::config::Settings;
 
-/// What a request says about the host that it is meant for.
+/// The host that a request is meant for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Named {
     /// Every host that it names is one of ours.

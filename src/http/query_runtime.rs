@@ -43,7 +43,7 @@ async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> 
     let (parts, body) = response.into_parts();
     let length = body.size_hint().exact();
     if length.is_none() && (is_head || parts.status == StatusCode::NOT_MODIFIED) {
-        // There is no body, and the length of the one that a GET would have is not known.
+        // There is no body, and the length of the body of a GET is unknown.
         return Response::from_parts(parts, no_body());
     }
     let is_whole = length.is_some_and(|bytes| bytes <= PIECE_BYTES as u64);
@@ -64,7 +64,7 @@ async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> 
     let broken = Arc::new(AtomicBool::new(false));
     let client = Client { sender, broken: broken.clone(), write_timeout, time: write_timeout };
     tokio::spawn(client.send_all(first.freeze(), body));
-    // A response that ends early must not look complete.
+    // A response that ends early must not be mistaken for a complete one.
     let end = stream::once(async move {
         broken
             .load(Ordering::Acquire)

@@ -27,7 +27,7 @@ use crate::graphql::CheckedSchema;
 /// The longest message taken: a document and its variables.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
-/// What one socket keeps at hand for reading.
+/// The read buffer of one WebSocket.
 const READ_BUFFER_BYTES: usize = 8 << 10;
 
 /// For `connection_init`.
@@ -171,7 +171,7 @@ impl Client {
     }
 }
 
-/// Why a client was denied, as the close frame says it.
+/// Why a client was denied, as sent in the close frame.
 struct Denied {
     code: u16,
     reason: &'static str,

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::QueryError;
 use crate::config;
 
-/// Bytes that one permit of memory stands for.
+/// Bytes of one permit of memory.
 const UNIT: u64 = 16 << 10;
 
 /// The share of the memory that only small responses may take, so that they never wait for large ones.
@@ -107,7 +107,7 @@ impl Permit {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Frees all memory but so much, which the response takes until it is sent.
+    /// Releases all memory but `bytes`, which the response needs until it is sent.
     pub fn keep_only(&self, bytes: usize) {
         let wanted = usize::try_from((bytes as u64).div_ceil(UNIT)).unwrap_or(usize::MAX);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +142,7 @@ impl Admission {
         &self.0.settings
     }
 
-    /// Admits a query of a key, whose response will take about so many bytes.
+    /// Admits a query of a key, whose response will take about `bytes` bytes.
     pub async fn admit(&self, key: &str, bytes: u64) -> Result<Permit, QueryError> {
         let inner = &self.0;
         let pool = if bytes <= inner.small.bytes_max { &inner.small } else { &inner.large };
@@ -173,7 +173,7 @@ impl Admission {
         self.wait(admitted).await
     }
 
-    /// Admits a subscription. These last, so nobody waits for a slot.
+    /// Admits a subscription or refuses it at once: subscriptions last, so waiting for a slot is pointless.
     pub fn admit_subscription(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         self.0.subscriptions.clone().try_acquire_owned().map_err(|_| QueryError::Crowded {
             what: "subscriptions on this service",

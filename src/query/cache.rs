@@ -76,8 +76,7 @@ impl Pages {
 }
 
 impl ResultCache {
-    /// Whether a request was seen before, as far as is remembered. Most come once: neither a look at the record's state nor
-    /// memory is spent on these.
+    /// Whether a request was seen recently. Most come once; for these, neither the record's state is read nor memory used.
     pub fn is_repeated(&self, request: &PublicationRequest) -> bool {
         let mark = self.hash.hash_one(request);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).put(mark, ()).is_some()

@@ -18,7 +18,7 @@ impl Queries {
         Cursor { value: SortValue::Number(0), tie: Uuid::nil() }.format(FEED)
     }
 
-    /// The changes after a cursor, oldest first. The cursor is a number of the feed, and so stays valid for ever.
+    /// The changes after a cursor, oldest first. The cursor is a number of the feed, so it never expires.
     pub async fn changes(&self, paging: &Paging) -> Result<Listed<ChangeRow>, QueryError> {
         let window = paging.window(FEED)?;
         let after = window.position::<i64>()?.unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The limits of one request: its deadline, how many bytes its response may hold, and whether anybody still waits for it.
+//! The limits of one request: its deadline, the bytes of its response, and whether its client still waits.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
