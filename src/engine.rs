@@ -3,10 +3,10 @@
 //! The leaves (`record`, `fetch`, `store`, `index`) are private to this module, and so are their values in [`app::App`]: an edge
 //! can name neither, and asks a use case. What an edge shows of a leaf, such as a row, `query` re-exports.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0603
 //! use acervo::engine::record::Record;
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0616
 //! async fn count(app: &acervo::app::App) {
 //!     let _ = app.record.monitor().counts().await;
 //! }

@@ -83,7 +83,7 @@ impl<'a> Usages<'a> {
                 }
                 let declared = &variable.var_type.node;
                 Err(bad_request(
-                    format!("variable `${name}` is of type {declared}, and stands where {ty} is expected"),
+                    format!("variable `${name}` is of type {declared}, but is used where {ty} is expected"),
                     pos,
                 ))
             }

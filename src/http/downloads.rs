@@ -90,7 +90,7 @@ impl Downloads {
                     Ok(_) => return,
                     Err(_) => {
                         metrics::counter!("acervo_downloads_stalled_total").increment(1);
-                        tracing::debug!(after = ?stall, "a download that nobody reads is broken off");
+                        tracing::debug!(after = ?stall, "a download was ended: its client does not read it");
                         return;
                     }
                 }

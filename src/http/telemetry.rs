@@ -26,7 +26,7 @@ pub fn install() -> anyhow::Result<()> {
     describe_gauge!("acervo_dying_links", "Wanted links that die within fetch.warn_before");
     describe_gauge!("acervo_source_silent", "1 where a source is silent for longer than its past makes likely");
     describe_gauge!("acervo_source_last_notification_seconds", "When a source was heard last");
-    describe_counter!("acervo_denied_total", "Wrong keys and credentials, by the door they were shown at");
+    describe_counter!("acervo_denied_total", "Wrong keys and credentials, by where they were sent");
     describe_counter!(
         "acervo_foreign_requests_total",
         "Requests refused for their Host or for the page that sent them"
@@ -42,7 +42,7 @@ pub fn install() -> anyhow::Result<()> {
     describe_gauge!("acervo_publications", "Publications known");
     describe_gauge!("acervo_revisions", "Revisions archived");
     describe_gauge!("acervo_files_bytes", "Bytes of all different files, as published and as stored");
-    describe_gauge!("acervo_disk_free_bytes", "Bytes free where the archive lies");
+    describe_gauge!("acervo_disk_free_bytes", "Bytes free on the disk of the archive");
     describe_gauge!("acervo_index_computations", "Computations on the index, by what they are doing");
     describe_counter!("acervo_index_overdue_total", "Computations on the index that outlived their time-out");
     describe_counter!("acervo_questions_refused_total", "Questions and exports that found no room in time");

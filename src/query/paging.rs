@@ -33,7 +33,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The number that the cursor stands for; an error where no cursor of the list has such a one.
+    /// The number that the cursor stands for; an error where no cursor of the list has such a number.
     pub fn position<T: TryFrom<i64>>(&self) -> Result<Option<T>, QueryError> {
         let Some(cursor) = &self.beyond else { return Ok(None) };
         let number = match cursor.value {
