@@ -1,4 +1,4 @@
-//! The end of a listener: nobody new gets in, and those inside are let finish.
+//! The end of a listener: it stops accepting, and requests under way finish.
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -6,8 +6,8 @@ use tokio::net::TcpListener;
 /// How long requests may take to end once the service is asked to stop; less than stopping may take in all.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long new connections are still accepted after that: load balancers look at `/readyz` meanwhile, and clients that
-/// keep connections are told to close them.
+/// How long new connections are still accepted after that: load balancers poll `/readyz` meanwhile, and clients with open
+/// connections are asked to close them.
 pub(super) const ACCEPT_PERIOD: Duration = Duration::from_millis(500);
 
 /// How long after the last connection another may still be completing its handshake.

@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded in number and time, and drained when the service stops.
+//! Connections: accepted, limited in number and time, and drained when the service stops.
 mod connection;
 mod drain;
 mod places;
@@ -36,13 +36,13 @@ use places::{Place, Places};
 pub(super) use connection::Exchange;
 pub(super) use places::network;
 
-/// Connections at once; more wait in the system's line.
+/// Connections at once; more wait in the backlog of the system.
 const CONNECTIONS_MAX: usize = 800;
 
 /// Connections at once where the webhook has a listener of its own.
 const WEBHOOK_CONNECTIONS_MAX: usize = 200;
 
-/// How many places anything but the webhook may hold at once: a quarter is left for the webhook.
+/// How many places anything but the webhook may take at once: a quarter is left for the webhook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shares {
     pub requests: usize,
@@ -61,10 +61,10 @@ impl Default for Shares {
     }
 }
 
-/// Files that are no connections: the database, the index, the archive, downloads.
+/// Open files besides connections: the database, the index, the archive, downloads.
 const OTHER_FILES: usize = 224;
 
-/// The largest head of a request over HTTP/1, and the most that is gathered before it is written.
+/// The largest head of a request over HTTP/1, and the most that is buffered before it is written.
 const HEAD_BYTES_MAX: usize = 80 << 10;
 
 /// What one HTTP/2 connection may send before it is read, and the requests it may have under way.
@@ -74,7 +74,7 @@ const STREAMS_MAX: u32 = 16;
 /// Between two pings over HTTP/2 while a request is under way.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Serves until `stop` is done, then lets what is under way end.
+/// Serves until `stop` is done, then drains the requests under way.
 pub async fn serve(
     listener: TcpListener,
     app: &App,
@@ -112,7 +112,7 @@ pub async fn serve_all(
     Ok(())
 }
 
-/// Raises the soft limit of open files to the hard one, and gives the limit: connections are files.
+/// Raises the soft limit of open files to the hard one, and returns it: connections are files.
 fn raise_open_files() -> usize {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -157,26 +157,26 @@ impl Server {
             self.serve_connection(stream, place);
         }
         drain::stop_accepting(&self.listener);
-        // Those in the system's line were accepted by it already, and so were those whose handshake is ending.
+        // Connections in the backlog, and those whose handshake is ending, were accepted by the system already.
         while let Ok((stream, place)) = timeout(drain::HANDSHAKE_PERIOD, self.accept()).await {
             self.serve_connection(stream, place);
         }
         drop(self.listener);
-        // The last ones have yet to send their requests; an idle connection is closed at once below.
+        // The last ones have not sent their requests yet; an idle connection is closed at once below.
         tokio::time::sleep(drain::FIRST_REQUEST_PERIOD).await;
         if timeout_at(stopped_at + drain::DRAIN_TIMEOUT, self.graceful.shutdown()).await.is_err() {
             tracing::warn!("requests that did not end in {} s are cut off", drain::DRAIN_TIMEOUT.as_secs());
         }
     }
 
-    /// The next connection, once there is a place for it. Nothing is lost where this is cancelled.
+    /// The next connection, once there is a place for it. Cancelling this loses no connection.
     async fn accept(&self) -> (TcpStream, Place) {
         loop {
             self.places.make_room().await;
             match self.listener.accept().await {
                 Ok((stream, peer)) => return (stream, self.places.enter(peer.ip(), self.bound)),
                 Err(e) => {
-                    // Most likely no file can be opened any more.
+                    // Most likely no more files can be opened.
                     tracing::error!(error = %e, "a connection could not be accepted");
                     self.places.evict_one();
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -195,7 +195,7 @@ impl Server {
         let watched = self.graceful.watch(served);
         tokio::spawn(async move {
             tokio::select! {
-                // An error here is a client that went away.
+                // An error here means that the client is gone.
                 _ = watched => {}
                 () = connection.closed() => {}
             }
@@ -205,7 +205,7 @@ impl Server {
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // Time-outs are those of `timeouts`, which know more than hyper about what a connection is doing.
+    // The time-outs are those of `timeouts`, which knows more than hyper about what a connection is doing.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
@@ -218,7 +218,7 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-/// Answers one request, with its connection told what it is waiting for.
+/// Responds to one request and notes on its connection what it is waiting for.
 async fn answer(
     router: Router,
     connection: Arc<Connection>,
@@ -233,7 +233,7 @@ async fn answer(
     Ok(response.map(|body| WatchedBody::of_response(body, end)))
 }
 
-/// Tells clients that keep their connections to close them, once the service is asked to stop.
+/// Has clients close their connections once the service is stopping.
 pub(super) async fn close_when_stopping(State(http): State<Http>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if http.app.stopping.load(Ordering::Acquire) {
