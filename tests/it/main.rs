@@ -88,6 +88,8 @@ mod retention;
 mod revisions;
 /// Search for people: words in any order and form, and slips of the pen.
 mod search;
+/// Long work that ends early when the process is asked to stop, and goes on later.
+mod stopping;
 /// The archive of files by itself.
 mod store;
 /// Sweeps and undo: killed at every step, beside what is archived and imported.

@@ -13,23 +13,23 @@ use crate::harness::{Db, Options, TestApp, bytes_in, files_in, on_each_database,
 use crate::retention::{DECKS, PLAN, history_of, history_on};
 
 /// A policy whose marks are swept by the run that makes them.
-fn at_once() -> String {
+pub fn at_once() -> String {
     DECKS.replace("7d", "0s")
 }
 
 /// An archive that no service has open.
-struct Closed {
-    folder: Arc<TempDir>,
-    database_url: Option<String>,
+pub struct Closed {
+    pub folder: Arc<TempDir>,
+    pub database_url: Option<String>,
 }
 
 impl Closed {
-    async fn of(app: TestApp) -> Self {
+    pub async fn of(app: TestApp) -> Self {
         let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
         Self { folder: app.stop().await, database_url }
     }
 
-    fn command(&self, fault: &str) -> std::process::Command {
+    pub fn command(&self, fault: &str) -> std::process::Command {
         let mut command = acervo(self.folder.path());
         command.envs(self.database_url.iter().map(|url| ("ACERVO_DATABASE_URL", url)));
         if !fault.is_empty() {
@@ -38,25 +38,25 @@ impl Closed {
         command
     }
 
-    async fn run(&self, args: &[&str], fault: &str) -> Output {
+    pub async fn run(&self, args: &[&str], fault: &str) -> Output {
         let mut command = self.command(fault);
         command.args(args);
         tokio::task::spawn_blocking(move || command.output().expect("a binary that starts")).await.expect("an output")
     }
 
-    async fn open(&self) -> TestApp {
+    pub async fn open(&self) -> TestApp {
         let config = Some(self.folder.path().join("acervo.toml"));
         let (folder, database_url) = (Some(self.folder.clone()), self.database_url.clone());
         TestApp::with(Options { folder, config, database_url, ..Options::default() }).await
     }
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Every revision's file: its bytes, or none since it was removed; nothing in between.
-async fn check(app: &TestApp, what: &str) -> Vec<(String, u16)> {
+pub async fn check(app: &TestApp, what: &str) -> Vec<(String, u16)> {
     app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
     let data = app.query("{ revisions(first: 1000) { nodes { id sha256 } } }").await;
     let mut found = Vec::new();
@@ -74,7 +74,7 @@ async fn check(app: &TestApp, what: &str) -> Vec<(String, u16)> {
 }
 
 /// Nothing lies in the archive that the record does not count.
-async fn nothing_dangles(app: &TestApp) {
+pub async fn nothing_dangles(app: &TestApp) {
     let folder = app.folder.path().join("data/archive");
     app.until("{ status { storedSize } }", |data| data["status"]["storedSize"] == bytes_in(&folder)).await;
 }
@@ -228,13 +228,13 @@ async fn importing_again_after_a_sweep_brings_no_bytes_back(db: Db) {
     check(&app, "imported again").await;
 }
 
-async fn serve(archive: &Closed, fault: &str) -> Served {
+pub async fn serve(archive: &Closed, fault: &str) -> Served {
     let (command, log) = (archive.command(fault), archive.folder.path().join("log.txt"));
     let port = free_port();
     tokio::task::spawn_blocking(move || Served::spawn(command, log, port, "warn")).await.expect("a server")
 }
 
-const RUNS: &str = "{ retentionRuns { nodes { id endedAt removed undoneAt } } }";
+pub const RUNS: &str = "{ retentionRuns { nodes { id endedAt removed undoneAt } } }";
 
 /// A run is a job of its own: it is answered while it goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
