@@ -1,7 +1,7 @@
 //! engine: the leaves, and the use cases over them.
 //!
 //! The leaves (`record`, `fetch`, `store`, `index`) are private to this module, and so are their values in [`app::App`]: an edge
-//! can name neither, and asks a use case. What an edge shows of a leaf, such as a row, `query` re-exports.
+//! can name neither and calls a use case. What an edge shows of a leaf, such as a row, `query` re-exports.
 //!
 //! ```compile_fail,E0603
 //! use acervo::engine::record::Record;

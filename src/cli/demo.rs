@@ -68,8 +68,8 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let status = watch(&queries, u64::from(sent.sent)).await?;
     output::print(&summary(&status, began.elapsed())?)?;
     let schema = crate::graphql::schema(&app, &queries);
-    for (question, text) in EXAMPLES {
-        output::print(&format!("\n# {question}\n{text}"))?;
+    for (title, text) in EXAMPLES {
+        output::print(&format!("\n# {title}\n{text}"))?;
         let answer = async_graphql::Executor::execute(&schema, (*text).into()).await;
         if let Some(error) = answer.errors.first() {
             bail!("the example failed: {}", error.message);

@@ -26,7 +26,7 @@ pub(super) struct ReleaseArgs {
 pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     let HoldArgs { id, reason } = args;
     let app = super::open(settings).await?;
-    let user = super::environment("USER").unwrap_or_else(|| "somebody".to_owned());
+    let user = super::environment("USER").unwrap_or_else(|| "unknown".to_owned());
     holds::hold(&app, id, &reason, &format!("{user} on this machine")).await?;
     output::print(&format!("{id} is held: {}", reason.as_str()))?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `acervo reindex`: build the search index anew.
+//! `acervo reindex`: rebuild the search index.
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     output::print(&match outcome {
         Reindexing::Done => format!("indexed {} publications", bar.position()),
         Reindexing::Requested => {
-            "the running server builds its index anew; `acervo status` shows how far it is".to_owned()
+            "the running service rebuilds its index; `acervo status` shows its progress".to_owned()
         }
     })?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `acervo retention plan|run|undo|runs`: what the policies would remove and why; do it; take it back.
+//! `acervo retention plan|run|undo|runs`: what the policies would remove and why; remove it; undo it.
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -75,7 +75,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             }
             if swept.failed > 0 {
                 let failed = swept.failed;
-                eprintln!("{failed} files could not be deleted (the log says why); they are tried again");
+                eprintln!("{failed} files could not be deleted (see the log); they will be tried again");
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -48,11 +48,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     };
     let counts = jobs::retry(&app, &which).await?;
     output::print(&format!(
-        "{} matched, {} queued again, {} with dead links",
+        "{} matched, {} queued again, {} with expired links",
         counts.matched, counts.queued, counts.dead
     ))?;
     if counts.dead > 0 {
-        output::print("dead links: press \"Enviar\" for these products on the portal")?;
+        output::print("expired links: press \"Enviar\" for these products on the portal")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -62,7 +62,7 @@ fn text(status: &Status) -> anyhow::Result<String> {
             of(NotificationStatus::Fetching),
             of(NotificationStatus::Retrying)
         ),
-        format!("next link to die     {}", instant(counts.next_link_expiry)),
+        format!("next link expires    {}", instant(counts.next_link_expiry)),
         format!(
             "settled              {} archived, {} unchanged",
             of(NotificationStatus::Archived),
@@ -84,7 +84,7 @@ fn text(status: &Status) -> anyhow::Result<String> {
     if status.dying.count > 0 {
         let names: Vec<String> = status.dying.names.iter().map(|name| output::in_cell(name)).collect();
         let (count, names) = (status.dying.count, names.join(", "));
-        lines.push(format!("about to die         {count} links whose files are not fetched yet: {names}"));
+        lines.push(format!("links expire soon    {count}, files not fetched yet: {names}"));
     }
     if status.damaged.count > 0 {
         let files = status.damaged.first.iter().map(|file| match &file.revision {

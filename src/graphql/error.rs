@@ -46,7 +46,7 @@ pub(super) fn with_codes(mut response: Response) -> Response {
 
 pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
     tracing::error!(%error, "a request could not be answered");
-    coded(code::INTERNAL, "the archive could not answer; the log of the service says why")
+    coded(code::INTERNAL, "internal error; the log of the service has the details")
 }
 
 /// The error of a query for the caller. Not a `From`: async-graphql turns every error that can be displayed into one of its

@@ -26,7 +26,7 @@ pub(super) struct Downloads {
     settings: config::Downloads,
 }
 
-/// A slot, for as long as it is held.
+/// A slot, released when dropped.
 pub(super) struct Slot {
     _all: OwnedSemaphorePermit,
     _own: OwnedSemaphorePermit,
@@ -35,7 +35,7 @@ pub(super) struct Slot {
 /// What a download's task hands over.
 enum Part {
     Piece(Result<bytes::Bytes, FileError>),
-    /// Whatever ends without it was broken off.
+    /// A stream that ends without it was interrupted.
     End,
 }
 
@@ -90,13 +90,13 @@ impl Downloads {
                     Ok(_) => return,
                     Err(_) => {
                         metrics::counter!("acervo_downloads_stalled_total").increment(1);
-                        tracing::debug!(after = ?stall, "a download was ended: its client does not read it");
+                        tracing::debug!(after = ?stall, "a download was ended because its client reads nothing");
                         return;
                     }
                 }
             }
         });
-        // A channel that closes before the end must not look like the end.
+        // A channel that closes early must not be mistaken for the end.
         let interrupted = tokio_stream::once(Part::Piece(Err(FileError::Interrupted)));
         let pieces = ReceiverStream::new(receiver).chain(interrupted).map_while(|part| match part {
             Part::Piece(piece) => Some(piece),

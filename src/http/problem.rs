@@ -27,7 +27,7 @@ impl Problem {
         self
     }
 
-    /// A member beside the standard ones.
+    /// Adds a member to the standard ones.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.extra.push((name, value.into()));
         self
@@ -39,7 +39,7 @@ impl Problem {
 
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a request could not be answered");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the archive could not answer; the log of the service says why")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the log of the service has the details")
     }
 }
 

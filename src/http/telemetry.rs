@@ -8,46 +8,55 @@ use crate::query::{SourceStatus, Status};
 
 static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Begins to count. Called once, before anything is served; what is counted before that is lost.
+/// Installs the exporter. Called once before anything is served; earlier counts are lost.
 pub fn install() -> anyhow::Result<()> {
     let handle = PrometheusBuilder::new()
         .set_buckets(&[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])?
         .install_recorder()?;
-    describe_counter!("acervo_notifications_total", "Notifications by the status they were answered with");
-    describe_histogram!("acervo_notification_seconds", "From a notification's first byte to its answer");
-    describe_counter!("acervo_fetches_total", "Fetches by their outcome");
+    describe_counter!("acervo_notifications_total", "Notifications by the HTTP status of the response");
+    describe_histogram!(
+        "acervo_notification_seconds",
+        "Time from a notification's first byte to the response, in seconds"
+    );
+    describe_counter!("acervo_fetches_total", "Fetches by outcome");
     describe_counter!("acervo_fetched_bytes_total", "Bytes of files fetched");
     describe_gauge!("acervo_notifications", "Notifications by state");
     describe_gauge!(
         "acervo_next_link_expiry_seconds",
-        "When the first link dies whose file is still wanted; 0 for none"
+        "When the next link expires whose file is not archived yet; 0 for none"
     );
-    describe_gauge!("acervo_last_notification_seconds", "When the last notification came; 0 for never");
-    describe_gauge!("acervo_dying_links", "Wanted links that die within fetch.warn_before");
-    describe_gauge!("acervo_source_silent", "1 where a source is silent for longer than its past makes likely");
-    describe_gauge!("acervo_source_last_notification_seconds", "When a source was heard last");
-    describe_counter!("acervo_denied_total", "Wrong keys and credentials, by where they were sent");
+    describe_gauge!("acervo_last_notification_seconds", "When the last notification was received; 0 for never");
+    describe_gauge!(
+        "acervo_dying_links",
+        "Links that expire within fetch.warn_before and whose file is not archived yet"
+    );
+    describe_gauge!("acervo_source_silent", "1 if a source is silent for longer than its history makes likely");
+    describe_gauge!("acervo_source_last_notification_seconds", "When the last notification of a source was received");
+    describe_counter!("acervo_denied_total", "Wrong keys and credentials, by where they were presented");
     describe_counter!(
         "acervo_foreign_requests_total",
-        "Requests refused for their Host or for the page that sent them"
+        "Requests refused because of their Host or the web page that sent them"
     );
     describe_counter!(
         "acervo_connections_closed_total",
-        "Connections closed while they kept the service waiting, by reason"
+        "Connections closed while the service waited for their client, by reason"
     );
-    describe_gauge!("acervo_connections", "Connections open, by listener");
-    describe_counter!("acervo_source_denied_total", "Log-ins that were refused, by source");
-    describe_gauge!("acervo_replay_waiting", "Notifications of the newest replay that still want a file");
-    describe_gauge!("acervo_fetching_waits", "1 while no file is fetched for want of room");
-    describe_gauge!("acervo_publications", "Publications known");
-    describe_gauge!("acervo_revisions", "Revisions archived");
-    describe_gauge!("acervo_files_bytes", "Bytes of all different files, as published and as stored");
-    describe_gauge!("acervo_disk_free_bytes", "Bytes free on the disk of the archive");
-    describe_gauge!("acervo_index_computations", "Computations on the index, by what they are doing");
-    describe_counter!("acervo_index_overdue_total", "Computations on the index that outlived their time-out");
-    describe_counter!("acervo_questions_refused_total", "Questions and exports that found no room in time");
-    describe_counter!("acervo_answers_given_up_total", "Answers that their clients did not take in time");
-    describe_gauge!("acervo_index_lag", "Changes that the search index has yet to take in");
+    describe_gauge!("acervo_connections", "Open connections, by listener");
+    describe_counter!("acervo_source_denied_total", "Refused logins, by source");
+    describe_gauge!("acervo_replay_waiting", "Notifications of the newest replay whose file is not fetched yet");
+    describe_gauge!("acervo_fetching_waits", "1 while fetching waits for disk space");
+    describe_gauge!("acervo_publications", "Publications");
+    describe_gauge!("acervo_revisions", "Archived revisions");
+    describe_gauge!("acervo_files_bytes", "Bytes of all distinct files, as published and as stored");
+    describe_gauge!("acervo_disk_free_bytes", "Free bytes on the disk of the archive");
+    describe_gauge!("acervo_index_computations", "Computations on the index, by state");
+    describe_counter!("acervo_index_overdue_total", "Computations on the index that ran longer than their deadline");
+    describe_counter!(
+        "acervo_questions_refused_total",
+        "Queries and exports refused because no slot or memory was free in time"
+    );
+    describe_counter!("acervo_answers_given_up_total", "Responses that clients did not read in time");
+    describe_gauge!("acervo_index_lag", "Changes that are not in the search index yet");
     // A second call, by another service in one process, has nothing to add.
     let _ = EXPORTER.set(handle);
     Ok(())

@@ -64,13 +64,13 @@ pub enum QueryError {
     /// The service cannot answer for now.
     #[error("{0}")]
     Busy(String),
-    /// The deadline has passed, or nobody waits for the response any more.
-    #[error("the answer took more than {} s; ask for less at once", timeout.as_secs())]
+    /// The deadline has passed, or the client has gone.
+    #[error("the query took more than {} s; request less at once", timeout.as_secs())]
     TimedOut { timeout: Duration },
     /// Other requests hold all slots or all memory.
     #[error("the service is busy with other requests; try again in a few seconds")]
     Overloaded,
-    #[error("the answer has more than {} MiB; ask for less at once", bytes_max >> 20)]
+    #[error("the response has more than {} MiB; request less at once", bytes_max >> 20)]
     TooLarge { bytes_max: u64 },
     #[error("there are {max} {what} already, which is the most; end one of them first")]
     Crowded { what: &'static str, max: usize },
