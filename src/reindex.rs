@@ -16,6 +16,6 @@ pub async fn reindex(app: &App, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow:
     if jobs::rebuild(app, progress).await? {
         return Ok(Reindexing::Done);
     }
-    app.record.feed().ask_for_reindex().await?;
+    app.record.feed().request_reindex().await?;
     Ok(Reindexing::Requested)
 }

@@ -23,6 +23,7 @@ use crate::engine::record::{Location, Record, ReplayRule};
 use crate::engine::store::Store;
 use crate::threads::QueryRuntime;
 
+pub use crate::engine::record::LOG_TARGETS as DATABASE_LOG_TARGETS;
 pub use disk::{Disk, DiskFull};
 pub use folder::{ArchiveNotFound, NotAFolder, RESERVE, Service, service};
 

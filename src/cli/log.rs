@@ -3,25 +3,15 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::app::DATABASE_LOG_TARGETS;
 use crate::config::{LogFormat, Settings};
 
 /// Libraries whose finer levels print addresses or statements, which may contain links.
-const QUIET: &[&str] = &[
-    "h2",
-    "hyper",
-    "hyper_util",
-    "reqwest",
-    "rustls",
-    "sqlx",
-    "sea_orm",
-    "sea_orm_migration",
-    "tower_http",
-    "tantivy",
-];
+const QUIET: &[&str] = &["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower_http", "tantivy"];
 
 pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
     let mut filter: EnvFilter = settings.log_level.parse()?;
-    for library in QUIET {
+    for library in QUIET.iter().chain(DATABASE_LOG_TARGETS) {
         filter = filter.add_directive(format!("{library}=warn").parse()?);
     }
     let terminal = std::io::stderr().is_terminal();

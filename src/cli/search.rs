@@ -5,15 +5,14 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::json;
+use serde_json::Value;
 
 use super::output;
 use crate::config::Settings;
-use crate::domain::format_instant;
 use crate::domain::{LocalDateTime, TextMatch, parse_local_date};
 use crate::jobs;
+use crate::query::{Column, Flat, Paging, PublicationRequest, PublicationRow, Queries};
 use crate::query::{Filter, Order};
-use crate::query::{Paging, PublicationRequest, PublicationRow, Queries};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -64,14 +63,14 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let app = super::open(settings).await?;
     // Without a server nothing else updates the index.
     jobs::catch_up(&app).await?;
-    let found = Queries::new(app).publications(ask).await?;
+    let queries = Queries::new(app);
+    let found = queries.publications(ask).await?;
     let rows: Vec<&PublicationRow> = found.rows.iter().map(|(_, row)| &**row).collect();
+    let objects = || rows.iter().map(|row| object(row, &queries)).collect::<serde_json::Result<Vec<Value>>>();
     match args.format {
         Format::Table => output::print(&table(&rows, found.total))?,
-        Format::Json => {
-            output::print(&serde_json::to_string_pretty(&rows.iter().map(|row| object(row)).collect::<Vec<_>>())?)?
-        }
-        Format::Csv => output::print(&output::csv(rows.iter().map(|row| object(row)))?)?,
+        Format::Json => output::print(&serde_json::to_string_pretty(&objects()?)?)?,
+        Format::Csv => output::print(&output::csv(objects()?.into_iter())?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -117,26 +116,11 @@ fn table(rows: &[&PublicationRow], total: u64) -> String {
     format!("{table}\n{} of {total}\n", rows.len())
 }
 
-fn object(row: &PublicationRow) -> serde_json::Value {
-    let publication = &row.publication;
-    let shown = row.shown.as_ref();
-    json!({
-        "id": publication.id.to_string(),
-        "productId": publication.product_id.to_string(),
-        "name": publication.name,
-        "process": publication.process,
-        "macroProcess": publication.macro_process,
-        "referenceDate": publication.reference_date,
-        "periodStart": publication.period.start.to_string(),
-        "periodEnd": publication.period.end.to_string(),
-        "granularity": publication.granularity.as_str(),
-        "status": row.status().as_str(),
-        "revisionId": shown.map(|revision| revision.id.to_string()),
-        "revisionNumber": shown.map(|revision| revision.number),
-        "revisionCount": publication.revision_count,
-        "fileName": shown.map(|revision| &revision.file_name),
-        "size": shown.map(|revision| revision.file.size),
-        "sha256": shown.map(|revision| revision.file.digest.to_string()),
-        "archivedAt": shown.map(|revision| format_instant(revision.archived_at)),
-    })
+/// The columns of the API, without the score, which depends on the search.
+fn object(row: &PublicationRow, queries: &Queries) -> serde_json::Result<Value> {
+    let columns = PublicationRow::COLUMNS.iter().filter(|column| column.name != "score");
+    let cell = |column: &Column<PublicationRow>| {
+        Ok((column.name.to_owned(), serde_json::to_value((column.cell)(row, queries))?))
+    };
+    Ok(Value::Object(columns.map(cell).collect::<serde_json::Result<_>>()?))
 }

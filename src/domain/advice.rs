@@ -23,7 +23,10 @@ mod tests {
     #[test]
     fn every_message_names_the_button_that_helps_and_the_one_that_does_not() {
         for message in [link_died(None), link_died(Some("status 500")), link_was_dead_at_import()] {
-            assert!(message.contains("\"Enviar\"") && message.contains("\"Reenviar Pendentes\" leaves it out"), "{message}");
+            assert!(
+                message.contains("\"Enviar\"") && message.contains("\"Reenviar Pendentes\" leaves it out"),
+                "{message}"
+            );
         }
         assert!(link_died(Some("status 500")).contains("(last: status 500)"));
     }

@@ -58,19 +58,21 @@ mod tests {
     use crate::domain::Link;
 
     fn turn(links: &[(&str, i64)], attempt: u32, shut: &[&str]) -> (usize, usize) {
-        let links: Vec<(Link, i64)> =
-            links.iter().map(|(link, at)| (Link::from_kept((*link).to_owned()), *at)).collect();
-        let candidate = |(link, at): &'_ (Link, i64)| (Timestamp::from_second(*at).expect("an instant"), link.clone());
-        let all: Vec<(Timestamp, Link)> = links.iter().map(candidate).collect();
-        let all: Vec<Candidate<'_>> =
-            all.iter().map(|(at, link)| Candidate { link, expires_at: *at, attempt }).collect();
+        let owned: Vec<Link> = links.iter().map(|(link, _)| Link::from_kept((*link).to_owned())).collect();
+        let expiries = links.iter().map(|(_, at)| Timestamp::from_second(*at).expect("an instant"));
+        let candidates: Vec<Candidate<'_>> =
+            owned.iter().zip(expiries).map(|(link, expires_at)| Candidate { link, expires_at, attempt }).collect();
         let shut: Vec<String> = shut.iter().map(|host| (*host).to_owned()).collect();
-        let turn = Turn::of(&all, &shut);
+        let turn = Turn::of(&candidates, &shut);
         (turn.index, turn.after)
     }
 
-    const LINKS: [(&str, i64); 4] =
-        [("https://a.example/1", 100), ("https://b.example/2", 300), ("https://a.example/1", 200), ("https://c.example/3", 250)];
+    const LINKS: [(&str, i64); 4] = [
+        ("https://a.example/1", 100),
+        ("https://b.example/2", 300),
+        ("https://a.example/1", 200),
+        ("https://c.example/3", 250),
+    ];
 
     #[test]
     fn different_links_take_turns_and_the_one_that_lives_longest_is_first() {

@@ -66,33 +66,41 @@ pub enum ExportError {
 /// The bytes of an export.
 pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>;
 
+/// An export whose first rows are read.
+pub struct Started {
+    pub chunks: Chunks,
+    /// Whether these are all: no later commit is in them.
+    pub is_whole: bool,
+}
+
 impl Export {
-    /// Starts the export. The first page is read before this returns, so that an invalid query is an error here and not a file
+    /// Starts the export. The first pages are read before this returns, so that an invalid query is an error here and not a file
     /// that ends after its header.
-    pub async fn start(self, queries: &Queries) -> Result<Chunks, QueryError> {
+    pub async fn start(&self, queries: &Queries) -> Result<Started, QueryError> {
         let (format, limit) = (self.format, self.limit);
-        let queries = queries.clone();
-        Ok(match self.rows {
-            Rows::Publications(ask, columns) => {
-                let pages = prefetched(limited(queries.all_publications(*ask)?, limit)).await?;
-                write(format, pages, Sheet { columns, queries })
+        Ok(match &self.rows {
+            Rows::Publications(request, columns) => {
+                let pages = prefetched(limited(queries.all_publications((**request).clone())?, limit)).await?;
+                write(format, pages, Sheet { columns: columns.clone(), queries: queries.clone() })
             }
-            Rows::Revisions(ask, columns) => {
-                let pages = prefetched(limited(queries.all_revisions(*ask)?, limit)).await?;
-                write(format, pages, Sheet { columns, queries })
+            Rows::Revisions(request, columns) => {
+                let pages = prefetched(limited(queries.all_revisions((**request).clone())?, limit)).await?;
+                write(format, pages, Sheet { columns: columns.clone(), queries: queries.clone() })
             }
             Rows::Notifications(query, columns) => {
-                let pages = prefetched(limited(queries.all_notifications(*query)?, limit)).await?;
-                write(format, pages, Sheet { columns, queries })
+                let pages = prefetched(limited(queries.all_notifications((**query).clone())?, limit)).await?;
+                write(format, pages, Sheet { columns: columns.clone(), queries: queries.clone() })
             }
         })
     }
 }
 
-/// Reads the first page.
-async fn prefetched<Row: Flat>(mut pages: Pages<Row>) -> Result<Pages<Row>, QueryError> {
+/// Reads the first page, and the second to know whether there is one. Returns whether the first is all.
+async fn prefetched<Row: Flat>(mut pages: Pages<Row>) -> Result<(Pages<Row>, bool), QueryError> {
     let first = pages.next().await.transpose()?;
-    Ok(iter(first.map(Ok)).chain(pages).boxed())
+    let second = pages.next().await.transpose()?;
+    let is_whole = second.is_none();
+    Ok((iter(first.into_iter().chain(second).map(Ok)).chain(pages).boxed(), is_whole))
 }
 
 /// The columns to write, and what computes their cells.
@@ -109,14 +117,14 @@ impl<Row: Flat> Sheet<Row> {
 
 type Pages<Row> = Pin<Box<dyn Stream<Item = Result<Vec<Row>, QueryError>> + Send>>;
 
-fn write<Row: Flat>(format: Format, pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
+fn write<Row: Flat>(format: Format, (pages, is_whole): (Pages<Row>, bool), sheet: Sheet<Row>) -> Started {
     let chunks = match format {
         Format::Csv(options) => csv::write(pages, sheet, options),
         Format::Ndjson => text::write(pages, sheet),
         Format::Parquet => parquet::write(pages, sheet),
     };
     // A consumer may poll again after the last chunk.
-    chunks.fuse().boxed()
+    Started { chunks: chunks.fuse().boxed(), is_whole }
 }
 
 /// Ends the stream after `limit` rows.

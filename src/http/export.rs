@@ -15,7 +15,7 @@ use super::conditional::{Conditions, Evaluation, without_body};
 use super::{Http, Problem};
 use crate::contract;
 use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, excerpt, http_date, parse_instant, parse_local_date};
-use crate::export::{Columns, CsvOptions, Export, Format, Rows};
+use crate::export::{Columns, CsvOptions, Export, Format, Rows, Started};
 use crate::query::NotificationQuery;
 use crate::query::{Filter, Order};
 use crate::query::{Flat, Paging, PublicationRequest, PublicationRow, QueryLimits, RevisionRequest};
@@ -38,7 +38,7 @@ pub(super) async fn export(
     let export = read(table, format, &mut parameters)?;
     parameters.done()?;
     let coding = coding(format, &headers);
-    let (tag, changed_at) = state(&http, &export, &file, &query, coding).await?;
+    let (mut tag, changed_at) = state(&http, &export, &file, &query, coding).await?;
     let mut response = match Conditions::of(&headers).check(tag.as_deref(), changed_at) {
         Evaluation::Failed => {
             return Err(Problem::new(
@@ -46,16 +46,22 @@ pub(super) async fn export(
                 "the export is not what `If-Match` expects any more",
             ));
         }
-        Evaluation::NotModified => without_body(StatusCode::NOT_MODIFIED),
+        Evaluation::NotModified => {
+            tag = tag.map(|tag| as_named(&headers, tag));
+            without_body(StatusCode::NOT_MODIFIED)
+        }
         Evaluation::Proceed => {
             let admission = http.queries.admission();
             let bounds = QueryLimits::lasting(admission.settings().timeout);
             // Both are dropped when the last piece was read, or the client is gone.
             let guards = (admission.admit_export(&caller.name).await?, bounds.stop_on_drop());
-            let pieces = export.start(&http.queries.within(bounds)).await?;
+            let Started { chunks, is_whole } = export.start(&http.queries.within(bounds)).await?;
+            // The rows of a long export are read while they are sent, and commits meanwhile may be in them.
+            let is_exact = is_whole && state(&http, &export, &file, &query, coding).await?.0 == tag;
+            tag = tag.map(|tag| if is_exact { tag } else { weak(&tag) });
             let mut response = match method {
                 Method::HEAD => without_body(StatusCode::OK),
-                _ => Body::from_stream(pieces.map(move |piece| {
+                _ => Body::from_stream(chunks.map(move |piece| {
                     let _ = &guards;
                     piece.inspect_err(|e| tracing::error!(error = %e, "an export broke off"))
                 }))
@@ -82,6 +88,17 @@ pub(super) async fn export(
         }
     }
     Ok(response)
+}
+
+fn weak(tag: &str) -> String {
+    format!("W/{tag}")
+}
+
+/// A tag as the client has it: weak where it was sent as a weak one.
+fn as_named(headers: &HeaderMap, tag: String) -> String {
+    let weak = weak(&tag);
+    let is_named = |line: &HeaderValue| line.to_str().is_ok_and(|line| line.contains(&weak));
+    if headers.get_all(header::IF_NONE_MATCH).iter().any(is_named) { weak } else { tag }
 }
 
 /// What can be exported.

@@ -86,7 +86,8 @@ fn log_failure(outcome: Result<(), RecordError>) {
 }
 
 async fn check_deadlines(app: &App, alarms: &mut Alarms) -> Result<(), RecordError> {
-    let dying = app.record.monitor().dying(app.clock.now(), app.settings.fetch.warn_before, NAMES_MAX as u64).await?;
+    let dying =
+        app.record.monitor().expiring_links(app.clock.now(), app.settings.fetch.warn_before, NAMES_MAX as u64).await?;
     if dying.count > alarms.dying {
         tracing::warn!(
             links = dying.count,

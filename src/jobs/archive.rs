@@ -11,7 +11,7 @@ use crate::domain::{
     Ends, LocalDateTime, Secrets, Sent, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
 };
 use crate::engine::fetch::{Download, FetchError, Response, percent_decoded};
-use crate::engine::record::{Claim, Claimed, Fetched, Member, StoredFile};
+use crate::engine::record::{Claim, ClaimedNotification, FetchedFile, Member, StoredFile};
 use crate::engine::store::{Budget, Key, Listing, MemberError, Put, StoreError};
 
 /// The first bytes of a zip, and of an empty one.
@@ -20,7 +20,7 @@ const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let Some(lead) = claim.lead() else { return Ok(()) };
     fail::fail_point!("fetch");
-    let validator = claim.known.as_ref().map(|known| &known.validator);
+    let validator = claim.previous.as_ref().map(|previous| &previous.validator);
     let mut download = match app.fetcher.get(&lead.link, validator).await? {
         Response::File(download) => download,
         Response::NotModified => return not_modified(app, claim).await,
@@ -43,7 +43,7 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     let inside = look_inside(app, key, extension.as_deref(), ends.head()).await?;
     let is_doubtful = inside.broken.is_some() || matches!(verdict, Verdict::Doubtful(_));
     let again = is_doubtful && !claim.notifications.iter().any(|n| n.made_revision);
-    let fetched = Fetched {
+    let fetched = FetchedFile {
         file: StoredFile {
             digest: key.digest,
             size: key.size,
@@ -77,8 +77,8 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
 /// bytes: if it is damaged, it is fetched whole.
 async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let name = claim.lead().map_or("", |lead| lead.name.as_str());
-    if let Some(known) = &claim.known
-        && let Some(file) = app.record.files().stored_file(known.digest).await?
+    if let Some(previous) = &claim.previous
+        && let Some(file) = app.record.files().stored_file(previous.digest).await?
         && let Err(e) = app.store.check(key_of(&file)?).await
     {
         let Some(digest) = e.damaged() else { return Err(e.into()) };
@@ -119,7 +119,7 @@ async fn transfer(app: &App, download: &mut Download) -> Result<(Put, Ends), Tra
 /// like is asked only where it could say otherwise.
 async fn judge_answer(
     app: &App,
-    lead: &Claimed,
+    lead: &ClaimedNotification,
     content_type: Option<&str>,
     extension: Option<&str>,
     ends: &Ends,
@@ -137,7 +137,7 @@ async fn judge_answer(
 }
 
 /// Whether files of this extension came from this product as pages before, and were archived.
-async fn is_usual(app: &App, lead: &Claimed, extension: Option<&str>) -> Result<bool, TransferError> {
+async fn is_usual(app: &App, lead: &ClaimedNotification, extension: Option<&str>) -> Result<bool, TransferError> {
     let shown = app.record.history().shown_files(lead.id).await?;
     Ok(shown.iter().filter(|file| file.extension.as_deref() == extension).any(|file| {
         let was_sent_as_page = file.content_type.as_deref().is_some_and(is_page_type);
@@ -183,7 +183,7 @@ fn with_extension(name: &str, extension: &str) -> String {
 }
 
 /// The name in the token's path; a folder comes as a zip that has the product's name.
-fn announced_name(lead: &Claimed) -> Option<String> {
+fn announced_name(lead: &ClaimedNotification) -> Option<String> {
     if lead.is_file == Some(false) {
         return file_name(&with_extension(&without_slashes(&lead.name), "zip"));
     }
@@ -194,7 +194,7 @@ fn announced_name(lead: &Claimed) -> Option<String> {
     file_name(&without_slashes(&decoded)).filter(|name| extension_of(name).is_some())
 }
 
-fn named_for_product(lead: &Claimed, head: &[u8], content_type: Option<&str>) -> String {
+fn named_for_product(lead: &ClaimedNotification, head: &[u8], content_type: Option<&str>) -> String {
     let name = without_slashes(&lead.name);
     let extension = match head {
         _ if is_zip(head) => Some("zip"),

@@ -12,7 +12,7 @@ use super::schedule::{self, later};
 use super::transfer::TransferError;
 use crate::app::App;
 use crate::engine::fetch::{Health, HostChange, HostPermit};
-use crate::engine::record::{Claim, RecordError, Room};
+use crate::engine::record::{Capacity, Claim, RecordError};
 
 /// How long a lease lasts unless it is renewed.
 const LEASE: Duration = Duration::from_secs(60);
@@ -76,9 +76,9 @@ fn is_disk_full(app: &App, halted: bool) -> bool {
     room.is_err()
 }
 
-fn room(app: &App, free: usize) -> Room {
+fn room(app: &App, free: usize) -> Capacity {
     let hosts = app.fetcher.hosts();
-    Room { total: free, per_host: hosts.per_host(), hosts: hosts.capacity(app.clock.now()) }
+    Capacity { total: free, per_host: hosts.per_host(), hosts: hosts.capacity(app.clock.now()) }
 }
 
 /// How long until something is due.

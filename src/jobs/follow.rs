@@ -96,7 +96,7 @@ pub async fn catch_up(app: &App) -> anyhow::Result<bool> {
 /// the index.
 pub async fn rebuild(app: &App, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<bool> {
     let Some(writer) = app.index_writer()? else { return Ok(false) };
-    let epoch = app.record.feed().ask_for_reindex().await?;
+    let epoch = app.record.feed().request_reindex().await?;
     tracing::debug!(epoch, "the index is to be built anew");
     finish(step(app, writer, progress).await)
 }
@@ -233,13 +233,12 @@ impl Batch {
         let products = record.history().products_by_id(&product_ids.into_iter().collect::<Vec<_>>()).await?;
         let digests: HashSet<Digest> = revisions.values().flatten().map(|revision| revision.file.digest).collect();
         let members = record.history().member_names(&digests.into_iter().collect::<Vec<_>>()).await?;
-        let publications = publications
-            .into_values()
-            .map(|publication| {
-                let own = revisions.remove(&publication.id).unwrap_or_default();
-                publication_document(&products, &members, publication, own)
-            })
-            .collect();
+        let document = |publication: Publication| {
+            // One without a file has none.
+            let own = revisions.remove(&publication.id).unwrap_or_default();
+            publication_document(&products, &members, publication, own)
+        };
+        let publications = publications.into_values().map(document).collect::<Result<_, _>>()?;
         Ok(Self { publications, products: products.into_values().map(product_document).collect() })
     }
 
@@ -280,23 +279,30 @@ fn publication_document(
     members: &HashMap<Digest, Vec<String>>,
     publication: Publication,
     revisions: Vec<Revision>,
-) -> index::Publication {
-    let revision = |revision: Revision| index::Revision {
-        id: revision.id,
-        member_names: members.get(&revision.file.digest).cloned().unwrap_or_default(),
-        file_name: revision.file_name,
-        extension: revision.extension,
-        size: i64::try_from(revision.file.size).unwrap_or(i64::MAX),
-        stored_size: i64::try_from(revision.file.stored_size).unwrap_or(i64::MAX),
-        received_at: revision.received_at,
-        archived_at: revision.archived_at,
-        superseded_at: revision.superseded_at,
-        purged: revision.purged_at.is_some(),
+) -> Result<index::Publication, RecordError> {
+    let long = |n: u64| i64::try_from(n).map_err(|_| RecordError::OutOfRange(n.to_string()));
+    let revision = |revision: Revision| {
+        Ok(index::Revision {
+            id: revision.id,
+            // Only zips have members.
+            member_names: members.get(&revision.file.digest).cloned().unwrap_or_default(),
+            file_name: revision.file_name,
+            extension: revision.extension,
+            size: long(revision.file.size)?,
+            stored_size: long(revision.file.stored_size)?,
+            received_at: revision.received_at,
+            archived_at: revision.archived_at,
+            superseded_at: revision.superseded_at,
+            purged: revision.purged_at.is_some(),
+        })
     };
-    index::Publication {
+    let product = products.get(&publication.product_id);
+    let product =
+        product.ok_or_else(|| RecordError::Corrupt(format!("the publication {} has no product", publication.id)))?;
+    Ok(index::Publication {
         id: publication.id,
         product_id: publication.product_id,
-        aliases: products.get(&publication.product_id).map(aliases).unwrap_or_default(),
+        aliases: aliases(product),
         name: publication.name,
         process: publication.process,
         macro_process: publication.macro_process,
@@ -307,6 +313,6 @@ fn publication_document(
         received_at: publication.received_at,
         latest: publication.latest_revision,
         revision_count: publication.revision_count.into(),
-        revisions: revisions.into_iter().map(revision).collect(),
-    }
+        revisions: revisions.into_iter().map(revision).collect::<Result<_, RecordError>>()?,
+    })
 }

@@ -139,7 +139,7 @@ async fn check_index(app: &App) -> anyhow::Result<Value> {
     let differs = recorded != indexed && behind == 0;
     if differs {
         tracing::warn!(recorded, indexed, "the search index differs from the record and is built anew");
-        app.record.feed().ask_for_reindex().await?;
+        app.record.feed().request_reindex().await?;
     }
     Ok(json!({ "recorded": recorded, "indexed": indexed, "rebuilt": differs }))
 }

@@ -53,7 +53,7 @@ impl ClockWatch {
         let settings = &app.settings.fetch;
         let longest = settings.retry_max.max(settings.retry_first).mul_f64(1.2) + SLACK;
         let now = app.clock.now();
-        let hastened = app.record.queue().hasten(later(now, longest), now).await?;
+        let hastened = app.record.queue().bring_retries_forward(later(now, longest), now).await?;
         if hastened > 0 {
             tracing::warn!(hastened, "attempts were scheduled while the clock was wrong; they are made now");
         }

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId};
-use crate::engine::record::{API_KEYS, Counts, Dying, Replay, Source, Version, Warned};
+use crate::engine::record::{API_KEYS, Counts, ExpiringLinks, RecentWarnings, Replay, Source, Version};
 
 /// How long a warning of a notification stays in the status.
 const WARNED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -32,9 +32,9 @@ pub struct Status {
     pub fetching_waits: Option<String>,
     pub sources: Vec<SourceStatus>,
     /// Links that expire within `fetch.warn_before` and whose file is still missing.
-    pub dying: Dying,
+    pub dying: ExpiringLinks,
     /// Notifications of the last seven days that were taken with a warning.
-    pub warned: Warned,
+    pub warned: RecentWarnings,
     /// The newest replay.
     pub last_replay: Option<Replay>,
     /// Changes that the search index has not indexed yet.
@@ -111,7 +111,7 @@ impl Queries {
             disk_free: app.store.free_bytes().ok(),
             fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
             sources,
-            dying: app.record.monitor().dying(now, app.settings.fetch.warn_before, 5).await?,
+            dying: app.record.monitor().expiring_links(now, app.settings.fetch.warn_before, 5).await?,
             warned: app.record.monitor().warned(now - WARNED_WITHIN).await?,
             last_replay: app.record.replays().list(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::app::{App, DiskFull};
 use crate::domain::{Digest, Notice, NotificationId, excerpt};
-use crate::engine::record::{NewNotification, Refusal};
+use crate::engine::record::{IntakeError, NewNotification};
 
 pub use credentials::{Access, PresentedCredentials, basic_decodings, decodings};
 
@@ -38,7 +38,7 @@ pub enum ReceiveError {
     #[error("the body is not a {0}")]
     NotAnObject(&'static str),
     #[error("the notification cannot be recorded now; send it again")]
-    Overloaded(#[from] Refusal),
+    Overloaded(#[from] IntakeError),
     #[error("the notification cannot be recorded now; send it again")]
     DiskFull(#[from] DiskFull),
 }

@@ -10,7 +10,7 @@ pub(super) const PAGE: u64 = 500;
 /// The most rows of one statement: SQLite takes 32,766 values, and the widest table has 32 columns.
 const ROWS_MAX: usize = 256;
 
-/// Inserts rows, or does with those that are there what is said.
+/// Inserts rows; `or` says what is done with those that exist.
 pub(super) async fn insert<A>(txn: &DatabaseTransaction, rows: Vec<A>, or: Option<OnConflict>) -> Result<(), DbErr>
 where
     A: ActiveModelTrait + Send,
@@ -32,7 +32,7 @@ fn length(n: usize) -> usize {
     if n < 8 { 1 << n.ilog2() } else { (n - n % 8).min(ROWS_MAX) }
 }
 
-/// Fills a list up to a power of two by saying its last value again: in a list of alternatives that changes nothing.
+/// Fills a list up to a power of two by repeating its last value, which changes nothing in a list of alternatives.
 pub(super) fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
     if let Some(last) = values.last().cloned() {
         values.resize(values.len().next_power_of_two(), last);
@@ -40,7 +40,7 @@ pub(super) fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
-/// Rests for as long as a page of long work took, so that other writers get as much time as it does.
-pub(super) async fn rest(began: Instant) {
+/// Waits for as long as a page of long work took, so that other writers get as much time as it does.
+pub(super) async fn pause(began: Instant) {
     tokio::time::sleep(began.elapsed()).await;
 }

@@ -11,29 +11,29 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::keeper::Keeper;
+use super::checkpointer::Checkpointer;
 use super::migrations::Migrator;
 use super::postgres::{OPENING_MAX, OPENING_QUICK_MAX};
 use super::statements::Statements;
-use super::version::Versions;
+use super::version::VersionReader;
 use super::{RecordError, postgres};
 
-/// The key of the lock under which PostgreSQL writers take turns; any number that nothing else here uses.
+/// The key of the advisory lock with which PostgreSQL writers take turns; any number that nothing else here uses.
 const WRITER_LOCK: i64 = 0x6163_6572_766f;
 
 /// The ways into the database.
 pub(super) struct Connections {
     /// SQLite: exactly one connection.
     pub writer: DatabaseConnection,
-    /// For notifications. PostgreSQL: a connection of its own, so that none waits for jobs that wait for something.
+    /// For notifications. PostgreSQL: a connection of its own, so that no notification waits for a job that waits.
     pub intake: DatabaseConnection,
-    /// For questions, which may be long and many.
+    /// For queries from outside, which may be long and many.
     pub reader: DatabaseConnection,
-    /// For what the service itself looks up all the time: no question can hold it up.
+    /// For what the service itself reads all the time: no query from outside delays it.
     pub jobs_reader: DatabaseConnection,
-    /// SQLite: what copies the write-ahead log back.
-    pub keeper: Option<Keeper>,
-    pub versions: Versions,
+    /// SQLite: copies the write-ahead log back into the database.
+    pub checkpointer: Option<Checkpointer>,
+    pub versions: VersionReader,
 }
 
 /// Where the database is.
@@ -56,7 +56,7 @@ impl Location {
         }
     }
 
-    /// Whether an Acervo has been at work there.
+    /// Whether there is a database of Acervo.
     pub async fn is_initialized(&self) -> Result<bool, RecordError> {
         match self {
             Self::Sqlite(path) => Ok(path.metadata().is_ok_and(|file| file.len() > 0)),
@@ -77,11 +77,11 @@ pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Co
         Location::Sqlite(path) => {
             let writer = sqlite(path, 1, false).await?;
             migrate(&writer).await?;
-            let keeper = Some(Keeper::start(sqlite(path, 1, false).await?));
-            // A connection that does nothing else: it is told only of what others commit.
-            let versions = Versions::start(sqlite(path, 1, true).await?);
+            let checkpointer = Some(Checkpointer::start(sqlite(path, 1, false).await?));
+            // A connection that does nothing else: `data_version` changes only with the commits of others.
+            let versions = VersionReader::start(sqlite(path, 1, true).await?);
             let (reader, jobs_reader) = (sqlite(path, 8, true).await?, sqlite(path, 2, true).await?);
-            Connections { intake: writer.clone(), writer, reader, jobs_reader, keeper, versions }
+            Connections { intake: writer.clone(), writer, reader, jobs_reader, checkpointer, versions }
         }
         Location::Postgres(url) => {
             let writer = postgres::connect(url, 4, OPENING_MAX).await?;
@@ -89,8 +89,8 @@ pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Co
             let intake = postgres::connect(url, 1, OPENING_QUICK_MAX).await?;
             let reader = postgres::connect(url, 8, OPENING_MAX).await?;
             let jobs_reader = postgres::connect(url, 2, OPENING_MAX).await?;
-            let versions = Versions::start(reader.clone());
-            Connections { writer, intake, reader, jobs_reader, keeper: None, versions }
+            let versions = VersionReader::start(reader.clone());
+            Connections { writer, intake, reader, jobs_reader, checkpointer: None, versions }
         }
     };
     Ok(Connections {
@@ -98,7 +98,7 @@ pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Co
         intake: seen.of(connections.intake, false),
         reader: seen.of(connections.reader, true),
         jobs_reader: seen.of(connections.jobs_reader, false),
-        keeper: connections.keeper,
+        checkpointer: connections.checkpointer,
         versions: connections.versions,
     })
 }
@@ -122,9 +122,9 @@ async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<Da
             .busy_timeout(Duration::from_secs(20))
             // Cut links must not live on in free pages.
             .pragma("secure_delete", "ON")
-            // Done beside the writer, by the keeper, so that no commit waits for it.
+            // The checkpointer does this, so that no commit waits for it.
             .pragma("wal_autocheckpoint", "0")
-            // In KiB. The writer keeps the ends of its indexes at hand; readers' pages are the system's business.
+            // In KiB. The writer caches the ends of its indexes; readers rely on the system's page cache.
             .pragma("cache_size", if read_only { "-2000" } else { "-16000" })
             .statement_cache_capacity(300)
             // Lists come in pages of up to a thousand rows; every full buffer stops the thread that reads them.
@@ -133,7 +133,7 @@ async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<Da
     Database::connect(options).await.map_err(RecordError::from)
 }
 
-/// Takes the steps that are missing, in one transaction; refuses a database that has taken steps we do not know.
+/// Applies the missing migrations in one transaction; refuses a database with migrations that this version does not have.
 async fn migrate(writer: &DatabaseConnection) -> Result<(), RecordError> {
     let txn = begin_migration(writer).await?;
     Migrator::install(&txn).await?;
@@ -143,12 +143,13 @@ async fn migrate(writer: &DatabaseConnection) -> Result<(), RecordError> {
         return Err(RecordError::Newer { step: newer.version.clone() });
     }
     Migrator::up(&txn, None).await?;
+    super::views::update(&txn).await?;
     txn.commit().await?;
     Ok(())
 }
 
-/// What time it is, in milliseconds, for all who share the database: leases and locks of machines whose clocks differ are
-/// only comparable by one clock. SQLite is used by one machine, and so by one clock.
+/// The time in milliseconds for all who share the database: leases and locks of machines whose clocks differ are only comparable
+/// by one clock. SQLite is used by one machine, and so by one clock.
 pub(super) fn shared_clock(backend: DbBackend, now: jiff::Timestamp) -> Expr {
     match backend {
         DbBackend::Sqlite => Expr::value(crate::domain::millis(now)),
@@ -157,8 +158,8 @@ pub(super) fn shared_clock(backend: DbBackend, now: jiff::Timestamp) -> Expr {
     }
 }
 
-/// A transaction that writes. On both databases writers take turns, so that what was read holds until the commit, and
-/// numbers of the feed are given in commit order.
+/// A transaction that writes. In both databases writers take turns, so that what was read holds until the commit, and feed numbers
+/// are assigned in commit order.
 pub(super) async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction, sea_orm::DbErr> {
     match writer.get_database_backend() {
         DbBackend::Sqlite => {
@@ -173,7 +174,7 @@ pub(super) async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransac
     }
 }
 
-/// The same without the bounds on time: a step over years of rows takes long, and another replica may be at it.
+/// The same without time limits: a migration of years of rows takes long, and another replica may be applying it.
 async fn begin_migration(writer: &DatabaseConnection) -> Result<DatabaseTransaction, sea_orm::DbErr> {
     if writer.get_database_backend() == DbBackend::Sqlite {
         return begin(writer).await;

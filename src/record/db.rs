@@ -6,9 +6,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
 use tokio::sync::watch;
 
-use super::keeper::Keeper;
+use super::checkpointer::Checkpointer;
 use super::statements::Statements;
-use super::version::Versions;
+use super::version::VersionReader;
 use super::{Location, RecordError, connect};
 
 /// Clones share the connections.
@@ -19,9 +19,9 @@ struct Inner {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     jobs_reader: DatabaseConnection,
-    keeper: Option<Keeper>,
+    checkpointer: Option<Checkpointer>,
     statements: Statements,
-    versions: Versions,
+    versions: VersionReader,
     /// Counts the commits of this process that gave work to the fetchers.
     queued: watch::Sender<u64>,
     /// Counts the commits of this process that added to the feed.
@@ -32,10 +32,10 @@ impl Db {
     /// Opens the database. Returns the intake's writer beside it: that one is the intake's alone.
     pub async fn open(location: &Location) -> Result<(Self, DatabaseConnection), RecordError> {
         let statements = Statements::default();
-        let connect::Connections { writer, intake, reader, jobs_reader, keeper, versions } =
+        let connect::Connections { writer, intake, reader, jobs_reader, checkpointer, versions } =
             connect::connect(location, &statements).await?;
         let (queued, fed) = (watch::Sender::new(0), watch::Sender::new(0));
-        let inner = Inner { writer, reader, jobs_reader, keeper, statements, versions, queued, fed };
+        let inner = Inner { writer, reader, jobs_reader, checkpointer, statements, versions, queued, fed };
         Ok((Self(Arc::new(inner)), intake))
     }
 
@@ -63,15 +63,15 @@ impl Db {
         connect::shared_clock(self.0.writer.get_database_backend(), now)
     }
 
-    pub fn keeper(&self) -> Option<&Keeper> {
-        self.0.keeper.as_ref()
+    pub fn checkpointer(&self) -> Option<&Checkpointer> {
+        self.0.checkpointer.as_ref()
     }
 
     pub fn statements(&self) -> &Statements {
         &self.0.statements
     }
 
-    pub fn versions(&self) -> &Versions {
+    pub fn versions(&self) -> &VersionReader {
         &self.0.versions
     }
 
@@ -86,19 +86,19 @@ impl Db {
     }
 
     /// To be called after a commit that queued something.
-    pub fn queue_changed(&self) {
+    pub fn notify_queue(&self) {
         self.0.queued.send_modify(|commits| *commits += 1);
     }
 
     /// To be called after a commit that added to the feed.
-    pub fn feed_changed(&self) {
+    pub fn notify_feed(&self) {
         self.0.fed.send_modify(|commits| *commits += 1);
     }
 
     /// To be called after a commit that erased links: the write-ahead log holds them still.
     pub fn links_erased(&self) {
-        if let Some(keeper) = &self.0.keeper {
-            keeper.empty_soon();
+        if let Some(checkpointer) = &self.0.checkpointer {
+            checkpointer.empty_soon();
         }
     }
 }

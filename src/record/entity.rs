@@ -1,5 +1,9 @@
-//! The tables, column by column; see `migrations/` for what each holds. Nothing outside `record` sees these.
+//! The tables, column by column; `migrations/` says what each is for, and `revision` has the table of revisions. Nothing outside
+//! `record` sees these.
 use sea_orm::entity::prelude::*;
+
+pub use super::revision::revisions;
+use crate::domain::{ChangeKind, Digest, Granularity, NotificationStatus, PublicationStatus};
 
 macro_rules! table {
     ($module:ident, $name:literal, { $($body:tt)* }) => {
@@ -53,45 +57,19 @@ table!(publications, "publications", {
     pub reference_date: String,
     pub period_start: String,
     pub period_end: String,
-    pub granularity: String,
-    pub status: String,
+    pub granularity: Granularity,
+    pub status: PublicationStatus,
     pub announced_at: i64,
     pub received_at: i64,
     pub latest_revision_id: Option<Uuid>,
     pub revision_count: i32,
-    /// When the first notification of it came; absent where that was before this column.
+    /// When its first notification was received; absent where that was before this column existed.
     pub first_received_at: Option<i64>,
-});
-
-table!(revisions, "revisions", {
-    #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
-    pub publication_id: Uuid,
-    pub number: i32,
-    pub notification_id: Uuid,
-    pub digest: Vec<u8>,
-    pub file_name: String,
-    pub extension: Option<String>,
-    pub content_type: Option<String>,
-    pub announced_at: i64,
-    pub announced_by: Uuid,
-    pub received_at: i64,
-    pub archived_at: i64,
-    pub superseded_at: Option<i64>,
-    pub purged_at: Option<i64>,
-    pub held: bool,
-    pub hold_reason: Option<String>,
-    pub warnings: String,
-    pub held_by: Option<String>,
-    pub held_at: Option<i64>,
-    pub purge_run: Option<String>,
-    pub purge_rule: Option<String>,
-    pub swept_at: Option<i64>,
 });
 
 table!(files, "files", {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub digest: Vec<u8>,
+    pub digest: Digest,
     pub size: i64,
     pub stored_size: i64,
     pub encoding: String,
@@ -105,7 +83,7 @@ table!(files, "files", {
 
 table!(members, "members", {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub digest: Vec<u8>,
+    pub digest: Digest,
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i32,
     pub path: String,
@@ -119,7 +97,7 @@ table!(notifications, "notifications", {
     pub id: Uuid,
     pub source: String,
     pub received_at: i64,
-    pub status: String,
+    pub status: NotificationStatus,
     pub attempts: i32,
     pub next_attempt_at: Option<i64>,
     pub lease_until: Option<i64>,
@@ -132,7 +110,7 @@ table!(notifications, "notifications", {
     pub not_before: Option<i64>,
     pub link_expires_at: Option<i64>,
     pub announced_at: i64,
-    /// 0: fresh, or of a publication without a file; 1: what a replay says again of one that has some.
+    /// 0 for new announcements and publications without a file, 1 for what a replay repeats.
     pub priority: i32,
     pub name: Option<String>,
     pub name_folded: Option<String>,
@@ -142,7 +120,7 @@ table!(notifications, "notifications", {
     pub period_start: Option<String>,
     pub period_end: Option<String>,
     pub body: Vec<u8>,
-    pub body_digest: Vec<u8>,
+    pub body_digest: Digest,
     pub product_id: Option<Uuid>,
     pub publication_id: Option<Uuid>,
     pub revision_id: Option<Uuid>,
@@ -194,14 +172,14 @@ table!(validators, "validators", {
     pub file_key: String,
     pub etag: Option<String>,
     pub last_modified: Option<String>,
-    pub digest: Vec<u8>,
+    pub digest: Digest,
 });
 
 table!(changes, "changes", {
     #[sea_orm(primary_key)]
     pub number: i64,
     pub at: i64,
-    pub kind: String,
+    pub kind: ChangeKind,
     pub publication_id: Uuid,
     pub revision_id: Option<Uuid>,
 });

@@ -1,7 +1,7 @@
 //! The feed: every committed change of the archive, numbered in commit order.
 //!
-//! Writers take turns and a number is given inside the writing transaction, so a reader that has seen a number has seen
-//! all below it.
+//! Writers take turns and numbers are assigned inside the writing transaction, so a reader that has seen number n has seen every
+//! number below it.
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -14,15 +14,15 @@ use super::entity::{changes, publications, state};
 use super::{Change, RecordError};
 use crate::domain::{ChangeKind, PublicationId, RevisionId, timestamp};
 
-/// Adds lines to the feed, at the time `at` in milliseconds.
-pub(super) async fn tell(
+/// Appends changes to the feed, at the time `at` in milliseconds.
+pub(super) async fn append(
     txn: &DatabaseTransaction,
     at: i64,
     lines: Vec<(ChangeKind, PublicationId, Option<RevisionId>)>,
 ) -> Result<(), DbErr> {
     let rows = lines.into_iter().map(|(kind, publication_id, revision_id)| changes::ActiveModel {
         at: Set(at),
-        kind: Set(kind.as_str().to_owned()),
+        kind: Set(kind),
         publication_id: Set(publication_id.0),
         revision_id: Set(revision_id.map(|id| id.0)),
         ..Default::default()
@@ -30,8 +30,8 @@ pub(super) async fn tell(
     super::batch::insert(txn, rows.collect(), None).await
 }
 
-/// Adds a line for each publication of a product.
-pub(super) async fn tell_all_of_product(
+/// Appends a change for each publication of a product.
+pub(super) async fn append_all_of_product(
     txn: &DatabaseTransaction,
     product_id: Uuid,
     at: i64,
@@ -45,7 +45,7 @@ pub(super) async fn tell_all_of_product(
         .all(txn)
         .await?;
     for some in ids.chunks(1000) {
-        tell(txn, at, some.iter().map(|id| (kind, PublicationId(*id), None)).collect()).await?;
+        append(txn, at, some.iter().map(|id| (kind, PublicationId(*id), None)).collect()).await?;
     }
     Ok(())
 }
@@ -53,8 +53,8 @@ pub(super) async fn tell_all_of_product(
 /// The key under which renewals are counted.
 const RENEWALS: &str = "renewals";
 
-/// Counts a change of what rows show of which the feed is not told, since whoever searches finds the same: a revision that was
-/// announced again, notifications that were queued again.
+/// Counts a change that rows show and the feed does not have, since searches find the same before and after it: a revision that
+/// was announced again, notifications that were queued again.
 pub(super) async fn count_renewal(txn: &DatabaseTransaction) -> Result<(), DbErr> {
     let first = state::ActiveModel { key: Set(RENEWALS.to_owned()), value: Set("1".to_owned()) };
     let counted = sea_orm::sea_query::OnConflict::column(state::Column::Key)
@@ -63,7 +63,7 @@ pub(super) async fn count_renewal(txn: &DatabaseTransaction) -> Result<(), DbErr
     state::Entity::insert(first).on_conflict(counted).exec_without_returning(txn).await.map(|_| ())
 }
 
-/// The key under which the wish for a new index is kept.
+/// The key under which requests for a new index are counted.
 const INDEX_EPOCH: &str = "index_epoch";
 
 /// Every committed change, numbered in commit order.
@@ -78,7 +78,7 @@ impl Feed {
         self.db.watch_feed()
     }
 
-    /// The lines after a number, oldest first.
+    /// The changes after a number, oldest first.
     pub async fn changes_after(&self, number: i64, limit: u64) -> Result<Vec<Change>, RecordError> {
         let rows = changes::Entity::find()
             .filter(changes::Column::Number.gt(number))
@@ -91,7 +91,7 @@ impl Feed {
                 Ok(Change {
                     number: row.number,
                     at: timestamp(row.at),
-                    kind: row.kind.parse().map_err(RecordError::Corrupt)?,
+                    kind: row.kind,
                     publication_id: PublicationId(row.publication_id),
                     revision_id: row.revision_id.map(RevisionId),
                 })
@@ -99,25 +99,25 @@ impl Feed {
             .collect()
     }
 
-    /// The last number given, 0 when there is none.
+    /// The last number assigned; 0 before the first.
     pub async fn head(&self) -> Result<i64, RecordError> {
         let last = changes::Entity::find().order_by_desc(changes::Column::Number).one(self.db.jobs_reader()).await?;
-        Ok(last.map(|row| row.number).unwrap_or_default())
+        Ok(last.map_or(0, |row| row.number))
     }
 
-    /// How often rows changed without a word in the feed.
+    /// How often rows changed without a change in the feed.
     pub async fn renewals(&self) -> Result<u64, RecordError> {
         let Some(row) = state::Entity::find_by_id(RENEWALS).one(self.db.reader()).await? else { return Ok(0) };
         row.value.parse().map_err(|_| RecordError::Corrupt(format!("`{}` is not a count of renewals", row.value)))
     }
 
-    /// Counts up whenever somebody asks for the index to be built anew.
+    /// Grows with every request for a new index.
     pub async fn index_epoch(&self) -> Result<u64, RecordError> {
         index_epoch(self.db.jobs_reader()).await
     }
 
-    /// Asks every process that keeps an index to build it anew.
-    pub async fn ask_for_reindex(&self) -> Result<u64, RecordError> {
+    /// Requests a new index from every process that has one.
+    pub async fn request_reindex(&self) -> Result<u64, RecordError> {
         let txn = self.db.begin().await?;
         let next = index_epoch(&txn).await? + 1;
         let row = state::ActiveModel { key: Set(INDEX_EPOCH.to_owned()), value: Set(next.to_string()) };
@@ -125,7 +125,7 @@ impl Feed {
             sea_orm::sea_query::OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
         super::batch::insert(&txn, vec![row], Some(replace)).await?;
         txn.commit().await?;
-        self.db.feed_changed();
+        self.db.notify_feed();
         Ok(next)
     }
 }

@@ -1,24 +1,23 @@
-//! What comes from elsewhere: notifications that another receiver took, and files that the company has already.
+//! Imports: notifications that another receiver recorded, and files that the company already has.
 //!
-//! Both tell of the past, and both may be told twice: what is there already is left alone.
+//! Both are about the past, and both may be imported twice: what is recorded already stays as it is.
 use std::collections::HashSet;
 
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder, QuerySelect,
-    Set, TransactionTrait,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect, Set, TransactionTrait};
 
 use super::db::Db;
 use super::entity::{notifications, products, publications, revisions};
 use super::intake::{self, announce};
-use super::publications::lose;
-use super::revisions::{count, intervals, new_revision, place};
-use super::rows::digest;
-use super::{Fetched, NewNotification, RecordError, batch, files as stored_files, queue};
-use crate::domain::{Announcement, Digest, NotificationStatus as Status, RevisionId, latest, millis, timestamp};
+use super::publications::mark_lost;
+use super::revisions::{Known, add, publication_of, revisions_of};
+use super::{FetchedFile, NewNotification, RecordError, batch, files as stored_files};
+use crate::domain::{
+    Announcement, Digest, Interval, NotificationStatus as Status, RevisionId, latest_at, link_was_dead_at_import,
+    millis, renumbered,
+};
 use notifications::Column as N;
 
 /// The source of all that is imported.
@@ -28,29 +27,29 @@ pub const IMPORT: &str = "import";
 #[derive(Debug)]
 pub struct ImportedNotification {
     pub notification: NewNotification,
-    /// Whether its time is told, or guessed: then its bytes alone say whether it is known.
+    /// Whether its time is given. Where it is guessed, its bytes alone decide whether it is known.
     pub is_dated: bool,
 }
 
 /// What became of an imported notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// Its link lives: the fetchers have it.
+    /// Its link lives: it waits for its file.
     Queued,
-    /// Its link was dead already.
+    /// Its link had expired.
     Expired,
-    /// It could not be understood; it is kept.
+    /// Its body cannot be used; it is recorded.
     Rejected,
-    /// It is there already.
+    /// It is recorded already.
     Known,
 }
 
-/// A file that the company had before, and that is in the archive by now.
+/// A file that the company already had, and that is in the archive now.
 #[derive(Debug)]
 pub struct ImportedFile {
-    /// The row that tells of it.
+    /// The notification that stands for it.
     pub notification: NewNotification,
-    pub fetched: Fetched,
+    pub fetched: FetchedFile,
 }
 
 /// Notifications and files that were received elsewhere.
@@ -60,7 +59,7 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Which of these are there already.
+    /// Which of these are recorded already.
     pub async fn known(&self, batch: &[ImportedNotification]) -> Result<Vec<bool>, RecordError> {
         let txn = self.db.reader().begin().await?;
         let known = known(&txn, batch).await?;
@@ -68,7 +67,7 @@ impl Imports {
         Ok(known)
     }
 
-    /// Records notifications that were received elsewhere, those that are there already left out.
+    /// Records notifications that were received elsewhere, except those that are recorded already.
     pub async fn notifications(
         &self,
         batch: Vec<ImportedNotification>,
@@ -89,16 +88,16 @@ impl Imports {
         let mut expired = Vec::new();
         for ((i, notification), announced) in places.iter().zip(&new).zip(&announced) {
             let mut row = intake::row(notification, announced.as_ref());
-            // What is fresh goes before what is old.
+            // New announcements go first.
             row.priority = Set(1);
             let is_dead = row.link_expires_at.as_ref().is_some_and(|at| at <= millis(now));
             outcomes[*i] = match announced {
                 None => Imported::Rejected,
                 Some(announced) if is_dead => {
-                    row.status = Set(Status::Expired.as_str().to_owned());
+                    row.status = Set(Status::Expired);
                     row.next_attempt_at = Set(None);
                     row.link = Set(None);
-                    row.error = Set(Some(format!("the link was dead when it was imported; {}", queue::ENVIAR)));
+                    row.error = Set(Some(link_was_dead_at_import()));
                     expired.push(announced.publication_id.0);
                     Imported::Expired
                 }
@@ -107,26 +106,26 @@ impl Imports {
             rows.push(row);
         }
         batch::insert(&txn, rows, None).await?;
-        lose(&txn, expired, now).await?;
+        mark_lost(&txn, expired, now).await?;
         txn.commit().await?;
-        self.db.queue_changed();
-        self.db.feed_changed();
+        self.db.notify_queue();
+        self.db.notify_feed();
         Ok(outcomes)
     }
 
     /// Makes a revision of each file that differs from what was the latest at its time, in the order given; `None` where
-    /// it does not, [`RecordError::FileGone`] where its bytes were removed meanwhile. `is_there` tells whether the archive
+    /// it does not, [`RecordError::FileGone`] where its bytes were removed meanwhile. `is_there` says whether the archive
     /// has a file's bytes, as for [`super::Queue::settle`].
     pub async fn files<F: Future<Output = bool>>(
         &self,
         batch: Vec<ImportedFile>,
         now: Timestamp,
-        is_there: impl Fn(&Fetched) -> F,
+        is_there: impl Fn(&FetchedFile) -> F,
     ) -> Result<Vec<Result<Option<RevisionId>, RecordError>>, RecordError> {
         let txn = self.db.begin().await?;
         let mut made = Vec::with_capacity(batch.len());
         for imported in &batch {
-            // What is there already leaves no trace: it is rolled back to here.
+            // A file that is known leaves no trace: it is rolled back to here.
             let attempt = txn.begin().await?;
             let revision = import_file(&attempt, imported, now, is_there(&imported.fetched)).await;
             match revision {
@@ -137,7 +136,7 @@ impl Imports {
             made.push(revision);
         }
         txn.commit().await?;
-        self.db.feed_changed();
+        self.db.notify_feed();
         Ok(made)
     }
 
@@ -166,27 +165,28 @@ impl Imports {
             .filter(revisions::Column::PublicationId.eq(publication.id))
             .all(self.db.reader())
             .await?;
-        let found = latest_of(&rows, at);
-        found.map(|row| Ok((timestamp(row.archived_at), digest(&row.digest)?))).transpose()
+        let known: Vec<Known> = rows.iter().map(Known::from).collect();
+        let latest = latest_at(&intervals(&known), at).map(|i| known[i]);
+        Ok(latest.map(|revision| (revision.interval.archived_at, revision.digest)))
     }
 }
 
 async fn known(txn: &DatabaseTransaction, batch: &[ImportedNotification]) -> Result<Vec<bool>, DbErr> {
-    let digests: Vec<Vec<u8>> = batch.iter().map(|imported| imported.notification.body_digest.0.to_vec()).collect();
-    let rows: Vec<(Vec<u8>, i64)> = notifications::Entity::find()
+    let digests: Vec<Digest> = batch.iter().map(|imported| imported.notification.body_digest).collect();
+    let rows: Vec<(Digest, i64)> = notifications::Entity::find()
         .select_only()
         .columns([N::BodyDigest, N::ReceivedAt])
-        // Written out, since the index holds imported ones alone and must be seen to serve.
+        // Written out: the index has imported ones only, and the planner must see that it serves.
         .filter(Expr::cust("source = 'import'"))
         .filter(N::BodyDigest.is_in(batch::padded(digests)))
         .into_tuple()
         .all(txn)
         .await?;
-    let mut times: HashSet<(Vec<u8>, i64)> = rows.iter().cloned().collect();
-    let mut bodies: HashSet<Vec<u8>> = rows.into_iter().map(|(body, _)| body).collect();
+    let mut times: HashSet<(Digest, i64)> = rows.iter().copied().collect();
+    let mut bodies: HashSet<Digest> = rows.into_iter().map(|(body, _)| body).collect();
     let is_known = |imported: &ImportedNotification| {
-        let body = imported.notification.body_digest.0.to_vec();
-        let time = (body.clone(), millis(imported.notification.received_at));
+        let body = imported.notification.body_digest;
+        let time = (body, millis(imported.notification.received_at));
         let known = if imported.is_dated { times.contains(&time) } else { bodies.contains(&body) };
         times.insert(time);
         bodies.insert(body);
@@ -195,11 +195,8 @@ async fn known(txn: &DatabaseTransaction, batch: &[ImportedNotification]) -> Res
     Ok(batch.iter().map(is_known).collect())
 }
 
-/// The revision that was the latest at an instant.
-fn latest_of(rows: &[revisions::Model], at: Timestamp) -> Option<&revisions::Model> {
-    let then: Vec<&revisions::Model> = rows.iter().filter(|row| row.archived_at <= millis(at)).collect();
-    let places: Vec<_> = then.iter().flat_map(|row| intervals(std::slice::from_ref(*row))).collect();
-    latest(&places).map(|i| then[i])
+fn intervals(known: &[Known]) -> Vec<Interval> {
+    known.iter().map(|revision| revision.interval).collect()
 }
 
 async fn import_file(
@@ -209,48 +206,36 @@ async fn import_file(
     is_there: impl Future<Output = bool>,
 ) -> Result<Option<RevisionId>, RecordError> {
     let ImportedFile { notification, fetched } = imported;
-    let one = std::slice::from_ref(notification);
-    let announced = announce::announce(txn, one).await?.pop().flatten();
-    let missing = || RecordError::Corrupt("an imported file has no publication".to_owned());
+    let announced = announce::announce(txn, std::slice::from_ref(notification)).await?.pop().flatten();
+    let missing = || RecordError::Corrupt(format!("the imported notification {} has no publication", notification.id));
     let publication_id = announced.as_ref().ok_or_else(missing)?.publication_id.0;
-    let publication = publications::Entity::find_by_id(publication_id).one(txn).await?.ok_or_else(missing)?;
-    let mut known = revisions::Entity::find()
-        .filter(revisions::Column::PublicationId.eq(publication_id))
-        .order_by(revisions::Column::Number, Order::Asc)
-        .all(txn)
-        .await?;
-    let then = latest_of(&known, notification.received_at);
-    if then.is_some_and(|revision| revision.digest == fetched.file.digest.0) {
+    let mut known = revisions_of(txn, publication_id).await?;
+    let then = latest_at(&intervals(&known), notification.received_at).map(|i| known[i]);
+    if then.is_some_and(|revision| revision.digest == fetched.file.digest) {
         return Ok(None);
     }
     stored_files::save(txn, fetched, now, is_there).await?;
     let mut row = intake::row(notification, announced.as_ref());
-    row.status = Set(Status::Archived.as_str().to_owned());
+    row.status = Set(Status::Archived);
     row.next_attempt_at = Set(None);
     batch::insert(txn, vec![row], None).await?;
-    let seen = notifications::Entity::find_by_id(notification.id.0).one(txn).await?.ok_or_else(missing)?;
-    let revision = new_revision(&seen, fetched, known.len(), notification.received_at)?;
-    revisions::Entity::insert(revision.clone().into_active_model()).exec_without_returning(txn).await?;
-    let made = RevisionId(revision.id);
+    let row = notifications::Entity::find_by_id(notification.id.0).one(txn).await?.ok_or_else(missing)?;
+    let publication = publication_of(txn, &row).await?;
+    let revision = add(txn, &row, fetched, &mut known, &publication, notification.received_at, now).await?;
     notifications::Entity::update_many()
-        .col_expr(N::RevisionId, Expr::value(revision.id))
+        .col_expr(N::RevisionId, Expr::value(revision.0))
         .filter(N::Id.eq(notification.id.0))
         .exec(txn)
         .await?;
-    known.push(revision);
-    place(txn, &publication, &mut known, now).await?;
-    count(txn, &publication, &fetched.file).await?;
-    number_anew(txn, &known).await?;
-    Ok(Some(made))
+    renumber(txn, &known).await?;
+    Ok(Some(revision))
 }
 
 /// Numbers a publication's revisions in the order in which the company had them.
-async fn number_anew(txn: &DatabaseTransaction, known: &[revisions::Model]) -> Result<(), DbErr> {
-    let mut order: Vec<&revisions::Model> = known.iter().collect();
-    order.sort_by_key(|row| (row.archived_at, row.number));
-    let numbered = (1..).zip(order).filter(|(number, row)| row.number != *number);
-    let changed: Vec<(i32, Uuid)> = numbered.map(|(number, row)| (number, row.id)).collect();
-    // No two may have one number at any moment: by way of numbers that nobody has.
+async fn renumber(txn: &DatabaseTransaction, known: &[Known]) -> Result<(), DbErr> {
+    let changed: Vec<(i32, Uuid)> =
+        renumbered(&intervals(known)).into_iter().map(|(i, number)| (number, known[i].id)).collect();
+    // No two may have one number at any moment, so they pass through numbers that no revision has.
     for sign in [-1, 1] {
         for (number, id) in &changed {
             revisions::Entity::update_many()

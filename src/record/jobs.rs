@@ -20,16 +20,20 @@ pub struct JobRun {
     pub detail: serde_json::Value,
 }
 
-impl From<job_runs::Model> for JobRun {
-    fn from(row: job_runs::Model) -> Self {
-        Self {
+impl TryFrom<job_runs::Model> for JobRun {
+    type Error = RecordError;
+
+    fn try_from(row: job_runs::Model) -> Result<Self, RecordError> {
+        let broken = |_| RecordError::Corrupt(format!("`{}` is not the detail of the job run {}", row.detail, row.id));
+        let detail = serde_json::from_str(&row.detail).map_err(broken)?;
+        Ok(Self {
             id: row.id,
             name: row.name,
             started_at: timestamp(row.started_at),
             ended_at: row.ended_at.map(timestamp),
             outcome: row.outcome,
-            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
-        }
+            detail,
+        })
     }
 }
 
@@ -40,7 +44,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Takes a slot of a job's schedule; `None` where somebody has it already.
+    /// Takes a slot of a job's schedule; `None` where it is taken.
     pub async fn begin(&self, name: &str, slot: Timestamp, now: Timestamp) -> Result<Option<String>, RecordError> {
         let id = uuid::Uuid::now_v7().to_string();
         let row = job_runs::ActiveModel {
@@ -84,7 +88,7 @@ impl Jobs {
         Ok(txn.commit().await?)
     }
 
-    /// Ends the runs that a process which is gone left open; for the start of the only process on this database.
+    /// Ends the runs that an earlier process left open: for the start of the only process that works on this database.
     pub async fn end_interrupted(&self, now: Timestamp) -> Result<u64, RecordError> {
         let txn = self.db.begin().await?;
         let ended = job_runs::Entity::update_many()
@@ -97,7 +101,7 @@ impl Jobs {
         Ok(ended.rows_affected)
     }
 
-    /// Newest first; and how many there are.
+    /// A page of runs, newest first, and how many there are.
     pub async fn runs(
         &self,
         name: Option<&str>,
@@ -113,17 +117,21 @@ impl Jobs {
             all = all.filter(C::Id.lt(after));
         }
         let rows = all.order_by(C::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
-        Ok((rows.into_iter().map(Into::into).collect(), total))
+        Ok((rows.into_iter().map(JobRun::try_from).collect::<Result<_, _>>()?, total))
     }
 
     /// Since when a job has a schedule here: slots before that were never missed.
     pub async fn scheduled_since(&self, name: &str, schedule: &str, now: Timestamp) -> Result<Timestamp, RecordError> {
         let key = format!("scheduled:{name}");
         let value = format!("{} {schedule}", millis(now));
-        let known = state::Entity::find_by_id(&key).one(self.db.reader()).await?;
-        let same = known.as_ref().and_then(|row| row.value.split_once(' ')).filter(|(_, of)| *of == schedule);
-        if let Some(since) = same.and_then(|(since, _)| since.parse().ok()) {
-            return Ok(timestamp(since));
+        if let Some(row) = state::Entity::find_by_id(&key).one(self.db.reader()).await? {
+            let broken =
+                || RecordError::Corrupt(format!("`{}` of `{key}` is not an instant and a schedule", row.value));
+            let (since, of) = row.value.split_once(' ').ok_or_else(broken)?;
+            let since = since.parse().map_err(|_| broken())?;
+            if of == schedule {
+                return Ok(timestamp(since));
+            }
         }
         let row = state::ActiveModel { key: Set(key), value: Set(value) };
         let replace = OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();

@@ -1,4 +1,4 @@
-//! What the database tells of the time: when the last process was there, and what the portal's clock said.
+//! The time that has certainly come: when the last process ran, and what the portal's clock said.
 use jiff::Timestamp;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -9,7 +9,7 @@ use super::{IMPORT, RecordError};
 use crate::domain::{millis, timestamp};
 use notifications::Column as N;
 
-/// Where the last time that is known to have come is kept.
+/// The key of the last time that is known to have come.
 const KEY: &str = "clock";
 
 /// The time that has certainly come.

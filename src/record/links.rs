@@ -1,4 +1,4 @@
-//! Dead links leave the database, and its files.
+//! Expired links are erased from the database and its files.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
@@ -19,10 +19,10 @@ pub struct Links {
 }
 
 impl Links {
-    /// Erases the links that died, page by page.
+    /// Erases the links that have expired, page by page.
     ///
-    /// SQLite's write-ahead log keeps old pages until it is emptied, which the keeper does as soon as no reader needs it;
-    /// that goes for all links that any commit of this process erased.
+    /// SQLite's write-ahead log has old pages until it is emptied, which the checkpointer does as soon as no reader needs it. That
+    /// covers all links that a commit of this process erased.
     pub async fn erase(&self, now: Timestamp) -> Result<(), RecordError> {
         loop {
             let began = Instant::now();
@@ -47,15 +47,15 @@ impl Links {
                 .await?;
             txn.commit().await?;
             self.db.links_erased();
-            batch::rest(began).await;
+            batch::pause(began).await;
         }
     }
 
-    /// Tries once to empty SQLite's write-ahead log, if links were erased since it was emptied last; `false` where somebody
-    /// holds it.
+    /// Tries once to empty SQLite's write-ahead log, if links were erased since it was emptied last; `false` where another
+    /// connection uses it.
     pub async fn empty_log(&self) -> Result<bool, RecordError> {
-        match self.db.keeper() {
-            Some(keeper) => Ok(keeper.try_empty().await?),
+        match self.db.checkpointer() {
+            Some(checkpointer) => Ok(checkpointer.try_empty().await?),
             None => Ok(true),
         }
     }

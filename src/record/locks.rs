@@ -29,7 +29,7 @@ impl Locks {
         hold_for: Duration,
     ) -> Result<bool, RecordError> {
         let (txn, now) = self.begin(now).await?;
-        let hold_for = millis_of(hold_for);
+        let hold_for = millis_of(hold_for)?;
         let is_free = read(&txn, name).await?.is_none_or(|lock| lock.is_free(now, hold_for) || lock.holder == holder);
         if is_free {
             write(&txn, name, &Lock { holder: holder.to_owned(), until: now.saturating_add(hold_for) }).await?;
@@ -50,7 +50,7 @@ impl Locks {
         let (txn, now) = self.begin(now).await?;
         let is_held = read(&txn, name).await?.is_some_and(|lock| lock.holder == holder);
         if is_held {
-            let until = now.saturating_add(millis_of(hold_for));
+            let until = now.saturating_add(millis_of(hold_for)?);
             write(&txn, name, &Lock { holder: holder.to_owned(), until }).await?;
         }
         txn.commit().await?;

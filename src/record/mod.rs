@@ -9,9 +9,10 @@
 //!
 //! Every write, in either database, is part of a transaction that `Db::begin` starts. Writers take turns there (SQLite has one
 //! connection for them, PostgreSQL an advisory lock), so a transaction reads and writes as if it were alone. Two things write
-//! outside of it and change no row: SQLite's checkpoints (`keeper`), and migrations, which take the same lock without a time
+//! outside of it and change no row: SQLite's checkpoints (`checkpointer`), and migrations, which take the same lock without a time
 //! limit (`connect`).
 mod batch;
+mod checkpointer;
 mod connect;
 mod db;
 mod entity;
@@ -21,28 +22,32 @@ mod history;
 mod imports;
 mod intake;
 mod jobs;
-mod keeper;
 mod known_time;
 mod links;
 mod locks;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 mod monitor;
+mod pack;
 mod postgres;
 mod publications;
 mod queue;
 mod replays;
 mod retention;
+mod revision;
 mod revisions;
 mod rows;
 mod sources;
 mod statements;
+mod values;
 mod version;
+mod views;
 
 use std::sync::Arc;
 
 use sea_orm::{DbErr, Statement};
 
+pub use crate::domain::ReplayRule;
 use db::Db;
 
 pub use connect::Location;
@@ -50,21 +55,25 @@ pub use feed::Feed;
 pub use files::{DamagedFile, Files};
 pub use history::{History, NotificationQuery, Page, ShownFile};
 pub use imports::{IMPORT, Imported, ImportedFile, ImportedNotification, Imports};
-pub use intake::{Intake, NewNotification, Refusal};
+pub use intake::{Intake, IntakeError, NewNotification};
 pub use jobs::{JobRun, Jobs};
 pub use known_time::KnownTime;
 pub use links::Links;
 pub use locks::Locks;
-pub use monitor::{Counts, Dying, Monitor, Warned};
-pub use queue::{Claim, Claimed, Fetched, Known, Queue, RetryCounts, Room, Settled};
-pub use replays::{Replay, ReplayRule, Replays};
+pub use monitor::{Counts, ExpiringLinks, Monitor, RecentWarnings};
+pub use queue::{Capacity, Claim, ClaimedNotification, FetchedFile, PreviousFetch, Queue, RetryCounts, Settlement};
+pub use replays::{Replay, Replays};
 pub use retention::{
     HoldError, Holds, Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision, Removals,
     Retention, RetentionRun, Tombstone,
 };
-pub use rows::{Alias, Change, Member, Notification, Product, Publication, Revision, StoredFile};
+pub use revision::Revision;
+pub use rows::{Alias, Change, Member, Notification, Product, Publication, StoredFile};
 pub use sources::{API_KEYS, Source, Sources};
 pub use version::Version;
+
+/// The libraries of this module, as targets of the log. Their finer levels print statements, whose values may be links.
+pub const LOG_TARGETS: &[&str] = &["sea_orm", "sea_orm_migration", "sqlx"];
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +88,8 @@ pub enum RecordError {
     LeaseLost,
     #[error("retention has removed the same bytes meanwhile, or is about to")]
     FileGone,
+    #[error("{0} does not fit into the database's numbers")]
+    OutOfRange(String),
     #[error("the database: {0}")]
     Database(DatabaseError),
 }
@@ -88,9 +99,19 @@ pub enum RecordError {
 #[error(transparent)]
 pub struct DatabaseError(DbErr);
 
+impl DatabaseError {
+    fn inner(&self) -> &DbErr {
+        &self.0
+    }
+}
+
 impl From<DbErr> for RecordError {
     fn from(error: DbErr) -> Self {
-        Self::Database(DatabaseError(error))
+        match error {
+            // A stored value that its type does not have; see `values`.
+            DbErr::Type(what) => Self::Corrupt(what),
+            error => Self::Database(DatabaseError(error)),
+        }
     }
 }
 
@@ -237,7 +258,7 @@ impl Record {
 
     /// The present state; `None` where the database did not answer.
     pub async fn version(&self) -> Option<Version> {
-        self.0.db.versions().ask().await
+        self.0.db.versions().present().await
     }
 
     /// For tests: shows every statement that this process sends by itself from now on, with its values, to `watcher`, those

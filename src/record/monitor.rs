@@ -9,29 +9,29 @@ use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, Quer
 use super::RecordError;
 use super::db::Db;
 use super::entity::{notifications, products, totals};
-use super::rows::{natural, texts};
+use super::rows::{millis_of, natural, texts};
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
 
-/// Links that die soon while their files are still wanted.
+/// Links that expire soon while their files are still wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Dying {
+pub struct ExpiringLinks {
     pub count: u64,
-    /// When the first one dies.
+    /// When the first one expires.
     pub first: Option<Timestamp>,
     /// Of some of their products.
     pub names: Vec<String>,
 }
 
-/// Notifications that were taken with a warning.
+/// Notifications that were accepted with a warning.
 #[derive(Clone, Debug, Default)]
-pub struct Warned {
+pub struct RecentWarnings {
     pub count: u64,
     /// What the last one was warned of.
     pub last: Option<String>,
 }
 
-/// What was received a moment ago is on its way and no worry yet.
+/// What was received a moment ago is being fetched.
 const SETTLING: Duration = Duration::from_secs(60);
 
 /// The state of the whole archive.
@@ -39,7 +39,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 pub struct Counts {
     /// How many notifications are in each state.
     pub by_status: Vec<(Status, u64)>,
-    /// Of the links that are still wanted, when the first one dies.
+    /// Of the links that are still wanted, when the first one expires.
     pub next_link_expiry: Option<Timestamp>,
     pub last_notification_at: Option<Timestamp>,
     pub products: u64,
@@ -65,8 +65,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Those taken with a warning since an instant.
-    pub async fn warned(&self, since: Timestamp) -> Result<Warned, RecordError> {
+    /// Notifications accepted with a warning since an instant.
+    pub async fn warned(&self, since: Timestamp) -> Result<RecentWarnings, RecordError> {
         let reader = self.db.jobs_reader();
         let all = notifications::Entity::find()
             .filter(N::Warnings.is_not_null())
@@ -77,19 +77,19 @@ impl Monitor {
             all.column(N::Warnings).order_by(N::ReceivedAt, Order::Desc).limit(1).into_tuple().one(reader).await?;
         let last = texts(last.flatten().as_deref())?;
         let last = (!last.is_empty()).then(|| last.join("; "));
-        Ok(Warned { count: natural(count.unwrap_or_default()), last })
+        Ok(RecentWarnings { count: natural(count.unwrap_or_default())?, last })
     }
 
-    /// The totals are kept by the database's triggers: nothing is gone through to count it.
+    /// The totals are maintained by the database's triggers, so nothing is scanned.
     pub async fn counts(&self) -> Result<Counts, RecordError> {
         let reader = self.db.jobs_reader();
         let totals = totals::Entity::find().all(reader).await?;
         let totals: HashMap<&str, i64> = totals.iter().map(|row| (row.name.as_str(), row.n)).collect();
-        let total =
-            |name: &str| totals.get(name).copied().ok_or_else(|| RecordError::Corrupt(format!("no total of {name}")));
-        let by_status = Status::ALL
-            .iter()
-            .map(|status| Ok((*status, natural(total(&format!("notifications/{}", status.as_str()))?))));
+        let total = |name: &str| {
+            totals.get(name).copied().ok_or_else(|| RecordError::Corrupt(format!("the total `{name}` is missing")))
+        };
+        let by_status =
+            Status::ALL.iter().map(|status| Ok((*status, natural(total(&format!("notifications/{status}"))?)?)));
         let by_status: Vec<(Status, u64)> = by_status.collect::<Result<_, RecordError>>()?;
         let next: Option<Option<i64>> = notifications::Entity::find()
             .filter(N::NextAttemptAt.is_not_null())
@@ -111,24 +111,28 @@ impl Monitor {
             next_link_expiry: next.flatten().map(timestamp),
             last_notification_at: last.map(timestamp),
             products: products::Entity::find().count(reader).await?,
-            publications: natural(total("publications")?),
-            revisions: natural(total("revisions")?),
-            files: natural(total("files")?),
+            publications: natural(total("publications")?)?,
+            revisions: natural(total("revisions")?)?,
+            files: natural(total("files")?)?,
             size: total("files/size")?,
             stored_size: total("files/stored_size")?,
         })
     }
 
-    /// The links that die within some time and whose files are still wanted; `names` of them are named.
-    pub async fn dying(&self, now: Timestamp, within: Duration, names: u64) -> Result<Dying, RecordError> {
-        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    /// The links that expire within some time and whose files are still wanted, with up to `names` of their products.
+    pub async fn expiring_links(
+        &self,
+        now: Timestamp,
+        within: Duration,
+        names: u64,
+    ) -> Result<ExpiringLinks, RecordError> {
         // Nearly all were received earlier: the sum keeps the index of these from being taken for the one to use.
         let received_at = Expr::col(N::ReceivedAt).add(0);
-        let dying = notifications::Entity::find()
+        let expiring = notifications::Entity::find()
             .filter(N::NextAttemptAt.is_not_null())
-            .filter(N::LinkExpiresAt.lte(millis(now).saturating_add(ms(within))))
-            .filter(received_at.lte(millis(now).saturating_sub(ms(SETTLING))));
-        let some: Vec<(Option<i64>, Option<String>)> = dying
+            .filter(N::LinkExpiresAt.lte(millis(now).saturating_add(millis_of(within)?)))
+            .filter(received_at.lte(millis(now).saturating_sub(millis_of(SETTLING)?)));
+        let some: Vec<(Option<i64>, Option<String>)> = expiring
             .clone()
             .select_only()
             .columns([N::LinkExpiresAt, N::Name])
@@ -137,8 +141,8 @@ impl Monitor {
             .into_tuple()
             .all(self.db.jobs_reader())
             .await?;
-        Ok(Dying {
-            count: dying.count(self.db.jobs_reader()).await?,
+        Ok(ExpiringLinks {
+            count: expiring.count(self.db.jobs_reader()).await?,
             first: some.first().and_then(|(at, _)| at.map(timestamp)),
             names: some.into_iter().filter_map(|(_, name)| name).collect(),
         })

@@ -1,4 +1,4 @@
-//! What becomes of publications without a file: LOST when the last hope is gone, awaited again when there is a new one.
+//! Publications without a file: LOST when no notification is left to bring one, awaited again when there is one.
 use std::collections::HashSet;
 
 use jiff::Timestamp;
@@ -12,13 +12,13 @@ use super::feed;
 use crate::domain::{ChangeKind, PublicationId, PublicationStatus, millis};
 use notifications::Column as N;
 
-/// Publications without a file whose last hope these notifications were are LOST.
-pub(super) async fn lose(txn: &DatabaseTransaction, of: Vec<Uuid>, now: Timestamp) -> Result<(), DbErr> {
+/// Marks publications as LOST that have no file and no open notification left, now that these have ended.
+pub(super) async fn mark_lost(txn: &DatabaseTransaction, of: Vec<Uuid>, now: Timestamp) -> Result<(), DbErr> {
     let ids: HashSet<Uuid> = of.into_iter().collect();
     let mut ids: Vec<Uuid> = ids.into_iter().collect();
     ids.sort();
     for some in ids.chunks(PAGE as usize) {
-        let hopeful: Vec<Uuid> = notifications::Entity::find()
+        let open: Vec<Uuid> = notifications::Entity::find()
             .select_only()
             .column(N::PublicationId)
             .distinct()
@@ -27,23 +27,27 @@ pub(super) async fn lose(txn: &DatabaseTransaction, of: Vec<Uuid>, now: Timestam
             .into_tuple()
             .all(txn)
             .await?;
-        let hopeful: HashSet<Uuid> = hopeful.into_iter().collect();
-        let hopeless = some.iter().filter(|id| !hopeful.contains(id)).copied().collect();
-        let lost = set_status(txn, hopeless, PublicationStatus::Awaited, PublicationStatus::Lost).await?;
-        feed::tell(txn, millis(now), lost.into_iter().map(|id| (ChangeKind::Lost, PublicationId(id), None)).collect())
-            .await?;
+        let open: HashSet<Uuid> = open.into_iter().collect();
+        let others = some.iter().filter(|id| !open.contains(id)).copied().collect();
+        let lost = set_status(txn, others, PublicationStatus::Awaited, PublicationStatus::Lost).await?;
+        feed::append(
+            txn,
+            millis(now),
+            lost.into_iter().map(|id| (ChangeKind::Lost, PublicationId(id), None)).collect(),
+        )
+        .await?;
     }
     Ok(())
 }
 
-/// Publications that were LOST are awaited again.
-pub(super) async fn await_again(txn: &DatabaseTransaction, ids: Vec<Uuid>, now: Timestamp) -> Result<(), DbErr> {
+/// Marks publications that were LOST as awaited.
+pub(super) async fn mark_awaited(txn: &DatabaseTransaction, ids: Vec<Uuid>, now: Timestamp) -> Result<(), DbErr> {
     let awaited = set_status(txn, ids, PublicationStatus::Lost, PublicationStatus::Awaited).await?;
-    let told = awaited.into_iter().map(|id| (ChangeKind::Announced, PublicationId(id), None));
-    feed::tell(txn, millis(now), told.collect()).await
+    let changes = awaited.into_iter().map(|id| (ChangeKind::Announced, PublicationId(id), None));
+    feed::append(txn, millis(now), changes.collect()).await
 }
 
-/// Gives those of these publications another status that have a certain one; returns which they were.
+/// Changes the status of those of these publications that have the status `from`. Returns their ids.
 async fn set_status(
     txn: &DatabaseTransaction,
     ids: Vec<Uuid>,
@@ -54,20 +58,19 @@ async fn set_status(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<(Uuid, String)> = publications::Entity::find()
+    let rows: Vec<(Uuid, PublicationStatus)> = publications::Entity::find()
         .select_only()
         .columns([P::Id, P::Status])
         .filter(P::Id.is_in(padded(ids)))
         .into_tuple()
         .all(txn)
         .await?;
-    let mut changed: Vec<Uuid> =
-        rows.into_iter().filter(|(_, status)| status == from.as_str()).map(|(id, _)| id).collect();
+    let mut changed: Vec<Uuid> = rows.into_iter().filter(|(_, status)| *status == from).map(|(id, _)| id).collect();
     changed.sort();
     changed.dedup();
     if !changed.is_empty() {
         publications::Entity::update_many()
-            .col_expr(P::Status, Expr::value(to.as_str()))
+            .col_expr(P::Status, Expr::value(to))
             .filter(P::Id.is_in(padded(changed.clone())))
             .exec(txn)
             .await?;

@@ -1,151 +1,149 @@
-//! Replays: runs of many notifications of one source, such as "Enviar Tudo", whether their publications are known or not.
+//! Replays: runs of many notifications of one source, such as "Enviar Tudo", of publications that are known or new.
 //!
-//! The run that a source is in lies in the database, so that replicas and restarts see the same one. It is followed
-//! inside the commit that records the notifications.
+//! The run that a source is in is recorded, so that replicas and restarts continue the same one, in the commit that records its
+//! notifications.
 use std::collections::HashMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
-    JoinType, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
+    Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
 use super::db::Db;
 use super::entity::{files, notifications, publications, replays, revisions, sources};
 use super::intake::{Announced, NewNotification};
-use super::rows::natural;
+use super::rows::{long, natural};
 use super::{RecordError, batch};
-use crate::domain::{NotificationStatus as Status, millis, timestamp};
+use crate::domain::{Digest, NotificationStatus as Status, ReplayRule, Run, millis, timestamp};
 use notifications::Column as N;
 
-/// What makes a run a replay.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplayRule {
-    /// Notifications in it.
-    pub at_least: u64,
-    /// No more than this between one and the next.
-    pub gap: Duration,
-}
-
-impl ReplayRule {
-    fn gap_ms(&self) -> i64 {
-        i64::try_from(self.gap.as_millis()).unwrap_or(i64::MAX)
-    }
-}
-
-/// A bulk replay and how far it is.
+/// A replay and its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
     pub id: Uuid,
     pub source: String,
     pub started_at: Timestamp,
-    /// When its last notification came; `None` while more may come.
+    /// When its last notification was received; `None` while more may come.
     pub ended_at: Option<Timestamp>,
     /// Notifications in it.
     pub announced: u64,
     /// Of these, those whose publication was known before the run.
     pub known: u64,
-    /// Of these, those that still want a file.
+    /// Of these, those that wait for a file.
     pub waiting: u64,
     pub unchanged: u64,
     pub new_revisions: u64,
     /// Expired, failed or rejected.
     pub failed: u64,
-    /// What the archive grew by on the disk.
+    /// Bytes that it added to the archive, as stored.
     pub bytes_added: u64,
 }
 
-/// Goes on with each source's run, and gives for each notification the replay that it is part of.
+/// Continues each source's run, and returns for each notification the replay that it is part of.
 pub(super) async fn follow(
     txn: &DatabaseTransaction,
     rule: ReplayRule,
     batch: &[NewNotification],
     announced: &[Option<Announced>],
-) -> Result<Vec<Option<Uuid>>, DbErr> {
+) -> Result<Vec<Option<Uuid>>, RecordError> {
     let mut order: Vec<usize> = (0..batch.len()).collect();
     order.sort_by_key(|i| (&batch[*i].source, batch[*i].received_at, batch[*i].id));
     let mut part_of = vec![None; batch.len()];
     for some in order.chunk_by(|a, b| batch[*a].source == batch[*b].source) {
         let Some(first) = some.first() else { continue };
-        let name = &batch[*first].source;
-        let known = sources::Entity::find_by_id(name).one(txn).await?;
-        let mut source = known.unwrap_or_else(|| new_source(name));
-        for i in some {
-            let received_at = millis(batch[*i].received_at);
-            if source.last_at.is_none_or(|last| received_at.saturating_sub(last) > rule.gap_ms()) {
-                source.run_started_at = Some(received_at);
-                source.run_count = 0;
-                source.run_known = 0;
-                source.run_replay = None;
+        let source = &batch[*first].source;
+        let mut run = present_run(txn, source).await?;
+        // Where the present run began among these, none of the earlier ones belong to it.
+        let mut begins = 0;
+        for (n, i) in some.iter().enumerate() {
+            let received_at = timestamp(millis(batch[*i].received_at));
+            let mut continued = Run::at(run.clone(), received_at, &rule);
+            if continued.count == 0 {
+                begins = n;
+                if let Some(over) = &run {
+                    update(txn, over).await?;
+                }
             }
-            source.last_at = Ord::max(source.last_at, Some(received_at));
-            source.run_count += 1;
-            source.run_known +=
-                i64::from(announced[*i].as_ref().is_some_and(|a| a.is_known_before(source.run_started_at)));
-            if source.run_replay.is_none() && natural(source.run_count) >= rule.at_least {
-                source.run_replay = Some(begin(txn, &source).await?);
+            continued.add(received_at, announced[*i].as_ref().map(Announced::known_since));
+            if continued.becomes_replay(&rule) {
+                continued.replay = Some(begin(txn, source, &continued).await?);
+                // Those of this batch that were received before that.
+                some[begins..n].iter().for_each(|earlier| part_of[*earlier] = continued.replay);
             }
-            part_of[*i] = source.run_replay;
+            part_of[*i] = continued.replay;
+            run = Some(continued);
         }
-        // Those of this batch that came before it was known for a replay.
-        if let Some(replay) = source.run_replay {
-            for i in some.iter().filter(|i| Some(millis(batch[**i].received_at)) >= source.run_started_at) {
-                part_of[*i] = Some(replay);
-            }
-            replays::Entity::update_many()
-                .col_expr(replays::Column::LastAt, Expr::value(source.last_at))
-                .col_expr(replays::Column::Known, Expr::value(source.run_known))
-                .filter(replays::Column::Id.eq(replay))
-                .exec(txn)
-                .await?;
-        }
-        save(txn, source).await?;
+        let Some(run) = run else { continue };
+        update(txn, &run).await?;
+        save(txn, source, &run).await?;
     }
     Ok(part_of)
 }
 
-fn new_source(name: &str) -> sources::Model {
-    sources::Model {
-        name: name.to_owned(),
-        last_at: None,
-        run_started_at: None,
-        run_count: 0,
-        run_known: 0,
-        run_replay: None,
-        denied: 0,
-        denied_at: None,
-    }
+/// Records the progress of the replay that a run is, if it is one.
+async fn update(txn: &DatabaseTransaction, run: &Run<Uuid>) -> Result<(), RecordError> {
+    let Some(replay) = run.replay else { return Ok(()) };
+    replays::Entity::update_many()
+        .col_expr(replays::Column::LastAt, Expr::value(millis(run.last_at)))
+        .col_expr(replays::Column::Known, Expr::value(long(run.known)?))
+        .filter(replays::Column::Id.eq(replay))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
-async fn save(txn: &DatabaseTransaction, source: sources::Model) -> Result<(), DbErr> {
+/// The run that a source is in, as it was recorded.
+async fn present_run(txn: &DatabaseTransaction, source: &str) -> Result<Option<Run<Uuid>>, RecordError> {
+    let Some(row) = sources::Entity::find_by_id(source).one(txn).await? else { return Ok(None) };
+    let (Some(started_at), Some(last_at)) = (row.run_started_at, row.last_at) else { return Ok(None) };
+    Ok(Some(Run {
+        started_at: timestamp(started_at),
+        last_at: timestamp(last_at),
+        count: natural(row.run_count)?,
+        known: natural(row.run_known)?,
+        replay: row.run_replay,
+    }))
+}
+
+async fn save(txn: &DatabaseTransaction, source: &str, run: &Run<Uuid>) -> Result<(), RecordError> {
     use sources::Column as C;
+    let row = sources::ActiveModel {
+        name: Set(source.to_owned()),
+        last_at: Set(Some(millis(run.last_at))),
+        run_started_at: Set(Some(millis(run.started_at))),
+        run_count: Set(long(run.count)?),
+        run_known: Set(long(run.known)?),
+        run_replay: Set(run.replay),
+        denied: Set(0),
+        denied_at: Set(None),
+    };
     let replaced = OnConflict::column(C::Name)
         .update_columns([C::LastAt, C::RunStartedAt, C::RunCount, C::RunKnown, C::RunReplay])
         .to_owned();
-    batch::insert(txn, vec![source.into_active_model()], Some(replaced)).await
+    Ok(batch::insert(txn, vec![row], Some(replaced)).await?)
 }
 
-/// Makes the run a replay, those of its notifications that are recorded already included.
-async fn begin(txn: &DatabaseTransaction, source: &sources::Model) -> Result<Uuid, DbErr> {
+/// Makes the run a replay, with those of its notifications that are recorded already.
+async fn begin(txn: &DatabaseTransaction, source: &str, run: &Run<Uuid>) -> Result<Uuid, RecordError> {
     let id = Uuid::now_v7();
-    let started_at = source.run_started_at.unwrap_or_default();
+    let started_at = millis(run.started_at);
     let row = replays::Model {
         id,
-        source: source.name.clone(),
+        source: source.to_owned(),
         started_at,
-        last_at: source.last_at.unwrap_or_default(),
+        last_at: millis(run.last_at),
         ended_at: None,
         told: false,
-        known: source.run_known,
+        known: long(run.known)?,
     };
     batch::insert(txn, vec![row.into_active_model()], None).await?;
-    // Written out: a plan that is made for any instant goes through all that were ever received.
+    // Written out: a plan that must serve any instant scans all that were ever received.
     let since = Expr::cust(format!("received_at >= {started_at}"));
-    let earlier = || N::Source.eq(&source.name).and(since.clone()).and(N::ReplayId.is_null());
-    // Asked of each, since a list of all publications with files would be made for these few.
+    let earlier = || N::Source.eq(source).and(since.clone()).and(N::ReplayId.is_null());
+    // Evaluated for each of these few: a list would be made of all publications that have files.
     let its_id = Expr::col((notifications::Entity, N::PublicationId));
     let with_file = Query::select()
         .expr(Expr::value(1))
@@ -161,8 +159,8 @@ async fn begin(txn: &DatabaseTransaction, source: &sources::Model) -> Result<Uui
     notifications::Entity::update_many().col_expr(N::ReplayId, Expr::value(id)).filter(earlier()).exec(txn).await?;
     tracing::info!(
         replay = %id,
-        source = source.name,
-        notifications = source.run_count,
+        source,
+        notifications = run.count,
         "a replay began: \"Enviar Tudo\" was pressed on the portal, or the like"
     );
     Ok(id)
@@ -171,7 +169,7 @@ async fn begin(txn: &DatabaseTransaction, source: &sources::Model) -> Result<Uui
 #[derive(FromQueryResult)]
 struct Tally {
     replay_id: Uuid,
-    status: String,
+    status: Status,
     n: i64,
 }
 
@@ -183,7 +181,7 @@ pub struct Replays {
 }
 
 impl Replays {
-    /// Newest first, after one; and how many there are.
+    /// A page of replays, newest first, and how many there are.
     pub async fn list(&self, after: Option<Uuid>, limit: u64) -> Result<(Vec<Replay>, u64), RecordError> {
         let mut all = replays::Entity::find();
         let total = all.clone().count(self.db.reader()).await?;
@@ -191,30 +189,30 @@ impl Replays {
             all = all.filter(replays::Column::Id.lt(after));
         }
         let rows = all.order_by(replays::Column::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
-        Ok((tallied(self.db.reader(), rows).await?, total))
+        Ok((with_progress(self.db.reader(), rows).await?, total))
     }
 
-    /// Whether something of a replay still wants a file.
+    /// Whether a notification of a replay still waits for a file.
     async fn waits(&self, replay: Uuid) -> Result<bool, RecordError> {
         let open = notifications::Entity::find()
             .select_only()
             .column(N::Status)
             .filter(N::ReplayId.eq(replay))
-            .filter(N::Status.is_in(Status::OPEN.iter().map(|status| status.as_str())))
+            .filter(N::Status.is_in(Status::OPEN.iter().copied()))
             .limit(1);
         let open: Option<String> = open.into_tuple().one(self.db.jobs_reader()).await?;
         Ok(open.is_some())
     }
 
-    /// Ends the replays whose last notification is too long ago, and gives those that are over and done with: nothing
-    /// of them waits any more. Each is given once.
+    /// Ends the replays whose last notification is too long ago, and returns those of which no notification waits any more. Each
+    /// is returned once.
     pub async fn end(&self, now: Timestamp) -> Result<Vec<Replay>, RecordError> {
         use replays::Column as R;
         let open = replays::Entity::find().filter(R::Told.eq(false)).all(self.db.jobs_reader()).await?;
         let mut done = Vec::new();
         for mut row in open {
             if row.ended_at.is_none() {
-                if millis(now).saturating_sub(row.last_at) <= self.rule.gap_ms() {
+                if !self.rule.is_over(timestamp(row.last_at), now) {
                     continue;
                 }
                 let txn = self.db.begin().await?;
@@ -230,27 +228,27 @@ impl Replays {
                 continue;
             }
             let Some(replay) =
-                tallied(self.db.jobs_reader(), vec![row]).await?.pop().filter(|replay| replay.waiting == 0)
+                with_progress(self.db.jobs_reader(), vec![row]).await?.pop().filter(|replay| replay.waiting == 0)
             else {
                 continue;
             };
             let txn = self.db.begin().await?;
-            let told = replays::Entity::update_many()
+            let ended = replays::Entity::update_many()
                 .col_expr(R::Told, Expr::value(true))
                 .filter(R::Id.eq(replay.id))
                 .filter(R::Told.eq(false))
                 .exec(&txn)
                 .await?;
             txn.commit().await?;
-            // One of several replicas tells.
-            done.extend((told.rows_affected > 0).then_some(replay));
+            // One of several replicas reports it.
+            done.extend((ended.rows_affected > 0).then_some(replay));
         }
         Ok(done)
     }
 }
 
-/// Replays with how far they are.
-async fn tallied(reader: &DatabaseConnection, rows: Vec<replays::Model>) -> Result<Vec<Replay>, RecordError> {
+/// Replays with their progress.
+async fn with_progress(reader: &DatabaseConnection, rows: Vec<replays::Model>) -> Result<Vec<Replay>, RecordError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -266,13 +264,14 @@ async fn tallied(reader: &DatabaseConnection, rows: Vec<replays::Model>) -> Resu
         .all(reader)
         .await?;
     let mut added = bytes_added(reader, ids).await?;
-    let mut replays: Vec<Replay> = rows.into_iter().map(Replay::from).collect();
+    let mut replays: Vec<Replay> = rows.into_iter().map(Replay::try_from).collect::<Result<_, _>>()?;
     for replay in &mut replays {
-        replay.bytes_added = added.remove(&replay.id).unwrap_or_default();
+        // A replay of known files adds none.
+        replay.bytes_added = added.remove(&replay.id).unwrap_or(0);
         for tally in tallies.iter().filter(|tally| tally.replay_id == replay.id) {
-            let n = natural(tally.n);
+            let n = natural(tally.n)?;
             replay.announced += n;
-            match tally.status.parse().map_err(RecordError::Corrupt)? {
+            match tally.status {
                 Status::Queued | Status::Fetching | Status::Retrying => replay.waiting += n,
                 Status::Archived => replay.new_revisions += n,
                 Status::Unchanged => replay.unchanged += n,
@@ -283,22 +282,22 @@ async fn tallied(reader: &DatabaseConnection, rows: Vec<replays::Model>) -> Resu
     Ok(replays)
 }
 
-/// Stored bytes of the files that came with each replay: those that were stored when its revision was made.
+/// Stored bytes of the files that each replay added: those that were stored when its revision was made.
 async fn bytes_added(reader: &DatabaseConnection, replays: Vec<Uuid>) -> Result<HashMap<Uuid, u64>, RecordError> {
     let made =
         notifications::Entity::belongs_to(revisions::Entity).from(N::RevisionId).to(revisions::Column::Id).into();
-    let held =
+    let stored =
         revisions::Entity::belongs_to(files::Entity).from(revisions::Column::Digest).to(files::Column::Digest).into();
     let stored_at = Expr::col((files::Entity, files::Column::StoredAt));
-    let rows: Vec<(Uuid, Vec<u8>, i64)> = notifications::Entity::find()
+    let rows: Vec<(Uuid, Digest, i64)> = notifications::Entity::find()
         .select_only()
         .column(N::ReplayId)
         .column(revisions::Column::Digest)
         .column(files::Column::StoredSize)
         .join(JoinType::InnerJoin, made)
-        .join(JoinType::InnerJoin, held)
+        .join(JoinType::InnerJoin, stored)
         .filter(N::ReplayId.is_in(replays))
-        .filter(N::Status.eq(Status::Archived.as_str()))
+        .filter(N::Status.eq(Status::Archived))
         .filter(stored_at.eq(Expr::col((revisions::Entity, revisions::Column::ArchivedAt))))
         .distinct()
         .into_tuple()
@@ -306,25 +305,27 @@ async fn bytes_added(reader: &DatabaseConnection, replays: Vec<Uuid>) -> Result<
         .await?;
     let mut added: HashMap<Uuid, u64> = HashMap::new();
     for (replay, _, stored_size) in rows {
-        *added.entry(replay).or_default() += natural(stored_size);
+        *added.entry(replay).or_default() += natural(stored_size)?;
     }
     Ok(added)
 }
 
-impl From<replays::Model> for Replay {
-    fn from(row: replays::Model) -> Self {
-        Self {
+impl TryFrom<replays::Model> for Replay {
+    type Error = RecordError;
+
+    fn try_from(row: replays::Model) -> Result<Self, RecordError> {
+        Ok(Self {
             id: row.id,
             source: row.source,
             started_at: timestamp(row.started_at),
             ended_at: row.ended_at.map(timestamp),
             announced: 0,
-            known: natural(row.known),
+            known: natural(row.known)?,
             waiting: 0,
             unchanged: 0,
             new_revisions: 0,
             failed: 0,
             bytes_added: 0,
-        }
+        })
     }
 }

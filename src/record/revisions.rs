@@ -1,113 +1,162 @@
-//! Writing revisions: a new one, the intervals of all that a publication has, and what its product counts.
+//! Writing revisions: a new one, the intervals of all that a publication has, and the counts of its product.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Set};
-
-use super::entity::{notifications, products, publications, revisions};
-use super::rows::long;
-use super::{Fetched, RecordError, StoredFile, feed};
-use crate::domain::{
-    ChangeKind, Interval, NotificationId, Place, PublicationId, PublicationStatus, RevisionId, latest, millis,
-    superseded_at, timestamp,
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, Set,
 };
 
-pub(super) fn publication_of(row: &notifications::Model) -> Result<Uuid, RecordError> {
-    row.publication_id.ok_or_else(|| RecordError::Corrupt(format!("the notification {} has no publication", row.id)))
+use super::entity::{notifications, products, publications, revisions};
+use super::rows::{int, list, long};
+use super::{FetchedFile, RecordError, feed};
+use crate::domain::{
+    ChangeKind, Digest, Interval, NotificationId, Place, PublicationId, PublicationStatus, RevisionId, StoredRevision,
+    latest, millis, superseded_at, timestamp,
+};
+
+/// The publication of a notification that was understood.
+pub(super) async fn publication_of(
+    txn: &DatabaseTransaction,
+    notification: &notifications::Model,
+) -> Result<publications::Model, RecordError> {
+    let missing = || RecordError::Corrupt(format!("the notification {} has no publication", notification.id));
+    let id = notification.publication_id.ok_or_else(missing)?;
+    publications::Entity::find_by_id(id).one(txn).await?.ok_or_else(missing)
 }
 
-pub(super) fn new_revision(
-    row: &notifications::Model,
-    fetched: &Fetched,
-    known: usize,
-    now: Timestamp,
-) -> Result<revisions::Model, RecordError> {
-    let warnings = serde_json::to_string(&fetched.warnings).map_err(|e| RecordError::Corrupt(e.to_string()))?;
-    Ok(revisions::Model {
-        id: Uuid::now_v7(),
-        publication_id: publication_of(row)?,
-        number: i32::try_from(known + 1).unwrap_or(i32::MAX),
-        notification_id: row.id,
-        digest: fetched.file.digest.0.to_vec(),
-        file_name: fetched.file_name.clone(),
-        extension: fetched.extension.clone(),
-        content_type: fetched.content_type.clone(),
-        announced_at: row.announced_at,
-        announced_by: row.id,
-        received_at: row.received_at,
-        archived_at: millis(now),
-        superseded_at: None,
-        purged_at: None,
-        held: false,
-        hold_reason: None,
-        warnings,
-        held_by: None,
-        held_at: None,
-        purge_run: None,
-        purge_rule: None,
-        swept_at: None,
-    })
+/// A revision, as far as the order of its publication's revisions depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub id: Uuid,
+    pub interval: Interval,
+    pub superseded_at: Option<i64>,
+    pub digest: Digest,
+    pub is_purged: bool,
 }
 
-pub(super) fn intervals(revisions: &[revisions::Model]) -> Vec<Interval> {
-    let interval = |row: &revisions::Model| Interval {
-        place: Place {
+impl From<&revisions::Model> for Known {
+    fn from(row: &revisions::Model) -> Self {
+        let place = Place {
             announced_at: timestamp(row.announced_at),
             announced_by: NotificationId(row.announced_by),
             number: row.number,
-        },
-        archived_at: timestamp(row.archived_at),
-    };
-    revisions.iter().map(interval).collect()
+        };
+        Self {
+            id: row.id,
+            interval: Interval { place, archived_at: timestamp(row.archived_at) },
+            superseded_at: row.superseded_at,
+            digest: row.digest,
+            is_purged: row.purged_at.is_some(),
+        }
+    }
 }
 
-/// Sets the intervals of all revisions anew, and what the publication shows. The last of `known` is the new one.
-pub(super) async fn place(
-    txn: &DatabaseTransaction,
-    publication: &publications::Model,
-    known: &mut [revisions::Model],
-    now: Timestamp,
-) -> Result<(), DbErr> {
-    let intervals = intervals(known);
-    let id = PublicationId(publication.id);
-    let mut told = Vec::new();
-    if let Some(new) = known.last() {
-        told.push((ChangeKind::Archived, id, Some(RevisionId(new.id))));
+impl From<&Known> for StoredRevision {
+    fn from(known: &Known) -> Self {
+        let Known { id, interval, digest, is_purged, .. } = *known;
+        Self { id: RevisionId(id), interval, digest, is_purged }
     }
-    for (i, row) in known.iter_mut().enumerate() {
+}
+
+/// The revisions of a publication, by number.
+pub(super) async fn revisions_of(txn: &DatabaseTransaction, publication: Uuid) -> Result<Vec<Known>, DbErr> {
+    let rows = revisions::Entity::find()
+        .filter(revisions::Column::PublicationId.eq(publication))
+        .order_by(revisions::Column::Number, Order::Asc)
+        .all(txn)
+        .await?;
+    Ok(rows.iter().map(Known::from).collect())
+}
+
+/// Makes a revision of a file for a notification, sets the intervals of the publication's others, and counts it. `known` are the
+/// revisions that the publication has; the new one is added to them.
+pub(super) async fn add(
+    txn: &DatabaseTransaction,
+    notification: &notifications::Model,
+    fetched: &FetchedFile,
+    known: &mut Vec<Known>,
+    publication: &publications::Model,
+    archived_at: Timestamp,
+    now: Timestamp,
+) -> Result<RevisionId, RecordError> {
+    let id = Uuid::now_v7();
+    let number = int(known.len() + 1)?;
+    let row = revisions::ActiveModel {
+        id: Set(id),
+        publication_id: Set(publication.id),
+        number: Set(number),
+        notification_id: Set(notification.id),
+        digest: Set(fetched.file.digest),
+        file_name: Set(fetched.file_name.clone()),
+        extension: Set(fetched.extension.clone()),
+        content_type: Set(fetched.content_type.clone()),
+        announced_at: Set(notification.announced_at),
+        announced_by: Set(notification.id),
+        received_at: Set(notification.received_at),
+        archived_at: Set(millis(archived_at)),
+        held: Set(false),
+        warnings: Set(list(&fetched.warnings)),
+        // Columns that are not named are absent.
+        ..Default::default()
+    };
+    revisions::Entity::insert(row).exec_without_returning(txn).await?;
+    let place = Place {
+        announced_at: timestamp(notification.announced_at),
+        announced_by: NotificationId(notification.id),
+        number,
+    };
+    known.push(Known {
+        id,
+        interval: Interval { place, archived_at: timestamp(millis(archived_at)) },
+        superseded_at: None,
+        digest: fetched.file.digest,
+        is_purged: false,
+    });
+    set_intervals(txn, publication.id, RevisionId(id), known, now).await?;
+    count(txn, publication.product_id, fetched).await?;
+    Ok(RevisionId(id))
+}
+
+/// Sets the intervals of a publication's revisions, `new` among them, and which of them it shows.
+async fn set_intervals(
+    txn: &DatabaseTransaction,
+    publication: Uuid,
+    new: RevisionId,
+    known: &mut [Known],
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let intervals: Vec<Interval> = known.iter().map(|revision| revision.interval).collect();
+    let mut changes = vec![(ChangeKind::Archived, PublicationId(publication), Some(new))];
+    for (i, revision) in known.iter_mut().enumerate() {
         let until = superseded_at(&intervals, i).map(millis);
-        if until == row.superseded_at {
+        if until == revision.superseded_at {
             continue;
         }
-        row.superseded_at = until;
-        let ended = revisions::ActiveModel { id: Set(row.id), superseded_at: Set(until), ..Default::default() };
-        ended.update_without_returning(txn).await?;
-        told.push((ChangeKind::Superseded, id, Some(RevisionId(row.id))));
+        revision.superseded_at = until;
+        let row = revisions::ActiveModel { id: Set(revision.id), superseded_at: Set(until), ..Default::default() };
+        row.update_without_returning(txn).await?;
+        changes.push((ChangeKind::Superseded, PublicationId(publication), Some(RevisionId(revision.id))));
     }
-    let shown = latest(&intervals).map(|i| known[i].id);
     let row = publications::ActiveModel {
-        id: Set(publication.id),
-        status: Set(PublicationStatus::Archived.as_str().to_owned()),
-        latest_revision_id: Set(shown),
-        revision_count: Set(i32::try_from(known.len()).unwrap_or(i32::MAX)),
+        id: Set(publication),
+        status: Set(PublicationStatus::Archived),
+        latest_revision_id: Set(latest(&intervals).map(|i| known[i].id)),
+        revision_count: Set(int(known.len())?),
         ..Default::default()
     };
     row.update_without_returning(txn).await?;
-    feed::tell(txn, millis(now), told).await
+    Ok(feed::append(txn, millis(now), changes).await?)
 }
 
-pub(super) async fn count(
-    txn: &DatabaseTransaction,
-    publication: &publications::Model,
-    file: &StoredFile,
-) -> Result<(), DbErr> {
+/// Adds a revision to the counts of its product.
+async fn count(txn: &DatabaseTransaction, product: Uuid, fetched: &FetchedFile) -> Result<(), RecordError> {
     use products::Column as P;
     let plus = |column: P, by: i64| Expr::col(column).add(by);
     products::Entity::update_many()
         .col_expr(P::RevisionCount, plus(P::RevisionCount, 1))
-        .col_expr(P::Size, plus(P::Size, long(file.size)))
-        .col_expr(P::StoredSize, plus(P::StoredSize, long(file.stored_size)))
-        .filter(P::Id.eq(publication.product_id))
+        .col_expr(P::Size, plus(P::Size, long(fetched.file.size)?))
+        .col_expr(P::StoredSize, plus(P::StoredSize, long(fetched.file.stored_size)?))
+        .filter(P::Id.eq(product))
         .exec(txn)
         .await?;
     Ok(())

@@ -1,20 +1,23 @@
-//! What goes in and comes out: rows as plain values.
+//! Rows as the plain values that leave this module, and numbers as they are stored.
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::RecordError;
 use super::entity::{members, notifications, product_aliases, products};
+use super::pack::packed;
 use crate::domain::{
     ChangeKind, Digest, Granularity, LocalDateTime, NotificationId, NotificationStatus, Period, ProductId,
     PublicationId, PublicationStatus, RevisionId, timestamp,
 };
 
-/// How the archive keeps a file's bytes.
+/// How a file's bytes are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFile {
     pub digest: Digest,
     pub size: u64,
     pub stored_size: u64,
-    /// The store's word for it, given back to the store when the file is read.
+    /// The store's name for it, passed back to the store when the file is read.
     pub encoding: String,
 }
 
@@ -41,46 +44,25 @@ pub struct Alias {
     pub last_seen_at: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Publication {
-    pub id: PublicationId,
-    pub product_id: ProductId,
-    /// The product's current one.
-    pub name: String,
-    pub process: String,
-    pub macro_process: String,
-    pub reference_date: String,
-    pub period: Period,
-    pub granularity: Granularity,
-    /// Of the latest revision.
-    pub status: PublicationStatus,
-    /// Of the last notification.
-    pub received_at: Timestamp,
-    pub latest_revision: Option<RevisionId>,
-    pub revision_count: i32,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Revision {
-    pub id: RevisionId,
-    pub publication_id: PublicationId,
-    pub number: i32,
-    pub file: StoredFile,
-    pub file_name: String,
-    pub extension: Option<String>,
-    pub content_type: Option<String>,
-    pub announced_at: Timestamp,
-    pub received_at: Timestamp,
-    pub archived_at: Timestamp,
-    pub superseded_at: Option<Timestamp>,
-    pub purged_at: Option<Timestamp>,
-    pub held: bool,
-    pub hold_reason: Option<String>,
-    pub held_by: Option<String>,
-    pub held_at: Option<Timestamp>,
-    /// What removed it.
-    pub purge_rule: Option<String>,
-    pub warnings: Vec<String>,
+packed! {
+    /// One product for one reference period.
+    pub struct Publication from "publications p LEFT JOIN products o ON o.id = p.product_id" {
+        id: PublicationId = "p.id",
+        product_id: ProductId = "p.product_id",
+        /// The product's present name.
+        name: String = "o.name",
+        process: String = "p.process",
+        macro_process: String = "p.macro_process",
+        reference_date: String = "p.reference_date",
+        period: Period = "p.period",
+        granularity: Granularity = "p.granularity",
+        /// Of the latest revision.
+        status: PublicationStatus = "p.status",
+        /// When the last notification was received.
+        received_at: Timestamp = "p.received_at",
+        latest_revision: Option<RevisionId> = "p.latest_revision_id",
+        revision_count: i32 = "p.revision_count",
+    }
 }
 
 /// A file inside a zip; of a nested zip `outer.zip/inner.dat`.
@@ -108,15 +90,15 @@ pub struct Notification {
     pub reference_date: Option<String>,
     pub period_start: Option<LocalDateTime>,
     pub period_end: Option<LocalDateTime>,
-    /// As sent, the link cut out.
+    /// As sent, without the link.
     pub body: Vec<u8>,
     pub publication_id: Option<PublicationId>,
     pub revision_id: Option<RevisionId>,
-    /// What was odd about it and how it was read all the same.
+    /// What was unusual about it, and how it was read nevertheless.
     pub warnings: Vec<String>,
 }
 
-/// A line of the feed.
+/// An entry of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub number: i64,
@@ -130,7 +112,7 @@ pub(super) fn corrupt(what: &str, value: &str) -> RecordError {
     RecordError::Corrupt(format!("{what} `{value}`"))
 }
 
-/// As it is kept: always without an offset.
+/// As it is stored: always without an offset.
 pub(super) fn local(text: &str) -> Result<LocalDateTime, RecordError> {
     text.parse().map(LocalDateTime).map_err(|_| corrupt("the date", text))
 }
@@ -139,21 +121,24 @@ fn opt_local(text: &Option<String>) -> Result<Option<LocalDateTime>, RecordError
     text.as_deref().map(local).transpose()
 }
 
-pub(super) fn digest(bytes: &[u8]) -> Result<Digest, RecordError> {
-    Digest::from_slice(bytes).ok_or_else(|| corrupt("the digest", &format!("{} bytes", bytes.len())))
+/// For a column of 64 bits.
+pub(super) fn long(n: u64) -> Result<i64, RecordError> {
+    i64::try_from(n).map_err(|_| RecordError::OutOfRange(n.to_string()))
 }
 
-pub(super) fn millis_of(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+/// For a column of 32 bits.
+pub(super) fn int(n: usize) -> Result<i32, RecordError> {
+    i32::try_from(n).map_err(|_| RecordError::OutOfRange(n.to_string()))
 }
 
-/// Sizes are below 2^63: the file system and the size cap see to it.
-pub(super) fn long(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
+pub(super) fn millis_of(span: Duration) -> Result<i64, RecordError> {
+    let ms = span.as_millis();
+    i64::try_from(ms).map_err(|_| RecordError::OutOfRange(format!("{ms} ms")))
 }
 
-pub(super) fn natural(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
+/// A count or size from the database.
+pub(super) fn natural(n: i64) -> Result<u64, RecordError> {
+    u64::try_from(n).map_err(|_| corrupt("a count or size is negative:", &n.to_string()))
 }
 
 impl Product {
@@ -185,8 +170,8 @@ impl Member {
     pub(super) fn read(row: members::Model) -> Result<Self, RecordError> {
         Ok(Self {
             path: row.path,
-            size: natural(row.size),
-            compressed_size: row.compressed_size.map(natural),
+            size: natural(row.size)?,
+            compressed_size: row.compressed_size.map(natural).transpose()?,
             modified_at: opt_local(&row.modified_at)?,
         })
     }
@@ -198,7 +183,7 @@ impl Notification {
             id: NotificationId(row.id),
             received_at: timestamp(row.received_at),
             source: row.source,
-            status: row.status.parse().map_err(RecordError::Corrupt)?,
+            status: row.status,
             attempts: row.attempts,
             next_attempt_at: row.next_attempt_at.map(timestamp),
             link_expires_at: row.link_expires_at.map(timestamp),
@@ -217,10 +202,15 @@ impl Notification {
     }
 }
 
-/// A JSON list of texts; nothing is none.
+/// A JSON list of texts; an absent one is empty.
 pub(super) fn texts(list: Option<&str>) -> Result<Vec<String>, RecordError> {
     match list {
         None | Some("[]") => Ok(Vec::new()),
         Some(text) => serde_json::from_str(text).map_err(|_| corrupt("the warnings", text)),
     }
+}
+
+/// Texts as they are stored.
+pub(super) fn list(texts: &[String]) -> String {
+    serde_json::Value::from(texts).to_string()
 }

@@ -1,4 +1,4 @@
-//! What is known of each source of notifications: when it was heard, and who was turned away at its door.
+//! Sources of notifications: when each sent some, and whose log-ins were refused.
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::db::Db;
 use super::entity::{source_hours, sources};
 use super::rows::{long, natural};
 use super::{NewNotification, RecordError, batch};
-use crate::domain::{Habit, memory_begins, millis, timestamp};
+use crate::domain::{Silence, memory_begins, millis, timestamp};
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Wrong keys of the API are counted beside the sources, under a name that no source can have.
+/// Wrong API keys are counted like those of a source, under a name that no source can have.
 pub const API_KEYS: &str = "(api keys)";
 
 /// One source of notifications.
@@ -31,14 +31,14 @@ fn hour_of(at: Timestamp) -> i64 {
     millis(at).div_euclid(HOUR_MS)
 }
 
-/// Counts in which hours the sources of these notifications were heard.
-pub(super) async fn note_heard(txn: &DatabaseTransaction, new: &[NewNotification]) -> Result<(), DbErr> {
+/// Counts notifications by source and hour.
+pub(super) async fn count_active_hours(txn: &DatabaseTransaction, new: &[NewNotification]) -> Result<(), DbErr> {
     use source_hours::Column as H;
-    let mut heard: BTreeMap<(&str, i64), i64> = BTreeMap::new();
+    let mut active: BTreeMap<(&str, i64), i64> = BTreeMap::new();
     for notification in new {
-        *heard.entry((&notification.source, hour_of(notification.received_at))).or_default() += 1;
+        *active.entry((&notification.source, hour_of(notification.received_at))).or_default() += 1;
     }
-    let rows = heard.into_iter().map(|((source, hour), n)| source_hours::ActiveModel {
+    let rows = active.into_iter().map(|((source, hour), n)| source_hours::ActiveModel {
         source: Set(source.to_owned()),
         hour: Set(hour),
         n: Set(n),
@@ -55,21 +55,23 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// All sources that were ever heard or knocked at, by name.
+    /// All sources that ever sent something or were refused, by name.
     pub async fn all(&self) -> Result<Vec<Source>, RecordError> {
         let rows =
             sources::Entity::find().order_by(sources::Column::Name, Order::Asc).all(self.db.jobs_reader()).await?;
-        let source = |row: sources::Model| Source {
-            name: row.name,
-            last_notification_at: row.last_at.map(timestamp),
-            denied: natural(row.denied),
-            last_denied_at: row.denied_at.map(timestamp),
+        let source = |row: sources::Model| {
+            Ok(Source {
+                name: row.name,
+                last_notification_at: row.last_at.map(timestamp),
+                denied: natural(row.denied)?,
+                last_denied_at: row.denied_at.map(timestamp),
+            })
         };
-        Ok(rows.into_iter().map(source).collect())
+        rows.into_iter().map(source).collect()
     }
 
-    /// The hours (since 1970, UTC) from one instant to another in which a source was heard, and how often in each.
-    async fn hours_heard(
+    /// The hours (since 1970, UTC) from one instant to another in which a source sent something, and how often in each.
+    async fn active_hours(
         &self,
         source: &str,
         from: Timestamp,
@@ -81,20 +83,20 @@ impl Sources {
             .filter(H::Hour.between(hour_of(from), hour_of(to)))
             .all(self.db.jobs_reader())
             .await?;
-        Ok(rows.into_iter().map(|row| (row.hour, natural(row.n))).collect())
+        rows.into_iter().map(|row| Ok((row.hour, natural(row.n)?))).collect()
     }
 
-    /// Whether a source has been silent for longer than its own past makes likely, and than `floor`.
+    /// Whether a source has been silent for longer than its own past makes likely, and for at least `floor`.
     pub async fn is_silent(&self, source: &Source, floor: Duration, now: Timestamp) -> Result<bool, RecordError> {
         let Some(last) = source.last_notification_at else { return Ok(false) };
-        if Duration::try_from(now.duration_since(last)).unwrap_or_default() < floor {
+        let silence = Silence { since: last, now };
+        if !silence.lasts(floor) {
             return Ok(false);
         }
-        let heard = self.hours_heard(&source.name, memory_begins(last), last).await?;
-        Ok(Habit::learn(&heard, last).is_odd(last, now))
+        Ok(silence.is_unlikely(&self.active_hours(&source.name, memory_begins(last), last).await?))
     }
 
-    /// Counts log-ins that were refused.
+    /// Counts refused log-ins.
     pub async fn note_denied(&self, source: &str, count: u64, at: Timestamp) -> Result<(), RecordError> {
         use sources::Column as C;
         let row = sources::ActiveModel {
@@ -104,7 +106,7 @@ impl Sources {
             run_count: Set(0),
             run_known: Set(0),
             run_replay: Set(None),
-            denied: Set(long(count)),
+            denied: Set(long(count)?),
             denied_at: Set(Some(millis(at))),
         };
         let counted = OnConflict::column(C::Name)

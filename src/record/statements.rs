@@ -1,4 +1,4 @@
-//! The statements that are sent to the database: slow ones are logged, and all are shown to whoever watches.
+//! The statements that are sent to the database: slow ones are logged, and tests can watch all.
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ type Watcher = Box<dyn Fn(&Statement) + Send + Sync>;
 pub(super) struct Statements(Arc<OnceLock<Watcher>>);
 
 impl Statements {
-    /// Has a connection's statements seen from now on. Those of questions are not shown to the watcher.
-    pub fn of(&self, mut connection: DatabaseConnection, is_for_questions: bool) -> DatabaseConnection {
-        let statements = if is_for_questions { Self::default() } else { self.clone() };
+    /// Sees a connection's statements from now on. Those of queries from outside are not shown to the watcher.
+    pub fn of(&self, mut connection: DatabaseConnection, is_for_queries: bool) -> DatabaseConnection {
+        let statements = if is_for_queries { Self::default() } else { self.clone() };
         connection.set_metric_callback(move |info| {
             if info.elapsed >= SLOW {
                 // The text alone: its values may be links.
                 let sql = first_chars(&info.statement.sql, LOGGED_MAX);
-                tracing::warn!(seconds = info.elapsed.as_secs_f64(), sql, "a statement took long");
+                tracing::warn!(seconds = info.elapsed.as_secs_f64(), sql, "a slow statement");
             }
             if let Some(watcher) = statements.0.get() {
                 watcher(info.statement);

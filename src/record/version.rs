@@ -1,4 +1,4 @@
-//! Whether anything was committed since.
+//! Whether anything was committed since a moment before.
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use tokio::sync::{mpsc, oneshot};
 
@@ -6,35 +6,35 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(String);
 
-type Asker = oneshot::Sender<Version>;
+type Reply = oneshot::Sender<Version>;
 
-/// Tells the version to all who ask at a time, for the price of one small question to the database.
-pub(super) struct Versions {
-    askers: mpsc::UnboundedSender<Asker>,
+/// Reads the version once for all who request it at a time.
+pub(super) struct VersionReader {
+    requests: mpsc::UnboundedSender<Reply>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Versions {
+impl VersionReader {
     pub fn start(connection: DatabaseConnection) -> Self {
-        let (askers, mut asked) = mpsc::unbounded_channel::<Asker>();
+        let (requests, mut pending) = mpsc::unbounded_channel::<Reply>();
         let task = tokio::spawn(async move {
             let mut waiting = Vec::new();
-            // Who asks while an answer is on its way gets the next: what was committed before the question is in it.
-            while asked.recv_many(&mut waiting, 1_024).await > 0 {
+            // A request during a read gets the next one: that has what was committed before the request.
+            while pending.recv_many(&mut waiting, 1_024).await > 0 {
                 match read(&connection).await {
-                    Ok(version) => waiting.drain(..).for_each(|asker| drop(asker.send(version.clone()))),
+                    Ok(version) => waiting.drain(..).for_each(|reply| drop(reply.send(version.clone()))),
                     Err(e) => {
-                        tracing::debug!(error = %e, "the database tells no version");
+                        tracing::debug!(error = %e, "the version of the database cannot be read");
                         waiting.clear();
                     }
                 }
             }
         });
-        Self { askers, task }
+        Self { requests, task }
     }
 }
 
-impl Drop for Versions {
+impl Drop for VersionReader {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -44,23 +44,23 @@ impl Drop for Versions {
 /// snapshot sees.
 async fn read(connection: &DatabaseConnection) -> Result<Version, DbErr> {
     let backend = connection.get_database_backend();
-    let question = match backend {
+    let statement = match backend {
         sea_orm::DbBackend::Sqlite => "PRAGMA data_version",
         _ => "SELECT CAST(pg_current_snapshot() AS text)",
     };
-    let row = connection.query_one_raw(Statement::from_string(backend, question)).await?;
-    let row = row.ok_or_else(|| DbErr::RecordNotFound("the database tells no version".to_owned()))?;
+    let row = connection.query_one_raw(Statement::from_string(backend, statement)).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("the version of the database cannot be read".to_owned()))?;
     Ok(Version(match backend {
         sea_orm::DbBackend::Sqlite => row.try_get_by_index::<i64>(0)?.to_string(),
         _ => row.try_get_by_index(0)?,
     }))
 }
 
-impl Versions {
+impl VersionReader {
     /// The present state; `None` where the database did not answer.
-    pub async fn ask(&self) -> Option<Version> {
-        let (asker, answer) = oneshot::channel();
-        self.askers.send(asker).ok()?;
-        answer.await.ok()
+    pub async fn present(&self) -> Option<Version> {
+        let (reply, version) = oneshot::channel();
+        self.requests.send(reply).ok()?;
+        version.await.ok()
     }
 }

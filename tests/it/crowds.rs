@@ -140,7 +140,7 @@ async fn bodies_are_emptied_once_and_never_looked_at_again(db: Db) {
     let (record, now) = (acervo::leaves::record(&app.app), app.app.clock.now());
     record.queue().expire(now).await.expect("an end");
     let mut pages = 0;
-    while record.retention().thin_notifications(now, 500).await.expect("a page") > 0 {
+    while record.retention().drop_old_bodies(now, 500).await.expect("a page") > 0 {
         pages += 1;
     }
     assert_eq!(pages, MANY.div_ceil(500), "{db:?}");

@@ -15,6 +15,8 @@ mod bad_input;
 mod bodies;
 /// The bounds of questions, and that nothing else waits for them.
 mod bounds;
+/// Rows that are broken: each is an error that names it, and nothing else stops.
+mod broken_rows;
 /// The command line, run as a user runs it.
 mod cli;
 /// Clocks that are wrong, jump, and differ between replicas.
@@ -64,10 +66,14 @@ mod index;
 mod judged;
 /// The webhook under a load of silent connections, measured where a binary is named.
 mod load;
+/// Locks between processes, and who may renew them.
+mod locks;
 /// Members of zips: their names, what they are packed with, what listing them costs.
 mod members;
 /// GraphQL documents: how selections are merged and values coerced, and how requests are read.
 mod merging;
+/// Archives of earlier versions: old rows and their values after the migrations.
+mod migrations;
 /// Paging through a long list while it changes.
 mod paging;
 /// How the database answers what is asked all the time.

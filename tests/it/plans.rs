@@ -254,14 +254,14 @@ async fn days_of_a_service(app: &TestApp) {
     record.jobs().end_interrupted(now).await.expect("ended");
     record.links().erase(now).await.expect("erased");
     record.queue().next_event().await.expect("an event");
-    record.monitor().dying(now, Duration::from_secs(3600), 5).await.expect("counts");
+    record.monitor().expiring_links(now, Duration::from_secs(3600), 5).await.expect("counts");
     record.replays().end(now).await.expect("replays");
     record.feed().head().await.expect("a number");
     record.feed().changes_after(0, 100).await.expect("changes");
     record.queue().retry(&NotificationQuery::default(), now).await.expect("counts");
     let run = jobs::retention::run(&app.app, now, false).await.expect("a run");
     assert!(run.run.removed > 0);
-    record.retention().thin_notifications(now, 500).await.expect("a number");
+    record.retention().drop_old_bodies(now, 500).await.expect("a number");
     app.query("{ status { indexLag } }").await;
     app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
 }

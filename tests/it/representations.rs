@@ -289,3 +289,26 @@ async fn a_column_is_given_once_and_a_filter_is_checked() {
 fn url_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
+
+/// The rows of a long export are read while they are sent, so that commits meanwhile may be in them: its tag is a weak one.
+#[tokio::test]
+async fn the_tag_of_an_export_that_is_read_while_it_is_sent_is_weak() {
+    let app = TestApp::start().await;
+    for n in 0..260 {
+        assert_eq!(app.notify(&format!("{{ \"nome\": \"Produto {n}\" }}")).await.0, 422);
+    }
+    for export in ["notifications.csv", "notifications.ndjson", "notifications.parquet"] {
+        let long = get(&app, export, &[]).await;
+        let tag = long.header("etag").expect("a tag").to_owned();
+        assert!(tag.starts_with("W/"), "{export}: {tag}");
+        let known = get(&app, export, &[("if-none-match", &tag)]).await;
+        assert_eq!((known.status, known.header("etag")), (StatusCode::NOT_MODIFIED, Some(&*tag)), "{export}");
+        let matched = get(&app, export, &[("if-match", &tag)]).await;
+        assert_eq!(matched.status, StatusCode::PRECONDITION_FAILED, "{export}");
+        let short = get(&app, &format!("{export}?limit=250"), &[]).await;
+        let tag = short.header("etag").expect("a tag").to_owned();
+        assert!(tag.starts_with('"'), "{export}: {tag}");
+        let matched = get(&app, &format!("{export}?limit=250"), &[("if-match", &tag)]).await;
+        assert_eq!(matched.status, StatusCode::OK, "{export}");
+    }
+}

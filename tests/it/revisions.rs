@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acervo::domain::{Digest, millis, timestamp};
-use acervo::leaves::record::{Claim, Fetched, Room, StoredFile};
+use acervo::leaves::record::{Capacity, Claim, FetchedFile, StoredFile};
 use proptest::prelude::*;
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -77,8 +77,8 @@ impl Naive {
 }
 
 /// A small file, of which nothing but its content is told.
-fn fetched(digest: Digest) -> Fetched {
-    Fetched {
+fn fetched(digest: Digest) -> FetchedFile {
+    FetchedFile {
         file: StoredFile { digest, size: 5, stored_size: 5, encoding: "plain".into() },
         file_name: "a.txt".into(),
         extension: Some("txt".into()),
@@ -114,7 +114,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
         let body = json!({ "nome": format!("{case} {}", step.publication), "dataProduto": case, "periodicidade": "2025-01-01T00:00:00", "url": link });
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
     }
-    let room = Room { total: 100, per_host: 100, hosts: Default::default() };
+    let room = Capacity { total: 100, per_host: 100, hosts: Default::default() };
     let claims = acervo::leaves::record(&app.app)
         .queue()
         .claim(app.app.clock.now(), app.app.clock.now(), Duration::from_secs(60), room)
@@ -123,7 +123,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
     let of = |i: usize| -> &Claim {
         claims.iter().find(|claim| claim.file_key.ends_with(&format!("{case}-{i}"))).expect("a claim")
     };
-    // Fetched in any order.
+    // FetchedFile in any order.
     let mut naive = [Naive::default(), Naive::default()];
     let start = millis(app.app.clock.now());
     for (tick, i) in arrivals.iter().enumerate() {
@@ -229,7 +229,7 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
         }
         let mut claims = std::collections::HashMap::new();
         while claims.len() < announced.len() {
-            let room = Room { total: 1_000, per_host: 1_000, hosts: Default::default() };
+            let room = Capacity { total: 1_000, per_host: 1_000, hosts: Default::default() };
             let lease = Duration::from_secs(3600);
             let some = acervo::leaves::record(&app.app)
                 .queue()
@@ -242,7 +242,7 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
                 (key, claim)
             }));
         }
-        // Fetched in any order.
+        // FetchedFile in any order.
         announced.shuffle(&mut random);
         for (step, order) in &announced {
             let at = start + tick;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::harness::burst::ask;
 use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::product;
-use crate::harness::{Db, Options, TestApp, bytes_in, files_in, on_each_database, sha256};
+use crate::harness::{Db, Options, TestApp, bytes_in, files_in, on_each_database, sha256, until};
 use crate::retention::{DECKS, PLAN, history_of, history_on};
 
 /// A policy whose marks are swept by the run that makes them.
@@ -301,4 +301,45 @@ async fn an_undo_that_was_killed_is_finished_by_the_next_start(db: Db) {
     // And undone once more without harm.
     let undo = format!("mutation {{ undoRetention(runId: \"{id}\") {{ undoneAt }} }}");
     assert!(app.ask(&undo, json!({})).await["data"]["undoRetention"]["undoneAt"].is_string());
+}
+
+on_each_database!(a_sweep_whose_lock_is_stolen_stops, 2 threads);
+/// Another process takes the lock while a sweep is between two deletions: the sweep deletes nothing more, and leaves the lock to
+/// its new owner.
+async fn a_sweep_whose_lock_is_stolen_stops(db: Db) {
+    let archive = Closed::of(history_on(db, 40, &at_once()).await).await;
+    let before = files_in(&archive.folder.path().join("data/archive")).len();
+    // Long enough for a heartbeat, which finds the lock gone.
+    let run = archive.run(&["retention", "run"], "retention-between-deletes=1*sleep(10000)");
+    let (run, ()) = tokio::join!(run, steal_lock(&archive, before));
+    assert!(!run.status.success(), "{db:?}: {}", String::from_utf8_lossy(&run.stdout));
+    assert!(stderr(&run).contains("has taken the lock of retention"), "{db:?}: {}", stderr(&run));
+    let after = files_in(&archive.folder.path().join("data/archive")).len();
+    assert_eq!(before - after, 1, "{db:?}");
+    let holder = lock_row(&connect(&archive).await).await;
+    assert!(holder.is_some_and(|holder| holder.starts_with("thief ")), "{db:?}");
+}
+
+async fn connect(archive: &Closed) -> sea_orm::DatabaseConnection {
+    let file = format!("sqlite://{}", archive.folder.path().join("data/acervo.db").display());
+    sea_orm::Database::connect(archive.database_url.as_ref().unwrap_or(&file)).await.expect("the database")
+}
+
+async fn lock_row(connection: &sea_orm::DatabaseConnection) -> Option<String> {
+    use sea_orm::ConnectionTrait;
+    let select = "SELECT value FROM state WHERE key = 'lock:retention'";
+    let select = sea_orm::Statement::from_string(connection.get_database_backend(), select);
+    let row = connection.query_one_raw(select).await.expect("a row");
+    row.map(|row| row.try_get_by_index(0).expect("a text"))
+}
+
+/// Takes the lock from the sweep as soon as that has deleted something.
+async fn steal_lock(archive: &Closed, whole: usize) {
+    use sea_orm::ConnectionTrait;
+    let connection = connect(archive).await;
+    let folder = archive.folder.path().join("data/archive");
+    until("a deletion", async || (files_in(&folder).len() < whole).then_some(())).await;
+    let steal = format!("UPDATE state SET value = 'thief {}' WHERE key = 'lock:retention'", i64::MAX / 4);
+    connection.execute_unprepared(&steal).await.expect("a stolen lock");
+    connection.close().await.expect("a closed connection");
 }

@@ -16,7 +16,7 @@ use super::source::{Source, TarFiles};
 use super::{Event, Listener, Report};
 use crate::app::App;
 use crate::domain::{Digest, extension_of, file_name, timestamp};
-use crate::engine::record::{Fetched, ImportedFile, StoredFile};
+use crate::engine::record::{FetchedFile, ImportedFile, StoredFile};
 use crate::engine::store::Key;
 use crate::jobs::archive::look_inside;
 use crate::jobs::{retention, stop};
@@ -130,7 +130,7 @@ async fn record(
         let extension = extension_of(&name);
         let looked = look_inside(app, key, extension.as_deref(), &content.head).await;
         let inside = looked.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
-        let fetched = Fetched {
+        let fetched = FetchedFile {
             file: stored_file(key),
             content_type: mime_guess::from_path(&name).first_raw().map(str::to_owned),
             extension,
@@ -144,7 +144,7 @@ async fn record(
         rows.push((row.line, fetched.file.clone()));
         batch.push(ImportedFile { notification: row.notification, fetched });
     }
-    let is_there = |fetched: &Fetched| {
+    let is_there = |fetched: &FetchedFile| {
         let (store, file) = (app.store.clone(), fetched.file.clone());
         async move {
             match file.encoding.parse() {

@@ -1,6 +1,7 @@
 //! What a plan is made from: the archive as plain rows, so small that a million revisions fit in 300 MiB.
 use std::collections::HashMap;
 
+use anyhow::Context;
 use uuid::Uuid;
 
 use crate::domain::{Digest, LocalDateTime, Period, fold};
@@ -147,9 +148,12 @@ impl Inventory {
         next
     }
 
-    /// Drops what is only needed while reading.
-    pub fn settle(&mut self) {
+    /// Drops what is only needed while reading. An error where there is more than the positions can name.
+    pub fn settle(&mut self) -> anyhow::Result<()> {
         self.reading = Reading::default();
+        let most = self.products.len().max(self.revisions.len()).max(self.stored_sizes.len()).max(self.texts.len());
+        u32::try_from(most).with_context(|| format!("{most} rows are more than a plan can be made of"))?;
+        Ok(())
     }
 
     /// The revisions of a publication, with their indexes.
@@ -195,6 +199,7 @@ impl Publication {
     }
 }
 
+/// Positions have 32 bits, since a plan has several for each revision; [`Inventory::settle`] refuses more.
 fn place(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }

@@ -118,6 +118,7 @@ pub async fn preview(app: &App, now: Timestamp) -> anyhow::Result<Preview> {
 async fn load(app: &App) -> anyhow::Result<Inventory> {
     let record = &app.record;
     let counts = record.monitor().counts().await?;
+    // Only what is reserved ahead.
     let count = |n: u64| usize::try_from(n).unwrap_or_default();
     let mut inventory =
         Inventory::with_capacity(count(counts.publications), count(counts.revisions), count(counts.files));
@@ -148,7 +149,7 @@ async fn load(app: &App) -> anyhow::Result<Inventory> {
             inventory.add_publication(publication, own);
         }
     }
-    inventory.settle();
+    inventory.settle()?;
     Ok(inventory)
 }
 

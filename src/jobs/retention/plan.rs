@@ -338,7 +338,9 @@ fn shrink(
         }
         let any_held = inventory.of(publication).any(|(r, revision)| revision.held && r != publication.latest);
         // The latest goes after all others of its publication, however early it was archived.
-        let youngest = inventory.of(publication).map(|(_, revision)| revision.archived_at).max().unwrap_or_default();
+        let Some(youngest) = inventory.of(publication).map(|(_, revision)| revision.archived_at).max() else {
+            continue;
+        };
         for (r, revision) in inventory.of(publication) {
             let is_latest = r == publication.latest;
             if revision.held || (is_latest && (any_held || newest.get(&publication.product) == Some(&i))) {

@@ -187,7 +187,7 @@ async fn thin(app: &App, guard: &Guard, now: Timestamp) -> anyhow::Result<()> {
     loop {
         let began = tokio::time::Instant::now();
         guard.check("stop-in-thinning")?;
-        if app.record.retention().thin_notifications(before, THINNED_AT_ONCE).await? == 0 {
+        if app.record.retention().drop_old_bodies(before, THINNED_AT_ONCE).await? == 0 {
             return Ok(());
         }
         tokio::time::sleep(began.elapsed()).await;
@@ -270,7 +270,7 @@ async fn finish_undos(app: &App, guard: &Guard) -> anyhow::Result<()> {
         loop {
             let began = tokio::time::Instant::now();
             guard.check("stop-in-undo")?;
-            if app.record.retention().undo_some(&run, UNDO_BATCH, app.clock.now()).await? == 0 {
+            if app.record.retention().undo_batch(&run, UNDO_BATCH, app.clock.now()).await? == 0 {
                 break;
             }
             fault("retention-between-undos");

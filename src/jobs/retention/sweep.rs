@@ -31,13 +31,13 @@ pub(super) fn failed_before(app: &App) -> Timestamp {
 /// Deletes the bytes of all marks whose grace is over by `now`, and files that could not be deleted before.
 pub(super) async fn sweep(app: &App, guard: &Guard, now: Timestamp, failed_before: Timestamp) -> anyhow::Result<Swept> {
     let mut swept = Swept::default();
-    app.record.removals().bury_failed(failed_before, app.clock.now(), BATCH as u64).await?;
+    app.record.removals().set_tombstones_again(failed_before, app.clock.now(), BATCH as u64).await?;
     loop {
         let began = tokio::time::Instant::now();
         // First what an earlier sweep left unfinished.
         let cleared = clear(app, guard, &mut swept).await?;
         guard.check("stop-in-sweep")?;
-        let buried = app.record.removals().bury(now, BATCH as u64).await?;
+        let buried = app.record.removals().set_tombstones(now, BATCH as u64).await?;
         swept.revisions += buried;
         if buried > 0 {
             fault("retention-after-tombstone");
@@ -97,7 +97,7 @@ pub async fn discard(app: &App, files: Vec<StoredFile>) -> anyhow::Result<()> {
         let unused = app.record.removals().unused(&digests).await?;
         let some: Vec<StoredFile> = some.iter().filter(|file| unused.contains(&file.digest)).cloned().collect();
         if !some.is_empty() {
-            app.record.removals().bury_unused(some, app.clock.now()).await?;
+            app.record.removals().set_tombstones_on_unused(some, app.clock.now()).await?;
         }
     }
     // A run that is under way clears these tombstones too, and so does the service after its next start.

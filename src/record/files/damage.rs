@@ -1,4 +1,4 @@
-//! Files that were found not to read back as they were archived. The mark stays until good bytes have come.
+//! Damaged files: they do not read back as they were archived. The mark stays until good bytes have replaced the bad ones.
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -9,7 +9,6 @@ use super::Files;
 use crate::domain::{Digest, RevisionId, millis, timestamp};
 use crate::engine::record::RecordError;
 use crate::engine::record::entity::{files, revisions};
-use crate::engine::record::rows::digest;
 use files::Column as F;
 
 /// A damaged file.
@@ -27,7 +26,7 @@ impl Files {
         let txn = self.db.begin().await?;
         let marked = files::Entity::update_many()
             .col_expr(F::DamagedAt, Expr::value(millis(now)))
-            .filter(F::Digest.eq(file.0.to_vec()))
+            .filter(F::Digest.eq(file))
             .filter(F::DamagedAt.is_null())
             .filter(F::RemovedAt.is_null())
             // Its bytes are being removed.
@@ -43,7 +42,7 @@ impl Files {
         let txn = self.db.begin().await?;
         files::Entity::update_many()
             .col_expr(F::DamagedAt, Expr::value(None::<i64>))
-            .filter(F::Digest.eq(file.0.to_vec()))
+            .filter(F::Digest.eq(file))
             .exec(&txn)
             .await?;
         txn.commit().await?;
@@ -52,24 +51,28 @@ impl Files {
 
     /// Whether a file is known to be damaged.
     pub async fn is_damaged(&self, file: Digest) -> Result<bool, RecordError> {
-        Ok(is_damaged(self.db.reader(), &file.0).await?)
+        Ok(is_damaged(self.db.reader(), file).await?)
     }
 
-    /// How many files are known to be damaged, and those that have been for longest.
+    /// How many files are known to be damaged, and those that have been damaged longest.
     pub async fn damaged(&self, limit: u64) -> Result<(u64, Vec<DamagedFile>), RecordError> {
         let all =
             files::Entity::find().filter(Condition::all().add(F::DamagedAt.is_not_null()).add(F::RemovedAt.is_null()));
         let total = all.clone().count(self.db.reader()).await?;
         let mut damaged = Vec::new();
+        let condition_of = |row: &files::Model| {
+            row.damaged_at.ok_or_else(|| RecordError::Corrupt(format!("the file {} has no time of damage", row.digest)))
+        };
         for row in all.order_by_asc(F::DamagedAt).limit(limit).all(self.db.reader()).await? {
+            let since = condition_of(&row)?;
             let revision = revisions::Entity::find()
-                .filter(revisions::Column::Digest.eq(row.digest.clone()))
+                .filter(revisions::Column::Digest.eq(row.digest))
                 .order_by_desc(revisions::Column::ArchivedAt)
                 .one(self.db.reader())
                 .await?;
             damaged.push(DamagedFile {
-                digest: digest(&row.digest)?,
-                since: timestamp(row.damaged_at.unwrap_or_default()),
+                digest: row.digest,
+                since: timestamp(since),
                 revision: revision.map(|row| RevisionId(row.id)),
             });
         }
@@ -77,11 +80,11 @@ impl Files {
     }
 }
 
-/// Whether a file is known to be damaged: then the portal's word that it has not changed does not help.
+/// Whether a file is known to be damaged.
 pub(in crate::engine::record) async fn is_damaged(
     connection: &impl ConnectionTrait,
-    file: &[u8],
+    file: Digest,
 ) -> Result<bool, DbErr> {
-    let row = files::Entity::find_by_id(file.to_vec()).one(connection).await?;
+    let row = files::Entity::find_by_id(file).one(connection).await?;
     Ok(row.is_some_and(|row| row.damaged_at.is_some() && row.removed_at.is_none()))
 }

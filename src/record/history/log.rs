@@ -1,5 +1,5 @@
-//! Scans the notification log where no index applies, a bounded number of rows per statement. No connection or snapshot is
-//! held between statements, so a caller may leave then.
+//! The notification log, page by page. Where no index applies it is scanned, a bounded number of rows per statement. No
+//! connection or snapshot is kept between statements, so a caller may stop there.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
@@ -13,33 +13,33 @@ use crate::engine::record::entity::notifications;
 use crate::engine::record::{Notification, NotificationQuery, Page, RecordError};
 use notifications::Column as N;
 
-/// Rows that one statement goes through.
+/// Rows that one statement scans.
 const WINDOW: u64 = 2_000;
 
-/// A place in the log.
-type Place = (Timestamp, NotificationId);
+/// A position in the log.
+type Position = (Timestamp, NotificationId);
 
-/// A direction, and how far a reader has come in it.
+/// A direction, and how far the scan has come.
 #[derive(Clone, Copy)]
-struct Walk {
-    beyond: Option<Place>,
+struct Scan {
+    beyond: Option<Position>,
     backwards: bool,
 }
 
-impl Walk {
+impl Scan {
     fn order(self) -> Order {
         if self.backwards { Order::Asc } else { Order::Desc }
     }
 
-    /// What stands after a place.
-    fn after(self, place: Place) -> SimpleExpr {
-        let (row, edge) = (row(), edge(place));
+    /// What is after a position.
+    fn after(self, position: Position) -> SimpleExpr {
+        let (row, edge) = (row(), edge(position));
         if self.backwards { row.gt(edge) } else { row.lt(edge) }
     }
 
-    /// What stands up to a place, itself included.
-    fn up_to(self, place: Place) -> SimpleExpr {
-        let (row, edge) = (row(), edge(place));
+    /// What is up to a position, the position included.
+    fn up_to(self, position: Position) -> SimpleExpr {
+        let (row, edge) = (row(), edge(position));
         if self.backwards { row.lte(edge) } else { row.gte(edge) }
     }
 }
@@ -58,19 +58,19 @@ fn row() -> SimpleExpr {
     Expr::tuple([Expr::col(N::ReceivedAt), Expr::col(N::Id)])
 }
 
-fn edge((at, id): Place) -> SimpleExpr {
+fn edge((at, id): Position) -> SimpleExpr {
     Expr::tuple([Expr::value(millis(at)), Expr::value(id.0)])
 }
 
 impl NotificationQuery {
-    /// Whether rows must be looked at one by one.
+    /// Whether no index finds the rows.
     fn scans(&self) -> bool {
         let found = self.ids.is_some() || self.product_id.is_some() || self.publication_id.is_some();
         !found && (self.name.is_some() || self.source.is_some())
     }
 
-    /// The stretch of time alone.
-    fn stretch(&self) -> Condition {
+    /// The range of time alone.
+    fn range(&self) -> Condition {
         Condition::all()
             .add_option(self.received_from.map(|at| N::ReceivedAt.gte(millis(at))))
             .add_option(self.received_to.map(|at| N::ReceivedAt.lt(millis(at))))
@@ -84,40 +84,40 @@ impl History {
         query: &NotificationQuery,
         page: &Page,
     ) -> Result<Vec<Notification>, RecordError> {
-        let mut walk = Walk { beyond: page.beyond, backwards: page.backwards };
+        let mut scan = Scan { beyond: page.beyond, backwards: page.backwards };
         if !query.scans() {
-            return self.page(query.condition(), walk, page.offset, page.limit, page.bodies).await;
+            return self.page(query.condition(), scan, page.offset, page.limit, page.bodies).await;
         }
         let mut found = Vec::new();
         let mut offset = page.offset;
         loop {
-            let end = self.window_end(query, walk).await?;
-            let within = query.condition().add_option(end.map(|end| walk.up_to(end)));
-            let skipped = if offset > 0 { std::cmp::min(offset, self.count(within.clone(), walk).await?) } else { 0 };
+            let end = self.window_end(query, scan).await?;
+            let within = query.condition().add_option(end.map(|end| scan.up_to(end)));
+            let skipped = if offset > 0 { std::cmp::min(offset, self.count(within.clone(), scan).await?) } else { 0 };
             let left = page.limit - found.len() as u64;
             if skipped == 0 || skipped == offset {
-                found.append(&mut self.page(within, walk, skipped, left, page.bodies).await?);
+                found.append(&mut self.page(within, scan, skipped, left, page.bodies).await?);
             }
             offset -= skipped;
             match end {
-                Some(end) if (found.len() as u64) < page.limit => walk.beyond = Some(end),
+                Some(end) if (found.len() as u64) < page.limit => scan.beyond = Some(end),
                 _ => return Ok(found),
             }
         }
     }
 
     pub async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, RecordError> {
-        let mut walk = Walk { beyond: None, backwards: false };
+        let mut scan = Scan { beyond: None, backwards: false };
         if !query.scans() {
-            return self.count(query.condition(), walk).await;
+            return self.count(query.condition(), scan).await;
         }
         let mut total = 0;
         loop {
-            let end = self.window_end(query, walk).await?;
-            let within = query.condition().add_option(end.map(|end| walk.up_to(end)));
-            total += self.count(within, walk).await?;
+            let end = self.window_end(query, scan).await?;
+            let within = query.condition().add_option(end.map(|end| scan.up_to(end)));
+            total += self.count(within, scan).await?;
             match end {
-                Some(end) => walk.beyond = Some(end),
+                Some(end) => scan.beyond = Some(end),
                 None => return Ok(total),
             }
         }
@@ -135,33 +135,33 @@ impl History {
     }
 
     /// The last row of the next window; `None` where the rest is less than one.
-    async fn window_end(&self, query: &NotificationQuery, walk: Walk) -> Result<Option<Place>, RecordError> {
-        let place: Option<(i64, Uuid)> = notifications::Entity::find()
+    async fn window_end(&self, query: &NotificationQuery, scan: Scan) -> Result<Option<Position>, RecordError> {
+        let position: Option<(i64, Uuid)> = notifications::Entity::find()
             .select_only()
             .columns([N::ReceivedAt, N::Id])
-            .filter(query.stretch().add_option(walk.beyond.map(|place| walk.after(place))))
-            .order_by(N::ReceivedAt, walk.order())
-            .order_by(N::Id, walk.order())
+            .filter(query.range().add_option(scan.beyond.map(|position| scan.after(position))))
+            .order_by(N::ReceivedAt, scan.order())
+            .order_by(N::Id, scan.order())
             .offset(WINDOW - 1)
             .limit(1)
             .into_tuple()
             .one(self.db.reader())
             .await?;
-        Ok(place.map(|(at, id)| (timestamp(at), NotificationId(id))))
+        Ok(position.map(|(at, id)| (timestamp(at), NotificationId(id))))
     }
 
     async fn page(
         &self,
         condition: Condition,
-        walk: Walk,
+        scan: Scan,
         offset: u64,
         limit: u64,
         bodies: bool,
     ) -> Result<Vec<Notification>, RecordError> {
         let rows = rows(bodies)
-            .filter(condition.add_option(walk.beyond.map(|place| walk.after(place))))
-            .order_by(N::ReceivedAt, walk.order())
-            .order_by(N::Id, walk.order())
+            .filter(condition.add_option(scan.beyond.map(|position| scan.after(position))))
+            .order_by(N::ReceivedAt, scan.order())
+            .order_by(N::Id, scan.order())
             .offset(offset)
             .limit(limit)
             .all(self.db.reader())
@@ -169,8 +169,8 @@ impl History {
         rows.into_iter().map(Notification::read).collect()
     }
 
-    async fn count(&self, condition: Condition, walk: Walk) -> Result<u64, RecordError> {
-        let within = condition.add_option(walk.beyond.map(|place| walk.after(place)));
+    async fn count(&self, condition: Condition, scan: Scan) -> Result<u64, RecordError> {
+        let within = condition.add_option(scan.beyond.map(|position| scan.after(position)));
         Ok(notifications::Entity::find().filter(within).count(self.db.reader()).await?)
     }
 }

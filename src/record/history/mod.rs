@@ -15,13 +15,12 @@ use crate::domain::{
 };
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{members, notifications, product_aliases, products, publications};
-use crate::engine::record::rows::digest;
 use crate::engine::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
 
 pub use shown::ShownFile;
 
-/// Which notifications; all that is given must hold.
+/// Which notifications; all given conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct NotificationQuery {
     pub ids: Option<Vec<NotificationId>>,
@@ -39,17 +38,17 @@ pub struct NotificationQuery {
 /// Which part of a list, newest first.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Only what stands after this row, in the direction read.
+    /// Only rows after this one, in the direction of reading.
     pub beyond: Option<(Timestamp, NotificationId)>,
     /// Read from the end.
     pub backwards: bool,
     pub offset: u64,
     pub limit: u64,
-    /// Whether the rows are to have their bodies; without, they are empty.
+    /// Whether to read the bodies; otherwise they are empty.
     pub bodies: bool,
 }
 
-/// Every text given is folded before it is compared.
+/// Texts are folded before they are compared.
 fn matches<T: ColumnTrait>(wanted: &TextMatch, folded: T) -> Condition {
     let like = |pattern: String| folded.like(LikeExpr::new(pattern).escape('\\'));
     Condition::all()
@@ -76,7 +75,7 @@ impl NotificationQuery {
         });
         Condition::all()
             .add_option(self.ids.as_ref().map(|ids| N::Id.is_in(ids.iter().map(|id| id.0))))
-            .add_option(self.status.as_ref().map(|all| N::Status.is_in(all.iter().map(|status| status.as_str()))))
+            .add_option(self.status.as_ref().map(|all| N::Status.is_in(all.iter().copied())))
             .add_option(self.product_id.as_ref().map(|ids| N::ProductId.is_in(ids.iter().map(|id| id.0))))
             .add_option(self.publication_id.map(|id| N::PublicationId.eq(id.0)))
             .add_option(self.source.as_ref().map(|all| N::Source.is_in(all.iter().filter(|name| is_storable(name)))))
@@ -167,15 +166,15 @@ impl History {
     pub async fn member_names(&self, of: &[Digest]) -> Result<HashMap<Digest, Vec<String>>, RecordError> {
         let mut found: HashMap<Digest, Vec<String>> = HashMap::new();
         for some in of.chunks(500) {
-            let rows: Vec<(Vec<u8>, String)> = members::Entity::find()
+            let rows: Vec<(Digest, String)> = members::Entity::find()
                 .select_only()
                 .columns([members::Column::Digest, members::Column::Path])
-                .filter(members::Column::Digest.is_in(some.iter().map(|digest| digest.0.to_vec())))
+                .filter(members::Column::Digest.is_in(some.iter().copied()))
                 .into_tuple()
                 .all(self.db.reader())
                 .await?;
             for (of, path) in rows {
-                found.entry(digest(&of)?).or_default().push(path);
+                found.entry(of).or_default().push(path);
             }
         }
         Ok(found)
@@ -184,7 +183,7 @@ impl History {
     /// All members of a zip, in its order.
     pub async fn members_of(&self, file: Digest) -> Result<Vec<Member>, RecordError> {
         let rows = members::Entity::find()
-            .filter(members::Column::Digest.eq(file.0.to_vec()))
+            .filter(members::Column::Digest.eq(file))
             .order_by(members::Column::Position, Order::Asc)
             .all(self.db.reader())
             .await?;
@@ -202,7 +201,7 @@ impl History {
         if matching.is_some_and(|text| !is_storable(text)) {
             return Ok((Vec::new(), 0));
         }
-        let mut all = members::Entity::find().filter(members::Column::Digest.eq(of.0.to_vec()));
+        let mut all = members::Entity::find().filter(members::Column::Digest.eq(of));
         if let Some(text) = matching {
             let pattern = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
             let folded = Expr::expr(sea_orm::sea_query::Func::lower(Expr::col(members::Column::Path)));

@@ -1,4 +1,4 @@
-//! What a product's publications show by now: the form in which its files come.
+//! The form in which a product's files come: what its newest publications show.
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
@@ -8,10 +8,10 @@ use crate::engine::record::RecordError;
 use crate::engine::record::entity::{notifications, publications, revisions};
 use crate::engine::record::rows::texts;
 
-/// Publications that are looked at, from the newest.
+/// How many publications are read, from the newest.
 const PUBLICATIONS: u64 = 20;
 
-/// How a file came that a publication shows.
+/// How a file was sent that a publication shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownFile {
     pub extension: Option<String>,

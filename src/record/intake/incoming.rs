@@ -1,10 +1,10 @@
-//! A notification on its way into the record.
+//! A notification that is to be recorded.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 
-use crate::domain::{Announcement, Digest, Notice, NotificationId, PublicationId, millis, timestamp};
+use crate::domain::{Announcement, Digest, KnownSince, Notice, NotificationId, PublicationId, millis, timestamp};
 
-/// How long a link lives whose token says nothing: what was seen of every real one, less its minute of grace.
+/// How long a link lives whose token does not say: as long as every real one seen, less its minute of grace.
 const LINK_LIFE_HOURS: i64 = 24;
 
 /// A notification that is to be recorded.
@@ -19,7 +19,7 @@ pub struct NewNotification {
 }
 
 impl NewNotification {
-    /// When the link dies; `None` where there is none.
+    /// When the link expires; `None` where there is none.
     pub fn link_expires_at(&self) -> Option<Timestamp> {
         self.notice.link.as_ref()?;
         let default = timestamp(millis(self.received_at) + LINK_LIFE_HOURS * 3_600_000);
@@ -35,15 +35,14 @@ impl NewNotification {
 pub(in crate::engine::record) struct Announced {
     pub product_id: Uuid,
     pub publication_id: PublicationId,
-    /// Since when the publication is known, in milliseconds since 1970; `None` where nothing tells.
-    pub known_since: Option<i64>,
+    /// When the first notification of the publication was received, in milliseconds since 1970; `None` where that is not recorded.
+    pub first_received_at: Option<i64>,
     /// Whether the publication has a file already.
     pub has_revision: bool,
 }
 
 impl Announced {
-    /// Whether the publication was known before an instant, in milliseconds since 1970.
-    pub fn is_known_before(&self, at: Option<i64>) -> bool {
-        self.known_since.is_none_or(|since| Some(since) < at)
+    pub fn known_since(&self) -> KnownSince {
+        self.first_received_at.map_or(KnownSince::Always, |at| KnownSince::At(timestamp(at)))
     }
 }

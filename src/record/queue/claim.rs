@@ -1,5 +1,4 @@
 //! Claiming: files that are due, each with all notifications that wait for it, under one lease.
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,11 +12,18 @@ use sea_orm::{
 
 use super::Queue;
 use super::predicates::{is_abandoned, is_in, is_leased, is_waiting};
-use crate::domain::{Digest, Link, NotificationId, NotificationStatus as Status, Validator, millis, timestamp};
+use super::transitions::end_without_file;
+use crate::domain::{
+    Candidate, Digest, Link, NotificationId, NotificationStatus as Status, Turn, Validator, millis, timestamp,
+};
 use crate::engine::record::entity::{notifications, publications, revisions, validators};
-use crate::engine::record::rows::digest;
-use crate::engine::record::{RecordError, batch};
+use crate::engine::record::publications::mark_lost;
+use crate::engine::record::rows::millis_of;
+use crate::engine::record::{RecordError, batch, files};
 use notifications::Column as C;
+
+/// Notifications that one claim takes at most.
+const NOTIFICATIONS_MAX: u64 = 1000;
 
 /// Work for one fetch: all notifications that wait for one file.
 #[derive(Debug)]
@@ -28,51 +34,42 @@ pub struct Claim {
     /// Of the lead's link.
     pub host: String,
     /// In the order of announcement; never empty.
-    pub notifications: Vec<Claimed>,
-    /// What the portal said of the file when it was fetched last; there only where its bytes are the latest revision of
-    /// every publication that is waiting for it.
-    pub known: Option<Known>,
-    lead: Lead,
+    pub notifications: Vec<ClaimedNotification>,
+    /// What makes the fetch conditional. Present only where the bytes of the previous fetch are the latest revision of every
+    /// publication that waits for the file.
+    pub previous: Option<PreviousFetch>,
+    turn: Turn,
 }
 
-/// Whose link an attempt uses. Links to one file take turns, so that one that does not work keeps no other from being tried.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lead {
-    /// Which of the notifications.
-    at: usize,
-    /// How many different links have their turn after it.
-    after: usize,
-}
-
-/// A content that was fetched before.
+/// What the portal said of a file when it was fetched last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct PreviousFetch {
     pub validator: Validator,
     pub digest: Digest,
 }
 
 /// How many files may be claimed.
 #[derive(Clone, Debug)]
-pub struct Room {
+pub struct Capacity {
     pub total: usize,
-    /// Of one host of which nothing else is said.
+    /// Of one host that is not in `hosts`.
     pub per_host: usize,
     pub hosts: HashMap<String, usize>,
 }
 
-impl Room {
+impl Capacity {
     fn of(&self, host: &str) -> usize {
         self.hosts.get(host).copied().unwrap_or(self.per_host)
     }
 
-    /// Hosts of which nothing is to be claimed.
-    fn shut(&self) -> Vec<String> {
+    /// Hosts of which nothing may be claimed.
+    fn exhausted(&self) -> Vec<String> {
         self.hosts.iter().filter(|(_, n)| **n == 0).map(|(name, _)| name.clone()).collect()
     }
 }
 
 #[derive(Clone, Debug)]
-pub struct Claimed {
+pub struct ClaimedNotification {
     pub id: NotificationId,
     pub link: Link,
     pub link_expires_at: Timestamp,
@@ -80,47 +77,25 @@ pub struct Claimed {
     pub attempt: u32,
     pub name: String,
     pub is_file: Option<bool>,
-    /// A revision that this notification made already, whose zip did not open.
+    /// It has made a revision already, of a file that looked broken.
     pub made_revision: bool,
+    host: String,
 }
 
 impl Claim {
     /// The notification whose link this attempt uses.
-    pub fn lead(&self) -> Option<&Claimed> {
-        self.notifications.get(self.lead.at)
+    pub fn lead(&self) -> Option<&ClaimedNotification> {
+        self.notifications.get(self.turn.index)
+    }
+
+    /// Whether another link to the file has its turn before this one has it again.
+    pub fn has_another_link(&self) -> bool {
+        self.turn.after > 0
     }
 
     /// Its notifications, as long as it has its lease.
     pub(super) fn is_leased(&self) -> Expr {
         is_leased(self.lease, &self.file_key)
-    }
-
-    /// Whether another link to the file has its turn next, before this one comes again.
-    pub fn has_another_link(&self) -> bool {
-        self.lead.after > 0
-    }
-}
-
-impl Lead {
-    /// The link that lives longest has the first turn. Links to hosts that are left alone at present have none, unless
-    /// there are no others.
-    fn choose(notifications: &[Claimed], shut: &[String]) -> Self {
-        let mut order: Vec<usize> = (0..notifications.len()).collect();
-        order.sort_by_key(|i| (Reverse(notifications[*i].link_expires_at), *i));
-        let mut links: Vec<usize> = Vec::new();
-        for i in order {
-            if !links.iter().any(|other| notifications[*other].link == notifications[i].link) {
-                links.push(i);
-            }
-        }
-        let is_shut = |i: &usize| notifications[*i].link.host().is_some_and(|host| shut.contains(&host));
-        if !links.iter().all(is_shut) {
-            links.retain(|i| !is_shut(i));
-        }
-        // Every attempt counts for all that wait for the file.
-        let attempts = notifications.iter().map(|n| n.attempt).max().unwrap_or(1);
-        let turn = (attempts.saturating_sub(1) as usize) % links.len().max(1);
-        Self { at: links.get(turn).copied().unwrap_or_default(), after: links.len().saturating_sub(turn + 1) }
     }
 }
 
@@ -135,72 +110,72 @@ struct Due {
 }
 
 impl Queue {
-    /// Takes as many files' worth of due work as there is room for: what is fresh first, then the link that dies first.
-    /// Links that were dead at `certain` have no use any more: that time has come, whatever the clock says (`now`).
+    /// Claims as many due files as there is capacity for: new announcements first, then the link that expires first. Links that
+    /// had expired at `certain` are useless: that time has come, whatever the clock says (`now`).
     pub async fn claim(
         &self,
         now: Timestamp,
         certain: Timestamp,
         lease_for: Duration,
-        mut room: Room,
+        mut capacity: Capacity,
     ) -> Result<Vec<Claim>, RecordError> {
-        let count = room.total;
+        let count = capacity.total;
         if count == 0 {
             return Ok(Vec::new());
         }
-        let due = self.due(now, certain, &room).await?;
+        let due = self.due(now, certain, &capacity).await?;
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        let shut = room.shut();
+        let exhausted = capacity.exhausted();
         let clock = self.db.shared_clock(now);
         let txn = self.db.begin().await?;
         // Another process may have claimed some since they were looked up.
-        let underway = underway(&txn, &clock).await?;
+        let in_progress = in_progress(&txn, &clock).await?;
         let mut chosen: Vec<String> = Vec::new();
         for row in due {
             let Some(file_key) = row.file_key else { continue };
             if chosen.len() == count {
                 break;
             }
-            // What was recorded before hosts were has none.
+            // Notifications from before hosts were recorded have none, and count together.
             let host = row.host.unwrap_or_default();
-            let left = room.of(&host);
-            if left > 0 && !chosen.contains(&file_key) && !underway.contains(&file_key) {
-                room.hosts.insert(host, left - 1);
+            let left = capacity.of(&host);
+            if left > 0 && !chosen.contains(&file_key) && !in_progress.contains(&file_key) {
+                capacity.hosts.insert(host, left - 1);
                 chosen.push(file_key);
             }
         }
-        let claims = claim_files(&txn, chosen, &shut, certain, &clock, lease_for).await?;
+        let claimed = claim_files(&txn, chosen, &exhausted, certain, &clock, lease_for, now).await?;
         txn.commit().await?;
-        Ok(claims)
+        Ok(claimed)
     }
 
-    /// What may be claimed, in the order in which it is to be. Read beside the writer: with hosts left alone, most of the
-    /// queue may have to be gone through.
-    async fn due(&self, now: Timestamp, certain: Timestamp, room: &Room) -> Result<Vec<Due>, RecordError> {
+    /// What may be claimed, in the order in which it is to be. Read outside the writer: where hosts are paused, most of the queue
+    /// may have to be searched.
+    async fn due(&self, now: Timestamp, certain: Timestamp, capacity: &Capacity) -> Result<Vec<Due>, RecordError> {
         let reader = self.db.jobs_reader();
-        let (shut, clock) = (room.shut(), self.db.shared_clock(now));
-        let underway = underway(reader, &clock).await?;
+        let (exhausted, clock) = (capacity.exhausted(), self.db.shared_clock(now));
+        let in_progress = in_progress(reader, &clock).await?;
         // What waits for its first attempt is due, whatever the clock said when it was received.
         let queued = Condition::all().add(is_in(Status::Queued));
         let retrying = Condition::all().add(is_in(Status::Retrying));
         let is_due = C::NextAttemptAt.lte(millis(now));
         let mut due = Vec::new();
-        // State by state, so that each look-up is a short walk along its index, however long the queue is.
+        // One status after the other, so that each look-up is a short walk along its index, however long the queue is.
         for state in [queued, retrying.add(is_due), is_abandoned(&clock)] {
             let some = notifications::Entity::find()
                 .select_only()
                 .columns([C::Id, C::FileKey, C::Host, C::Priority, C::LinkExpiresAt])
                 .filter(state)
                 .filter(C::LinkExpiresAt.gt(millis(certain)))
-                .filter(C::FileKey.is_not_in(&underway))
-                .filter(Condition::any().add(C::Host.is_null()).add(C::Host.is_not_in(&shut)))
+                .filter(C::FileKey.is_not_in(&in_progress))
+                .filter(Condition::any().add(C::Host.is_null()).add(C::Host.is_not_in(&exhausted)))
                 .order_by(C::Priority, Order::Asc)
                 .order_by(C::LinkExpiresAt, Order::Asc)
                 .order_by(C::Id, Order::Asc)
-                // One file may have several notifications in line.
-                .limit(room.total as u64 * 4);
+                // Several notifications may wait for one file.
+                .limit(capacity.total as u64 * 4);
             due.append(&mut some.into_model::<Due>().all(reader).await?);
         }
         due.sort_by_key(|row| (row.priority, row.link_expires_at, row.id));
@@ -208,9 +183,9 @@ impl Queue {
     }
 }
 
-/// The files that are being fetched. One fetch of a file at a time: what arrives meanwhile is served, all of it together,
-/// by the next one.
-async fn underway<D: ConnectionTrait>(db: &D, clock: &Expr) -> Result<Vec<String>, DbErr> {
+/// The files that are being fetched. One fetch of a file at a time: what is recorded meanwhile is served, all of it together, by
+/// the next one.
+async fn in_progress<D: ConnectionTrait>(db: &D, clock: &Expr) -> Result<Vec<String>, DbErr> {
     let files: Vec<Option<String>> = notifications::Entity::find()
         .select_only()
         .column(C::FileKey)
@@ -223,96 +198,146 @@ async fn underway<D: ConnectionTrait>(db: &D, clock: &Expr) -> Result<Vec<String
     Ok(files.into_iter().flatten().collect())
 }
 
-/// Claims every notification that waits for one of these files, those between attempts included: one fetch of a file
-/// serves them all. The claims come in the order of the files.
+/// Claims every notification that waits for one of these files, those between attempts included: one fetch of a file serves them
+/// all. The claims come in the order of the files.
 async fn claim_files(
     txn: &DatabaseTransaction,
     file_keys: Vec<String>,
-    shut: &[String],
+    exhausted: &[String],
     certain: Timestamp,
     clock: &Expr,
     lease_for: Duration,
+    now: Timestamp,
 ) -> Result<Vec<Claim>, RecordError> {
     if file_keys.is_empty() {
         return Ok(Vec::new());
     }
     let lease = Uuid::now_v7();
-    // The last condition always holds of these; it says that the index of files will do.
-    let lives = Condition::all()
-        .add(C::LinkExpiresAt.gt(millis(certain)))
-        .add(C::FileKey.is_in(batch::padded(file_keys.clone())))
-        .add(C::NextAttemptAt.is_not_null());
-    let rows = notifications::Entity::find()
-        .filter(lives.add(Condition::any().add(is_waiting()).add(is_abandoned(clock))))
-        .order_by(C::AnnouncedAt, Order::Asc)
-        .order_by(C::Id, Order::Asc)
-        .limit(1000)
-        .all(txn)
-        .await?;
+    let rows = waiting_for(txn, &file_keys, certain, clock).await?;
+    let rows = end_unreadable(txn, rows, now).await?;
     notifications::Entity::update_many()
-        .col_expr(C::Status, Expr::value(Status::Fetching.as_str()))
+        .col_expr(C::Status, Expr::value(Status::Fetching))
         .col_expr(C::Attempts, Expr::col(C::Attempts).add(1))
         .col_expr(C::Lease, Expr::value(lease))
-        .col_expr(C::LeaseUntil, clock.clone().add(crate::engine::record::rows::millis_of(lease_for)))
-        .filter(C::Id.is_in(batch::padded(rows.iter().map(|row| row.id).collect())))
+        .col_expr(C::LeaseUntil, clock.clone().add(millis_of(lease_for)?))
+        .filter(C::Id.is_in(batch::padded(rows.iter().map(|(row, _)| row.id).collect())))
         .exec(txn)
         .await?;
-    let said = validators::Entity::find()
+    let fetched_before = validators::Entity::find()
         .filter(validators::Column::FileKey.is_in(batch::padded(file_keys.clone())))
         .all(txn)
         .await?;
     let mut claims = Vec::with_capacity(file_keys.len());
     for file_key in file_keys {
-        let own: Vec<notifications::Model> =
-            rows.iter().filter(|row| row.file_key.as_ref() == Some(&file_key)).cloned().collect();
-        let said = said.iter().find(|said| said.file_key == file_key);
-        let known = match said {
-            Some(said) if own.iter().all(|row| row.revision_id.is_none()) => known(txn, said, &own).await?,
+        let own: Vec<&(notifications::Model, ClaimedNotification)> =
+            rows.iter().filter(|(row, _)| row.file_key.as_ref() == Some(&file_key)).collect();
+        let before = fetched_before.iter().find(|before| before.file_key == file_key);
+        let previous = match before {
+            Some(before) if own.iter().all(|(row, _)| row.revision_id.is_none()) => {
+                previous(txn, before, own.iter().map(|(row, _)| row)).await?
+            }
             _ => None,
         };
-        let notifications: Vec<Claimed> = own.into_iter().filter_map(claimed).collect();
-        let lead = Lead::choose(&notifications, shut);
-        let mut claim = Claim { lease, file_key, host: String::new(), notifications, known, lead };
-        let Some(lead) = claim.lead() else { continue };
-        claim.host = lead.link.host().unwrap_or_default();
-        claims.push(claim);
+        let notifications: Vec<ClaimedNotification> = own.iter().map(|(_, claimed)| claimed.clone()).collect();
+        let candidates: Vec<Candidate<'_>> = notifications.iter().map(ClaimedNotification::candidate).collect();
+        let turn = Turn::of(&candidates, exhausted);
+        // None where another process ended them since they were looked up.
+        let Some(host) = notifications.get(turn.index).map(|lead| lead.host.clone()) else { continue };
+        claims.push(Claim { lease, file_key, host, notifications, previous, turn });
     }
     Ok(claims)
 }
 
-fn claimed(row: notifications::Model) -> Option<Claimed> {
-    Some(Claimed {
-        id: NotificationId(row.id),
-        link: Link::from_kept(row.link?),
-        link_expires_at: timestamp(row.link_expires_at.unwrap_or(i64::MAX)),
-        attempt: u32::try_from(row.attempts + 1).unwrap_or(u32::MAX),
-        name: row.name.unwrap_or_default(),
-        is_file: row.is_file,
-        made_revision: row.revision_id.is_some(),
-    })
+async fn waiting_for(
+    txn: &DatabaseTransaction,
+    file_keys: &[String],
+    certain: Timestamp,
+    clock: &Expr,
+) -> Result<Vec<notifications::Model>, DbErr> {
+    // The last condition holds for all of these; it shows that the index of files serves.
+    let has_live_link = Condition::all()
+        .add(C::LinkExpiresAt.gt(millis(certain)))
+        .add(C::FileKey.is_in(batch::padded(file_keys.to_vec())))
+        .add(C::NextAttemptAt.is_not_null());
+    notifications::Entity::find()
+        .filter(has_live_link.add(Condition::any().add(is_waiting()).add(is_abandoned(clock))))
+        .order_by(C::AnnouncedAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .limit(NOTIFICATIONS_MAX)
+        .all(txn)
+        .await
+}
+
+/// Notifications that cannot be fetched since their row is broken end as FAILED, which says so; the others go on.
+async fn end_unreadable(
+    txn: &DatabaseTransaction,
+    rows: Vec<notifications::Model>,
+    now: Timestamp,
+) -> Result<Vec<(notifications::Model, ClaimedNotification)>, RecordError> {
+    let mut readable = Vec::with_capacity(rows.len());
+    for row in rows {
+        match ClaimedNotification::read(&row) {
+            Ok(claimed) => readable.push((row, claimed)),
+            Err(e) => {
+                let broken = RecordError::Corrupt(format!("the notification {}: {e}", row.id));
+                tracing::error!(error = %broken, "a notification cannot be fetched");
+                end_without_file(txn, std::slice::from_ref(&row), Status::Failed, &|_| broken.to_string()).await?;
+                mark_lost(txn, row.publication_id.into_iter().collect(), now).await?;
+            }
+        }
+    }
+    Ok(readable)
+}
+
+impl ClaimedNotification {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { link: &self.link, expires_at: self.link_expires_at, attempt: self.attempt }
+    }
+
+    fn read(row: &notifications::Model) -> Result<Self, String> {
+        let missing = |what: &str| format!("it waits for its file and has no {what}");
+        let link = Link::from_kept(row.link.clone().ok_or_else(|| missing("link"))?);
+        let expires_at = row.link_expires_at.ok_or_else(|| missing("time at which its link expires"))?;
+        let attempt = row.attempts.checked_add(1).and_then(|attempt| u32::try_from(attempt).ok());
+        Ok(Self {
+            id: NotificationId(row.id),
+            link_expires_at: timestamp(expires_at),
+            attempt: attempt.ok_or_else(|| format!("it has had {} attempts", row.attempts))?,
+            name: row.name.clone().ok_or_else(|| missing("name"))?,
+            is_file: row.is_file,
+            made_revision: row.revision_id.is_some(),
+            host: link.host().ok_or_else(|| missing("host in its link"))?,
+            link,
+        })
+    }
 }
 
 /// What the portal said of a file, where its bytes are what all these notifications' publications show.
-async fn known(
+async fn previous<'a>(
     txn: &DatabaseTransaction,
-    said: &validators::Model,
-    rows: &[notifications::Model],
-) -> Result<Option<Known>, RecordError> {
-    for row in rows {
-        if !shows(txn, row.publication_id, &said.digest).await? {
+    before: &validators::Model,
+    rows: impl Iterator<Item = &'a notifications::Model>,
+) -> Result<Option<PreviousFetch>, DbErr> {
+    let publications: Vec<Option<Uuid>> = rows.map(|row| row.publication_id).collect();
+    for publication in publications {
+        if shows(txn, publication, before.digest).await?.is_none() {
             return Ok(None);
         }
     }
-    let validator = Validator { etag: said.etag.clone(), last_modified: said.last_modified.clone() };
-    Ok(Some(Known { validator, digest: digest(&said.digest)? }))
+    let validator = Validator { etag: before.etag.clone(), last_modified: before.last_modified.clone() };
+    Ok(Some(PreviousFetch { validator, digest: before.digest }))
 }
 
-/// Whether a publication's latest revision has these bytes, and they are there and sound.
-pub(super) async fn shows(txn: &DatabaseTransaction, publication: Option<Uuid>, digest: &[u8]) -> Result<bool, DbErr> {
-    let Some(id) = publication else { return Ok(false) };
-    let Some(row) = publications::Entity::find_by_id(id).one(txn).await? else { return Ok(false) };
-    let Some(latest) = row.latest_revision_id else { return Ok(false) };
+/// A publication's latest revision, where it has these bytes and they are there and sound.
+pub(super) async fn shows(
+    txn: &DatabaseTransaction,
+    publication: Option<Uuid>,
+    digest: Digest,
+) -> Result<Option<revisions::Model>, DbErr> {
+    let Some(id) = publication else { return Ok(None) };
+    let Some(row) = publications::Entity::find_by_id(id).one(txn).await? else { return Ok(None) };
+    let Some(latest) = row.latest_revision_id else { return Ok(None) };
     let revision = revisions::Entity::find_by_id(latest).one(txn).await?;
-    let is_shown = revision.is_some_and(|revision| revision.digest == digest && revision.purged_at.is_none());
-    Ok(is_shown && !crate::engine::record::files::is_damaged(txn, digest).await?)
+    let shown = revision.filter(|revision| revision.digest == digest && revision.purged_at.is_none());
+    Ok(if files::is_damaged(txn, digest).await? { None } else { shown })
 }

@@ -1,22 +1,22 @@
-//! Links that die before their files are archived: the wait ends, and publications without another hope are LOST.
+//! Links that expire before their files are archived: their notifications end, and publications with no other chance are LOST.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::time::Instant;
 
-use super::predicates::is_dead;
+use super::Queue;
+use super::predicates::has_expired_link;
 use super::transitions::end_without_file;
-use super::{ENVIAR, Queue};
-use crate::domain::NotificationStatus as Status;
+use crate::domain::{NotificationStatus as Status, link_died};
 use crate::engine::record::RecordError;
 use crate::engine::record::batch::{self, PAGE, padded};
 use crate::engine::record::entity::notifications;
-use crate::engine::record::publications::lose;
+use crate::engine::record::publications::mark_lost;
 use notifications::Column as N;
 
 impl Queue {
-    /// Ends the wait for links that died, page by page. Returns how many notifications that were.
+    /// Ends notifications whose links have expired, page by page. Returns how many.
     pub async fn expire(&self, now: Timestamp) -> Result<u64, RecordError> {
         let mut expired = 0;
         loop {
@@ -24,30 +24,27 @@ impl Queue {
             let first = notifications::Entity::find()
                 .select_only()
                 .column(N::Id)
-                .filter(is_dead(now, self.db.shared_clock(now)))
+                .filter(has_expired_link(now, self.db.shared_clock(now)))
                 .limit(1);
             let first: Option<Uuid> = first.into_tuple().one(self.db.jobs_reader()).await?;
             if first.is_none() {
                 return Ok(expired);
             }
             expired += self.expire_page(now).await?;
-            batch::rest(began).await;
+            batch::pause(began).await;
         }
     }
 
     async fn expire_page(&self, now: Timestamp) -> Result<u64, RecordError> {
         let txn = self.db.begin().await?;
         let page = notifications::Entity::find()
-            .filter(is_dead(now, self.db.shared_clock(now)))
+            .filter(has_expired_link(now, self.db.shared_clock(now)))
             .order_by_asc(N::LinkExpiresAt)
             .limit(PAGE);
         let rows = page.all(&txn).await?;
-        let reason = |row: &notifications::Model| match &row.error {
-            Some(last) => format!("the link died before the file could be had (last: {last}); {ENVIAR}"),
-            None => format!("the link was dead before the first attempt; {ENVIAR}"),
-        };
+        let reason = |row: &notifications::Model| link_died(row.error.as_deref());
         end_without_file(&txn, &rows, Status::Expired, &reason).await?;
-        lose(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+        mark_lost(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         notifications::Entity::update_many()
             .col_expr(N::Link, Expr::value(None::<String>))
             .filter(N::Id.is_in(padded(rows.iter().map(|row| row.id).collect())))
@@ -55,7 +52,7 @@ impl Queue {
             .await?;
         txn.commit().await?;
         self.db.links_erased();
-        self.db.feed_changed();
+        self.db.notify_feed();
         Ok(rows.len() as u64)
     }
 }

@@ -1,4 +1,4 @@
-//! The queue of fetches: the notification is the work item, held by a lease that runs out.
+//! The queue of fetches: the work item is the notification, and a worker has it under a lease that runs out.
 mod claim;
 mod expire;
 mod predicates;
@@ -21,15 +21,13 @@ use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use crate::engine::record::RecordError;
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::notifications;
-use crate::engine::record::publications::lose;
+use crate::engine::record::publications::mark_lost;
+use crate::engine::record::rows::millis_of;
 use notifications::Column as C;
 
-pub use claim::{Claim, Claimed, Known, Room};
+pub use claim::{Capacity, Claim, ClaimedNotification, PreviousFetch};
 pub use retry::RetryCounts;
-pub use settle::{Fetched, Settled};
-
-/// What helps when a link is dead; the portal holds what was answered 202 for delivered.
-pub(in crate::engine::record) const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
+pub use settle::{FetchedFile, Settlement};
 
 /// Notifications that wait for their files.
 #[derive(Clone)]
@@ -43,9 +41,9 @@ impl Queue {
         self.db.watch_queue()
     }
 
-    /// Keeps a claim for longer. An error means that it is lost, and the work with it.
+    /// Extends a claim's lease. An error means that the claim is lost, and the work with it.
     pub async fn renew(&self, claim: &Claim, now: Timestamp, lease_for: Duration) -> Result<(), RecordError> {
-        let until = self.db.shared_clock(now).add(crate::engine::record::rows::millis_of(lease_for));
+        let until = self.db.shared_clock(now).add(millis_of(lease_for)?);
         let txn = self.db.begin().await?;
         let renewed = notifications::Entity::update_many()
             .col_expr(C::LeaseUntil, until)
@@ -61,11 +59,11 @@ impl Queue {
         let txn = self.db.begin().await?;
         release(&txn, claim.is_leased()).await?;
         txn.commit().await?;
-        self.db.queue_changed();
+        self.db.notify_queue();
         Ok(())
     }
 
-    /// Gives back all that any process holds: for the start of the only process that works on this database.
+    /// Releases every lease: for the start of the only process that works on this database.
     pub async fn release_all(&self) -> Result<u64, RecordError> {
         let txn = self.db.begin().await?;
         let released = release(&txn, is_in(Status::Fetching)).await?;
@@ -76,7 +74,7 @@ impl Queue {
     /// An attempt failed; another one is due at `next`.
     pub async fn settle_retry(&self, claim: &Claim, next: Timestamp, error: &str) -> Result<(), RecordError> {
         let update = notifications::Entity::update_many()
-            .col_expr(C::Status, Expr::value(Status::Retrying.as_str()))
+            .col_expr(C::Status, Expr::value(Status::Retrying))
             .col_expr(C::NextAttemptAt, Expr::value(millis(next)))
             .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
             .col_expr(C::Lease, Expr::value(None::<Uuid>))
@@ -85,12 +83,12 @@ impl Queue {
         let txn = self.db.begin().await?;
         let settled = update.exec(&txn).await?;
         txn.commit().await?;
-        self.db.queue_changed();
+        self.db.notify_queue();
         if settled.rows_affected == 0 { Err(RecordError::LeaseLost) } else { Ok(()) }
     }
 
-    /// No attempt with the lead's link can help. The claim's notifications with another link are released: theirs are yet
-    /// to be tried.
+    /// No attempt with the lead's link can succeed. The claim's notifications with another link are released, so that theirs are
+    /// tried.
     pub async fn settle_failed(&self, claim: &Claim, now: Timestamp, error: &str) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
         let rows = notifications::Entity::find().filter(claim.is_leased()).all(&txn).await?;
@@ -100,27 +98,27 @@ impl Queue {
         let link = claim.lead().map(|lead| lead.link.expose());
         let rows: Vec<_> = rows.into_iter().filter(|row| row.link.as_deref() == link).collect();
         end_without_file(&txn, &rows, Status::Failed, &|_| error.to_owned()).await?;
-        // What was just ended holds no lease any more.
+        // What has just ended has no lease any more.
         release(&txn, claim.is_leased()).await?;
-        lose(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+        mark_lost(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         txn.commit().await?;
         self.db.links_erased();
-        self.db.feed_changed();
-        self.db.queue_changed();
+        self.db.notify_feed();
+        self.db.notify_queue();
         Ok(())
     }
 
-    /// When there is something to do next that no commit will tell of: an attempt, or a lease that runs out.
+    /// When there is something to do next that no commit announces: an attempt is due, or a lease runs out.
     pub async fn next_event(&self) -> Result<Option<Timestamp>, RecordError> {
         let select = || notifications::Entity::find().select_only();
         // What is queued is due: any of it will do.
         let queued = select().column_as(C::NextAttemptAt, "at").filter(is_in(Status::Queued)).limit(1);
         let retrying = select().column_as(C::NextAttemptAt.min(), "at").filter(is_in(Status::Retrying));
-        let held = select().column_as(C::LeaseUntil.min(), "at").filter(is_in(Status::Fetching));
-        // Leases of a shared database go by its clock, not by ours: they are found by looking every second.
-        let held = (!self.db.is_shared()).then_some(held);
+        let leased = select().column_as(C::LeaseUntil.min(), "at").filter(is_in(Status::Fetching));
+        // Leases of a shared database go by its clock, not by ours: they are found by polling every second.
+        let leased = (!self.db.is_shared()).then_some(leased);
         let mut next: Option<i64> = None;
-        for first in [queued, retrying].into_iter().chain(held) {
+        for first in [queued, retrying].into_iter().chain(leased) {
             let at: Option<Option<i64>> = first.into_tuple().one(self.db.jobs_reader()).await?;
             next = next.into_iter().chain(at.flatten()).min();
         }

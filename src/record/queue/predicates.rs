@@ -15,7 +15,7 @@ pub(super) fn is_in(status: Status) -> Expr {
 
 /// Waiting for an attempt.
 pub(super) fn is_waiting() -> Expr {
-    C::Status.is_in([Status::Queued.as_str(), Status::Retrying.as_str()])
+    C::Status.is_in([Status::Queued, Status::Retrying])
 }
 
 /// Under a lease. Claims that were made together share one, and differ in their files.
@@ -28,10 +28,9 @@ pub(super) fn is_abandoned(clock: &Expr) -> Condition {
     Condition::all().add(is_in(Status::Fetching)).add(Expr::col(C::LeaseUntil).lte(clock.clone()))
 }
 
-/// Open, with a dead link, and no worker is at it. Not by status: the index of open notifications by their links' deaths serves
+/// Open, with an expired link, and not leased. Not by status: the index of open notifications by the expiry of their links serves
 /// this, where an index by status would bring all that wait.
-pub(super) fn is_dead(now: Timestamp, clock: Expr) -> Condition {
-    let is_not_leased =
-        Condition::any().add(C::Status.ne(Status::Fetching.as_str())).add(Expr::col(C::LeaseUntil).lte(clock));
+pub(super) fn has_expired_link(now: Timestamp, clock: Expr) -> Condition {
+    let is_not_leased = Condition::any().add(C::Status.ne(Status::Fetching)).add(Expr::col(C::LeaseUntil).lte(clock));
     Condition::all().add(C::NextAttemptAt.is_not_null()).add(C::LinkExpiresAt.lte(millis(now))).add(is_not_leased)
 }

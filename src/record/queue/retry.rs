@@ -1,4 +1,4 @@
-//! Queueing again what a query names: page by page, since it may name millions.
+//! Queueing notifications again: page by page, since a query may match millions.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
@@ -13,12 +13,12 @@ use super::predicates::is_in;
 use crate::domain::{NotificationStatus as Status, millis};
 use crate::engine::record::batch::{self, PAGE, padded};
 use crate::engine::record::entity::notifications;
-use crate::engine::record::publications::await_again;
+use crate::engine::record::publications::mark_awaited;
 use crate::engine::record::rows::natural;
 use crate::engine::record::{NotificationQuery, RecordError};
 use notifications::Column as N;
 
-/// States in which a file is wanted and may be asked for again.
+/// The statuses in which the file is wanted and may be fetched again.
 const WANTING: [Status; 3] = [Status::Queued, Status::Retrying, Status::Failed];
 
 /// What `retry` did.
@@ -26,19 +26,19 @@ const WANTING: [Status; 3] = [Status::Queued, Status::Retrying, Status::Failed];
 pub struct RetryCounts {
     pub matched: u64,
     pub queued: u64,
-    /// Their links are dead.
+    /// Their links have expired.
     pub dead: u64,
 }
 
 #[derive(FromQueryResult)]
 struct Candidate {
     id: Uuid,
-    status: String,
+    status: Status,
     publication_id: Option<Uuid>,
 }
 
 impl Queue {
-    /// Queues again what a query names, as far as its link lives and its file is not there.
+    /// Queues the notifications again that match a query, as long as their link has not expired and their file is not archived.
     pub async fn retry(&self, query: &NotificationQuery, now: Timestamp) -> Result<RetryCounts, RecordError> {
         let mut counts = self.count_for_retry(query, now).await?;
         // All that can be queued again carries a link.
@@ -52,16 +52,16 @@ impl Queue {
             let queued = self.queue_again(query, ids, now).await?;
             counts.queued += queued;
             if queued > 0 {
-                self.db.queue_changed();
-                self.db.feed_changed();
+                self.db.notify_queue();
+                self.db.notify_feed();
             }
-            batch::rest(began).await;
+            batch::pause(began).await;
         }
     }
 
-    /// How many a query names, and how many of these have dead links.
+    /// How many match a query, and how many of these have expired links.
     async fn count_for_retry(&self, query: &NotificationQuery, now: Timestamp) -> Result<RetryCounts, RecordError> {
-        let by_status: Vec<(String, i64)> = notifications::Entity::find()
+        let by_status: Vec<(Status, i64)> = notifications::Entity::find()
             .select_only()
             .column(N::Status)
             .column_as(N::Id.count(), "n")
@@ -70,22 +70,23 @@ impl Queue {
             .into_tuple()
             .all(self.db.reader())
             .await?;
-        let is_wanting = |status: &str| WANTING.iter().any(|wanting| wanting.as_str() == status);
-        let sum = |holds: &dyn Fn(&str) -> bool| {
-            by_status.iter().filter(|(status, _)| holds(status)).map(|(_, n)| natural(*n)).sum::<u64>()
+        let sum = |statuses: &[Status]| {
+            let of_these = by_status.iter().filter(|(status, _)| statuses.contains(status));
+            of_these.map(|(_, n)| natural(*n)).sum::<Result<u64, RecordError>>()
         };
         let alive = notifications::Entity::find()
             .filter(query.condition())
             .filter(N::Link.is_not_null())
             .filter(N::LinkExpiresAt.gt(millis(now)))
-            .filter(N::Status.is_in(WANTING.iter().map(|status| status.as_str())))
+            .filter(N::Status.is_in(WANTING))
             .count(self.db.reader())
             .await?;
-        let expired = sum(&|status| status == Status::Expired.as_str());
-        Ok(RetryCounts { matched: sum(&|_| true), queued: 0, dead: expired + sum(&is_wanting).saturating_sub(alive) })
+        let wanting = sum(&WANTING)?;
+        let dead = sum(&[Status::Expired])? + wanting.saturating_sub(alive);
+        Ok(RetryCounts { matched: sum(Status::ALL)?, queued: 0, dead })
     }
 
-    /// Notifications that carry a link, in the order of their links' deaths.
+    /// Notifications that have a link, in the order in which the links expire.
     async fn links_after(&self, (expires_at, id): (i64, Uuid)) -> Result<Vec<(i64, Uuid)>, RecordError> {
         let beyond = Expr::tuple([Expr::col(N::LinkExpiresAt), Expr::col(N::Id)])
             .gt(Expr::tuple([Expr::value(expires_at), Expr::value(id)]));
@@ -102,7 +103,7 @@ impl Queue {
             .await?)
     }
 
-    /// Queues those of a page again that the query names and that still want their file. Returns how many.
+    /// Queues those of a page again that match the query and still want their file. Returns how many.
     async fn queue_again(
         &self,
         query: &NotificationQuery,
@@ -111,48 +112,47 @@ impl Queue {
     ) -> Result<u64, RecordError> {
         let txn = self.db.begin().await?;
         let named = named(&txn, query, page, now).await?;
-        let again: Vec<Candidate> =
-            named.into_iter().filter(|row| WANTING.iter().any(|status| status.as_str() == row.status)).collect();
+        let again: Vec<Candidate> = named.into_iter().filter(|row| WANTING.contains(&row.status)).collect();
         if again.is_empty() {
             txn.rollback().await?;
             return Ok(0);
         }
         notifications::Entity::update_many()
-            .col_expr(N::Status, Expr::value(Status::Queued.as_str()))
+            .col_expr(N::Status, Expr::value(Status::Queued))
             .col_expr(N::Attempts, Expr::value(0))
             .col_expr(N::NextAttemptAt, Expr::value(millis(now)))
             .filter(N::Id.is_in(padded(again.iter().map(|row| row.id).collect())))
             .exec(&txn)
             .await?;
-        await_again(&txn, again.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+        mark_awaited(&txn, again.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         crate::engine::record::feed::count_renewal(&txn).await?;
         txn.commit().await?;
         Ok(again.len() as u64)
     }
 
-    /// Makes attempts due now that were put off beyond `latest`, further than any schedule does: the clock was wrong then.
-    pub async fn hasten(&self, latest: Timestamp, now: Timestamp) -> Result<u64, RecordError> {
+    /// Makes attempts due now that are scheduled after `latest`, later than any schedule does: the clock was wrong then.
+    pub async fn bring_retries_forward(&self, latest: Timestamp, now: Timestamp) -> Result<u64, RecordError> {
         let put_off = is_in(Status::Retrying).and(N::NextAttemptAt.gt(millis(latest)));
         let any = notifications::Entity::find().filter(put_off.clone());
         if any.one(self.db.jobs_reader()).await?.is_none() {
             return Ok(0);
         }
         let txn = self.db.begin().await?;
-        let hastened = notifications::Entity::update_many()
+        let changed = notifications::Entity::update_many()
             .col_expr(N::NextAttemptAt, Expr::value(millis(now)))
             .filter(put_off)
             .exec(&txn)
             .await?;
         txn.commit().await?;
-        if hastened.rows_affected > 0 {
-            self.db.queue_changed();
+        if changed.rows_affected > 0 {
+            self.db.notify_queue();
         }
-        Ok(hastened.rows_affected)
+        Ok(changed.rows_affected)
     }
 }
 
-/// Those of a page whose links live and that a query names. The page is cut out first, in a query of its own, so that
-/// whatever the query asks for it is asked of the page's rows alone.
+/// Those of a page whose links live and that match a query. The page is selected first, by its ids, so that the query's conditions
+/// are evaluated for its rows alone.
 async fn named(
     txn: &DatabaseTransaction,
     query: &NotificationQuery,

@@ -2,128 +2,120 @@
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, Order, QueryFilter,
-    QueryOrder, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Set};
 
 use super::Queue;
 use super::claim::{Claim, shows};
 use super::transitions::{ended, release};
-use crate::domain::{NotificationStatus as Status, RevisionId, Validator, latest, millis};
-use crate::engine::record::entity::{notifications, publications, revisions, validators};
-use crate::engine::record::revisions::{count, intervals, new_revision, place, publication_of};
-use crate::engine::record::{Member, RecordError, StoredFile, batch, files as stored_files};
+use crate::domain::{FileOutcome, NotificationStatus as Status, RevisionId, StoredRevision, Validator, millis};
+use crate::engine::record::entity::{notifications, revisions, validators};
+use crate::engine::record::revisions::{add, publication_of, revisions_of};
+use crate::engine::record::{Member, RecordError, StoredFile, batch, feed, files as stored_files};
 use notifications::Column as N;
 
-/// A file that is in the archive and not yet in the record.
+/// A file that is in the archive and not yet recorded.
 #[derive(Clone, Debug)]
-pub struct Fetched {
+pub struct FetchedFile {
     pub file: StoredFile,
     pub file_name: String,
     pub extension: Option<String>,
     pub content_type: Option<String>,
     pub warnings: Vec<String>,
     pub members: Vec<Member>,
-    /// The members are not all there: they are listed once the file is recorded.
+    /// The members are incomplete, and listed once the file is recorded.
     pub list_later: bool,
-    /// What tells this content of the portal's address from the next.
+    /// What makes the next fetch of the same address conditional.
     pub validator: Option<Validator>,
-    /// Set where the file looks broken: what it settles is fetched once more then.
+    /// Set where the file looks broken: the notifications it settles are fetched again then.
     pub again_at: Option<Timestamp>,
 }
 
-/// What became of a fetch.
+/// What a file settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct Settlement {
     pub new_revisions: Vec<RevisionId>,
     pub unchanged: u32,
 }
 
 impl Queue {
-    /// Settles the claim's notifications with the file. What was recorded after the claim may speak of a newer file, so it
+    /// Settles the claim's notifications with the file. A notification recorded after the claim may announce a newer file, so it
     /// is left for a fetch of its own.
     ///
-    /// `is_there` tells whether the archive has the bytes; it is asked inside the transaction, and only where a sweep removed
-    /// them once. What it says holds until the commit: a sweep deletes only what a committed tombstone names, and under a
-    /// tombstone nothing is settled.
+    /// `is_there` says whether the archive has the bytes. It is awaited inside the transaction, and only where a sweep removed
+    /// them once. Its answer holds until the commit: a sweep deletes only what a committed tombstone names, and nothing is settled
+    /// with a file under a tombstone.
     pub async fn settle(
         &self,
         claim: &Claim,
-        fetched: &Fetched,
+        fetched: &FetchedFile,
         now: Timestamp,
         is_there: impl Future<Output = bool>,
-    ) -> Result<Settled, RecordError> {
+    ) -> Result<Settlement, RecordError> {
         let txn = self.db.begin().await?;
-        let own = notifications::Entity::find().filter(claim.is_leased());
-        let mut served = own.all(&txn).await?;
-        if served.is_empty() {
-            return Err(RecordError::LeaseLost);
-        }
+        let mut served = leased(&txn, claim).await?;
         served.sort_by_key(|row| (row.announced_at, row.id));
         stored_files::save(&txn, fetched, now, is_there).await?;
         save_validator(&txn, claim, fetched).await?;
-        let mut settled = Settled::default();
+        let mut settled = Settlement::default();
         for row in &served {
             settle_one(&txn, row, fetched, now, &mut settled).await?;
         }
         txn.commit().await?;
         self.db.links_erased();
-        self.db.feed_changed();
-        self.db.queue_changed();
+        self.db.notify_feed();
+        self.db.notify_queue();
         Ok(settled)
     }
 
-    /// Settles the claim's notifications by the portal's answer that the file is still the known one. `None` where that no
-    /// longer helps, since publications show another file by now; the claim is then released, to be fetched without a
-    /// condition.
-    pub async fn settle_not_modified(&self, claim: &Claim) -> Result<Option<Settled>, RecordError> {
+    /// Settles the claim's notifications after the portal answered that the file has not changed since the previous fetch. `None`
+    /// where that does not help, since a publication shows another file by now: the claim is then released, and fetched without a
+    /// condition next time.
+    pub async fn settle_not_modified(&self, claim: &Claim) -> Result<Option<Settlement>, RecordError> {
+        let Some(previous) = &claim.previous else {
+            return Err(RecordError::Corrupt(format!("the claim of `{}` has no previous fetch", claim.file_key)));
+        };
         let txn = self.db.begin().await?;
-        let own = notifications::Entity::find().filter(claim.is_leased()).all(&txn).await?;
-        if own.is_empty() {
-            return Err(RecordError::LeaseLost);
-        }
-        let Some(known) = &claim.known else { return Ok(None) };
-        let mut settled = Settled::default();
+        let own = leased(&txn, claim).await?;
+        let mut settled = Settlement::default();
         for row in &own {
-            if !shows(&txn, row.publication_id, &known.digest.0).await? {
+            let Some(revision) = shows(&txn, row.publication_id, previous.digest).await? else {
                 validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
                 release(&txn, claim.is_leased()).await?;
                 txn.commit().await?;
-                self.db.queue_changed();
+                self.db.notify_queue();
                 return Ok(None);
-            }
-            let publication = publications::Entity::find_by_id(publication_of(row)?).one(&txn).await?;
-            let latest = publication.and_then(|publication| publication.latest_revision_id).ok_or_else(|| {
-                RecordError::Corrupt(format!("the publication of the notification {} shows no revision", row.id))
-            })?;
-            if let Some(revision) = revisions::Entity::find_by_id(latest).one(&txn).await? {
-                renew(&txn, &revision, row).await?;
-                let update = notifications::Entity::update_many().filter(N::Id.eq(row.id));
-                ended(update, Status::Unchanged, Expr::value(None::<String>))
-                    .col_expr(N::RevisionId, Expr::value(revision.id))
-                    .col_expr(N::Link, Expr::value(None::<String>))
-                    .exec(&txn)
-                    .await?;
-                settled.unchanged += 1;
-            }
+            };
+            announce_again(&txn, &revision, row).await?;
+            let update = notifications::Entity::update_many().filter(N::Id.eq(row.id));
+            ended(update, Status::Unchanged, Expr::value(None::<String>))
+                .col_expr(N::RevisionId, Expr::value(revision.id))
+                .col_expr(N::Link, Expr::value(None::<String>))
+                .exec(&txn)
+                .await?;
+            settled.unchanged += 1;
         }
         txn.commit().await?;
         self.db.links_erased();
-        self.db.queue_changed();
+        self.db.notify_queue();
         Ok(Some(settled))
     }
 }
 
-async fn save_validator(txn: &DatabaseTransaction, claim: &Claim, fetched: &Fetched) -> Result<(), DbErr> {
+/// The claim's notifications; an error where the lease is lost.
+async fn leased(txn: &DatabaseTransaction, claim: &Claim) -> Result<Vec<notifications::Model>, RecordError> {
+    let rows = notifications::Entity::find().filter(claim.is_leased()).all(txn).await?;
+    if rows.is_empty() { Err(RecordError::LeaseLost) } else { Ok(rows) }
+}
+
+async fn save_validator(txn: &DatabaseTransaction, claim: &Claim, fetched: &FetchedFile) -> Result<(), DbErr> {
     use validators::Column as C;
-    // What looks broken is to be fetched whole once more.
+    // A file that looks broken is to be fetched whole once more.
     let Some(validator) = fetched.validator.as_ref().filter(|_| fetched.again_at.is_none()) else { return Ok(()) };
     let row = validators::ActiveModel {
         file_key: Set(claim.file_key.clone()),
         etag: Set(validator.etag.clone()),
         last_modified: Set(validator.last_modified.clone()),
-        digest: Set(fetched.file.digest.0.to_vec()),
+        digest: Set(fetched.file.digest),
     };
     let replaced = OnConflict::column(C::FileKey).update_columns([C::Etag, C::LastModified, C::Digest]).to_owned();
     batch::insert(txn, vec![row], Some(replaced)).await
@@ -132,47 +124,37 @@ async fn save_validator(txn: &DatabaseTransaction, claim: &Claim, fetched: &Fetc
 async fn settle_one(
     txn: &DatabaseTransaction,
     row: &notifications::Model,
-    fetched: &Fetched,
+    fetched: &FetchedFile,
     now: Timestamp,
-    settled: &mut Settled,
+    settled: &mut Settlement,
 ) -> Result<(), RecordError> {
-    let missing = || RecordError::Corrupt(format!("the notification {} has no publication", row.id));
-    let publication_id = row.publication_id.ok_or_else(missing)?;
-    let publication = publications::Entity::find_by_id(publication_id).one(txn).await?.ok_or_else(missing)?;
-    let mut known = revisions::Entity::find()
-        .filter(revisions::Column::PublicationId.eq(publication_id))
-        .order_by(revisions::Column::Number, Order::Asc)
-        .all(txn)
-        .await?;
-    let last = latest(&intervals(&known)).map(|i| &known[i]);
-    // A latest revision that retention removed is not there to be equal to.
-    let equal = last.filter(|revision| revision.digest == fetched.file.digest.0 && revision.purged_at.is_none());
-    let (status, revision_id) = match equal {
-        Some(revision) => {
-            renew(txn, revision, row).await?;
-            // The second look at a file that seemed broken found it as it was: this notification made the revision.
-            let own = row.revision_id == Some(revision.id);
-            settled.unchanged += u32::from(!own);
-            (if own { Status::Archived } else { Status::Unchanged }, revision.id)
+    let publication = publication_of(txn, row).await?;
+    let mut known = revisions_of(txn, publication.id).await?;
+    let stored: Vec<StoredRevision> = known.iter().map(StoredRevision::from).collect();
+    let own = row.revision_id.map(RevisionId);
+    let outcome = FileOutcome::of(&stored, own, fetched.file.digest);
+    let revision_id = match outcome {
+        FileOutcome::New => {
+            let id = add(txn, row, fetched, &mut known, &publication, now, now).await?;
+            settled.new_revisions.push(id);
+            id
         }
-        None => {
-            let revision = new_revision(row, fetched, known.len(), now)?;
-            revisions::Entity::insert(revision.clone().into_active_model()).exec_without_returning(txn).await?;
-            known.push(revision.clone());
-            settled.new_revisions.push(RevisionId(revision.id));
-            place(txn, &publication, &mut known, now).await?;
-            count(txn, &publication, &fetched.file).await?;
-            (Status::Archived, revision.id)
+        FileOutcome::Unchanged(id) | FileOutcome::Confirmed(id) => {
+            let revision = revisions::Entity::find_by_id(id.0).one(txn).await?;
+            let revision = revision.ok_or_else(|| RecordError::Corrupt(format!("the revision {id} is gone")))?;
+            announce_again(txn, &revision, row).await?;
+            settled.unchanged += u32::from(matches!(outcome, FileOutcome::Unchanged(_)));
+            id
         }
     };
-    let again_at = fetched.again_at.filter(|_| row.revision_id.is_none() && status == Status::Archived);
-    let update =
-        notifications::Entity::update_many().filter(N::Id.eq(row.id)).col_expr(N::RevisionId, Expr::value(revision_id));
-    match again_at {
+    let update = notifications::Entity::update_many()
+        .filter(N::Id.eq(row.id))
+        .col_expr(N::RevisionId, Expr::value(revision_id.0));
+    match fetched.again_at.filter(|_| outcome.may_be_fetched_again(own)) {
         Some(at) => {
             let why = fetched.warnings.first().map(String::as_str).unwrap_or("the file looks broken");
             update
-                .col_expr(N::Status, Expr::value(Status::Retrying.as_str()))
+                .col_expr(N::Status, Expr::value(Status::Retrying))
                 .col_expr(N::NextAttemptAt, Expr::value(millis(at)))
                 .col_expr(N::Lease, Expr::value(None::<Uuid>))
                 .col_expr(N::LeaseUntil, Expr::value(None::<i64>))
@@ -181,7 +163,7 @@ async fn settle_one(
                 .await?;
         }
         None => {
-            ended(update, status, Expr::value(None::<String>))
+            ended(update, outcome.status(), Expr::value(None::<String>))
                 .col_expr(N::Link, Expr::value(None::<String>))
                 .exec(txn)
                 .await?;
@@ -190,8 +172,8 @@ async fn settle_one(
     Ok(())
 }
 
-/// The revision was announced again: it may now be the one announced last by a later word.
-async fn renew(
+/// Notes that a revision was announced again, which may make it the one announced last.
+async fn announce_again(
     txn: &DatabaseTransaction,
     revision: &revisions::Model,
     row: &notifications::Model,
@@ -204,7 +186,7 @@ async fn renew(
             ..Default::default()
         };
         renewed.update_without_returning(txn).await?;
-        crate::engine::record::feed::count_renewal(txn).await?;
+        feed::count_renewal(txn).await?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use notifications::Column as C;
 /// Takes leases off; the attempt that began is not counted. Returns how many.
 pub(super) async fn release(txn: &DatabaseTransaction, which: Expr) -> Result<u64, DbErr> {
     let released = notifications::Entity::update_many()
-        .col_expr(C::Status, Expr::value(Status::Queued.as_str()))
+        .col_expr(C::Status, Expr::value(Status::Queued))
         .col_expr(C::Attempts, Expr::col(C::Attempts).sub(1))
         .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(C::Lease, Expr::value(None::<Uuid>))
@@ -23,8 +23,8 @@ pub(super) async fn release(txn: &DatabaseTransaction, which: Expr) -> Result<u6
     Ok(released.rows_affected)
 }
 
-/// Settles notifications whose file will not be had, as `status`. One that made a revision already, of a file that looked
-/// broken and was to be fetched once more, ends with that revision.
+/// Settles notifications whose file will not come, as `status`. One that has made a revision of a file that looked broken, and was
+/// to be fetched once more, ends with that revision.
 pub(super) async fn end_without_file(
     txn: &DatabaseTransaction,
     rows: &[notifications::Model],
@@ -51,14 +51,14 @@ pub(super) async fn end_without_file(
     Ok(())
 }
 
-/// What is written of a notification that is settled for good.
+/// What is written when a notification gets its final status.
 pub(super) fn ended(
     update: UpdateMany<notifications::Entity>,
     status: Status,
     error: Expr,
 ) -> UpdateMany<notifications::Entity> {
     update
-        .col_expr(C::Status, Expr::value(status.as_str()))
+        .col_expr(C::Status, Expr::value(status))
         .col_expr(C::NextAttemptAt, Expr::value(None::<i64>))
         .col_expr(C::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(C::Lease, Expr::value(None::<Uuid>))

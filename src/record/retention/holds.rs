@@ -1,4 +1,4 @@
-//! Revisions that people protect from retention.
+//! Holds: users protect revisions from retention.
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
@@ -8,7 +8,7 @@ use crate::engine::record::db::Db;
 use crate::engine::record::entity::revisions;
 use crate::engine::record::{RecordError, feed};
 
-/// Why a revision cannot be held or released.
+/// Why a hold cannot be set or lifted.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
     #[error("there is no revision {0}")]
@@ -46,7 +46,9 @@ impl Holds {
         let txn = self.db.begin().await?;
         let row = revisions::Entity::find_by_id(id.0).one(&txn).await?.ok_or(HoldError::Missing(id))?;
         if row.purged_at.is_some() && hold.is_some() {
-            return Err(HoldError::Purged(id, row.purge_run.unwrap_or_default()));
+            let run = row.purge_run;
+            let run = run.ok_or_else(|| RecordError::Corrupt(format!("the revision {id} was removed by no run")))?;
+            return Err(HoldError::Purged(id, run));
         }
         revisions::Entity::update_many()
             .col_expr(C::Held, Expr::value(hold.is_some()))
@@ -57,9 +59,9 @@ impl Holds {
             .exec(&txn)
             .await?;
         let kind = if hold.is_some() { ChangeKind::Held } else { ChangeKind::Released };
-        feed::tell(&txn, millis(now), vec![(kind, PublicationId(row.publication_id), Some(id))]).await?;
+        feed::append(&txn, millis(now), vec![(kind, PublicationId(row.publication_id), Some(id))]).await?;
         txn.commit().await?;
-        self.db.feed_changed();
+        self.db.notify_feed();
         Ok(())
     }
 }

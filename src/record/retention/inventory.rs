@@ -1,4 +1,4 @@
-//! The archive as retention looks at it, read in walks along the indexes.
+//! What a retention plan is made from, read along the indexes.
 use std::collections::HashMap;
 
 use sea_orm::prelude::Uuid;
@@ -8,7 +8,7 @@ use crate::domain::{Digest, Period, RevisionId, fold};
 use crate::engine::record::RecordError;
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{files, product_aliases, products, publications, revisions};
-use crate::engine::record::rows::{digest, local, natural};
+use crate::engine::record::rows::{local, natural};
 
 /// A product with the names it is matched by, folded.
 #[derive(Clone, Debug)]
@@ -80,12 +80,12 @@ impl Inventory {
             .columns([C::Digest, C::Size, C::StoredSize])
             .filter(C::RemovedAt.is_null());
         if let Some(after) = after {
-            some = some.filter(C::Digest.gt(after.0.to_vec()));
+            some = some.filter(C::Digest.gt(after));
         }
-        let rows: Vec<(Vec<u8>, i64, i64)> =
+        let rows: Vec<(Digest, i64, i64)> =
             some.order_by(C::Digest, Order::Asc).limit(limit).into_tuple().all(self.db.reader()).await?;
-        let file = |(bytes, size, stored): (Vec<u8>, i64, i64)| {
-            Ok(InventoryFile { digest: digest(&bytes)?, size: natural(size), stored_size: natural(stored) })
+        let file = |(digest, size, stored): (Digest, i64, i64)| {
+            Ok(InventoryFile { digest, size: natural(size)?, stored_size: natural(stored)? })
         };
         rows.into_iter().map(file).collect()
     }
@@ -116,7 +116,7 @@ impl Inventory {
     /// The revisions of the publications from one to another, in the order of publications and numbers.
     pub async fn revisions(&self, from: Uuid, to: Uuid) -> Result<Vec<InventoryRevision>, RecordError> {
         use revisions::Column as C;
-        type Row = (Uuid, Uuid, i32, Vec<u8>, Option<String>, i64, i64, Option<i64>, bool);
+        type Row = (Uuid, Uuid, i32, Digest, Option<String>, i64, i64, Option<i64>, bool);
         let columns = [
             C::Id,
             C::PublicationId,
@@ -138,11 +138,11 @@ impl Inventory {
             .into_tuple()
             .all(self.db.reader())
             .await?;
-        rows.into_iter()
-            .map(|(id, publication, number, bytes, extension, announced_at, archived_at, superseded_at, held)| {
-                let (id, digest) = (RevisionId(id), digest(&bytes)?);
-                Ok(InventoryRevision {
-                    id,
+        Ok(rows
+            .into_iter()
+            .map(|(id, publication, number, digest, extension, announced_at, archived_at, superseded_at, held)| {
+                InventoryRevision {
+                    id: RevisionId(id),
                     publication,
                     number,
                     digest,
@@ -151,8 +151,8 @@ impl Inventory {
                     archived_at,
                     superseded_at,
                     held,
-                })
+                }
             })
-            .collect()
+            .collect())
     }
 }

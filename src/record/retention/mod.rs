@@ -1,4 +1,4 @@
-//! What retention writes: runs, their marks, and their undoing.
+//! Retention runs, the marks they set, and their undoing.
 mod holds;
 mod inventory;
 mod removals;
@@ -13,10 +13,10 @@ use sea_orm::{
     Set,
 };
 
-use crate::domain::{ChangeKind, PublicationId, PublicationStatus, RevisionId, millis, timestamp};
+use crate::domain::{ChangeKind, PublicationId, PublicationStatus, RevisionId, millis, still_applies, timestamp};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{notifications, publications, retention_runs, revisions};
-use crate::engine::record::rows::natural;
+use crate::engine::record::rows::{long, natural};
 use crate::engine::record::{RecordError, batch, feed};
 
 pub use holds::{HoldError, Holds};
@@ -37,19 +37,21 @@ pub struct RetentionRun {
     pub swept_at: Option<Timestamp>,
 }
 
-impl From<retention_runs::Model> for RetentionRun {
-    fn from(row: retention_runs::Model) -> Self {
-        Self {
+impl TryFrom<retention_runs::Model> for RetentionRun {
+    type Error = RecordError;
+
+    fn try_from(row: retention_runs::Model) -> Result<Self, RecordError> {
+        Ok(Self {
             id: row.id,
             dry_run: row.dry_run,
             started_at: timestamp(row.started_at),
             ended_at: row.ended_at.map(timestamp),
-            removed: natural(row.removed),
-            bytes_freed: natural(row.bytes_freed),
+            removed: natural(row.removed)?,
+            bytes_freed: natural(row.bytes_freed)?,
             sweep_after: row.sweep_after.map(timestamp),
             undone_at: row.undone_at.map(timestamp),
             swept_at: row.swept_at.map(timestamp),
-        }
+        })
     }
 }
 
@@ -66,8 +68,8 @@ impl Retention {
             dry_run: Set(run.dry_run),
             started_at: Set(millis(run.started_at)),
             ended_at: Set(run.ended_at.map(millis)),
-            removed: Set(crate::engine::record::rows::long(run.removed)),
-            bytes_freed: Set(crate::engine::record::rows::long(run.bytes_freed)),
+            removed: Set(long(run.removed)?),
+            bytes_freed: Set(long(run.bytes_freed)?),
             sweep_after: Set(run.sweep_after.map(millis)),
             undone_at: Set(None),
             swept_at: Set(None),
@@ -82,15 +84,15 @@ impl Retention {
         let txn = self.db.begin().await?;
         retention_runs::Entity::update_many()
             .col_expr(C::EndedAt, Expr::value(millis(now)))
-            .col_expr(C::Removed, Expr::value(crate::engine::record::rows::long(removed)))
-            .col_expr(C::BytesFreed, Expr::value(crate::engine::record::rows::long(bytes_freed)))
+            .col_expr(C::Removed, Expr::value(long(removed)?))
+            .col_expr(C::BytesFreed, Expr::value(long(bytes_freed)?))
             .filter(C::Id.eq(id))
             .exec(&txn)
             .await?;
         Ok(txn.commit().await?)
     }
 
-    /// Ends the runs that were killed, with what they had marked. For who has the lock.
+    /// Ends the runs that were killed, with what they had marked. Needs the lock.
     pub async fn end_killed_runs(&self, now: Timestamp) -> Result<u64, RecordError> {
         use retention_runs::Column as C;
         let marked = Expr::cust("(SELECT COUNT(*) FROM revisions WHERE revisions.purge_run = retention_runs.id)");
@@ -119,15 +121,16 @@ impl Retention {
             all = all.filter(retention_runs::Column::Id.lt(after));
         }
         let rows = all.order_by(retention_runs::Column::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
-        Ok((rows.into_iter().map(Into::into).collect(), total))
+        Ok((rows.into_iter().map(RetentionRun::try_from).collect::<Result<_, _>>()?, total))
     }
 
     pub async fn run(&self, id: &str) -> Result<Option<RetentionRun>, RecordError> {
-        Ok(retention_runs::Entity::find_by_id(id).one(self.db.reader()).await?.map(Into::into))
+        let row = retention_runs::Entity::find_by_id(id).one(self.db.reader()).await?;
+        row.map(RetentionRun::try_from).transpose()
     }
 
-    /// Marks revisions as removed by a run. What was held since the plan was made stays, and so does what was announced
-    /// again and is the latest by now although it was not then. Returns how many were marked.
+    /// Marks revisions as removed by a run. Those that got a hold since the plan was made stay, and so do those that have become
+    /// the latest since. Returns how many were marked.
     pub async fn mark(
         &self,
         run: &str,
@@ -150,20 +153,20 @@ impl Retention {
         let latest: HashSet<Uuid> = parents.iter().filter_map(|row| row.latest_revision_id).collect();
         let rules: HashMap<Uuid, (bool, &str)> =
             chosen.iter().map(|(id, was_latest, rule)| (id.0, (*was_latest, rule.as_str()))).collect();
-        let mut told = Vec::new();
+        let mut changes = Vec::new();
         let mut gone = Vec::new();
         let mut by_rule: HashMap<&str, Vec<Uuid>> = HashMap::new();
         for row in &rows {
             let Some((was_latest, rule)) = rules.get(&row.id) else { continue };
             let is_latest = latest.contains(&row.id);
-            if is_latest && !was_latest {
+            if !still_applies(*was_latest, is_latest) {
                 continue;
             }
             by_rule.entry(rule).or_default().push(row.id);
             if is_latest {
                 gone.push(row.publication_id);
             }
-            told.push((ChangeKind::Purged, PublicationId(row.publication_id), Some(RevisionId(row.id))));
+            changes.push((ChangeKind::Purged, PublicationId(row.publication_id), Some(RevisionId(row.id))));
         }
         for (rule, ids) in by_rule {
             revisions::Entity::update_many()
@@ -175,15 +178,15 @@ impl Retention {
                 .await?;
         }
         set_publications(&txn, gone, PublicationStatus::Purged).await?;
-        let marked = told.len() as u64;
-        feed::tell(&txn, millis(now), told).await?;
+        let marked = changes.len() as u64;
+        feed::append(&txn, millis(now), changes).await?;
         txn.commit().await?;
-        self.db.feed_changed();
+        self.db.notify_feed();
         Ok(marked)
     }
 
-    /// Declares a run undone: no sweep takes what it marked from then on, and [`Retention::undo_some`] brings it back. Returns
-    /// how many revisions come back, and how many cannot since they were swept; where none can, nothing is changed.
+    /// Declares a run undone: from then on no sweep takes what it marked, and [`Retention::undo_batch`] restores it. Returns how
+    /// many revisions are restored, and how many cannot be since they were swept. Where none can be, nothing changes.
     pub async fn begin_undo(&self, run: &str, now: Timestamp) -> Result<(u64, u64), RecordError> {
         use revisions::Column as C;
         let txn = self.db.begin().await?;
@@ -201,8 +204,8 @@ impl Retention {
         Ok((back, lost))
     }
 
-    /// Brings back up to `limit` of the revisions that an undone run marked. Returns how many.
-    pub async fn undo_some(&self, run: &str, limit: u64, now: Timestamp) -> Result<u64, RecordError> {
+    /// Restores up to `limit` of the revisions that an undone run marked. Returns how many.
+    pub async fn undo_batch(&self, run: &str, limit: u64, now: Timestamp) -> Result<u64, RecordError> {
         use revisions::Column as C;
         let txn = self.db.begin().await?;
         let back = revisions::Entity::find()
@@ -224,20 +227,20 @@ impl Retention {
             .await?;
         // By their ids: no index finds publications by their latest revision.
         publications::Entity::update_many()
-            .col_expr(publications::Column::Status, Expr::value(PublicationStatus::Archived.as_str()))
+            .col_expr(publications::Column::Status, Expr::value(PublicationStatus::Archived))
             .filter(publications::Column::Id.is_in(back.iter().map(|row| row.publication_id)))
             .filter(publications::Column::LatestRevisionId.is_in(ids()))
             .exec(&txn)
             .await?;
-        let told =
+        let changes =
             back.iter().map(|row| (ChangeKind::Archived, PublicationId(row.publication_id), Some(RevisionId(row.id))));
-        feed::tell(&txn, millis(now), told.collect()).await?;
+        feed::append(&txn, millis(now), changes.collect()).await?;
         txn.commit().await?;
-        self.db.feed_changed();
+        self.db.notify_feed();
         Ok(back.len() as u64)
     }
 
-    /// Runs that were declared undone and whose revisions are not all back: their undoing was interrupted.
+    /// Runs that were declared undone and whose revisions are not all restored: their undoing was interrupted.
     pub async fn interrupted_undos(&self) -> Result<Vec<String>, RecordError> {
         let marked = Expr::cust(
             "EXISTS (SELECT 1 FROM revisions WHERE revisions.purge_run = retention_runs.id AND revisions.swept_at IS NULL)",
@@ -250,14 +253,14 @@ impl Retention {
         Ok(runs.into_tuple().all(self.db.jobs_reader()).await?)
     }
 
-    /// Empties the bodies of up to `limit` notifications received before an instant; the lines stay. Returns how many.
-    pub async fn thin_notifications(&self, before: Timestamp, limit: u64) -> Result<u64, RecordError> {
+    /// Empties the bodies of up to `limit` notifications received before an instant; the rows stay. Returns how many.
+    pub async fn drop_old_bodies(&self, before: Timestamp, limit: u64) -> Result<u64, RecordError> {
         use notifications::Column as N;
         let ids: Vec<Uuid> = notifications::Entity::find()
             .select_only()
             .column(N::Id)
             .filter(N::ReceivedAt.lt(millis(before)))
-            // As in the index of these, so that it is seen to serve: what was emptied before is not in it.
+            // As in the index of these, so that the planner sees that it serves: what was emptied before is not in it.
             .filter(N::Link.is_null())
             .filter(Expr::cust("length(body) > 0"))
             .order_by(N::ReceivedAt, Order::Asc)
@@ -269,13 +272,13 @@ impl Retention {
             return Ok(0);
         }
         let txn = self.db.begin().await?;
-        let thinned = notifications::Entity::update_many()
+        let emptied = notifications::Entity::update_many()
             .col_expr(N::Body, Expr::value(Vec::<u8>::new()))
             .filter(N::Id.is_in(batch::padded(ids)))
             .exec(&txn)
             .await?;
         txn.commit().await?;
-        Ok(thinned.rows_affected)
+        Ok(emptied.rows_affected)
     }
 }
 
@@ -284,7 +287,7 @@ async fn set_publications(txn: &DatabaseTransaction, ids: Vec<Uuid>, status: Pub
         return Ok(());
     }
     publications::Entity::update_many()
-        .col_expr(publications::Column::Status, Expr::value(status.as_str()))
+        .col_expr(publications::Column::Status, Expr::value(status))
         .filter(publications::Column::Id.is_in(ids))
         .exec(txn)
         .await?;

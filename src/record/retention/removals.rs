@@ -1,7 +1,7 @@
-//! How bytes leave the archive: a tombstone is committed, then the object is deleted, then the removal is recorded.
+//! How bytes leave the archive: a tombstone is committed, the object is deleted, the removal is recorded.
 //!
-//! Revisions are swept, and so beyond undo, in the commit that sets the tombstones. A file under a tombstone counts as
-//! gone: nothing that is being archived may rely on it. Each step can be repeated, so a crash between two of them costs
+//! Revisions are swept, and cannot be undone any more, in the commit that sets the tombstones. A file under a tombstone counts
+//! as gone: nothing that is being archived may rely on it. Each step can be repeated, so a crash between two of them loses
 //! nothing.
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use sea_orm::{
 use crate::domain::{Digest, millis};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{files, products, publications, retention_runs, revisions};
-use crate::engine::record::rows::{digest, long, natural};
+use crate::engine::record::rows::{long, natural};
 use crate::engine::record::{RecordError, StoredFile, batch};
 
 /// A file that is to be deleted from the archive.
@@ -33,7 +33,7 @@ pub struct Removals {
 }
 
 impl Removals {
-    /// Whether a sweep has something to do: revisions whose grace is over, tombstones that a crash left, or files that
+    /// Whether there is something to sweep: revisions whose grace is over, tombstones that a crash left, or files that
     /// could not be deleted before `failed_before`.
     pub async fn is_due(&self, now: Timestamp, failed_before: Timestamp) -> Result<bool, RecordError> {
         let db = self.db.jobs_reader();
@@ -55,7 +55,7 @@ impl Removals {
 
     /// Sweeps up to `limit` revisions whose grace is over, and sets tombstones on the files that nothing else uses. Returns
     /// how many revisions were swept.
-    pub async fn bury(&self, now: Timestamp, limit: u64) -> Result<u64, RecordError> {
+    pub async fn set_tombstones(&self, now: Timestamp, limit: u64) -> Result<u64, RecordError> {
         use revisions::Column as C;
         let over: Vec<String> = retention_runs::Entity::find()
             .select_only()
@@ -91,19 +91,24 @@ impl Removals {
             .filter(C::Id.is_in(rows.iter().map(|row| row.id)))
             .exec(&txn)
             .await?;
-        let digests: HashSet<Vec<u8>> = rows.iter().map(|row| row.digest.clone()).collect();
+        let digests: HashSet<Digest> = rows.iter().map(|row| row.digest).collect();
         let files = files::Entity::find().filter(files::Column::Digest.is_in(digests.clone())).all(&txn).await?;
-        set_tombstones(&txn, digests.into_iter().collect(), now).await?;
+        mark_unused(&txn, digests.into_iter().collect(), now).await?;
         let sizes = files.into_iter().map(|file| (file.digest, file.stored_size)).collect();
-        uncount(&txn, &rows, &sizes).await?;
+        subtract_counts(&txn, &rows, &sizes).await?;
         txn.commit().await?;
         Ok(rows.len() as u64)
     }
 
     /// Sets tombstones again on files that could not be deleted before an instant.
-    pub async fn bury_failed(&self, failed_before: Timestamp, now: Timestamp, limit: u64) -> Result<(), RecordError> {
+    pub async fn set_tombstones_again(
+        &self,
+        failed_before: Timestamp,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
-        let digests: Vec<Vec<u8>> = files::Entity::find()
+        let digests: Vec<Digest> = files::Entity::find()
             .select_only()
             .column(files::Column::Digest)
             .filter(files::Column::RemovalFailedAt.lt(millis(failed_before)))
@@ -112,42 +117,45 @@ impl Removals {
             .all(&txn)
             .await?;
         if !digests.is_empty() {
-            set_tombstones(&txn, digests, now).await?;
+            mark_unused(&txn, digests, now).await?;
             txn.commit().await?;
         }
         Ok(())
     }
 
-    /// Which of these files no revision has, or only revisions that were swept.
+    /// Which of these files no revision uses, except swept ones.
     pub async fn unused(&self, digests: &[Digest]) -> Result<HashSet<Digest>, RecordError> {
-        let used = used(self.db.jobs_reader(), digests.iter().map(|digest| digest.0.to_vec()).collect()).await?;
-        Ok(digests.iter().copied().filter(|digest| !used.contains(digest.0.as_slice())).collect())
+        let used = used(self.db.jobs_reader(), digests.to_vec()).await?;
+        Ok(digests.iter().copied().filter(|digest| !used.contains(digest)).collect())
     }
 
-    /// Sets tombstones on files that were archived for nothing, as far as no revision has them.
-    pub async fn bury_unused(&self, given: Vec<StoredFile>, now: Timestamp) -> Result<(), RecordError> {
+    /// Sets tombstones on those of these stored files that no revision uses.
+    pub async fn set_tombstones_on_unused(&self, given: Vec<StoredFile>, now: Timestamp) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
-        let rows = given.iter().map(|file| files::ActiveModel {
-            digest: Set(file.digest.0.to_vec()),
-            size: Set(long(file.size)),
-            stored_size: Set(long(file.stored_size)),
-            encoding: Set(file.encoding.clone()),
-            stored_at: Set(millis(now)),
-            removed_at: Set(Some(millis(now))),
-            tombstone_at: Set(None),
-            removal_failed_at: Set(None),
-            damaged_at: Set(None),
-            list_at: Set(None),
-        });
+        let row = |file: &StoredFile| {
+            Ok(files::ActiveModel {
+                digest: Set(file.digest),
+                size: Set(long(file.size)?),
+                stored_size: Set(long(file.stored_size)?),
+                encoding: Set(file.encoding.clone()),
+                stored_at: Set(millis(now)),
+                removed_at: Set(Some(millis(now))),
+                tombstone_at: Set(None),
+                removal_failed_at: Set(None),
+                damaged_at: Set(None),
+                list_at: Set(None),
+            })
+        };
+        let rows: Vec<files::ActiveModel> = given.iter().map(row).collect::<Result<_, RecordError>>()?;
         let unknown = OnConflict::column(files::Column::Digest).update_column(files::Column::Encoding).to_owned();
-        batch::insert(&txn, rows.collect(), Some(unknown)).await?;
-        set_tombstones(&txn, given.iter().map(|file| file.digest.0.to_vec()).collect(), now).await?;
+        batch::insert(&txn, rows, Some(unknown)).await?;
+        mark_unused(&txn, given.iter().map(|file| file.digest).collect(), now).await?;
         Ok(txn.commit().await?)
     }
 
     /// Files that are under a tombstone, the oldest first.
     pub async fn tombstones(&self, limit: u64) -> Result<Vec<Tombstone>, RecordError> {
-        let rows: Vec<(Vec<u8>, String)> = files::Entity::find()
+        let rows: Vec<(Digest, String)> = files::Entity::find()
             .select_only()
             .columns([files::Column::Digest, files::Column::Encoding])
             .filter(files::Column::TombstoneAt.is_not_null())
@@ -156,20 +164,20 @@ impl Removals {
             .into_tuple()
             .all(self.db.jobs_reader())
             .await?;
-        rows.into_iter().map(|(bytes, encoding)| Ok(Tombstone { digest: digest(&bytes)?, encoding })).collect()
+        Ok(rows.into_iter().map(|(digest, encoding)| Tombstone { digest, encoding }).collect())
     }
 
-    /// Records what became of files under tombstones: those that were deleted are gone, those that could not be are there
-    /// still, without a use. Returns the bytes freed.
+    /// Records what became of files under tombstones: the deleted ones are gone, the failed ones are still there, unused. Returns
+    /// the bytes freed.
     pub async fn clear(&self, deleted: &[Digest], failed: &[Digest], now: Timestamp) -> Result<u64, RecordError> {
         use files::Column as C;
-        let of = |digests: &[Digest]| C::Digest.is_in(digests.iter().map(|digest| digest.0.to_vec()));
+        let of = |digests: &[Digest]| C::Digest.is_in(digests.iter().copied());
         let txn = self.db.begin().await?;
         let gone = files::Entity::find().filter(of(deleted)).filter(C::TombstoneAt.is_not_null()).all(&txn).await?;
         files::Entity::update_many()
             .col_expr(C::RemovedAt, Expr::value(millis(now)))
             .col_expr(C::TombstoneAt, Expr::value(None::<i64>))
-            .filter(C::Digest.is_in(gone.iter().map(|file| file.digest.clone())))
+            .filter(C::Digest.is_in(gone.iter().map(|file| file.digest)))
             .exec(&txn)
             .await?;
         files::Entity::update_many()
@@ -181,12 +189,12 @@ impl Removals {
             .exec(&txn)
             .await?;
         txn.commit().await?;
-        Ok(gone.iter().filter(|file| file.removed_at.is_none()).map(|file| natural(file.stored_size)).sum())
+        gone.iter().filter(|file| file.removed_at.is_none()).map(|file| natural(file.stored_size)).sum()
     }
 }
 
 /// Sets tombstones on those of these files that no revision uses, and forgets earlier failures to delete them.
-async fn set_tombstones(txn: &DatabaseTransaction, digests: Vec<Vec<u8>>, now: Timestamp) -> Result<(), DbErr> {
+async fn mark_unused(txn: &DatabaseTransaction, digests: Vec<Digest>, now: Timestamp) -> Result<(), DbErr> {
     use files::Column as C;
     let used = used(txn, digests.clone()).await?;
     files::Entity::update_many()
@@ -194,7 +202,7 @@ async fn set_tombstones(txn: &DatabaseTransaction, digests: Vec<Vec<u8>>, now: T
         .filter(C::Digest.is_in(digests.clone()))
         .exec(txn)
         .await?;
-    let unused: Vec<Vec<u8>> = digests.into_iter().filter(|digest| !used.contains(digest)).collect();
+    let unused: Vec<Digest> = digests.into_iter().filter(|digest| !used.contains(digest)).collect();
     files::Entity::update_many()
         .col_expr(C::TombstoneAt, Expr::value(millis(now)))
         .filter(C::Digest.is_in(unused))
@@ -203,9 +211,9 @@ async fn set_tombstones(txn: &DatabaseTransaction, digests: Vec<Vec<u8>>, now: T
     Ok(())
 }
 
-/// Which of these files some revision has that was not swept.
-async fn used<C: ConnectionTrait>(db: &C, digests: Vec<Vec<u8>>) -> Result<HashSet<Vec<u8>>, DbErr> {
-    let used: Vec<Vec<u8>> = revisions::Entity::find()
+/// Which of these files a revision uses that was not swept.
+async fn used<C: ConnectionTrait>(db: &C, digests: Vec<Digest>) -> Result<HashSet<Digest>, DbErr> {
+    let used: Vec<Digest> = revisions::Entity::find()
         .select_only()
         .column(revisions::Column::Digest)
         .distinct()
@@ -217,11 +225,11 @@ async fn used<C: ConnectionTrait>(db: &C, digests: Vec<Vec<u8>>) -> Result<HashS
     Ok(used.into_iter().collect())
 }
 
-/// What a product spends is less by what was swept.
-async fn uncount(
+/// Subtracts the bytes of swept revisions from the counts of their products.
+async fn subtract_counts(
     txn: &DatabaseTransaction,
     swept: &[revisions::Model],
-    sizes: &HashMap<Vec<u8>, i64>,
+    sizes: &HashMap<Digest, i64>,
 ) -> Result<(), RecordError> {
     let parents: HashMap<Uuid, Uuid> = publications::Entity::find()
         .select_only()
@@ -234,11 +242,10 @@ async fn uncount(
         .collect();
     let mut by_product: HashMap<Uuid, i64> = HashMap::new();
     for row in swept {
-        if let Some(product) = parents.get(&row.publication_id) {
-            let size = sizes.get(&row.digest);
-            let size = size.ok_or_else(|| RecordError::Corrupt(format!("the revision {} has no file", row.id)))?;
-            *by_product.entry(*product).or_default() += size;
-        }
+        let missing = |what: &str| RecordError::Corrupt(format!("the revision {} has no {what}", row.id));
+        let product = parents.get(&row.publication_id).ok_or_else(|| missing("publication"))?;
+        let size = sizes.get(&row.digest).ok_or_else(|| missing("file"))?;
+        *by_product.entry(*product).or_default() += size;
     }
     for (product, size) in by_product {
         products::Entity::update_many()

@@ -1,7 +1,7 @@
 //! Copies SQLite's write-ahead log back into the database, and empties it after links were erased.
 //!
-//! Both are done on a connection of their own that waits for nobody: emptying the log takes the writer's lock and needs
-//! every reader to be out of the log, and a notification must not wait for a reader.
+//! Both use a connection of their own that never waits: emptying the log takes the writer's lock and needs every reader to have
+//! left the log, and a notification must not wait for a reader.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,14 +19,14 @@ const BLOCKED_MAX: Duration = Duration::from_secs(60);
 const WARN_EVERY: Duration = Duration::from_secs(600);
 
 /// Works until it is dropped.
-pub(super) struct Keeper {
+pub(super) struct Checkpointer {
     connection: DatabaseConnection,
     /// The log holds erased links.
     is_due: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Keeper {
+impl Checkpointer {
     pub fn start(connection: DatabaseConnection) -> Self {
         // The last run may have ended before it emptied the log.
         let is_due = Arc::new(AtomicBool::new(true));
@@ -34,18 +34,18 @@ impl Keeper {
         Self { connection, is_due, task }
     }
 
-    /// Has the log emptied as soon as no reader needs it.
+    /// Requests that the log is emptied as soon as no reader needs it.
     pub fn empty_soon(&self) {
         self.is_due.store(true, Ordering::Release);
     }
 
-    /// Tries once to empty the log, if that is due; `false` where a reader or a writer holds it.
+    /// Tries once to empty the log, if that is due; `false` where a reader or a writer uses it.
     pub async fn try_empty(&self) -> Result<bool, DbErr> {
         try_empty(&self.connection, &self.is_due).await
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Checkpointer {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -108,8 +108,8 @@ impl Blocked {
             return std::mem::take(self).warned_at.map(|_| Report::Emptied);
         }
         let blocked_for = now.duration_since(*self.since.get_or_insert(now));
-        let is_told = self.warned_at.is_some_and(|at| now.duration_since(at) < WARN_EVERY);
-        if blocked_for < BLOCKED_MAX || is_told {
+        let is_reported = self.warned_at.is_some_and(|at| now.duration_since(at) < WARN_EVERY);
+        if blocked_for < BLOCKED_MAX || is_reported {
             return None;
         }
         self.warned_at = Some(now);
@@ -121,7 +121,7 @@ fn report(report: Option<Report>) {
     match report {
         Some(Report::Blocked { seconds }) => tracing::warn!(
             seconds,
-            "a program that reads the database keeps its write-ahead log (acervo.db-wal) from being emptied: erased links \
+            "a program that reads the database prevents its write-ahead log (acervo.db-wal) from being emptied: erased links \
              stay in that file, and it grows; end long transactions of other programs"
         ),
         Some(Report::Emptied) => tracing::info!("the database's write-ahead log was emptied"),

@@ -3,7 +3,7 @@ use super::{Digest, Interval, NotificationStatus, RevisionId, latest};
 
 /// A revision that the publication has.
 #[derive(Clone, Copy, Debug)]
-pub struct Present {
+pub struct StoredRevision {
     pub id: RevisionId,
     pub interval: Interval,
     pub digest: Digest,
@@ -13,7 +13,7 @@ pub struct Present {
 
 /// What a notification ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
+pub enum FileOutcome {
     /// The file makes a revision.
     New,
     /// The latest revision has the same bytes.
@@ -22,11 +22,11 @@ pub enum Settlement {
     Confirmed(RevisionId),
 }
 
-impl Settlement {
+impl FileOutcome {
     /// `own` is the revision that the notification made before, of a file that looked broken.
-    pub fn of(present: &[Present], own: Option<RevisionId>, fetched: Digest) -> Self {
-        let intervals: Vec<Interval> = present.iter().map(|revision| revision.interval).collect();
-        let last = latest(&intervals).map(|i| present[i]);
+    pub fn of(stored: &[StoredRevision], own: Option<RevisionId>, fetched: Digest) -> Self {
+        let intervals: Vec<Interval> = stored.iter().map(|revision| revision.interval).collect();
+        let last = latest(&intervals).map(|i| stored[i]);
         match last.filter(|revision| revision.digest == fetched && !revision.is_purged) {
             None => Self::New,
             Some(revision) if own == Some(revision.id) => Self::Confirmed(revision.id),
@@ -51,54 +51,54 @@ impl Settlement {
 mod tests {
     use jiff::Timestamp;
 
-    use super::{Present, Settlement};
+    use super::{FileOutcome, StoredRevision};
     use crate::domain::{Digest, Interval, NotificationId, NotificationStatus, Place, RevisionId};
 
-    fn present(number: i32, announced: i64, bytes: &[u8]) -> Present {
+    fn stored(number: i32, announced: i64, bytes: &[u8]) -> StoredRevision {
         let at = |seconds| Timestamp::from_second(seconds).expect("an instant");
         let place = Place { announced_at: at(announced), announced_by: NotificationId::new(), number };
         let interval = Interval { place, archived_at: at(announced) };
-        Present { id: RevisionId::new(), interval, digest: Digest::of(bytes), is_purged: false }
+        StoredRevision { id: RevisionId::new(), interval, digest: Digest::of(bytes), is_purged: false }
     }
 
     #[test]
     fn the_first_file_is_new() {
-        assert_eq!(Settlement::of(&[], None, Digest::of(b"a")), Settlement::New);
+        assert_eq!(FileOutcome::of(&[], None, Digest::of(b"a")), FileOutcome::New);
     }
 
     #[test]
     fn bytes_of_the_latest_revision_are_unchanged() {
-        let all = [present(1, 100, b"a"), present(2, 200, b"b")];
-        let settled = Settlement::of(&all, None, Digest::of(b"b"));
-        assert_eq!(settled, Settlement::Unchanged(all[1].id));
-        assert_eq!(settled.status(), NotificationStatus::Unchanged);
-        assert!(!settled.may_be_fetched_again(None));
+        let all = [stored(1, 100, b"a"), stored(2, 200, b"b")];
+        let outcome = FileOutcome::of(&all, None, Digest::of(b"b"));
+        assert_eq!(outcome, FileOutcome::Unchanged(all[1].id));
+        assert_eq!(outcome.status(), NotificationStatus::Unchanged);
+        assert!(!outcome.may_be_fetched_again(None));
     }
 
     #[test]
     fn the_latest_is_the_one_announced_last_whatever_its_number() {
-        let all = [present(1, 200, b"a"), present(2, 100, b"b")];
-        assert_eq!(Settlement::of(&all, None, Digest::of(b"b")), Settlement::New);
-        assert_eq!(Settlement::of(&all, None, Digest::of(b"a")), Settlement::Unchanged(all[0].id));
+        let all = [stored(1, 200, b"a"), stored(2, 100, b"b")];
+        assert_eq!(FileOutcome::of(&all, None, Digest::of(b"b")), FileOutcome::New);
+        assert_eq!(FileOutcome::of(&all, None, Digest::of(b"a")), FileOutcome::Unchanged(all[0].id));
     }
 
     #[test]
     fn bytes_that_retention_removed_are_new() {
-        let mut last = present(1, 100, b"a");
+        let mut last = stored(1, 100, b"a");
         last.is_purged = true;
-        assert_eq!(Settlement::of(&[last], None, Digest::of(b"a")), Settlement::New);
+        assert_eq!(FileOutcome::of(&[last], None, Digest::of(b"a")), FileOutcome::New);
     }
 
     #[test]
     fn a_second_fetch_confirms_what_its_notification_made() {
-        let own = present(1, 100, b"a");
-        let settled = Settlement::of(&[own], Some(own.id), Digest::of(b"a"));
-        assert_eq!(settled, Settlement::Confirmed(own.id));
-        assert_eq!(settled.status(), NotificationStatus::Archived);
+        let own = stored(1, 100, b"a");
+        let outcome = FileOutcome::of(&[own], Some(own.id), Digest::of(b"a"));
+        assert_eq!(outcome, FileOutcome::Confirmed(own.id));
+        assert_eq!(outcome.status(), NotificationStatus::Archived);
         // Other bytes make another revision, and end it.
-        let settled = Settlement::of(&[own], Some(own.id), Digest::of(b"b"));
-        assert_eq!(settled, Settlement::New);
-        assert!(!settled.may_be_fetched_again(Some(own.id)));
-        assert!(settled.may_be_fetched_again(None));
+        let outcome = FileOutcome::of(&[own], Some(own.id), Digest::of(b"b"));
+        assert_eq!(outcome, FileOutcome::New);
+        assert!(!outcome.may_be_fetched_again(Some(own.id)));
+        assert!(outcome.may_be_fetched_again(None));
     }
 }

@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+use acervo::leaves::record::{Location, Record, ReplayRule};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use crate::harness::{Db, on_each_database, postgres};
+
+const HOLD_FOR: Duration = Duration::from_secs(15);
+
+async fn open(db: Db, folder: &std::path::Path) -> Record {
+    let location = match postgres::database(db) {
+        Some(url) => Location::from_url(&SecretString::from(url)),
+        None => Location::Sqlite(folder.join("acervo.db")),
+    };
+    let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
+    Record::open(&location, 10, rule).await.expect("a database")
+}
+
+on_each_database!(a_lock_has_an_owner);
+async fn a_lock_has_an_owner(db: Db) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = open(db, folder.path()).await;
+    let (locks, now) = (record.locks(), Timestamp::now());
+    assert!(locks.take("x", "first", now, HOLD_FOR).await.expect("an answer"), "{db:?}");
+    // It is its own, and nobody else can take it, renew it or give it back. `fir` and `FIRST` are others.
+    for other in ["second", "fir", "FIRST", "first "] {
+        assert!(!locks.take("x", other, now, HOLD_FOR).await.expect("an answer"), "{db:?}: {other}");
+        assert!(!locks.renew("x", other, now, HOLD_FOR).await.expect("an answer"), "{db:?}: {other}");
+        assert!(!locks.release("x", other).await.expect("an answer"), "{db:?}: {other}");
+    }
+    assert!(locks.renew("x", "first", now, HOLD_FOR).await.expect("an answer"), "{db:?}");
+    assert!(locks.take("y", "second", now, HOLD_FOR).await.expect("an answer"), "{db:?}: another lock");
+    assert!(locks.release("x", "first").await.expect("an answer"), "{db:?}");
+    assert!(!locks.release("x", "first").await.expect("an answer"), "{db:?}");
+    // What was given back is not renewed: it would be taken again behind its next owner.
+    assert!(!locks.renew("x", "first", now, HOLD_FOR).await.expect("an answer"), "{db:?}");
+    assert!(locks.take("x", "second", now, HOLD_FOR).await.expect("an answer"), "{db:?}");
+}
+
+/// By the clock that is given, which only one machine has.
+#[tokio::test]
+async fn a_lock_that_was_not_renewed_is_lost_to_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = open(Db::Sqlite, folder.path()).await;
+    let (locks, now) = (record.locks(), Timestamp::now());
+    let later = |seconds| now + SignedDuration::from_secs(seconds);
+    assert!(locks.take("x", "first", now, HOLD_FOR).await.expect("an answer"));
+    assert!(locks.renew("x", "first", later(10), HOLD_FOR).await.expect("an answer"));
+    assert!(!locks.take("x", "second", later(24), HOLD_FOR).await.expect("an answer"));
+    assert!(locks.take("x", "second", later(25), HOLD_FOR).await.expect("an answer"));
+    assert!(!locks.renew("x", "first", later(26), HOLD_FOR).await.expect("an answer"));
+    assert!(!locks.release("x", "first").await.expect("an answer"));
+    assert!(!locks.take("x", "third", later(26), HOLD_FOR).await.expect("an answer"));
+}
