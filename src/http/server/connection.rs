@@ -65,9 +65,19 @@ impl Connection {
             activity.is_http2 = true;
         }
         activity.read_at = now;
+        activity.was_read = true;
         // Frames of HTTP/2 may come at any time; only requests count there.
         if activity.running.is_empty() && !activity.is_http2 {
             activity.head_since.get_or_insert(now);
+        }
+    }
+
+    /// Notes that there was nothing to read.
+    pub(super) fn note_awaits_read(&self) {
+        let mut activity = self.activity();
+        if !activity.was_read {
+            let now = Instant::now();
+            (activity.was_read, activity.since, activity.read_at) = (true, now, now);
         }
     }
 
@@ -85,16 +95,19 @@ impl Connection {
         }
     }
 
-    /// Waits until the client reads: a client that only sends requests would else have all their answers gathered here.
-    pub(super) async fn until_writable(&self) {
+    async fn until_writable(&self) {
         loop {
             let mut unblocked = std::pin::pin!(self.writable.notified());
             unblocked.as_mut().enable();
-            if self.activity().blocked_since.is_none() {
+            if !self.is_blocked() {
                 return;
             }
             unblocked.await;
         }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.activity().blocked_since.is_some()
     }
 
     /// Notes that a request began.
@@ -142,6 +155,15 @@ impl Exchange {
         self.with(|running| (running.state, running.at) = (state, now));
         if state != State::Working {
             self.connection.places.freed();
+        }
+    }
+
+    /// Waits until the client reads: a client that only sends requests would else have all their answers gathered here.
+    /// Its place may be taken meanwhile.
+    pub(super) async fn until_writable(&self) {
+        if self.connection.is_blocked() {
+            let _yielding = self.yielding();
+            self.connection.until_writable().await;
         }
     }
 

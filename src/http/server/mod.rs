@@ -226,7 +226,7 @@ async fn answer(
 ) -> Result<Response, Infallible> {
     let exchange = connection.begin();
     let end = EndOnDrop(exchange.clone());
-    connection.until_writable().await;
+    exchange.until_writable().await;
     let mut request = request.map(|body| WatchedBody::of_request(body, exchange.clone()));
     request.extensions_mut().insert(exchange);
     let response = TowerToHyperService::new(router).call(request).await?;

@@ -17,7 +17,11 @@ use super::timeouts::Socket;
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long to wait at most before looking again for a place that may be taken.
-const ROOM_INTERVAL: Duration = Duration::from_millis(50);
+const ROOM_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How long a connection waits for its client before it may be closed for another: in a burst of connections, one that
+/// is about to send its request must have the time to do so.
+const AGE_MIN: Duration = Duration::from_millis(50);
 
 /// Connections younger than this are not closed before older idle ones that served requests.
 const GRACE: Duration = Duration::from_secs(1);
@@ -100,7 +104,8 @@ impl Places {
     pub fn bound_anonymous_sockets(&self) {
         let is_anonymous = |connection: &Connection| connection.activity().socket == Some(Socket::Anonymous);
         let mut taken = self.lock();
-        if taken.connections.values().filter(|connection| is_anonymous(connection)).count() > ANONYMOUS_SOCKETS_MAX {
+        let sockets = taken.connections.values().filter(|connection| is_anonymous(connection)).count();
+        for _ in ANONYMOUS_SOCKETS_MAX..sockets {
             taken.evict(is_anonymous);
         }
     }
@@ -142,17 +147,22 @@ impl Places {
 
 impl Taken {
     /// Closes the connection that has waited longest for its client, among those that `may` be closed. One that never
-    /// sent a request goes before one that did, and one that showed the right credentials last.
+    /// sent a request goes before one that did, and one that had an answer to a request with the right credentials stays,
+    /// unless there are many of those.
     fn evict(&mut self, may: impl Fn(&Connection) -> bool) -> bool {
         let now = Instant::now();
+        let candidates: Vec<_> = self.connections.iter().filter(|(_, connection)| may(connection)).collect();
+        let trusted = candidates.iter().filter(|(_, connection)| connection.activity().is_trusted()).count();
+        let protects_trusted = trusted <= candidates.len() / 4;
         let rank = |connection: &Connection| {
             let activity = connection.activity();
             let since = activity.waiting_since(now)?;
-            let goes_first = !activity.has_served && now.saturating_duration_since(since) >= GRACE;
-            Some((activity.is_known, !goes_first, since))
+            let waited = now.saturating_duration_since(since);
+            let goes_first = !activity.has_served && waited >= GRACE;
+            let stays = waited < AGE_MIN || (protects_trusted && activity.is_trusted());
+            (!stays).then_some((!goes_first, since))
         };
-        let waiting = self.connections.iter().filter(|(_, connection)| may(connection));
-        let chosen = waiting.filter_map(|(id, connection)| Some((rank(connection)?, *id))).min();
+        let chosen = candidates.iter().filter_map(|(id, connection)| Some((rank(connection)?, **id))).min();
         match chosen {
             Some((_, id)) => {
                 self.close(id, "evicted");

@@ -31,7 +31,11 @@ impl AsyncRead for WatchedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_pending() {
+            self.place.0.note_awaits_read();
+        }
+        ready!(read)?;
         if let Some(read @ [_, ..]) = buffer.filled().get(before..) {
             self.place.0.note_read(read);
         }

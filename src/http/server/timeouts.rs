@@ -69,6 +69,8 @@ pub(super) struct Activity {
     pub begun: u64,
     /// When the last request began or ended; at first, when the connection was accepted.
     pub since: Instant,
+    /// Whether the connection was looked at once. Until then its request may have come unseen.
+    pub was_read: bool,
     pub has_served: bool,
     /// A request came with the right credentials.
     pub is_known: bool,
@@ -88,6 +90,7 @@ impl Activity {
             running: Vec::new(),
             begun: 0,
             since: now,
+            was_read: false,
             has_served: false,
             is_known: false,
             is_http2: false,
@@ -97,6 +100,12 @@ impl Activity {
             read_at: now,
             wrote_at: now,
         }
+    }
+
+    /// Whether a request with the right credentials was answered. Sending the head alone proves too little: who has the
+    /// token could hold every place by withholding bodies.
+    pub fn is_trusted(&self) -> bool {
+        self.is_known && self.has_served
     }
 
     /// Which time-out has passed, if one has.
@@ -134,7 +143,7 @@ impl Activity {
             return None;
         }
         if self.running.is_empty() {
-            return Some(self.since);
+            return self.was_read.then_some(self.since);
         }
         let waits = |one: &Running| match one.state {
             State::Working => false,
