@@ -1,17 +1,17 @@
-//! reindex: the search index is built anew, by whichever process writes it.
+//! reindex: the search index is rebuilt by the process that writes it.
 use crate::app::App;
 use crate::jobs;
 
-/// What became of the wish for a new index.
+/// The result of a request for a rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reindexing {
     /// It was built here.
     Done,
-    /// A service that runs on the archive builds it, and goes on answering from the old one meanwhile.
+    /// A running service rebuilds it, and answers from the old one until then.
     Requested,
 }
 
-/// Builds the index anew, or has the service that writes it do so; `progress` is given the publications done and all of them.
+/// Rebuilds the index, or requests it from the running service. `progress` is called with the numbers of completed and of all publications.
 pub async fn reindex(app: &App, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<Reindexing> {
     if jobs::rebuild(app, progress).await? {
         return Ok(Reindexing::Done);

@@ -9,7 +9,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Whether anybody may take it who wants it for `hold_for`.
+    /// Whether it may be taken for `hold_for`.
     pub fn is_free(&self, now: i64, hold_for: i64) -> bool {
         // One that ends later than any lock can was taken while the clock was wrong.
         self.until <= now || self.until > now.saturating_add(hold_for.saturating_mul(4))

@@ -1,5 +1,5 @@
 //! The state of each host: how many files are being fetched from it, and whether it is paused. A host that fails
-//! repeatedly gets no requests for a while; fetches from other hosts go on, and so does receiving.
+//! repeatedly gets no requests for a while; fetches from other hosts continue, and so does receiving.
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

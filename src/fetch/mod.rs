@@ -2,7 +2,7 @@
 //! retry can help.
 //!
 //! Every connection passes the guard: scheme, host, port, and each address at the moment of connecting, for the link and
-//! for each redirect. This room uses neither the database nor the store. No error holds a link.
+//! for each redirect. This module uses neither the database nor the store. No error holds a link.
 mod download;
 mod error;
 mod guard;

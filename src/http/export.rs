@@ -315,7 +315,7 @@ fn fill<T>(slot: &mut Option<T>, value: Option<T>, field: &str, parameter: &str)
     }
 }
 
-/// `filter` as JSON, and each of its fields as a parameter of its own; all that is given must hold.
+/// `filter` as JSON, and each of its fields as a separate parameter; all conditions must be met.
 fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     let mut filter = match filter_json(parameters)? {
         Some(json) => contract::publication_filter(json)

@@ -1,6 +1,6 @@
 //! Copies SQLite's write-ahead log back into the database, and empties it after links were erased.
 //!
-//! Both use a connection of their own that never waits: emptying the log takes the writer's lock and needs every reader to have
+//! Both use a separate connection that never waits: emptying the log takes the writer's lock and needs every reader to have
 //! left the log, and a notification must not wait for a reader.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -25,7 +25,7 @@ const WRITER_LOCK: i64 = 0x6163_6572_766f;
 pub(super) struct Connections {
     /// SQLite: exactly one connection.
     pub writer: DatabaseConnection,
-    /// For notifications. PostgreSQL: a connection of its own, so that no notification waits for a job that waits.
+    /// For notifications. A separate connection on PostgreSQL, so that no notification waits for a job.
     pub intake: DatabaseConnection,
     /// For queries from outside, which may be long and many.
     pub reader: DatabaseConnection,
@@ -48,7 +48,7 @@ impl Location {
     pub fn from_url(url: &SecretString) -> Self {
         match url.expose_secret().strip_prefix("sqlite:") {
             Some(path) => {
-                // Options such as `?mode=rwc`, which other programs take there, say nothing that is not done anyway.
+                // Options such as `?mode=rwc`, which other programs take there, have no effect here.
                 let path = path.split('?').next().unwrap_or(path);
                 Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())
             }
@@ -120,7 +120,7 @@ async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<Da
             // A 202 promises that a power cut loses nothing: each commit is synced.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(20))
-            // Cut links must not live on in free pages.
+            // Erased links must not remain in free pages.
             .pragma("secure_delete", "ON")
             // The checkpointer does this, so that no commit waits for it.
             .pragma("wal_autocheckpoint", "0")

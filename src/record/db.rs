@@ -1,4 +1,4 @@
-//! What all repositories share: the connections, the one way to write, and word of this process's commits.
+//! What all repositories share: the connections, the only way to write, and notice of this process's commits.
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ struct Inner {
 }
 
 impl Db {
-    /// Opens the database. Returns the intake's writer beside it: that one is the intake's alone.
+    /// Opens the database. Also returns the intake's writer, which only the intake uses.
     pub async fn open(location: &Location) -> Result<(Self, DatabaseConnection), RecordError> {
         let statements = Statements::default();
         let connect::Connections { writer, intake, reader, jobs_reader, checkpointer, versions } =
@@ -49,7 +49,7 @@ impl Db {
         &self.0.reader
     }
 
-    /// For what the service itself reads all the time: no query from outside delays it.
+    /// For frequent reads of the service itself, which no query from outside delays.
     pub fn jobs_reader(&self) -> &DatabaseConnection {
         &self.0.jobs_reader
     }

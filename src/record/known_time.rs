@@ -1,4 +1,4 @@
-//! The time that has certainly come: when the last process ran, and what the portal's clock said.
+//! The time that has certainly passed: when the last process ran, and what the portal's clock said.
 use jiff::Timestamp;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};

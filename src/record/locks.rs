@@ -1,5 +1,5 @@
-//! Locks between processes: one holder at a time, on whatever machine. A lock has an owner and an end; who does not renew it
-//! in time loses it.
+//! Locks between processes: one holder at a time, on all machines. A lock has an owner and an end; an owner that does not
+//! renew it in time loses it.
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,8 +19,8 @@ pub struct Locks {
 }
 
 impl Locks {
-    /// Takes a free lock for `hold_for`. `false` where somebody else has it. What counts is the clock of all who share the
-    /// database.
+    /// Takes a free lock for `hold_for`; `false` if another has it. The clock is the one that all processes of this database
+    /// share.
     pub async fn take(
         &self,
         name: &str,
@@ -38,8 +38,7 @@ impl Locks {
         Ok(is_free)
     }
 
-    /// Has a lock end `hold_for` from now. `false` where the holder does not have it any more: it was taken by another, or
-    /// given back.
+    /// Has a lock end `hold_for` from now. `false` if the holder no longer has it.
     pub async fn renew(
         &self,
         name: &str,
@@ -57,7 +56,7 @@ impl Locks {
         Ok(is_held)
     }
 
-    /// Gives a lock back. `false` where the holder does not have it: another's is left alone.
+    /// Releases a lock; `false` if the holder does not have it.
     pub async fn release(&self, name: &str, holder: &str) -> Result<bool, RecordError> {
         let txn = self.db.begin().await?;
         let is_held = read(&txn, name).await?.is_some_and(|lock| lock.holder == holder);

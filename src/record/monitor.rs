@@ -13,7 +13,7 @@ use super::rows::{millis_of, natural, texts};
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
 
-/// Links that expire soon while their files are still wanted.
+/// Links that expire soon and whose files are not archived yet.
 #[derive(Clone, Debug, Default)]
 pub struct ExpiringLinks {
     pub count: u64,
@@ -39,7 +39,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 pub struct Counts {
     /// How many notifications are in each state.
     pub by_status: Vec<(Status, u64)>,
-    /// Of the links that are still wanted, when the first one expires.
+    /// When the next link expires whose file is not archived yet.
     pub next_link_expiry: Option<Timestamp>,
     pub last_notification_at: Option<Timestamp>,
     pub products: u64,
@@ -119,7 +119,7 @@ impl Monitor {
         })
     }
 
-    /// The links that expire within some time and whose files are still wanted, with up to `names` of their products.
+    /// The links that expire within some time and whose files are not archived yet, with up to `names` of their products.
     pub async fn expiring_links(
         &self,
         now: Timestamp,

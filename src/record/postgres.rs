@@ -1,7 +1,7 @@
-//! Opening PostgreSQL, so that no session of a replica that is frozen or cut off holds up the others.
+//! Opening PostgreSQL, so that no session of a frozen or disconnected replica delays the others.
 //!
 //! Writers take turns by a lock that ends with its session. So the server ends sessions whose client has vanished or does
-//! nothing in the middle of a transaction, and nobody waits for a lock, or for a statement, for ever.
+//! nothing in the middle of a transaction, and every wait for a lock or a statement is limited.
 use std::time::Duration;
 
 use sea_orm::sqlx::Executor;
@@ -27,7 +27,7 @@ const SETTINGS: &str = "SELECT set_config(s.name, v.value, false) FROM (VALUES \
 /// How long opening a connection, or waiting for a free one, may take.
 pub(super) const OPENING_MAX: Duration = Duration::from_secs(10);
 
-/// For what somebody is waiting for.
+/// For operations that a request waits for.
 pub(super) const OPENING_QUICK_MAX: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(

@@ -1,4 +1,4 @@
-//! A disk that has no room: what goes on, what waits, and how it is freed.
+//! A full disk: what continues, what waits, and how space is freed.
 use acervo::portal::Portal;
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::harness::samples::product;
 use crate::harness::{KEY, bytes_in, portal};
 use crate::retention::{DECKS, days, history_of};
 
-/// Waits until so many publications have their file.
+/// Waits until `count` publications have their file.
 async fn archived(served: &Served, count: u64) -> Value {
     let query = "{ publications(filter: { status: [ARCHIVED] }) { totalCount nodes { revisionId } } }";
     served.until(query, |data| data["publications"]["totalCount"] == count).await
@@ -45,14 +45,14 @@ async fn fetching_stops_first_and_receiving_last() {
     assert_eq!(send(&portal, 2).await, Some(202));
     assert_eq!(status(&served, "/readyz").await, 200);
     assert_eq!(served.query("{ status { queued } }").await["status"]["queued"], 1);
-    // Below both: the portal keeps the notification. What is archived can be read all the same.
+    // Below both limits: the portal keeps the notification. What is archived can still be read.
     disk.leave(1 << 20);
     assert_eq!(send(&portal, 3).await, Some(503));
     assert_eq!((status(&served, "/readyz").await, status(&served, &file).await), (503, 200));
     disk.fill();
     assert_eq!(send(&portal, 4).await, Some(503));
     assert_eq!(status(&served, &file).await, 200);
-    // With room again it goes on by itself, and the portal sends what it kept.
+    // With space again, work continues without a restart, and the portal sends what it kept.
     disk.empty();
     let resent = portal.reenviar_pendentes().await;
     assert_eq!((resent.sent, resent.delivered), (2, 2));
@@ -100,7 +100,7 @@ async fn a_retention_run_frees_it_beside_a_server_that_goes_on() {
     let after = bytes_in(&archive);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && after < before, "{before} bytes before, {after} after: {message}");
-    // Once there is room the index follows, and what is sent is taken again.
+    // With space again, the index follows and notifications are accepted.
     disk.empty();
     let query = "{ publications(filter: { status: [PURGED] }) { totalCount } }";
     served.until(query, |data| data["publications"]["totalCount"] == 9).await;

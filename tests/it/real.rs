@@ -1,4 +1,4 @@
-//! What other modules ask of bodies, files and names of our own making, asked of real ones. `ACERVO_TEST_PAYLOADS` names
+//! The checks that other modules make with invented bodies, files and names, made with real ones. `ACERVO_TEST_PAYLOADS` names
 //! a folder with `payloads.ndjson` and `products.csv`, `ACERVO_TEST_CORPUS` a folder of published files.
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What is secret by its looks: e-mail addresses, tokens, and the values of parameters called `token`.
+//! Secrets that are recognized by their form: e-mail addresses, tokens, and the values of parameters called `token`.
 //!
 //! Every search is one pass; `steps` counts the bytes it looks at.
 use std::ops::Range;
@@ -40,7 +40,7 @@ fn is_letter(b: u8) -> bool {
     b.is_ascii_alphabetic() || b >= 0x80
 }
 
-/// E-mail addresses: each `@` with what stands on both sides of it.
+/// E-mail addresses: each `@` with the parts on both sides of it.
 pub(super) fn find_addresses(bytes: &[u8], form: AddressForm, steps: &mut usize, note: &mut impl FnMut(Range<usize>)) {
     *steps += bytes.len();
     // An `@` belongs to neither side, so no byte is read more than twice.
@@ -169,7 +169,7 @@ fn is_dotted(domain: &[u8]) -> bool {
 /// How the base64 of a JSON object begins that is written with white space: `{ `, a brace and a line end.
 const ODD_TOKEN_STARTS: [&[u8; 3]; 3] = [b"eyA", b"ewo", b"ew0"];
 
-/// The shortest run of characters after such a beginning that is taken for a part of a token.
+/// The shortest run of characters after such a beginning that counts as a part of a token.
 pub(super) const TOKEN_BYTES_MIN: usize = 20;
 
 /// The same where words begin like that too (`ewo` is in `framework`); these count only at the beginning of a run.
@@ -206,7 +206,7 @@ pub(super) fn find_tokens(bytes: &[u8], steps: &mut usize, note: &mut impl FnMut
     }
 }
 
-/// The shortest value of a parameter that is taken for a secret.
+/// The shortest value of a parameter that counts as a secret.
 const VALUE_BYTES_MIN: usize = 4;
 
 /// The values of parameters that are called `token`, as in links.

@@ -56,7 +56,7 @@ pub struct Publication {
     pub revisions: (u32, u32),
     /// Which of them was announced last.
     pub latest: u32,
-    /// When that was: what tells the later of two publications.
+    /// When that was. Orders publications of the same period.
     pub announced_at: i64,
 }
 
@@ -66,7 +66,7 @@ pub struct Revision {
     pub number: i32,
     /// Which of the files.
     pub file: u32,
-    /// With the number, its place among its publication's.
+    /// Together with the number, its position among the publication's revisions.
     pub announced_at: i64,
     pub archived_at: i64,
     /// `i64::MAX` while it is the latest.
@@ -75,7 +75,7 @@ pub struct Revision {
 }
 
 impl Inventory {
-    /// Allocates once for so many rows.
+    /// Allocates once for the given numbers of rows.
     pub fn with_capacity(publications: usize, revisions: usize, files: usize) -> Self {
         let mut inventory = Self::default();
         inventory.publications.reserve_exact(publications);
@@ -107,7 +107,7 @@ impl Inventory {
         let mut latest: Option<(u32, &InventoryRevision)> = None;
         for revision in revisions {
             let Some(file) = self.reading.files.get(&short(revision.digest)).copied() else { continue };
-            // By announcement, as everywhere; where the latest itself was removed, the latest of what is left.
+            // The latest by announcement; if the latest itself was removed, the latest of the remaining ones.
             if latest.is_none_or(|(_, best)| revision.announced_at >= best.announced_at) {
                 latest = Some((place(self.revisions.len()), revision));
             }
@@ -172,7 +172,7 @@ impl Inventory {
         &self.texts[publication.macro_process as usize]
     }
 
-    /// Of the publication's latest revision; empty where it has none.
+    /// Of the publication's latest revision; empty if it has none.
     pub fn extension(&self, publication: &Publication) -> &str {
         &self.texts[publication.extension as usize]
     }

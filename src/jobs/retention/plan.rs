@@ -1,8 +1,7 @@
-//! What the policies keep, what they would remove, and why: a pure function of rows, policies and a given time.
+//! What the policies keep and remove, and why: a pure function of rows, policies and a given time.
 //!
-//! Rules about publications are OR-ed, and so are those about revisions, which choose among the revisions of the
-//! publications that are kept. Whatever they say, a kept publication keeps its latest revision, a product keeps its newest
-//! publication, and a held revision stays.
+//! Rules about publications are combined with OR. So are rules about revisions, which apply to the publications that are kept. A
+//! kept publication always keeps its latest revision, a product its newest publication, and a hold its revision.
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::DateTime;
@@ -167,7 +166,7 @@ fn fits_file(policy: &Policy, inventory: &Inventory, publication: &Publication) 
 /// The number of the calendar's bucket that a day falls in; later ones have higher numbers.
 type Bucket = fn(DateTime) -> i64;
 
-/// The rule that keeps each publication; `None` where none does.
+/// The rule that keeps each publication; `None` if none does.
 fn kept_publications(
     inventory: &Inventory,
     policies: &[Policy],
@@ -309,8 +308,8 @@ fn decide(
     }
 }
 
-/// Removes the oldest of what no policy keeps until the rest fits: of each publication the superseded ones before the
-/// latest, never the product's newest publication's latest, never what is held.
+/// Removes the oldest revisions that no policy keeps until the others fit. In each publication superseded revisions go before the
+/// latest. The latest revision of the product's newest publication and revisions with a hold are never removed.
 fn shrink(
     inventory: &Inventory,
     policy_of: &[Option<u16>],

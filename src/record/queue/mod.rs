@@ -54,7 +54,7 @@ impl Queue {
         if renewed.rows_affected == 0 { Err(RecordError::LeaseLost) } else { Ok(()) }
     }
 
-    /// Gives a claim back as it was found.
+    /// Releases a claim unchanged.
     pub async fn release(&self, claim: &Claim) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
         release(&txn, claim.is_leased()).await?;

@@ -18,7 +18,7 @@ use crate::engine::record::rows::natural;
 use crate::engine::record::{NotificationQuery, RecordError};
 use notifications::Column as N;
 
-/// The statuses in which the file is wanted and may be fetched again.
+/// The statuses in which the file is needed and may be fetched again.
 const WANTING: [Status; 3] = [Status::Queued, Status::Retrying, Status::Failed];
 
 /// What `retry` did.
@@ -151,7 +151,7 @@ impl Queue {
     }
 }
 
-/// Those of a page whose links live and that match a query. The page is selected first, by its ids, so that the query's conditions
+/// Those of a page whose links have not expired and that match a query. The page is selected first, by its ids, so that the query's conditions
 /// are evaluated for its rows alone.
 async fn named(
     txn: &DatabaseTransaction,

@@ -1,4 +1,4 @@
-//! A small disk of its own, that can be filled to the last byte.
+//! A small separate disk that can be filled to the last byte.
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +31,7 @@ impl SmallDisk {
         }
     }
 
-    /// Leaves so many bytes free, about.
+    /// Leaves about `free` bytes free.
     pub fn leave(&self, free: u64) {
         let stat = rustix::fs::statvfs(self.path()).expect("a disk");
         let taken = (stat.f_bavail * stat.f_frsize).saturating_sub(free);

@@ -1,6 +1,6 @@
-//! Documents that nobody sends who means well.
+//! GraphQL documents of an attacker.
 
-/// Each with what it is.
+/// Each with its description.
 pub fn documents() -> Vec<(&'static str, String)> {
     let repeat = |text: &str, n: usize| text.repeat(n);
     let aliases: String = (0..1000).map(|i| format!("a{i}: status {{ version }} ")).collect();

@@ -50,7 +50,7 @@ impl FileServer {
         self.offers.lock().expect("a lock").insert(path.to_owned(), contents.iter().map(offer).collect());
     }
 
-    /// A link whose token has these claims, sent now, living for a day.
+    /// A link whose token has these claims, issued now and valid for a day.
     pub fn link(&self, claims: &Value) -> String {
         let now = jiff::Timestamp::now().as_second();
         self.link_at(claims, now - 1, now + 86_640)

@@ -4,11 +4,11 @@ use std::sync::Mutex;
 
 use socket2::{Domain, Socket, Type};
 
-/// A port that nobody else is given until this process ends, so that a server may bind it, stop, and bind it again.
+/// A port that is reserved until this process ends, so that a server can bind it, stop, and bind it again.
 pub fn free_port() -> u16 {
     static RESERVED: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
-    // A socket that is bound and does not listen keeps the port from everybody who asks for any port, and from no
-    // server that asks for this one, since servers set SO_REUSEADDR.
+    // While a socket is bound and does not listen, the system gives its port to no one who requests any port. A server can
+    // still bind it by number, because servers set SO_REUSEADDR.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_reuse_address(true).expect("a socket");
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");

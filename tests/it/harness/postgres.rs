@@ -21,7 +21,7 @@ pub fn new_database() -> String {
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
     let create = format!("CREATE DATABASE {name}");
     let admin = server.address("postgres");
-    // On a runtime of its own: the connection must not outlive the caller's.
+    // On a separate runtime: the connection must not outlive the caller's.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! A disk that forgets what was not synced: see `power.c`.
+//! A disk that loses what was not synced: see `power.c`.
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 pub struct Disk {
-    /// Where the service's data lies.
+    /// The service's data folder.
     pub folder: PathBuf,
     platter: PathBuf,
     /// A part of a path whose syncs are promised and not done.
@@ -32,7 +32,7 @@ impl Disk {
             .env("ACERVO_LIE", &self.lie);
     }
 
-    /// Cuts the power: what is left is what was synced. Gives how many files lost bytes or were lost.
+    /// Cuts the power: only what was synced remains. Returns how many files lost bytes or were lost.
     pub fn cut_power(&self) -> usize {
         let aside = self.folder.with_extension("before");
         std::fs::rename(&self.folder, &aside).expect("a folder put aside");
@@ -65,7 +65,7 @@ impl Disk {
         }
     }
 
-    /// What lies in the folder now is what the disk holds.
+    /// Copies the folder's present content as the state of the disk.
     fn take_image(&self) {
         let _ = std::fs::remove_dir_all(&self.platter);
         std::fs::create_dir(&self.platter).expect("a folder");
@@ -99,7 +99,7 @@ fn differing(before: &Path, after: &Path) -> usize {
     files.iter().filter(lost).count()
 }
 
-/// The shim, compiled when first asked for.
+/// The shim, compiled at its first use.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = LIBRARY.get_or_init(|| {

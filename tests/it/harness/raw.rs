@@ -4,14 +4,14 @@ use tokio::net::TcpStream;
 
 use super::{PATIENCE, TestApp};
 
-/// Sends bytes and gives all that comes back until the other side closes.
+/// Sends bytes and returns everything received until the other side closes.
 pub async fn exchange(app: &TestApp, request: impl AsRef<[u8]>) -> String {
     let mut stream = connect(app).await;
     stream.write_all(request.as_ref()).await.expect("a connection");
     rest(&mut stream).await
 }
 
-/// The status of the answer to a request that is written as it is; `Connection: close` is added.
+/// The status of the response to a request that is sent as given, with `Connection: close` added.
 pub async fn status(app: &TestApp, line: &str, headers: &[&str], body: &str) -> u16 {
     let answer = exchange(app, text(line, headers, body)).await;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());

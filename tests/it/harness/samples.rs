@@ -29,7 +29,7 @@ pub fn product(number: u32, name: &str, file_name: &str, bytes: impl Into<bytes:
     }
 }
 
-/// Puts another content in the place of a product's last version.
+/// Replaces the content of a product's last version.
 pub fn replace(product: &mut Product, bytes: impl Into<bytes::Bytes>) {
     if let Some(version) = product.versions.last_mut() {
         version.content = Content::Bytes(bytes.into());
@@ -64,7 +64,7 @@ pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().expect("a zip").into_inner()
 }
 
-/// A member as [`raw_zip`] writes it: exactly so, whatever it may be.
+/// A member as [`raw_zip`] writes it, unchanged.
 pub struct RawMember<'a> {
     pub name: &'a [u8],
     /// 1: encrypted; 0x800: the name is UTF-8.

@@ -1,9 +1,9 @@
-//! Random documents, drawn from bytes, with what the specification says they answer.
+//! Random documents, generated from bytes, with the result that the specification requires.
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-/// A type of the schema: its fields, each with the type of what it holds where that has fields of its own.
+/// A type of the schema: its fields, each with its type if that has fields too.
 pub struct Kind {
     pub name: &'static str,
     pub fields: Vec<(&'static str, Option<usize>)>,
@@ -12,7 +12,7 @@ pub struct Kind {
 /// Types by number; the first is the root.
 pub struct Types(pub Vec<Kind>);
 
-/// The lists that are asked for, with the only arguments that they are given.
+/// The lists that are queried, with their arguments.
 const LISTS: [(&str, &str); 5] = [
     ("publications", "(first: 3)"),
     ("revisions", "(first: 3)"),
@@ -60,7 +60,7 @@ impl Types {
         Self(all)
     }
 
-    /// The document that asks for all that others can ask for, without anything to merge.
+    /// A document that selects everything that others can select, with nothing to merge.
     pub fn everything(&self) -> String {
         self.selection(0)
     }
@@ -151,7 +151,7 @@ impl Draw<'_, '_> {
         let fields = &self.types.0[kind].fields;
         let at = self.below(fields.len() + 1);
         let (name, inner) = fields.get(at).copied().unwrap_or(("__typename", None));
-        // Whatever has the same name holds the same, so any two can be merged.
+        // Equal names always have equal values, so any two can be merged.
         let alias = match self.below(4) {
             3 => Some(format!("{}_{name}", ["x", "outro"][self.below(2)]).replace("___", "_")),
             _ => None,
@@ -260,5 +260,5 @@ impl<'a> Drawn<'a> {
     }
 }
 
-/// A field of an answer: its name there, its own, whether it has no fields of its own, and its selections.
+/// A field of a response: its key, its name, whether it is a leaf, and its selections.
 type Collected<'a> = (String, &'static str, bool, Vec<&'a [Item]>);
