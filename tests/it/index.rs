@@ -96,7 +96,7 @@ async fn reindex_works_alone_and_beside_a_server() {
     let app = TestApp::start().await;
     let before = some_history(&app).await;
     let printed = process::printed(app.folder.path(), &["reindex"]);
-    assert!(printed.contains("running server"), "{printed}");
+    assert!(printed.contains("running service"), "{printed}");
     app.settled(25).await;
     assert_eq!(app.query(EVERYTHING).await, before);
     let folder = app.stop().await;

@@ -81,8 +81,9 @@ async fn steady_load(url: &str, seconds: usize) -> Met {
 
 /// `ACERVO_TEST_LOAD` names the binary to be measured; the load is in this process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs an optimized binary: ACERVO_TEST_LOAD"]
 async fn under_a_load_of_silent_connections_and_guesses() {
-    let Ok(binary) = std::env::var("ACERVO_TEST_LOAD") else { return };
+    let binary = std::env::var("ACERVO_TEST_LOAD").expect("ACERVO_TEST_LOAD names the binary to be measured");
     // The service runs in a folder of its own.
     let binary = std::path::absolute(binary).expect("a path").display().to_string();
     let count = |name: &str, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
@@ -93,19 +94,23 @@ async fn under_a_load_of_silent_connections_and_guesses() {
     for number in 0..16 {
         tokio::spawn(keep_guessing(served.url.clone(), number));
     }
-    let mut lines = Vec::new();
-    let mut kinds = silences();
-    kinds.push(("4,000 requests and no reading", b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000)));
-    for (name, bytes) in kinds {
-        let held: Vec<_> = (0..crowd).map(|_| tokio::spawn(keep_waiting(port, bytes.clone()))).collect();
+    let mut failed = Vec::new();
+    for (name, bytes) in silences() {
+        let connections: Vec<_> = (0..crowd).map(|_| tokio::spawn(keep_waiting(port, bytes.clone()))).collect();
         let met = steady_load(&served.url, seconds).await;
-        assert_eq!(met.refused, 0, "{name}: {:?}", met.refusal);
-        lines.push(met.line(name, served.memory()));
-        held.iter().for_each(tokio::task::JoinHandle::abort);
-    }
-    for (_, line) in &lines {
+        connections.iter().for_each(tokio::task::JoinHandle::abort);
+        let (refused, refusal, memory) = (met.refused, met.refusal.clone(), served.memory());
+        let (p99, line) = met.line(name, memory);
         eprintln!("{line}");
+        if refused > 0 || p99 >= 100.0 || memory >= 250 << 20 {
+            failed.push((name, refusal));
+        }
     }
-    assert!(served.memory() < 250 << 20, "{} bytes of memory", served.memory());
-    assert!(lines.iter().all(|(p99, _)| *p99 < 100.0), "a p99 of 100 ms or more");
+    // Not silent, and from the portal's own address: it is measured, but no bound holds.
+    let flood = b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000);
+    let connections: Vec<_> = (0..crowd).map(|_| tokio::spawn(keep_waiting(port, flood.clone()))).collect();
+    let met = steady_load(&served.url, seconds).await;
+    connections.iter().for_each(tokio::task::JoinHandle::abort);
+    eprintln!("{}", met.line("requests without end and no reading", served.memory()).1);
+    assert!(failed.is_empty(), "a refusal, a p99 of 100 ms or more, or 250 MiB: {failed:?}");
 }

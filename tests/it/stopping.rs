@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::harness::links::FileServer;
 use crate::harness::process::run;
-use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, bytes_in, holding, on_each_database};
+use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, bytes_in, files_in, holding, on_each_database};
 use crate::history_of_years as years;
 use crate::retention::{DECKS, PLAN, history_of, history_on};
 use crate::sweep::{Closed, RUNS, at_once, check, nothing_dangles, serve, stderr};
@@ -230,8 +230,12 @@ async fn a_service_ends_although_a_job_does_not() {
     let archive = Closed::of(history_of(12, &at_once()).await).await;
     let killed = archive.run(&["retention", "run"], "retention-after-mark=return").await;
     assert!(!killed.status.success(), "{}", stdout(&killed));
+    let folder = archive.folder.path().join("data/archive");
+    let files = files_in(&folder).len();
     let mut served = serve(&archive, "retention-between-deletes=sleep(3600000)").await;
     served.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
+    // It sleeps once it has deleted a file.
+    crate::harness::until("the sweep has begun", async || (files_in(&folder).len() < files).then_some(())).await;
     assert_eq!(tokio::task::block_in_place(|| served.terminate()), Some(0), "{}", served.logged());
     assert!(served.logged().contains("stopping took too long"), "{}", served.logged());
     let app = archive.open().await;

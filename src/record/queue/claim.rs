@@ -306,7 +306,8 @@ impl ClaimedNotification {
             name: row.name.clone().ok_or_else(|| missing("name"))?,
             is_file: row.is_file,
             made_revision: row.revision_id.is_some(),
-            host: link.host().ok_or_else(|| missing("host in its link"))?,
+            // A link without a host, such as `file:///x`, is claimed as well: its attempt is refused, with the reason.
+            host: link.host().unwrap_or_default(),
             link,
         })
     }
