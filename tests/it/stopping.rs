@@ -14,7 +14,7 @@ use crate::harness::process::run;
 use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, bytes_in, files_in, holding, on_each_database};
 use crate::history_of_years as years;
 use crate::retention::{DECKS, PLAN, history_of, history_on};
-use crate::sweep::{Closed, RUNS, at_once, check, nothing_dangles, serve, stderr};
+use crate::sweep::{Closed, RUNS, at_once, check, nothing_dangles, run_as_planned, serve, stderr};
 
 const STOPPED: &str = "stopped before the end";
 
@@ -37,15 +37,7 @@ async fn retention_stopped_at(db: Db, fault: &str, marked: u64) {
     assert!(runs[0]["endedAt"].is_string(), "{what}: {runs}");
     assert_eq!(runs[0]["removed"].as_u64(), Some(marked), "{what}: {runs}");
     let archive = Closed::of(app).await;
-    let again = archive.run(&["retention", "run"], "").await;
-    assert!(again.status.success(), "{what}: {}", stderr(&again));
-    let app = archive.open().await;
-    let found = check(&app, &what).await;
-    for line in plan.as_array().expect("lines") {
-        let status = if line["action"] == "KEEP" { 200 } else { 410 };
-        assert!(found.iter().any(|(id, is)| line["revisionId"] == **id && *is == status), "{what}: {line}");
-    }
-    nothing_dangles(&app).await;
+    run_as_planned(archive, &plan, &what).await;
 }
 
 on_each_database!(a_run_of_retention_stops_between_batches_and_the_next_goes_on, 2 threads);

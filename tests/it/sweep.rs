@@ -113,10 +113,15 @@ async fn killed_at(db: Db, step: &str) {
         assert!(found.iter().all(|(_, status)| *status == 200), "{what}: {found:?}");
     }
     let archive = Closed::of(app).await;
+    run_as_planned(archive, &plan, &what).await;
+}
+
+/// Runs retention to its end: each revision is there, or gone, as the plan says.
+pub async fn run_as_planned(archive: Closed, plan: &Value, what: &str) {
     let again = archive.run(&["retention", "run"], "").await;
     assert!(again.status.success(), "{what}: {}", stderr(&again));
     let app = archive.open().await;
-    let found = check(&app, &what).await;
+    let found = check(&app, what).await;
     for line in plan.as_array().expect("lines") {
         let status = if line["action"] == "KEEP" { 200 } else { 410 };
         assert!(found.iter().any(|(id, is)| line["revisionId"] == **id && *is == status), "{what}: {line}");

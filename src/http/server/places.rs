@@ -198,3 +198,60 @@ pub(in crate::http) fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entered(places: &Places) -> Place {
+        places.enter(IpAddr::from([127, 0, 0, 1]), SocketAddr::from(([127, 0, 0, 1], 80)))
+    }
+
+    /// A connection that was read, and has waited for its client since.
+    fn waiting(places: &Places, waited: Duration) -> Place {
+        let place = entered(places);
+        place.0.note_awaits_read();
+        place.0.activity().since -= waited;
+        place
+    }
+
+    fn is_closed(place: &Place) -> bool {
+        !place.0.places.lock().connections.contains_key(&place.0.id)
+    }
+
+    #[test]
+    fn a_connection_is_read_and_has_time_to_send_before_it_is_closed_for_another() {
+        let places = Places::new("test", 100);
+        let unread = entered(&places);
+        unread.0.activity().since -= 2 * GRACE;
+        let young = waiting(&places, Duration::ZERO);
+        places.evict_one();
+        assert!(!is_closed(&unread) && !is_closed(&young));
+        let silent = waiting(&places, AGE_MIN);
+        places.evict_one();
+        assert!(is_closed(&silent) && !is_closed(&unread) && !is_closed(&young));
+    }
+
+    #[test]
+    fn one_that_brought_a_notification_stays_unless_many_did() {
+        let places = Places::new("test", 100);
+        let trusted: Vec<_> = (0..2).map(|_| waiting(&places, 4 * GRACE)).collect();
+        let trust = |place: &Place| {
+            let mut activity = place.0.activity();
+            (activity.is_known, activity.has_served) = (true, true);
+        };
+        trust(&trusted[0]);
+        // It showed the credentials, and withholds its body.
+        trusted[1].0.activity().is_known = true;
+        let others: Vec<_> = (0..2).map(|_| waiting(&places, GRACE / 2)).collect();
+        places.evict_one();
+        assert!(is_closed(&trusted[1]), "a head alone earned trust");
+        let more = waiting(&places, GRACE / 2);
+        places.evict_one();
+        assert!(!is_closed(&trusted[0]) && others.iter().chain([&more]).filter(|place| is_closed(place)).count() == 1);
+        others.iter().for_each(trust);
+        trust(&more);
+        places.evict_one();
+        assert!(is_closed(&trusted[0]), "where all are trusted, the oldest goes");
+    }
+}
