@@ -1,7 +1,7 @@
 //! Notification bodies: the stored body contains no link and no canary in any encoding, redaction takes linear time, and the
 //! stored JSON is what the API returns.
 #![no_main]
-use acervo::domain::{Notice, Secrets};
+use acervo::domain::{ParsedNotification, Secrets};
 use libfuzzer_sys::fuzz_target;
 
 const CANARY: &str = "canario@example.com.br";
@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn check(data: &[u8]) {
-    let Some(notice) = Notice::from_json(data).or_else(|| Notice::from_form(data)) else { return };
+    let Some(notice) = ParsedNotification::from_json(data).or_else(|| ParsedNotification::from_form(data)) else { return };
     if let Some(link) = &notice.link
         && link.expose().len() > 5
     {
@@ -47,12 +47,12 @@ fn check(data: &[u8]) {
         assert!(!announcement.name.is_empty());
         assert!(announcement.period.start <= announcement.period.end);
     }
-    let shown = Notice::body_as_json(&notice.body);
-    if Notice::from_json(data).is_some() {
+    let shown = ParsedNotification::body_as_json(&notice.body);
+    if ParsedNotification::from_json(data).is_some() {
         let shown = shown.expect("the stored body is JSON");
         assert!(!shown.contains(CANARY), "an e-mail address is returned");
         let value: serde_json::Value = serde_json::from_str(&shown).expect("every reader can read it");
         assert!(value.is_object());
-        assert_eq!(Notice::body_as_json(shown.as_bytes()).as_deref(), Some(&*shown), "redacting twice changes nothing");
+        assert_eq!(ParsedNotification::body_as_json(shown.as_bytes()).as_deref(), Some(&*shown), "redacting twice changes nothing");
     }
 }

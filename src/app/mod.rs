@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::domain::{Clock, Trust};
+use crate::domain::{Clock, TrustedClock};
 use crate::engine::fetch::Fetcher;
 use crate::engine::index::{Index, IndexError, Pool, Writer};
 use crate::engine::record::{Location, Record, ReplayRule};
@@ -47,7 +47,7 @@ pub struct Parts {
     pub settings: Settings,
     pub clock: Clock,
     /// The time by which links expire and sweeps are due; does not trust a clock that jumped ahead.
-    pub(super) trust: Trust,
+    pub(super) trust: TrustedClock,
     pub(super) record: Record,
     pub(super) store: Store,
     pub(super) index: Index,
@@ -148,7 +148,7 @@ impl App {
         let receiver = &settings.receiver;
         let rule = ReplayRule { at_least: receiver.replay_at_least as u64, gap: receiver.replay_gap };
         let record = Record::open(&location, receiver.queue, rule).await.context("the database cannot be opened")?;
-        let trust = Trust::default();
+        let trust = TrustedClock::default();
         let last_known = record.known_time().last().await?;
         match (role, service(folder)?) {
             (Role::Command { .. }, Service::Running(_)) => trust.begin_beside(last_known, TIME_NOTED_EVERY, &clock),

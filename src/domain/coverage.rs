@@ -1,55 +1,54 @@
-//! Which periods a product's own history leads one to expect, and by when.
+//! Which periods of a product are expected, and when, judged by its own history.
 use std::collections::HashMap;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 
-use super::{Granularity, LocalDateTime, Period, millis, sao_paulo, timestamp};
+use super::{Granularity, LocalDateTime, Period, millis, timestamp};
 
-/// What is known of one publication.
+/// The part of a publication that the history consists of.
 #[derive(Clone, Copy, Debug)]
-pub struct Known {
+pub struct SeenPublication {
     pub period: Period,
-    /// When its first file came, or where there is none, when it was announced.
-    pub came_at: Timestamp,
+    /// When its first file was archived; where there is none, when it was announced.
+    pub seen_at: Timestamp,
 }
 
-/// How often a product comes, learnt from its publications.
+/// How often a product is published, learned from its publications.
 #[derive(Clone, Debug)]
-pub struct Rhythm {
+pub struct Cadence {
     pub granularity: Granularity,
-    /// Of days: those of the week on which it comes, Monday first. Of weeks: the day on which they start.
+    /// For daily products the days of the week with a publication, Monday first; for weekly ones the day on which a week starts.
     days: [bool; 7],
     first: Option<Date>,
-    /// From the period's start until nine in ten have come, in milliseconds; negative where it comes before.
+    /// From the start of a period until nine in ten are published, in milliseconds; negative before the start.
     usual_delay: i64,
 }
 
-/// So many of the newest publications say how it is now; what was years ago says little.
-const MEMORY: usize = 60;
+/// How many of the newest publications count; older ones say little about the present.
+const HISTORY_MAX: usize = 60;
 
-/// A day of the week on which it came less often than this share of the weeks is none of its days.
-const OFTEN: f64 = 0.4;
+/// A day of the week with a publication in fewer weeks than this share is not one of the product's days.
+const USUAL_SHARE_MIN: f64 = 0.4;
 
-impl Rhythm {
-    /// Learns from publications, in any order.
-    pub fn learn(known: &[Known]) -> Self {
-        let mut newest: Vec<&Known> = known.iter().collect();
-        newest.sort_by_key(|known| std::cmp::Reverse(known.period.start.0));
-        let first = newest.last().map(|known| known.period.start.0.date());
-        let granularity = most_frequent(newest.iter().take(MEMORY).map(|known| known.period.granularity()));
-        newest.retain(|known| known.period.granularity() == granularity);
-        newest.truncate(MEMORY);
-        let delays = newest.iter().map(|known| millis(known.came_at) - start_of(known.period));
-        // What came much later was brought along from the past, and says nothing of when it was published.
+impl Cadence {
+    /// Learns from publications in any order.
+    pub fn learn(history: &[SeenPublication]) -> Self {
+        let mut newest: Vec<&SeenPublication> = history.iter().collect();
+        newest.sort_by_key(|seen| std::cmp::Reverse(seen.period.start.0));
+        let first = newest.last().map(|seen| seen.period.start.0.date());
+        let granularity = most_frequent(newest.iter().take(HISTORY_MAX).map(|seen| seen.period.granularity()));
+        newest.retain(|seen| seen.period.granularity() == granularity);
+        newest.truncate(HISTORY_MAX);
+        let delays = newest.iter().map(|seen| millis(seen.seen_at) - start_of(seen.period));
+        // A much longer delay is that of a backfill, and says nothing about the publication.
         let mut delays: Vec<i64> = delays.filter(|delay| *delay <= backfilled_after(granularity)).collect();
         delays.sort_unstable();
         let usual_delay = delays.get(delays.len().saturating_sub(1) * 9 / 10).copied().unwrap_or(DAY_MS);
         Self { granularity, days: days(&newest, granularity), first, usual_delay }
     }
 
-    /// The periods that are expected to start from one day to another, both included, none before the first that was
-    /// ever seen.
+    /// The periods that are expected to start within a span of days, both included; none before the first publication.
     pub fn expected(&self, from: Date, to: Date) -> Vec<Period> {
         let Some(first) = self.first else { return Vec::new() };
         let mut day = from.max(first);
@@ -78,10 +77,10 @@ impl Rhythm {
 
     /// When a period's file is overdue.
     pub fn due_at(&self, period: Period) -> Timestamp {
-        timestamp(start_of(period).saturating_add(self.usual_delay).saturating_add(self.patience()))
+        timestamp(start_of(period).saturating_add(self.usual_delay).saturating_add(self.tolerance()))
     }
 
-    /// When it is not to be expected any more.
+    /// When a period's file is not expected any more.
     pub fn missed_at(&self, period: Period) -> Timestamp {
         let length = match self.granularity {
             Granularity::Day | Granularity::Other => 3,
@@ -91,8 +90,8 @@ impl Rhythm {
         timestamp(millis(self.due_at(period)).saturating_add(length * DAY_MS))
     }
 
-    /// What an hour late is to a daily file, a day is to a monthly one.
-    fn patience(&self) -> i64 {
+    /// How late a file may be: hours for a daily product, a day for a monthly one.
+    fn tolerance(&self) -> i64 {
         match self.granularity {
             Granularity::Day => DAY_MS / 12,
             Granularity::Week | Granularity::Other => DAY_MS / 2,
@@ -113,11 +112,11 @@ fn backfilled_after(granularity: Granularity) -> i64 {
 }
 
 fn start_of(period: Period) -> i64 {
-    sao_paulo().to_timestamp(period.start.0).map(millis).unwrap_or_default()
+    millis(period.start.instant())
 }
 
 fn weekday(day: Date) -> usize {
-    usize::try_from(day.weekday().to_monday_zero_offset()).unwrap_or_default()
+    usize::from(day.weekday().to_monday_zero_offset().unsigned_abs())
 }
 
 fn most_frequent(all: impl Iterator<Item = Granularity>) -> Granularity {
@@ -126,12 +125,12 @@ fn most_frequent(all: impl Iterator<Item = Granularity>) -> Granularity {
         *counts.entry(one).or_default() += 1;
     }
     let rank = |granularity: &Granularity| counts.get(granularity).copied().unwrap_or_default();
-    // With equal counts the shorter one: what is expected too often is looked at, what is expected too seldom is missed.
+    // The shorter one where counts are equal: a period expected in excess is noticed, one that is not expected is missed.
     Granularity::ALL.iter().rev().copied().max_by_key(rank).unwrap_or(Granularity::Other)
 }
 
-fn days(newest: &[&Known], granularity: Granularity) -> [bool; 7] {
-    let mut starts: Vec<Date> = newest.iter().map(|known| known.period.start.0.date()).collect();
+fn days(newest: &[&SeenPublication], granularity: Granularity) -> [bool; 7] {
+    let mut starts: Vec<Date> = newest.iter().map(|seen| seen.period.start.0.date()).collect();
     starts.sort();
     starts.dedup();
     let mut counts = [0u32; 7];
@@ -148,17 +147,17 @@ fn days(newest: &[&Known], granularity: Granularity) -> [bool; 7] {
         _ => 0,
     };
     let weeks = f64::from(span / 7 + 1);
-    std::array::from_fn(|day| counts[day] > 0 && f64::from(counts[day]) >= OFTEN * weeks.min(f64::from(most)))
+    std::array::from_fn(|day| counts[day] > 0 && f64::from(counts[day]) >= USUAL_SHARE_MIN * weeks.min(f64::from(most)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn known(days: impl Iterator<Item = Date>, period: impl Fn(Date) -> Period) -> Vec<Known> {
+    fn history(days: impl Iterator<Item = Date>, period: impl Fn(Date) -> Period) -> Vec<SeenPublication> {
         days.map(|day| {
             let period = period(day);
-            Known { period, came_at: timestamp(start_of(period) + 10 * 3_600_000) }
+            SeenPublication { period, seen_at: timestamp(start_of(period) + 10 * 3_600_000) }
         })
         .collect()
     }
@@ -176,29 +175,29 @@ mod tests {
     }
 
     #[test]
-    fn workdays_are_learnt_in_spite_of_holidays() {
+    fn workdays_are_learned_in_spite_of_holidays() {
         let days = date("2025-01-06").series(1.day()).take(90);
         let workdays = days.filter(|day| weekday(*day) < 5 && *day != date("2025-03-04") && *day != date("2025-03-05"));
-        let rhythm = Rhythm::learn(&known(workdays, day));
-        assert_eq!(rhythm.granularity, Granularity::Day);
-        let expected = rhythm.expected(date("2025-04-04"), date("2025-04-08"));
+        let cadence = Cadence::learn(&history(workdays, day));
+        assert_eq!(cadence.granularity, Granularity::Day);
+        let expected = cadence.expected(date("2025-04-04"), date("2025-04-08"));
         assert_eq!(starts(&expected), ["2025-04-04", "2025-04-07", "2025-04-08"]);
-        // Came ten hours into its day; two hours of patience.
-        let due = rhythm.due_at(expected[0]);
+        // Published ten hours into the day, with a tolerance of two hours.
+        let due = cadence.due_at(expected[0]);
         assert_eq!(due.to_string(), "2025-04-04T15:00:00Z");
-        assert!(rhythm.missed_at(expected[0]) > due);
-        assert!(rhythm.expected(date("2024-01-01"), date("2025-01-05")).is_empty(), "before it was ever seen");
+        assert!(cadence.missed_at(expected[0]) > due);
+        assert!(cadence.expected(date("2024-01-01"), date("2025-01-05")).is_empty(), "before the first publication");
     }
 
     #[test]
-    fn every_day_weeks_and_months_are_learnt() {
-        let daily = Rhythm::learn(&known(date("2025-01-06").series(1.day()).take(40), day));
+    fn every_day_weeks_and_months_are_learned() {
+        let daily = Cadence::learn(&history(date("2025-01-06").series(1.day()).take(40), day));
         assert_eq!(daily.expected(date("2025-02-01"), date("2025-02-28")).len(), 28);
         let week = |first: Date| Period {
             start: LocalDateTime::start_of(first),
             end: LocalDateTime::end_of(first.saturating_add(6.days())),
         };
-        let weekly = Rhythm::learn(&known(date("2025-09-06").series(1.week()).take(9), week));
+        let weekly = Cadence::learn(&history(date("2025-09-06").series(1.week()).take(9), week));
         let expected = weekly.expected(date("2025-11-01"), date("2025-11-15"));
         assert_eq!(starts(&expected), ["2025-11-01", "2025-11-08", "2025-11-15"]);
         assert!(expected.iter().all(|period| period.granularity() == Granularity::Week));
@@ -206,8 +205,8 @@ mod tests {
             start: LocalDateTime::start_of(first),
             end: LocalDateTime::end_of(first.last_of_month()),
         };
-        let monthly = Rhythm::learn(&known(date("2024-11-01").series(1.month()).take(4), month));
+        let monthly = Cadence::learn(&history(date("2024-11-01").series(1.month()).take(4), month));
         assert_eq!(starts(&monthly.expected(date("2025-01-15"), date("2025-03-31"))), ["2025-02-01", "2025-03-01"]);
-        assert!(Rhythm::learn(&[]).expected(date("2025-01-01"), date("2025-12-31")).is_empty());
+        assert!(Cadence::learn(&[]).expected(date("2025-01-01"), date("2025-12-31")).is_empty());
     }
 }

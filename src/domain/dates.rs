@@ -1,4 +1,4 @@
-//! Dates as people and file names write them: `24/09/2025`, `2025-09-24`, `24.09.2025`, `20250924`, `24092025`, `09/2025`,
+//! Dates in the forms of people and of file names: `24/09/2025`, `2025-09-24`, `24.09.2025`, `20250924`, `24092025`, `09/2025`,
 //! `2025-09`, `202509`.
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use jiff::civil::Date;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WrittenDate {
     Day(Date),
-    /// By its first day.
+    /// As its first day.
     Month(Date),
 }
 
@@ -27,10 +27,10 @@ impl WrittenDate {
     }
 }
 
-/// Numbers outside these years are taken for something else.
+/// Numbers outside of these years are not dates.
 const YEARS: std::ops::RangeInclusive<i16> = 1980..=2100;
 
-/// The dates in a text that somebody types, with their places: each stands by itself.
+/// The dates in a search text, with their positions: each must stand by itself.
 pub fn dates_in_search(folded: &str) -> Vec<(Range<usize>, WrittenDate)> {
     let alone = |range: &Range<usize>| {
         let before = folded[..range.start].chars().next_back();
@@ -42,7 +42,7 @@ pub fn dates_in_search(folded: &str) -> Vec<(Range<usize>, WrittenDate)> {
     found
 }
 
-/// The dates in a name; digits may run into letters (`DC202510`), and an hour may follow the day (`20250924T1030`,
+/// The dates in a name. Letters may precede the digits (`DC202510`), and a time may follow the day (`20250924T1030`,
 /// `202509241030`).
 pub fn dates_in_name(folded: &str) -> Vec<WrittenDate> {
     dates(folded).into_iter().map(|(_, date)| date).collect()
@@ -77,7 +77,7 @@ fn digit_runs(text: &str) -> Vec<Range<usize>> {
     runs
 }
 
-/// The date that these runs of digits make together; the inner `None` where they have its form and there is no such day.
+/// The date that consecutive runs of digits form; the inner `None` where they have the form of a date that does not exist.
 fn read(text: &str, runs: &[Range<usize>]) -> Option<Option<WrittenDate>> {
     let separator = |pair: &[Range<usize>]| text.get(pair[0].end..pair[1].start);
     let separators: Vec<Option<&str>> = runs.windows(2).map(separator).collect();

@@ -1,19 +1,19 @@
-//! File names from outside, made safe to show, to offer as a download and to create on any common file system.
+//! File names from outside, made safe to show, to offer as a download and to create on every common file system.
 use unicode_normalization::UnicodeNormalization;
 
-use super::{clean, fold, is_deceptive};
+use super::{Secrets, clean, fold, is_deceptive};
 
-/// The longest name, in characters and in UTF-8 bytes: file systems take 255 bytes, and tools add to a name.
+/// The longest name, in characters and in UTF-8 bytes: file systems allow 255 bytes, and tools append to names.
 const CHARS_MAX: usize = 200;
 const BYTES_MAX: usize = 240;
 
-/// Names that Windows keeps for devices, whatever extension follows.
+/// Names that Windows reserves for devices, with any extension.
 const DEVICES: [&str; 7] = ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"];
 
-/// A published name made safe to show and to create; never used as a path.
+/// A published name, made safe to show and to create. It is never used as a path.
 ///
-/// Directories are dropped (both slashes), characters that cannot be seen are removed, what Windows forbids becomes `_`,
-/// a device name gets a `_` in front, and a long name is shortened before its extension. `None` when nothing is left.
+/// Directories (with either slash) and invisible characters are removed, characters that Windows forbids become `_`, a
+/// device name is prefixed with `_`, and a long name is shortened before its extension. `None` when nothing is left.
 pub fn file_name(name: &str) -> Option<String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible: String = last.nfc().filter_map(visible).collect();
@@ -21,12 +21,21 @@ pub fn file_name(name: &str) -> Option<String> {
         .chars()
         .map(|c| if matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*') { '_' } else { c })
         .collect();
-    // Windows drops blanks and dots at the end; a dot in front hides the file elsewhere.
+    // Windows drops blanks and dots at the end; a dot at the beginning hides the file on other systems.
     let trimmed = plain.trim_matches(|c: char| c == ' ' || c == '.');
     if trimmed.is_empty() {
         return None;
     }
     Some(if is_device(trimmed) { shorten(&format!("_{trimmed}")) } else { shorten(trimmed) })
+}
+
+/// The same, redacted. An address reaches to the end of its last label, and so over the extension, which is restored.
+pub fn redacted_file_name(name: &str, secrets: &Secrets) -> Option<String> {
+    let Some(redacted) = secrets.redact(name) else { return file_name(name) };
+    match extension_of(name).filter(|extension| !redacted.to_lowercase().ends_with(&format!(".{extension}"))) {
+        Some(extension) => file_name(&format!("{redacted}.{extension}")),
+        None => file_name(&redacted),
+    }
 }
 
 /// The extension of a file name: folded to lower case, without the dot; at most 10 letters and digits.
@@ -40,7 +49,7 @@ fn raw_extension(name: &str) -> Option<&str> {
     (plain && !stem.is_empty()).then_some(extension)
 }
 
-/// A character as it is shown: white space of every kind is a blank, and what has no shape of its own is left out.
+/// A visible character as it is; a blank for white space of every kind; nothing for invisible characters.
 fn visible(c: char) -> Option<char> {
     match c {
         _ if c.is_whitespace() => Some(' '),
@@ -79,7 +88,7 @@ fn is_device(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_MAX, CHARS_MAX, extension_of, file_name};
+    use super::{BYTES_MAX, CHARS_MAX, Secrets, extension_of, file_name, redacted_file_name};
 
     #[test]
     fn names_are_made_safe() {
@@ -114,6 +123,14 @@ mod tests {
             let again = safe.and_then(file_name);
             assert_eq!(again.as_deref(), safe, "{name:?} a second time");
         }
+    }
+
+    #[test]
+    fn redacted_names_keep_their_extension() {
+        let name = |name| redacted_file_name(name, &Secrets::of_user("joao.canario@example.com.br"));
+        assert_eq!(name("para joao@example.com.pdf").as_deref(), Some(&*format!("para {}.pdf", "_".repeat(20))));
+        assert_eq!(name("joao.canario_carga.zip").as_deref(), Some(&*format!("{}carga.zip", "_".repeat(13))));
+        assert_eq!(name("Carga.zip").as_deref(), Some("Carga.zip"));
     }
 
     #[test]

@@ -52,12 +52,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{FileOutcome, StoredRevision};
-    use crate::domain::{Digest, Interval, NotificationId, NotificationStatus, Place, RevisionId};
+    use crate::domain::{Digest, Interval, NotificationId, NotificationStatus, Position, RevisionId};
 
     fn stored(number: i32, announced: i64, bytes: &[u8]) -> StoredRevision {
         let at = |seconds| Timestamp::from_second(seconds).expect("an instant");
-        let place = Place { announced_at: at(announced), announced_by: NotificationId::new(), number };
-        let interval = Interval { place, archived_at: at(announced) };
+        let position = Position { announced_at: at(announced), announced_by: NotificationId::new(), number };
+        let interval = Interval { position, archived_at: at(announced) };
         StoredRevision { id: RevisionId::new(), interval, digest: Digest::of(bytes), is_purged: false }
     }
 

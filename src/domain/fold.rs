@@ -3,7 +3,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::text::is_invisible;
 
-/// Text as names are compared: case and accents gone, characters without width gone, runs of white space made one, trimmed.
+/// The form in which names are compared: without case, accents and characters without width, with single blanks, trimmed.
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut gap = false;
@@ -29,7 +29,7 @@ pub fn fold_case(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).nfc().collect()
 }
 
-/// The words of a text as they are searched: folded, split at all that is neither letter nor digit.
+/// The words of a text as they are searched: folded, and split at everything that is not a letter or a digit.
 pub fn words(text: &str) -> Vec<String> {
     fold(text).split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -10,7 +10,7 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new one; UUIDv7, so ids grow with time and break ties by arrival.
+            /// Creates an id. UUIDv7, so that ids grow with time and break ties by arrival.
             #[allow(clippy::new_without_default, reason = "two calls give two values")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
@@ -40,7 +40,7 @@ macro_rules! id {
 }
 
 id! {
-    /// Of one POST of the portal.
+    /// Of one POST from the portal.
     NotificationId,
     /// Of a series that ONS publishes.
     ProductId,
@@ -51,13 +51,13 @@ id! {
 }
 
 impl NotificationId {
-    /// The first of those that are made at an instant, in milliseconds since 1970.
+    /// The lowest id created at an instant, in milliseconds since 1970. No id is older.
     pub fn first_of(ms: i64) -> Self {
-        Self(Uuid::from_u128(u128::from(u64::try_from(ms).unwrap_or_default()) << 80))
+        Self(Uuid::from_u128(u128::from(ms.max(0).unsigned_abs()) << 80))
     }
 
-    /// When it was made, in milliseconds since 1970.
+    /// When the id was created, in milliseconds since 1970.
     pub fn millis(self) -> i64 {
-        i64::try_from(self.0.as_u128() >> 80).unwrap_or_default()
+        (self.0.as_u128() >> 80) as i64
     }
 }

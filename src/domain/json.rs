@@ -1,5 +1,5 @@
-//! JSON as it was sent, read token by token: numbers of any size, strings with broken escapes and nesting of any depth are
-//! kept, which a parser into values would refuse or round. Every function takes linear time and no recursion.
+//! JSON as text, read token by token. Numbers of any size, strings with invalid escapes and nesting of any depth are
+//! preserved, where a parser into values would refuse or round them. Every function takes linear time and no recursion.
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -7,46 +7,46 @@ use std::ops::Range;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// What is nested deeper is kept as a text: readers commonly stop at 128 levels, and an answer adds some of its own.
+/// Deeper values become strings: parsers commonly stop at 128 levels, and a response adds some of its own.
 const DEPTH_MAX: usize = 64;
 
-/// What stands in the place of a link.
+/// What a link is replaced by.
 const LINK: &str = "\"[link]\"";
 
-/// What was changed in a document so that every reader can read it.
+/// What was changed in a document so that every parser accepts it.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Half of a surrogate pair: shown as U+FFFD.
+    /// Halves of surrogate pairs became U+FFFD.
     pub lone_surrogates: bool,
-    /// Nested deeper than [`DEPTH_MAX`]: kept as a text.
+    /// Values deeper than [`DEPTH_MAX`] became strings.
     pub too_deep: bool,
-    /// Numbers that no reader can hold: kept as texts.
+    /// Numbers that are infinite for common parsers, and became strings.
     pub numbers: Vec<String>,
-    /// Keys that an object has more than once.
+    /// Keys that occur more than once in an object.
     pub repeated_keys: Vec<String>,
 }
 
-/// The text of a JSON object, checked. Raw control characters and broken escapes in strings, which the grammar forbids and
-/// sloppy writers send, are escaped. `None` where it is no object.
+/// The text of a valid JSON object. Raw control characters and invalid escapes in strings, which the grammar forbids and some
+/// programs send, are escaped. `None` where the text is not an object.
 pub fn object(text: &str) -> Option<Cow<'_, str>> {
     let is_object =
         |text: &str| serde_json::from_str::<&RawValue>(text).is_ok_and(|value| value.get().starts_with('{'));
     if is_object(text) {
         return Some(Cow::Borrowed(text));
     }
-    Some(mended(text)).filter(|text| is_object(text)).map(Cow::Owned)
+    Some(repaired(text)).filter(|text| is_object(text)).map(Cow::Owned)
 }
 
-/// A document in which strings hold no raw control character and no escape that JSON does not have.
-fn mended(text: &str) -> String {
-    let mut mended = String::with_capacity(text.len() + 16);
+/// Escapes raw control characters and the backslashes of invalid escapes.
+fn repaired(text: &str) -> String {
+    let mut repaired = String::with_capacity(text.len() + 16);
     let mut in_string = false;
     let mut rest = text.char_indices();
     while let Some((at, c)) = rest.next() {
         match c {
             '"' => {
                 in_string = !in_string;
-                mended.push(c);
+                repaired.push(c);
             }
             '\\' if in_string => {
                 let after = &text[at + 1..];
@@ -55,20 +55,20 @@ fn mended(text: &str) -> String {
                     Some(c) => b"\"\\/bfnrt".contains(c),
                     None => false,
                 };
-                mended.push('\\');
+                repaired.push('\\');
                 match is_escape {
-                    true => mended.extend(rest.next().map(|(_, c)| c)),
-                    false => mended.push('\\'),
+                    true => repaired.extend(rest.next().map(|(_, c)| c)),
+                    false => repaired.push('\\'),
                 }
             }
-            c if in_string && c < ' ' => mended.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => mended.push(c),
+            c if in_string && c < ' ' => repaired.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => repaired.push(c),
         }
     }
-    mended
+    repaired
 }
 
-/// The keys of an object, decoded, and where their values stand, in the order sent. The text was checked by [`object`].
+/// The keys of an object, decoded, and the positions of their values, in the order sent. The text is one from [`object`].
 pub fn members(text: &str) -> Vec<(String, Range<usize>)> {
     let mut members = Vec::with_capacity(8);
     let mut tokens = Tokens { text, at: 0 };
@@ -83,7 +83,7 @@ pub fn members(text: &str) -> Vec<(String, Range<usize>)> {
     members
 }
 
-/// A string's text; `None` where the value is no string.
+/// The text of a string; `None` where the value is not a string.
 pub fn string(value: &str) -> Option<String> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     Some(unescaped(inner).0.into_owned())
@@ -94,8 +94,8 @@ pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A document, checked by [`object`], with its strings rewritten and the values at `links` cut out, such that every reader
-/// can read it. What needs no change stays as it was sent.
+/// A document from [`object`] with its strings rewritten and the values at `links` replaced, such that every parser accepts it.
+/// Everything else stays as it was sent.
 pub fn rewritten(text: &str, links: &[Range<usize>], rewrite: &dyn Fn(&str) -> Option<String>) -> (String, Changes) {
     let mut out = Output { text, copied: 0, written: String::with_capacity(text.len()) };
     let mut changes = Changes::default();
@@ -144,7 +144,7 @@ pub fn rewritten(text: &str, links: &[Range<usize>], rewrite: &dyn Fn(&str) -> O
     (out.finish(), changes)
 }
 
-/// A document as a value. Integers that a value cannot hold are texts in it.
+/// A document as a value. Integers that a value cannot hold become strings.
 pub fn value(text: &str) -> Option<Value> {
     let mut out = Output { text, copied: 0, written: String::with_capacity(text.len()) };
     let tokens = Tokens { text, at: 0 };
@@ -192,7 +192,7 @@ struct Token {
     span: Range<usize>,
 }
 
-/// The tokens of a document whose grammar was checked.
+/// The tokens of a valid document.
 struct Tokens<'a> {
     text: &'a str,
     at: usize,
@@ -204,13 +204,13 @@ impl Tokens<'_> {
         self.at += rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
     }
 
-    /// Whether a colon comes next, so that the last string was a key.
+    /// Whether a colon follows, so that the last string was a key.
     fn is_key(&mut self) -> bool {
         self.skip_space();
         self.text.as_bytes().get(self.at) == Some(&b':')
     }
 
-    /// The whole value that comes next.
+    /// The next value, complete.
     fn value(&mut self) -> Option<Range<usize>> {
         let first = self.next()?;
         let mut depth = usize::from(first.kind == Kind::Open);
@@ -255,7 +255,7 @@ impl Iterator for Tokens<'_> {
     }
 }
 
-/// The length of the string that begins here, its quotes included.
+/// The length of the string at the beginning, its quotes included.
 fn string_length(bytes: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
@@ -268,12 +268,12 @@ fn string_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// What stands between a string's quotes.
+/// The part between the quotes of a string.
 fn inside<'a>(text: &'a str, span: &Range<usize>) -> &'a str {
     text.get(span.start + 1..span.end - 1).unwrap_or_default()
 }
 
-/// A string without its escapes, and whether half of a surrogate pair stood in it, which is read as U+FFFD.
+/// A string with its escapes decoded, and whether it held half of a surrogate pair, which becomes U+FFFD.
 fn unescaped(inner: &str) -> (Cow<'_, str>, bool) {
     if !inner.contains('\\') {
         return (Cow::Borrowed(inner), false);
@@ -316,7 +316,7 @@ fn unescaped(inner: &str) -> (Cow<'_, str>, bool) {
     (Cow::Owned(text), is_lone)
 }
 
-/// Of the four hexadecimal digits at the beginning.
+/// The value of the four hexadecimal digits at the beginning.
 fn code_unit(text: &str) -> u32 {
     text.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or(0xfffd)
 }
@@ -329,7 +329,7 @@ mod tests {
     use super::{members, object, rewritten, string, value};
 
     #[test]
-    fn what_readers_cannot_hold_is_kept_in_a_form_they_can() {
+    fn what_parsers_cannot_hold_becomes_a_string() {
         let deep = format!("{}1{}", "[".repeat(3_000), "]".repeat(3_000));
         let sent =
             format!(r#"{{"a":"x\ud800y\ud83d\ude00","n":1e999,"big":123456789012345678901234567890,"a":{deep}}}"#);
@@ -339,14 +339,14 @@ mod tests {
         assert!(changes.lone_surrogates && changes.too_deep);
         assert_eq!((changes.numbers, changes.repeated_keys), (vec!["1e999".to_owned()], vec!["a".to_owned()]));
         assert!(serde_json::from_str::<Value>(&text).is_ok());
-        assert_eq!(rewritten(&text, &[], &|_| None).0, text, "once is enough");
+        assert_eq!(rewritten(&text, &[], &|_| None).0, text, "a second time changes nothing");
         assert_eq!(value(&text).expect("a value")["big"], "123456789012345678901234567890");
     }
 
     #[test]
-    fn raw_control_characters_and_broken_escapes_are_mended() {
-        let mended = object("{\"a\": \"x\ny\\q\\u12\"}").expect("an object");
-        assert_eq!(serde_json::from_str::<Value>(&mended).expect("JSON")["a"], "x\ny\\q\\u12");
+    fn raw_control_characters_and_invalid_escapes_are_repaired() {
+        let repaired = object("{\"a\": \"x\ny\\q\\u12\"}").expect("an object");
+        assert_eq!(serde_json::from_str::<Value>(&repaired).expect("JSON")["a"], "x\ny\\q\\u12");
         for no in ["[1]", "{\"a\":1", "{} {}", "\"text\"", ""] {
             assert!(object(no).is_none(), "{no}");
         }

@@ -1,4 +1,4 @@
-//! The link of a notification: a bearer secret, and what its token tells that is none.
+//! The link of a notification, which is a bearer secret, and the claims of its token, which are not.
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -8,22 +8,22 @@ use url::Url;
 
 use super::{Digest, Secrets, period::seconds};
 
-/// The longest link that is taken; real ones have under 700 characters.
+/// The longest link that is accepted; real ones have fewer than 700 characters.
 pub(super) const LINK_CHARS_MAX: usize = 8_000;
 
 /// The longest host name (RFC 1035).
 const HOST_BYTES_MAX: usize = 253;
 
-/// The longest path in a token that is used; a longer one fits into no index of a database.
+/// The longest path of a token that is used: longer ones do not fit into an index of the database.
 const PATH_BYTES_MAX: usize = 2_000;
 
 /// Header, payload and signature.
 const TOKEN_PARTS: usize = 3;
 
-/// Parts of a link that are shorter could be ordinary words.
+/// Shorter parts of a link could be ordinary words.
 const SECRET_PART_BYTES_MIN: usize = 8;
 
-/// The address that a notification gives; its token opens the file to whoever holds it, and names a person.
+/// The URL of a notification's file. Its token gives anybody access to the file, and names a person.
 #[derive(Clone, Debug)]
 pub struct Link(SecretString);
 
@@ -35,54 +35,54 @@ impl PartialEq for Link {
 
 impl Eq for Link {}
 
-/// Why a text is no link. It does not repeat the text: whatever it is, it stands where a secret belongs.
+/// Why a text is not a usable link. The error does not repeat the text, which may hold a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadLink {
-    #[error("`url` is not an absolute address")]
-    NoAddress,
+pub enum LinkError {
+    #[error("`url` is not an absolute URL")]
+    NotAbsolute,
     #[error("`url` holds a control character")]
-    Control,
-    #[error("`url` has {0} characters; at most {max} are taken", max = LINK_CHARS_MAX)]
-    Long(usize),
-    #[error("the host of `url` has {0} characters; at most {max} are taken", max = HOST_BYTES_MAX)]
-    Host(usize),
+    ControlCharacter,
+    #[error("`url` has {0} characters; at most {max} are accepted", max = LINK_CHARS_MAX)]
+    TooLong(usize),
+    #[error("the host of `url` has {0} characters; at most {max} are accepted", max = HOST_BYTES_MAX)]
+    HostTooLong(usize),
 }
 
-/// What a link's token tells. Read without checking its signature, whose key only the portal has: so it decides when
-/// to stop trying and which files are the same, and nothing else.
+/// The claims of a link's token. Their signature is not verified, since only the portal has the key: they decide when to give
+/// up and which links lead to the same file, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// Where the file lies on the portal: an absolute address or a folder's path.
+    /// The file's location on the portal: an absolute URL, or the path of a folder.
     pub path: Option<String>,
-    /// The list that the file belongs to, `/sites/9/38/Produtos/487`: the identity of the product.
+    /// The list of the file, `/sites/9/38/Produtos/487`: the identity of the product.
     pub list_path: Option<String>,
-    /// A single file, or a folder that is sent as a zip.
+    /// Whether it is a single file, and not a folder that is sent as a zip.
     pub is_file: Option<bool>,
-    /// When it was sent.
+    /// When the notification was sent.
     pub not_before: Option<Timestamp>,
-    /// When it dies.
+    /// When the link expires.
     pub expires: Option<Timestamp>,
 }
 
 impl Link {
-    /// Reads an absolute address. Line breaks and tabs within are left out, as browsers do.
-    pub fn parse(text: &str) -> Result<Self, BadLink> {
+    /// Parses an absolute URL. Line breaks and tabs in it are ignored, as browsers do.
+    pub fn parse(text: &str) -> Result<Self, LinkError> {
         let text: String = text.trim().chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect();
         if text.chars().any(char::is_control) {
-            return Err(BadLink::Control);
+            return Err(LinkError::ControlCharacter);
         }
         if text.chars().nth(LINK_CHARS_MAX).is_some() {
-            return Err(BadLink::Long(text.chars().count()));
+            return Err(LinkError::TooLong(text.chars().count()));
         }
-        let url = Url::parse(&text).map_err(|_| BadLink::NoAddress)?;
+        let url = Url::parse(&text).map_err(|_| LinkError::NotAbsolute)?;
         match url.host_str().map_or(0, str::len) {
-            bytes if bytes > HOST_BYTES_MAX => Err(BadLink::Host(bytes)),
+            bytes if bytes > HOST_BYTES_MAX => Err(LinkError::HostTooLong(bytes)),
             _ => Ok(Self(SecretString::from(text))),
         }
     }
 
-    /// Takes a link back from where it was kept.
-    pub fn from_kept(text: String) -> Self {
+    /// A link from the database, which was parsed before it was stored.
+    pub fn from_stored(text: String) -> Self {
         Self(SecretString::from(text))
     }
 
@@ -90,17 +90,18 @@ impl Link {
         self.0.expose_secret()
     }
 
-    /// What tells this link's file from another's without giving the link away: the path in its token, else its digest.
+    /// A key that equal links to a file have in common and that reveals nothing of the link: the path in the token, else the
+    /// digest of the link.
     pub fn file_key(&self, claims: &Claims) -> String {
         claims.path.clone().unwrap_or_else(|| Digest::of(self.expose().as_bytes()).to_string())
     }
 
-    /// The host that is to be asked, in lower case.
+    /// The host of the URL, in lower case.
     pub fn host(&self) -> Option<String> {
         Url::parse(self.expose()).ok()?.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase())
     }
 
-    /// What of this link may be seen nowhere: itself, its query, the parts of its token and the person whom it names.
+    /// What must be redacted: the link, its query, its token and any piece of it, and the user whom the token names.
     pub fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
         let mut all = vec![self.expose().to_owned()];
@@ -119,9 +120,9 @@ impl Link {
         secrets
     }
 
-    /// What the token says; whatever cannot be read is absent.
+    /// The claims of the token; those that cannot be parsed are absent.
     pub fn claims(&self) -> Claims {
-        self.token_payload().map(|payload| Claims::read(&payload)).unwrap_or_default()
+        self.token_payload().map(|payload| Claims::parse(&payload)).unwrap_or_default()
     }
 
     fn token_payload(&self) -> Option<Value> {
@@ -140,13 +141,13 @@ fn find<'a>(payload: &'a Value, name: &str) -> Option<&'a Value> {
     payload.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// Whom a token names.
+/// The user whom a token names.
 fn user_name(payload: &Value) -> Option<&str> {
     find(payload, "username")?.as_str()
 }
 
 impl Claims {
-    fn read(payload: &Value) -> Self {
+    fn parse(payload: &Value) -> Self {
         let find = |name: &str| find(payload, name);
         let number = |name: &str| match find(name)? {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float as i64)),

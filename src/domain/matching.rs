@@ -1,4 +1,4 @@
-/// A match of names, blind to case, accents and runs of white space; all that is given must hold.
+/// Conditions on a name, without regard to case, accents and runs of white space. All that are set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TextMatch {
     pub eq: Option<String>,

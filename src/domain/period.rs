@@ -1,4 +1,4 @@
-//! Reference periods: São Paulo wall clock, as the portal writes it.
+//! Reference periods, in São Paulo wall-clock time, as the portal sends them.
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -9,19 +9,19 @@ use jiff::{Timestamp, ToSpan};
 use super::Stamp;
 use super::state::states;
 
-/// The zone that the portal's dates are meant in.
+/// The time zone of the portal's dates.
 pub fn sao_paulo() -> &'static TimeZone {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
-    // Where no zone database is to be had (the bundled one makes this unlikely), the offset in force since 2019 serves.
+    // The zone is in the bundled database; without it, the offset in force since 2019 applies.
     ZONE.get_or_init(|| TimeZone::get("America/Sao_Paulo").unwrap_or(TimeZone::fixed(jiff::tz::offset(-3))))
 }
 
-/// A wall clock reading to the second, without offset: `2025-02-20T23:59:59`.
+/// A wall-clock time to the second, without offset: `2025-02-20T23:59:59`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LocalDateTime(pub DateTime);
 
 impl LocalDateTime {
-    /// Reads ISO 8601. A value with an offset or `Z` is turned into São Paulo wall clock.
+    /// Parses ISO 8601. A value with an offset or `Z` is converted to São Paulo time.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let local = match text.parse::<Timestamp>() {
@@ -31,12 +31,12 @@ impl LocalDateTime {
         Self::of(local)
     }
 
-    /// Reads the forms that other programs write, where they have one meaning: `/Date(1740020400000)/`, `20/02/2025 00:00:00`
-    /// in the portal's order, `2/20/2025 12:00:00 AM` in the American one, RFC 2822.
-    pub fn parse_odd(text: &str) -> Option<Self> {
+    /// Parses the formats of other programs that have only one meaning: `/Date(1740020400000)/`, `20/02/2025 00:00:00` in the
+    /// portal's order, `2/20/2025 12:00:00 AM` in the American one, RFC 2822.
+    pub fn parse_lenient(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
-            // An offset that follows changes how the instant is shown, and not which it is.
+            // An offset after it changes how the instant is shown, not which instant it is.
             let digits = inner
                 .char_indices()
                 .find(|(at, c)| *at > 0 && matches!(c, '+' | '-'))
@@ -74,19 +74,25 @@ impl LocalDateTime {
         Self::of(DateTime::new(year, date.month(), date.day(), hour, minute, second, 0).ok()?)
     }
 
-    /// Whether it is what programs write for no date at all: the zero of SQL Server. That of .NET, in the year 1, is out of
-    /// bounds.
+    /// Whether it is the zero of SQL Server, which programs send for no date. The zero of .NET, in the year 1, is out of
+    /// range.
     pub fn is_unset(self) -> bool {
         self.0 == DateTime::constant(1900, 1, 1, 0, 0, 0, 0)
     }
 
-    /// Years outside these four digits would not sort as text.
+    /// Other years do not sort as text, or are outside of jiff's range in some zone.
     fn of(local: DateTime) -> Option<Self> {
-        let whole = local.with().subsec_nanosecond(0).build().unwrap_or(local);
+        let whole = local.with().subsec_nanosecond(0).build().ok()?;
         (1900..=9998).contains(&local.year()).then_some(Self(whole))
     }
 
-    /// Seconds since 1970 as if the reading were UTC: sorts and compares like the reading itself.
+    /// The instant in São Paulo. Outside of jiff's range, which no parsed value is, the nearest end of it.
+    pub fn instant(self) -> Timestamp {
+        let end = if self.0.year() < 1970 { Timestamp::MIN } else { Timestamp::MAX };
+        sao_paulo().to_timestamp(self.0).unwrap_or(end)
+    }
+
+    /// Seconds since 1970 as if the time were UTC: sorts and compares like the time itself.
     pub fn as_number(self) -> i64 {
         self.0.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).as_secs()
     }
@@ -102,7 +108,7 @@ impl LocalDateTime {
 
 impl fmt::Display for LocalDateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Stamp::of_reading(self.0).as_str())
+        f.write_str(Stamp::of_local(self.0).as_str())
     }
 }
 
@@ -125,7 +131,7 @@ states! {
     }
 }
 
-/// What a publication is about, both ends included.
+/// The time that a publication covers, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Period {
     pub start: LocalDateTime,
@@ -137,7 +143,7 @@ impl Period {
         (first <= last).then(|| Self { start: LocalDateTime::start_of(first), end: LocalDateTime::end_of(last) })
     }
 
-    /// The span of a `DataProduto` in one of its three forms: `20/02/2025`, `02/2025`, `06/09/2025 - 12/09/2025`.
+    /// The period of a `DataProduto` in one of its three forms: `20/02/2025`, `02/2025`, `06/09/2025 - 12/09/2025`.
     pub fn of_reference_date(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Some((first, last)) = text.split_once(" - ") {
@@ -153,10 +159,10 @@ impl Period {
         }
     }
 
-    /// The span of a `DataProduto` in a form that is not the portal's but has one meaning: `2025-02-20`, `20/02/2025 00:00:00`,
-    /// `2/2025`, `2025-02`, `06/09/2025 a 12/09/2025`.
-    pub fn of_odd_reference_date(text: &str) -> Option<Self> {
-        let day = |text: &str| LocalDateTime::parse(text).or(LocalDateTime::parse_odd(text)).map(|at| at.0.date());
+    /// The period of a `DataProduto` in another form that has only one meaning: `2025-02-20`, `20/02/2025 00:00:00`, `2/2025`,
+    /// `2025-02`, `06/09/2025 a 12/09/2025`.
+    pub fn of_lenient_reference_date(text: &str) -> Option<Self> {
+        let day = |text: &str| LocalDateTime::parse(text).or(LocalDateTime::parse_lenient(text)).map(|at| at.0.date());
         let month = |text: &str| {
             let (first, second) = text.split_once(['/', '-', '.'])?;
             let (month, year) = if first.len() == 4 { (second, first) } else { (first, second) };
@@ -203,7 +209,7 @@ impl Period {
     }
 }
 
-/// `DD/MM/YYYY`, and nothing like it.
+/// `DD/MM/YYYY`, strictly.
 fn parse_day(text: &str) -> Option<Date> {
     let text = text.trim();
     let mut parts = text.split('/');

@@ -1,62 +1,66 @@
-//! The order of a publication's revisions, and the time during which each was its latest.
+//! The order of a publication's revisions, and the time during which each was the latest.
 use jiff::Timestamp;
 
 use super::{NotificationId, millis};
 
-/// Where a revision stands among its publication's: the one announced last is the latest; ties by arrival.
+/// A revision's position among those of its publication: the one announced last is the latest; ties by arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     pub announced_at: Timestamp,
     pub announced_by: NotificationId,
     pub number: i32,
 }
 
-/// A revision's place and the time since which the archive has it.
+/// A revision's position and the time of its archiving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    pub place: Place,
+    pub position: Position,
     pub archived_at: Timestamp,
 }
 
 /// The revision that was announced last.
 pub fn latest(revisions: &[Interval]) -> Option<usize> {
-    (0..revisions.len()).max_by_key(|i| revisions[*i].place)
+    (0..revisions.len()).max_by_key(|i| revisions[*i].position)
 }
 
-/// When the revision `i` stopped being the latest that the archive had; `None` while it is.
+/// When the revision `i` was superseded as the latest in the archive; `None` while it is the latest.
 ///
-/// It is the moment the first revision announced after it was archived. One that came too late, when a newer one was
-/// there already, was never the latest: its interval is empty, and ends where it begins.
+/// That is when the first of the revisions announced after it was archived. A revision that was archived after a newer one
+/// was never the latest: its interval is empty and ends where it begins.
 pub fn superseded_at(revisions: &[Interval], i: usize) -> Option<Timestamp> {
     let own = revisions[i];
-    revisions.iter().filter(|other| other.place > own.place).map(|newer| newer.archived_at.max(own.archived_at)).min()
+    revisions
+        .iter()
+        .filter(|other| other.position > own.position)
+        .map(|newer| newer.archived_at.max(own.archived_at))
+        .min()
 }
 
 /// The revision that was the latest at an instant, among those that the archive had then.
 pub fn latest_at(revisions: &[Interval], at: Timestamp) -> Option<usize> {
     let archived = (0..revisions.len()).filter(|i| millis(revisions[*i].archived_at) <= millis(at));
-    archived.max_by_key(|i| revisions[*i].place)
+    archived.max_by_key(|i| revisions[*i].position)
 }
 
 /// The numbers by the order of archiving, of those revisions that have another.
 pub fn renumbered(revisions: &[Interval]) -> Vec<(usize, i32)> {
     let mut order: Vec<usize> = (0..revisions.len()).collect();
-    order.sort_by_key(|i| (revisions[*i].archived_at, revisions[*i].place.number));
+    order.sort_by_key(|i| (revisions[*i].archived_at, revisions[*i].position.number));
     let numbered = order.into_iter().zip(1..);
-    numbered.filter(|(i, number)| revisions[*i].place.number != *number).collect()
+    numbered.filter(|(i, number)| revisions[*i].position.number != *number).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
-    use super::{Interval, Place, latest_at, renumbered};
+    use super::{Interval, Position, latest_at, renumbered};
     use crate::domain::NotificationId;
 
     fn revision(number: i32, announced: i64, archived: i64) -> Interval {
         let at = |seconds| Timestamp::from_second(seconds).expect("an instant");
-        let place = Place { announced_at: at(announced), announced_by: NotificationId::new(), number };
-        Interval { place, archived_at: at(archived) }
+        let position = Position { announced_at: at(announced), announced_by: NotificationId::new(), number };
+        Interval { position, archived_at: at(archived) }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Habit;
+use super::ActivityProfile;
 
 /// The time since a source's last notification.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ impl Silence {
     /// Whether the past makes it unlikely. `active_hours` are the hours since 1970 in UTC in which notifications were received,
     /// and how many in each.
     pub fn is_unlikely(&self, active_hours: &HashMap<i64, u64>) -> bool {
-        Habit::learn(active_hours, self.since).is_odd(self.since, self.now)
+        ActivityProfile::learn(active_hours, self.since).is_unlikely(self.since, self.now)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Instants and readings of the clock as text.
+//! Instants and local times as text.
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
@@ -8,8 +8,8 @@ use jiff::civil::{DateTime, Time};
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 
-/// An instant or a reading of calendar and clock as text, ISO 8601. Lists are full of them: this is written in a tenth of the
-/// time of the general way, and without memory of its own.
+/// An instant or a local time as ISO 8601 text. Lists consist of them to a great part: this takes a tenth of the time of
+/// jiff's printer and allocates nothing.
 #[derive(Clone, Copy)]
 pub struct Stamp {
     bytes: [u8; 32],
@@ -21,9 +21,9 @@ impl Stamp {
     pub fn of_instant(at: Timestamp) -> Self {
         let utc = TimeZone::UTC.to_datetime(at);
         if utc.year() < 0 {
-            return Self::general(format_args!("{at:.3}"));
+            return Self::by_jiff(format_args!("{at:.3}"));
         }
-        let mut stamp = Self::of_reading(utc);
+        let mut stamp = Self::of_local(utc);
         let millisecond = utc.millisecond().unsigned_abs();
         stamp.push(b'.');
         stamp.push(digit(millisecond / 100));
@@ -33,8 +33,8 @@ impl Stamp {
     }
 
     /// To the second, without an offset.
-    pub fn of_reading(at: DateTime) -> Self {
-        let Ok(year) = u16::try_from(at.year()) else { return Self::general(format_args!("{at:.0}")) };
+    pub fn of_local(at: DateTime) -> Self {
+        let Ok(year) = u16::try_from(at.year()) else { return Self::by_jiff(format_args!("{at:.0}")) };
         let mut stamp = Self { bytes: [0; 32], length: 0 };
         stamp.pair(year / 100);
         stamp.pair(year % 100);
@@ -47,11 +47,11 @@ impl Stamp {
         stamp
     }
 
-    /// What lies before the year 0 is written by jiff.
-    fn general(text: fmt::Arguments<'_>) -> Self {
+    /// Years before 0, written by jiff.
+    fn by_jiff(text: fmt::Arguments<'_>) -> Self {
         let mut bytes = [0; 32];
         let mut rest = &mut bytes[..];
-        // It has 27 signs at most.
+        // The text has 27 bytes at most.
         let _ = rest.write_fmt(text);
         let length = 32 - rest.len();
         Self { bytes, length }
@@ -76,30 +76,30 @@ fn digit(n: u16) -> u8 {
     b'0' + (n % 10) as u8
 }
 
-/// An instant as it is shown.
+/// An instant as the API shows it.
 pub fn format_instant(at: Timestamp) -> String {
     Stamp::of_instant(at).as_str().to_owned()
 }
 
-/// An instant as a client writes it, in RFC 3339. What is valid but outside jiff's range (tools send `9999-12-31T23:59:59Z`
-/// for "no end") is the nearest end of the range.
+/// Parses an instant in RFC 3339. A valid one outside of jiff's range (tools send `9999-12-31T23:59:59Z` for "no end") is the
+/// nearest end of the range.
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let text = restore_plus(text);
     if let Ok(at) = text.parse() {
         return Some(at);
     }
     let pieces = Pieces::parse(text.as_bytes()).ok()?;
-    let (reading, offset) = (pieces.date().to_datetime(pieces.time()?), pieces.to_numeric_offset()?);
-    // Within the range something else is wrong with the text.
-    let is_outside = offset.to_timestamp(reading).is_err();
-    is_outside.then_some(if reading.year() < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    let (local, offset) = (pieces.date().to_datetime(pieces.time()?), pieces.to_numeric_offset()?);
+    // Within the range, the text has another defect.
+    let is_outside = offset.to_timestamp(local).is_err();
+    is_outside.then_some(if local.year() < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
-/// A `+` in an address is decoded as a blank: one before the offset at the end can only have been a `+`.
+/// A `+` in a URL is decoded as a blank: a blank before the final offset can only have been a `+`.
 fn restore_plus(text: &str) -> Cow<'_, str> {
     match text.rsplit_once(' ') {
-        Some((reading, offset)) if is_offset(offset) && reading.parse::<DateTime>().is_ok() => {
-            Cow::Owned(format!("{reading}+{offset}"))
+        Some((local, offset)) if is_offset(offset) && local.parse::<DateTime>().is_ok() => {
+            Cow::Owned(format!("{local}+{offset}"))
         }
         _ => Cow::Borrowed(text),
     }
@@ -119,7 +119,7 @@ mod tests {
     use crate::domain::timestamp;
 
     #[test]
-    fn instants_are_read_as_tools_write_them() {
+    fn instants_are_parsed_as_tools_write_them() {
         for (text, read) in [
             ("2026-11-25T20:59:59Z", "2026-11-25T20:59:59.000Z"),
             ("2026-11-25T20:59:59 00:00", "2026-11-25T20:59:59.000Z"),
@@ -156,12 +156,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stamps_are_what_the_general_way_writes(ms in prop_oneof![-90_000_000_000_000_i64..-62_000_000_000_000, -62_000_000_000_000_i64..253_000_000_000_000]) {
+        fn stamps_are_what_jiff_writes(ms in prop_oneof![-90_000_000_000_000_i64..-62_000_000_000_000, -62_000_000_000_000_i64..253_000_000_000_000]) {
             let at = timestamp(ms);
             prop_assert_eq!(format_instant(at), format!("{at:.3}"));
             let whole = timestamp(ms.div_euclid(1000) * 1000);
-            let reading = jiff::tz::TimeZone::UTC.to_datetime(whole);
-            prop_assert_eq!(Stamp::of_reading(reading).as_str().to_owned(), reading.to_string());
+            let local = jiff::tz::TimeZone::UTC.to_datetime(whole);
+            prop_assert_eq!(Stamp::of_local(local).as_str().to_owned(), local.to_string());
         }
     }
 }

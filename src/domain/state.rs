@@ -1,4 +1,4 @@
-//! The states that things pass through; their names are the words of the API and of the database.
+//! The states of notifications and publications. Their names are those of the API and of the database.
 use std::fmt;
 
 macro_rules! states {
@@ -36,40 +36,40 @@ macro_rules! states {
 pub(super) use states;
 
 states! {
-    /// What has become of a notification.
+    /// The state of a notification.
     NotificationStatus {
-        /// Waits for its first attempt.
+        /// Waiting for the first attempt.
         Queued = "QUEUED",
-        /// A worker holds its lease.
+        /// Leased by a worker.
         Fetching = "FETCHING",
-        /// An attempt failed; another one is due.
+        /// An attempt failed, and another will follow.
         Retrying = "RETRYING",
         /// Its file made a revision.
         Archived = "ARCHIVED",
         /// Its file equals the latest revision.
         Unchanged = "UNCHANGED",
-        /// Its link died before the file could be had.
+        /// Its link expired before the file was fetched.
         Expired = "EXPIRED",
-        /// No attempt can help.
+        /// Every further attempt would fail.
         Failed = "FAILED",
-        /// It could not be understood.
+        /// Its body cannot be used.
         Rejected = "REJECTED",
     }
 }
 
 impl NotificationStatus {
-    /// Those that still want a file.
+    /// The states of notifications whose file is still to be fetched.
     pub const OPEN: &[Self] = &[Self::Queued, Self::Fetching, Self::Retrying];
 }
 
 states! {
-    /// What a publication has to show.
+    /// The state of a publication.
     PublicationStatus {
-        /// No file yet, and a link that lives.
+        /// No file yet, and a valid link.
         Awaited = "AWAITED",
         /// Its file is in the archive.
         Archived = "ARCHIVED",
-        /// No file, and no link that lives.
+        /// No file, and no valid link.
         Lost = "LOST",
         /// Its file was removed by a retention policy.
         Purged = "PURGED",
@@ -77,7 +77,7 @@ states! {
 }
 
 states! {
-    /// What the feed of changes tells.
+    /// The kind of a change in the feed.
     ChangeKind {
         Announced = "ANNOUNCED",
         Archived = "ARCHIVED",

@@ -1,17 +1,17 @@
-//! Portuguese words without their endings, so that one form of a word finds the others.
+//! Stems of Portuguese words, so that one form of a word finds the others.
 //!
-//! For words that are folded already: accents are gone, which is how people search. The stemmers at hand look for accents
-//! in the endings (`-ção`, `-ões`) and would miss what was folded. This one takes off plurals, adverbs, gender and the final
-//! vowel, in the way of Savoy's light stemmer for Portuguese (Light Stemming Approaches for the French, Portuguese, German
-//! and Hungarian Languages, 2006), and no derivations: `operador` does not find `operação`.
+//! It works on folded words, without accents, as people search. The available stemmers need the accents of the endings
+//! (`-ção`, `-ões`). Like Savoy's light stemmer for Portuguese (Light Stemming Approaches for the French, Portuguese, German
+//! and Hungarian Languages, 2006), this one removes plurals, adverb endings, gender and the final vowel, and no derivations:
+//! `operador` does not find `operação`.
 
-/// Words that say nothing by themselves: a search need not find them.
-const EMPTY: &[&str] = &[
+/// Words that a search need not find.
+const STOP_WORDS: &[&str] = &[
     "a", "ao", "aos", "as", "com", "da", "das", "de", "do", "dos", "e", "em", "na", "nas", "no", "nos", "o", "os",
     "ou", "para", "pela", "pelas", "pelo", "pelos", "por", "um", "uma",
 ];
 
-/// Plural endings and what they stand for, the longest first; each with the fewest letters before it.
+/// Plural endings and their singulars, the longest first, each with the number of letters it needs before it.
 const PLURALS: &[(&str, &str, usize)] = &[
     ("oes", "ao", 2),
     ("aes", "ao", 2),
@@ -25,12 +25,12 @@ const PLURALS: &[(&str, &str, usize)] = &[
     ("s", "", 3),
 ];
 
-/// Whether a folded word says nothing by itself.
-pub fn is_empty_word(word: &str) -> bool {
-    EMPTY.contains(&word)
+/// Whether a folded word is a stop word.
+pub fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&word)
 }
 
-/// A folded word without its ending. Short words and those with digits stay as they are.
+/// The stem of a folded word. Short words and words with digits stay as they are.
 pub fn stem(word: &str) -> String {
     if word.len() < 4 || !word.bytes().all(|b| b.is_ascii_lowercase()) {
         return word.to_owned();
@@ -44,7 +44,7 @@ pub fn stem(word: &str) -> String {
 fn singular(word: &str) -> String {
     for (ending, instead, before) in PLURALS {
         if let Some(rest) = word.strip_suffix(ending).filter(|rest| rest.len() >= *before) {
-            // `lapis`, `onus` and `gas` are no plurals.
+            // `lapis`, `onus` and `gas` are not plurals.
             let is_plural = *ending != "s" || !rest.ends_with(['i', 'u', 's']);
             return if is_plural { format!("{rest}{instead}") } else { word.to_owned() };
         }

@@ -1,22 +1,22 @@
-//! Text from outside: what is kept of it, how long it may be, what of it has no width or moves a terminal.
+//! Text from outside: how it is cleaned, how long it may be, which characters are invisible or control a terminal.
 use std::borrow::Cow;
 
 use super::{fold, redacted};
 
-/// The longest text of a notification's field that is taken at all; a longer one is no name and no date.
+/// The longest field of a notification that is accepted. A longer one is neither a name nor a date.
 pub const FIELD_CHARS_MAX: usize = 2_000;
 
-/// The longest name that is kept whole; real ones have under 120 characters.
+/// Longer names are truncated; real ones have fewer than 120 characters.
 pub const NAME_CHARS_MAX: usize = 500;
 
-/// The longest folded name in bytes: PostgreSQL takes index rows of up to 2,704 bytes.
+/// The longest folded name in bytes: an index row of PostgreSQL has 2,704 bytes at most.
 const FOLDED_BYTES_MAX: usize = 2_000;
 
 /// The longest reason for a hold.
 pub const REASON_CHARS_MAX: usize = 1_000;
 
-/// Text from outside as it is kept: control characters become a space where they are white space and are left out
-/// otherwise (PostgreSQL takes no NUL, terminals take escapes); trimmed.
+/// Text from outside as it is stored: control characters become a blank where they are white space and are removed otherwise,
+/// since PostgreSQL does not store NUL and terminals interpret escapes. Trimmed.
 pub fn clean(text: &str) -> String {
     let kept = text.chars().filter_map(|c| match c {
         '\u{2028}' | '\u{2029}' => Some(' '),
@@ -26,18 +26,18 @@ pub fn clean(text: &str) -> String {
     kept.collect::<String>().trim().to_owned()
 }
 
-/// Whether a database can hold a text: PostgreSQL takes no NUL. What it cannot hold is equal to nothing that it holds.
+/// Whether a database can store a text: PostgreSQL cannot store NUL. A text that cannot be stored equals no stored one.
 pub fn is_storable(text: &str) -> bool {
     !text.contains('\0')
 }
 
-/// Whether a text says nothing: it is empty, or holds only white space and characters without width.
+/// Whether a text is empty or holds only white space and invisible characters.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
 }
 
-/// Whether a character has no width and no meaning of its own: joiners, directional marks, the byte order mark and the
-/// rest of Unicode's default ignorable code points. They take no part in comparing names.
+/// Whether a character has no width: joiners, directional marks, the byte order mark and the other default ignorable code
+/// points of Unicode. Comparisons of names ignore them.
 pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -46,18 +46,18 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A text that is safe to print: control characters and those that turn the reading direction are written as `\u202e`.
-/// Line ends and tabs stay. The escapes are those of JSON, so that JSON stays what it was.
+/// A text that is safe to print: control characters and those that change the reading direction are escaped, as in
+/// `\u202e`. Line ends and tabs stay. The escapes are those of JSON, so that the meaning of JSON does not change.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let may_move = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_deceptive(c);
-    if !text.contains(may_move) {
+    let must_escape = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_deceptive(c);
+    if !text.contains(must_escape) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         let is_line_end = c == '\r' && rest.peek() == Some(&'\n');
-        match may_move(c) && !is_line_end {
+        match must_escape(c) && !is_line_end {
             true => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => safe.push(c),
         }
@@ -65,8 +65,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The beginning of a text, of so many characters at most and with a folded form that fits into an index of a database.
-pub fn beginning(text: &str, chars_max: usize) -> &str {
+/// The beginning of a text, of at most `chars_max` characters and with a folded form that fits into an index of the database.
+pub fn indexable_prefix(text: &str, chars_max: usize) -> &str {
     let mut folded_bytes = 0;
     for (count, (at, c)) in text.char_indices().enumerate() {
         folded_bytes += fold(c.encode_utf8(&mut [0; 4])).len().max(c.len_utf8());
@@ -77,12 +77,12 @@ pub fn beginning(text: &str, chars_max: usize) -> &str {
     text
 }
 
-/// Characters of a value that a message repeats.
+/// How many characters of a value a message repeats.
 const EXCERPT_CHARS_MAX: usize = 60;
 
 /// A value from outside as a message repeats it: its first characters, with tokens and e-mail addresses redacted.
 pub fn excerpt(text: &str) -> String {
-    // Redacted first: half a token is not recognised as one.
+    // Redacted first, since a truncated token is not recognised.
     first_chars(&redacted(text), EXCERPT_CHARS_MAX).to_owned()
 }
 
@@ -99,7 +99,7 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Characters that turn the reading direction (`exe` could look like `pdf`) or break the line.
+/// Whether a character changes the reading direction (`exe` could look like `pdf`) or breaks the line.
 pub fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -107,12 +107,13 @@ pub fn is_deceptive(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        FOLDED_BYTES_MAX, NAME_CHARS_MAX, beginning, clean, decode, excerpt, first_chars, fold, is_blank, printable,
+        FOLDED_BYTES_MAX, NAME_CHARS_MAX, clean, decode, excerpt, first_chars, fold, indexable_prefix, is_blank,
+        printable,
     };
     use proptest::prelude::*;
 
     #[test]
-    fn white_space_of_every_kind_is_white_space_and_what_has_no_width_is_nothing() {
+    fn every_white_space_is_a_blank_and_invisible_characters_are_ignored() {
         assert_eq!(clean("Relatório\nMensal\u{0}\u{1b}[2J\r\n"), "Relatório Mensal[2J");
         for space in ["\n", "\r\n", "\t", "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{2007}", "\u{2028}", "\u{3000}"] {
             assert_eq!(fold(&clean(&format!("Relatório{space}Mensal"))), "relatorio mensal", "{space:?}");
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_a_terminal_is_written_out() {
+    fn what_controls_a_terminal_is_escaped() {
         assert_eq!(printable("a\u{202e}fdp\u{1b}[31m\u{9b}\n"), "a\\u202efdp\\u001b[31m\\u009b\n");
         assert_eq!(printable("Previsão\t1\r\n"), "Previsão\t1\r\n");
         assert_eq!(printable("100 %\rOK"), "100 %\\u000dOK");
@@ -153,9 +154,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_beginning_fits(text in "\\PC{0,800}", wide in "[\u{fdfa}\u{fb03}a]{0,700}") {
+        fn an_indexable_prefix_fits(text in "\\PC{0,800}", wide in "[\u{fdfa}\u{fb03}a]{0,700}") {
             for text in [text, wide] {
-                let kept = beginning(&text, NAME_CHARS_MAX);
+                let kept = indexable_prefix(&text, NAME_CHARS_MAX);
                 prop_assert!(text.starts_with(kept));
                 prop_assert!(kept.chars().count() <= NAME_CHARS_MAX);
                 prop_assert!(fold(kept).len() <= FOLDED_BYTES_MAX && kept.len() <= FOLDED_BYTES_MAX);

@@ -25,7 +25,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// The link that lives longest has the first turn. Links to the hosts in `shut`, which are left alone at present, have none,
+    /// The link that lives longest has the first turn. Links to the hosts in `shut`, which are paused, have none,
     /// unless there are no others.
     pub fn of(candidates: &[Candidate<'_>], shut: &[String]) -> Self {
         let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -58,7 +58,7 @@ mod tests {
     use crate::domain::Link;
 
     fn turn(links: &[(&str, i64)], attempt: u32, shut: &[&str]) -> (usize, usize) {
-        let owned: Vec<Link> = links.iter().map(|(link, _)| Link::from_kept((*link).to_owned())).collect();
+        let owned: Vec<Link> = links.iter().map(|(link, _)| Link::from_stored((*link).to_owned())).collect();
         let expiries = links.iter().map(|(_, at)| Timestamp::from_second(*at).expect("an instant"));
         let candidates: Vec<Candidate<'_>> =
             owned.iter().zip(expiries).map(|(link, expires_at)| Candidate { link, expires_at, attempt }).collect();

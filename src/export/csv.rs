@@ -67,7 +67,7 @@ fn record<'a>(writer: &mut Writer, cells: impl Iterator<Item = Cell<'a>>, option
             Cell::Float(n) => writer.write_field(n.to_string().replace('.', &options.decimal.to_string())),
             Cell::Flag(flag) => writer.write_field(if flag { "true" } else { "false" }),
             Cell::Instant(at) => writer.write_field(Stamp::of_instant(at).as_str()),
-            Cell::Wall(at) => writer.write_field(Stamp::of_reading(at.0).as_str()),
+            Cell::Wall(at) => writer.write_field(Stamp::of_local(at.0).as_str()),
         }?;
     }
     writer.write_record(None::<&[u8]>)

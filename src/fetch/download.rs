@@ -46,7 +46,9 @@ impl Download {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         Ok(Self {
             name: headers.get(CONTENT_DISPOSITION).and_then(|value| name::from_disposition(value.as_bytes())),
-            content_type: text(CONTENT_TYPE).and_then(media_type),
+            content_type: text(CONTENT_TYPE)
+                .and_then(media_type)
+                .filter(|value| link.secrets().redact(value).is_none()),
             validator: Validator::from_headers(text(ETAG), text(LAST_MODIFIED), text(DATE)),
             response,
             link: link.clone(),

@@ -10,7 +10,7 @@ use super::loaders::load;
 use super::publication::Publication;
 use super::revision::Revision;
 use crate::contract::{DateTime, LocalDateTime, NotificationStatus};
-use crate::domain::{Notice, body_value};
+use crate::domain::{ParsedNotification, body_value};
 use crate::query;
 
 /// One POST of the portal.
@@ -73,7 +73,7 @@ impl Notification {
     }
     /// The body as sent, with secrets redacted; null when it was not a JSON object.
     async fn body(&self) -> Option<Body> {
-        Notice::body_as_json(&self.0.body).map(Body)
+        ParsedNotification::body_as_json(&self.0.body).map(Body)
     }
     async fn publication(&self, ctx: &Context<'_>) -> Result<Option<Publication>> {
         match self.0.publication_id {

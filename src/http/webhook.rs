@@ -10,7 +10,7 @@ use serde_json::json;
 use super::origin::{self, Named};
 use super::server::Exchange;
 use super::{Http, Problem, auth, bodies};
-use crate::domain::Notice;
+use crate::domain::ParsedNotification;
 use crate::receive::{Access, BodyHeaders, PresentedCredentials, ReceiveError};
 
 pub(super) async fn default_source(state: State<Http>, request: Request) -> Response {
@@ -68,7 +68,8 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
         }
     }
     let (parts, body) = request.into_parts();
-    let body = http.webhook_memory.read(body, Notice::BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
+    let body =
+        http.webhook_memory.read(body, ParsedNotification::BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
     let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let headers =
         BodyHeaders { content_type: text(header::CONTENT_TYPE), content_encoding: text(header::CONTENT_ENCODING) };

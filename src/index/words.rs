@@ -12,7 +12,7 @@ use super::patterns::PatternQuery;
 use super::schema::Fields;
 use super::terms::any_of;
 use super::{IndexError, calendar};
-use crate::domain::{WrittenDate, dates_in_search, fold, is_empty_word, stem, words};
+use crate::domain::{WrittenDate, dates_in_search, fold, is_stop_word, stem, words};
 
 /// The weight of a word found in another form, as a prefix, or with a typing error, compared with an exact match.
 const FORM_WEIGHT: f32 = 0.5;
@@ -81,7 +81,7 @@ pub(super) fn parse(
     }
     rest.push_str(&folded[read_to..]);
     // Insignificant words need not be found beside a date.
-    if words(&rest).iter().any(|word| !is_empty_word(word)) {
+    if words(&rest).iter().any(|word| !is_stop_word(word)) {
         let is_last = folded[read_to..].contains(char::is_alphanumeric);
         queries.extend(parse_words(&rest, is_last, (fields, cache), (searcher, deadline), scored)?);
     }
@@ -112,7 +112,7 @@ fn parse_words(
         // White space matches everything; text without any word matches nothing.
         return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Box::new(EmptyQuery)] });
     };
-    let mut significant: Vec<&String> = all.iter().filter(|word| !is_empty_word(word)).collect();
+    let mut significant: Vec<&String> = all.iter().filter(|word| !is_stop_word(word)).collect();
     if significant.is_empty() {
         significant = all.iter().collect();
     }

@@ -8,7 +8,8 @@ use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
 use crate::domain::{
-    Ends, LocalDateTime, Secrets, Sent, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
+    Ends, FileInfo, LocalDateTime, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
+    redacted_file_name,
 };
 use crate::engine::fetch::{Download, FetchError, Response, percent_decoded};
 use crate::engine::record::{Claim, ClaimedNotification, FetchedFile, Member, StoredFile};
@@ -30,7 +31,7 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     let published = download.name.as_deref().and_then(|name| {
         let bare =
             bare_extension(name).map(|extension| named_by_extension(&extension, announced.as_deref(), &lead.name));
-        bare.unwrap_or_else(|| published_name(name, &secrets))
+        bare.unwrap_or_else(|| redacted_file_name(name, &secrets))
     });
     let (put, ends) = transfer(app, &mut download).await?;
     let sent_as = download.content_type.as_deref();
@@ -124,8 +125,8 @@ async fn judge_answer(
     extension: Option<&str>,
     ends: &Ends,
 ) -> Result<Verdict, TransferError> {
-    let sent = Sent { extension, content_type, is_usual: false };
-    let usual = Sent { is_usual: true, ..sent };
+    let sent = FileInfo { extension, content_type, is_usual: false };
+    let usual = FileInfo { is_usual: true, ..sent };
     let mut verdict = judge(&sent, ends);
     if verdict == Verdict::Page && judge(&usual, ends) != Verdict::Page && is_usual(app, lead, extension).await? {
         verdict = judge(&usual, ends);
@@ -150,17 +151,7 @@ pub(super) fn warning(verdict: Verdict) -> Option<String> {
     match verdict {
         Verdict::File => None,
         Verdict::Unusual(why) | Verdict::Doubtful(why) => Some(why.to_owned()),
-        Verdict::Page => Some("it is an HTML page in the place of the file".to_owned()),
-    }
-}
-
-/// The name in the portal's answer, which may repeat what the link must not show. An address reaches to the end of its
-/// last part, and so over the extension: that is put back.
-fn published_name(name: &str, secrets: &Secrets) -> Option<String> {
-    let Some(redacted) = secrets.redact(name) else { return file_name(name) };
-    match extension_of(name).filter(|extension| !redacted.to_lowercase().ends_with(&format!(".{extension}"))) {
-        Some(extension) => file_name(&format!("{redacted}.{extension}")),
-        None => file_name(&redacted),
+        Verdict::Page => Some("it is an HTML page instead of the file".to_owned()),
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn run(app: App) {
 /// Runs a job if nobody has taken its last slot.
 async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()> {
     let now = app.clock.now();
-    if job == Job::Retention && app.trust.doubted(&app.clock).is_some() {
+    if job == Job::Retention && app.trust.suspect_since(&app.clock).is_some() {
         return Ok(());
     }
     let Some(schedule) = job.schedule(app) else { return Ok(()) };

@@ -23,7 +23,7 @@ pub(super) struct ClockWatch {
 impl ClockWatch {
     /// Compares the clock with the time that has passed; called every second.
     pub async fn check(&mut self, app: &App) -> Result<(), RecordError> {
-        let mut doubted = app.trust.doubted(&app.clock);
+        let mut doubted = app.trust.suspect_since(&app.clock);
         if let Some(since) = doubted {
             for (sent, received) in app.record.known_time().sent_and_received(since).await? {
                 if app.trust.confirm(sent, received, &app.clock) {

@@ -1,4 +1,4 @@
-//! The products that the portal has: a built-in catalogue in the shape of the real one, or a folder of real files.
+//! The products of the portal: a built-in catalogue in the shape of the real one, or a folder of files.
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ToSpan};
@@ -19,9 +19,9 @@ const PL: &str = "Planejamento da Operação";
 
 type Row = (u32, &'static str, &'static str, &'static str, &'static str, Periodicity, &'static str, Deck);
 
-/// Number, site, name, process, macro-process, how often, file name (a folder where it is empty), what it looks like.
+/// Number, site, name, process, macro-process, periodicity, file name (empty for a folder), kind of content.
 /// `{d}` in a file name is the day as `%Y%m%d`, `{b}` as `%d-%m-%Y`, `{m}` the month as `%Y%m`.
-#[rustfmt::skip] // A row a product.
+#[rustfmt::skip] // One line for each product.
 const BUILTIN: &[Row] = &[
     (155, "7/39", "IPDO (Informativo Preliminar Diário da Operação)", "Operação em Tempo Real", OS, Daily, "IPDO-{b}.txt", TEXT),
     (156, "7/39", "IPDO Editável", "Operação em Tempo Real", OS, Daily, "IPDO-{b}.csv", TABLE),
@@ -69,19 +69,19 @@ const BUILTIN: &[Row] = &[
     (92, "9/13", "Informes sobre a operação Hidráulica", "Acompanhamento das Condições Hidroenergéticas", PO, Daily, "Informe_Hidraulico_{d}.txt", Deck::Text { lines: 600 }),
 ];
 
-/// A catalogue in the shape of the real one, each product with one version for the present period; as many products as
-/// are asked for, numbered copies beyond those that have names.
+/// A catalogue in the shape of the real one, with `count` products, each with one version for the current period. Beyond the
+/// named products there are numbered copies.
 pub fn builtin(count: usize, now: Timestamp) -> Vec<Product> {
     let mut products: Vec<Product> = Vec::with_capacity(count);
-    for i in 0..count {
-        let mut product = product(&BUILTIN[i % BUILTIN.len()], now);
-        let copy = i / BUILTIN.len();
+    let rows = (0_u32..).flat_map(|copy| BUILTIN.iter().map(move |row| (copy, row)));
+    for (copy, row) in rows.take(count) {
+        let mut product = product(row, now);
         if copy > 0 {
-            product.number += u32::try_from(copy).unwrap_or_default() * 1000;
+            product.number += copy * 1000;
             product.name = format!("{} {}", product.name, copy + 1);
-            product.list_path = list_path(BUILTIN[i % BUILTIN.len()].1, product.number);
+            product.list_path = list_path(row.1, product.number);
             for version in &mut product.versions {
-                version.content = version.content.next(copy as u64);
+                version.content = version.content.next(copy.into());
             }
         }
         products.push(product);
@@ -96,7 +96,7 @@ fn list_path(site: &str, number: u32) -> String {
 fn product(row: &Row, now: Timestamp) -> Product {
     let (number, site, name, process, macro_process, periodicity, file_name, deck) = *row;
     let today = sao_paulo().to_datetime(now).date();
-    // Daily files speak of the day before.
+    // Daily files are about the day before.
     let day = if periodicity == Daily { today.saturating_sub(1.days()) } else { today };
     let period = periodicity.period_of(day);
     let write = |form: &str| period.start.0.strftime(form).to_string();
@@ -111,29 +111,27 @@ fn product(row: &Row, now: Timestamp) -> Product {
         list_path: list_path(site, number),
         periodicity,
         is_file: !file_name.is_empty(),
-        versions: vec![Version { period, file_name, published_at: now, content: Content::Made { deck, seed } }],
+        versions: vec![Version { period, file_name, published_at: now, content: Content::Generated { deck, seed } }],
         to_come: Vec::new(),
         delivery: None,
     }
 }
 
-/// A product for each file of a folder, and for each folder in it one whose files, by name, are its versions: one a day,
-/// the first of them published.
+/// A product for each file of a folder, and one for each folder in it: the files of that, by name, are its versions, one a
+/// day. The first version is published.
 pub fn from_folder(folder: &Path, now: Timestamp) -> std::io::Result<Vec<Product>> {
     let mut products = Vec::new();
-    for (i, path) in sorted(folder)?.into_iter().enumerate() {
+    for (number, path) in (1_u32..).zip(sorted(folder)?) {
         let files = if path.is_dir() {
             sorted(&path)?.into_iter().filter(|file| file.is_file()).collect()
         } else {
             vec![path.clone()]
         };
-        let number = u32::try_from(i + 1).unwrap_or(u32::MAX);
         let first_day = sao_paulo().to_datetime(now).date();
-        let mut versions: Vec<Version> = files
-            .into_iter()
-            .enumerate()
+        let mut versions: Vec<Version> = (0_i64..)
+            .zip(files)
             .map(|(day, file)| Version {
-                period: Daily.period_of(first_day.saturating_add(i64::try_from(day).unwrap_or_default().days())),
+                period: Daily.period_of(first_day.saturating_add(day.days())),
                 file_name: name_of(&file),
                 published_at: now,
                 content: Content::File(file),

@@ -1,4 +1,4 @@
-//! Files that look like the real ones: fixed-width decks in zips, tables, text. The same seed makes the same bytes.
+//! Generated files that look like the real ones: fixed-width decks in zips, tables, text. A seed determines the bytes.
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
 
@@ -13,36 +13,36 @@ use zip::write::SimpleFileOptions;
 pub enum Content {
     Bytes(Bytes),
     File(PathBuf),
-    Made { deck: Deck, seed: u64 },
+    Generated { deck: Deck, seed: u64 },
 }
 
-/// What a made file looks like.
+/// What a generated file looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deck {
-    /// A zip of fixed-width members, as the optimisation models read.
+    /// A zip of fixed-width members, as the optimisation models read them.
     Model { members: u32, lines: u32 },
-    /// A zip that holds another and a note.
+    /// A zip with another zip and a note.
     Nested,
-    /// Semicolons, commas for decimals.
+    /// CSV with semicolons and decimal commas.
     Table { lines: u32 },
-    /// Coordinates and rain, a line each.
+    /// Lines of coordinates and rainfall.
     Text { lines: u32 },
 }
 
 impl Content {
-    /// The bytes; of a file on disk all of them.
+    /// All the bytes.
     pub fn bytes(&self) -> std::io::Result<Bytes> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.clone()),
             Self::File(path) => std::fs::read(path).map(Bytes::from),
-            Self::Made { deck, seed } => deck.make(*seed).map(Bytes::from),
+            Self::Generated { deck, seed } => deck.generate(*seed).map(Bytes::from),
         }
     }
 
-    /// A later content of the same kind.
+    /// A later version of the content.
     pub(super) fn next(&self, step: u64) -> Self {
         match self {
-            Self::Made { deck, seed } => Self::Made { deck: *deck, seed: seed.wrapping_add(step << 32) },
+            Self::Generated { deck, seed } => Self::Generated { deck: *deck, seed: seed.wrapping_add(step << 32) },
             other => other.clone(),
         }
     }
@@ -77,8 +77,8 @@ const PLANTS: &[&str] = &[
 ];
 
 impl Deck {
-    fn make(self, seed: u64) -> std::io::Result<Vec<u8>> {
-        // Members draw from a source of their own, so that most of a deck stays as it was from one version to the next.
+    fn generate(self, seed: u64) -> std::io::Result<Vec<u8>> {
+        // Each member has its own random generator, so that most of a deck stays the same from one version to the next.
         match self {
             Self::Model { members, lines } => {
                 let names =
@@ -95,7 +95,7 @@ impl Deck {
                 zip_of(parts.collect())
             }
             Self::Nested => {
-                let inner = Self::Model { members: 6, lines: 200 }.make(seed)?;
+                let inner = Self::Model { members: 6, lines: 200 }.generate(seed)?;
                 zip_of(vec![("deck_newave.zip".to_owned(), inner), ("Leia-me.txt".to_owned(), note(seed).into_bytes())])
             }
             Self::Table { lines } => Ok(table(seed, lines).into_bytes()),
@@ -153,7 +153,7 @@ fn note(seed: u64) -> String {
 fn zip_of(parts: Vec<(String, Vec<u8>)>) -> std::io::Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in parts {
-        // The default date keeps the bytes the same whenever they are made.
+        // With the default date the bytes depend on the seed alone.
         zip.start_file(name, SimpleFileOptions::default()).map_err(std::io::Error::other)?;
         zip.write_all(&bytes)?;
     }

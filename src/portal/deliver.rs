@@ -7,17 +7,17 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::token::{self, Claims};
-use super::{Credentials, Portal, Product, held};
+use super::{Credentials, Portal, Product, lock};
 
-/// POSTs under way at once.
-const AT_ONCE: usize = 8;
+/// The number of concurrent POSTs.
+const CONCURRENCY: usize = 8;
 
-/// How the last POST of a product went: what "Exibir Detalhes" shows.
+/// The result of the last POST for a product, as "Exibir Detalhes" shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Delivery {
     #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
-    /// Absent where nobody answered.
+    /// Absent where there was no response.
     pub status: Option<u16>,
     pub attempts: u32,
 }
@@ -27,26 +27,26 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
 }
 
 impl Delivery {
-    /// The portal counts any 20x for delivered, whatever becomes of the file.
+    /// For the portal any 20x is a delivery, whether or not the file is fetched later.
     pub fn is_delivered(&self) -> bool {
         self.status.is_some_and(|status| (200..210).contains(&status))
     }
 }
 
-/// What a button did.
+/// The result of a button.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sent {
+pub struct SendResult {
     pub sent: u32,
     pub delivered: u32,
 }
 
 impl Portal {
-    /// Sends one product's last version. `None` where there is no such product, or nothing of it.
+    /// Sends one product's last version. `None` where there is no such product, or no version of it.
     pub async fn enviar(&self, number: u32) -> Option<Delivery> {
         let product = self.products().into_iter().find(|product| product.number == number)?;
         let body = self.notification(&product)?;
         let status = self.post(&body).await;
-        let mut products = held(&self.inner.products);
+        let mut products = lock(&self.inner.products);
         let product = products.iter_mut().find(|product| product.number == number)?;
         let attempts = product.delivery.as_ref().map_or(0, |delivery| delivery.attempts) + 1;
         let delivery = Delivery { at: self.now(), status, attempts };
@@ -55,13 +55,13 @@ impl Portal {
     }
 
     /// Sends the last version of every product.
-    pub async fn enviar_tudo(&self) -> Sent {
+    pub async fn enviar_tudo(&self) -> SendResult {
         self.send(self.products().iter().map(|product| product.number).collect()).await
     }
 
-    /// Sends those whose last POST was not answered 20x. What was answered 202 is delivered for the portal, whether or
-    /// not its file was ever fetched.
-    pub async fn reenviar_pendentes(&self) -> Sent {
+    /// Sends the products whose last POST did not get a 20x. For the portal a 202 is a delivery, whether or not the file was
+    /// ever fetched.
+    pub async fn reenviar_pendentes(&self) -> SendResult {
         let pending = |product: &&Product| product.delivery.as_ref().is_some_and(|delivery| !delivery.is_delivered());
         self.send(self.products().iter().filter(pending).map(|product| product.number).collect()).await
     }
@@ -73,22 +73,22 @@ impl Portal {
         self.enviar(number).await
     }
 
-    async fn send(&self, numbers: Vec<u32>) -> Sent {
+    async fn send(&self, numbers: Vec<u32>) -> SendResult {
         let deliveries =
-            futures_util::stream::iter(numbers).map(|number| self.enviar(number)).buffer_unordered(AT_ONCE);
+            futures_util::stream::iter(numbers).map(|number| self.enviar(number)).buffer_unordered(CONCURRENCY);
         deliveries
-            .fold(Sent::default(), |mut sent, delivery| async move {
-                sent.sent += u32::from(delivery.is_some());
-                sent.delivered += u32::from(delivery.is_some_and(|delivery| delivery.is_delivered()));
-                sent
+            .fold(SendResult::default(), |mut result, delivery| async move {
+                result.sent += u32::from(delivery.is_some());
+                result.delivered += u32::from(delivery.is_some_and(|delivery| delivery.is_delivered()));
+                result
             })
             .await
     }
 
-    /// The body that the portal sends for a product, its link freshly signed.
+    /// The body that the portal sends for a product, with a new link.
     pub fn notification(&self, product: &Product) -> Option<String> {
         let version = product.latest()?;
-        // In the order of real bodies.
+        // In the order of the fields in real bodies.
         let body = json!({
             "nome": product.name,
             "processo": product.process,
@@ -104,7 +104,7 @@ impl Portal {
     /// A link to a product's last version.
     pub fn link(&self, product: &Product) -> Option<String> {
         let (life, subscriber) = {
-            let settings = held(&self.inner.settings);
+            let settings = lock(&self.inner.settings);
             (settings.link_life, settings.subscriber.clone())
         };
         let sent_at = self.now().as_second();
@@ -118,23 +118,23 @@ impl Portal {
             exp: sent_at.saturating_add_unsigned(life.as_secs()),
             nbf: sent_at,
         };
-        let token = token::sign(&self.inner.key, &claims).ok()?;
+        let token = token::sign(&self.inner.key, &claims);
         Some(format!("{}/ONS.Sintegre.Proxy/webhook?token={token}", self.inner.address))
     }
 
     async fn post(&self, body: &str) -> Option<u16> {
-        let webhook = held(&self.inner.settings).webhook.clone();
+        let webhook = lock(&self.inner.settings).webhook.clone();
         let request = self.inner.client.post(&webhook.url).header(CONTENT_TYPE, "application/json; charset=UTF-8");
         let request = match &webhook.credentials {
             Credentials::None => request,
             Credentials::Basic { username, password } => request.basic_auth(username, Some(password.expose_secret())),
             Credentials::Token(token) => request.header(AUTHORIZATION, token.expose_secret()),
         };
-        let answer = request.body(body.to_owned()).send().await;
-        answer.ok().map(|answer| answer.status().as_u16())
+        let response = request.body(body.to_owned()).send().await;
+        response.ok().map(|response| response.status().as_u16())
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        held(&self.inner.settings).clock.now()
+        lock(&self.inner.settings).clock.now()
     }
 }

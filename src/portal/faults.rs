@@ -1,48 +1,58 @@
-//! What can go wrong with a download, on demand.
+//! Faults of downloads, on demand.
 use serde::{Deserialize, Serialize};
 
-/// Faults; none by default. Several at once act together where that makes sense.
+/// None by default. Several can be combined where that makes sense.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// Only for this product.
     pub product: Option<u32>,
-    /// Only for so many downloads, then none.
+    /// Only for this many downloads.
     pub times: Option<u32>,
-    /// Wait before the answer.
+    /// Wait before the response.
     pub latency_ms: u64,
-    /// Answer this status instead.
+    /// Respond with this status.
     pub status: Option<u16>,
-    /// With it, in seconds.
+    /// A Retry-After with the status, in seconds.
     pub retry_after: Option<u64>,
-    /// Send so many bytes and end the connection.
+    /// Send this many bytes and close the connection.
     pub cut_after: Option<usize>,
-    /// Announce so many bytes more than there are.
+    /// Declare this many bytes more than there are.
     pub longer_by: usize,
     /// Send an HTML page with 200.
     pub html: bool,
-    /// Take every link for dead.
+    /// Treat every link as expired.
     pub expired: bool,
-    /// Send one byte in so many milliseconds.
+    /// Send one byte every this many milliseconds.
     pub drip_ms: u64,
-    /// Go on sending for ever, without a length.
+    /// Send without end, and without a length.
     pub endless: bool,
-    /// Send so many bytes of nothing, packed with gzip, and say so.
+    /// Send this many zero bytes, compressed with gzip.
     pub bomb: u64,
-    /// Redirect so many times first.
+    /// Redirect this many times first.
     pub redirects: u32,
 }
 
 impl Faults {
-    /// The faults that this download meets; counts it.
-    pub(super) fn meet(&mut self, product: u32) -> Self {
+    /// Whether they can be simulated; the error names the field.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.status {
+            Some(status) if !(200..=599).contains(&status) => {
+                Err(format!("`status` is {status}; expected an HTTP status between 200 and 599"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The faults that apply to this download, which is counted.
+    pub(super) fn take(&mut self, product: u32) -> Self {
         if self.product.is_some_and(|only| only != product) || self.times == Some(0) {
             return Self::default();
         }
-        let met = self.clone();
+        let faults = self.clone();
         if let Some(times) = &mut self.times {
             *times -= 1;
         }
-        met
+        faults
     }
 }

@@ -1,8 +1,8 @@
-//! portal: a stand-in for SINtegre, as faithful as what is known of it allows.
+//! portal: a simulated SINtegre, as faithful as the known facts allow.
 //!
-//! A catalogue of products, links that are signed and die, the three buttons, delivery by product, faults on demand.
-//! It knows nothing of the archive: it speaks to whatever listens at the webhook's address. For the demo, for tests and
-//! for trying out a configuration; never for real traffic.
+//! It has a catalogue of products, signed links that expire, the three buttons, a delivery state for each product and faults
+//! on demand. It knows nothing about the archive and posts to any webhook. For the demo, for tests and for trying out a
+//! configuration; never for real traffic.
 mod catalogue;
 mod content;
 mod deliver;
@@ -23,22 +23,22 @@ use crate::domain::Clock;
 
 pub use catalogue::{builtin, from_folder};
 pub use content::{Content, Deck};
-pub use deliver::{Delivery, Sent};
+pub use deliver::{Delivery, SendResult};
 pub use faults::Faults;
 pub use product::{Periodicity, Product, Version};
 pub use validators::Validators;
 
-/// How real links live: 24 h and a minute.
+/// How long real links are valid: 24 h and a minute.
 pub const LINK_LIFE: Duration = Duration::from_secs(86_640);
 
-/// What the webhook's form on the portal holds.
+/// The portal's form for the webhook.
 #[derive(Clone, Debug)]
 pub struct Webhook {
     pub url: String,
     pub credentials: Credentials,
 }
 
-/// How the portal shows who it is.
+/// How the portal authenticates.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     None,
@@ -50,7 +50,7 @@ pub enum Credentials {
     Token(SecretString),
 }
 
-/// How the portal is set up.
+/// The settings of the portal.
 #[derive(Clone, Debug)]
 pub struct PortalSettings {
     pub webhook: Webhook,
@@ -72,10 +72,10 @@ struct Inner {
     address: String,
     products: Mutex<Vec<Product>>,
     faults: Mutex<Faults>,
-    /// What `Faults::bomb` sends.
+    /// The body for `Faults::bomb`.
     bomb: Mutex<bytes::Bytes>,
     downloads: Mutex<Vec<String>>,
-    /// Of these, how many were answered with a body.
+    /// How many of the downloads had a body.
     bodies: AtomicU64,
     validators: Mutex<Validators>,
     key: ring::hmac::Key,
@@ -83,7 +83,7 @@ struct Inner {
 }
 
 impl Portal {
-    /// Serves a catalogue at a listener until the process ends.
+    /// Serves a catalogue until the process ends.
     pub fn start(listener: TcpListener, settings: PortalSettings, products: Vec<Product>) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let secret: [u8; 32] = rand::random();
@@ -106,62 +106,62 @@ impl Portal {
         Ok(portal)
     }
 
-    /// Where the portal is.
+    /// The URL of the portal.
     pub fn address(&self) -> &str {
         &self.inner.address
     }
 
-    /// Puts another webhook in the form.
+    /// Changes the webhook.
     pub fn set_webhook(&self, webhook: Webhook) {
-        held(&self.inner.settings).webhook = webhook;
+        lock(&self.inner.settings).webhook = webhook;
     }
 
     pub fn set_link_life(&self, life: Duration) {
-        held(&self.inner.settings).link_life = life;
+        lock(&self.inner.settings).link_life = life;
     }
 
-    /// What goes wrong with downloads from now on.
+    /// Sets the faults of the downloads from now on.
     pub fn set_faults(&self, faults: Faults) {
         if faults.bomb > 0 {
-            // Made before it is asked for: it takes its time.
-            *held(&self.inner.bomb) = server::packed_nothing(faults.bomb).unwrap_or_default().into();
+            // Prepared now, since compressing takes a while.
+            *lock(&self.inner.bomb) = server::compressed_zeros(faults.bomb).into();
         }
-        *held(&self.inner.faults) = faults;
+        *lock(&self.inner.faults) = faults;
     }
 
-    /// Adds a product and gives its number.
+    /// Adds a product and returns its number.
     pub fn add(&self, product: Product) -> u32 {
         let number = product.number;
-        held(&self.inner.products).push(product);
+        lock(&self.inner.products).push(product);
         number
     }
 
     /// Changes a product.
     pub fn change(&self, number: u32, change: impl FnOnce(&mut Product)) -> Option<()> {
-        held(&self.inner.products).iter_mut().find(|product| product.number == number).map(change)
+        lock(&self.inner.products).iter_mut().find(|product| product.number == number).map(change)
     }
 
     pub fn products(&self) -> Vec<Product> {
-        held(&self.inner.products).clone()
+        lock(&self.inner.products).clone()
     }
 
-    /// What the portal says of its files from now on, to be asked with.
+    /// Sets which validators the portal sends from now on.
     pub fn set_validators(&self, validators: Validators) {
-        *held(&self.inner.validators) = validators;
+        *lock(&self.inner.validators) = validators;
     }
 
-    /// How many files were sent, and not only asked for.
+    /// How many files were sent.
     pub fn bodies(&self) -> u64 {
         self.inner.bodies.load(Ordering::SeqCst)
     }
 
-    /// The paths of all files that were asked for, in order.
+    /// The paths of all files that were requested, in order.
     pub fn downloads(&self) -> Vec<String> {
-        held(&self.inner.downloads).clone()
+        lock(&self.inner.downloads).clone()
     }
 }
 
-/// A lock whose holder panicked holds what it held: the stand-in goes on.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a mutex, even if a thread panicked while it held the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

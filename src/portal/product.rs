@@ -6,7 +6,7 @@ use super::content::Content;
 use super::deliver::Delivery;
 use crate::domain::{LocalDateTime, Period, sao_paulo};
 
-/// How often a product comes, and for which span.
+/// How often a product is published, and for which period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Periodicity {
     Daily,
@@ -16,7 +16,7 @@ pub enum Periodicity {
 }
 
 impl Periodicity {
-    /// The span that a day falls in.
+    /// The period that contains a day.
     pub fn period_of(self, day: Date) -> Period {
         let (first, last) = match self {
             Self::Daily => (day, day),
@@ -30,11 +30,11 @@ impl Periodicity {
         Period { start: LocalDateTime::start_of(first), end: LocalDateTime::end_of(last) }
     }
 
-    fn step(self, day: Date, spans: i64) -> Date {
+    fn step(self, day: Date, periods: i64) -> Date {
         day.saturating_add(match self {
-            Self::Daily => spans.days(),
-            Self::Weekly => spans.weeks(),
-            Self::Monthly => spans.months(),
+            Self::Daily => periods.days(),
+            Self::Weekly => periods.weeks(),
+            Self::Monthly => periods.months(),
         })
     }
 }
@@ -50,11 +50,11 @@ pub struct Product {
     /// `/sites/9/38/Produtos/487`.
     pub list_path: String,
     pub periodicity: Periodicity,
-    /// Otherwise a folder, which is sent as a zip that has the product's name.
+    /// Otherwise it is a folder, which is sent as a zip with the product's name.
     pub is_file: bool,
-    /// Published so far, the last is the one that is sent.
+    /// The published versions; the last one is sent.
     pub versions: Vec<Version>,
-    /// Versions that are yet to be published, the next one first.
+    /// The versions to be published, the next one first.
     pub to_come: Vec<Version>,
     pub delivery: Option<Delivery>,
 }
@@ -64,18 +64,18 @@ pub struct Product {
 pub struct Version {
     pub period: Period,
     pub file_name: String,
-    /// When it was put on the portal; a folder is named for it.
+    /// When it was published on the portal. A folder is named after this time.
     pub published_at: Timestamp,
     pub content: Content,
 }
 
 impl Product {
-    /// The one that is sent.
+    /// The version that is sent.
     pub fn latest(&self) -> Option<&Version> {
         self.versions.last()
     }
 
-    /// What the token's `URL` says of a version.
+    /// The `URL` of a version in the token.
     pub(super) fn claim_path(&self, version: &Version) -> String {
         if self.is_file {
             return format!("https://sintegre.ons.org.br{}/{}", self.list_path, version.file_name);
@@ -84,7 +84,7 @@ impl Product {
         format!("{}/{stamp}", self.list_path)
     }
 
-    /// Publishes the next version: the one that is waiting, or by turns a changed file of the same period and the first
+    /// Publishes the next version: the next one of `to_come`, else alternately a changed file of the same period and the first
     /// file of the next period.
     pub fn publish(&mut self, now: Timestamp) {
         if !self.to_come.is_empty() {
@@ -107,7 +107,7 @@ impl Product {
     }
 }
 
-/// A file name with its date moved on, in whichever way the date is written.
+/// A file name with its date changed, in whichever form the date is written.
 fn renamed(name: &str, from: Date, to: Date) -> String {
     let forms = ["%Y%m%d", "%Y-%m-%d", "%d-%m-%Y", "%d_%m_%Y", "%d.%m.%Y", "%d%m%Y", "%Y%m", "%m%Y", "%Y-%m"];
     let write = |day: Date, form: &str| day.strftime(form).to_string();

@@ -1,5 +1,5 @@
-//! The portal's addresses: the download, the buttons, "Exibir Detalhes", the faults.
-use std::io::Write;
+//! The routes of the portal: the download, the buttons, "Exibir Detalhes", the faults.
+use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::token::{self, Refused};
-use super::{Content, Faults, Portal, Product, Version, held, validators};
+use super::token::{self, InvalidToken};
+use super::{Content, Faults, Portal, Product, Version, lock, validators};
 
 pub(super) fn router(portal: Portal) -> Router {
     Router::new()
@@ -34,7 +34,7 @@ pub(super) fn router(portal: Portal) -> Router {
 }
 
 async fn details(State(portal): State<Portal>) -> Json<Value> {
-    let shown = |product: Product| {
+    let details = |product: Product| {
         json!({
             "numero": product.number,
             "nome": product.name,
@@ -43,18 +43,18 @@ async fn details(State(portal): State<Portal>) -> Json<Value> {
             "entrega": product.delivery,
         })
     };
-    Json(portal.products().into_iter().map(shown).collect())
+    Json(portal.products().into_iter().map(details).collect())
 }
 
 async fn enviar(State(portal): State<Portal>, Path(number): Path<u32>) -> Response {
-    found(portal.enviar(number).await)
+    delivered(portal.enviar(number).await)
 }
 
 async fn publish(State(portal): State<Portal>, Path(number): Path<u32>) -> Response {
-    found(portal.publish(number).await)
+    delivered(portal.publish(number).await)
 }
 
-fn found(delivery: Option<super::Delivery>) -> Response {
+fn delivered(delivery: Option<super::Delivery>) -> Response {
     match delivery {
         Some(delivery) => Json(delivery).into_response(),
         None => {
@@ -64,15 +64,18 @@ fn found(delivery: Option<super::Delivery>) -> Response {
 }
 
 async fn faults(State(portal): State<Portal>) -> Json<Faults> {
-    Json(held(&portal.inner.faults).clone())
+    Json(lock(&portal.inner.faults).clone())
 }
 
-async fn set_faults(State(portal): State<Portal>, Json(faults): Json<Faults>) -> Json<Faults> {
+async fn set_faults(State(portal): State<Portal>, Json(faults): Json<Faults>) -> Response {
+    if let Err(problem) = faults.check() {
+        return (StatusCode::UNPROCESSABLE_ENTITY, format!("{problem}\n")).into_response();
+    }
     portal.set_faults(faults.clone());
-    Json(faults)
+    Json(faults).into_response()
 }
 
-async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery, asked: HeaderMap) -> Response {
+async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let query = query.unwrap_or_default();
     let find = |wanted: &str| {
         url::form_urlencoded::parse(query.as_bytes())
@@ -81,17 +84,17 @@ async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery, asked
     };
     let claims = match token::verify(&portal.inner.key, &find("token").unwrap_or_default(), portal.now()) {
         Ok(claims) => claims,
-        Err(Refused::Dead) => return page(StatusCode::FORBIDDEN, "O link expirou."),
-        Err(Refused::Forged) => return page(StatusCode::UNAUTHORIZED, "Acesso negado."),
+        Err(InvalidToken::Expired) => return page(StatusCode::FORBIDDEN, "O link expirou."),
+        Err(InvalidToken::Forged) => return page(StatusCode::UNAUTHORIZED, "Acesso negado."),
     };
-    let offered = portal.products().into_iter().find_map(|product| {
+    let requested = portal.products().into_iter().find_map(|product| {
         let version = product.versions.iter().rev().find(|version| product.claim_path(version) == claims.url)?.clone();
         Some((product, version))
     });
-    let Some((product, version)) = offered else { return page(StatusCode::NOT_FOUND, "Página não encontrada") };
-    held(&portal.inner.downloads).push(claims.url);
+    let Some((product, version)) = requested else { return page(StatusCode::NOT_FOUND, "Página não encontrada") };
+    lock(&portal.inner.downloads).push(claims.url);
     let hops: u32 = find("hop").and_then(|hop| hop.parse().ok()).unwrap_or_default();
-    let faults = if hops == 0 { held(&portal.inner.faults).meet(product.number) } else { Faults::default() };
+    let faults = if hops == 0 { lock(&portal.inner.faults).take(product.number) } else { Faults::default() };
     tokio::time::sleep(Duration::from_millis(faults.latency_ms)).await;
     if hops > 1 || faults.redirects > 0 {
         let left = if hops > 1 { hops - 1 } else { faults.redirects };
@@ -99,15 +102,15 @@ async fn download(State(portal): State<Portal>, RawQuery(query): RawQuery, asked
         let to = format!("/ONS.Sintegre.Proxy/webhook?token={token}&hop={left}");
         return (StatusCode::FOUND, [(header::LOCATION, to)]).into_response();
     }
-    let validators = *held(&portal.inner.validators);
-    let vouched = validators.of(&version);
-    if let Some((name, value)) = vouched.clone().filter(|(name, value)| validators::is_known(&asked, name, value)) {
+    let validators = *lock(&portal.inner.validators);
+    let validator = validators.of(&version);
+    if let Some((name, value)) = validator.clone().filter(|(name, value)| validators::is_known(&headers, name, value)) {
         return validators::not_modified(name, value);
     }
-    let mut response = answer(&portal, &product, &version, &faults).await;
+    let mut response = respond(&portal, &product, &version, &faults).await;
     if response.status() == StatusCode::OK {
         portal.inner.bodies.fetch_add(1, Ordering::SeqCst);
-        response.headers_mut().extend(vouched);
+        response.headers_mut().extend(validator);
     }
     response
 }
@@ -122,7 +125,7 @@ fn page(status: StatusCode, text: &str) -> Response {
         .into_response()
 }
 
-async fn answer(portal: &Portal, product: &Product, version: &Version, faults: &Faults) -> Response {
+async fn respond(portal: &Portal, product: &Product, version: &Version, faults: &Faults) -> Response {
     if faults.expired {
         return page(StatusCode::FORBIDDEN, "O link expirou.");
     }
@@ -137,11 +140,11 @@ async fn answer(portal: &Portal, product: &Product, version: &Version, faults: &
         return page(StatusCode::OK, "Página não encontrada");
     }
     if faults.bomb > 0 {
-        let packed = held(&portal.inner.bomb).clone();
-        return ([(header::CONTENT_ENCODING, "gzip")], packed).into_response();
+        let compressed = lock(&portal.inner.bomb).clone();
+        return ([(header::CONTENT_ENCODING, "gzip")], compressed).into_response();
     }
-    if let Some(body) = odd_body(version, faults) {
-        return body;
+    if let Some(response) = slow_or_endless(version, faults) {
+        return response;
     }
     if let (Content::File(path), Faults { cut_after: None, longer_by: 0, .. }) = (&version.content, faults) {
         return from_disk(product, version, path).await;
@@ -159,8 +162,8 @@ async fn answer(portal: &Portal, product: &Product, version: &Version, faults: &
     with_headers(product, version, length as u64, body)
 }
 
-/// Bodies that are not what a file should be: dripping or endless.
-fn odd_body(version: &Version, faults: &Faults) -> Option<Response> {
+/// A response that sends a byte now and then, or without end.
+fn slow_or_endless(version: &Version, faults: &Faults) -> Option<Response> {
     if faults.drip_ms > 0 {
         let bytes = version.content.bytes().ok()?;
         let every = Duration::from_millis(faults.drip_ms);
@@ -182,20 +185,16 @@ fn odd_body(version: &Version, faults: &Faults) -> Option<Response> {
     None
 }
 
-/// So many bytes of nothing, packed.
-pub(super) fn packed_nothing(bytes: u64) -> std::io::Result<Vec<u8>> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    let piece = vec![0; 1 << 20];
-    let mut left = bytes;
-    while left > 0 {
-        let some = left.min(piece.len() as u64);
-        packed.write_all(&piece[..usize::try_from(some).unwrap_or(piece.len())])?;
-        left -= some;
-    }
-    packed.finish()
+/// A number of zero bytes, compressed with gzip.
+pub(super) fn compressed_zeros(length: u64) -> Vec<u8> {
+    let mut compressed = Vec::new();
+    let zeros = std::io::repeat(0).take(length);
+    // Reading zeros and writing into memory cannot fail.
+    let _ = flate2::read::GzEncoder::new(zeros, flate2::Compression::best()).read_to_end(&mut compressed);
+    compressed
 }
 
-/// Some bytes, then the end of the connection.
+/// Some bytes, then a broken connection.
 fn broken(bytes: Bytes) -> Body {
     let pieces = [Ok(bytes), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
     Body::from_stream(stream::iter(pieces))
@@ -228,7 +227,8 @@ fn with_headers(product: &Product, version: &Version, length: u64, body: Body) -
     response
 }
 
-/// The forms seen: plain and quoted for plain names; one long encoded word for those with accents, and by turns for others.
+/// The forms of the real portal: plain or quoted for plain names, one long encoded word for names with accents and for some
+/// others.
 fn disposition(number: u32, name: &str) -> String {
     let encoded = format!("attachment; filename=\"=?utf-8?B?{}?=\"", STANDARD.encode(name));
     if !name.is_ascii() {

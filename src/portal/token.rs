@@ -1,12 +1,13 @@
-//! The token of a link: a JWT signed with HS256, with the claims that real ones have.
+//! The token of a link: a JWT signed with HS256, with the claims of real tokens.
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use ring::hmac;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
-/// The claims, with the names and types of real tokens.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The claims, with their names and types in real tokens.
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Claims {
     #[serde(rename = "URL")]
     pub url: String,
@@ -22,26 +23,39 @@ pub(super) struct Claims {
     pub nbf: i64,
 }
 
-/// Why a token opens nothing.
+/// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum InvalidToken {
     Forged,
-    Dead,
+    Expired,
 }
 
-pub(super) fn sign(key: &hmac::Key, claims: &Claims) -> serde_json::Result<String> {
+pub(super) fn sign(key: &hmac::Key, claims: &Claims) -> String {
     let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"HS256"}"#);
-    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims)?));
+    let payload = json!({
+        "URL": claims.url,
+        "username": claims.username,
+        "nomeProduto": claims.product,
+        "IsFile": claims.is_file,
+        "iss": claims.iss,
+        "aud": claims.aud,
+        "exp": claims.exp,
+        "nbf": claims.nbf,
+    });
+    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload.to_string()));
     let tag = hmac::sign(key, signed.as_bytes());
-    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag)))
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-pub(super) fn verify(key: &hmac::Key, token: &str, now: Timestamp) -> Result<Claims, Refused> {
-    let (signed, tag) = token.rsplit_once('.').ok_or(Refused::Forged)?;
-    let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| Refused::Forged)?;
-    hmac::verify(key, signed.as_bytes(), &tag).map_err(|_| Refused::Forged)?;
-    let payload =
-        signed.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok()).ok_or(Refused::Forged)?;
-    let claims: Claims = serde_json::from_slice(&payload).map_err(|_| Refused::Forged)?;
-    if claims.exp <= now.as_second() { Err(Refused::Dead) } else { Ok(claims) }
+pub(super) fn verify(key: &hmac::Key, token: &str, now: Timestamp) -> Result<Claims, InvalidToken> {
+    let (signed, tag) = token.rsplit_once('.').ok_or(InvalidToken::Forged)?;
+    let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| InvalidToken::Forged)?;
+    hmac::verify(key, signed.as_bytes(), &tag).map_err(|_| InvalidToken::Forged)?;
+    let payload = signed
+        .split('.')
+        .nth(1)
+        .and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok())
+        .ok_or(InvalidToken::Forged)?;
+    let claims: Claims = serde_json::from_slice(&payload).map_err(|_| InvalidToken::Forged)?;
+    if claims.exp <= now.as_second() { Err(InvalidToken::Expired) } else { Ok(claims) }
 }

@@ -1,4 +1,4 @@
-//! What a portal may say of its files so that they need not be sent twice. No source tells whether the real one does.
+//! Validators, so that unchanged files need not be sent again. Whether the real portal sends any is not known.
 use super::Version;
 use crate::domain::{Digest, http_date};
 use axum::body::Body;
@@ -16,7 +16,7 @@ pub enum Validators {
 }
 
 impl Validators {
-    /// The header that vouches for a version; bytes of an unreadable file have none.
+    /// The validator of a version; `None` where its file cannot be read.
     pub(super) fn of(self, version: &Version) -> Option<(header::HeaderName, HeaderValue)> {
         let (name, text) = match self {
             Self::None => return None,
@@ -27,10 +27,10 @@ impl Validators {
     }
 }
 
-/// Whether the asker has this version already.
-pub(super) fn is_known(asked: &HeaderMap, name: &header::HeaderName, value: &HeaderValue) -> bool {
+/// Whether the client has this version already.
+pub(super) fn is_known(headers: &HeaderMap, name: &header::HeaderName, value: &HeaderValue) -> bool {
     let condition = if *name == header::ETAG { header::IF_NONE_MATCH } else { header::IF_MODIFIED_SINCE };
-    asked.get(condition).is_some_and(|known| known == value)
+    headers.get(condition).is_some_and(|known| known == value)
 }
 
 pub(super) fn not_modified(name: header::HeaderName, value: HeaderValue) -> Response {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::{PublicationRow, Queries, QueryError};
-use crate::domain::{Granularity, KnownPeriod, Period, ProductId, PublicationStatus, Rhythm};
+use crate::domain::{Cadence, Granularity, Period, ProductId, PublicationStatus, SeenPublication};
 use crate::engine::record::Publication;
 
 /// Longer spans are refused.
@@ -60,11 +60,11 @@ impl Queries {
         if known.is_empty() && !self.record.history().products_by_id(&[product]).await?.contains_key(&product) {
             return Err(QueryError::NotFound { what: "product", id: product.to_string() });
         }
-        let learnt: Vec<KnownPeriod> =
-            known.iter().map(|(one, came_at)| KnownPeriod { period: one.period, came_at: *came_at }).collect();
-        let rhythm = Rhythm::learn(&learnt);
+        let history: Vec<SeenPublication> =
+            known.iter().map(|(one, seen_at)| SeenPublication { period: one.period, seen_at: *seen_at }).collect();
+        let cadence = Cadence::learn(&history);
         let mut periods: BTreeMap<_, (Period, Option<&Publication>)> = BTreeMap::new();
-        for period in rhythm.expected(from, to) {
+        for period in cadence.expected(from, to) {
             periods.insert((period.start.0, period.end.0), (period, None));
         }
         let within = |one: &Publication| (from..=to).contains(&one.period.start.0.date());
@@ -84,12 +84,12 @@ impl Queries {
                 Some(PublicationStatus::Awaited) => CoverageState::Awaited,
                 Some(PublicationStatus::Lost) => CoverageState::Lost,
                 Some(PublicationStatus::Purged) => CoverageState::Purged,
-                None if now < rhythm.due_at(period) => CoverageState::Awaited,
-                None if now < rhythm.missed_at(period) => CoverageState::Late,
+                None if now < cadence.due_at(period) => CoverageState::Awaited,
+                None if now < cadence.missed_at(period) => CoverageState::Late,
                 None => CoverageState::Missing,
             };
             CoveragePeriod { period, state, publication }
         });
-        Ok(Coverage { granularity: rhythm.granularity, periods: shown.collect() })
+        Ok(Coverage { granularity: cadence.granularity, periods: shown.collect() })
     }
 }

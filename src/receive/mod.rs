@@ -7,7 +7,7 @@ mod unpack;
 use std::sync::Arc;
 
 use crate::app::{App, DiskFull};
-use crate::domain::{Digest, Notice, NotificationId, excerpt};
+use crate::domain::{Digest, NotificationId, ParsedNotification, excerpt};
 use crate::engine::record::{IntakeError, NewNotification};
 
 pub use credentials::{Access, PresentedCredentials, basic_decodings, decodings};
@@ -90,7 +90,7 @@ impl Receiver {
     /// Records a notification whose credentials were checked.
     pub async fn receive(&self, source: &str, headers: BodyHeaders<'_>, body: &[u8]) -> Result<Receipt, ReceiveError> {
         self.app.disk.may_receive()?;
-        let body = &*unpack::unpack(headers.content_encoding, body, Notice::BYTES_MAX)?;
+        let body = &*unpack::unpack(headers.content_encoding, body, ParsedNotification::BYTES_MAX)?;
         let notice = notice_of(declared_format(headers.content_type), body)?;
         let rejected = notice.outcome.as_ref().err().map(ToString::to_string);
         let id = NotificationId::new();
@@ -111,14 +111,14 @@ impl Receiver {
 }
 
 /// Parses a body. A JSON object is accepted whatever the declared format, because clients send their default type with it.
-fn notice_of(format: DeclaredFormat, body: &[u8]) -> Result<Notice, ReceiveError> {
-    if let Some(notice) = Notice::from_json(body) {
+fn notice_of(format: DeclaredFormat, body: &[u8]) -> Result<ParsedNotification, ReceiveError> {
+    if let Some(notice) = ParsedNotification::from_json(body) {
         return Ok(notice);
     }
-    let known_form = || Some(body).filter(|body| Notice::is_known_form(body)).and_then(Notice::from_form);
+    let known_form = || Some(body).filter(|body| ParsedNotification::is_known_form(body)).and_then(ParsedNotification::from_form);
     match format {
         DeclaredFormat::Json => Err(ReceiveError::NotAnObject("JSON object")),
-        DeclaredFormat::Urlencoded => Notice::from_form(body).ok_or(ReceiveError::NotAnObject("form")),
+        DeclaredFormat::Urlencoded => ParsedNotification::from_form(body).ok_or(ReceiveError::NotAnObject("form")),
         DeclaredFormat::Missing => known_form().ok_or(ReceiveError::NotAnObject("JSON object")),
         DeclaredFormat::Other(content_type) => known_form().ok_or(ReceiveError::ContentType(content_type)),
     }

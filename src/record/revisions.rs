@@ -10,7 +10,7 @@ use super::entity::{notifications, products, publications, revisions};
 use super::rows::{int, list, long};
 use super::{FetchedFile, RecordError, feed};
 use crate::domain::{
-    ChangeKind, Digest, Interval, NotificationId, Place, PublicationId, PublicationStatus, RevisionId, StoredRevision,
+    ChangeKind, Digest, Interval, NotificationId, Position, PublicationId, PublicationStatus, RevisionId, StoredRevision,
     latest, millis, superseded_at, timestamp,
 };
 
@@ -36,14 +36,14 @@ pub(super) struct Known {
 
 impl From<&revisions::Model> for Known {
     fn from(row: &revisions::Model) -> Self {
-        let place = Place {
+        let position = Position {
             announced_at: timestamp(row.announced_at),
             announced_by: NotificationId(row.announced_by),
             number: row.number,
         };
         Self {
             id: row.id,
-            interval: Interval { place, archived_at: timestamp(row.archived_at) },
+            interval: Interval { position, archived_at: timestamp(row.archived_at) },
             superseded_at: row.superseded_at,
             digest: row.digest,
             is_purged: row.purged_at.is_some(),
@@ -100,14 +100,14 @@ pub(super) async fn add(
         ..Default::default()
     };
     revisions::Entity::insert(row).exec_without_returning(txn).await?;
-    let place = Place {
+    let position = Position {
         announced_at: timestamp(notification.announced_at),
         announced_by: NotificationId(notification.id),
         number,
     };
     known.push(Known {
         id,
-        interval: Interval { place, archived_at: timestamp(millis(archived_at)) },
+        interval: Interval { position, archived_at: timestamp(millis(archived_at)) },
         superseded_at: None,
         digest: fetched.file.digest,
         is_purged: false,

@@ -10,7 +10,7 @@ use super::db::Db;
 use super::entity::{source_hours, sources};
 use super::rows::{long, natural};
 use super::{NewNotification, RecordError, batch};
-use crate::domain::{Silence, memory_begins, millis, timestamp};
+use crate::domain::{Silence, history_start, millis, timestamp};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -93,7 +93,7 @@ impl Sources {
         if !silence.lasts(floor) {
             return Ok(false);
         }
-        Ok(silence.is_unlikely(&self.active_hours(&source.name, memory_begins(last), last).await?))
+        Ok(silence.is_unlikely(&self.active_hours(&source.name, history_start(last), last).await?))
     }
 
     /// Counts refused log-ins.

@@ -33,7 +33,7 @@ async fn what_cannot_be_understood_is_kept_and_told(db: Db) {
         (with(|body| body["nome"] = json!("  ")), "`nome` is missing"),
         (with(|body| body["nome"] = json!(7)), "`nome` is `7`, not a text"),
         (without(&["url"]), "`url` (or `Uri`) is missing"),
-        (with(|body| body["url"] = json!("nowhere")), "`url` is not an absolute address"),
+        (with(|body| body["url"] = json!("nowhere")), "`url` is not an absolute URL"),
         (
             without(&["dataProduto", "periodicidade", "periodicidadeFinal"]),
             "`dataProduto` and `periodicidade` are missing",
@@ -202,7 +202,7 @@ async fn texts_are_bounded_alike_on_both_databases(db: Db) {
                 assert_eq!(warnings(&node).len(), 1, "{node}");
             } else {
                 let reason = node["error"].as_str().expect("a reason");
-                assert_eq!(reason, format!("`{field}` has {chars} characters; at most 2000 are taken"));
+                assert_eq!(reason, format!("`{field}` has {chars} characters; at most 2000 are accepted"));
                 assert_eq!(node["status"], "REJECTED");
             }
             for shown in ["name", "process", "referenceDate"] {
@@ -224,7 +224,7 @@ async fn texts_are_bounded_alike_on_both_databases(db: Db) {
     // Control characters are no reason to lose a file.
     let node = taken(&app, &with(|body| body["nome"] = json!("A\u{0}b\u{1b}[31mc\nd"))).await;
     assert_eq!(node["name"], "Ab[31mc d");
-    assert_eq!(warnings(&node), ["`nome` holds control characters; left them out"]);
+    assert_eq!(warnings(&node), ["`nome` holds control characters; removed them"]);
     for query in [
         r#"{ notifications(filter: { name: { contains: "a\u0000b" } }) { totalCount } }"#,
         r#"{ notifications(filter: { name: { eq: "\u0000" } }) { totalCount } }"#,
@@ -267,7 +267,7 @@ async fn what_readers_cannot_hold_is_shown_or_told() {
         (format!(r#"{start},"extra":1e999}}"#), "1e999"),
         (format!(r#"{start},"extra":{deep}}}"#), "nested"),
         (format!(r#"{start},"extra":1,"extra":2}}"#), "`extra` more than once"),
-        (format!(r#"{start},"Nome":"Outro"}}"#), "`nome` is there more than once"),
+        (format!(r#"{start},"Nome":"Outro"}}"#), "`nome` occurs more than once"),
         (format!("{start},\"extra\":\"a\nb\"}}"), ""),
         (format!("\u{feff}{start}}}"), ""),
         (format!(r#"{start},"big":123456789012345678901234567890}}"#), ""),

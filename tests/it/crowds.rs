@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acervo::domain::{
-    ChangeKind, Digest, Notice, NotificationId, NotificationStatus, PublicationId, PublicationStatus,
+    ChangeKind, Digest, NotificationId, NotificationStatus, ParsedNotification, PublicationId, PublicationStatus,
 };
 use acervo::leaves::record::{NewNotification, NotificationQuery, RetryCounts};
 use futures_util::future::join_all;
@@ -38,7 +38,7 @@ async fn many(app: &TestApp, links: &FileServer) {
             source: "default".to_owned(),
             received_at: app.app.clock.now(),
             body_digest: Digest::of(body.as_bytes()),
-            notice: Notice::from_json(body.as_bytes()).expect("an object"),
+            notice: ParsedNotification::from_json(body.as_bytes()).expect("an object"),
         }
     };
     let accepted = join_all((0..MANY).map(|i| acervo::leaves::record(&app.app).intake().accept(new(i)))).await;

@@ -145,7 +145,7 @@ async fn refused(app: &TestApp, links: &[String]) {
         let told = node["error"].as_str().expect("an error");
         match node["status"].as_str() {
             Some("FAILED") => assert!(told.starts_with("refused: "), "{node}"),
-            Some("REJECTED") => assert!(told.contains("no absolute address"), "{node}"),
+            Some("REJECTED") => assert!(told.contains("not an absolute URL"), "{node}"),
             _ => panic!("{node}"),
         }
     }

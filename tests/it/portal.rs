@@ -27,6 +27,24 @@ async fn pending_is_what_was_not_answered_20x() {
 }
 
 #[tokio::test]
+async fn a_fault_that_cannot_be_simulated_is_refused() {
+    let app = TestApp::start().await;
+    let set = |body: String| {
+        let request =
+            app.client.put(format!("{}/falhas", app.portal.address())).header("content-type", "application/json");
+        async move {
+            let response = request.body(body).send().await.expect("a response");
+            (response.status().as_u16(), response.text().await.expect("text"))
+        }
+    };
+    assert_eq!(set(r#"{"status":503}"#.to_owned()).await.0, 200);
+    for status in ["99", "100", "600", "1000"] {
+        let (code, text) = set(format!(r#"{{"status":{status}}}"#)).await;
+        assert!(code == 422 && text.contains("`status`") && text.contains(status), "{code} {text}");
+    }
+}
+
+#[tokio::test]
 async fn the_whole_catalogue_is_archived_and_a_second_time_adds_nothing() {
     let app = TestApp::start().await;
     let products = builtin(100, app.app.clock.now());

@@ -254,7 +254,7 @@ fn nothing_else_of_a_body_is_redacted() {
 
 pub fn finds_nothing_but_the_link(lines: &str) {
     for line in lines.lines() {
-        let notice = acervo::domain::Notice::from_json(line.as_bytes()).expect("an object");
+        let notice = acervo::domain::ParsedNotification::from_json(line.as_bytes()).expect("an object");
         let sent: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let kept: serde_json::Value = serde_json::from_slice(&notice.body).expect("JSON");
         for (key, value) in sent.as_object().expect("an object").iter().filter(|(key, _)| *key != "url") {

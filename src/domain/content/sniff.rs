@@ -1,35 +1,35 @@
-//! What bytes look like, by how they begin.
+//! What kind of file bytes look like, by how they begin.
 use std::borrow::Cow;
 
 use encoding_rs::{UTF_16BE, UTF_16LE};
 
-/// What a file's first bytes are.
+/// The kind of a file, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Looks {
-    /// A page, by a tag that stands nowhere else.
+pub(super) enum Format {
+    /// An HTML page, by a tag that occurs only there.
     Html(Markup),
-    /// Begins with a tag that is a page's only where no text is expected: `<p>`, `<table>`, a comment.
+    /// Begins with a tag or a comment that means a page only where text is not expected: `<p>`, `<table>`.
     Fragment(Markup),
     Xml(Markup),
     Json,
     Pdf,
     Zip,
-    /// Microsoft's compound files: `.xls`, `.doc`, `.msi`.
+    /// A compound file of Microsoft: `.xls`, `.doc`, `.msi`.
     Compound,
-    /// `.xls` of before compound files.
+    /// An `.xls` older than compound files.
     OldSheet,
-    /// Bytes that no text holds.
+    /// Holds control characters that text does not have.
     Binary,
     Text,
 }
 
-/// What is found in markup.
+/// What markup contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Markup {
-    /// Excel or Word wrote it, or a program that imitates them.
+    /// Marks of Excel or Word, or of a program that imitates them.
     pub is_office: bool,
     pub has_table: bool,
-    /// Somebody is asked for something: a log-in.
+    /// A form, such as a log-in.
     pub has_form: bool,
     /// An XML document whose root is `Error`, or the like.
     pub is_error: bool,
@@ -39,7 +39,7 @@ pub(super) struct Markup {
 const PAGE: [&str; 12] =
     ["html", "head", "body", "script", "title", "meta", "style", "iframe", "frameset", "base", "link", "noscript"];
 
-/// Tags that begin a part of one.
+/// Tags that begin a part of a page.
 const PART: [&str; 24] = [
     "div", "p", "table", "center", "font", "span", "form", "h1", "h2", "h3", "h4", "br", "hr", "b", "strong", "i", "a",
     "img", "pre", "ul", "ol", "section", "main", "header",
@@ -55,7 +55,7 @@ const OFFICE: [&str; 7] = [
     "http://schemas.microsoft.com/office/word/2003/wordml",
 ];
 
-impl Looks {
+impl Format {
     pub(super) fn of(head: &[u8]) -> Self {
         match head {
             _ if memchr::memmem::find(&head[..head.len().min(1024)], b"%PDF-").is_some() => return Self::Pdf,
@@ -83,20 +83,13 @@ impl Looks {
             _ => Self::Text,
         }
     }
-
-    pub(super) fn markup(self) -> Option<Markup> {
-        match self {
-            Self::Html(markup) | Self::Fragment(markup) | Self::Xml(markup) => Some(markup),
-            _ => None,
-        }
-    }
 }
 
 fn after(text: &str, wanted: impl Fn(char) -> bool) -> Option<()> {
     text.trim_start().chars().next().filter(|c| wanted(*c)).map(|_| ())
 }
 
-/// Text in any of the Unicode encodings; what is none of them is read byte for byte.
+/// Decodes text in any Unicode encoding, else as Windows-1252.
 fn decode(head: &[u8]) -> Cow<'_, str> {
     let wide = |little: bool| {
         let units = head.as_chunks::<4>().0.iter().map(|unit| {
@@ -116,8 +109,8 @@ fn decode(head: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// What a document is by its first element, whatever stands before that.
-fn markup(text: &str) -> Looks {
+/// The kind of a document by its first element, after comments and declarations.
+fn markup(text: &str) -> Format {
     let folded = text.to_ascii_lowercase();
     let found = Markup {
         is_office: OFFICE.iter().any(|mark| folded.contains(mark)),
@@ -140,7 +133,7 @@ fn markup(text: &str) -> Looks {
                 is_xml |= rest.starts_with("<?xml") || rest.starts_with("<?mso-application");
                 ("<?", "?>")
             }
-            _ if rest.starts_with("<!doctype") && is_html_type(rest) => return Looks::Html(found),
+            _ if rest.starts_with("<!doctype") && is_html_type(rest) => return Format::Html(found),
             _ if rest.starts_with("<!") => {
                 is_xml |= rest.starts_with("<!doctype");
                 ("<!", ">")
@@ -149,28 +142,28 @@ fn markup(text: &str) -> Looks {
         };
         match rest[open.len()..].find(close) {
             Some(end) => rest = &rest[open.len() + end + close.len()..],
-            // Its end is further on than anybody looks.
-            None if is_xml => return Looks::Xml(found),
-            None => return Looks::Fragment(found),
+            // Its end is beyond the inspected bytes.
+            None if is_xml => return Format::Xml(found),
+            None => return Format::Fragment(found),
         }
     }
     let Some(tag) = rest.strip_prefix('<') else {
-        return if is_xml || began_with_comment { Looks::Fragment(found) } else { Looks::Text };
+        return if is_xml || began_with_comment { Format::Fragment(found) } else { Format::Text };
     };
     let name: String = tag.chars().take_while(|c| c.is_alphanumeric() || matches!(c, ':' | '-' | '_' | '.')).collect();
     let local = name.rsplit(':').next().unwrap_or_default();
     match local {
-        _ if PAGE.contains(&local) && (!is_xml || local == "html") => Looks::Html(found),
-        _ if !is_xml && PART.contains(&local) => Looks::Fragment(found),
+        _ if PAGE.contains(&local) && (!is_xml || local == "html") => Format::Html(found),
+        _ if !is_xml && PART.contains(&local) => Format::Fragment(found),
         _ if is_xml || tag.starts_with(|c: char| c.is_alphabetic()) && is_element(tag) => {
             let is_error = local.contains("error") || local.contains("exception") || local == "fault";
-            Looks::Xml(Markup { is_error, ..found })
+            Format::Xml(Markup { is_error, ..found })
         }
-        _ => Looks::Text,
+        _ => Format::Text,
     }
 }
 
-/// Whether a document type is HTML's.
+/// Whether a document type is HTML.
 fn is_html_type(text: &str) -> bool {
     let name = text["<!doctype".len()..].trim_start();
     name.starts_with("html") && !name[4..].starts_with(|c: char| c.is_alphanumeric())

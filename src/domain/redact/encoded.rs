@@ -31,26 +31,40 @@ pub(super) fn runs(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-/// Everything that a run may decode to. It may begin with letters that do not belong to it, so each alignment is tried.
-pub(super) fn decodings(run: &[u8]) -> Vec<Vec<u8>> {
+/// Whether anything that a run may decode to is secret. The run may begin with letters that do not belong to it, so each
+/// alignment is tried.
+pub(super) fn any_decoding(run: &[u8], mut is_secret: impl FnMut(&[u8]) -> bool) -> bool {
     let url_safe = |b: &u8| match b {
         b'+' => b'-',
         b'/' => b'_',
         other => *other,
     };
     let letters: Vec<u8> = run.iter().map(url_safe).collect();
-    let base64 = (0..4).filter_map(|skipped| {
-        let aligned = letters.get(skipped..)?;
+    let mut decoded = Vec::with_capacity(run.len());
+    for skipped in 0..4 {
+        let aligned = &letters[skipped..];
         // One letter alone is not a byte.
         let whole = aligned.len() - usize::from(aligned.len() % 4 == 1);
-        BASE64.decode(&aligned[..whole]).ok()
-    });
-    let is_hex = run.iter().all(u8::is_ascii_hexdigit);
-    let hex = (0..2).filter(|_| is_hex).filter_map(|skipped| {
-        let pairs = run.get(skipped..)?.as_chunks::<2>().0;
-        hex::decode(pairs.as_flattened()).ok()
-    });
-    base64.chain(hex).collect()
+        decoded.clear();
+        if BASE64.decode_vec(&aligned[..whole], &mut decoded).is_ok() && is_secret(&decoded) {
+            return true;
+        }
+    }
+    run.iter().all(u8::is_ascii_hexdigit)
+        && (0..2).any(|skipped| {
+            let pairs = run[skipped..].as_chunks::<2>().0;
+            hex::decode(pairs.as_flattened()).is_ok_and(|decoded| is_secret(&decoded))
+        })
+}
+
+/// Shorter pieces of text within decoded bytes are noise.
+const TEXT_BYTES_MIN: usize = 5;
+
+/// Whether decoded bytes hold a piece of text. Ordinary words decode to noise, and need not be searched. Text in UTF-16 has
+/// zeros; full-width letters begin with 0xef.
+pub(super) fn holds_text(decoded: &[u8]) -> bool {
+    let is_text = |b: &u8| matches!(b, 0 | b' '..=b'~');
+    decoded.contains(&0xef) || decoded.split(|b| !is_text(b)).any(|piece| piece.len() >= TEXT_BYTES_MIN)
 }
 
 /// Whether all of it could be decoded once more.

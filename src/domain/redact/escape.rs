@@ -1,4 +1,5 @@
-//! The escapes of the formats that a text may have passed through: URLs, JSON, C, JavaScript, HTML, CSS and MIME.
+//! The escapes of the formats that a text may have passed through: URLs, JSON, C, JavaScript, HTML, CSS and MIME. And the
+//! words that people write for the signs of an address: `(at)`, `[dot]`.
 use html_escape::NAMED_ENTITIES;
 
 /// Formats disagree on what some escapes mean; a text is read once in each way.
@@ -17,7 +18,7 @@ pub(super) enum Dialect {
 impl Dialect {
     /// Whether an escape may begin with this byte.
     pub fn begins_with(self, byte: u8) -> bool {
-        matches!(byte, b'%' | b'\\' | b'&') || (byte == b'=' && self == Self::QuotedPrintable)
+        matches!(byte, b'%' | b'\\' | b'&' | b'(' | b'[') || (byte == b'=' && self == Self::QuotedPrintable)
     }
 }
 
@@ -72,6 +73,7 @@ pub(super) fn escape(first: u8, rest: Ahead<'_>, dialect: Dialect) -> Option<(Va
         b'%' => percent(rest),
         b'\\' => backslash(rest, dialect),
         b'&' => entity(rest),
+        b'(' | b'[' => sign_in_words(rest),
         b'=' if dialect == Dialect::QuotedPrintable => quoted_printable(rest),
         _ => None,
     }
@@ -172,6 +174,17 @@ fn entity(rest: Ahead<'_>) -> Option<(Value, usize)> {
     }
     let is_ascii = |text: &&str| text.is_ascii();
     (2..=length).rev().find_map(|length| Some((Value::Text(named(length).filter(is_ascii)?), length)))
+}
+
+/// Signs of an address in words, without the opening bracket.
+const SIGNS: [(&[u8], char); 4] = [(b"at", '@'), (b"arroba", '@'), (b"dot", '.'), (b"ponto", '.')];
+
+fn sign_in_words(rest: Ahead<'_>) -> Option<(Value, usize)> {
+    SIGNS.iter().find_map(|(word, sign)| {
+        let is_word = word.iter().enumerate().all(|(at, b)| rest.get(at).is_some_and(|c| c.eq_ignore_ascii_case(b)));
+        let is_closed = matches!(rest.get(word.len()), Some(b')' | b']'));
+        (is_word && is_closed).then_some((Value::Char(*sign), word.len() + 1))
+    })
 }
 
 fn quoted_printable(rest: Ahead<'_>) -> Option<(Value, usize)> {

@@ -1,5 +1,4 @@
 //! Pieces of a known token, wherever they begin and end in it.
-
 use std::ops::Range;
 
 /// Tokens are looked up by pieces of this length, cut one after the other: every fragment of `2 × PIECE_BYTES - 1` bytes
@@ -18,10 +17,6 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
     pub fn add(&mut self, token: Vec<u8>) {
         if self.tokens.contains(&token) {
             return;
@@ -39,13 +34,23 @@ impl Fragments {
     }
 
     pub fn find(&self, lower: &[u8], steps: &mut usize, note: &mut impl FnMut(Range<usize>)) {
-        if self.is_empty() || lower.len() < FRAGMENT_BYTES_MIN {
+        if self.pieces.is_empty() {
             return;
         }
         *steps += lower.len();
+        let mut start = 0;
+        for word in lower.split(u8::is_ascii_whitespace) {
+            if word.len() >= FRAGMENT_BYTES_MIN {
+                self.find_in_word(word, steps, &mut |span| note(start + span.start..start + span.end));
+            }
+            start += word.len() + 1;
+        }
+    }
+
+    fn find_in_word(&self, word: &[u8], steps: &mut usize, note: &mut impl FnMut(Range<usize>)) {
         // A piece that is found is compared to both sides; what was found before is not compared again.
         let mut done = 0;
-        for (at, window) in lower.windows(PIECE_BYTES).enumerate() {
+        for (at, window) in word.windows(PIECE_BYTES).enumerate() {
             if at < done {
                 continue;
             }
@@ -53,8 +58,8 @@ impl Fragments {
             let Some((_, token, position)) = found.and_then(|found| self.pieces.get(found)) else { continue };
             let (before, after) = self.tokens[*token].split_at(*position);
             let same = |(a, b): &(&u8, &u8)| a == b;
-            let left = before.iter().rev().zip(lower[done..at].iter().rev()).take_while(same).count();
-            let right = after.iter().zip(&lower[at..]).take_while(same).count();
+            let left = before.iter().rev().zip(word[done..at].iter().rev()).take_while(same).count();
+            let right = after.iter().zip(&word[at..]).take_while(same).count();
             *steps += left + right;
             if left + right >= FRAGMENT_BYTES_MIN {
                 note(at - left..at + right);

@@ -146,6 +146,12 @@ impl Search<'_> {
         if let Some(view) = decoded.as_ref().unwrap_or(&plain).without_breaks() {
             let lower = view.bytes.to_ascii_lowercase();
             self.known(&view, &lower, &mut |span| found.push(view.source(span)));
+            let is_broken = |run: &Range<usize>| (run.start + 1..run.end).any(|at| view.has_gap_before(at));
+            for run in encoded::runs(&view.bytes).filter(is_broken) {
+                if self.hides_secret(&view.bytes[run.clone()], 0) {
+                    found.push(view.source(run));
+                }
+            }
         }
         found
     }
@@ -182,18 +188,9 @@ impl Search<'_> {
 
     /// Whether base64 or hexadecimal letters decode to something secret.
     fn hides_secret(&mut self, run: &[u8], depth: usize) -> bool {
-        let shortest = self.secrets.texts.iter().map(|secret| secret.needle().len()).min();
-        let may_hold = |decoded: &[u8]| {
-            // The last one begins a full-width `@`.
-            let looks_secret = |b: &u8| matches!(b, b'@' | b'%' | b'\\' | b'&' | 0xef);
-            shortest.is_some_and(|length| length <= decoded.len())
-                || !self.secrets.fragments.is_empty()
-                || decoded.iter().any(looks_secret)
-                || encoded::runs(decoded).next().is_some()
-        };
-        encoded::decodings(run).iter().any(|decoded| {
+        encoded::any_decoding(run, |decoded| {
             self.steps += decoded.len();
-            if !may_hold(decoded) {
+            if !encoded::holds_text(decoded) {
                 return false;
             }
             if depth == ENCODINGS_MAX {

@@ -53,6 +53,8 @@ fn secrets_are_found_in_every_form() {
         "de canario @ example.com.br para",
         "de canario @ example . com . br para",
         "de canario@servidor para",
+        "de canario(at)example.com.br para",
+        "de canario [arroba] example [ponto] com.br para",
         "de canário@exemplo.中国 para",
         // Encoded as a whole, in the middle of other letters, twice, and with escapes inside.
         "de Y2FuYXJpb0BleGFtcGxlLmNvbS5icg== para",
@@ -62,6 +64,7 @@ fn secrets_are_found_in_every_form() {
         "de WTJGdVlYSnBiMEJsZUdGdGNHeGxMbU52YlM1aWNnPT0= para",
         "de Y2FuYXJpbyU0MGV4YW1wbGUuY29tLmJy para",
         "de 63616e6172696f406578616d706c652e636f6d2e6272 para",
+        "de Y2FuYXJp\r\nb0BleGFtcGxlLmNvbS5icg== para",
     ] {
         let kept = redacted(text);
         assert!(kept.starts_with("de *") && kept.ends_with(" para") && kept.len() == text.len(), "{text}: {kept}");

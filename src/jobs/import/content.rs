@@ -4,7 +4,7 @@ use std::io::Read;
 use sha2::Digest as _;
 
 use crate::app::App;
-use crate::domain::{Digest, Ends, Sent, extension_of, judge};
+use crate::domain::{Digest, Ends, FileInfo, extension_of, judge};
 use crate::engine::store::Key;
 use crate::jobs::archive::warning;
 
@@ -53,7 +53,7 @@ pub(super) fn take(app: &App, name: &str, reader: &mut dyn Read, dry_run: bool) 
         return Err("the file is empty".to_owned());
     }
     let (extension, media_type) = (extension_of(name), mime_guess::from_path(name).first_raw());
-    let sent = Sent { extension: extension.as_deref(), content_type: media_type, is_usual: false };
+    let sent = FileInfo { extension: extension.as_deref(), content_type: media_type, is_usual: false };
     let warning = warning(judge(&sent, &ends));
     let head = ends.head()[..ends.head().len().min(HEAD)].to_vec();
     if dry_run {

@@ -15,7 +15,7 @@ use super::names::Folder;
 use super::source::{Source, TarFiles};
 use super::{Event, Listener, Report};
 use crate::app::App;
-use crate::domain::{Digest, extension_of, file_name, timestamp};
+use crate::domain::{Digest, Secrets, extension_of, redacted_file_name, timestamp};
 use crate::engine::record::{FetchedFile, ImportedFile, StoredFile};
 use crate::engine::store::Key;
 use crate::jobs::archive::look_inside;
@@ -126,7 +126,7 @@ async fn record(
     let mut rows = Vec::with_capacity(ready.len());
     for (row, content) in ready {
         let Some(key) = content.key else { continue };
-        let name = file_name(&row.path).unwrap_or_else(|| "file".to_owned());
+        let name = redacted_file_name(&row.path, &Secrets::default()).unwrap_or_else(|| "file".to_owned());
         let extension = extension_of(&name);
         let looked = look_inside(app, key, extension.as_deref(), &content.head).await;
         let inside = looked.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;

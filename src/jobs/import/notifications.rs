@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::lines::{self, Line};
 use super::{Event, Listener, Report, extended, text};
 use crate::app::App;
-use crate::domain::{Digest, Notice, NotificationId, decode, excerpt};
+use crate::domain::{Digest, NotificationId, ParsedNotification, decode, excerpt};
 use crate::engine::record::{IMPORT, Imported, ImportedNotification, NewNotification};
 use crate::jobs::stop;
 
@@ -22,7 +22,7 @@ const BATCH: usize = 200;
 /// Bytes in one commit, but for its last notification.
 const BATCH_BYTES: usize = 8 << 20;
 
-const BODY_BYTES_MAX: usize = Notice::BYTES_MAX;
+const BODY_BYTES_MAX: usize = ParsedNotification::BYTES_MAX;
 
 /// The longest line: a body and its wrapper.
 const LINE_MAX: usize = BODY_BYTES_MAX + 4096;
@@ -147,7 +147,7 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     if body.len() > BODY_BYTES_MAX {
         return Err(format!("the body has more than {BODY_BYTES_MAX} bytes"));
     }
-    let notice = Notice::from_json(&body).ok_or_else(no_object)?;
+    let notice = ParsedNotification::from_json(&body).ok_or_else(no_object)?;
     if !has_any_key(&notice) {
         return Err("it has none of a notification's keys (`nome`, `dataProduto`, `url`)".to_owned());
     }
@@ -165,7 +165,7 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
 }
 
 /// Whether it has any of a notification's keys. A line that has none is not a notification.
-fn has_any_key(notice: &Notice) -> bool {
+fn has_any_key(notice: &ParsedNotification) -> bool {
     let texts = [&notice.name, &notice.reference_date, &notice.process, &notice.macro_process];
     notice.link.is_some() || texts.iter().any(|text| text.is_some())
 }

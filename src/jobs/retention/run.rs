@@ -85,7 +85,7 @@ struct Begun {
 
 impl Begun {
     async fn begin(app: &App, now: Timestamp, dry_run: bool, timeout: Duration) -> anyhow::Result<Self> {
-        if !dry_run && let Some(at) = app.trust.doubted(&app.clock) {
+        if !dry_run && let Some(at) = app.trust.suspect_since(&app.clock) {
             bail!(RetentionRefusal::ClockSuspect { at });
         }
         let id = uuid::Uuid::now_v7().to_string();

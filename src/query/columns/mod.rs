@@ -56,7 +56,7 @@ impl Serialize for Cell<'_> {
             Self::Float(n) => serializer.serialize_f64(*n),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Instant(at) => serializer.serialize_str(Stamp::of_instant(*at).as_str()),
-            Self::Wall(at) => serializer.serialize_str(Stamp::of_reading(at.0).as_str()),
+            Self::Wall(at) => serializer.serialize_str(Stamp::of_local(at.0).as_str()),
         }
     }
 }

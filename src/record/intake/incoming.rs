@@ -2,7 +2,7 @@
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 
-use crate::domain::{Announcement, Digest, KnownSince, Notice, NotificationId, PublicationId, millis, timestamp};
+use crate::domain::{Announcement, Digest, KnownSince, NotificationId, ParsedNotification, PublicationId, millis, timestamp};
 
 /// How long a link lives whose token does not say: as long as every real one seen, less its minute of grace.
 const LINK_LIFE_HOURS: i64 = 24;
@@ -13,7 +13,7 @@ pub struct NewNotification {
     pub id: NotificationId,
     pub source: String,
     pub received_at: Timestamp,
-    pub notice: Notice,
+    pub notice: ParsedNotification,
     /// Of the body as sent, the link included.
     pub body_digest: Digest,
 }

@@ -296,7 +296,7 @@ impl ClaimedNotification {
 
     fn read(row: &notifications::Model) -> Result<Self, String> {
         let missing = |what: &str| format!("it waits for its file and has no {what}");
-        let link = Link::from_kept(row.link.clone().ok_or_else(|| missing("link"))?);
+        let link = Link::from_stored(row.link.clone().ok_or_else(|| missing("link"))?);
         let expires_at = row.link_expires_at.ok_or_else(|| missing("time at which its link expires"))?;
         let attempt = row.attempts.checked_add(1).and_then(|attempt| u32::try_from(attempt).ok());
         Ok(Self {

@@ -13,11 +13,11 @@ use tempfile::SpooledTempFile;
 use super::lines::{self, Line};
 use super::notifications::{not_an_instant, past};
 use super::{extended, names, text};
-use crate::domain::{Digest, Notice, NotificationId, clean, decode, excerpt, millis};
+use crate::domain::{Digest, NotificationId, ParsedNotification, clean, decode, excerpt, millis};
 use crate::engine::record::{IMPORT, NewNotification};
 
 /// The longest row: as long as the longest body of a notification.
-const ROW_BYTES_MAX: usize = Notice::BYTES_MAX;
+const ROW_BYTES_MAX: usize = ParsedNotification::BYTES_MAX;
 
 /// Rows are sorted by time before the first is imported: a few bytes of each are held in memory, the rest on disk.
 const ROWS_MAX: usize = 5_000_000;
@@ -228,7 +228,7 @@ fn row(
         Some((_, other)) => return Err(not_an_instant(&other.to_string())),
     };
     let body = serde_json::to_vec(&object).map_err(|e| e.to_string())?;
-    let notice = Notice::of_file(&body).ok_or("it is not a JSON object")?;
+    let notice = ParsedNotification::from_file_description(&body).ok_or("it is not a JSON object")?;
     if let Err(reason) = &notice.outcome {
         return Err(reason.to_string());
     }

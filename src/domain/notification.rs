@@ -1,30 +1,30 @@
-//! What a notification's body says, and whether it can be understood.
+//! Parsing the body of a notification, as JSON or as a form.
 use std::borrow::Cow;
 use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::reading::{Reading, Value, warn_of_changes};
-use super::{Claims, Link, Period, Secrets, clean, json};
+use super::body::{BodyReader, Value, warn_of_changes};
+use super::{Claims, Link, Period, Secrets, clean, json, redacted};
 
-/// A body as it is kept: the fields we know, and the bytes with the link cut out.
+/// A notification as it is stored: the known fields, and the body without its link.
 #[derive(Debug)]
-pub struct Notice {
-    /// The body as sent, without its link and other secrets, such that every reader can read it.
+pub struct ParsedNotification {
+    /// The body as sent, without its link and other secrets, and valid for every parser.
     pub body: Vec<u8>,
     pub link: Option<Link>,
     pub claims: Claims,
-    /// As far as it could be read, also where the whole could not be understood.
+    /// This and the following fields are set as far as they could be read, also for a rejected body.
     pub name: Option<String>,
     pub process: Option<String>,
     pub macro_process: Option<String>,
     pub reference_date: Option<String>,
-    /// What was odd and how it was read all the same.
+    /// What was unusual about the body, and how it was read.
     pub warnings: Vec<String>,
     pub outcome: Result<Announcement, Rejection>,
 }
 
-/// A notification that can be worked on.
+/// A notification whose body can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
     pub name: String,
@@ -35,7 +35,7 @@ pub struct Announcement {
     pub identity: Identity,
 }
 
-/// What makes two notifications speak of one product.
+/// What identifies the product of a notification.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Identity {
     ListPath(String),
@@ -44,7 +44,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// One text for both kinds, as the database keys them.
+    /// The key of the product in the database.
     pub fn key(&self) -> String {
         match self {
             Self::ListPath(path) => format!("path:{path}"),
@@ -53,86 +53,86 @@ impl Identity {
     }
 }
 
-/// Why a body could not be understood: names the field, the value and what is expected.
+/// Why a body cannot be used: the field, its value and what is expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Rejection(pub String);
 
 const FORM_LINK: &str = "[link]";
 
-impl Notice {
-    /// The largest body taken; real ones have under 2 KiB.
+impl ParsedNotification {
+    /// The largest body that is accepted; real ones have less than 2 KiB.
     pub const BYTES_MAX: usize = 256 << 10;
 
-    /// Reads a JSON object. `None` where the bytes are none.
+    /// Parses a JSON object. `None` where the bytes are not one.
     pub fn from_json(body: &[u8]) -> Option<Self> {
         let decoded = decode(body);
         let text = json::object(decoded.text.trim_matches(|c: char| c == '\0' || c.is_whitespace()))?;
-        let mut reading = Reading::default();
-        decoded.warn(&mut reading);
+        let mut reader = BodyReader::default();
+        decoded.warn(&mut reader);
         let mut links = Vec::new();
         for (key, span) in json::members(&text) {
-            reading.take(&key, value(&text[span.clone()]));
+            reader.take(&key, value(&text[span.clone()]));
             if is_link(&key) {
                 links.push(span);
             }
         }
-        let kept = kept_json(&mut reading, &text, &links);
-        Some(reading.into_notice(kept, None))
+        let kept = stored_json(&mut reader, &text, &links);
+        Some(reader.into_notification(kept, None))
     }
 
-    /// Reads a JSON object that tells of a file which is there already, and so has no link: the same fields, and
-    /// `listPath` in the place of what a token would tell.
-    pub fn of_file(body: &[u8]) -> Option<Self> {
+    /// Parses a JSON object that describes an existing file, and so has no link: the same fields, and `listPath`, which
+    /// otherwise a token contains.
+    pub fn from_file_description(body: &[u8]) -> Option<Self> {
         let decoded = decode(body);
         let text = json::object(&decoded.text)?;
-        let mut reading = Reading::of_file();
+        let mut reader = BodyReader::of_file();
         let mut claims = Claims::default();
         for (key, span) in json::members(&text) {
             let value = value(&text[span]);
             if key.trim().eq_ignore_ascii_case("listpath") {
                 claims.list_path = match value {
-                    Value::Text(path) => Some(clean(&path)).filter(|path| !path.is_empty()),
+                    Value::Text(path) => Some(clean(&redacted(&path))).filter(|path| !path.is_empty()),
                     Value::Other(_) => None,
                 };
             } else if !is_link(&key) {
-                reading.take(&key, value);
+                reader.take(&key, value);
             }
         }
-        let kept = kept_json(&mut reading, &text, &[]);
-        let mut notice = reading.into_notice(kept, Some(claims));
-        // A longer one fits into no index of a database.
-        if notice.claims.list_path.as_ref().is_some_and(|path| path.len() > LIST_PATH_BYTES_MAX) {
-            notice.outcome = Err(Rejection(format!("`listPath` has more than {LIST_PATH_BYTES_MAX} bytes")));
-            notice.claims.list_path = None;
+        let kept = stored_json(&mut reader, &text, &[]);
+        let mut notification = reader.into_notification(kept, Some(claims));
+        // A longer one does not fit into an index of the database.
+        if notification.claims.list_path.as_ref().is_some_and(|path| path.len() > LIST_PATH_BYTES_MAX) {
+            notification.outcome = Err(Rejection(format!("`listPath` has more than {LIST_PATH_BYTES_MAX} bytes")));
+            notification.claims.list_path = None;
         }
-        Some(notice)
+        Some(notification)
     }
 
-    /// Reads a form. `None` where it has no field at all.
+    /// Parses a form. `None` where it has no field.
     pub fn from_form(body: &[u8]) -> Option<Self> {
-        let mut reading = Reading::default();
+        let mut reader = BodyReader::default();
         let pairs: Vec<_> = pairs(body).collect();
         for (_, key, value) in &pairs {
-            reading.take(key, Value::Text(value.clone()));
+            reader.take(key, Value::Text(value.clone()));
         }
-        let secrets = reading.find_secrets();
-        let kept: Vec<String> = pairs.iter().map(|(raw, key, value)| kept_pair(raw, key, value, &secrets)).collect();
-        (!kept.is_empty()).then(|| reading.into_notice(kept.join("&").into_bytes(), None))
+        let secrets = reader.find_secrets();
+        let kept: Vec<String> = pairs.iter().map(|(raw, key, value)| stored_pair(raw, key, value, &secrets)).collect();
+        (!kept.is_empty()).then(|| reader.into_notification(kept.join("&").into_bytes(), None))
     }
 
-    /// Whether a form has the fields that no notification is without: a name and a link.
+    /// Whether a form has the fields that every notification has: a name and a link.
     pub fn is_known_form(body: &[u8]) -> bool {
         let keys: Vec<String> = pairs(body).map(|(_, key, _)| key).collect();
         keys.iter().any(|key| is_link(key)) && keys.iter().any(|key| key.trim().eq_ignore_ascii_case("nome"))
     }
 
-    /// The body for the API, as the text of a JSON object: the object sent, or a form's fields as one. `None` where it was
-    /// neither. Secrets that an older version kept are not shown.
+    /// The body for the API, as the text of a JSON object: the object sent, or the fields of the form. `None` where it is
+    /// neither. Secrets that an older version stored are redacted.
     pub fn body_as_json(kept: &[u8]) -> Option<String> {
         let decoded = decode(kept);
         let secrets = Secrets::default();
-        // A form may begin so too.
+        // A form may begin with a brace too.
         if let Some(text) = json::object(&decoded.text) {
             return Some(json::rewritten(&text, &[], &|text| secrets.redact(text)).0);
         }
@@ -143,28 +143,28 @@ impl Notice {
     }
 }
 
-/// A text that [`Notice::body_as_json`] gave as a value, for those that cannot take the text. Integers of more than 64 bits
-/// are texts in it.
+/// The result of [`ParsedNotification::body_as_json`] as a value, for callers that cannot use the text. Integers of more than
+/// 64 bits become strings.
 pub fn body_value(json: &str) -> Option<serde_json::Value> {
     json::value(json)
 }
 
-/// The longest list path: the identity of a product is a key of the database.
+/// The longest list path, which is part of a key in the database.
 const LIST_PATH_BYTES_MAX: usize = 2_000;
 
 fn value(json: &str) -> Value {
     json::string(json).map_or_else(|| Value::Other(json.to_owned()), Value::Text)
 }
 
-/// The body as it is kept; what had to be changed in it is told.
-fn kept_json(reading: &mut Reading, text: &str, links: &[Range<usize>]) -> Vec<u8> {
-    let secrets = reading.find_secrets();
+/// The body as it is stored. Changes that were necessary become warnings.
+fn stored_json(reader: &mut BodyReader, text: &str, links: &[Range<usize>]) -> Vec<u8> {
+    let secrets = reader.find_secrets();
     let (kept, changes) = json::rewritten(text, links, &|text| secrets.redact(text));
-    warn_of_changes(reading, &changes);
+    warn_of_changes(reader, &changes);
     kept.into_bytes()
 }
 
-/// The fields of a form: each as sent, its key and its value decoded. What has no `=` is a key without a value.
+/// The fields of a form: each as sent, and its key and value decoded. A field without `=` is a key without a value.
 fn pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], String, String)> {
     body.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let key_end = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
@@ -172,8 +172,8 @@ fn pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], String, String)> {
     })
 }
 
-/// A form's field as it is kept: as sent, where it has no secret.
-fn kept_pair(raw: &[u8], key: &str, value: &str, secrets: &Secrets) -> String {
+/// A form's field as it is stored: as sent, unless it holds a secret.
+fn stored_pair(raw: &[u8], key: &str, value: &str, secrets: &Secrets) -> String {
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     if is_link(key) {
         return format!("{}={FORM_LINK}", encoded(key));
@@ -187,7 +187,7 @@ fn kept_pair(raw: &[u8], key: &str, value: &str, secrets: &Secrets) -> String {
 }
 
 impl Announcement {
-    /// The time that orders revisions: when the portal sent it, else when it came.
+    /// The time that orders revisions: when the portal sent the notification, else when it was received.
     pub fn announced_at(claims: &Claims, received_at: Timestamp) -> Timestamp {
         claims.not_before.unwrap_or(received_at)
     }
@@ -201,14 +201,14 @@ fn is_link(key: &str) -> bool {
 /// Bytes as text.
 struct Decoded<'a> {
     text: Cow<'a, str>,
-    /// What they were read as, where that is not UTF-8.
-    read_as: Option<&'static str>,
+    /// Their encoding, where it is not UTF-8.
+    encoding: Option<&'static str>,
 }
 
 impl Decoded<'_> {
-    fn warn(&self, reading: &mut Reading) {
-        if let Some(encoding) = self.read_as {
-            reading.warn(format!("the body is not UTF-8; read it as {encoding}"));
+    fn warn(&self, reader: &mut BodyReader) {
+        if let Some(encoding) = self.encoding {
+            reader.warn(format!("the body is not UTF-8; read it as {encoding}"));
         }
     }
 }
@@ -223,33 +223,33 @@ fn unmarked_utf16(body: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     }
 }
 
-/// UTF-8, or UTF-16, which may have a byte order mark. Else the bytes as Windows-1252, the superset of Latin-1 that Brazilian systems
-/// write, or, where most of what is not ASCII is UTF-8, as that with U+FFFD for the rest.
+/// Decodes UTF-8 or UTF-16, with or without a byte order mark. Other bytes are Windows-1252, the superset of Latin-1 that
+/// Brazilian systems write, or, where most of the characters outside of ASCII are UTF-8, that with U+FFFD for the others.
 fn decode(body: &[u8]) -> Decoded<'_> {
     let (body, has_mark) = match encoding_rs::Encoding::for_bom(body) {
         Some((encoding, length)) if encoding == encoding_rs::UTF_8 => (&body[length..], true),
         Some((encoding, length)) => {
             let text = encoding.decode_without_bom_handling(&body[length..]).0;
-            return Decoded { text, read_as: Some(encoding.name()) };
+            return Decoded { text, encoding: Some(encoding.name()) };
         }
         None => (body, false),
     };
     if let Some(encoding) = unmarked_utf16(body) {
-        return Decoded { text: encoding.decode_without_bom_handling(body).0, read_as: Some(encoding.name()) };
+        return Decoded { text: encoding.decode_without_bom_handling(body).0, encoding: Some(encoding.name()) };
     }
     if let Ok(text) = std::str::from_utf8(body) {
-        return Decoded { text: Cow::Borrowed(text), read_as: None };
+        return Decoded { text: Cow::Borrowed(text), encoding: None };
     }
-    let (mut sound, mut broken) = (usize::from(has_mark), 0);
+    let (mut valid, mut invalid) = (usize::from(has_mark), 0);
     for chunk in body.utf8_chunks() {
-        sound += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-        broken += usize::from(!chunk.invalid().is_empty());
+        valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        invalid += usize::from(!chunk.invalid().is_empty());
     }
-    match sound > broken {
-        true => Decoded { text: String::from_utf8_lossy(body), read_as: Some("UTF-8 with U+FFFD for what is broken") },
+    match valid > invalid {
+        true => Decoded { text: String::from_utf8_lossy(body), encoding: Some("UTF-8 with U+FFFD for what is broken") },
         false => {
             let text = encoding_rs::WINDOWS_1252.decode_without_bom_handling(body).0;
-            Decoded { text, read_as: Some("windows-1252") }
+            Decoded { text, encoding: Some("windows-1252") }
         }
     }
 }
@@ -265,11 +265,11 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::Notice;
+    use super::ParsedNotification;
 
     const CANARY: &str = "canario@example.com.br";
 
-    fn dressed(how: &[u8]) -> String {
+    fn encoded(how: &[u8]) -> String {
         let escape = |(i, c): (usize, char)| match how[i % how.len()] % 5 {
             1 => format!("%{:02X}", c as u32),
             2 => format!("\\u{:04x}", c as u32),
@@ -280,18 +280,18 @@ mod tests {
         CANARY.chars().enumerate().map(escape).collect()
     }
 
-    /// Whether the canary is in a text once all its escapes are undone, as anybody could.
-    fn sings(text: &str) -> bool {
+    /// Whether the canary is in a text once its escapes are decoded.
+    fn holds_canary(text: &str) -> bool {
         let mut text = text.to_owned();
         for c in CANARY.chars() {
             for _ in 0..2 {
-                for dress in [
+                for form in [
                     format!("%{:02X}", c as u32),
                     format!("%{:02x}", c as u32),
                     format!("\\u{:04x}", c as u32),
                     format!("&#{};", c as u32),
                 ] {
-                    text = text.replace(&dress, &c.to_string());
+                    text = text.replace(&form, &c.to_string());
                 }
                 text = text.replace("%25", "%");
             }
@@ -301,39 +301,39 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_kept_body_is_json_that_sings_of_nobody(
+        fn a_stored_body_is_json_without_the_canary(
             how in prop::collection::vec(any::<u8>(), 1..30),
             noise in prop::collection::vec("[\\PC\n\"\\\\%&@.]{0,20}", 4),
             raw in any::<bool>(),
         ) {
-            let dressed = dressed(&how);
-            let text = format!("{} {dressed} {}", noise[0], noise[1]);
+            let encoded = encoded(&how);
+            let text = format!("{} {encoded} {}", noise[0], noise[1]);
             // As a JSON writer encodes it, or with the escapes as they are.
-            let quoted = if raw { format!("\"a {dressed}\"") } else { Value::from(text.clone()).to_string() };
+            let quoted = if raw { format!("\"a {encoded}\"") } else { Value::from(text.clone()).to_string() };
             let key = Value::from(noise[2].clone());
             let body = format!(
-                r#"{{"nome":{quoted},"dataProduto":"09/05/2025","url":"https://x.br/?token={dressed}",{key}:[{quoted},{{{quoted}:1e999}}],"z":{quoted}}}"#
+                r#"{{"nome":{quoted},"dataProduto":"09/05/2025","url":"https://x.br/?token={encoded}",{key}:[{quoted},{{{quoted}:1e999}}],"z":{quoted}}}"#
             );
-            let notice = Notice::from_json(body.as_bytes()).expect("an object");
-            let kept = std::str::from_utf8(&notice.body).expect("text");
+            let notification = ParsedNotification::from_json(body.as_bytes()).expect("an object");
+            let kept = std::str::from_utf8(&notification.body).expect("text");
             let value: Value = serde_json::from_str(kept).expect("JSON");
-            prop_assert!(value.is_object() && !sings(kept), "{}", kept);
-            prop_assert!(notice.name.is_none_or(|name| !sings(&name)));
-            let shown = Notice::body_as_json(&notice.body).expect("a body");
-            prop_assert_eq!(shown, kept, "what is kept is what is shown");
+            prop_assert!(value.is_object() && !holds_canary(kept), "{}", kept);
+            prop_assert!(notification.name.is_none_or(|name| !holds_canary(&name)));
+            let shown = ParsedNotification::body_as_json(&notification.body).expect("a body");
+            prop_assert_eq!(shown, kept, "the API shows what is stored");
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), field in "\\PC{0,60}") {
+        fn any_bytes_are_parsed_or_rejected(bytes in prop::collection::vec(any::<u8>(), 0..200), field in "\\PC{0,60}") {
             for body in [bytes.clone(), [b"{\"nome\":\"".as_slice(), &bytes, b"\",\"url\":\"https://x.br/\"}"].concat(), json!({ "nome": field, "periodicidade": field, "periodicidadeFinal": field, "dataProduto": field, "url": field }).to_string().into_bytes()] {
-                if let Some(notice) = Notice::from_json(&body) {
-                    prop_assert!(Notice::body_as_json(&notice.body).is_some());
-                    if let Ok(announcement) = &notice.outcome {
+                if let Some(notification) = ParsedNotification::from_json(&body) {
+                    prop_assert!(ParsedNotification::body_as_json(&notification.body).is_some());
+                    if let Ok(announcement) = &notification.outcome {
                         prop_assert!(announcement.period.start <= announcement.period.end);
                     }
                 }
-                if let Some(notice) = Notice::from_form(&body) {
-                    prop_assert!(Notice::body_as_json(&notice.body).is_some());
+                if let Some(notification) = ParsedNotification::from_form(&body) {
+                    prop_assert!(ParsedNotification::body_as_json(&notification.body).is_some());
                 }
             }
         }
@@ -354,8 +354,8 @@ mod tests {
             format!("{{\"a\":{}{}}}", "[".repeat(120_000), "]".repeat(120_000)),
         ];
         for body in hostile {
-            let notice = Notice::from_json(body.as_bytes()).expect("an object");
-            assert!(Notice::body_as_json(&notice.body).is_some());
+            let notification = ParsedNotification::from_json(body.as_bytes()).expect("an object");
+            assert!(ParsedNotification::body_as_json(&notification.body).is_some());
         }
     }
 }

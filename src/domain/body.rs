@@ -1,11 +1,12 @@
-//! From the fields of a body to an announcement: what each must be, and how what is odd is read all the same.
+//! From the fields of a body to an announcement: what each field must be, and how unusual values are read.
 //!
-//! A file whose link dies is lost, and a wrong period can be mended: whatever can be understood is taken, with a warning.
-use super::notice::{Announcement, Identity, Notice, Rejection};
-use super::text::{FIELD_CHARS_MAX, NAME_CHARS_MAX, beginning, clean, first_chars, is_blank};
-use super::{BadLink, Claims, Link, LocalDateTime, Period, Secrets, fold, json};
+//! The reader is lenient, with warnings: the file of a rejected notification is lost when the link expires, and a wrong period
+//! can be corrected later.
+use super::notification::{Announcement, Identity, ParsedNotification, Rejection};
+use super::text::{FIELD_CHARS_MAX, NAME_CHARS_MAX, clean, first_chars, indexable_prefix, is_blank};
+use super::{Claims, Link, LinkError, LocalDateTime, Period, Secrets, fold, json};
 
-/// The longest reference date that is kept whole; the longest real form has 23 characters.
+/// Longer reference dates are truncated; the longest real form has 23 characters.
 const REFERENCE_DATE_CHARS_MAX: usize = 200;
 
 /// Of a message, the longest part that repeats a value.
@@ -13,27 +14,27 @@ const SHOWN_CHARS_MAX: usize = 60;
 
 const WARNINGS_MAX: usize = 20;
 
-/// Of a body with more links, all are cut out, and so many are looked for in the rest of it.
+/// Every link of a body is removed. Copies elsewhere in the body are searched for this many.
 const LINKS_MAX: usize = 4;
 
 /// A field's value as sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),
-    /// No text: its JSON.
+    /// Not a string: its JSON.
     Other(String),
 }
 
 #[derive(Default)]
 struct Field {
     value: Option<Value>,
-    /// It was there and said nothing.
+    /// The field was there and blank.
     is_blank: bool,
 }
 
-/// The fields that are known, as they are found.
+/// Collects the known fields of a body.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct BodyReader {
     name: Field,
     process: Field,
     macro_process: Field,
@@ -41,30 +42,30 @@ pub(super) struct Reading {
     period_start: Field,
     period_end: Field,
     link: Field,
-    /// Every value that stood where a link belongs.
+    /// Every value of a link field.
     links: Vec<String>,
     secrets: Secrets,
     warnings: Vec<String>,
-    /// The file is there already.
+    /// The body describes an existing file and has no link.
     has_file: bool,
 }
 
-/// How a date of the body reads.
+/// A date of the body.
 enum Instant {
     Missing,
     Blank,
     At(LocalDateTime),
-    /// In no form of ours; what it would mean where nothing better tells.
-    Odd(String, Option<LocalDateTime>),
+    /// In a form that is not the portal's; its meaning, where it has only one.
+    Unusual(String, Option<LocalDateTime>),
 }
 
-impl Reading {
-    /// Of a body that tells of a file which is there already, and so has no link.
+impl BodyReader {
+    /// A reader for a body that describes an existing file, and so has no link.
     pub fn of_file() -> Self {
         Self { has_file: true, ..Self::default() }
     }
 
-    /// Takes a field whose name, in any case, is one that is known.
+    /// Takes a field, if its name, in any case, is a known one.
     pub fn take(&mut self, key: &str, value: Value) {
         let known = key.trim().to_ascii_lowercase();
         let (name, field) = match known.as_str() {
@@ -94,12 +95,12 @@ impl Reading {
             }
         }
         let differs = field.value.as_ref().is_some_and(|before| *before != value);
-        // A text is never given up for what is none.
+        // A string is not replaced by a value of another type.
         if field.value.is_none() || matches!(value, Value::Text(_)) {
             field.value = Some(value);
         }
         if differs {
-            self.warn(format!("`{name}` is there more than once, with different values; used the last text"));
+            self.warn(format!("`{name}` occurs more than once, with different values; used the last text"));
         }
     }
 
@@ -109,7 +110,7 @@ impl Reading {
         }
     }
 
-    /// What may not be seen of this body. Asked once all fields are taken.
+    /// What must be redacted in this body. To be called after all fields are taken.
     pub fn find_secrets(&mut self) -> Secrets {
         let parsed = self.links.iter().filter_map(|text| Link::parse(text).ok());
         let mut secrets = Secrets::new(self.links.iter().filter(|text| text.len() > 5).cloned());
@@ -118,24 +119,24 @@ impl Reading {
         secrets
     }
 
-    pub fn into_notice(mut self, body: Vec<u8>, claims: Option<Claims>) -> Notice {
+    pub fn into_notification(mut self, body: Vec<u8>, claims: Option<Claims>) -> ParsedNotification {
         let parsed = match &self.link.value {
             Some(Value::Text(text)) => Some(Link::parse(text)),
-            Some(Value::Other(_)) => Some(Err(BadLink::NoAddress)),
+            Some(Value::Other(_)) => Some(Err(LinkError::NotAbsolute)),
             None => None,
         };
         let link = parsed.as_ref().and_then(|parsed| parsed.clone().ok());
         let claims = claims.or_else(|| link.as_ref().map(Link::claims)).unwrap_or_default();
-        let shown = |reading: &Self, field: &Field, chars_max: usize| match &field.value {
-            Some(Value::Text(text)) => Some(beginning(&reading.kept(text), chars_max).to_owned()),
+        let shown = |reader: &Self, field: &Field, chars_max: usize| match &field.value {
+            Some(Value::Text(text)) => Some(indexable_prefix(&reader.cleaned(text), chars_max).to_owned()),
             _ => None,
         };
-        Notice {
+        ParsedNotification {
             name: shown(&self, &self.name, NAME_CHARS_MAX),
             process: shown(&self, &self.process, NAME_CHARS_MAX),
             macro_process: shown(&self, &self.macro_process, NAME_CHARS_MAX),
             reference_date: shown(&self, &self.reference_date, REFERENCE_DATE_CHARS_MAX),
-            outcome: self.understand(parsed.as_ref().map(Result::as_ref), &claims),
+            outcome: self.parse(parsed.as_ref().map(Result::as_ref), &claims),
             warnings: self.warnings,
             body,
             link,
@@ -143,11 +144,7 @@ impl Reading {
         }
     }
 
-    fn understand(
-        &mut self,
-        link: Option<Result<&Link, &BadLink>>,
-        claims: &Claims,
-    ) -> Result<Announcement, Rejection> {
+    fn parse(&mut self, link: Option<Result<&Link, &LinkError>>, claims: &Claims) -> Result<Announcement, Rejection> {
         let name = self.name()?;
         match link {
             Some(Ok(_)) => {}
@@ -195,7 +192,7 @@ impl Reading {
         }
     }
 
-    /// A text that may be missing. A number or flag is taken for its text, anything else is left out.
+    /// A string that may be missing. A number or a boolean counts as its text; other values are ignored.
     fn optional(&mut self, name: &str, field: &Field) -> Result<String, Rejection> {
         match &field.value {
             None => Ok(String::new()),
@@ -211,21 +208,21 @@ impl Reading {
         }
     }
 
-    /// A text within its bounds: what is over the first is cut with a warning, what is over the second is refused.
+    /// A text within its limits: truncated with a warning above `chars_max`, rejected above `FIELD_CHARS_MAX`.
     fn bounded(&mut self, name: &str, text: &str, chars_max: usize) -> Result<String, Rejection> {
-        let kept = self.kept(text);
-        let chars = kept.chars().count();
+        let cleaned = self.cleaned(text);
+        let chars = cleaned.chars().count();
         if chars > FIELD_CHARS_MAX {
-            return reject(&format!("`{name}` has {chars} characters; at most {FIELD_CHARS_MAX} are taken"));
+            return reject(&format!("`{name}` has {chars} characters; at most {FIELD_CHARS_MAX} are accepted"));
         }
         if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
-            self.warn(format!("`{name}` holds control characters; left them out"));
+            self.warn(format!("`{name}` holds control characters; removed them"));
         }
         if text.contains(char::REPLACEMENT_CHARACTER) {
-            self.warn(format!("`{name}` holds characters that could not be read; they are shown as U+FFFD"));
+            self.warn(format!("`{name}` holds characters that could not be decoded; they are shown as U+FFFD"));
         }
-        let cut = beginning(&kept, chars_max);
-        if cut.len() < kept.len() {
+        let cut = indexable_prefix(&cleaned, chars_max);
+        if cut.len() < cleaned.len() {
             self.warn(format!("`{name}` has {chars} characters; kept the first {}", cut.chars().count()));
         }
         Ok(cut.to_owned())
@@ -240,16 +237,18 @@ impl Reading {
         if let Some(start) = self.by_itself("periodicidade", &start) {
             return Ok(self.starting_at(start, &end));
         }
-        if let Some((text, span)) = reference_date.and_then(|text| Some((text, Period::of_odd_reference_date(text)?))) {
+        if let Some((text, span)) =
+            reference_date.and_then(|text| Some((text, Period::of_lenient_reference_date(text)?)))
+        {
             self.warn(format!(
-                "`dataProduto` is `{}`, in none of the portal's forms; read it as {}",
+                "`dataProduto` is `{}`, which is not a form of the portal; read it as {}",
                 self.short(text),
                 span.reference_date()
             ));
             return Ok(self.beside_span(&start, &end, span, "`dataProduto`"));
         }
         let start = match &start {
-            Instant::Odd(shown, _) => format!("`periodicidade` is `{shown}`, not a date like 2025-02-20T00:00:00"),
+            Instant::Unusual(shown, _) => format!("`periodicidade` is `{shown}`, not a date like 2025-02-20T00:00:00"),
             _ => "`periodicidade` is missing".to_owned(),
         };
         match reference_date {
@@ -264,7 +263,7 @@ impl Reading {
         }
     }
 
-    /// The period beside a reference date that tells its span.
+    /// The period beside a reference date with the period `span`.
     fn beside_span(&mut self, start: &Instant, end: &Instant, span: Period, of: &str) -> Period {
         let given_start = self.usable("periodicidade", start, &format!("used the start of {of}"));
         let given_end = self.usable("periodicidadeFinal", end, &format!("used the end of {of}"));
@@ -276,11 +275,11 @@ impl Reading {
         span
     }
 
-    /// The period where only `periodicidade` tells it.
+    /// The period from `periodicidade` alone.
     fn starting_at(&mut self, start: LocalDateTime, end: &Instant) -> Period {
         let day_end = Period::end_of_first_day(start);
         let end = match end {
-            Instant::Odd(_, Some(_)) => self.by_itself("periodicidadeFinal", end),
+            Instant::Unusual(_, Some(_)) => self.by_itself("periodicidadeFinal", end),
             _ => self.usable("periodicidadeFinal", end, "used the end of the first day"),
         };
         let end = end.unwrap_or(day_end);
@@ -291,7 +290,7 @@ impl Reading {
         Period { start, end: day_end }
     }
 
-    /// A date in our form; of another what was done instead is told.
+    /// A date in the portal's form; another becomes a warning that says what was used instead.
     fn usable(&mut self, name: &str, at: &Instant, instead: &str) -> Option<LocalDateTime> {
         match at {
             Instant::Missing => None,
@@ -300,18 +299,18 @@ impl Reading {
                 self.warn(format!("`{name}` is blank; {instead}"));
                 None
             }
-            Instant::Odd(shown, _) => {
+            Instant::Unusual(shown, _) => {
                 self.warn(format!("`{name}` is `{shown}`, not a date like 2025-02-20T00:00:00; {instead}"));
                 None
             }
         }
     }
 
-    /// A date that nothing else can stand in for: in another form too, where that has one meaning.
+    /// A date without an alternative: an unusual form is used too, where it has only one meaning.
     fn by_itself(&mut self, name: &str, at: &Instant) -> Option<LocalDateTime> {
         match at {
             Instant::At(at) => Some(*at),
-            Instant::Odd(shown, Some(at)) => {
+            Instant::Unusual(shown, Some(at)) => {
                 self.warn(format!("`{name}` is `{shown}`, not a date like 2025-02-20T00:00:00; read it as {at}"));
                 Some(*at)
             }
@@ -323,60 +322,60 @@ impl Reading {
         match &field.value {
             None if field.is_blank => Instant::Blank,
             None => Instant::Missing,
-            Some(Value::Other(json)) => Instant::Odd(self.short(json), None),
+            Some(Value::Other(json)) => Instant::Unusual(self.short(json), None),
             Some(Value::Text(text)) => {
                 let date = clean(text);
                 match LocalDateTime::parse(&date) {
                     Some(at) if !at.is_unset() => Instant::At(at),
-                    Some(_) => Instant::Odd(self.short(text), None),
-                    None => Instant::Odd(self.short(text), LocalDateTime::parse_odd(&date)),
+                    Some(_) => Instant::Unusual(self.short(text), None),
+                    None => Instant::Unusual(self.short(text), LocalDateTime::parse_lenient(&date)),
                 }
             }
         }
     }
 
-    /// A text as it is kept and shown: no secret is in it, and nothing that moves a terminal or that PostgreSQL refuses.
-    fn kept(&self, text: &str) -> String {
+    /// A text as it is stored and shown: redacted and cleaned.
+    fn cleaned(&self, text: &str) -> String {
         // Redacted first: a control character within a secret becomes a blank.
         clean(&self.secrets.redact(text).unwrap_or_else(|| text.to_owned()))
     }
 
-    /// A value for a message.
+    /// A value as a message repeats it.
     fn short(&self, text: &str) -> String {
-        first_chars(&self.kept(text), SHOWN_CHARS_MAX).to_owned()
+        first_chars(&self.cleaned(text), SHOWN_CHARS_MAX).to_owned()
     }
 }
 
 impl Instant {
-    /// A day without a clock ends at its end.
+    /// A date without a time means the end of the day.
     fn at_the_end(self, field: &Field) -> Self {
         let is_day = |text: &str| text.trim().len() <= "20/02/2025".len();
         match (self, &field.value) {
             (Self::At(at), Some(Value::Text(text))) if is_day(text) => Self::At(LocalDateTime::end_of(at.0.date())),
-            (Self::Odd(shown, Some(at)), Some(Value::Text(text))) if is_day(text) => {
-                Self::Odd(shown, Some(LocalDateTime::end_of(at.0.date())))
+            (Self::Unusual(shown, Some(at)), Some(Value::Text(text))) if is_day(text) => {
+                Self::Unusual(shown, Some(LocalDateTime::end_of(at.0.date())))
             }
             (instant, _) => instant,
         }
     }
 }
 
-/// Tells of what was changed in a body so that it can be read.
-pub(super) fn warn_of_changes(reading: &mut Reading, changes: &json::Changes) {
+/// Warns of the changes that made a body valid for every parser.
+pub(super) fn warn_of_changes(reader: &mut BodyReader, changes: &json::Changes) {
     if changes.lone_surrogates {
-        reading.warn("the body holds half of a surrogate pair (\\ud800 to \\udfff); it is shown as U+FFFD".to_owned());
+        reader.warn("the body holds half of a surrogate pair (\\ud800 to \\udfff); it is shown as U+FFFD".to_owned());
     }
     if changes.too_deep {
-        reading.warn("the body is nested too deeply; what lies below is kept as a text".to_owned());
+        reader.warn("the body is nested too deeply; the values below are stored as text".to_owned());
     }
     for number in changes.numbers.iter().take(3) {
-        reading.warn(format!(
-            "the body holds the number {}, which no reader can hold; it is kept as a text",
+        reader.warn(format!(
+            "the body holds the number {}, which is too large for common parsers; it is stored as text",
             first_chars(number, SHOWN_CHARS_MAX)
         ));
     }
     for key in changes.repeated_keys.iter().take(3) {
-        reading.warn(format!("the body has the key `{}` more than once", first_chars(key, SHOWN_CHARS_MAX)));
+        reader.warn(format!("the body has the key `{}` more than once", first_chars(key, SHOWN_CHARS_MAX)));
     }
 }
 
