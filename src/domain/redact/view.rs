@@ -7,7 +7,7 @@ use super::escape::{Ahead, Dialect, Value, escape};
 use crate::domain::text::is_invisible;
 
 /// Where a byte of a view came from: the first byte in the source and the one after the last.
-type Origin = (u32, u32);
+type Origin = (usize, usize);
 
 /// A text in normal form: compatibility characters are decomposed (a full-width `＠` is an `@`), every dash is a hyphen,
 /// control characters and characters without width are gone. Letters outside ASCII are in lower case.
@@ -26,12 +26,12 @@ impl View {
         let mut at = 0;
         for chunk in text.utf8_chunks() {
             for c in chunk.valid().chars() {
-                let origin = origin(at, at + c.len_utf8());
+                let origin = (at, at + c.len_utf8());
                 normalized(c, |c| view.push(c.encode_utf8(&mut [0; 4]).as_bytes(), origin));
                 at += c.len_utf8();
             }
             for byte in chunk.invalid() {
-                view.push(&[*byte], origin(at, at + 1));
+                view.push(&[*byte], (at, at + 1));
                 at += 1;
             }
         }
@@ -44,14 +44,14 @@ impl View {
     }
 
     fn origin(&self, at: usize) -> Origin {
-        self.origins.get(at).copied().unwrap_or_else(|| origin(at, at + 1))
+        self.origins.get(at).copied().unwrap_or((at, at + 1))
     }
 
     /// The part of the source that a part of the view came from.
     pub fn source(&self, span: Range<usize>) -> Range<usize> {
         let (start, _) = self.origin(span.start);
         let (_, end) = self.origin(span.end.saturating_sub(1));
-        start as usize..end as usize
+        start..end
     }
 
     /// Whether something was left out between this byte and the one before it.
@@ -164,11 +164,6 @@ impl Stack {
         }
         true
     }
-}
-
-/// Bodies and names have 256 KiB at most.
-fn origin(start: usize, end: usize) -> Origin {
-    (start as u32, end as u32)
 }
 
 /// Whether a byte is a character that the normal form leaves as it is.
