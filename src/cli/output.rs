@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::bail;
 use serde_json::Value;
 
-use crate::domain::{beginning, printable};
+use crate::domain::{first_chars, printable};
 
 /// The longest text in a cell of a table.
 const CELL_CHARS_MAX: usize = 200;
@@ -32,7 +32,7 @@ pub(super) fn print_message(text: &str) {
 
 /// A text from outside for a cell of a table: printable, one line, bounded.
 pub(super) fn in_cell(text: &str) -> String {
-    let shown = beginning(text, CELL_CHARS_MAX);
+    let shown = first_chars(text, CELL_CHARS_MAX);
     let line = printable(shown).replace(['\n', '\r', '\t'], " ");
     if shown.len() < text.len() { line + "…" } else { line }
 }

@@ -184,8 +184,8 @@ fn both_ends_are_kept_however_a_file_comes() {
     for piece in [1, 4095, 4096, 4097, 65_537, 200_000] {
         let mut ends = Ends::default();
         bytes.chunks(piece).for_each(|piece| ends.take(piece));
-        assert_eq!(ends.head(), bytes[..HEAD_BYTES]);
-        assert_eq!(ends.tail(), bytes[bytes.len() - TAIL_BYTES..]);
+        assert_eq!(ends.head(), &bytes[..HEAD_BYTES]);
+        assert_eq!(ends.tail(), &bytes[bytes.len() - TAIL_BYTES..]);
         assert_eq!(ends.size(), bytes.len() as u64);
     }
 }
