@@ -115,7 +115,8 @@ fn notice_of(format: DeclaredFormat, body: &[u8]) -> Result<ParsedNotification, 
     if let Some(notice) = ParsedNotification::from_json(body) {
         return Ok(notice);
     }
-    let known_form = || Some(body).filter(|body| ParsedNotification::is_known_form(body)).and_then(ParsedNotification::from_form);
+    let known_form =
+        || Some(body).filter(|body| ParsedNotification::is_known_form(body)).and_then(ParsedNotification::from_form);
     match format {
         DeclaredFormat::Json => Err(ReceiveError::NotAnObject("JSON object")),
         DeclaredFormat::Urlencoded => ParsedNotification::from_form(body).ok_or(ReceiveError::NotAnObject("form")),

@@ -10,8 +10,8 @@ use super::entity::{notifications, products, publications, revisions};
 use super::rows::{int, list, long};
 use super::{FetchedFile, RecordError, feed};
 use crate::domain::{
-    ChangeKind, Digest, Interval, NotificationId, Position, PublicationId, PublicationStatus, RevisionId, StoredRevision,
-    latest, millis, superseded_at, timestamp,
+    ChangeKind, Digest, Interval, NotificationId, Position, PublicationId, PublicationStatus, RevisionId,
+    StoredRevision, latest, millis, superseded_at, timestamp,
 };
 
 /// The publication of a notification that was understood.

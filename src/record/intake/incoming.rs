@@ -2,7 +2,9 @@
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 
-use crate::domain::{Announcement, Digest, KnownSince, NotificationId, ParsedNotification, PublicationId, millis, timestamp};
+use crate::domain::{
+    Announcement, Digest, KnownSince, NotificationId, ParsedNotification, PublicationId, millis, timestamp,
+};
 
 /// How long a link lives whose token does not say: as long as every real one seen, less its minute of grace.
 const LINK_LIFE_HOURS: i64 = 24;
