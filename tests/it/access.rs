@@ -2,6 +2,8 @@ use acervo::config::{Overrides, load};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use crate::harness::notice::form;
+use crate::harness::packing::{deflate, gzip, zlib};
 use crate::harness::{KEY, Options, TOKEN, TestApp, raw};
 
 const MUTATION: &str = r#"{ "query": "mutation { retryNotifications(filter: {}) { matched } }" }"#;
@@ -45,7 +47,7 @@ const TAKEN: [u16; 3] = [200, 202, 202];
 const REFUSED: [u16; 3] = [403; 3];
 
 #[tokio::test]
-async fn a_page_of_another_origin_changes_nothing() {
+async fn a_foreign_page_changes_nothing() {
     for app in [without_keys().await, with_keys(Vec::new()).await] {
         let port = port(&app).to_owned();
         let host = format!("Host: 127.0.0.1:{port}");
@@ -77,7 +79,7 @@ async fn a_page_of_another_origin_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_ours_opens_nothing_without_credentials() {
+async fn a_foreign_host_name_opens_nothing_without_credentials() {
     for has_keys in [false, true] {
         let app = if has_keys { with_keys(Vec::new()).await } else { without_keys().await };
         let port = port(&app).to_owned();
@@ -111,7 +113,15 @@ async fn a_name_that_is_not_ours_opens_nothing_without_credentials() {
         assert_eq!(attempts(&app, "", &[&ours, "Host: evil.example"]).await, [400; 3], "two hosts");
         assert_eq!(attempts(&app, "", &["Host: a b"]).await, [400; 3], "no host at all");
         assert_eq!(attempts(&app, "", &["Host: 127.0.0.1@evil.example"]).await, [403, known, known], "a user");
-        // Reading: whoever needs no key must name us; whoever shows one may come by any name.
+    }
+}
+
+/// Whoever needs no key must name us; whoever shows one may come by any name.
+#[tokio::test]
+async fn reading_under_a_foreign_host_name_needs_a_key() {
+    for has_keys in [false, true] {
+        let app = if has_keys { with_keys(Vec::new()).await } else { without_keys().await };
+        let ours = format!("Host: 127.0.0.1:{}", port(&app));
         let key = format!("Authorization: {KEY}");
         for line in [
             "GET /export/publications.csv HTTP/1.1",
@@ -130,7 +140,7 @@ async fn a_name_that_is_not_ours_opens_nothing_without_credentials() {
 }
 
 #[tokio::test]
-async fn over_http2_the_authority_counts() {
+async fn the_authority_of_http2_is_checked() {
     for app in [without_keys().await, with_keys(Vec::new()).await] {
         let port: u16 = port(&app).parse().expect("a port");
         let client = reqwest::Client::builder()
@@ -142,13 +152,13 @@ async fn over_http2_the_authority_counts() {
         for (host, expected) in [("evil.example", 403), ("127.0.0.1", 200)] {
             let request = client.post(format!("http://{host}:{port}/graphql")).bearer_auth(KEY);
             let request = request.header("content-type", "application/json").body(MUTATION);
-            assert_eq!(request.send().await.expect("an answer").status().as_u16(), expected, "{host}");
+            assert_eq!(request.send().await.expect("a response").status().as_u16(), expected, "{host}");
         }
     }
 }
 
 #[tokio::test]
-async fn the_public_name_other_names_and_listed_origins_are_ours() {
+async fn public_url_host_names_and_cors_origins_are_accepted() {
     let app = with_keys(vec![
         ("public_url", "https://acervo.example.com".into()),
         ("host_names", "acervo, Interno.Example".into()),
@@ -180,7 +190,7 @@ async fn the_public_name_other_names_and_listed_origins_are_ours() {
 }
 
 #[tokio::test]
-async fn a_websocket_opens_for_no_foreign_page() {
+async fn a_foreign_page_opens_no_websocket() {
     for app in [without_keys().await, with_keys(Vec::new()).await] {
         let address = app.url.trim_start_matches("http://").to_owned();
         let open = async |host: String, origin: Option<&str>| {
@@ -210,7 +220,7 @@ async fn a_websocket_opens_for_no_foreign_page() {
 }
 
 #[test]
-fn an_open_default_beside_guarded_sources_must_be_meant() {
+fn an_open_default_source_must_be_declared_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("acervo.toml");
     std::fs::write(&file, "[receiver.sources.mesa]\ntoken = \"segredo\"\n").expect("a file");
@@ -227,19 +237,19 @@ fn an_open_default_beside_guarded_sources_must_be_meant() {
 }
 
 #[tokio::test]
-async fn a_head_request_opens_as_a_get_request_does() {
+async fn head_requests_take_the_key_as_get_requests_do() {
     let app = with_keys(Vec::new()).await;
     for (query, expected) in [(format!("?key={KEY}"), 200), ("?key=errada".to_owned(), 401), (String::new(), 401)] {
         for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
             let url = format!("{}/export/revisions.csv{query}", app.url);
-            let answer = app.client.request(method.clone(), url).send().await.expect("an answer");
+            let answer = app.client.request(method.clone(), url).send().await.expect("a response");
             assert_eq!(answer.status().as_u16(), expected, "{method} {query}");
         }
     }
 }
 
 #[tokio::test]
-async fn credentials_beyond_ascii_open_however_they_are_encoded() {
+async fn non_ascii_credentials_work_in_every_encoding() {
     use base64::Engine as _;
     let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
     let latin1 = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
@@ -280,38 +290,19 @@ async fn credentials_beyond_ascii_open_however_they_are_encoded() {
     }
 }
 
-#[tokio::test]
-async fn what_senders_write_around_a_body_does_not_matter() {
-    use std::io::Write;
-    let app = with_keys(Vec::new()).await;
-    let gzip = |bytes: &[u8]| {
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(bytes).expect("memory");
-        packed.finish().expect("memory")
-    };
-    let zlib = |bytes: &[u8]| {
-        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(bytes).expect("memory");
-        packed.finish().expect("memory")
-    };
-    let bare = |bytes: &[u8]| {
-        let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(bytes).expect("memory");
-        packed.finish().expect("memory")
-    };
+/// A path, a type, a coding, a body, and the status of the response.
+type Sent = (&'static str, Option<&'static str>, Option<&'static str>, Vec<u8>, u16);
+
+/// Bodies as senders write and pack them.
+fn sent() -> Vec<Sent> {
     let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 0).expect("memory");
     let body = NOTIFICATION.as_bytes();
     let huge = format!("{}{}", " ".repeat(1 << 20), NOTIFICATION);
     let json = Some("application/json");
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    let fields: Value = serde_json::from_str(NOTIFICATION).expect("JSON");
-    for (key, value) in fields.as_object().expect("an object") {
-        form.append_pair(key, value.as_str().expect("a text"));
-    }
-    let form = form.finish().into_bytes();
+    let form = form(&serde_json::from_str(NOTIFICATION).expect("JSON"));
     // UTF-16 without a byte order mark.
     let wide = |bytes: fn(u16) -> [u8; 2]| NOTIFICATION.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
-    let cases = [
+    vec![
         ("/webhook/", json, None, body.into(), 202),
         ("/webhook/mesa/", json, None, body.into(), 202),
         ("/webhook//", json, None, body.into(), 404),
@@ -331,7 +322,7 @@ async fn what_senders_write_around_a_body_does_not_matter() {
         ("/webhook", json, Some("gzip"), gzip(body), 202),
         ("/webhook", json, Some("X-GZIP"), gzip(body), 202),
         ("/webhook", json, Some("deflate"), zlib(body), 202),
-        ("/webhook", json, Some("deflate"), bare(body), 202),
+        ("/webhook", json, Some("deflate"), deflate(body), 202),
         ("/webhook", json, Some("zstd"), zstd(body), 202),
         ("/webhook", json, Some("identity"), body.into(), 202),
         ("/webhook", json, Some("br"), body.into(), 415),
@@ -341,14 +332,19 @@ async fn what_senders_write_around_a_body_does_not_matter() {
         ("/webhook", json, Some("gzip"), gzip(huge.as_bytes()), 413),
         ("/webhook", json, Some("deflate"), zlib(huge.as_bytes()), 413),
         ("/webhook", json, Some("zstd"), zstd(huge.as_bytes()), 413),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn content_types_and_codings_of_senders_are_accepted() {
+    let app = with_keys(Vec::new()).await;
     let mut taken = 0;
-    for (path, kind, encoding, body, expected) in cases {
+    for (path, kind, encoding, body, expected) in sent() {
         let mut request = app.client.post(format!("{}{path}", app.url)).header("authorization", TOKEN).body(body);
         for (name, value) in [("content-type", kind), ("content-encoding", encoding)] {
             request = value.into_iter().fold(request, |request, value| request.header(name, value));
         }
-        let answer = request.send().await.expect("an answer");
+        let answer = request.send().await.expect("a response");
         assert_eq!(answer.status().as_u16(), expected, "{path} {kind:?} {encoding:?}");
         if expected == 415 && encoding.is_some() {
             assert_eq!(answer.headers()["accept-encoding"], "gzip, deflate, zstd");

@@ -97,7 +97,7 @@ async fn a_plan_is_made_once_for_all_fields_of_an_operators_request() {
     let body = json!({ "query": format!("{{ {} }}", all.join(" ")) });
     let ask = async |key: &str| {
         let request = client.post(format!("{}/graphql", service.url)).bearer_auth(key).json(&body);
-        request.send().await.expect("an answer").json::<Value>().await.expect("JSON")
+        request.send().await.expect("a response").json::<Value>().await.expect("JSON")
     };
     let answer = ask("leitora").await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");

@@ -111,8 +111,8 @@ async fn is_counted_as_a_replay(app: &TestApp, bytes_added: u64) {
     assert_eq!(data["status"]["lastReplay"]["announced"], PRODUCTS + FRESH);
 }
 
-on_each_database!(a_replay_brings_what_changed_and_says_what_did_not);
-async fn a_replay_brings_what_changed_and_says_what_did_not(db: Db) {
+on_each_database!(a_replay_reports_changed_and_unchanged_files);
+async fn a_replay_reports_changed_and_unchanged_files(db: Db) {
     let app = TestApp::on(db).await;
     catalogue(&app, 30);
     app.portal.enviar_tudo().await;
@@ -142,8 +142,8 @@ async fn a_replay_brings_what_changed_and_says_what_did_not(db: Db) {
     assert_eq!(replays["replays"], json!({ "totalCount": 2, "pageInfo": { "hasNextPage": true } }));
 }
 
-on_each_database!(a_run_of_what_is_new_is_a_replay_and_says_what_was_known_before_it);
-async fn a_run_of_what_is_new_is_a_replay_and_says_what_was_known_before_it(db: Db) {
+on_each_database!(a_bulk_run_of_new_publications_is_a_replay);
+async fn a_bulk_run_of_new_publications_is_a_replay(db: Db) {
     let app = TestApp::on(db).await;
     catalogue(&app, 25);
     for number in 1..=4 {
@@ -161,8 +161,8 @@ async fn a_run_of_what_is_new_is_a_replay_and_says_what_was_known_before_it(db: 
     assert_eq!(app.query(query).await["replays"]["nodes"], json!([want]));
 }
 
-on_each_database!(what_the_portal_vouches_for_is_not_sent_again);
-async fn what_the_portal_vouches_for_is_not_sent_again(db: Db) {
+on_each_database!(conditional_requests_transfer_no_bytes);
+async fn conditional_requests_transfer_no_bytes(db: Db) {
     for validators in [Validators::Etag, Validators::LastModified] {
         let app = TestApp::on(db).await;
         let mut first = product(1, "Produto", "a.csv", &b"primeira"[..]);
@@ -196,8 +196,8 @@ async fn what_the_portal_vouches_for_is_not_sent_again(db: Db) {
     }
 }
 
-on_each_database!(an_hour_of_errors_costs_nothing_but_an_hour);
-async fn an_hour_of_errors_costs_nothing_but_an_hour(db: Db) {
+on_each_database!(an_hour_of_errors_loses_nothing);
+async fn an_hour_of_errors_loses_nothing(db: Db) {
     let hourly = [("fetch.retry_first", "5s".to_owned()), ("fetch.retry_max", "15min".to_owned())];
     let app = TestApp::with(Options {
         values: hourly.into(),
@@ -236,8 +236,8 @@ async fn an_hour_of_errors_costs_nothing_but_an_hour(db: Db) {
     assert_eq!(app.query("{ status { pausedHosts { host } } }").await["status"]["pausedHosts"], json!([]));
 }
 
-on_each_database!(links_that_die_in_an_outage_are_told_of_and_not_tried_again);
-async fn links_that_die_in_an_outage_are_told_of_and_not_tried_again(db: Db) {
+on_each_database!(links_that_expire_in_an_outage_are_reported_and_not_retried);
+async fn links_that_expire_in_an_outage_are_reported_and_not_retried(db: Db) {
     const LINKS: u32 = 40;
     let app = TestApp::on(db).await;
     catalogue(&app, LINKS);
@@ -276,7 +276,7 @@ async fn links_that_die_in_an_outage_are_told_of_and_not_tried_again(db: Db) {
 }
 
 #[tokio::test]
-async fn links_about_to_die_are_counted() {
+async fn links_about_to_expire_are_counted() {
     let slow = [("fetch.retry_first", "1h".to_owned()), ("fetch.retry_max", "1h".to_owned())];
     let app = TestApp::with(Options { values: slow.into(), ..Options::default() }).await;
     catalogue(&app, 3);
@@ -288,7 +288,7 @@ async fn links_about_to_die_are_counted() {
     app.app.clock.advance(Duration::from_secs(21 * 3600 + 1800));
     assert_eq!(app.query("{ status { dyingLinks } }").await["status"]["dyingLinks"], 3);
     let metrics = app.client.get(format!("{}/metrics", app.url)).bearer_auth(crate::harness::KEY);
-    assert_eq!(metrics.send().await.expect("an answer").status(), 200);
+    assert_eq!(metrics.send().await.expect("a response").status(), 200);
     // The command asks the service, which answers on this thread.
     let mut status = crate::harness::process::acervo(app.folder.path());
     let output = tokio::task::spawn_blocking(move || status.arg("status").output().expect("a binary"));
@@ -305,8 +305,8 @@ async fn source(app: &TestApp) -> Value {
     app.query("{ status { sources { name silent denied } } }").await["status"]["sources"][0].clone()
 }
 
-on_each_database!(a_source_that_falls_silent_is_noticed_and_so_are_refused_log_ins);
-async fn a_source_that_falls_silent_is_noticed_and_so_are_refused_log_ins(db: Db) {
+on_each_database!(silent_sources_and_denied_credentials_are_reported);
+async fn silent_sources_and_denied_credentials_are_reported(db: Db) {
     let app = TestApp::on(db).await;
     // Four weeks of a word an hour, night and day.
     for _ in 0..28 * 24 {
@@ -321,7 +321,7 @@ async fn a_source_that_falls_silent_is_noticed_and_so_are_refused_log_ins(db: Db
     // Knocking with a wrong token does not end it, but is counted.
     for _ in 0..7 {
         let knock = app.client.post(format!("{}/webhook", app.url)).header("authorization", "errado");
-        assert_eq!(knock.body("{}").send().await.expect("an answer").status(), 401);
+        assert_eq!(knock.body("{}").send().await.expect("a response").status(), 401);
     }
     app.until("{ status { sources { silent denied } } }", |data| {
         data["status"]["sources"][0] == json!({ "silent": true, "denied": 7 })
@@ -330,7 +330,7 @@ async fn a_source_that_falls_silent_is_noticed_and_so_are_refused_log_ins(db: Db
     // So are wrong keys, which belong to no source; a command beside the service sees them too.
     for _ in 0..3 {
         let wrong = app.client.get(format!("{}/metrics", app.url)).bearer_auth("errada");
-        assert_eq!(wrong.send().await.expect("an answer").status(), 401);
+        assert_eq!(wrong.send().await.expect("a response").status(), 401);
     }
     app.until("{ status { deniedKeys sources { name } } }", |data| {
         data["status"]["deniedKeys"] == 3 && data["status"]["sources"].as_array().map(Vec::len) == Some(1)
@@ -341,7 +341,7 @@ async fn a_source_that_falls_silent_is_noticed_and_so_are_refused_log_ins(db: Db
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_file_end_well() {
+async fn responses_that_are_not_a_file_are_rejected_or_retried() {
     let values = [("fetch.max_bytes", "2 MiB".to_owned()), ("fetch.stall", "1s".to_owned())];
     let app = TestApp::with(Options { values: values.into(), ..Options::default() }).await;
     let bytes = b"Periodo;Valor\r\n".repeat(2000);
@@ -382,7 +382,7 @@ async fn bodies_that_are_no_file_end_well() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_stays_flat_whatever_the_bodies() {
+async fn memory_stays_flat_whatever_is_fetched() {
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let mut command = acervo(folder.path());

@@ -1,13 +1,10 @@
 use serde_json::{Value, json};
 
-use crate::harness::{Db, Options, TOKEN, TestApp, on_each_database};
+use crate::harness::notice::{Notice, form};
+use crate::harness::{Db, Options, TOKEN, TestApp, on_each_database, until};
 
 fn sound() -> Value {
-    json!({
-        "nome": "Acomph", "processo": "Acompanhamento", "dataProduto": "09/05/2025", "macroProcesso": "Programação",
-        "periodicidade": "2025-05-09T00:00:00", "periodicidadeFinal": "2025-05-09T23:59:59",
-        "url": "http://127.0.0.1:9/x?token=a.b.c"
-    })
+    Notice::full("Acomph").json()
 }
 
 fn with(change: impl FnOnce(&mut Value)) -> String {
@@ -17,7 +14,7 @@ fn with(change: impl FnOnce(&mut Value)) -> String {
 }
 
 fn without(fields: &[&str]) -> String {
-    with(|body| fields.iter().for_each(|field| drop(body.as_object_mut().expect("an object").remove(*field))))
+    Notice::full("Acomph").without(fields).to_string()
 }
 
 async fn count(app: &TestApp, status: &str) -> u64 {
@@ -25,8 +22,8 @@ async fn count(app: &TestApp, status: &str) -> u64 {
     data["notifications"]["totalCount"].as_u64().expect("a count")
 }
 
-on_each_database!(what_cannot_be_understood_is_kept_and_told);
-async fn what_cannot_be_understood_is_kept_and_told(db: Db) {
+on_each_database!(notifications_that_cannot_be_read_are_rejected_with_the_reason);
+async fn notifications_that_cannot_be_read_are_rejected_with_the_reason(db: Db) {
     let app = TestApp::on(db).await;
     let cases = [
         (without(&["nome"]), "`nome` is missing"),
@@ -92,30 +89,32 @@ async fn quiet(db: Db) -> TestApp {
     TestApp::with(Options { without_jobs: true, database_url, ..Options::default() }).await
 }
 
-on_each_database!(a_period_that_cannot_be_read_beside_a_reference_date_is_told_and_taken);
-async fn a_period_that_cannot_be_read_beside_a_reference_date_is_told_and_taken(db: Db) {
+/// Periods that cannot be read, or are unset.
+const UNREADABLE: [&str; 13] = [
+    "0001-01-01T00:00:00",
+    "0001-01-01T00:00:00.0000000",
+    "0001-01-01T00:00:00.0000000Z",
+    "0001-01-01T00:00:00-03:00",
+    "9999-12-31T23:59:59.9999999",
+    "1900-01-01T00:00:00",
+    "/Date(1740020400000)/",
+    "/Date(-62135596800000)/",
+    "20/02/2025 00:00:00",
+    "2025-13-45T00:00:00",
+    "fevereiro",
+    "",
+    "  ",
+];
+
+on_each_database!(an_unreadable_period_beside_a_reference_date_is_a_warning);
+async fn an_unreadable_period_beside_a_reference_date_is_a_warning(db: Db) {
     let app = quiet(db).await;
-    let odd = [
-        "0001-01-01T00:00:00",
-        "0001-01-01T00:00:00.0000000",
-        "0001-01-01T00:00:00.0000000Z",
-        "0001-01-01T00:00:00-03:00",
-        "9999-12-31T23:59:59.9999999",
-        "1900-01-01T00:00:00",
-        "/Date(1740020400000)/",
-        "/Date(-62135596800000)/",
-        "20/02/2025 00:00:00",
-        "2025-13-45T00:00:00",
-        "fevereiro",
-        "",
-        "  ",
-    ];
     for (reference, start, end) in [
         ("20/02/2025", "2025-02-20T00:00:00", "2025-02-20T23:59:59"),
         ("03/2025", "2025-03-01T00:00:00", "2025-03-31T23:59:59"),
         ("06/09/2025 - 12/09/2025", "2025-09-06T00:00:00", "2025-09-12T23:59:59"),
     ] {
-        for text in odd {
+        for text in UNREADABLE {
             for fields in [&["periodicidade"][..], &["periodicidadeFinal"], &["periodicidade", "periodicidadeFinal"]] {
                 let body = with(|body| {
                     body["dataProduto"] = json!(reference);
@@ -147,7 +146,7 @@ async fn a_period_that_cannot_be_read_beside_a_reference_date_is_told_and_taken(
 }
 
 #[tokio::test]
-async fn dates_in_other_forms_serve_where_nothing_better_tells() {
+async fn dates_in_other_forms_are_used_where_nothing_better_is_given() {
     let app = quiet(Db::Sqlite).await;
     let day = ["2025-02-20T00:00:00", "2025-02-20T23:59:59"];
     let cases = [
@@ -178,8 +177,8 @@ async fn dates_in_other_forms_serve_where_nothing_better_tells() {
         assert!(!warnings(&node).is_empty(), "{body}: {node}");
     }
     for none in ["0001-01-01T00:00:00", "1900-01-01T00:00:00", "13/13/2025 00:00:00", "amanhã"] {
-        let body = json!({ "nome": "x", "url": "http://127.0.0.1:9/x", "periodicidade": none }).to_string();
-        let (status, answer) = app.notify(&body).await;
+        let body = Notice::new("x").without(&["dataProduto"]).with("periodicidade", none);
+        let (status, answer) = app.notify(&body.to_string()).await;
         assert_eq!(status, 422, "{answer}");
         assert!(answer["detail"].as_str().expect("a detail").contains(none), "{answer}");
     }
@@ -237,8 +236,8 @@ async fn texts_are_bounded_alike_on_both_databases(db: Db) {
     }
 }
 
-on_each_database!(names_are_compared_without_what_is_white_or_has_no_width);
-async fn names_are_compared_without_what_is_white_or_has_no_width(db: Db) {
+on_each_database!(names_are_compared_without_white_space_and_zero_width_characters);
+async fn names_are_compared_without_white_space_and_zero_width_characters(db: Db) {
     let app = TestApp::on(db).await;
     for name in ["Relatório\nMensal", "Relatório\u{a0}\u{200b}Mensal\u{feff}", "Rela\u{ad}tório\t\r\nMensal"] {
         taken(&app, &with(|body| body["nome"] = json!(name))).await;
@@ -255,7 +254,7 @@ async fn names_are_compared_without_what_is_white_or_has_no_width(db: Db) {
 }
 
 #[tokio::test]
-async fn what_readers_cannot_hold_is_shown_or_told() {
+async fn values_that_json_readers_cannot_hold_are_replaced_with_a_warning() {
     let app = quiet(Db::Sqlite).await;
     let deep = format!("{}7{}", "[".repeat(5_000), "]".repeat(5_000));
     let start = sound().to_string();
@@ -282,7 +281,7 @@ async fn what_readers_cannot_hold_is_shown_or_told() {
     }
     // Every digit, in the answer as it is sent.
     let query = format!("{}/graphql?query={{notifications{{nodes{{body}}}}}}", app.url);
-    let answer = app.client.get(query).bearer_auth(crate::harness::KEY).send().await.expect("an answer");
+    let answer = app.client.get(query).bearer_auth(crate::harness::KEY).send().await.expect("a response");
     let text = answer.text().await.expect("text");
     assert!(text.contains("\"big\":123456789012345678901234567890"), "{text}");
     assert!(text.contains("\u{fffd}\u{1f600}") && text.contains("\"1e999\"") && text.contains("[[7]]"), "{text}");
@@ -302,7 +301,7 @@ async fn what_readers_cannot_hold_is_shown_or_told() {
 }
 
 #[tokio::test]
-async fn what_is_no_notification_is_not_kept() {
+async fn requests_that_are_not_a_notification_are_not_recorded() {
     let app = TestApp::start().await;
     for (body, status) in [("{", 400), ("[]", 400), ("", 400), ("\"text\"", 400), ("{} {}", 400), ("null", 400)] {
         assert_eq!(app.notify(body).await.0, status, "{body}");
@@ -316,7 +315,7 @@ async fn what_is_no_notification_is_not_kept() {
 }
 
 #[tokio::test]
-async fn credentials_open_in_every_form_and_nothing_else_does() {
+async fn receiver_credentials_work_in_every_form() {
     let app = TestApp::start().await;
     let basic = "Basic dXNlcjpuaW5ndWVtc2FiZQ==";
     let cases = [
@@ -331,15 +330,15 @@ async fn credentials_open_in_every_form_and_nothing_else_does() {
     ];
     for (name, value, status) in cases {
         let request = app.client.post(format!("{}/webhook", app.url)).header(name, &value).json(&sound());
-        assert_eq!(request.send().await.expect("an answer").status().as_u16(), status, "{name}: {value}");
+        assert_eq!(request.send().await.expect("a response").status().as_u16(), status, "{name}: {value}");
     }
     // The receiver's token opens nothing else.
     let asked = app.client.get(format!("{}/graphql?query={{status{{version}}}}", app.url)).bearer_auth(TOKEN);
-    assert_eq!(asked.send().await.expect("an answer").status().as_u16(), 401);
+    assert_eq!(asked.send().await.expect("a response").status().as_u16(), 401);
 }
 
 #[tokio::test]
-async fn basic_credentials_and_sources_of_their_own() {
+async fn sources_have_their_own_basic_credentials() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("acervo.toml");
     std::fs::write(&file, "[receiver.sources.mesa]\nusername = \"ons\"\npassword = \" segredo \"\n").expect("a file");
@@ -359,7 +358,7 @@ async fn basic_credentials_and_sources_of_their_own() {
     let client = reqwest::Client::new();
     let post = |path: &str| client.post(format!("{url}{path}")).json(&sound());
     let status =
-        |request: reqwest::RequestBuilder| async { request.send().await.expect("an answer").status().as_u16() };
+        |request: reqwest::RequestBuilder| async { request.send().await.expect("a response").status().as_u16() };
     assert_eq!(status(post("/webhook/mesa").basic_auth("ons", Some(" segredo "))).await, 202);
     assert_eq!(status(post("/webhook/mesa").basic_auth("ons", Some("segredo"))).await, 401);
     assert_eq!(status(post("/webhook/mesa").basic_auth("ons", Some("outro"))).await, 401);
@@ -370,35 +369,32 @@ async fn basic_credentials_and_sources_of_their_own() {
 }
 
 #[tokio::test]
-async fn looking_in_is_harmless() {
+async fn get_head_and_options_record_nothing() {
     let app = TestApp::start().await;
     for method in [reqwest::Method::GET, reqwest::Method::HEAD, reqwest::Method::OPTIONS] {
-        let answer = app.client.request(method, format!("{}/webhook", app.url)).send().await.expect("an answer");
+        let answer = app.client.request(method, format!("{}/webhook", app.url)).send().await.expect("a response");
         assert_eq!(answer.status().as_u16(), 200);
     }
-    let answer = app.client.delete(format!("{}/webhook", app.url)).send().await.expect("an answer");
+    let answer = app.client.delete(format!("{}/webhook", app.url)).send().await.expect("a response");
     assert_eq!(answer.status().as_u16(), 405);
     assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 0);
 }
 
 #[tokio::test]
-async fn every_spelling_says_the_same() {
+async fn every_spelling_of_a_body_is_read_alike() {
     let app = TestApp::start().await;
     let pascal = json!({
         "Nome": "Acomph", "Processo": "Acompanhamento", "DataProduto": "09/05/2025", "MacroProcesso": "Programação",
         "Periodicidade": "2025-05-09T03:00:00.000Z", "PeriodicidadeFinal": "2025-05-10T02:59:59.000Z",
         "Uri": "http://127.0.0.1:9/x", "Extra": { "kept": true }
     });
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    for (key, value) in sound().as_object().expect("an object") {
-        form.append_pair(key, value.as_str().expect("a text"));
-    }
     let latin: Vec<u8> = sound().to_string().replace("Acomph", "Previsão").chars().map(|c| c as u8).collect();
     assert_eq!(app.notify(&sound().to_string()).await.0, 202);
     assert_eq!(app.notify(&pascal.to_string()).await.0, 202);
-    assert_eq!(app.send(form.finish().into_bytes(), "application/x-www-form-urlencoded").await.0, 202);
+    assert_eq!(app.send(form(&sound()), "application/x-www-form-urlencoded").await.0, 202);
     assert_eq!(app.send(latin, "application/json").await.0, 202);
-    let query = "{ notifications { nodes { name process macroProcess referenceDate periodStart periodEnd body } } publications { totalCount } }";
+    let query = "{ notifications { nodes { name process macroProcess referenceDate periodStart periodEnd body } }
+        publications { totalCount } }";
     let data = app.until(query, |data| data["publications"]["totalCount"] == 2).await;
     let nodes = data["notifications"]["nodes"].as_array().expect("a list");
     assert_eq!(nodes[0]["name"], "Previsão");
@@ -412,10 +408,9 @@ async fn every_spelling_says_the_same() {
     assert_eq!(nodes[2]["body"]["Uri"], "[link]");
 }
 
-#[tokio::test]
-async fn missing_dates_follow_from_each_other() {
-    let app = TestApp::start().await;
-    let cases = [
+/// The dates that a body has; and its reference date, its period, and how long that is.
+fn derived() -> [(Value, [&'static str; 4]); 8] {
+    [
         (json!({ "dataProduto": "09/05/2025" }), ["09/05/2025", "2025-05-09T00:00:00", "2025-05-09T23:59:59", "DAY"]),
         (json!({ "dataProduto": "02/2024" }), ["02/2024", "2024-02-01T00:00:00", "2024-02-29T23:59:59", "MONTH"]),
         (
@@ -442,22 +437,24 @@ async fn missing_dates_follow_from_each_other() {
             json!({ "dataProduto": "06/09/2025 - 12/09/2025", "periodicidade": "2025-09-06T00:00:00" }),
             ["06/09/2025 - 12/09/2025", "2025-09-06T00:00:00", "2025-09-12T23:59:59", "WEEK"],
         ),
-    ];
-    for (i, (mut body, [reference, start, end, granularity])) in cases.into_iter().enumerate() {
+    ]
+}
+
+#[tokio::test]
+async fn missing_dates_are_derived_from_each_other() {
+    let app = TestApp::start().await;
+    for (i, (mut body, [reference, start, end, granularity])) in derived().into_iter().enumerate() {
         body["nome"] = json!(format!("produto {i}"));
         body["url"] = json!("http://127.0.0.1:9/x");
         assert_eq!(app.notify(&body.to_string()).await.0, 202, "{body}");
-        let query = "query($n: String!) { publications(filter: { name: { eq: $n } }) { nodes { referenceDate periodStart periodEnd granularity process } } }";
+        let query = "query($n: String!) { publications(filter: { name: { eq: $n } }) {
+            nodes { referenceDate periodStart periodEnd granularity process } } }";
         let name = json!({ "n": format!("produto {i}") });
-        let began = std::time::Instant::now();
-        let node = loop {
+        let node = until("the publication in the index", async || {
             let node = app.query_with(query, name.clone()).await["publications"]["nodes"][0].clone();
-            if node.is_object() {
-                break node;
-            }
-            assert!(began.elapsed() < crate::harness::PATIENCE);
-            tokio::task::yield_now().await;
-        };
+            node.is_object().then_some(node)
+        })
+        .await;
         assert_eq!(
             node,
             json!({ "referenceDate": reference, "periodStart": start, "periodEnd": end, "granularity": granularity, "process": "" })

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::harness::links::{FileServer, claims_of};
+use crate::harness::notice::form;
 use crate::harness::process::imported;
 use crate::harness::samples::{EMAIL, text, zip};
 use crate::harness::{Db, TestApp, bytes_in, on_each_database, sha256};
@@ -107,13 +108,7 @@ async fn send(app: &TestApp, body: &Value, spelling: Spelling) -> u16 {
     match spelling {
         Spelling::Json => app.notify(&body.to_string()).await.0,
         Spelling::PascalCase => app.notify(&pascal(body).to_string()).await.0,
-        Spelling::Form => {
-            let mut form = url::form_urlencoded::Serializer::new(String::new());
-            for (key, value) in body.as_object().expect("an object") {
-                form.append_pair(key, value.as_str().expect("a text"));
-            }
-            app.send(form.finish().into_bytes(), "application/x-www-form-urlencoded").await.0
-        }
+        Spelling::Form => app.send(form(body), "application/x-www-form-urlencoded").await.0,
     }
 }
 

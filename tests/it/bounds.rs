@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use crate::harness::notice::{NOWHERE, Notice};
 use crate::harness::process::{self, Served, free_port};
 use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, until};
 
@@ -25,18 +26,17 @@ pub fn served(folder: &Path, faults: &str, settings: &str) -> Served {
 async fn ask(url: &str, query: &str) -> reqwest::Response {
     let body = json!({ "query": query });
     let request = reqwest::Client::new().post(format!("{url}/graphql")).bearer_auth(KEY).json(&body);
-    request.send().await.expect("an answer")
+    request.send().await.expect("a response")
 }
 
 async fn notify(url: &str, number: u32) -> u16 {
-    let body =
-        format!(r#"{{"nome": "Aviso {number}", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/{number}"}}"#);
+    let body = Notice::new(format!("Aviso {number}")).link(format!("{NOWHERE}/{number}")).to_string();
     let request = reqwest::Client::new().post(format!("{url}/webhook")).header("authorization", TOKEN);
-    request.header("content-type", "application/json").body(body).send().await.expect("an answer").status().as_u16()
+    request.header("content-type", "application/json").body(body).send().await.expect("a response").status().as_u16()
 }
 
 async fn get(url: &str, path: &str) -> (u16, String) {
-    let answer = reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(KEY).send().await.expect("an answer");
+    let answer = reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(KEY).send().await.expect("a response");
     (answer.status().as_u16(), answer.text().await.expect("text"))
 }
 
@@ -60,7 +60,7 @@ const RUNNING: &str = "acervo_index_computations{state=\"running\"}";
 
 /// The last defence: a computation that does not even look whether it should stop.
 #[tokio::test]
-async fn computations_that_hang_are_counted_and_seen_and_nothing_else_waits() {
+async fn hung_computations_are_counted_and_block_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = "[query]\ntimeout = \"500ms\"\nindex_threads = 2\n";
     let service = served(folder.path(), "index.hang=2*sleep(600000)->off", settings);
@@ -84,7 +84,7 @@ async fn computations_that_hang_are_counted_and_seen_and_nothing_else_waits() {
 
 /// An endless computation stops when its client goes away, and when its time is over.
 #[tokio::test]
-async fn work_stops_with_whoever_waits_for_it() {
+async fn work_stops_when_its_client_goes_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = "[query]\ntimeout = \"60s\"\nindex_threads = 1\n";
     let service = served(folder.path(), "index.endless=1*return->off", settings);
@@ -130,13 +130,13 @@ async fn a_pool_drops_what_nobody_waits_for() {
     behind.abort();
     assert!(behind.await.is_err());
     waiting.abort();
-    assert_eq!(pool.run(&watch, |_| Ok(5)).await.expect("an answer"), 5);
+    assert_eq!(pool.run(&watch, |_| Ok(5)).await.expect("a response"), 5);
     // A time-out alone ends it too.
     let soon = Deadline::at(Instant::now() + Duration::from_millis(50));
     assert!(matches!(pool.run(&soon, endless).await, Err(IndexError::Interrupted)));
     // One that panics is an error, and the thread goes on.
     assert!(pool.run(&watch, |_| -> Result<(), IndexError> { panic!("a defect") }).await.is_err());
-    assert_eq!(pool.run(&watch, |_| Ok(6)).await.expect("an answer"), 6);
+    assert_eq!(pool.run(&watch, |_| Ok(6)).await.expect("a response"), 6);
     until("all has ended", async || {
         let status = pool.status();
         ((status.running, status.waiting) == (0, 0)).then_some(())
@@ -182,7 +182,7 @@ fn code(message: &Value) -> &Value {
 
 /// One admission, whatever carries a question: while one has the only place, the rest wait and are told to come again.
 #[tokio::test]
-async fn what_finds_no_place_is_told_to_come_again() {
+async fn queries_beyond_the_limit_are_asked_to_retry() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = "[query]\ntimeout = \"2s\"\nwait = \"100ms\"\nconcurrency = 1\nindex_threads = 4\n";
     let service = served(folder.path(), "index.endless=2*return->off", settings);
@@ -206,7 +206,7 @@ async fn what_finds_no_place_is_told_to_come_again() {
         subscribe(&mut socket, &id, LIST).await;
         let told = next(&mut socket).await;
         assert_eq!((&told["type"], code(&told)), (&json!("error"), &json!("TIMEOUT")), "{told}");
-        let late = asking.await.expect("an answer");
+        let late = asking.await.expect("a response");
         assert_eq!(late["errors"][0]["extensions"]["code"], "TIMEOUT", "{late}");
     }
     // The place is free again.
@@ -335,7 +335,7 @@ async fn a_second_operation_under_an_id_ends_the_socket() {
 
 /// The deadline holds over a socket too.
 #[tokio::test]
-async fn a_question_over_a_socket_has_its_time() {
+async fn a_query_over_a_socket_has_a_deadline() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = served(folder.path(), "index.endless=1*return->off", "[query]\ntimeout = \"300ms\"\n");
     begun(&service.url).await;
@@ -346,7 +346,7 @@ async fn a_question_over_a_socket_has_its_time() {
 }
 
 #[tokio::test]
-async fn subscriptions_are_bounded_on_a_socket_and_in_all() {
+async fn subscriptions_are_limited_per_socket_and_in_all() {
     let values = vec![("query.subscriptions_per_socket", "2".to_owned()), ("query.subscriptions", "3".to_owned())];
     let app = TestApp::with(Options { values, ..Options::default() }).await;
     let listen = "subscription { notificationReceived { name } }";
@@ -408,7 +408,7 @@ fn old_log(folder: &Path, rows: u32, bytes: usize) {
 }
 
 #[tokio::test]
-async fn an_answer_holds_no_more_than_it_may() {
+async fn responses_are_limited_in_size() {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     old_log(folder.path(), 60, 60_000);
     let values = vec![("query.answer_max", "1 MiB".to_owned()), ("query.memory", "16 MiB".to_owned())];
@@ -470,7 +470,7 @@ fn unread(url: &str, path: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn exports_are_bounded_and_those_that_nobody_reads_are_given_up() {
+async fn exports_are_limited_and_unread_ones_are_given_up() {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     old_log(folder.path(), 12_000, 10);
     let values = vec![
@@ -496,7 +496,7 @@ async fn exports_are_bounded_and_those_that_nobody_reads_are_given_up() {
 
 /// What no index finds is looked for in stretches of the log; the answer is that of one look.
 #[tokio::test]
-async fn the_log_is_searched_in_stretches() {
+async fn the_log_is_searched_in_windows() {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     old_log(folder.path(), 6_500, 10);
     let app = TestApp::with(Options { folder: Some(folder), without_jobs: true, ..Options::default() }).await;
@@ -504,7 +504,8 @@ async fn the_log_is_searched_in_stretches() {
     let second = |n: u32| format!("2024-05-10T{:02}:{:02}:{:02}.000Z", n / 3600 % 24, n / 60 % 60, n % 60);
     let page = async |arguments: &str| {
         let query = format!(
-            "{{ notifications(filter: {{ name: {{ startsWith: \"PRODUTO 3\" }} }}, {arguments}) {{ totalCount pageInfo {{ endCursor startCursor hasNextPage hasPreviousPage }} nodes {{ receivedAt }} }} }}"
+            "{{ notifications(filter: {{ name: {{ startsWith: \"PRODUTO 3\" }} }}, {arguments}) {{
+                totalCount pageInfo {{ endCursor startCursor hasNextPage hasPreviousPage }} nodes {{ receivedAt }} }} }}"
         );
         app.query(&query).await["notifications"].clone()
     };

@@ -2,7 +2,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::process::{Served, acervo, free_port, printed, run};
+use crate::harness::notice::Notice;
+use crate::harness::process::{Served, acervo, free_port, in_shell, printed, run};
 use crate::harness::samples::{product, zip};
 use crate::harness::{Db, TestApp, files_in, on_each_database, postgres, sha256};
 
@@ -60,7 +61,7 @@ fn the_schema_is_the_committed_one() {
 }
 
 #[test]
-fn a_new_key_opens_and_its_line_is_sound() {
+fn a_new_key_works_and_its_configuration_is_valid() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = printed(folder.path(), &["token", "new", "--role", "reader", "--name", "power \"bi\""]);
     let key = text.lines().next().expect("a line").rsplit(' ').next().expect("a key").to_owned();
@@ -76,7 +77,7 @@ fn a_new_key_opens_and_its_line_is_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn search_get_status_and_retry_beside_a_server_and_without_one() {
+async fn search_get_status_and_retry_work_with_and_without_a_server() {
     let app = TestApp::start().await;
     let deck = zip(&[("C_ADIC.DAT", b"dados")]);
     app.portal.add(product(1, "Deck NEWAVE Preliminar", "deck.zip", deck.clone()));
@@ -118,13 +119,13 @@ async fn search_get_status_and_retry_beside_a_server_and_without_one() {
 
 /// Names come from outside: on a terminal they could move the cursor or read backwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_reach_no_terminal_with_what_moves_it() {
+async fn control_characters_in_names_reach_no_terminal() {
     let app = TestApp::start().await;
     let marks = "\u{202e}\u{2066}\u{200f}\u{61c}\u{9b}\u{1b}[2J\u{2028}";
     let name = format!("Deck{marks} {}", "NEWAVE ".repeat(60));
     app.portal.add(product(1, &name, &format!("deck{marks}.txt"), &b"x"[..]));
     app.archive(1).await;
-    let odd = serde_json::json!({ "nome": name, "dataProduto": "20/02/2025", "periodicidade": format!("x{marks}"), "url": "http://127.0.0.1:9/x" });
+    let odd = Notice::new(&*name).with("periodicidade", format!("x{marks}"));
     assert_eq!(app.notify(&odd.to_string()).await.0, 202);
     let folder = app.folder.clone();
     let moves = |text: &str| {
@@ -244,7 +245,7 @@ async fn a_data_folder_that_is_a_file_is_named_in_the_error() {
 
 /// `acervo search … | head` ends without a word once `head` has seen enough.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_ends_early_is_no_error() {
+async fn a_closed_pipe_is_not_an_error() {
     let app = TestApp::start().await;
     app.portal.add(product(1, "Produto", "a.csv", "linha\n".repeat(1 << 20)));
     let end = app.archive(1).await;
@@ -299,15 +300,7 @@ async fn the_data_folder_is_private() {
     std::fs::create_dir(&data).expect("a folder");
     widen(&data, 0o755);
     let served = |log: &str| {
-        let mut wide = std::process::Command::new("sh");
-        let own = acervo(folder.path());
-        wide.args(["-c", "umask 0000; exec \"$0\" \"$@\""]).arg(own.get_program()).current_dir(folder.path());
-        for (name, value) in own.get_envs() {
-            match value {
-                Some(value) => wide.env(name, value),
-                None => wide.env_remove(name),
-            };
-        }
+        let wide = in_shell("umask 0000; exec \"$0\" \"$@\"", &acervo(folder.path()));
         tokio::task::block_in_place(|| Served::spawn(wide, folder.path().join(log), free_port(), "info"))
     };
     let mut service = served("first.log");

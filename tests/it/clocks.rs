@@ -26,8 +26,8 @@ async fn tried_on(server: &mut HeldServer) {
     server.asked(asked + 25).await;
 }
 
-on_each_database!(a_clock_that_jumps_ahead_gives_no_link_up);
-async fn a_clock_that_jumps_ahead_gives_no_link_up(db: Db) {
+on_each_database!(a_clock_that_jumps_ahead_expires_no_link);
+async fn a_clock_that_jumps_ahead_expires_no_link(db: Db) {
     let app = TestApp::on(db).await;
     let mut server = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await;
     announce(&app, &server.address, 0, 86_000).await;
@@ -40,9 +40,9 @@ async fn a_clock_that_jumps_ahead_gives_no_link_up(db: Db) {
     until_status(&app, "ARCHIVED").await;
 }
 
-on_each_database!(a_start_with_a_clock_far_ahead_gives_no_link_up_until_it_is_confirmed);
+on_each_database!(a_start_with_a_clock_far_ahead_expires_no_link_until_confirmed);
 /// The same at a start: the last process was there a moment ago, by a clock that was right.
-async fn a_start_with_a_clock_far_ahead_gives_no_link_up_until_it_is_confirmed(db: Db) {
+async fn a_start_with_a_clock_far_ahead_expires_no_link_until_confirmed(db: Db) {
     for confirmed in [false, true] {
         let app = TestApp::on(db).await;
         let mut server = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await;
@@ -73,8 +73,8 @@ async fn a_start_with_a_clock_far_ahead_gives_no_link_up_until_it_is_confirmed(d
     }
 }
 
-on_each_database!(attempts_that_were_put_off_by_a_wrong_clock_are_made_once_it_is_right);
-async fn attempts_that_were_put_off_by_a_wrong_clock_are_made_once_it_is_right(db: Db) {
+on_each_database!(attempts_delayed_by_a_wrong_clock_are_made_once_it_is_right);
+async fn attempts_delayed_by_a_wrong_clock_are_made_once_it_is_right(db: Db) {
     let database_url = postgres::database(db);
     let clock = Clock::default();
     clock.set_wrong(3 * HOUR);
@@ -89,7 +89,7 @@ async fn attempts_that_were_put_off_by_a_wrong_clock_are_made_once_it_is_right(d
 }
 
 #[tokio::test]
-async fn what_was_received_while_the_clock_was_ahead_is_fetched_once_it_is_right() {
+async fn notifications_received_by_a_wrong_clock_are_fetched_once_it_is_right() {
     let clock = Clock::default();
     clock.set_wrong(3 * HOUR);
     let app = TestApp::with(Options { clock, without_jobs: true, ..Options::default() }).await;

@@ -26,7 +26,7 @@ fn the_defaults_are_those_of_the_manual() {
 }
 
 #[test]
-fn flags_go_over_the_environment_over_the_file() {
+fn flags_override_the_environment_and_the_environment_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("acervo.toml");
     std::fs::write(&file, "listen = \"127.0.0.1:1\"\ndata_dir = \"file\"\n[fetch]\nretry_first = \"1s\"\n")
@@ -41,7 +41,7 @@ fn flags_go_over_the_environment_over_the_file() {
 }
 
 #[test]
-fn every_problem_is_told_by_its_key() {
+fn every_problem_names_its_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("acervo.toml");
     let text = "lisen = \"x\"\n[fetch]\nmax_bytes = \"many\"\nretry_first = \"soon\"\nconcurrency = 0\n[receiver]\nusername = \"u\"\n[[api.keys]]\nname = \"a\"\nrole = \"boss\"\nhash = \"x\"\n";
@@ -67,7 +67,7 @@ fn every_problem_is_told_by_its_key() {
 }
 
 #[test]
-fn what_would_lose_or_lock_out_is_refused() {
+fn settings_that_would_lose_files_or_lock_out_are_refused() {
     let refused = |values: &[(&str, &str)], key: &str| {
         let error = load(values, &[]).expect_err("a problem");
         assert!(error.contains(&format!("{key}: ")) && !error.contains("segredo"), "{values:?}: {error}");
@@ -113,7 +113,7 @@ fn what_would_lose_or_lock_out_is_refused() {
 }
 
 #[test]
-fn an_address_that_others_reach_needs_credentials() {
+fn a_reachable_address_needs_credentials() {
     let open = load(&[("listen", "0.0.0.0:8080")], &[])
         .expect("sound settings")
         .exposure()
@@ -162,7 +162,7 @@ fn secrets_do_not_print() {
 }
 
 #[tokio::test]
-async fn pages_of_listed_origins_may_ask_and_wrong_keys_wait() {
+async fn listed_origins_may_query_and_wrong_keys_are_delayed() {
     let values = vec![("api.cors_origins", "https://paineis.example.com".to_owned())];
     let app = crate::harness::TestApp::with(crate::harness::Options { values, ..Default::default() }).await;
     let url = format!("{}/graphql", app.url);
@@ -173,9 +173,9 @@ async fn pages_of_listed_origins_may_ask_and_wrong_keys_wait() {
             .header("access-control-request-headers", "authorization")
             .send()
     };
-    let allowed = preflight("https://paineis.example.com").await.expect("an answer");
+    let allowed = preflight("https://paineis.example.com").await.expect("a response");
     assert_eq!(allowed.headers()["access-control-allow-origin"], "https://paineis.example.com");
-    let other = preflight("https://evil.example").await.expect("an answer");
+    let other = preflight("https://evil.example").await.expect("a response");
     assert!(other.headers().get("access-control-allow-origin").is_none());
     let began = std::time::Instant::now();
     let wrong = app
@@ -184,7 +184,7 @@ async fn pages_of_listed_origins_may_ask_and_wrong_keys_wait() {
         .bearer_auth("errada")
         .send()
         .await
-        .expect("an answer");
+        .expect("a response");
     assert_eq!(wrong.status().as_u16(), 401);
     assert!(began.elapsed() >= std::time::Duration::from_millis(300));
     let problems = acervo::config::load(

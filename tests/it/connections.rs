@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::harness::process::{Served, acervo, free_port};
+use crate::harness::process::{Served, acervo, free_port, in_shell};
 use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, raw, until};
 
 pub const NOTIFICATION: &str =
@@ -61,11 +61,11 @@ pub fn fresh() -> reqwest::Client {
 
 async fn notified(client: &reqwest::Client, url: &str) -> u16 {
     let request = client.post(format!("{url}/webhook")).header("authorization", TOKEN).body(NOTIFICATION);
-    request.send().await.expect("an answer").status().as_u16()
+    request.send().await.expect("a response").status().as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_keep_connections_waiting_keep_nobody_out() {
+async fn idle_clients_block_nobody() {
     let app = quiet().await;
     let client = fresh();
     for (name, bytes) in silences() {
@@ -73,7 +73,7 @@ async fn clients_that_keep_connections_waiting_keep_nobody_out() {
         for _ in 0..20 {
             assert_eq!(notified(&client, &app.url).await, 202, "{name}");
             let asked = client.get(format!("{}/graphql?query={{status{{ready}}}}", app.url)).bearer_auth(KEY);
-            assert_eq!(asked.send().await.expect("an answer").status(), 200, "{name}");
+            assert_eq!(asked.send().await.expect("a response").status(), 200, "{name}");
         }
         drop(held);
     }
@@ -82,7 +82,7 @@ async fn clients_that_keep_connections_waiting_keep_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_reads_no_answer_is_held_back() {
+async fn a_client_that_reads_no_response_blocks_nobody() {
     let app = quiet().await;
     let client = fresh();
     let request = "GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000);
@@ -112,12 +112,12 @@ async fn until_unread_is_closed(app: &TestApp) {
 /// Waits for the first ping of a socket.
 async fn until_pinged(app: &TestApp) {
     let mut socket = socket(app, None).await.expect("a socket");
-    assert_eq!(introduce(&mut socket, KEY).await.expect("a word")["type"], "connection_ack");
+    assert_eq!(introduce(&mut socket, KEY).await.expect("a message")["type"], "connection_ack");
     assert!(matches!(socket.next().await, Some(Ok(Message::Ping(_)))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_says_or_reads_nothing_is_closed_and_sockets_are_pinged() {
+async fn idle_connections_are_closed_and_sockets_are_pinged() {
     let app = quiet().await;
     let waits = silences().into_iter().filter(|(name, _)| *name != "an idle connection").map(|(name, bytes)| {
         let app = &app;
@@ -149,7 +149,8 @@ async fn credentials_are_checked_before_a_body_is_read() {
     for (path, key) in [("/webhook", "errada"), ("/webhook", ""), ("/graphql", "errada"), ("/graphql", "")] {
         let mut stream = raw::connect(&app).await;
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Token: {key}\r\nAuthorization: {key}\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Token: {key}\r\nAuthorization: {key}\r\n\
+            Content-Type: application/json\r\nContent-Length: 200000\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.expect("a connection");
         assert!(raw::rest(&mut stream).await.starts_with("HTTP/1.1 401"), "{path} {key}");
@@ -162,7 +163,7 @@ async fn credentials_are_checked_before_a_body_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_http2_too_credentials_come_before_bodies() {
+async fn credentials_are_checked_before_bodies_over_http2() {
     let app = quiet().await;
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("a client");
     let post = |key: &'static str, body: Vec<u8>| {
@@ -170,11 +171,11 @@ async fn over_http2_too_credentials_come_before_bodies() {
     };
     let wrong = futures_util::future::join_all((0..40).map(|_| post("errada", vec![b' '; 200_000]))).await;
     for answer in wrong {
-        assert_eq!(answer.expect("an answer").status(), 401);
+        assert_eq!(answer.expect("a response").status(), 401);
     }
     // A whole body that is larger than the window.
     let body = format!("{}{NOTIFICATION}", " ".repeat(200_000));
-    assert_eq!(post(TOKEN, body.into_bytes()).await.expect("an answer").status(), 202);
+    assert_eq!(post(TOKEN, body.into_bytes()).await.expect("a response").status(), 202);
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
@@ -244,7 +245,7 @@ async fn guess(app: &TestApp, client: &reqwest::Client, door: Door, number: usiz
             return;
         }
     };
-    assert_eq!(request.send().await.expect("an answer").status(), 401, "{door:?}");
+    assert_eq!(request.send().await.expect("a response").status(), 401, "{door:?}");
 }
 
 async fn guess_at(door: Door) {
@@ -258,9 +259,9 @@ async fn guess_at(door: Door) {
         for _ in 0..10 {
             assert_eq!(notified(client, &app.url).await, 202, "{door:?}");
             let asked = client.get(format!("{}/graphql?query={{status{{ready}}}}", app.url)).bearer_auth(KEY);
-            assert_eq!(asked.send().await.expect("an answer").status(), 200, "{door:?}");
+            assert_eq!(asked.send().await.expect("a response").status(), 200, "{door:?}");
             let mut socket = socket(app, None).await.expect("a socket");
-            assert_eq!(introduce(&mut socket, KEY).await.expect("a word")["type"], "connection_ack", "{door:?}");
+            assert_eq!(introduce(&mut socket, KEY).await.expect("a message")["type"], "connection_ack", "{door:?}");
         }
     };
     let (guessed, ()) = tokio::join!(guessed, right);
@@ -270,7 +271,7 @@ async fn guess_at(door: Door) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_keys_are_slow_at_every_door_and_right_ones_are_not() {
+async fn wrong_keys_are_delayed_everywhere_and_right_ones_are_not() {
     let doors = [
         Door::Graphql,
         Door::Export,
@@ -293,13 +294,13 @@ async fn guessed_from(trusted: &str, forwarded: impl Fn(usize) -> String) -> Dur
         request.header("x-forwarded-for", forwarded(number)).send()
     });
     for answer in futures_util::future::join_all(guesses).await {
-        assert_eq!(answer.expect("an answer").status(), 401);
+        assert_eq!(answer.expect("a response").status(), 401);
     }
     began.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forwarded_address_is_believed_from_trusted_proxies_alone() {
+async fn forwarded_addresses_are_taken_from_trusted_proxies_only() {
     let (untrusted, spoofed, shared_network, apart) = tokio::join!(
         guessed_from("", |number| format!("198.51.100.{number}")),
         guessed_from("127.0.0.0/8, 10.0.0.1", |number| format!("198.51.100.{number}, 203.0.113.9, 10.0.0.1")),
@@ -313,7 +314,7 @@ async fn a_forwarded_address_is_believed_from_trusted_proxies_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_with_wrong_keys_keeps_nobody_out() {
+async fn a_crowd_with_wrong_keys_blocks_nobody() {
     let app = quiet().await;
     let client = fresh();
     let wrong = b"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Token: errada\r\nContent-Length: 2\r\n\r\n{}";
@@ -324,13 +325,13 @@ async fn a_crowd_with_wrong_keys_keeps_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sockets_are_counted() {
+async fn sockets_are_limited() {
     let app = quiet().await;
     let mut open = Vec::new();
     let refused = loop {
         match socket(&app, Some(KEY)).await {
             Ok(mut socket) => {
-                assert_eq!(introduce(&mut socket, KEY).await.expect("a word")["type"], "connection_ack");
+                assert_eq!(introduce(&mut socket, KEY).await.expect("a message")["type"], "connection_ack");
                 open.push(socket);
             }
             Err(status) => break status,
@@ -358,7 +359,7 @@ async fn the_webhook_can_have_a_listener_of_its_own() {
     let own = format!("http://127.0.0.1:{webhook_port}");
     let client = fresh();
     let status =
-        async |url: String| client.get(url).bearer_auth(KEY).send().await.expect("an answer").status().as_u16();
+        async |url: String| client.get(url).bearer_auth(KEY).send().await.expect("a response").status().as_u16();
     assert_eq!(notified(&client, &own).await, 202);
     assert_eq!(notified(&client, &served.url).await, 202);
     assert_eq!(status(format!("{own}/readyz")).await, 200);
@@ -378,27 +379,13 @@ async fn the_webhook_can_have_a_listener_of_its_own() {
     assert_eq!(tokio::task::block_in_place(|| served.terminate()), Some(0));
 }
 
-/// The binary as a shell starts it after it set a limit of open files.
-fn with_open_files(folder: &std::path::Path, limit: &str) -> std::process::Command {
-    let prepared = acervo(folder);
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]).arg(prepared.get_program());
-    for (name, value) in prepared.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir(folder);
-    command
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn few_open_files_are_enough() {
+async fn a_low_limit_of_open_files_is_enough() {
     for limit in ["-Sn 256", "-n 320"] {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
-        let served = Served::spawn(with_open_files(folder.path(), limit), folder.path().join("log.txt"), port, "warn");
+        let limited = in_shell(&format!("ulimit {limit} && exec \"$0\" \"$@\""), &acervo(folder.path()));
+        let served = Served::spawn(limited, folder.path().join("log.txt"), port, "warn");
         if limit.starts_with("-S") {
             let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.id())).expect("limits");
             let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
@@ -421,7 +408,7 @@ async fn few_open_files_are_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_that_are_held_back_give_way() {
+async fn bodies_sent_slowly_give_way() {
     let values = vec![("receiver.token", String::new())];
     let app = TestApp::with(Options { values, without_jobs: true, ..Options::default() }).await;
     let mut request = b"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 262144\r\n\r\n".to_vec();

@@ -55,7 +55,7 @@ async fn when_the_power_fails_nothing_that_was_answered_202_is_lost() {
 
 /// The test above can fail: with one kind of sync left out it finds what is lost, each kind by its own name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_lies_is_found_out() {
+async fn a_disk_that_does_not_sync_is_detected() {
     let (log, archive) = tokio::join!(loss_with_a_lie("acervo.db-wal"), loss_with_a_lie("/archive"));
     assert!(matches!(log, Err(Loss::Notifications(1..))), "no sync of the write-ahead log was done: {log:?}");
     assert!(matches!(archive, Err(Loss::Files(1..))), "no sync in the archive was done: {archive:?}");
@@ -97,7 +97,7 @@ async fn stopped_under_load_no_request_breaks_off_and_no_file_is_half() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asked_to_stop_it_says_so_before_it_goes() {
+async fn readiness_fails_before_the_service_stops() {
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let portal = crate::harness::portal(&format!("http://127.0.0.1:{port}/webhook"), Default::default()).await;

@@ -11,6 +11,7 @@ use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
 
 use crate::harness::links::FileServer;
+use crate::harness::notice;
 use crate::harness::samples::product;
 use crate::harness::{Db, Options, PATIENCE, TestApp, holding, on_each_database, postgres, until};
 
@@ -31,7 +32,7 @@ async fn many(app: &TestApp, links: &FileServer) {
     let new = |i: usize| {
         let claims = json!({ "URL": format!("/sites/9/Produtos/{}/{i}.txt", i % 40), "IsFile": "True" });
         let day = format!("{:02}/{:02}/{}", i % 28 + 1, i / 28 % 12 + 1, 2000 + i / 336);
-        let body = json!({ "nome": format!("Produto {}", i % 40), "dataProduto": day, "url": links.link(&claims) });
+        let body = notice::Notice::new(format!("Produto {}", i % 40)).reference(day).link(links.link(&claims));
         let body = body.to_string();
         NewNotification {
             id: NotificationId::new(),
@@ -67,8 +68,8 @@ impl Tally {
     }
 }
 
-on_each_database!(links_that_die_together_end_in_pages_of_few_statements, 2 threads);
-async fn links_that_die_together_end_in_pages_of_few_statements(db: Db) {
+on_each_database!(links_that_expire_together_take_few_statements, 2 threads);
+async fn links_that_expire_together_take_few_statements(db: Db) {
     let app = without_jobs(db).await;
     let links = FileServer::start().await;
     many(&app, &links).await;
@@ -92,8 +93,8 @@ async fn links_that_die_together_end_in_pages_of_few_statements(db: Db) {
     assert!(rows.values().all(|row| row.status == PublicationStatus::Lost), "{db:?}");
 }
 
-on_each_database!(queueing_all_again_takes_many_commits_and_notifications_pass_between_them, 2 threads);
-async fn queueing_all_again_takes_many_commits_and_notifications_pass_between_them(db: Db) {
+on_each_database!(queueing_everything_again_lets_notifications_pass, 2 threads);
+async fn queueing_everything_again_lets_notifications_pass(db: Db) {
     let app = without_jobs(db).await;
     let links = FileServer::start().await;
     many(&app, &links).await;
@@ -131,8 +132,8 @@ async fn queueing_all_again_takes_many_commits_and_notifications_pass_between_th
     assert_eq!(dead["retryNotifications"]["queued"], 0, "{db:?}");
 }
 
-on_each_database!(bodies_are_emptied_once_and_never_looked_at_again, 2 threads);
-async fn bodies_are_emptied_once_and_never_looked_at_again(db: Db) {
+on_each_database!(bodies_are_emptied_once, 2 threads);
+async fn bodies_are_emptied_once(db: Db) {
     let app = without_jobs(db).await;
     let links = FileServer::start().await;
     many(&app, &links).await;

@@ -63,6 +63,34 @@ async fn damaged(app: &TestApp) -> Value {
     app.query("{ status { damaged damagedFiles { name sha256 revisionId since } } }").await["status"].clone()
 }
 
+/// Asks for parts and for the whole: the first request finds the damage, the later ones know of it.
+async fn ask_in_every_form(app: &TestApp, path: &str, bytes: &[u8], is_sound: bool, what: &str) {
+    let (middle, last) = (format!("bytes={}-", bytes.len() / 2), format!("bytes=-{}", bytes.len().min(9)));
+    for headers in [
+        vec![("range", "bytes=0-0")],
+        vec![("range", middle.as_str())],
+        vec![("range", last.as_str())],
+        vec![("accept-encoding", "zstd")],
+        vec![("accept-encoding", "identity")],
+    ] {
+        let part = match headers[0] {
+            ("range", "bytes=0-0") => &bytes[..1],
+            ("range", range) if range == last => &bytes[bytes.len() - bytes.len().min(9)..],
+            ("range", _) => &bytes[bytes.len() / 2..],
+            _ => bytes,
+        };
+        let got = received(app, path, &headers).await;
+        if is_sound {
+            assert!(got.as_deref() == Some(part), "{what}: {headers:?}");
+        } else if headers[0].0 == "range" {
+            // Blocks that are as they should be may be given out until the damage is known.
+            assert!(got.is_none() || got.as_deref() == Some(part), "{what}: {headers:?}");
+        } else {
+            assert!(got.is_none(), "{what}: {headers:?} got {} bytes", got.unwrap_or_default().len());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_file_is_never_delivered_as_good() {
     for bytes in [text(700_000), noise(500_000), text(300), b"1".to_vec()] {
@@ -72,37 +100,13 @@ async fn a_damaged_file_is_never_delivered_as_good() {
         let path = format!("/files/{id}");
         let object = object(&app);
         let sound = std::fs::read(&object).expect("the object");
-        let (middle, last) = (format!("bytes={}-", bytes.len() / 2), format!("bytes=-{}", bytes.len().min(9)));
         for (what, other) in altered(&sound) {
             place(&object, other.as_deref());
             let is_sound = other.as_ref().is_some_and(|other| match object.extension() {
                 Some(_) => zstd::decode_all(&other[..]).is_ok_and(|decoded| decoded == bytes),
                 None => *other == bytes,
             });
-            // The first question finds it out; the later ones know.
-            for headers in [
-                vec![("range", "bytes=0-0")],
-                vec![("range", middle.as_str())],
-                vec![("range", last.as_str())],
-                vec![("accept-encoding", "zstd")],
-                vec![("accept-encoding", "identity")],
-            ] {
-                let part = match headers[0] {
-                    ("range", "bytes=0-0") => &bytes[..1],
-                    ("range", range) if range == last => &bytes[bytes.len() - bytes.len().min(9)..],
-                    ("range", _) => &bytes[bytes.len() / 2..],
-                    _ => &bytes[..],
-                };
-                let got = received(&app, &path, &headers).await;
-                if is_sound {
-                    assert!(got.as_deref() == Some(part), "{what}: {headers:?}");
-                } else if headers[0].0 == "range" {
-                    // Blocks that are as they should be may be given out until the damage is known.
-                    assert!(got.is_none() || got.as_deref() == Some(part), "{what}: {headers:?}");
-                } else {
-                    assert!(got.is_none(), "{what}: {headers:?} got {} bytes", got.unwrap_or_default().len());
-                }
-            }
+            ask_in_every_form(&app, &path, &bytes, is_sound, &what).await;
             let count = if is_sound { 0 } else { 1 };
             assert_eq!(damaged(&app).await["damaged"], count, "{what}");
             if !is_sound {
@@ -140,8 +144,8 @@ async fn damage_is_found_while_a_range_is_asked_for_again() {
     assert_eq!(app.get_with(&path, &other).await.status(), 500);
 }
 
-on_each_database!(a_damaged_file_is_told_of_and_healed_by_the_portal, 2 threads);
-async fn a_damaged_file_is_told_of_and_healed_by_the_portal(db: Db) {
+on_each_database!(a_damaged_file_is_reported_and_healed_by_the_portal, 2 threads);
+async fn a_damaged_file_is_reported_and_healed_by_the_portal(db: Db) {
     for bytes in [text(400_000), noise(400_000)] {
         let app = TestApp::on(db).await;
         let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
@@ -179,10 +183,10 @@ async fn a_damaged_file_is_told_of_and_healed_by_the_portal(db: Db) {
     }
 }
 
-on_each_database!(a_damaged_file_that_nobody_read_is_healed_by_an_answer_without_bytes, 2 threads);
+on_each_database!(a_damaged_file_that_was_not_read_is_fetched_whole, 2 threads);
 /// The portal sends no byte of a file that has not changed; one that is damaged here, and that nobody has read since, is
 /// fetched whole all the same.
-async fn a_damaged_file_that_nobody_read_is_healed_by_an_answer_without_bytes(db: Db) {
+async fn a_damaged_file_that_was_not_read_is_fetched_whole(db: Db) {
     let app = TestApp::on(db).await;
     let bytes = text(400_000);
     let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
@@ -238,7 +242,7 @@ async fn a_member_of_a_damaged_zip_is_never_delivered_as_good() {
 
 /// HEAD is GET without the body, whether the damage is known or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_head_of_a_damaged_file_is_an_error_as_a_get_is() {
+async fn head_of_a_damaged_file_is_an_error() {
     let deck = zip(&[("dados.txt", &text(50_000))]);
     for (name, bytes, part) in
         [("a.bin", text(100_000), ""), ("a.bin", noise(900), ""), ("a.zip", deck, "/members/dados.txt")]

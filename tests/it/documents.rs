@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::harness::process::{Served, acervo, free_port};
+use crate::harness::process::{Served, acervo, free_port, in_shell};
 use crate::harness::samples::{product, zip};
 use crate::harness::{PATIENCE, TestApp};
 
@@ -55,14 +55,8 @@ fn shell(app: &TestApp, folder: &Path, line: &str) -> Command {
     let path = std::env::join_paths(
         std::iter::once(binary.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").expect("a path"))),
     );
-    let mut shell = Command::new("sh");
-    for (name, value) in own.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell.args(["-c", line]).current_dir(folder).env("PATH", path.expect("a path"));
+    let mut shell = in_shell(line, &own);
+    shell.current_dir(folder).env("PATH", path.expect("a path"));
     shell
 }
 
@@ -154,7 +148,7 @@ fn start(command: Command) -> Result<(), String> {
     use std::io::BufRead;
     // One pipe for what it prints and what it logs.
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let line = command.get_args().last().expect("a line").to_string_lossy().into_owned();
+    let line = command.get_args().nth(1).expect("a line").to_string_lossy().into_owned();
     let mut child = Command::new("sh")
         .args(["-c", &format!("exec {line}")])
         .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))

@@ -19,7 +19,7 @@ async fn unread(app: &TestApp, path: &str) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn downloads_that_nobody_reads_lose_their_places() {
+async fn unread_downloads_lose_their_places() {
     let values = [("downloads.at_once", "3"), ("downloads.per_key", "2"), ("downloads.stall", "200ms")];
     let values = values.map(|(key, value)| (key, value.to_owned())).into();
     let app = TestApp::with(Options { values, ..Options::default() }).await;
@@ -43,7 +43,7 @@ async fn downloads_that_nobody_reads_lose_their_places() {
             }
         }
     };
-    let got = tokio::time::timeout(crate::harness::PATIENCE, answered).await.expect("an answer");
+    let got = tokio::time::timeout(crate::harness::PATIENCE, answered).await.expect("a response");
     assert!(got == deck);
     let mut cut = 0;
     for mut client in clients {

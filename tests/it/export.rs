@@ -6,6 +6,7 @@ use parquet::record::Field;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use crate::harness::notice::Notice;
 use crate::harness::{Db, KEY, TestApp, on_each_database, samples};
 
 const AWKWARD: &[&str] = &[
@@ -26,7 +27,7 @@ async fn some_products(app: &TestApp) {
 }
 
 async fn get(app: &TestApp, path: &str) -> reqwest::Response {
-    app.client.get(format!("{}/export/{path}", app.url)).bearer_auth(KEY).send().await.expect("an answer")
+    app.client.get(format!("{}/export/{path}", app.url)).bearer_auth(KEY).send().await.expect("a response")
 }
 
 async fn bytes(app: &TestApp, path: &str) -> Vec<u8> {
@@ -226,7 +227,7 @@ async fn an_unchanged_refresh_costs_nothing() {
         let again = |tag: reqwest::header::HeaderValue| {
             app.client.get(format!("{}/export/{list}", app.url)).bearer_auth(KEY).header("if-none-match", tag).send()
         };
-        let same = again(tag.clone()).await.expect("an answer");
+        let same = again(tag.clone()).await.expect("a response");
         assert_eq!((same.status().as_u16(), same.bytes().await.expect("a body").len()), (304, 0), "{list}");
         let other = get(&app, &format!("{list}?limit=1")).await;
         assert_ne!(other.headers().get("etag"), Some(&tag));
@@ -235,18 +236,18 @@ async fn an_unchanged_refresh_costs_nothing() {
             app.query("{ notifications(first: 1) { totalCount } }").await["notifications"]["totalCount"].as_u64();
         app.portal.enviar(1).await;
         app.settled(total.expect("a count") + 1).await;
-        assert_eq!(again(tag).await.expect("an answer").status(), 200, "{list}");
+        assert_eq!(again(tag).await.expect("a response").status(), 200, "{list}");
     }
     // One that does not unpack what it gets.
     let plain = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
     let packed = plain.get(format!("{}/export/publications.csv", app.url)).bearer_auth(KEY);
     for coding in ["gzip", "zstd"] {
         let answer =
-            packed.try_clone().expect("a request").header("accept-encoding", coding).send().await.expect("an answer");
+            packed.try_clone().expect("a request").header("accept-encoding", coding).send().await.expect("a response");
         assert_eq!(answer.headers().get("content-encoding").and_then(|v| v.to_str().ok()), Some(coding));
     }
     let packed = plain.get(format!("{}/export/publications.parquet", app.url)).bearer_auth(KEY);
-    let answer = packed.header("accept-encoding", "gzip").send().await.expect("an answer");
+    let answer = packed.header("accept-encoding", "gzip").send().await.expect("a response");
     assert!(answer.headers().get("content-encoding").is_none());
 }
 
@@ -274,8 +275,7 @@ async fn the_views_say_what_graphql_says(db: Db) {
     let app = TestApp::on(db).await;
     some_products(&app).await;
     // One that has no file.
-    let body = json!({ "nome": "Sem arquivo", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" });
-    assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    assert_eq!(app.notify(&Notice::new("Sem arquivo").to_string()).await.0, 202);
     app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == 7).await;
     let url = match &app.app.settings.database_url {
         Some(url) => url.expose_secret().to_owned(),
@@ -325,7 +325,7 @@ async fn the_recipes_for_spreadsheets_are_answered() {
     let plain = plain_client();
     let url = |path: &str| format!("{}{path}", app.url);
     let refresh = "/export/revisions.csv?archivedFrom=2020-01-01T00%3A00%3A00Z&archivedTo=2099-01-01T00%3A00%3A00Z";
-    let answer = plain.get(url(refresh)).basic_auth("power-bi", Some(KEY)).send().await.expect("an answer");
+    let answer = plain.get(url(refresh)).basic_auth("power-bi", Some(KEY)).send().await.expect("a response");
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.text().await.expect("text").lines().count(), AWKWARD.len() + 1);
     // Page by page, the variables as JSON.
@@ -336,7 +336,7 @@ async fn the_recipes_for_spreadsheets_are_answered() {
         let variables = json!({ "after": after }).to_string();
         let request = plain.get(url("/graphql")).query(&[("query", query), ("variables", &variables)]);
         let answer: Value =
-            request.basic_auth("x", Some(KEY)).send().await.expect("an answer").json().await.expect("JSON");
+            request.basic_auth("x", Some(KEY)).send().await.expect("a response").json().await.expect("JSON");
         let page = &answer["data"]["publications"];
         read += page["nodes"].as_array().expect("a list").len();
         after = page["pageInfo"]["endCursor"].clone();
@@ -344,7 +344,7 @@ async fn the_recipes_for_spreadsheets_are_answered() {
     }
     // By GET, as a browser or a spreadsheet asks.
     let by_get = plain.get(url("/graphql")).query(&[("query", "{ publications { totalCount } }"), ("key", KEY)]);
-    let answer: Value = by_get.send().await.expect("an answer").json().await.expect("JSON");
+    let answer: Value = by_get.send().await.expect("a response").json().await.expect("JSON");
     assert_eq!(answer["data"]["publications"]["totalCount"], AWKWARD.len());
 }
 
@@ -359,7 +359,7 @@ async fn the_recipes_for_grafana_are_answered() {
     let request = plain_client().post(format!("{}/graphql", app.url)).bearer_auth(KEY);
     let request = request.header("accept-encoding", "gzip").header("content-type", "application/json");
     let request = request.body(json!({ "query": query, "variables": {} }).to_string());
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await.expect("a response");
     assert_eq!(answer.headers().get("content-encoding").and_then(|v| v.to_str().ok()), Some("gzip"));
     let packed = answer.bytes().await.expect("a body");
     let rows: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&packed[..])).expect("JSON");
@@ -390,7 +390,7 @@ async fn the_recipes_for_python_are_answered() {
     let known = "/export/publications.ndjson?search=resultados&periodFrom=2025-02-20&periodTo=2025-02-20&\
         asOf=2099-09-04T12%3A00%3A00Z";
     let request = plain.get(url(known)).bearer_auth(KEY).header("accept-encoding", "gzip, deflate");
-    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    assert_eq!(request.send().await.expect("a response").status(), 200);
     let feed = "query($after: String) { changes(after: $after, first: 1000) {
         nodes { at kind publication { name referenceDate } revision { number fileUrl } }
         pageInfo { endCursor hasNextPage } } }";
@@ -404,5 +404,5 @@ async fn the_recipes_for_python_are_answered() {
     let latest = app.query(query).await["publications"]["nodes"][0].clone();
     let revision = latest["revisionId"].as_str().expect("a revision");
     let member = plain.get(url(&format!("/files/{revision}/members/DGER.DAT"))).bearer_auth(KEY).send().await;
-    assert_eq!(member.expect("an answer").text().await.expect("text"), "DADOS GERAIS");
+    assert_eq!(member.expect("a response").text().await.expect("text"), "DADOS GERAIS");
 }

@@ -7,11 +7,12 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::harness::links::FileServer;
+use crate::harness::notice::Notice;
 use crate::harness::samples::{product, replace, zip};
 use crate::harness::{Db, Options, TestApp, bytes_in, on_each_database, postgres, sha256};
 
-on_each_database!(faults_that_pass_are_survived);
-async fn faults_that_pass_are_survived(db: Db) {
+on_each_database!(temporary_faults_are_retried);
+async fn temporary_faults_are_retried(db: Db) {
     let app = TestApp::on(db).await;
     let bytes = b"Periodo;Valor\r\n".repeat(2000);
     let faults = [
@@ -39,7 +40,7 @@ async fn faults_that_pass_are_survived(db: Db) {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_as_far_as_three() {
+async fn up_to_three_redirects_are_followed() {
     let app = TestApp::start().await;
     let number = app.portal.add(product(1, "Produto", "a.csv", &b"x;y"[..]));
     app.portal.set_faults(Faults { redirects: 3, ..Faults::default() });
@@ -48,7 +49,7 @@ async fn redirects_are_followed_as_far_as_three() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_none() {
+async fn an_empty_body_is_retried() {
     let app = TestApp::start().await;
     let number = app.portal.add(product(1, "Produto", "a.csv", &b""[..]));
     app.portal.enviar(number).await;
@@ -60,13 +61,14 @@ async fn an_empty_file_is_none() {
     assert_eq!(app.query(query).await["notifications"]["nodes"][0]["status"], "ARCHIVED");
 }
 
-on_each_database!(a_dead_link_is_expired_and_a_later_one_heals);
-async fn a_dead_link_is_expired_and_a_later_one_heals(db: Db) {
+on_each_database!(an_expired_link_is_replaced_by_a_later_one);
+async fn an_expired_link_is_replaced_by_a_later_one(db: Db) {
     let app = TestApp::on(db).await;
     let number = app.portal.add(product(1, "Produto", "a.csv", &b"x;y"[..]));
     app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
     app.portal.enviar(number).await;
-    let query = "{ notifications { nodes { status error attempts linkExpiresAt } } publications { nodes { status revisionId } } status { expired } }";
+    let query = "{ notifications { nodes { status error attempts linkExpiresAt } }
+        publications { nodes { status revisionId } } status { expired } }";
     app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
     app.app.clock.advance(Duration::from_secs(86_700));
     let dead = app
@@ -111,7 +113,7 @@ async fn retry_does_not_wait_for_the_schedule() {
 }
 
 #[tokio::test]
-async fn a_file_over_the_cap_fails_for_good() {
+async fn a_file_over_the_limit_fails_for_good() {
     let app =
         TestApp::with(Options { values: vec![("fetch.max_bytes", "1000 B".to_owned())], ..Options::default() }).await;
     let number = app.portal.add(product(1, "Produto", "a.csv", vec![b'x'; 1001]));
@@ -254,12 +256,11 @@ pub async fn announce_file(app: &TestApp, server: &str, file: &str, nbf: i64, ex
     let now = jiff::Timestamp::now().as_second();
     let claims = json!({ "URL": format!("https://portal/sites/9/38/Produtos/1/{file}"), "IsFile": "True" });
     let link = links.link_at(&claims, now + nbf, now + exp).replace(&links.address, server);
-    let body = json!({ "nome": "Deck", "dataProduto": "09/05/2025", "url": link }).to_string();
-    assert_eq!(app.notify(&body).await.0, 202);
+    assert_eq!(app.notify(&Notice::new("Deck").link(link).to_string()).await.0, 202);
 }
 
-on_each_database!(a_version_announced_while_the_last_one_is_fetched_is_not_missed_whatever_the_clocks_say);
-async fn a_version_announced_while_the_last_one_is_fetched_is_not_missed_whatever_the_clocks_say(db: Db) {
+on_each_database!(a_version_announced_during_a_fetch_is_not_missed);
+async fn a_version_announced_during_a_fetch_is_not_missed(db: Db) {
     // How far the portal's clock is behind ours.
     for behind in [0, 5, 90, 7200] {
         let app = TestApp::on(db).await;
@@ -278,8 +279,8 @@ async fn a_version_announced_while_the_last_one_is_fetched_is_not_missed_whateve
     }
 }
 
-on_each_database!(a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried);
-async fn a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried(db: Db) {
+on_each_database!(a_bad_link_does_not_block_a_good_one_of_the_same_file);
+async fn a_bad_link_does_not_block_a_good_one_of_the_same_file(db: Db) {
     let elsewhere = HeldServer::start(StatusCode::NOT_FOUND).await.address;
     let dead = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await.address;
     for (bad, end) in [("https://evil.example", "FAILED"), (elsewhere.as_str(), "DONE"), (dead.as_str(), "DONE")] {
@@ -300,7 +301,9 @@ async fn a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried(db: Db) 
             announce(&app, bad, -1, exp + 10).await;
             let jobs = Jobs::start(&app.app).await.expect("jobs");
             app.settled(3).await;
-            let data = app.query("{ publications { nodes { status sha256 } } notifications { nodes { status error link: linkExpiresAt } } }").await;
+            let data = app
+                .query("{ publications { nodes { status sha256 } } notifications { nodes { status error } } }")
+                .await;
             assert_eq!(data["publications"]["nodes"][0]["sha256"], sha256(b"bom"), "{bad}: {data}");
             let nodes = data["notifications"]["nodes"].as_array().expect("a list");
             let archived = nodes.iter().filter(|node| node["status"] == "ARCHIVED").count();
@@ -314,7 +317,7 @@ async fn a_bad_link_keeps_no_good_one_of_the_same_file_from_being_tried(db: Db) 
 
 /// The longest delay is for links that the portal does not know, not for those that have not been tried.
 #[tokio::test]
-async fn a_link_that_is_not_known_does_not_delay_another() {
+async fn an_unknown_link_does_not_delay_another() {
     let values = [("fetch.retry_max", "1h".to_owned())];
     let app = TestApp::with(Options { values: values.into(), without_jobs: true, ..Options::default() }).await;
     let bad = HeldServer::start(StatusCode::NOT_FOUND).await;
@@ -331,8 +334,8 @@ async fn a_link_that_is_not_known_does_not_delay_another() {
     jobs.stop().await;
 }
 
-on_each_database!(a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision);
-async fn a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision(db: Db) {
+on_each_database!(a_broken_zip_that_cannot_be_fetched_again_keeps_its_revision);
+async fn a_broken_zip_that_cannot_be_fetched_again_keeps_its_revision(db: Db) {
     for (fault, wait) in [("dies", 90_000), ("is too large", 3700)] {
         let values = [("fetch.retry_first", "1h"), ("fetch.retry_max", "1h"), ("fetch.max_bytes", "1000 B")];
         let app = TestApp::with(Options {
@@ -361,43 +364,44 @@ async fn a_broken_zip_that_cannot_be_fetched_again_ends_with_its_revision(db: Db
     }
 }
 
+/// The path in a token, the header of the response, whether it is a file, and the published name.
+const NAMED: [(&str, Option<&str>, bool, &str); 8] = [
+    (
+        "/sites/9/1/Produtos/1/x.bin",
+        Some("attachment; filename=\"=?utf-8?B?UHJldmlzww==?= =?utf-8?B?o28uemlw?=\""),
+        true,
+        "Previsão.zip",
+    ),
+    (
+        "/sites/9/1/Produtos/2/x.bin",
+        Some("attachment; filename=\"=?utf-8?B?UHJldmlzw6Nv?=.zip\""),
+        true,
+        "Previsão.zip",
+    ),
+    ("/sites/9/1/Produtos/3/x.bin", Some("attachment; filename=\"C:\\temp\\x.zip\""), true, "x.zip"),
+    ("/sites/9/1/Produtos/4/x.bin", Some("attachment; filename=\"AUX.zip\""), true, "_AUX.zip"),
+    ("https://sintegre.ons.org.br/sites/9/52/Produtos/5/Notas%20T%E9cnicas.zip", None, true, "Notas Técnicas.zip"),
+    (
+        "https://sintegre.ons.org.br/sites/9/52/Produtos/6/Notas%20T%C3%A9cnicas.zip?web=1",
+        None,
+        true,
+        "Notas Técnicas.zip",
+    ),
+    ("/sites/9/52/71/Produtos/7/26-05-2025_112600", None, false, "Curto-Médio Prazo 7.zip"),
+    ("/sites/9/52/71/Produtos/8/semnome", None, true, "Curto-Médio Prazo 8.zip"),
+];
+
 #[tokio::test]
 async fn names_survive_what_servers_do_to_them() {
     let app = TestApp::start().await;
     let links = FileServer::start().await;
     let zip = zip(&[("a.dat", b"dados")]);
     let long = "Relatório de Acompanhamento ".repeat(20);
-    let cases = [
-        // The path in the token, the header, whether it is a file, the published name.
-        (
-            "/sites/9/1/Produtos/1/x.bin",
-            Some("attachment; filename=\"=?utf-8?B?UHJldmlzww==?= =?utf-8?B?o28uemlw?=\""),
-            true,
-            "Previsão.zip",
-        ),
-        (
-            "/sites/9/1/Produtos/2/x.bin",
-            Some("attachment; filename=\"=?utf-8?B?UHJldmlzw6Nv?=.zip\""),
-            true,
-            "Previsão.zip",
-        ),
-        ("/sites/9/1/Produtos/3/x.bin", Some("attachment; filename=\"C:\\temp\\x.zip\""), true, "x.zip"),
-        ("/sites/9/1/Produtos/4/x.bin", Some("attachment; filename=\"AUX.zip\""), true, "_AUX.zip"),
-        ("https://sintegre.ons.org.br/sites/9/52/Produtos/5/Notas%20T%E9cnicas.zip", None, true, "Notas Técnicas.zip"),
-        (
-            "https://sintegre.ons.org.br/sites/9/52/Produtos/6/Notas%20T%C3%A9cnicas.zip?web=1",
-            None,
-            true,
-            "Notas Técnicas.zip",
-        ),
-        ("/sites/9/52/71/Produtos/7/26-05-2025_112600", None, false, "Curto-Médio Prazo 7.zip"),
-        ("/sites/9/52/71/Produtos/8/semnome", None, true, "Curto-Médio Prazo 8.zip"),
-    ];
-    for (n, (path, disposition, is_file, name)) in (1..).zip(cases) {
+    for (n, (path, disposition, is_file, name)) in (1..).zip(NAMED) {
         links.offer(path, &zip, disposition.map(str::to_owned));
         let claims = json!({ "URL": path, "IsFile": if is_file { "True" } else { "False" } });
         let nome = format!("Curto/Médio Prazo {n}");
-        let body = json!({ "nome": nome, "dataProduto": "20/02/2025", "url": links.link(&claims) });
+        let body = Notice::new(&*nome).link(links.link(&claims));
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
         app.settled(n).await;
         let query =
@@ -414,7 +418,7 @@ async fn names_survive_what_servers_do_to_them() {
             long.replace('ó', "=C3=B3").replace(' ', "_") + ".ZIP"
         )),
     );
-    let body = json!({ "nome": "Longo", "dataProduto": "20/02/2025", "url": links.link(&json!({ "URL": path })) });
+    let body = Notice::new("Longo").link(links.link(&json!({ "URL": path })));
     assert_eq!(app.notify(&body.to_string()).await.0, 202);
     app.settled(9).await;
     let data = app.query("{ revisions(filter: { name: { eq: \"Longo\" } }) { nodes { fileName } } }").await;

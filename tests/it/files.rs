@@ -75,15 +75,20 @@ async fn ranges_validators_and_heads() {
     assert_eq!(stale.status(), 200);
     let fresh = app.get_with(&path, &[("range", "bytes=0-1"), ("if-range", &etag)]).await;
     assert_eq!(fresh.status(), 206);
-    let head =
-        app.client.head(format!("{}{path}", app.url)).bearer_auth(crate::harness::KEY).send().await.expect("an answer");
+    let head = app
+        .client
+        .head(format!("{}{path}", app.url))
+        .bearer_auth(crate::harness::KEY)
+        .send()
+        .await
+        .expect("a response");
     assert_eq!(head.headers()["content-length"].to_str().expect("text"), "5000");
     let url = format!("{}{path}", app.url);
     let ranged = app.client.head(&url).bearer_auth(crate::harness::KEY).header("range", "bytes=0-9");
-    let ranged = ranged.send().await.expect("an answer");
+    let ranged = ranged.send().await.expect("a response");
     assert_eq!((ranged.status().as_u16(), ranged.headers()["content-length"].to_str().expect("text")), (200, "5000"));
     assert!(ranged.headers().get("content-range").is_none());
-    assert_eq!(app.client.get(format!("{}{path}", app.url)).send().await.expect("an answer").status(), 401);
+    assert_eq!(app.client.get(format!("{}{path}", app.url)).send().await.expect("a response").status(), 401);
     for (path, status) in [("/files/none", 404), ("/files/0198b5c0-0000-7000-8000-000000000000", 404)] {
         assert_eq!(app.get(path).await.status().as_u16(), status);
     }

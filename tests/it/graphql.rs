@@ -190,7 +190,7 @@ async fn filters_narrow() {
 }
 
 #[tokio::test]
-async fn search_is_for_people() {
+async fn searches_find_what_people_write() {
     let app = TestApp::start().await;
     some_history(&app).await;
     for (text, found) in [
@@ -264,7 +264,7 @@ async fn a_rename_is_seen_everywhere_and_the_old_name_still_finds() {
 }
 
 #[tokio::test]
-async fn bounds_are_told_and_nothing_is_clamped() {
+async fn bounds_are_named_and_nothing_is_clamped() {
     let app = TestApp::start().await;
     some_history(&app).await;
     let page = app.query("{ publications(first: 1) { pageInfo { endCursor } } }").await;
@@ -359,11 +359,11 @@ async fn roles_hold() {
 }
 
 #[tokio::test]
-async fn what_tools_send_is_answered() {
+async fn requests_of_common_tools_are_answered() {
     let app = TestApp::start().await;
     let url = format!("{}/graphql", app.url);
     let send = |request: reqwest::RequestBuilder| async {
-        let answer = request.bearer_auth(KEY).send().await.expect("an answer");
+        let answer = request.bearer_auth(KEY).send().await.expect("a response");
         let kind = answer.headers()["content-type"].to_str().expect("text").to_owned();
         (answer.status().as_u16(), kind)
     };

@@ -193,7 +193,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn groups_are_counted_whatever_a_segment_lacks(segments in segments()) {
+    fn groups_are_counted_over_segments_that_lack_values(segments in segments()) {
         check(&segments);
     }
 }

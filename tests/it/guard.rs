@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use serde_json::json;
 
+use crate::harness::notice::Notice;
 use crate::harness::{Options, TestApp};
 
 /// Whoever knocks is counted: on every address of this machine, at one port.
@@ -131,8 +131,8 @@ const LINKS: &[&str] = &[
 
 async fn refused(app: &TestApp, links: &[String]) {
     for link in links {
-        let body = json!({ "nome": format!("de {link}"), "dataProduto": "09/05/2025", "url": link }).to_string();
-        let (status, answer) = app.notify(&body).await;
+        let body = Notice::new(format!("de {link}")).link(link);
+        let (status, answer) = app.notify(&body.to_string()).await;
         // What is no address at all is not understood, and as good as refused.
         assert!(status == 202 || status == 422, "{link}: {status} {answer}");
     }
@@ -152,7 +152,7 @@ async fn refused(app: &TestApp, links: &[String]) {
 }
 
 #[tokio::test]
-async fn links_to_where_it_must_not_go_are_refused_and_nobody_is_called() {
+async fn links_to_private_addresses_are_refused_without_a_connection() {
     let canary = Canary::start();
     // The list of hosts would stop most of these: it is opened, so that what is left is the addresses.
     let hosts: Vec<String> = HOSTS.iter().map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
@@ -175,7 +175,7 @@ async fn links_to_where_it_must_not_go_are_refused_and_nobody_is_called() {
 }
 
 #[tokio::test]
-async fn a_portal_cannot_send_it_elsewhere() {
+async fn redirects_to_private_addresses_are_refused() {
     let canary = Canary::start();
     // A portal that redirects wherever it is told.
     let target = Arc::new(Mutex::new(String::new()));
@@ -201,7 +201,7 @@ async fn a_portal_cannot_send_it_elsewhere() {
     for (number, to) in targets.iter().enumerate() {
         target.lock().expect("a lock").clone_from(to);
         let link = format!("{portal}/{number}");
-        let body = json!({ "nome": format!("por {to}"), "dataProduto": "09/05/2025", "url": link });
+        let body = Notice::new(format!("por {to}")).link(link);
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
         let query = "{ notifications(first: 1) { nodes { status error } } }";
         let data = app

@@ -3,10 +3,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use jiff::civil::Date;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use crate::harness::notice::Notice;
 use crate::harness::samples::{self, product};
 use crate::harness::{Db, KEY, Options, PATIENCE, TestApp, hostile, on_each_database};
 
@@ -96,7 +98,7 @@ async fn groups_count_what_lists_show(db: Db) {
 }
 
 #[tokio::test]
-async fn what_is_expected_and_not_there_is_told() {
+async fn coverage_reports_what_is_missing() {
     let app = TestApp::start().await;
     some_days(&app).await;
     let id = app.query("{ products(filter: { name: { eq: \"IPDO\" } }) { nodes { id } } }").await["products"]["nodes"]
@@ -121,12 +123,13 @@ async fn what_is_expected_and_not_there_is_told() {
         let answer = app.ask(&query, json!({ "id": id })).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
     }
-    let unknown = "{ coverage(productId: \"019a0000-0000-7000-8000-000000000000\", from: \"2025-01-01\", to: \"2025-01-02\") { expected } }";
+    let unknown = "{ coverage(productId: \"019a0000-0000-7000-8000-000000000000\",
+        from: \"2025-01-01\", to: \"2025-01-02\") { expected } }";
     assert_eq!(app.ask(unknown, json!({})).await["errors"][0]["extensions"]["code"], "NOT_FOUND");
 }
 
 #[tokio::test]
-async fn suggestions_are_what_there_is() {
+async fn suggestions_come_from_the_archive() {
     let app = TestApp::start().await;
     some_days(&app).await;
     let data = app.query("{ suggest(prefix: \"ac\") { text kind publications productId } }").await;
@@ -140,13 +143,15 @@ async fn suggestions_are_what_there_is() {
     assert_eq!(app.query("{ suggest(prefix: \" \") { text } }").await["suggest"], json!([]));
 }
 
-on_each_database!(the_feed_is_gone_on_with_from_any_cursor_and_skips_nothing);
-async fn the_feed_is_gone_on_with_from_any_cursor_and_skips_nothing(db: Db) {
+on_each_database!(the_feed_continues_from_any_cursor_and_skips_nothing);
+async fn the_feed_continues_from_any_cursor_and_skips_nothing(db: Db) {
     let app = TestApp::on(db).await;
     some_days(&app).await;
     let page = async |after: Value, first: u32| {
         let query = format!(
-            "query($a: String) {{ changes(after: $a, first: {first}) {{ edges {{ cursor node {{ at kind publication {{ id name }} revision {{ number }} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+            "query($a: String) {{ changes(after: $a, first: {first}) {{
+                edges {{ cursor node {{ at kind publication {{ id name }} revision {{ number }} }} }}
+                pageInfo {{ hasNextPage endCursor }} }} }}"
         );
         app.query_with(&query, json!({ "a": after })).await["changes"].clone()
     };
@@ -205,11 +210,11 @@ async fn next(socket: &mut Socket) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn what_happens_is_told_to_who_listens() {
+async fn subscriptions_deliver_what_happens() {
     let app = TestApp::start().await;
     some_days(&app).await;
     let mut socket = connect(&app, json!({ "Authorization": format!("Bearer {KEY}") })).await;
-    assert_eq!(next(&mut socket).await.expect("a word")["type"], "connection_ack");
+    assert_eq!(next(&mut socket).await.expect("a message")["type"], "connection_ack");
     for (id, query) in [
         (
             "a",
@@ -237,7 +242,7 @@ async fn what_happens_is_told_to_who_listens() {
         number += 1;
         publish(1, number).await;
         while let Ok(message) = tokio::time::timeout(Duration::from_millis(100), next(&mut socket)).await {
-            heard = hear(message.expect("a word"));
+            heard = hear(message.expect("a message"));
         }
     }
     publish(2, 1).await;
@@ -245,7 +250,7 @@ async fn what_happens_is_told_to_who_listens() {
     let last = json!({ "number": number + 1, "fileName": "arquivo_1_20250301.txt", "publication": { "name": "IPDO" } });
     let is_last = |data: &Value| data["publicationArchived"]["number"] == last["number"];
     while !heard["a"].last().is_some_and(is_last) || heard["n"].len() < heard["a"].len() {
-        heard = hear(next(&mut socket).await.expect("a word"));
+        heard = hear(next(&mut socket).await.expect("a message"));
     }
     // Nothing is left out, and nothing of other products is told.
     let numbers: Vec<u64> =
@@ -297,7 +302,7 @@ async fn batches_are_refused_and_what_tools_ask_is_answered() {
     some_days(&app).await;
     let batch: Vec<Value> = (0..100).map(|_| json!({ "query": "{ status { version } }" })).collect();
     let answer =
-        app.client.post(format!("{}/graphql", app.url)).bearer_auth(KEY).json(&batch).send().await.expect("an answer");
+        app.client.post(format!("{}/graphql", app.url)).bearer_auth(KEY).json(&batch).send().await.expect("a response");
     assert_eq!(answer.status().as_u16(), 400);
     // A full introspection, and a thousand rows of every column.
     let columns = "{ publications(first: 1000) { totalCount nodes {
@@ -316,7 +321,6 @@ async fn batches_are_refused_and_what_tools_ask_is_answered() {
 #[tokio::test]
 async fn periods_overlap_as_days_do() {
     use jiff::ToSpan;
-    use jiff::civil::Date;
     let app = TestApp::start().await;
     let day = |text: &str| text.parse::<Date>().expect("a day");
     let edges = [
@@ -338,7 +342,8 @@ async fn periods_overlap_as_days_do() {
     publications.sort();
     publications.dedup();
     for (i, (first, last)) in publications.iter().enumerate() {
-        let body = json!({ "nome": format!("p{i}"), "periodicidade": format!("{first}T00:00:00"), "periodicidadeFinal": format!("{last}T23:59:59"), "url": "http://127.0.0.1:9/x" });
+        let body = Notice::new(format!("p{i}")).without(&["dataProduto"]);
+        let body = body.period(format!("{first}T00:00:00"), format!("{last}T23:59:59"));
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
     }
     let count = publications.len();
@@ -350,22 +355,25 @@ async fn periods_overlap_as_days_do() {
                 let (from, to) = (edge.saturating_add((from * 3).days()), edge.saturating_add((to * 3).days()));
                 let ranges = [(Some(from), Some(to)), (Some(from), None), (None, Some(to))];
                 for (from, to) in if asked % 9 == 0 { &ranges[..] } else { &ranges[..1] } {
-                    let range = json!({ "from": from.map(|day| day.to_string()), "to": to.map(|day| day.to_string()) });
-                    let query = "query($r: LocalDateRange!) { publications(first: 1000, filter: { period: $r }) { nodes { name } } }";
-                    let data = app.query_with(query, json!({ "r": range })).await;
-                    let nodes = data["publications"]["nodes"].as_array().expect("a list");
-                    let found: BTreeSet<&str> =
-                        nodes.iter().map(|node| node["name"].as_str().expect("a name")).collect();
-                    let overlaps = |(first, last): &(Date, Date)| {
-                        from.is_none_or(|from| *last >= from) && to.is_none_or(|to| *first <= to)
-                    };
-                    let naive: Vec<String> =
-                        (0..count).filter(|i| overlaps(&publications[*i])).map(|i| format!("p{i}")).collect();
-                    assert_eq!(found, naive.iter().map(String::as_str).collect(), "{range}");
+                    are_found(&app, &publications, *from, *to).await;
                 }
                 asked += 1;
             }
         }
     }
     assert!(asked >= 300, "{asked}");
+}
+
+/// The publications that overlap these days, and no others.
+async fn are_found(app: &TestApp, publications: &[(Date, Date)], from: Option<Date>, to: Option<Date>) {
+    let range = json!({ "from": from.map(|day| day.to_string()), "to": to.map(|day| day.to_string()) });
+    let query = "query($r: LocalDateRange!) { publications(first: 1000, filter: { period: $r }) { nodes { name } } }";
+    let data = app.query_with(query, json!({ "r": range })).await;
+    let nodes = data["publications"]["nodes"].as_array().expect("a list");
+    let found: BTreeSet<&str> = nodes.iter().map(|node| node["name"].as_str().expect("a name")).collect();
+    let overlaps =
+        |(first, last): &(Date, Date)| from.is_none_or(|from| *last >= from) && to.is_none_or(|to| *first <= to);
+    let naive: Vec<String> =
+        (0..publications.len()).filter(|i| overlaps(&publications[*i])).map(|i| format!("p{i}")).collect();
+    assert_eq!(found, naive.iter().map(String::as_str).collect(), "{range}");
 }

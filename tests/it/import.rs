@@ -1,10 +1,10 @@
-use std::io::Write;
 use std::path::Path;
 
 use acervo::domain::Digest;
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
+use crate::harness::packing::gzip;
 use crate::harness::process::{imported, run};
 use crate::harness::{Db, TestApp, on_each_database, samples};
 
@@ -13,16 +13,8 @@ fn write(path: &Path, bytes: impl AsRef<[u8]>) -> String {
     path.display().to_string()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(bytes).expect("bytes");
-    packed.finish().expect("a gzip")
-}
-
-on_each_database!(bodies_of_another_receiver_are_recorded_once_at_their_time, 2 threads);
-async fn bodies_of_another_receiver_are_recorded_once_at_their_time(db: Db) {
-    let app = TestApp::on(db).await;
-    let links = FileServer::start().await;
+/// Lines as another receiver kept them: a live link, two dead ones, and lines that cannot be taken.
+fn lines_of_a_receiver(links: &FileServer) -> String {
     let now = jiff::Timestamp::now().as_second();
     links.offer("/sites/1/Produtos/1/vivo.txt", b"vivo", None);
     let claims =
@@ -30,29 +22,41 @@ async fn bodies_of_another_receiver_are_recorded_once_at_their_time(db: Db) {
     let alive = links.link(&claims(1, "vivo.txt"));
     let dead = links.link_at(&claims(2, "morto.txt"), now - 200_000, now - 113_360);
     let body = |name: &str, day: &str, url: &str| json!({ "nome": name, "dataProduto": day, "url": url });
-    let lines = [
+    let received = |at: &str, body: Value| json!({ "receivedAt": at, "body": body }).to_string();
+    [
         body("Vivo", "20/02/2025", &alive).to_string(),
-        json!({ "receivedAt": "2025-02-20T12:00:00.123Z", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
-        json!({ "receivedAt": "2025-02-21T12:00:00Z", "body": body("Morto", "20/02/2025", &dead).to_string() })
-            .to_string(),
+        received("2025-02-20T12:00:00.123Z", body("Morto", "19/02/2025", &dead)),
+        received("2025-02-21T12:00:00Z", body("Morto", "20/02/2025", &dead).to_string().into()),
         String::new(),
         "{\"nome\": ".to_owned(),
-        json!({ "receivedAt": "ontem", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
-        json!({ "receivedAt": "2125-02-20T12:00:00Z", "body": body("Morto", "19/02/2025", &dead) }).to_string(),
+        received("ontem", body("Morto", "19/02/2025", &dead)),
+        received("2125-02-20T12:00:00Z", body("Morto", "19/02/2025", &dead)),
         json!({ "nome": "Sem data", "url": dead }).to_string(),
         format!("{{\"nome\": \"{}\"}}", "x".repeat(300 << 10)),
     ]
-    .join("\n");
+    .join("\n")
+}
+
+/// What `acervo import` prints of these lines.
+const PRINTED: &str = "8 notifications read
+1 queued: `acervo serve` fetches their files
+2 recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current
+0 skipped: they are there already
+5 not taken, for the reasons above
+";
+
+on_each_database!(bodies_of_another_receiver_are_recorded_once_at_their_time, 2 threads);
+async fn bodies_of_another_receiver_are_recorded_once_at_their_time(db: Db) {
+    let app = TestApp::on(db).await;
+    let links = FileServer::start().await;
+    let lines = lines_of_a_receiver(&links);
     let plain = write(&app.folder.path().join("a.ndjson"), &lines);
     let (code, out, err) = imported(&app, &[&plain, "--dry-run"]);
     assert_eq!(code, Some(1), "{out}{err}");
     assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 0);
     let (code, out, err) = imported(&app, &[&plain]);
     assert_eq!(code, Some(1), "{out}{err}");
-    assert_eq!(
-        out,
-        "8 notifications read\n1 queued: `acervo serve` fetches their files\n2 recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current\n0 skipped: they are there already\n5 not taken, for the reasons above\n"
-    );
+    assert_eq!(out, PRINTED);
     for told in [
         ":5: it is not a JSON object",
         ":6: `receivedAt` is `ontem`",
@@ -64,9 +68,23 @@ async fn bodies_of_another_receiver_are_recorded_once_at_their_time(db: Db) {
     }
     assert!(!err.contains("token=") && !err.contains(samples::EMAIL), "{err}");
     app.settled(4).await;
-    let data = app
-            .query("{ notifications { nodes { name status source receivedAt error } } publications(orderBy: PERIOD_ASC) { nodes { name status referenceDate } } }")
-            .await;
+    are_recorded(&app).await;
+    // Again, packed in two ways: nothing is added.
+    for packed in [gzip(lines.as_bytes()), zstd::encode_all(lines.as_bytes(), 3).expect("a frame")] {
+        let path = write(&app.folder.path().join("again"), packed);
+        let (_, out, err) = imported(&app, &[&path]);
+        assert!(out.contains("4 skipped"), "{out}{err}");
+        assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 4);
+    }
+    // An import is no replay, however many lines it has.
+    assert_eq!(app.query("{ replays { totalCount } }").await["replays"]["totalCount"], 0);
+}
+
+/// The four lines that could be taken, each at its time.
+async fn are_recorded(app: &TestApp) {
+    let query = "{ notifications { nodes { name status source receivedAt error } }
+        publications(orderBy: PERIOD_ASC) { nodes { name status referenceDate } } }";
+    let data = app.query(query).await;
     let mut seen: Vec<(&str, &str, &str)> = Vec::new();
     for node in data["notifications"]["nodes"].as_array().expect("a list") {
         let field = |name: &str| node[name].as_str().expect("a text");
@@ -74,32 +92,19 @@ async fn bodies_of_another_receiver_are_recorded_once_at_their_time(db: Db) {
         seen.push((field("name"), field("status"), if field("name") == "Morto" { field("receivedAt") } else { "" }));
     }
     seen.sort();
-    assert_eq!(
-        seen,
-        [
-            ("Morto", "EXPIRED", "2025-02-20T12:00:00.123Z"),
-            ("Morto", "EXPIRED", "2025-02-21T12:00:00.000Z"),
-            ("Sem data", "REJECTED", ""),
-            ("Vivo", "ARCHIVED", "")
-        ]
-    );
-    assert_eq!(
-        data["publications"]["nodes"],
-        json!([
-            { "name": "Morto", "status": "LOST", "referenceDate": "19/02/2025" },
-            { "name": "Morto", "status": "LOST", "referenceDate": "20/02/2025" },
-            { "name": "Vivo", "status": "ARCHIVED", "referenceDate": "20/02/2025" }
-        ])
-    );
-    // Again, packed this way and that: nothing is added.
-    for packed in [gzip(lines.as_bytes()), zstd::encode_all(lines.as_bytes(), 3).expect("a frame")] {
-        let path = write(&app.folder.path().join("again"), packed);
-        let (_, out, err) = imported(&app, &[&path]);
-        assert!(out.contains("4 skipped"), "{out}{err}");
-        assert_eq!(app.query("{ notifications { totalCount } }").await["notifications"]["totalCount"], 4);
-    }
-    // No replay, whatever the pace.
-    assert_eq!(app.query("{ replays { totalCount } }").await["replays"]["totalCount"], 0);
+    let expected = [
+        ("Morto", "EXPIRED", "2025-02-20T12:00:00.123Z"),
+        ("Morto", "EXPIRED", "2025-02-21T12:00:00.000Z"),
+        ("Sem data", "REJECTED", ""),
+        ("Vivo", "ARCHIVED", ""),
+    ];
+    assert_eq!(seen, expected);
+    let expected = json!([
+        { "name": "Morto", "status": "LOST", "referenceDate": "19/02/2025" },
+        { "name": "Morto", "status": "LOST", "referenceDate": "20/02/2025" },
+        { "name": "Vivo", "status": "ARCHIVED", "referenceDate": "20/02/2025" },
+    ]);
+    assert_eq!(data["publications"]["nodes"], expected);
 }
 
 /// A folder of three days of one product, the second day's file unchanged, and its manifest in no order.
@@ -124,15 +129,16 @@ fn decks(folder: &Path) -> (String, String) {
     (files.display().to_string(), write(&folder.join("manifesto.csv"), manifest))
 }
 
-const HISTORY: &str = "{ publications { nodes { revisionNumber revisionCount revisions { number sha256 archivedAt supersededAt fileName announcedAt } } } }";
+const HISTORY: &str = "{ publications { nodes { revisionNumber revisionCount
+    revisions { number sha256 archivedAt supersededAt fileName announcedAt } } } }";
 
 async fn as_of(app: &TestApp, at: &str) -> Value {
     let query = format!("{{ publications(asOf: \"{at}\") {{ nodes {{ revisionNumber sha256 }} }} }}");
     app.query(&query).await["publications"]["nodes"][0].clone()
 }
 
-on_each_database!(files_that_were_had_answer_for_the_past, 2 threads);
-async fn files_that_were_had_answer_for_the_past(db: Db) {
+on_each_database!(imported_files_answer_for_the_past, 2 threads);
+async fn imported_files_answer_for_the_past(db: Db) {
     let app = TestApp::on(db).await;
     let (files, manifest) = decks(app.folder.path());
     let (code, out, err) = imported(&app, &[&files, "--manifest", &manifest, "--dry-run"]);
@@ -159,14 +165,19 @@ async fn files_that_were_had_answer_for_the_past(db: Db) {
     let data = app.query(HISTORY).await;
     let node = &data["publications"]["nodes"][0];
     assert_eq!((node["revisionNumber"].as_i64(), node["revisionCount"].as_i64()), (Some(3), Some(3)));
-    assert_eq!(
-        node["revisions"],
-        json!([
-            { "number": 1, "sha256": first, "archivedAt": "2024-02-01T12:00:00.000Z", "supersededAt": "2024-02-03T12:00:00.000Z", "fileName": "a.txt", "announcedAt": "2024-02-01T12:00:00.000Z" },
-            { "number": 2, "sha256": second, "archivedAt": "2024-02-03T12:00:00.000Z", "supersededAt": "2024-02-04T12:00:00.000Z", "fileName": "c.txt", "announcedAt": "2024-02-03T12:00:00.000Z" },
-            { "number": 3, "sha256": first, "archivedAt": "2024-02-04T12:00:00.000Z", "supersededAt": null, "fileName": "d.txt", "announcedAt": "2024-02-04T12:00:00.000Z" }
-        ])
-    );
+    let at = |day: u32| format!("2024-02-{day:02}T12:00:00.000Z");
+    let revision = |number: u32, sha256: &str, day: u32, superseded: Option<u32>, file: &str| {
+        json!({
+            "number": number, "sha256": sha256, "archivedAt": at(day), "supersededAt": superseded.map(at),
+            "fileName": file, "announcedAt": at(day),
+        })
+    };
+    let expected = json!([
+        revision(1, &first, 1, Some(3), "a.txt"),
+        revision(2, &second, 3, Some(4), "c.txt"),
+        revision(3, &first, 4, None, "d.txt"),
+    ]);
+    assert_eq!(node["revisions"], expected);
     assert_eq!(as_of(&app, "2024-02-02T00:00:00Z").await, json!({ "revisionNumber": 1, "sha256": first }));
     assert_eq!(as_of(&app, "2024-02-03T12:00:00Z").await, json!({ "revisionNumber": 2, "sha256": second }));
     assert!(as_of(&app, "2024-01-31T00:00:00Z").await.is_null());
@@ -174,26 +185,34 @@ async fn files_that_were_had_answer_for_the_past(db: Db) {
     let (_, out, err) = imported(&app, &[&files, "--manifest", &manifest]);
     assert!(out.contains("0 archived as revisions\n4 skipped"), "{out}{err}");
     assert_eq!(app.query(HISTORY).await, data);
-    // A file from before all of these, as a tar and with NDJSON: it takes its place in the order.
+}
+
+on_each_database!(an_older_file_takes_its_place_in_the_order, 2 threads);
+async fn an_older_file_takes_its_place_in_the_order(db: Db) {
+    let app = TestApp::on(db).await;
+    let (files, manifest) = decks(app.folder.path());
+    let (code, out, err) = imported(&app, &[&files, "--manifest", &manifest]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    // A file from before all of these, as a tar and with NDJSON.
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(5);
     header.set_mode(0o644);
     tar.append_data(&mut header, "velho/x.txt", &b"velha"[..]).expect("an entry");
     let tar = write(&app.folder.path().join("velho.tar.gz"), gzip(&tar.into_inner().expect("a tar")));
-    let row = json!({ "path": "velho/x.txt", "nome": "Deck", "dataProduto": "02/2024", "listPath": "/sites/9/1/Produtos/9", "receivedAt": "2024-01-31T12:00:00-03:00" });
+    let row = json!({
+        "path": "velho/x.txt", "nome": "Deck", "dataProduto": "02/2024", "listPath": "/sites/9/1/Produtos/9",
+        "receivedAt": "2024-01-31T12:00:00-03:00",
+    });
     let manifest = write(&app.folder.path().join("velho.ndjson"), row.to_string());
     let (code, out, err) = imported(&app, &[&tar, "--manifest", &manifest]);
     assert_eq!(code, Some(0), "{out}{err}");
     app.settled(4).await;
     let numbers = "{ publications { nodes { revisionNumber revisions { number fileName } } } }";
-    assert_eq!(
-        app.query(numbers).await["publications"]["nodes"][0],
-        json!({ "revisionNumber": 4, "revisions": [
-                { "number": 1, "fileName": "x.txt" }, { "number": 2, "fileName": "a.txt" },
-                { "number": 3, "fileName": "c.txt" }, { "number": 4, "fileName": "d.txt" }
-            ] })
-    );
+    let files = [(1, "x.txt"), (2, "a.txt"), (3, "c.txt"), (4, "d.txt")];
+    let revisions = files.map(|(number, name)| json!({ "number": number, "fileName": name }));
+    let expected = json!({ "revisionNumber": 4, "revisions": revisions });
+    assert_eq!(app.query(numbers).await["publications"]["nodes"][0], expected);
     assert_eq!(as_of(&app, "2024-02-01T00:00:00Z").await["revisionNumber"], 1);
 }
 
@@ -212,7 +231,9 @@ async fn an_import_beside_live_announcements_never_displaces_what_is_newer() {
     let (code, out, err) = imported(&app, &[&files.display().to_string(), "--manifest", &manifest]);
     assert_eq!(code, Some(0), "{out}{err}");
     app.settled(2).await;
-    let data = app.query("{ products { nodes { name aliases { name } revisionCount } } publications { totalCount nodes { fileName revisionNumber revisionCount status } } }").await;
+    let query = "{ products { nodes { name aliases { name } revisionCount } }
+        publications { totalCount nodes { fileName revisionNumber revisionCount status } } }";
+    let data = app.query(query).await;
     // The old name finds what is there by now.
     let found = app.query("{ publications(search: \"velho\") { totalCount } }").await;
     assert_eq!(found["publications"]["totalCount"], 1);
@@ -227,7 +248,7 @@ async fn an_import_beside_live_announcements_never_displaces_what_is_newer() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told() {
+fn wrong_arguments_of_import_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let told = |code: i32, args: &[&str]| {
         let output = run(folder.path(), args);

@@ -61,7 +61,7 @@ fn manifest(path: &Path, rows: &[(String, String)]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tar_gives_what_tar_gives() {
+async fn every_form_of_tar_is_read() {
     let app = TestApp::start().await;
     let here = app.folder.path();
     let files = here.join("f");
@@ -135,7 +135,7 @@ fn entry(tar: &mut tar::Builder<Vec<u8>>, name: &str, records: Records<'_>, byte
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_tar_cannot_give_right_is_refused_and_the_rest_taken() {
+async fn broken_entries_of_a_tar_are_refused_and_the_rest_is_taken() {
     let app = TestApp::start().await;
     let here = app.folder.path();
     let sparse: [(&str, Records<'_>); 9] = [
@@ -446,6 +446,13 @@ fn lines_of_mongoexport_are_taken() {
         .collect();
     let taken = read_line(&latin, now).expect("a line").expect("a body").notification;
     assert_eq!((taken.notice.name.as_deref(), taken.received_at.to_string().as_str()), (Some("Previsão"), at));
+}
+
+#[test]
+fn lines_that_are_no_notification_are_refused() {
+    let now: jiff::Timestamp = "2025-11-25T00:00:00Z".parse().expect("an instant");
+    let body = json!({ "nome": "B", "dataProduto": "20/02/2025", "url": "https://x.ons.org.br/a" });
+    let at = "2025-02-20T12:00:00Z";
     let refused = [
         json!({ "receivedAt": { "$date": "ontem" }, "body": body }).to_string(),
         json!({ "receivedAt": { "$date": { "$numberLong": "x" } }, "body": body }).to_string(),
@@ -468,7 +475,7 @@ fn lines_of_mongoexport_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_refused_leaves_nothing_behind() {
+async fn refused_lines_leave_nothing_behind() {
     let app = TestApp::start().await;
     let here = app.folder.path();
     let body = json!({ "nome": "B", "dataProduto": "20/02/2025", "url": "https://x.ons.org.br/a" });

@@ -2,6 +2,7 @@ use acervo::domain::Clock;
 use acervo::leaves::index::{Deadline, Filter, Order, Query, Target};
 use serde_json::Value;
 
+use crate::harness::notice::Notice;
 use crate::harness::samples::product;
 use crate::harness::{Options, TestApp, process};
 
@@ -27,7 +28,7 @@ async fn some_history(app: &TestApp) -> Value {
 
 /// Whoever is told that the index has come so far finds all that was published until then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_index_says_it_holds_is_found() {
+async fn the_position_of_the_index_is_what_it_finds() {
     let app = TestApp::start().await;
     let (index, record) = (acervo::leaves::index(&app.app).clone(), acervo::leaves::record(&app.app).clone());
     let all = Query {
@@ -43,9 +44,7 @@ async fn what_the_index_says_it_holds_is_found() {
     };
     let watch = Deadline::at(std::time::Instant::now() + crate::harness::PATIENCE);
     for turn in 1..=50 {
-        let body =
-            format!(r#"{{ "nome": "Aviso {turn}", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" }}"#);
-        assert_eq!(app.notify(&body).await.0, 202);
+        assert_eq!(app.notify(&Notice::new(format!("Aviso {turn}")).to_string()).await.0, 202);
         let head = record.feed().head().await.expect("a number");
         // Asked without a rest: the moment between a commit and its being seen is short.
         while index.position().is_none_or(|position| position.feed < head) {
@@ -56,7 +55,7 @@ async fn what_the_index_says_it_holds_is_found() {
 }
 
 #[tokio::test]
-async fn thrown_away_or_broken_it_is_built_anew_and_answers_the_same() {
+async fn a_removed_or_broken_index_is_rebuilt() {
     let app = TestApp::start().await;
     let before = some_history(&app).await;
     assert_eq!(before["revisions"]["totalCount"], 25);
@@ -92,7 +91,7 @@ async fn thrown_away_or_broken_it_is_built_anew_and_answers_the_same() {
 }
 
 #[tokio::test]
-async fn reindex_works_alone_and_beside_a_server() {
+async fn reindex_works_with_and_without_a_server() {
     let app = TestApp::start().await;
     let before = some_history(&app).await;
     let printed = process::printed(app.folder.path(), &["reindex"]);
@@ -137,7 +136,7 @@ async fn the_service_starts_while_another_process_writes_the_index() {
 
 /// Only a command that indexes takes the writer: an import of hours does not keep the service from starting.
 #[tokio::test]
-async fn a_command_that_does_not_index_leaves_the_writer_alone() {
+async fn a_command_that_does_not_index_takes_no_writer() {
     let app = TestApp::start().await;
     let folder = app.stop().await;
     let settings = crate::harness::settings(&folder.path().join("data"), &Options::default());

@@ -2,6 +2,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
+use crate::harness::notice::Notice;
 use crate::harness::samples::zip;
 use crate::harness::{Db, TestApp, bytes_in, on_each_database, sha256};
 
@@ -21,7 +22,7 @@ async fn announce(
     let path = format!("/sites/9/1/Produtos/{product}/{day}/{name}");
     links.offer_as(&path, sent.1, sent.0);
     let link = links.link(&json!({ "URL": path, "IsFile": "True" }));
-    let body = json!({ "nome": format!("Produto {product}"), "dataProduto": format!("{day:02}/02/2025"), "url": link });
+    let body = Notice::new(format!("Produto {product}")).reference(format!("{day:02}/02/2025")).link(link);
     let (status, answer) = app.notify(&body.to_string()).await;
     assert_eq!(status, 202);
     answer["id"].as_str().expect("an id").to_owned()
@@ -40,7 +41,7 @@ async fn outcome(app: &TestApp, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_page_in_the_place_of_a_file_is_never_kept() {
+async fn an_html_page_instead_of_a_file_is_never_archived() {
     let app = TestApp::start().await;
     let links = FileServer::start().await;
     let wide: Vec<u8> = "\u{feff}<html></html>".encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -68,7 +69,7 @@ async fn a_page_in_the_place_of_a_file_is_never_kept() {
 }
 
 #[tokio::test]
-async fn files_in_an_unusual_form_are_kept_with_a_warning() {
+async fn files_in_an_unusual_form_are_archived_with_a_warning() {
     let app = TestApp::start().await;
     let links = FileServer::start().await;
     let pdf = b"%PDF-1.7\nconteudo\n%%EOF\n";
@@ -114,8 +115,8 @@ async fn files_in_an_unusual_form_are_kept_with_a_warning() {
     }
 }
 
-on_each_database!(what_a_product_published_before_says_what_its_next_file_is);
-async fn what_a_product_published_before_says_what_its_next_file_is(db: Db) {
+on_each_database!(earlier_files_of_a_product_tell_what_the_next_one_is);
+async fn earlier_files_of_a_product_tell_what_the_next_one_is(db: Db) {
     let app = TestApp::on(db).await;
     let links = FileServer::start().await;
     let first = announce(&app, &links, 1, "a.xls", 1, (EXCEL, SHEET)).await;
@@ -134,14 +135,14 @@ async fn what_a_product_published_before_says_what_its_next_file_is(db: Db) {
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_off_is_healed_by_the_second_look() {
+async fn a_truncated_file_is_fetched_again() {
     let app = TestApp::start().await;
     let links = FileServer::start().await;
     let whole: &[u8] = b"%PDF-1.7\nconteudo\n%%EOF\n";
     let path = "/sites/9/1/Produtos/1/a.pdf";
     links.offer_in_turn(path, &[&whole[..15], whole], "application/pdf");
     let link = links.link(&json!({ "URL": path, "IsFile": "True" }));
-    let body = json!({ "nome": "Produto", "dataProduto": "01/02/2025", "url": link });
+    let body = Notice::new("Produto").reference("01/02/2025").link(link);
     assert_eq!(app.notify(&body.to_string()).await.0, 202);
     app.settled(1).await;
     let data = app.query("{ publications { nodes { sha256 revisionCount } } }").await;

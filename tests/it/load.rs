@@ -71,7 +71,7 @@ async fn steady_load(url: &str, seconds: usize) -> Met {
     }
     let mut met = Met::default();
     for one in sent {
-        let (seconds, refusal) = one.await.expect("an answer");
+        let (seconds, refusal) = one.await.expect("a response");
         met.seconds.push(seconds);
         met.refused += usize::from(refusal.is_some());
         met.refusal = met.refusal.or(refusal);
@@ -79,7 +79,7 @@ async fn steady_load(url: &str, seconds: usize) -> Met {
     met
 }
 
-/// `ACERVO_TEST_LOAD` names the binary to be measured; the load is in this process.
+/// A measurement of the binary that `ACERVO_TEST_LOAD` names; the load is in this process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs an optimized binary: ACERVO_TEST_LOAD"]
 async fn under_a_load_of_silent_connections_and_guesses() {

@@ -23,43 +23,45 @@ async fn listed(app: &TestApp, id: &str) -> Vec<(String, String)> {
     nodes.iter().map(|node| (text(&node["path"]), text(&node["url"]))).collect()
 }
 
-on_each_database!(every_listed_member_is_had_by_its_url);
-async fn every_listed_member_is_had_by_its_url(db: Db) {
-    let names: &[(&[u8], &str)] = &[
-        (b" antes e depois ", " antes e depois "),
-        (b"com\ttab\x01.txt", "com_tab_.txt"),
-        (b"./ponto.txt", "ponto.txt"),
-        (b"../fora.txt", "fora.txt"),
-        (b"a/../b/./c.txt", "a/b/c.txt"),
-        (b"/absoluto.txt", "absoluto.txt"),
-        (b"pasta\\de\\net.txt", "pasta/de/net.txt"),
-        (b"a//b.txt", "a/b.txt"),
-        (b"100%25 ?#&+.txt", "100%25 ?#&+.txt"),
-        (b"Arquivos Sa\xa1da/Previs\xc6o E\xa2lica.csv", "Arquivos Saída/Previsão Eólica.csv"),
-        (b"Relat\xa2rio \xe0\xc7\xe5.txt", "Relatório ÓÃÕ.txt"),
-        (b"\xc9\xcd\xbb.txt", "╔═╗.txt"),
-        (b"igual.txt", "igual.txt"),
-        (b"igual.txt", "igual (2).txt"),
-        (b".\\igual.txt", "igual (3).txt"),
-        (b"..", "member-15"),
-        ("rtl\u{202e}fdp.exe".as_bytes(), "rtl_fdp.exe"),
-        (b"Opera\xe7\xe3o Di\xe1ria.txt", "Operação Diária.txt"),
-        (b"caf\xe9.txt", "café.txt"),
-    ];
-    let contents: Vec<Vec<u8>> = names.iter().map(|(name, _)| [b"conteudo de ", *name].concat()).collect();
+/// Names as a zip holds them, and the paths under which the members are listed.
+const NAMES: &[(&[u8], &str)] = &[
+    (b" antes e depois ", " antes e depois "),
+    (b"com\ttab\x01.txt", "com_tab_.txt"),
+    (b"./ponto.txt", "ponto.txt"),
+    (b"../fora.txt", "fora.txt"),
+    (b"a/../b/./c.txt", "a/b/c.txt"),
+    (b"/absoluto.txt", "absoluto.txt"),
+    (b"pasta\\de\\net.txt", "pasta/de/net.txt"),
+    (b"a//b.txt", "a/b.txt"),
+    (b"100%25 ?#&+.txt", "100%25 ?#&+.txt"),
+    (b"Arquivos Sa\xa1da/Previs\xc6o E\xa2lica.csv", "Arquivos Saída/Previsão Eólica.csv"),
+    (b"Relat\xa2rio \xe0\xc7\xe5.txt", "Relatório ÓÃÕ.txt"),
+    (b"\xc9\xcd\xbb.txt", "╔═╗.txt"),
+    (b"igual.txt", "igual.txt"),
+    (b"igual.txt", "igual (2).txt"),
+    (b".\\igual.txt", "igual (3).txt"),
+    (b"..", "member-15"),
+    ("rtl\u{202e}fdp.exe".as_bytes(), "rtl_fdp.exe"),
+    (b"Opera\xe7\xe3o Di\xe1ria.txt", "Operação Diária.txt"),
+    (b"caf\xe9.txt", "café.txt"),
+];
+
+on_each_database!(every_listed_member_is_found_by_its_url);
+async fn every_listed_member_is_found_by_its_url(db: Db) {
+    let contents: Vec<Vec<u8>> = NAMES.iter().map(|(name, _)| [b"conteudo de ", *name].concat()).collect();
     let mut members: Vec<RawMember> =
-        names.iter().zip(&contents).map(|((name, _), bytes)| RawMember::stored(name, bytes)).collect();
+        NAMES.iter().zip(&contents).map(|((name, _), bytes)| RawMember::stored(name, bytes)).collect();
     members.push(RawMember::stored(b"pasta\\", b""));
     let app = TestApp::on(db).await;
     let id = archive(&app, raw_zip(&members)).await;
     let all = listed(&app, &id).await;
     let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
-    assert_eq!(paths, names.iter().map(|(_, path)| *path).collect::<Vec<_>>());
+    assert_eq!(paths, NAMES.iter().map(|(_, path)| *path).collect::<Vec<_>>());
     for ((path, url), bytes) in all.iter().zip(&contents) {
         let answer = app.get(url).await;
         assert_eq!(answer.status(), 200, "{path:?}");
         assert!(answer.bytes().await.expect("bytes") == bytes[..], "{path:?}");
-        let head = app.client.head(format!("{}{url}", app.url)).bearer_auth(KEY).send().await.expect("an answer");
+        let head = app.client.head(format!("{}{url}", app.url)).bearer_auth(KEY).send().await.expect("a response");
         let length = head.headers()["content-length"].to_str().expect("text").to_owned();
         assert_eq!((head.status().as_u16(), length), (200, bytes.len().to_string()), "{path:?}");
     }
@@ -203,8 +205,8 @@ async fn methods_are_unpacked_or_named() {
     assert_eq!(app.query("{ status { damaged } }").await["status"]["damaged"], 0);
 }
 
-on_each_database!(a_zip_that_takes_long_is_recorded_first);
-async fn a_zip_that_takes_long_is_recorded_first(db: Db) {
+on_each_database!(a_slow_zip_is_recorded_before_it_is_listed);
+async fn a_slow_zip_is_recorded_before_it_is_listed(db: Db) {
     let app = TestApp::on(db).await;
     let inner = zip(&[("fundo.dat", b"fundo")]);
     // Called a zip and none: unpacked to see that.
@@ -218,12 +220,12 @@ async fn a_zip_that_takes_long_is_recorded_first(db: Db) {
         .await;
     // Known without unpacking it.
     let url = format!("{}/files/{id}/members/bomba.zip", app.url);
-    let head = app.client.head(url).bearer_auth(KEY).send().await.expect("an answer");
+    let head = app.client.head(url).bearer_auth(KEY).send().await.expect("a response");
     assert_eq!(head.headers()["content-length"].to_str().expect("text"), (40 << 20).to_string());
 }
 
 #[tokio::test]
-async fn a_zip_of_very_many_members_is_listed_in_part() {
+async fn a_zip_of_many_members_is_listed_in_part() {
     let app = TestApp::start().await;
     let names: Vec<String> = (0..60_000).map(|i| format!("m{i:05}.txt")).collect();
     let members: Vec<RawMember> = names.iter().map(|name| RawMember::stored(name.as_bytes(), b"x")).collect();
@@ -318,7 +320,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn what_is_unpacked_for_a_while_leaves_room_and_keeps_to_its_budget() {
+async fn unpacking_keeps_to_its_budget_and_leaves_room() {
     let (_folder, store) = store();
     let inner = zip(&[("fundo.dat", b"fundo")]);
     let zeros = vec![0; 4 << 20];

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
+use crate::harness::notice::Notice;
 use crate::harness::{Options, TestApp};
 use crate::history_of_years as years;
 
@@ -85,7 +86,7 @@ async fn write(app: Arc<TestApp>, stop: Arc<AtomicBool>, names: Vec<String>) -> 
             let path = format!("/w/{turn}-{}.txt", name.len());
             links.offer(&path, format!("{name} {turn}").as_bytes(), None);
             let link = links.link(&json!({ "URL": path, "IsFile": "True" }));
-            let body = json!({ "nome": name, "processo": "Processo", "dataProduto": day, "url": link });
+            let body = Notice::new(&*name).reference(&*day).with("processo", "Processo").link(link);
             assert_eq!(app.notify(&body.to_string()).await.0, 202);
             written.insert((name, day.clone()));
         }

@@ -43,8 +43,8 @@ const POLICY: &str = "[retention]\ngrace = \"0s\"\n[[retention.policy]]\nname = 
 
 type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
 
-on_each_database!(no_statement_of_the_hot_paths_goes_through_a_table_that_grows, 2 threads);
-async fn no_statement_of_the_hot_paths_goes_through_a_table_that_grows(db: Db) {
+on_each_database!(no_statement_of_the_hot_paths_scans_a_growing_table, 2 threads);
+async fn no_statement_of_the_hot_paths_scans_a_growing_table(db: Db) {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     let config = folder.path().join("acervo.toml");
     std::fs::write(&config, POLICY).expect("a file");
@@ -79,8 +79,8 @@ async fn no_statement_of_the_hot_paths_goes_through_a_table_that_grows(db: Db) {
     connection.close().await.expect("a closed connection");
 }
 
-on_each_database!(totals_are_what_is_counted_and_older_rows_are_in_them, 2 threads);
-async fn totals_are_what_is_counted_and_older_rows_are_in_them(db: Db) {
+on_each_database!(totals_equal_counts_and_include_older_rows, 2 threads);
+async fn totals_equal_counts_and_include_older_rows(db: Db) {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     let config = folder.path().join("acervo.toml");
     std::fs::write(&config, POLICY).expect("a file");
@@ -179,8 +179,8 @@ fn undone(db: Db) -> Vec<&'static str> {
     triggers.iter().copied().chain(rest).collect()
 }
 
-on_each_database!(a_scan_is_found_out, 2 threads);
-async fn a_scan_is_found_out(db: Db) {
+on_each_database!(a_scan_is_detected, 2 threads);
+async fn a_scan_is_detected(db: Db) {
     let url = postgres::database(db);
     let app = TestApp::with(Options { database_url: url.clone(), ..Options::default() }).await;
     app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
@@ -202,6 +202,13 @@ async fn a_scan_is_found_out(db: Db) {
 
 /// All that the service does by itself, and what is asked of it again and again.
 async fn days_of_a_service(app: &TestApp) {
+    publish_and_publish_again(app).await;
+    fail_in_every_way(app).await;
+    work_that_recurs(app).await;
+}
+
+/// New files, the same again, other contents, and a burst that is a replay.
+async fn publish_and_publish_again(app: &TestApp) {
     app.portal.set_validators(Validators::Etag);
     for number in 1..=30 {
         let bytes = match number {
@@ -211,7 +218,6 @@ async fn days_of_a_service(app: &TestApp) {
         let name = if number == 1 { "a.zip" } else { "a.csv" };
         app.portal.add(product(number, &format!("Produto {number}"), name, bytes));
     }
-    // New ones, the same again, another content, and a burst that is a replay.
     assert_eq!(app.portal.enviar_tudo().await.delivered, 30);
     app.settled(30).await;
     assert_eq!(app.portal.enviar_tudo().await.delivered, 30);
@@ -221,7 +227,10 @@ async fn days_of_a_service(app: &TestApp) {
         assert_eq!(app.portal.enviar(number).await.expect("a product").status, Some(202));
     }
     app.settled(70).await;
-    // Failures of each kind, the last of which outlives its link.
+}
+
+/// Failures of each kind, the last of which outlives its link.
+async fn fail_in_every_way(app: &TestApp) {
     for faults in [
         Faults { status: Some(500), times: Some(1), ..Faults::default() },
         Faults { expired: true, times: Some(1), ..Faults::default() },
@@ -247,9 +256,12 @@ async fn days_of_a_service(app: &TestApp) {
     })
     .await;
     app.portal.set_faults(Faults::default());
+}
+
+/// What is done every so often, or at the start.
+async fn work_that_recurs(app: &TestApp) {
     let record = acervo::leaves::record(&app.app);
     let now = app.app.clock.now();
-    // What is done every so often, or at the start.
     record.queue().release_all().await.expect("released");
     record.jobs().end_interrupted(now).await.expect("ended");
     record.links().erase(now).await.expect("erased");

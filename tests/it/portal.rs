@@ -57,7 +57,9 @@ async fn the_whole_catalogue_is_archived_and_a_second_time_adds_nothing() {
     let stored = crate::harness::bytes_in(&app.folder.path().join("data/archive"));
     assert_eq!(app.portal.enviar_tudo().await.delivered, 100);
     app.settled(200).await;
-    let data = app.query("{ a: notifications(filter: { status: [ARCHIVED] }) { totalCount } u: notifications(filter: { status: [UNCHANGED] }) { totalCount } products { totalCount } }").await;
+    let query = "{ a: notifications(filter: { status: [ARCHIVED] }) { totalCount }
+        u: notifications(filter: { status: [UNCHANGED] }) { totalCount } products { totalCount } }";
+    let data = app.query(query).await;
     assert_eq!(data["a"]["totalCount"], 100);
     assert_eq!(data["u"]["totalCount"], 100);
     assert_eq!(data["products"]["totalCount"], 100);
@@ -88,12 +90,12 @@ async fn versions_are_published_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn forged_and_dead_links_open_nothing() {
+async fn forged_and_expired_links_are_refused() {
     let app = TestApp::start().await;
     let number = app.portal.add(product(1, "Produto", "a.csv", &b"x"[..]));
     let product = app.portal.products().into_iter().find(|p| p.number == number).expect("the product");
     let link = app.portal.link(&product).expect("a link");
-    let get = |url: String| async { app.client.get(url).send().await.expect("an answer").status().as_u16() };
+    let get = |url: String| async { app.client.get(url).send().await.expect("a response").status().as_u16() };
     assert_eq!(get(link.clone()).await, 200);
     assert_eq!(get(format!("{}x", &link[..link.len() - 1])).await, 401);
     app.app.clock.advance(acervo::portal::LINK_LIFE);

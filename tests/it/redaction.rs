@@ -16,6 +16,49 @@ fn secrets(link: &str) -> Vec<String> {
     all
 }
 
+/// All that a service answers to bodies that it rejects and to queries, and its metrics and exports.
+async fn responses(served: &Served, link: &str) -> String {
+    let client = reqwest::Client::new();
+    // Rejected bodies and wrong doors that hold one.
+    let odd = [
+        json!({ "url": link }),
+        json!({ "nome": "x", "dataProduto": link, "url": link }),
+        json!({ "nome": "x", "periodicidade": format!("por {EMAIL}"), "url": link }),
+        json!({ "nome": "x", "url": "x", "outro": { "copia": link } }),
+    ];
+    let mut seen = String::new();
+    for body in &odd {
+        let answer = client
+            .post(format!("{}/webhook", served.url))
+            .header("authorization", TOKEN)
+            .json(body)
+            .send()
+            .await
+            .expect("a response");
+        assert_eq!(answer.status(), 422);
+        seen += &answer.text().await.expect("text");
+    }
+    let everything =
+        "{ notifications(first: 1000) { nodes { error body name referenceDate } } products { nodes { name listPath } }
+        revisions(first: 1000) { nodes { fileName warnings fileUrl } } status { version } }";
+    let answer = client.post(format!("{}/graphql", served.url)).bearer_auth(KEY).json(&json!({ "query": everything }));
+    seen += &answer.send().await.expect("a response").text().await.expect("text");
+    seen += &client
+        .get(format!("{}/metrics?key={KEY}", served.url))
+        .send()
+        .await
+        .expect("a response")
+        .text()
+        .await
+        .expect("text");
+    for table in ["publications", "revisions", "notifications"] {
+        let rows =
+            client.get(format!("{}/export/{table}.ndjson?key={KEY}", served.url)).send().await.expect("a response");
+        seen += &rows.text().await.expect("text");
+    }
+    seen
+}
+
 #[tokio::test]
 async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -44,44 +87,7 @@ async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
         let open = "{ notifications(filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount } }";
         served.until(open, |data| data["notifications"]["totalCount"] == 0).await;
     }
-    let client = reqwest::Client::new();
-    // Rejected bodies and wrong doors that hold one.
-    let odd = [
-        json!({ "url": links[0] }),
-        json!({ "nome": "x", "dataProduto": links[0], "url": links[0] }),
-        json!({ "nome": "x", "periodicidade": format!("por {EMAIL}"), "url": links[0] }),
-        json!({ "nome": "x", "url": "x", "outro": { "copia": links[0] } }),
-    ];
-    let mut seen = String::new();
-    for body in &odd {
-        let answer = client
-            .post(format!("{}/webhook", served.url))
-            .header("authorization", TOKEN)
-            .json(body)
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status(), 422);
-        seen += &answer.text().await.expect("text");
-    }
-    let everything =
-        "{ notifications(first: 1000) { nodes { error body name referenceDate } } products { nodes { name listPath } }
-        revisions(first: 1000) { nodes { fileName warnings fileUrl } } status { version } }";
-    let answer = client.post(format!("{}/graphql", served.url)).bearer_auth(KEY).json(&json!({ "query": everything }));
-    seen += &answer.send().await.expect("an answer").text().await.expect("text");
-    seen += &client
-        .get(format!("{}/metrics?key={KEY}", served.url))
-        .send()
-        .await
-        .expect("an answer")
-        .text()
-        .await
-        .expect("text");
-    for table in ["publications", "revisions", "notifications"] {
-        let rows =
-            client.get(format!("{}/export/{table}.ndjson?key={KEY}", served.url)).send().await.expect("an answer");
-        seen += &rows.text().await.expect("text");
-    }
+    let mut seen = responses(&served, &links[0]).await;
     served.terminate();
     seen += &served.logged();
     assert!(seen.contains("archived"), "there is no log to look at");
@@ -157,7 +163,7 @@ async fn secrets_are_redacted_however_they_are_written_and_the_body_stays_json()
 }
 
 #[tokio::test]
-async fn a_link_that_is_dead_or_done_is_in_no_file_of_the_data_folder() {
+async fn an_expired_or_used_link_is_in_no_file() {
     let app = TestApp::start().await;
     let done = app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
     let dead = app.portal.add(product(2, "Produto 2", "b.csv", &b"y"[..]));

@@ -1,8 +1,8 @@
 //! PostgreSQL: what one replica, or the server, may do to the others.
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use serde_json::json;
 
 use crate::harness::cluster::Server;
+use crate::harness::notice::Notice;
 use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, on_each_database, postgres, until};
 
@@ -13,8 +13,7 @@ const BODY: &str = "{\"nome\": \"x\"}";
 const WRITER_LOCK: i64 = 0x6163_6572_766f;
 
 fn body(i: usize) -> String {
-    json!({ "nome": format!("Produto {i}"), "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x?token=a.b.c" })
-        .to_string()
+    Notice::new(format!("Produto {i}")).to_string()
 }
 
 async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
@@ -22,7 +21,7 @@ async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
 }
 
 async fn count(connection: &DatabaseConnection, sql: &str) -> i64 {
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.expect("an answer");
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.expect("a response");
     row.expect("a row").try_get_by_index(0).expect("a number")
 }
 
@@ -58,7 +57,7 @@ async fn a_replica_frozen_in_the_middle_of_a_commit_does_not_stop_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
-async fn a_lock_that_is_never_given_back_is_answered_503_and_not_for_ever() {
+async fn a_lock_that_is_never_released_is_answered_503() {
     let url = postgres::new_database();
     let app = on(format!("{url}?options[lock_timeout]=500")).await;
     let other = Database::connect(&url).await.expect("the database");
@@ -78,7 +77,7 @@ async fn a_lock_that_is_never_given_back_is_answered_503_and_not_for_ever() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
-async fn with_the_server_gone_all_are_answered_together() {
+async fn without_a_database_server_all_are_answered_together() {
     let server = tokio::task::block_in_place(Server::start);
     let app = on(server.address("postgres")).await;
     assert_eq!(app.notify(&body(0)).await.0, 202);
@@ -96,7 +95,7 @@ async fn with_the_server_gone_all_are_answered_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
-async fn a_commit_of_which_nobody_knows_is_not_answered_202() {
+async fn a_commit_of_unknown_outcome_is_not_answered_202() {
     let url = postgres::new_database();
     let app = on(url.clone()).await;
     let admin = Database::connect(&url).await.expect("the database");
@@ -118,8 +117,8 @@ async fn a_commit_of_which_nobody_knows_is_not_answered_202() {
     assert_eq!(within("the next", app.notify(&posted)).await.0, 202);
 }
 
-on_each_database!(a_notification_that_the_database_will_not_take_refuses_no_neighbour, 2 threads);
-async fn a_notification_that_the_database_will_not_take_refuses_no_neighbour(db: Db) {
+on_each_database!(a_notification_the_database_refuses_affects_no_other, 2 threads);
+async fn a_notification_the_database_refuses_affects_no_other(db: Db) {
     let url = postgres::database(db);
     let app = TestApp::with(Options { database_url: url.clone(), without_jobs: true, ..Options::default() }).await;
     let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());

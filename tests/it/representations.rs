@@ -43,7 +43,7 @@ async fn send(app: &TestApp, method: Method, export: &str, headers: &[(&str, &st
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await.expect("a response");
     let (status, headers) = (answer.status(), answer.headers().clone());
     Answer { status, headers, body: answer.bytes().await.expect("a body").to_vec() }
 }

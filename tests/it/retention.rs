@@ -454,7 +454,7 @@ async fn marks_are_swept_after_the_grace_and_what_is_published_again_is_a_new_re
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_schedule_is_kept_and_a_missed_hour_made_up_once() {
+async fn a_missed_slot_of_the_schedule_is_made_up_once() {
     let policy =
         format!("{}\n", DECKS.replace("[retention]\n", "[retention]\nschedule = \"30 2 * * *\"\njitter = \"0s\"\n"));
     let app = some_history(&policy).await;
@@ -476,7 +476,7 @@ async fn the_schedule_is_kept_and_a_missed_hour_made_up_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn old_bodies_of_notifications_are_thinned_and_their_lines_stay() {
+async fn old_bodies_are_removed_and_their_rows_stay() {
     let app =
         some_history(&format!("{}\n", DECKS.replace("[retention]\n", "[retention]\nnotification_bodies = \"30d\"\n")))
             .await;
@@ -492,17 +492,22 @@ async fn old_bodies_of_notifications_are_thinned_and_their_lines_stay() {
     assert_eq!(data["notifications"]["nodes"][0], json!({ "name": "Deck NEWAVE Preliminar", "body": null }));
 }
 
-#[test]
-fn policies_are_checked_and_said_in_words() {
+/// Runs `acervo config check` on a configuration; gives its exit code and all that it prints.
+fn check(configuration: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a folder");
-    let check = |text: &str| {
-        std::fs::write(folder.path().join("acervo.toml"), text).expect("a file");
-        let output = process::run(folder.path(), &["config", "check"]);
-        (
-            output.status.code(),
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
-        )
-    };
+    std::fs::write(folder.path().join("acervo.toml"), configuration).expect("a file");
+    let output = process::run(folder.path(), &["config", "check"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text)
+}
+
+/// A configuration with one policy that has this rule.
+fn policy(rule: &str) -> String {
+    format!("[[retention.policy]]\nname = \"p\"\n{rule}\n")
+}
+
+#[test]
+fn policies_are_checked_and_explained() {
     let (code, text) = check("[[retention.policy]]\nname = \"nada\"\nkeep_all = false\n");
     assert_eq!(code, Some(2));
     assert!(text.contains("retention.policy.0: has no rule"), "{text}");
@@ -520,18 +525,15 @@ fn policies_are_checked_and_said_in_words() {
     let (code, text) = check(DECKS);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("the last of each of the 3 newest days") && text.contains("the 1 latest"), "{text}");
+    let (_, text) = check("[[retention.policy]]\nname = \"P\"\nmatch = { name = [\"DECK Çx*\"] }\nkeep_last = 1\n");
+    assert!(text.contains("the name DECK Çx*") && text.contains("1 policy\n"), "{text}");
+    let (_, text) = check("[fetch]\nstall = \"15m\"\n[retention]\ngrace = \"7d\"\n");
+    assert!(text.contains("query.timeout = ") && text.contains("downloads.stall = "), "{text}");
+    assert!(text.contains("fetch.stall = 15 minutes") && text.contains("retention.grace = 7 days"), "{text}");
 }
 
 #[test]
-fn spellings_that_say_two_things_are_refused_and_slips_warned_of() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let check = |text: &str| {
-        std::fs::write(folder.path().join("acervo.toml"), text).expect("a file");
-        let output = process::run(folder.path(), &["config", "check"]);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.code(), text)
-    };
-    let policy = |rule: &str| format!("[[retention.policy]]\nname = \"p\"\n{rule}\n");
+fn spans_that_can_be_read_in_two_ways_are_refused() {
     for (key, span, both) in [
         ("keep_within", "6m", ["`6mo` for 6 months", "`6min` for 6 minutes"]),
         ("keep_superseded", "1y 6 m", ["`6mo`", "`6min`"]),
@@ -554,15 +556,23 @@ fn spellings_that_say_two_things_are_refused_and_slips_warned_of() {
         let (code, text) = check(&policy(&format!("keep_within = \"{span}\"")));
         assert!(code == Some(0) && text.contains(&format!("within {words};")), "{span}: {text}");
     }
-    for text in ["keep_within = \"0d\"", "keep_superseded = \"0s\""] {
-        let (code, told) = check(&policy(text));
-        assert!(code == Some(2) && told.contains("is zero and would keep nothing"), "{text}: {told}");
+    for rule in ["keep_within = \"0d\"", "keep_superseded = \"0s\""] {
+        let (code, text) = check(&policy(rule));
+        assert!(code == Some(2) && text.contains("is zero and would keep nothing"), "{rule}: {text}");
     }
+    let (code, text) = check("[fetch]\nstall = \"0s\"\n");
+    assert!(code == Some(2) && text.contains("fetch.stall: `0s` is zero"), "{text}");
+}
+
+#[test]
+fn two_policies_of_one_name_are_refused() {
     let (code, text) = check(&(policy("keep_last = 1") + &policy("keep_last = 2").replace("\"p\"", "\"P\"")));
-    assert!(
-        code == Some(2) && text.contains("retention.policy.1.name: `P` is also the name of an earlier policy"),
-        "{text}"
-    );
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("retention.policy.1.name: `P` is also the name of an earlier policy"), "{text}");
+}
+
+#[test]
+fn schedules_that_never_occur_are_refused_and_odd_values_warned_of() {
     let schedule = |cron: &str| check(&format!("[retention]\nschedule = \"{cron}\"\n"));
     for never in ["0 0 30 2 *", "0 0 31 4,6 *"] {
         let (code, text) = schedule(never);
@@ -570,26 +580,18 @@ fn spellings_that_say_two_things_are_refused_and_slips_warned_of() {
     }
     for often in ["30 * * * *", "* 2 * * *", "* * * * *"] {
         let (code, text) = schedule(often);
-        assert!(
-            code == Some(0) && text.contains("warning: retention.schedule: `") && text.contains("runs every"),
-            "{often}: {text}"
-        );
+        let is_warned = text.contains("warning: retention.schedule: `") && text.contains("runs every");
+        assert!(code == Some(0) && is_warned, "{often}: {text}");
     }
     for usual in ["30 2 * * *", "0 3 29 2 *", "0 2 * * SUN", "0 1,13 * * *"] {
         let (code, text) = schedule(usual);
         assert!(code == Some(0) && !text.contains("warning"), "{usual}: {text}");
     }
-    for (size, told) in [("0", "which means no limit"), ("500", "is 500 bytes")] {
+    for (size, warning) in [("0", "which means no limit"), ("500", "is 500 bytes")] {
         let (code, text) = check(&format!("[retention]\nmax_stored = {size}\n"));
-        assert!(code == Some(0) && text.contains("warning: retention.max_stored") && text.contains(told), "{text}");
+        assert_eq!(code, Some(0), "{size}: {text}");
+        assert!(text.contains("warning: retention.max_stored") && text.contains(warning), "{size}: {text}");
     }
-    let (code, text) = check("[fetch]\nstall = \"0s\"\n");
-    assert!(code == Some(2) && text.contains("fetch.stall: `0s` is zero"), "{text}");
-    let (_, text) = check("[[retention.policy]]\nname = \"P\"\nmatch = { name = [\"DECK Çx*\"] }\nkeep_last = 1\n");
-    assert!(text.contains("the name DECK Çx*") && text.contains("1 policy\n"), "{text}");
-    let (_, text) = check("[fetch]\nstall = \"15m\"\n[retention]\ngrace = \"7d\"\n");
-    assert!(text.contains("query.timeout = ") && text.contains("downloads.stall = "), "{text}");
-    assert!(text.contains("fetch.stall = 15 minutes") && text.contains("retention.grace = 7 days"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

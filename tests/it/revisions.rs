@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -6,8 +7,9 @@ use acervo::domain::{Digest, millis, timestamp};
 use acervo::leaves::record::{Capacity, Claim, FetchedFile, StoredFile};
 use proptest::prelude::*;
 use rand::RngExt;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::harness::links::FileServer;
@@ -41,10 +43,10 @@ struct Step {
     content: u8,
 }
 
-/// What one publication should hold, told without any interval.
+/// What one publication should hold, without any interval.
 #[derive(Default)]
 struct Naive {
-    /// Content, when it was announced last, by the how-manieth announcement, when it was archived.
+    /// Content, when it was announced last, the index of that announcement, when it was archived.
     revisions: Vec<(u8, i64, usize, i64)>,
     /// Which revision was the latest after each arrival.
     history: Vec<(i64, usize)>,
@@ -76,7 +78,7 @@ impl Naive {
     }
 }
 
-/// A small file, of which nothing but its content is told.
+/// A small file, of which nothing but its content is known.
 fn fetched(digest: Digest) -> FetchedFile {
     FetchedFile {
         file: StoredFile { digest, size: 5, stored_size: 5, encoding: "plain".into() },
@@ -100,73 +102,99 @@ fn steps() -> impl Strategy<Value = (Vec<Step>, Vec<usize>)> {
     })
 }
 
+/// One case: products, publications and files whose names nobody else has.
+struct Case<'a> {
+    app: &'a TestApp,
+    name: String,
+    start: i64,
+}
+
 async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
     let app = &world.app;
-    static CASES: AtomicUsize = AtomicUsize::new(1);
-    let list = CASES.fetch_add(2, Ordering::Relaxed);
-    let case = uuid::Uuid::now_v7().simple().to_string();
-    let base = jiff::Timestamp::now().as_second() - 1000;
-    // Announced in the order of the steps, each with a file of its own.
-    for (i, step) in steps.iter().enumerate() {
-        let claims =
-            json!({ "URL": format!("/sites/1/Produtos/{}/{case}-{i}", list + step.publication), "IsFile": "True" });
-        let link = world.links.link_at(&claims, base + step.sent, base + 86_640);
-        let body = json!({ "nome": format!("{case} {}", step.publication), "dataProduto": case, "periodicidade": "2025-01-01T00:00:00", "url": link });
-        assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    let case = Case { app, name: uuid::Uuid::now_v7().simple().to_string(), start: millis(app.app.clock.now()) };
+    announce_in_order(world, &case, steps).await;
+    let naive = fetch_in_any_order(&case, steps, arrivals).await;
+    acervo::jobs::catch_up(&app.app).await.expect("an index");
+    for (which, naive) in naive.iter().enumerate() {
+        let name = format!("{} {which}", case.name);
+        is_shown_as(&case, &name, naive).await;
+        if naive.latest().is_some() {
+            is_known_as(&case, &name, naive, arrivals.len() as i64).await;
+        }
     }
+    let query = "query($n: String!) {
+        notifications(filter: { status: [UNCHANGED], name: { startsWith: $n } }) { totalCount } }";
+    let unchanged = app.query_with(query, json!({ "n": case.name })).await["notifications"]["totalCount"].as_u64();
+    assert_eq!(unchanged, Some(naive.iter().map(|n| n.unchanged as u64).sum()));
+}
+
+/// Announces each step with a file of its own.
+async fn announce_in_order(world: &World, case: &Case<'_>, steps: &[Step]) {
+    static LISTS: AtomicUsize = AtomicUsize::new(1);
+    let list = LISTS.fetch_add(2, Ordering::Relaxed);
+    let base = jiff::Timestamp::now().as_second() - 1000;
+    for (i, step) in steps.iter().enumerate() {
+        let path = format!("/sites/1/Produtos/{}/{}-{i}", list + step.publication, case.name);
+        let claims = json!({ "URL": path, "IsFile": "True" });
+        let link = world.links.link_at(&claims, base + step.sent, base + 86_640);
+        let body = json!({
+            "nome": format!("{} {}", case.name, step.publication), "dataProduto": case.name,
+            "periodicidade": "2025-01-01T00:00:00", "url": link,
+        });
+        assert_eq!(case.app.notify(&body.to_string()).await.0, 202);
+    }
+}
+
+/// Claims what was announced and settles it in another order; gives what each publication should hold then.
+async fn fetch_in_any_order(case: &Case<'_>, steps: &[Step], arrivals: &[usize]) -> [Naive; 2] {
+    let queue = acervo::leaves::record(&case.app.app).queue();
     let room = Capacity { total: 100, per_host: 100, hosts: Default::default() };
-    let claims = acervo::leaves::record(&app.app)
-        .queue()
-        .claim(app.app.clock.now(), app.app.clock.now(), Duration::from_secs(60), room)
-        .await
-        .expect("claims");
-    let of = |i: usize| -> &Claim {
-        claims.iter().find(|claim| claim.file_key.ends_with(&format!("{case}-{i}"))).expect("a claim")
-    };
-    // FetchedFile in any order.
+    let now = case.app.app.clock.now();
+    let claims = queue.claim(now, now, Duration::from_secs(60), room).await.expect("claims");
     let mut naive = [Naive::default(), Naive::default()];
-    let start = millis(app.app.clock.now());
     for (tick, i) in arrivals.iter().enumerate() {
+        let key = format!("{}-{i}", case.name);
+        let claim: &Claim = claims.iter().find(|claim| claim.file_key.ends_with(&key)).expect("a claim");
         let step = &steps[*i];
-        let at = start + 10 * (tick as i64 + 1);
-        let digest = Digest::of(format!("{case} {}", step.content).as_bytes());
-        let fetched = fetched(digest);
-        acervo::leaves::record(&app.app)
-            .queue()
-            .settle(of(*i), &fetched, timestamp(at), std::future::ready(true))
-            .await
-            .expect("a settled claim");
+        let at = case.start + 10 * (tick as i64 + 1);
+        let fetched = fetched(Digest::of(format!("{} {}", case.name, step.content).as_bytes()));
+        let settled = queue.settle(claim, &fetched, timestamp(at), std::future::ready(true)).await;
+        settled.expect("a settled claim");
         naive[step.publication].arrive(step.content, step.sent, *i, at);
     }
-    acervo::jobs::catch_up(&app.app).await.expect("an index");
-    let count = arrivals.len() as i64;
-    for (which, naive) in naive.iter().enumerate() {
-        let variables = json!({ "n": format!("{case} {which}") });
-        let query = "query($n: String!) { publications(filter: { name: { eq: $n } }) { nodes { revisionNumber revisionCount revisions { number sha256 supersededAt } } } }";
-        let found = app.query_with(query, variables.clone()).await["publications"]["nodes"][0].clone();
-        let Some(latest) = naive.latest() else {
-            assert!(found.is_null());
-            continue;
-        };
-        assert_eq!(found["revisionCount"].as_u64(), Some(naive.revisions.len() as u64));
-        assert_eq!(found["revisionNumber"].as_u64(), Some(latest as u64 + 1));
-        for (i, (content, ..)) in naive.revisions.iter().enumerate() {
-            let shown = &found["revisions"][i];
-            assert_eq!(shown["number"].as_u64(), Some(i as u64 + 1));
-            assert_eq!(shown["sha256"], Digest::of(format!("{case} {content}").as_bytes()).to_string());
-            assert_eq!(shown["supersededAt"].is_null(), i == latest, "{shown}");
-        }
-        // As the archive knew it at, just before and just after each arrival.
-        for at in (0..=count + 1).flat_map(|tick| [start + 10 * tick - 1, start + 10 * tick, start + 10 * tick + 1]) {
-            let query = "query($n: String!, $t: DateTime!) { publications(asOf: $t, filter: { name: { eq: $n } }) { nodes { revisionNumber } } }";
-            let variables = json!({ "n": variables["n"], "t": format!("{:.3}", timestamp(at)) });
-            let known = app.query_with(query, variables).await["publications"]["nodes"][0]["revisionNumber"].as_u64();
-            assert_eq!(known, naive.as_of(at).map(|i| i as u64 + 1), "as of {at}");
-        }
+    naive
+}
+
+/// The publication shows these revisions.
+async fn is_shown_as(case: &Case<'_>, name: &str, naive: &Naive) {
+    let query = "query($n: String!) { publications(filter: { name: { eq: $n } }) {
+        nodes { revisionNumber revisionCount revisions { number sha256 supersededAt } } } }";
+    let found = case.app.query_with(query, json!({ "n": name })).await["publications"]["nodes"][0].clone();
+    let Some(latest) = naive.latest() else {
+        assert!(found.is_null());
+        return;
+    };
+    assert_eq!(found["revisionCount"].as_u64(), Some(naive.revisions.len() as u64));
+    assert_eq!(found["revisionNumber"].as_u64(), Some(latest as u64 + 1));
+    for (i, (content, ..)) in naive.revisions.iter().enumerate() {
+        let shown = &found["revisions"][i];
+        assert_eq!(shown["number"].as_u64(), Some(i as u64 + 1));
+        assert_eq!(shown["sha256"], Digest::of(format!("{} {content}", case.name).as_bytes()).to_string());
+        assert_eq!(shown["supersededAt"].is_null(), i == latest, "{shown}");
     }
-    let query = "query($n: String!) { notifications(filter: { status: [UNCHANGED], name: { startsWith: $n } }) { totalCount } }";
-    let unchanged = app.query_with(query, json!({ "n": case })).await["notifications"]["totalCount"].as_u64();
-    assert_eq!(unchanged, Some(naive.iter().map(|n| n.unchanged as u64).sum()));
+}
+
+/// As the archive knew it at, just before and just after each arrival.
+async fn is_known_as(case: &Case<'_>, name: &str, naive: &Naive, arrivals: i64) {
+    let query = "query($n: String!, $t: DateTime!) {
+        publications(asOf: $t, filter: { name: { eq: $n } }) { nodes { revisionNumber } } }";
+    let ticks = (0..=arrivals + 1).map(|tick| case.start + 10 * tick);
+    for at in ticks.flat_map(|tick| [tick - 1, tick, tick + 1]) {
+        let variables = json!({ "n": name, "t": format!("{:.3}", timestamp(at)) });
+        let data = case.app.query_with(query, variables).await;
+        let known = data["publications"]["nodes"][0]["revisionNumber"].as_u64();
+        assert_eq!(known, naive.as_of(at).map(|i| i as u64 + 1), "as of {at}");
+    }
 }
 
 proptest! {
@@ -198,51 +226,26 @@ fn histories() -> usize {
 /// Histories that are under way together: each look for work names what is under way.
 const AT_ONCE: usize = 2_000;
 
+/// The name and the day of a publication by its number.
+fn named(which: usize) -> (String, String) {
+    let days = i64::try_from(which / 50).expect("a number");
+    let day = jiff::civil::date(2000, 1, 1).saturating_add(jiff::Span::new().days(days));
+    (format!("Produto {}", which % 50), day.strftime("%d/%m/%Y").to_string())
+}
+
 #[tokio::test]
 async fn lists_as_of_any_instant_are_the_naive_ones() {
     let mut random = random();
     let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
     let links = FileServer::start().await;
-    let base = jiff::Timestamp::now().as_second() - 1000;
-    let first_day = jiff::civil::date(2000, 1, 1);
-    let place = |which: usize| {
-        let day = first_day.saturating_add(jiff::Span::new().days(i64::try_from(which / 50).expect("a number")));
-        (format!("Produto {}", which % 50), day)
-    };
     let start = millis(app.app.clock.now());
     let mut naive: Vec<Naive> = (0..histories()).map(|_| Naive::default()).collect();
     let mut tick = 0;
     for first in (0..histories()).step_by(AT_ONCE) {
-        // Announced in order.
-        let mut announced = Vec::new();
-        for which in first..histories().min(first + AT_ONCE) {
-            let (name, day) = place(which);
-            for order in 0..random.random_range(1..=6) {
-                let step =
-                    Step { publication: which, sent: random.random_range(0..6), content: random.random_range(0..3) };
-                let list = format!("/sites/1/Produtos/{}/{which}-{order}", which % 50 + 1);
-                let link = links.link_at(&json!({ "URL": list, "IsFile": "True" }), base + step.sent, base + 86_640);
-                let body = json!({ "nome": name, "dataProduto": day.strftime("%d/%m/%Y").to_string(), "url": link });
-                assert_eq!(app.notify(&body.to_string()).await.0, 202);
-                announced.push((step, order));
-            }
-        }
-        let mut claims = std::collections::HashMap::new();
-        while claims.len() < announced.len() {
-            let room = Capacity { total: 1_000, per_host: 1_000, hosts: Default::default() };
-            let lease = Duration::from_secs(3600);
-            let some = acervo::leaves::record(&app.app)
-                .queue()
-                .claim(app.app.clock.now(), app.app.clock.now(), lease, room)
-                .await
-                .expect("claims");
-            assert!(!some.is_empty(), "{} of {} claimed", claims.len(), announced.len());
-            claims.extend(some.into_iter().map(|claim| {
-                let key = claim.file_key.rsplit('/').next().unwrap_or_default().to_owned();
-                (key, claim)
-            }));
-        }
-        // FetchedFile in any order.
+        let publications = first..histories().min(first + AT_ONCE);
+        let mut announced = announce_histories(&app, &links, publications, &mut random).await;
+        let claims = claim_all(&app, announced.len()).await;
+        // Fetched in any order.
         announced.shuffle(&mut random);
         for (step, order) in &announced {
             let at = start + tick;
@@ -259,38 +262,80 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
         }
     }
     assert!(acervo::jobs::catch_up(&app.app).await.expect("an index"));
-    let end = tick;
-    let anywhere = (0..20).map(|_| random.random_range(0..end));
-    for offset in [-1, 0, 1, end - 1, end, end + 1000].into_iter().chain(anywhere) {
+    let anywhere = (0..20).map(|_| random.random_range(0..tick));
+    for offset in [-1, 0, 1, tick - 1, tick, tick + 1000].into_iter().chain(anywhere) {
         let at = start + offset;
-        let mut expected: Vec<(String, String, i64)> = (naive.iter().enumerate())
-            .filter_map(|(which, naive)| Some((which, naive.as_of(at)?)))
+        let known = naive.iter().enumerate().filter_map(|(which, naive)| Some((which, naive.as_of(at)?)));
+        let mut expected: Vec<(String, String, i64)> = known
             .map(|(which, latest)| {
-                let (name, day) = place(which);
-                (name, day.strftime("%d/%m/%Y").to_string(), latest as i64 + 1)
+                let (name, day) = named(which);
+                (name, day, latest as i64 + 1)
             })
             .collect();
-        let mut shown = Vec::new();
-        let mut after = serde_json::Value::Null;
-        loop {
-            let query = "query($at: DateTime, $after: String) { publications(asOf: $at, first: 1000, after: $after, orderBy: NAME_ASC) {
-                totalCount nodes { name referenceDate revisionNumber } pageInfo { hasNextPage endCursor } } }";
-            let list =
-                app.query_with(query, json!({ "at": timestamp(at).to_string(), "after": after })).await["publications"]
-                    .clone();
-            assert_eq!(list["totalCount"], expected.len(), "as of {offset}");
-            for node in list["nodes"].as_array().expect("a list") {
-                let text = |name: &str| node[name].as_str().expect("a text").to_owned();
-                shown.push((text("name"), text("referenceDate"), node["revisionNumber"].as_i64().expect("a number")));
-            }
-            after = list["pageInfo"]["endCursor"].clone();
-            if list["pageInfo"]["hasNextPage"] == false {
-                break;
-            }
-        }
+        let mut shown = shown_as_of(&app, at, expected.len()).await;
         expected.sort();
         shown.sort();
         assert!(expected == shown, "as of {offset}: {:?}", expected.iter().zip(&shown).find(|(a, b)| a != b));
     }
     eprintln!("{} histories with {} announcements: no difference at 26 instants", histories(), tick);
+}
+
+/// Announces up to six files of each publication, in order; gives each announcement and its place among its own.
+async fn announce_histories(
+    app: &TestApp,
+    links: &FileServer,
+    publications: std::ops::Range<usize>,
+    random: &mut StdRng,
+) -> Vec<(Step, usize)> {
+    let base = jiff::Timestamp::now().as_second() - 1000;
+    let mut announced = Vec::new();
+    for which in publications {
+        let (name, day) = named(which);
+        for order in 0..random.random_range(1..=6) {
+            let step = Step { publication: which, sent: random.random_range(0..6), content: random.random_range(0..3) };
+            let list = format!("/sites/1/Produtos/{}/{which}-{order}", which % 50 + 1);
+            let link = links.link_at(&json!({ "URL": list, "IsFile": "True" }), base + step.sent, base + 86_640);
+            let body = json!({ "nome": name, "dataProduto": day, "url": link });
+            assert_eq!(app.notify(&body.to_string()).await.0, 202);
+            announced.push((step, order));
+        }
+    }
+    announced
+}
+
+/// Claims so many files; gives each claim by the end of its file's key.
+async fn claim_all(app: &TestApp, count: usize) -> HashMap<String, Claim> {
+    let mut claims = HashMap::new();
+    while claims.len() < count {
+        let room = Capacity { total: 1_000, per_host: 1_000, hosts: Default::default() };
+        let (now, lease) = (app.app.clock.now(), Duration::from_secs(3600));
+        let some = acervo::leaves::record(&app.app).queue().claim(now, now, lease, room).await.expect("claims");
+        assert!(!some.is_empty(), "{} of {count} claimed", claims.len());
+        claims.extend(some.into_iter().map(|claim| {
+            let key = claim.file_key.rsplit('/').next().unwrap_or_default().to_owned();
+            (key, claim)
+        }));
+    }
+    claims
+}
+
+/// All publications as of an instant: name, day, and the number of the revision shown.
+async fn shown_as_of(app: &TestApp, at: i64, total: usize) -> Vec<(String, String, i64)> {
+    let query = "query($at: DateTime, $after: String) {
+        publications(asOf: $at, first: 1000, after: $after, orderBy: NAME_ASC) {
+            totalCount nodes { name referenceDate revisionNumber } pageInfo { hasNextPage endCursor } } }";
+    let (mut shown, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let variables = json!({ "at": timestamp(at).to_string(), "after": after });
+        let list = app.query_with(query, variables).await["publications"].clone();
+        assert_eq!(list["totalCount"], total, "as of {at}");
+        for node in list["nodes"].as_array().expect("a list") {
+            let text = |name: &str| node[name].as_str().expect("a text").to_owned();
+            shown.push((text("name"), text("referenceDate"), node["revisionNumber"].as_i64().expect("a number")));
+        }
+        after = list["pageInfo"]["endCursor"].clone();
+        if list["pageInfo"]["hasNextPage"] == false {
+            return shown;
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::TestApp;
+use crate::harness::notice::Notice;
 
 /// The names of the built-in catalogue.
 fn names() -> Vec<String> {
@@ -12,8 +13,7 @@ fn names() -> Vec<String> {
 
 async fn announce(app: &TestApp, names: &[String]) {
     for name in names {
-        let body = json!({ "nome": name, "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x" });
-        assert_eq!(app.notify(&body.to_string()).await.0, 202);
+        assert_eq!(app.notify(&Notice::new(name).to_string()).await.0, 202);
     }
     let query = "{ products { totalCount } status { indexLag } }";
     app.until(query, |data| data["products"]["totalCount"] == names.len() && data["status"]["indexLag"] == 0).await;

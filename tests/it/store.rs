@@ -51,7 +51,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn damage_is_told_and_never_passed_on_as_whole() {
+async fn damage_is_reported_and_never_passed_on_as_whole() {
     for bytes in [b"text that shrinks ".repeat(5000), vec![7], (0..255).collect::<Vec<u8>>()] {
         let (folder, store) = store();
         let stored = put(&store, &bytes, 1000).await;
@@ -81,7 +81,7 @@ async fn damage_is_told_and_never_passed_on_as_whole() {
 }
 
 #[tokio::test]
-async fn good_bytes_take_the_place_of_damaged_ones() {
+async fn good_bytes_replace_damaged_ones() {
     let noise = noise(300_000);
     // One of each form, and one that is uploaded in parts.
     let large: Vec<u8> = noise.iter().enumerate().map(|(i, b)| b ^ (i / 7) as u8).collect::<Vec<u8>>().repeat(40);

@@ -129,8 +129,8 @@ pub async fn run_as_planned(archive: Closed, plan: &Value, what: &str) {
     nothing_dangles(&app).await;
 }
 
-on_each_database!(killed_at_every_step_nothing_kept_is_gone_and_what_is_undone_has_its_bytes, 2 threads);
-async fn killed_at_every_step_nothing_kept_is_gone_and_what_is_undone_has_its_bytes(db: Db) {
+on_each_database!(killed_at_every_step_nothing_that_stays_is_lost, 2 threads);
+async fn killed_at_every_step_nothing_that_stays_is_lost(db: Db) {
     // Together: each waits for the lock of the killed run to lapse.
     let runs: Vec<_> = STEPS.iter().map(|step| tokio::spawn(killed_at(db, step))).collect();
     for run in runs {
@@ -138,35 +138,38 @@ async fn killed_at_every_step_nothing_kept_is_gone_and_what_is_undone_has_its_by
     }
 }
 
-on_each_database!(bytes_under_a_tombstone_are_not_relied_on, 2 threads);
-/// What was removed and is published again is archived again, whatever the sweep was at when it was killed.
-async fn bytes_under_a_tombstone_are_not_relied_on(db: Db) {
-    for step in ["retention-after-tombstone", "retention-after-delete"] {
-        let app = history_on(db, 12, &at_once()).await;
-        let portal = app.portal.clone();
-        let archive = Closed::of(app).await;
-        let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
-        assert!(!killed.status.success(), "{step}");
-        let app = archive.open().await;
-        // The first day's file again, under another product.
-        let bytes = "0 ".repeat(20_000);
-        portal.set_webhook(acervo::portal::Webhook {
-            url: format!("{}/webhook", app.url),
-            credentials: acervo::portal::Credentials::Token(SecretString::from(crate::harness::TOKEN)),
-        });
-        portal.add(product(9, "De novo", "deck.txt", bytes.clone()));
-        portal.enviar(9).await;
-        let query = "{ publications(filter: { name: { eq: \"De novo\" } }) { nodes { status } } }";
-        app.until(query, |data| data["publications"]["nodes"][0]["status"] == "ARCHIVED").await;
-        let served: Vec<u16> = check(&app, step).await.into_iter().map(|(_, status)| status).collect();
-        assert_eq!(served.iter().filter(|status| **status == 200).count(), 4, "{db:?}, {step}: {served:?}");
-        nothing_dangles(&app).await;
-        assert_eq!(check(&app, step).await.iter().filter(|(_, status)| *status == 200).count(), 4);
-    }
+on_each_database!(bytes_under_a_tombstone_are_stored_again, 2 threads);
+/// What was removed and is published again is archived again, whatever the sweep was doing when it was killed.
+async fn bytes_under_a_tombstone_are_stored_again(db: Db) {
+    // Together: each waits for the lock of the killed run to lapse.
+    tokio::join!(stored_again_after(db, "retention-after-tombstone"), stored_again_after(db, "retention-after-delete"),);
 }
 
-on_each_database!(a_file_that_cannot_be_deleted_stops_no_other_and_is_tried_again, 2 threads);
-async fn a_file_that_cannot_be_deleted_stops_no_other_and_is_tried_again(db: Db) {
+async fn stored_again_after(db: Db, step: &str) {
+    let app = history_on(db, 12, &at_once()).await;
+    let portal = app.portal.clone();
+    let archive = Closed::of(app).await;
+    let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
+    assert!(!killed.status.success(), "{step}");
+    let app = archive.open().await;
+    // The first day's file again, under another product.
+    let bytes = "0 ".repeat(20_000);
+    portal.set_webhook(acervo::portal::Webhook {
+        url: format!("{}/webhook", app.url),
+        credentials: acervo::portal::Credentials::Token(SecretString::from(crate::harness::TOKEN)),
+    });
+    portal.add(product(9, "De novo", "deck.txt", bytes.clone()));
+    portal.enviar(9).await;
+    let query = "{ publications(filter: { name: { eq: \"De novo\" } }) { nodes { status } } }";
+    app.until(query, |data| data["publications"]["nodes"][0]["status"] == "ARCHIVED").await;
+    let served: Vec<u16> = check(&app, step).await.into_iter().map(|(_, status)| status).collect();
+    assert_eq!(served.iter().filter(|status| **status == 200).count(), 4, "{db:?}, {step}: {served:?}");
+    nothing_dangles(&app).await;
+    assert_eq!(check(&app, step).await.iter().filter(|(_, status)| *status == 200).count(), 4);
+}
+
+on_each_database!(a_file_that_cannot_be_deleted_is_tried_again_and_blocks_no_other, 2 threads);
+async fn a_file_that_cannot_be_deleted_is_tried_again_and_blocks_no_other(db: Db) {
     let app = history_on(db, 12, &at_once()).await;
     let lines = app.query(PLAN).await["retentionPlan"]["lines"]["nodes"].clone();
     let lines = lines.as_array().expect("lines");
@@ -254,8 +257,8 @@ async fn a_long_run_is_answered_at_once_and_goes_on() {
     nothing_dangles(&archive.open().await).await;
 }
 
-on_each_database!(a_run_that_was_killed_is_ended_and_swept_by_the_next_start, 2 threads);
-async fn a_run_that_was_killed_is_ended_and_swept_by_the_next_start(db: Db) {
+on_each_database!(a_killed_run_is_ended_and_swept_by_the_next_start, 2 threads);
+async fn a_killed_run_is_ended_and_swept_by_the_next_start(db: Db) {
     let archive = Closed::of(history_on(db, 40, &at_once()).await).await;
     let reserve = archive.folder.path().join("data/reserve");
     let served = serve(&archive, "retention-between-marks=return").await;
@@ -279,9 +282,9 @@ async fn a_run_that_was_killed_is_ended_and_swept_by_the_next_start(db: Db) {
     check(&archive.open().await, "afterwards").await;
 }
 
-on_each_database!(an_undo_that_was_killed_is_finished_by_the_next_start, 2 threads);
+on_each_database!(a_killed_undo_is_finished_by_the_next_start, 2 threads);
 /// Of more revisions than one transaction takes back, so that it can be killed in between.
-async fn an_undo_that_was_killed_is_finished_by_the_next_start(db: Db) {
+async fn a_killed_undo_is_finished_by_the_next_start(db: Db) {
     let app = history_on(db, 230, DECKS).await;
     let run = app.query("mutation { runRetention(dryRun: false) { id removed } }").await["runRetention"].clone();
     let archive = Closed::of(app).await;

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::links::FileServer;
+use super::notice::Notice;
 use super::{KEY, TOKEN, files_in, sha256};
 
 const SENDERS: usize = 4;
@@ -135,7 +136,7 @@ fn body(links: &FileServer, i: usize) -> String {
     let path = format!("/sites/9/{}/Produtos/{i}/arquivo_{i}.txt", i % 40);
     links.offer(&path, format!("conteúdo do arquivo {i}\n").repeat(1 + i % 50).as_bytes(), None);
     let link = links.link(&json!({ "URL": path, "username": "x@example.com", "IsFile": "True" }));
-    json!({ "nome": format!("Produto {i}"), "dataProduto": "09/05/2025", "url": link }).to_string()
+    Notice::new(format!("Produto {i}")).link(link).to_string()
 }
 
 /// Whether it was answered 202.

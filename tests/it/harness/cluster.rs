@@ -47,11 +47,11 @@ impl Server {
         ))
         .stdout(Stdio::null()));
         let postgres = bin.join("postgres").display().to_string();
+        let (data, folder_path) = (data.display(), folder.path().display());
+        let options = "-c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync=off";
         let line = format!(
-            "{postgres} -D {} -p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync=off >log 2>&1 & cat; kill -INT $!; wait; cd / && rm -rf {}",
-            data.display(),
-            folder.path().display(),
-            folder.path().display()
+            "{postgres} -D {data} -p {port} -k {folder_path} {options} >log 2>&1 & \
+            cat; kill -INT $!; wait; cd / && rm -rf {folder_path}"
         );
         let watch = as_postgres(line).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a server");
         let began = Instant::now();

@@ -4,6 +4,8 @@ pub mod cluster;
 pub mod disk;
 pub mod hostile;
 pub mod links;
+pub mod notice;
+pub mod packing;
 pub mod ports;
 pub mod postgres;
 pub mod power;
@@ -169,7 +171,7 @@ impl TestApp {
 
     pub async fn send(&self, body: Vec<u8>, content_type: &str) -> (u16, Value) {
         let request = self.client.post(format!("{}/webhook", self.url)).header("authorization", TOKEN);
-        let answer = request.header("content-type", content_type).body(body).send().await.expect("an answer");
+        let answer = request.header("content-type", content_type).body(body).send().await.expect("a response");
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
@@ -182,14 +184,14 @@ impl TestApp {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request.send().await.expect("an answer")
+        request.send().await.expect("a response")
     }
 
     /// A question's whole answer, errors and all.
     pub async fn ask(&self, query: &str, variables: Value) -> Value {
         let body = json!({ "query": query, "variables": variables });
         let request = self.client.post(format!("{}/graphql", self.url)).bearer_auth(KEY).json(&body);
-        request.send().await.expect("an answer").json().await.expect("JSON")
+        request.send().await.expect("a response").json().await.expect("JSON")
     }
 
     /// The data of a question that must be answered.
@@ -231,9 +233,9 @@ impl TestApp {
         let delivery = self.portal.enviar(number).await.expect("a product of that number");
         assert_eq!(delivery.status, Some(202));
         self.settled(1).await;
-        let data = self
-            .query("{ notifications(first: 1) { nodes { id status error attempts revision { id number sha256 warnings } publication { id } } } }")
-            .await;
+        let query = "{ notifications(first: 1) { nodes {
+            id status error attempts revision { id number sha256 warnings } publication { id } } } }";
+        let data = self.query(query).await;
         data["notifications"]["nodes"][0].clone()
     }
 }

@@ -40,6 +40,22 @@ pub fn acervo_from(binary: &str, folder: &Path) -> Command {
     command
 }
 
+/// A shell that runs a line in the environment of a command that was prepared; `"$0" "$@"` in it is that command.
+pub fn in_shell(line: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
+}
+
 /// Runs a command to its end.
 pub fn run(folder: &Path, args: &[&str]) -> Output {
     acervo(folder).args(args).output().expect("a binary that starts")

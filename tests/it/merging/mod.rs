@@ -29,7 +29,7 @@ fn question(text: &str, variables: &Value) -> Request {
 /// The lists are selected in every way that fragments, aliases, repeated selections and conditions allow; the quick way, the
 /// resolvers of each field and a plain reading of the specification say the same.
 #[test]
-fn every_document_answers_as_the_specification_merges_it() {
+fn random_documents_are_merged_as_the_specification_says() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let app = runtime.block_on(async {
         let app = TestApp::start().await;
@@ -166,7 +166,7 @@ async fn selections_that_cannot_be_merged_are_refused() {
 
 async fn send(app: &TestApp, body: &Value) -> (u16, Value) {
     let request = app.client.post(format!("{}/graphql", app.url)).bearer_auth(crate::harness::KEY).json(body);
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await.expect("a response");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
