@@ -25,6 +25,9 @@ const ROW: Cost = Cost { values: 8, bytes: 1_000 };
 /// Of a value, as it is resolved and as it is written.
 const VALUE: Cost = Cost { values: 1, bytes: 100 };
 
+/// Of an object within a row: its fields are resolved one by one, and all at once.
+const OBJECT: Cost = Cost { values: 1, bytes: 2_000 };
+
 /// Of a field that reads much and returns little.
 const SUMMARY: Cost = Cost { values: 500, bytes: 64 << 10 };
 
@@ -136,7 +139,8 @@ impl Walk<'_> {
         let below = self.selected(inner, &field.selection_set.node, depth + 1);
         // What is out of bounds is refused by `query`, with a message that names the bound.
         match price(parent.unwrap_or_default(), name) {
-            Price::Value => below.plus(VALUE),
+            Price::Value if field.selection_set.node.items.is_empty() => VALUE,
+            Price::Value => below.plus(OBJECT),
             Price::Summary => below.plus(SUMMARY),
             Price::Page => {
                 let rows = number(field, "first").or_else(|| number(field, "last")).unwrap_or(PAGE_DEFAULT);

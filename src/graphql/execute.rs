@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use async_graphql::dataloader::DataLoader;
 use async_graphql::parser::types::{ExecutableDocument, OperationType};
-use async_graphql::{Data, Executor, Request, Response, ServerError};
+use async_graphql::{Data, Executor, Request, Response, ServerError, Variables};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, unfold};
 use tokio::sync::Semaphore;
@@ -20,7 +20,7 @@ use super::limits::check_text;
 use super::loaders::Loaders;
 use super::operation::operation_type;
 use super::retention::PlanOfRequest;
-use super::rules::Rules;
+use super::rules::{Ready, Rules};
 use super::{Caller, Schema};
 use crate::query::{Permit, Queries, QueryError, QueryLimits};
 use crate::threads::Task;
@@ -66,6 +66,44 @@ impl Executed {
     fn refused(error: QueryError) -> Self {
         let is_busy = matches!(error, QueryError::Overloaded);
         Self { response: failed(error), permit: None, is_busy }
+    }
+
+    fn invalid(errors: Vec<ServerError>) -> Self {
+        Self { response: with_codes(Response::from_errors(errors)), permit: None, is_busy: false }
+    }
+
+    fn failed(error: async_graphql::Error) -> Self {
+        Self { response: of_error(error), permit: None, is_busy: false }
+    }
+}
+
+/// A request as it was sent, as long as it waits.
+struct RequestText {
+    query: String,
+    operation_name: Option<String>,
+    variables: String,
+}
+
+impl RequestText {
+    /// Takes the document out of a request, whose operation name and variables were `sent`.
+    fn new(request: &mut Request, sent: (Option<String>, Variables)) -> serde_json::Result<Self> {
+        let (operation_name, variables) = sent;
+        let text = Self {
+            query: std::mem::take(&mut request.query),
+            operation_name,
+            variables: serde_json::to_string(&variables)?,
+        };
+        let mut empty = Request::new("");
+        empty.data = std::mem::take(&mut request.data);
+        *request = empty;
+        Ok(text)
+    }
+
+    fn restore(self, request: &mut Request) -> serde_json::Result<()> {
+        request.query = self.query;
+        request.operation_name = self.operation_name;
+        request.variables = serde_json::from_str(&self.variables)?;
+        Ok(())
     }
 }
 
@@ -122,15 +160,9 @@ impl CheckedSchema {
         let admission = self.queries.admission();
         let settings = admission.settings();
         let deadline = Instant::now() + settings.timeout;
-        let ready = match self.rules.apply(&mut request).await {
-            Ok(ready) => ready,
-            Err(errors) => {
-                return Executed { response: with_codes(Response::from_errors(errors)), permit: None, is_busy: false };
-            }
-        };
-        let permit = match admission.admit(&caller.name, ready.cost.bytes).await {
-            Ok(permit) => Arc::new(permit),
-            Err(e) => return Executed::refused(e),
+        let (ready, permit) = match self.admit(&mut request, &caller).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return refused,
         };
         let limits = QueryLimits::new(deadline, settings.answer_max, permit.clone());
         let _work = limits.stop_on_drop();
@@ -145,6 +177,25 @@ impl CheckedSchema {
         Executed { response: with_codes(response), permit: Some(permit), is_busy: false }
     }
 
+    /// Applies the rules to a request and admits it. A request that has to wait does so as text, since hundreds may wait and a
+    /// parsed document takes up to two hundred times as much memory.
+    async fn admit(&self, request: &mut Request, caller: &Caller) -> Result<(Ready, Arc<Permit>), Executed> {
+        let admission = self.queries.admission();
+        let sent = (request.operation_name.clone(), request.variables.clone());
+        let ready = self.rules.apply(request).await.map_err(Executed::invalid)?;
+        if let Some(permit) = admission.try_admit(&caller.name, ready.cost.bytes) {
+            return Ok((ready, Arc::new(permit)));
+        }
+        let bytes = ready.cost.bytes;
+        drop(ready);
+        let text = RequestText::new(request, sent).map_err(|e| Executed::failed(internal(&e)))?;
+        let permit = admission.admit(&caller.name, bytes).await.map_err(Executed::refused)?;
+        text.restore(request).map_err(|e| Executed::failed(internal(&e)))?;
+        self.prepare(request).map_err(|error| Executed::invalid(vec![error]))?;
+        let ready = self.rules.apply(request).await.map_err(Executed::invalid)?;
+        Ok((ready, Arc::new(permit)))
+    }
+
     /// The same for a socket, on a task of its own. The permit lasts until the response was sent.
     fn execute_on_socket(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
         let schema = self.clone();
@@ -152,11 +203,7 @@ impl CheckedSchema {
         let responses = unfold(state, |(left, _sent)| async move {
             let (schema, request, caller) = left?;
             let task = Task::new(tokio::spawn(async move { schema.run(request, caller).await }));
-            let executed = task.await.unwrap_or_else(|e| Executed {
-                response: of_error(internal(&e)),
-                permit: None,
-                is_busy: false,
-            });
+            let executed = task.await.unwrap_or_else(|e| Executed::failed(internal(&e)));
             Some((executed.response, (None, executed.permit)))
         });
         responses.boxed()

@@ -117,7 +117,7 @@ impl Client {
                 sent.is_ok()
             }
             Err(_) => {
-                metrics::counter!("acervo_answers_given_up_total").increment(1);
+                metrics::counter!("acervo_responses_abandoned_total").increment(1);
                 self.broken.store(true, Ordering::Release);
                 false
             }

@@ -52,10 +52,11 @@ pub fn install() -> anyhow::Result<()> {
     describe_gauge!("acervo_index_computations", "Computations on the index, by state");
     describe_counter!("acervo_index_overdue_total", "Computations on the index that ran longer than their deadline");
     describe_counter!(
-        "acervo_questions_refused_total",
+        "acervo_queries_refused_total",
         "Queries and exports refused because no slot or memory was free in time"
     );
-    describe_counter!("acervo_answers_given_up_total", "Responses that clients did not read in time");
+    describe_gauge!("acervo_queries_waiting", "Queries and exports that wait for a slot or for memory");
+    describe_counter!("acervo_responses_abandoned_total", "Responses that clients did not read in time");
     describe_gauge!("acervo_index_lag", "Changes that are not in the search index yet");
     // A second call, by another service in one process, has nothing to add.
     let _ = EXPORTER.set(handle);

@@ -37,6 +37,12 @@ struct Inner {
     waiting: AtomicUsize,
 }
 
+impl Inner {
+    fn pool(&self, bytes: u64) -> &MemoryPool {
+        if bytes <= self.small.bytes_max { &self.small } else { &self.large }
+    }
+}
+
 /// Memory for responses of one size.
 struct MemoryPool {
     memory: Arc<Semaphore>,
@@ -47,6 +53,11 @@ impl MemoryPool {
     fn new(bytes: u64, bytes_max: u64) -> Self {
         let permits = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
         Self { memory: Arc::new(Semaphore::new(permits)), bytes_max: bytes_max.min(bytes).max(UNIT) }
+    }
+
+    /// The permits for a response of about `bytes` bytes. One that is larger than the pool runs alone.
+    fn permits(&self, bytes: u64) -> Result<u32, QueryError> {
+        u32::try_from(bytes.clamp(UNIT, self.bytes_max) / UNIT).map_err(|_| QueryError::Overloaded)
     }
 }
 
@@ -89,6 +100,15 @@ pub struct Permit {
 }
 
 impl Permit {
+    fn new(pool: &MemoryPool, memory: OwnedSemaphorePermit, slots: [OwnedSemaphorePermit; 2]) -> Self {
+        Self {
+            pool: pool.memory.clone(),
+            covered: AtomicU64::new(memory.num_permits() as u64 * UNIT),
+            memory: Mutex::new(vec![memory]),
+            slots: Mutex::new(slots.into()),
+        }
+    }
+
     /// Takes more memory where a response turns out larger than estimated.
     pub(super) fn cover(&self, bytes: u64) -> Result<(), QueryError> {
         let covered = self.covered.load(Ordering::Relaxed);
@@ -126,7 +146,7 @@ impl Admission {
         Self(Arc::new(Inner {
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             small: MemoryPool::new(small, small / SMALL_RESPONSE_SHARE),
-            large: MemoryPool::new(large, settings.answer_max),
+            large: MemoryPool::new(large, large),
             keys: Keys::new(settings.concurrency_per_key),
             exports: Kind {
                 slots: Arc::new(Semaphore::new(settings.exports)),
@@ -145,21 +165,25 @@ impl Admission {
     /// Admits a query of a key, whose response will take about `bytes` bytes.
     pub async fn admit(&self, key: &str, bytes: u64) -> Result<Permit, QueryError> {
         let inner = &self.0;
-        let pool = if bytes <= inner.small.bytes_max { &inner.small } else { &inner.large };
-        let bytes = bytes.clamp(UNIT, pool.bytes_max);
-        let permits = u32::try_from(bytes / UNIT).map_err(|_| QueryError::Overloaded)?;
+        let pool = inner.pool(bytes);
+        let permits = pool.permits(bytes)?;
         let admitted = async {
             let own = inner.keys.slots(key).acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
             let memory = pool.memory.clone().acquire_many_owned(permits).await.map_err(|_| QueryError::Overloaded)?;
             let slot = inner.slots.clone().acquire_owned().await.map_err(|_| QueryError::Overloaded)?;
-            Ok(Permit {
-                pool: pool.memory.clone(),
-                memory: Mutex::new(vec![memory]),
-                covered: AtomicU64::new(u64::from(permits) * UNIT),
-                slots: Mutex::new(vec![own, slot]),
-            })
+            Ok(Permit::new(pool, memory, [own, slot]))
         };
         self.wait(admitted).await
+    }
+
+    /// The same for a query that can be admitted at once; `None` where it would have to wait.
+    pub fn try_admit(&self, key: &str, bytes: u64) -> Option<Permit> {
+        let inner = &self.0;
+        let pool = inner.pool(bytes);
+        let own = inner.keys.slots(key).try_acquire_owned().ok()?;
+        let memory = pool.memory.clone().try_acquire_many_owned(pool.permits(bytes).ok()?).ok()?;
+        let slot = inner.slots.clone().try_acquire_owned().ok()?;
+        Some(Permit::new(pool, memory, [own, slot]))
     }
 
     /// Admits an export of a key.
@@ -182,25 +206,37 @@ impl Admission {
     }
 
     async fn wait<T>(&self, admitted: impl Future<Output = Result<T, QueryError>>) -> Result<T, QueryError> {
-        let waiting = &self.0.waiting;
-        let _guard = Waiting(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
-            metrics::counter!("acervo_questions_refused_total").increment(1);
+        let waiting = Waiting::new(&self.0.waiting);
+        if waiting.others >= WAITING_MAX {
+            metrics::counter!("acervo_queries_refused_total").increment(1);
             return Err(QueryError::Overloaded);
         }
         let admitted =
             timeout_at(Instant::now() + self.0.settings.wait, admitted).await.unwrap_or(Err(QueryError::Overloaded));
         if admitted.is_err() {
-            metrics::counter!("acervo_questions_refused_total").increment(1);
+            metrics::counter!("acervo_queries_refused_total").increment(1);
         }
         admitted
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts a query that waits, until it is dropped.
+struct Waiting<'a> {
+    count: &'a AtomicUsize,
+    /// How many waited before it.
+    others: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        metrics::gauge!("acervo_queries_waiting").increment(1.0);
+        Self { count, others: count.fetch_add(1, Ordering::Relaxed) }
+    }
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!("acervo_queries_waiting").decrement(1.0);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -29,6 +29,11 @@ async fn ask(url: &str, query: &str) -> reqwest::Response {
     request.send().await.expect("a response")
 }
 
+async fn ask_for(url: String, body: Value) -> Value {
+    let request = reqwest::Client::new().post(format!("{url}/graphql")).bearer_auth(KEY).json(&body);
+    request.send().await.expect("a response").json().await.expect("JSON")
+}
+
 async fn notify(url: &str, number: u32) -> u16 {
     let body = Notice::new(format!("Aviso {number}")).link(format!("{NOWHERE}/{number}")).to_string();
     let request = reqwest::Client::new().post(format!("{url}/webhook")).header("authorization", TOKEN);
@@ -56,6 +61,7 @@ fn metric(metrics: &str, name: &str) -> Option<f64> {
 
 const LIST: &str = "{ publications(first: 1) { totalCount } }";
 const OVERDUE: &str = "acervo_index_computations{state=\"overdue\"}";
+const WAITING: &str = "acervo_queries_waiting";
 const RUNNING: &str = "acervo_index_computations{state=\"running\"}";
 
 /// The last defence: a computation that does not even look whether it should stop.
@@ -213,6 +219,46 @@ async fn queries_beyond_the_limit_are_asked_to_retry() {
     until("a place", async || (ask(&url, LIST).await.status() == 200).then_some(())).await;
     subscribe(&mut socket, "last", LIST).await;
     assert_eq!(next(&mut socket).await["payload"]["data"]["publications"]["totalCount"], 1);
+}
+
+/// A query that waits is kept as text, and is executed as it was sent: with its variables, and the operation that it chose.
+#[tokio::test]
+async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "[query]\ntimeout = \"60s\"\nwait = \"30s\"\nconcurrency_per_key = 1\nindex_threads = 2\n";
+    let service = served(folder.path(), "index.endless=1*return->off", settings);
+    let url = service.url.clone();
+    begun(&url).await;
+    let holding = tokio::spawn({
+        let url = url.clone();
+        async move { ask(&url, LIST).await.status() }
+    });
+    let holds_slot = async || {
+        let (_, metrics) = get(&url, "/metrics").await;
+        (metric(&metrics, RUNNING) == Some(1.0)).then_some(())
+    };
+    until("the slot is taken", holds_slot).await;
+    let document = "query Other { status { publications } }
+        query Named($text: String = \"none\", $some: Boolean!) {
+            notifications(filter: { name: { contains: $text } }) { totalCount nodes { ...Known name @include(if: $some) } }
+        }
+        fragment Known on Notification { status }";
+    let body = json!({ "query": document, "operationName": "Named", "variables": { "text": "Aviso", "some": true } });
+    let mut socket = connect(&url).await;
+    let message = json!({ "id": "waiting", "type": "subscribe", "payload": body });
+    socket.send(Message::text(message.to_string())).await.expect("a socket");
+    let waiting = tokio::spawn(ask_for(url.clone(), body.clone()));
+    let is_waiting = async || {
+        let (_, metrics) = get(&url, "/metrics").await;
+        (metric(&metrics, WAITING) == Some(2.0)).then_some(())
+    };
+    until("both wait", is_waiting).await;
+    holding.abort();
+    let waited = waiting.await.expect("a response");
+    let named = &waited["data"]["notifications"];
+    assert_eq!((&named["totalCount"], &named["nodes"][0]["name"]), (&json!(1), &json!("Aviso 1")), "{waited}");
+    assert_eq!(next(&mut socket).await["payload"], waited);
+    assert_eq!(ask_for(url.clone(), body).await, waited);
 }
 
 /// A request error over a socket has a code, as over HTTP, and says what is wrong.
