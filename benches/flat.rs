@@ -272,7 +272,7 @@ async fn exports(folder: &Path, acervo: &Peer, count: usize) {
 async fn download(address: &str, path: &str) -> (Duration, Vec<u8>) {
     let began = Instant::now();
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("a service");
-    let request = format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("a connection");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("an answer");

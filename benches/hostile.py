@@ -78,7 +78,7 @@ QUESTIONS = [
     aliased(10, "publications(first: 1000) { nodes { %s } }" % COLUMNS),
     aliased(25, "publications(first: 1000) { nodes { id } }"),
     aliased(6, "publications(first: 1000) { nodes { id name @skip(if: false) product { name aliases { name } } } }"),
-    aliased(3, "publications(first: 1000, offset: 90000) { edges { cursor node { %s revisions { id } } } }" % COLUMNS[:60]),
+    aliased(3, "publications(first: 1000, offset: 90000) { edges { cursor node { id name fileName revisions { id } } } }"),
     aliased(4, "publicationStats(groupBy: [PRODUCT, PERIOD_DAY], limit: 10000) { product bucket publications size }"),
     aliased(60, 'notifications(first: 10, filter: { name: { contains: "zzz" } }) { totalCount nodes { id } }'),
     aliased(4, "notifications(first: 1000) { nodes { id name body } }"),

@@ -25,20 +25,58 @@ impl Connection {
     pub async fn send(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
         self.stream.write_all(request).await.expect("a connection");
         self.buffer.clear();
-        let (mut end, mut length) = (0, usize::MAX);
-        while length == usize::MAX || self.buffer.len() < end + length {
-            if self.stream.read_buf(&mut self.buffer).await.expect("a connection") == 0 {
-                panic!("the connection was closed");
+        let end = loop {
+            self.read_more().await;
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
             }
-            if let (usize::MAX, Some(at)) = (length, self.buffer.windows(4).position(|w| w == b"\r\n\r\n")) {
-                let head = String::from_utf8_lossy(&self.buffer[..at]).to_ascii_lowercase();
-                let field = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-                length = field.map_or(0, |value| value.trim().parse().expect("a length"));
-                end = at + 4;
+        };
+        let status = std::str::from_utf8(&self.buffer[9..12]).expect("a status").parse().expect("a status");
+        let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        if field("transfer-encoding:") == Some("chunked") {
+            return (status, self.chunks(end).await);
+        }
+        let length: usize = field("content-length:").map_or(0, |value| value.parse().expect("a length"));
+        while self.buffer.len() < end + length {
+            self.read_more().await;
+        }
+        (status, self.buffer[end..].to_vec())
+    }
+
+    /// The body of a response in chunks, the first of which begins at `at`.
+    async fn chunks(&mut self, mut at: usize) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line(at).await;
+            let size = std::str::from_utf8(&self.buffer[at..line]).expect("a size");
+            let size = usize::from_str_radix(size, 16).expect("a size");
+            at = line + 2;
+            while self.buffer.len() < at + size + 2 {
+                self.read_more().await;
+            }
+            body.extend_from_slice(&self.buffer[at..at + size]);
+            at += size + 2;
+            if size == 0 {
+                return body;
             }
         }
-        let status = std::str::from_utf8(&self.buffer[9..12]).expect("a status").parse().expect("a status");
-        (status, self.buffer[end..].to_vec())
+    }
+
+    /// Where the line that begins at `from` ends.
+    async fn line(&mut self, from: usize) -> usize {
+        loop {
+            if let Some(length) = self.buffer[from..].windows(2).position(|window| window == b"\r\n") {
+                return from + length;
+            }
+            self.read_more().await;
+        }
+    }
+
+    async fn read_more(&mut self) {
+        if self.stream.read_buf(&mut self.buffer).await.expect("a connection") == 0 {
+            panic!("the connection was closed");
+        }
     }
 }
 
