@@ -3,7 +3,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a benchmark prints, and ends where it cannot go on"
+    reason = "a benchmark prints, and ends if it cannot continue"
 )]
 mod common;
 #[path = "common/portal.rs"]
@@ -65,7 +65,7 @@ async fn run() {
     }
     took.sort();
     println!(
-        "{NOTIFICATIONS} notifications in {:.1} s, {} files sent meanwhile",
+        "{NOTIFICATIONS} notifications in {:.1} s, {} files sent in the meantime",
         began.elapsed().as_secs_f64(),
         portal.bodies()
     );

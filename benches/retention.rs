@@ -4,7 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a benchmark prints, and ends where it cannot go on"
+    reason = "a benchmark prints, and ends if it cannot continue"
 )]
 mod common;
 #[path = "common/history.rs"]
@@ -78,7 +78,7 @@ async fn run() {
     let figures = |of: &[Duration]| (milliseconds(percentile(of, 0.5)), milliseconds(percentile(of, 0.99)));
     let ((quiet_p50, quiet_p99), (busy_p50, busy_p99)) = (figures(&quiet), figures(&busy));
     println!(
-        "reads  p50 {quiet_p50:.2} ms, p99 {quiet_p99:.2} ms alone; p50 {busy_p50:.2} ms, p99 {busy_p99:.2} ms beside the run; p99 ratio {:.2}",
+        "reads  p50 {quiet_p50:.2} ms, p99 {quiet_p99:.2} ms alone; p50 {busy_p50:.2} ms, p99 {busy_p99:.2} ms during the run; p99 ratio {:.2}",
         busy_p99 / quiet_p99
     );
     jobs.stop().await;

@@ -6,7 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a benchmark prints, and ends where it cannot go on"
+    reason = "a benchmark prints, and ends if it cannot continue"
 )]
 #[path = "../tests/it/harness/cluster.rs"]
 mod cluster;

@@ -4,7 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a benchmark prints, and ends where it cannot go on"
+    reason = "a benchmark prints, and ends if it cannot continue"
 )]
 #[path = "common/run.rs"]
 mod run;
@@ -70,7 +70,7 @@ async fn put(store: &Store, file: &Path) -> (Key, f64) {
     let mut pieces =
         tokio_util::io::ReaderStream::with_capacity(tokio::fs::File::open(file).await.expect("a file"), 256 << 10);
     while let Some(piece) = pieces.next().await {
-        put.write(&piece.expect("bytes")).await.expect("room");
+        put.write(&piece.expect("bytes")).await.expect("space");
     }
     let stored = put.finish().await.expect("a file");
     (stored.key, began.elapsed().as_secs_f64())

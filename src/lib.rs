@@ -1,6 +1,6 @@
 //! Acervo archives what ONS publishes on its SINtegre portal: every notification, every file, every version of it.
 //!
-//! The rooms and who may call whom are described in `docs/architecture.md`.
+//! `docs/architecture.md` describes the modules and which may call which.
 pub mod cli;
 pub mod config;
 pub mod contract;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Has the kernel give this process no huge pages, which it does by itself where `transparent_hugepage` is `always`: a few
+/// Has the kernel give this process no huge pages, which it does automatically if `transparent_hugepage` is `always`: a few
 /// kilobytes in use would hold 2 MiB each, and idle memory doubles.
 #[cfg(target_os = "linux")]
 fn disable_huge_pages() {

@@ -1,5 +1,5 @@
-//! Prints, after the tests, which of them were not run and what they need. It is no test: cargo runs it last.
-#![allow(clippy::print_stdout, clippy::expect_used, reason = "it is there to print")]
+//! Prints which tests were not run and what they need. It is not a test; cargo runs it last.
+#![allow(clippy::print_stdout, clippy::expect_used, reason = "its purpose is to print")]
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `acervo config check`: every problem of the configuration by its key, and what it says in words.
+//! `acervo config check`: every problem of the configuration by its key, and its meaning in words.
 use std::process::ExitCode;
 
 use super::output;
@@ -18,19 +18,19 @@ pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCo
     settings.exposure()?;
     let is_open = settings.receiver.open || settings.receiver.credentials.is_empty();
     let receiver = if is_open { "open to anyone who can connect" } else { "with credentials" };
-    let webhook = settings.webhook_listen.map(|address| format!(", {address} for the webhook alone"));
+    let webhook = settings.webhook_listen.map(|address| format!(", {address} only for the webhook"));
     let api = match settings.api.keys.len() {
         0 => "open to anyone who can connect".to_owned(),
         n => format!(
             "{n} {}{}",
             if n == 1 { "key" } else { "keys" },
-            if settings.api.open { ", reading is open to all" } else { "" }
+            if settings.api.open { ", reading needs no key" } else { "" }
         ),
     };
     let hosts: Vec<String> = settings.fetch.allowed_hosts.iter().map(ToString::to_string).collect();
     let schedule = settings.retention.schedule.as_ref().map_or_else(|| "by hand".to_owned(), ToString::to_string);
     output::print(&format!(
-        "the configuration is sound\nlisten     {}{}\ndata       {}\nreceiver   {receiver}\napi        {api}\nfetch      from {}\nretention  {schedule}, {} {}",
+        "the configuration is valid\nlisten     {}{}\ndata       {}\nreceiver   {receiver}\napi        {api}\nfetch      from {}\nretention  {schedule}, {} {}",
         settings.listen,
         webhook.unwrap_or_default(),
         settings.data_dir.display(),
@@ -49,7 +49,7 @@ pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every span of time that the configuration names, in words.
+/// Every duration in the configuration, in words.
 fn times(settings: &Settings) -> anyhow::Result<()> {
     let Settings { receiver, fetch, downloads, query, retention, .. } = settings;
     let durations = [
@@ -75,7 +75,7 @@ fn times(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each policy in words; where there is an archive, how many products it matches and what it would remove now.
+/// Each policy in words and, if there is an archive, how many products it matches and what it would remove now.
 async fn policies(settings: Settings) -> anyhow::Result<()> {
     if settings.retention.policies.is_empty() && settings.retention.max_stored.is_none() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `acervo demo`: the main job, live, on loopback.
+//! `acervo demo`: a service and a simulated portal on loopback.
 use std::process::ExitCode;
 use std::time::Duration;
 

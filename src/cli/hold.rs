@@ -1,4 +1,4 @@
-//! `acervo hold` and `acervo release`: protect a revision from retention, and end that.
+//! `acervo hold` and `acervo release`: protect a revision from retention, and end the protection.
 use std::process::ExitCode;
 
 use super::output;
@@ -36,10 +36,10 @@ pub(super) async fn release(args: ReleaseArgs, settings: Settings) -> anyhow::Re
     let id = args.id;
     let app = super::open(settings).await?;
     holds::release(&app, id).await?;
-    output::print(&format!("{id} is held no longer"))?;
+    output::print(&format!("{id} is no longer held"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn revision(text: &str) -> Result<RevisionId, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a valid id of a revision; `acervo search` shows them"))
+    text.parse().map_err(|_| format!("`{text}` is not a valid id of a revision; `acervo search` lists them"))
 }

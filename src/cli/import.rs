@@ -1,4 +1,4 @@
-//! `acervo import`: a backfill of notifications from another receiver, or of files you already have.
+//! `acervo import`: imports notifications from another receiver, or files you already have.
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,12 +34,14 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     if args.manifest.is_some() && args.paths.len() > 1 {
-        return Err(Usage("--manifest describes one folder or tar: give one PATH with it".to_owned()).into());
+        return Err(Usage("--manifest describes one folder or tar; give one PATH with it".to_owned()).into());
     }
     for path in &args.paths {
         let kind = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
         if kind.is_dir() && args.manifest.is_none() {
-            return Err(Usage(format!("{} is a folder: say with --manifest what its files are", path.display())).into());
+            return Err(
+                Usage(format!("{} is a folder; give --manifest, which describes its files", path.display())).into()
+            );
         }
     }
     let may_create =
@@ -75,11 +77,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     Ok(if total.refused > 0 || total.stopped { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-/// Asks the person at the terminal, if there is one.
+/// Asks for confirmation at the terminal, if there is one.
 fn confirm_create(settings: &Settings) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Usage(format!(
-            "there is no archive in {}: give --create to create one, or name the archive's folder with --data-dir or ACERVO_DATA_DIR",
+            "there is no archive in {}: give --create to create one, or give the archive's folder with --data-dir or ACERVO_DATA_DIR",
             settings.data_dir.display()
         ))
         .into());
@@ -97,22 +99,22 @@ fn summary(report: &Report, files: bool, dry_run: bool) -> String {
     if files {
         lines.push(format!("{archived} {would}archived as revisions"));
     } else {
-        lines.push(format!("{queued} {would}queued: `acervo serve` fetches their files"));
+        lines.push(format!("{queued} {would}queued; `acervo serve` fetches their files"));
         lines.push(format!(
-            "{expired} {would}recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current"
+            "{expired} {would}recorded as expired; \"Enviar Tudo\" on the portal sends the current ones again"
         ));
     }
-    lines.push(format!("{known} skipped: they are there already"));
+    lines.push(format!("{known} skipped because they exist already"));
     if *refused > 0 {
-        lines.push(format!("{refused} not taken, for the reasons above"));
+        lines.push(format!("{refused} refused for the reasons above"));
     }
     if *stopped {
-        lines.push("stopped before the end: import again to go on".to_owned());
+        lines.push("stopped before the end; import again to continue".to_owned());
     }
     lines.join("\n")
 }
 
-/// Shows progress, on a terminal as a bar and elsewhere as lines; and prints what was not imported.
+/// Shows progress, on a terminal as a bar and elsewhere as lines, and prints the reasons for refused lines.
 struct ProgressPrinter {
     bar: ProgressBar,
     on_terminal: bool,

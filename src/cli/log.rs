@@ -24,8 +24,8 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
     started.map_err(|e| anyhow::anyhow!("logging cannot be started: {e}"))?;
     // The message of a panic may contain secrets; its position is enough to find the defect.
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a defect: the program panicked here");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "a defect: the program panicked here");
     }));
     Ok(())
 }

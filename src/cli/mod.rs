@@ -203,13 +203,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
     });
     if serves || outcome.as_ref().is_err_and(|e| e.is::<Stopped>()) {
-        // A thread whose work nobody waits for any more must not keep the process from ending.
+        // A thread whose result is no longer needed must not keep the process from ending.
         runtime.shutdown_background();
     }
     outcome
 }
 
-/// Opens the archive for a command, which may run beside a service. Commands never create an archive: in the wrong folder
+/// Opens the archive for a command, which may run while a service does. Commands never create an archive: in the wrong folder
 /// they would work on an empty one.
 async fn open(settings: Settings) -> anyhow::Result<App> {
     App::open(settings, Role::Command { may_create: false }, Clock::default()).await

@@ -1,5 +1,5 @@
-//! What is printed. Names, paths and reasons come from outside: everything goes through [`printable`], so that none of them
-//! moves the cursor or changes the reading direction.
+//! Output to the terminal. Names, paths and reasons come from outside: everything goes through [`printable`], so that none of
+//! them moves the cursor or changes the reading direction.
 use std::io::Write;
 
 use anyhow::bail;
@@ -10,7 +10,7 @@ use crate::domain::{first_chars, printable};
 /// The longest text in a cell of a table.
 const CELL_CHARS_MAX: usize = 200;
 
-/// The program that read standard output has ended, as `head` does. There is nothing left to do, and nothing is wrong.
+/// The program that read standard output has ended, as `head` does. This is not an error, and there is nothing left to do.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output is closed")]
 pub(super) struct OutputClosed;
@@ -25,12 +25,12 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
         .map_err(write_error)
 }
 
-/// Prints a line to standard error. An error in doing so is ignored.
+/// Prints a line to standard error, and ignores errors.
 pub(super) fn print_message(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));
 }
 
-/// A text from outside for a cell of a table: printable, one line, bounded.
+/// A text from outside for a cell of a table: printable, on one line, of limited length.
 pub(super) fn in_cell(text: &str) -> String {
     let shown = first_chars(text, CELL_CHARS_MAX);
     let line = printable(shown).replace(['\n', '\r', '\t'], " ");

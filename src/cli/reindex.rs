@@ -1,4 +1,4 @@
-//! `acervo reindex`: rebuild the search index.
+//! `acervo reindex`: rebuilds the search index.
 use std::process::ExitCode;
 use std::time::Duration;
 

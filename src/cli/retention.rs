@@ -80,8 +80,8 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             }
         }
         Command::Undo { run } => {
-            let (_, back) = retention::undo(&app, &run).await?;
-            output::print(&format!("{back} revisions are back"))?;
+            let (_, restored) = retention::undo(&app, &run).await?;
+            output::print(&format!("restored {restored} revisions"))?;
         }
         Command::Runs => {
             let runs = Queries::new(app).retention_runs(&Paging::first(20)).await?;
@@ -106,12 +106,12 @@ fn run_text(run: &RetentionRun) -> String {
         (None, None, Some(at)) => {
             format!("swept after {}; until then: acervo retention undo {}", format_instant(at), run.id)
         }
-        (None, None, None) => "nothing is changed".to_owned(),
+        (None, None, None) => "nothing was changed".to_owned(),
     };
     format!("run {}: {kind} {} revisions, {}; {after}", run.id, run.removed, output::size(run.bytes_freed))
 }
 
-/// The run as GraphQL shows it.
+/// The run in the form of GraphQL.
 fn run_fields(run: &RetentionRun) -> Value {
     json!({
         "id": run.id,
@@ -149,7 +149,7 @@ fn table(app: &App, planned: &Planned) -> String {
     if planned.plan.remove == 0 { format!("nothing to remove: {summary}") } else { format!("{table}\n{summary}") }
 }
 
-/// The plan as GraphQL shows it, all lines as one list.
+/// The plan in the form of GraphQL, with all lines in one list.
 fn object(app: &App, planned: &Planned) -> Value {
     json!({
         "at": format_instant(planned.at),

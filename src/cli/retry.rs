@@ -1,4 +1,4 @@
-//! `acervo retry`: queue notifications again.
+//! `acervo retry`: queues notifications again.
 use std::process::ExitCode;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use crate::query::NotificationQuery;
 #[group(id = "which", required = true, multiple = true)]
 pub(super) struct Args {
     /// Only notifications with this status (failed, retrying, queued, expired); can be repeated
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, value_name = "STATUS")]
     status: Vec<NotificationStatus>,
     /// Only products whose name contains this text
     #[arg(long, value_name = "NAME")]
@@ -49,9 +49,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let counts = jobs::retry(&app, &which).await?;
     output::print(&format!(
         "{} matched, {} queued again, {} with expired links",
-        counts.matched, counts.queued, counts.dead
+        counts.matched, counts.queued, counts.expired
     ))?;
-    if counts.dead > 0 {
+    if counts.expired > 0 {
         output::print("expired links: press \"Enviar\" for these products on the portal")?;
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `acervo search`: the history in the terminal.
+//! `acervo search`: searches the archive.
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -47,7 +47,7 @@ pub(super) enum Format {
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let text = args.text.join(" ");
-    let ask = PublicationRequest {
+    let request = PublicationRequest {
         scored: false,
         order: if text.trim().is_empty() { Order::Period { descending: true } } else { Order::Relevance },
         search: Some(text).filter(|text| !text.trim().is_empty()),
@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     // Without a server nothing else updates the index.
     jobs::catch_up(&app).await?;
     let queries = Queries::new(app);
-    let found = queries.publications(ask).await?;
+    let found = queries.publications(request).await?;
     let rows: Vec<&PublicationRow> = found.rows.iter().map(|(_, row)| &**row).collect();
     let objects = || rows.iter().map(|row| object(row, &queries)).collect::<serde_json::Result<Vec<Value>>>();
     match args.format {

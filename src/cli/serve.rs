@@ -34,7 +34,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     cancel_on_signal(stop.clone())?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
     if let Some(webhook) = &webhook {
-        tracing::info!(address = %webhook.local_addr()?, "serving the webhook alone");
+        tracing::info!(address = %webhook.local_addr()?, "serving only the webhook");
     }
     let serving = async {
         let served = http::serve_all(listener, webhook, &app, stop.clone().cancelled_owned()).await;
@@ -42,7 +42,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         stop.cancel();
         served
     };
-    // Fetches are returned to the queue at once, while requests under way finish.
+    // Fetches are returned to the queue at once, while requests in progress finish.
     let stopping = async {
         stop.cancelled().await;
         jobs.stop().await;
@@ -55,7 +55,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         }
         () = stop_deadline(&stop) => tracing::warn!(
             seconds = STOP_TIMEOUT.as_secs(),
-            "stopping took too long: what was not committed ends here, and is done after the next start"
+            "stopping took too long; uncommitted work is lost and is done again after the next start"
         ),
     }
     Ok(ExitCode::SUCCESS)
@@ -64,7 +64,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
 /// How long stopping may take, so that the process is gone within 25 s. The unit in README.md gives it more.
 const STOP_TIMEOUT: Duration = Duration::from_secs(24);
 
-/// Done when stopping has taken too long.
+/// Completes when stopping has taken too long.
 async fn stop_deadline(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(STOP_TIMEOUT).await;
@@ -80,13 +80,13 @@ fn cancel_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets a command end between two batches when the process is asked to stop; it is ended if that takes too long.
+/// Stops a command between two batches when the process is asked to stop, and ends the process if that takes too long.
 pub(super) fn stop_on_signal(stop: &CancellationToken) -> anyhow::Result<()> {
     cancel_on_signal(stop.clone())?;
     let stop = stop.clone();
     tokio::spawn(async move {
         stop_deadline(&stop).await;
-        tracing::warn!("stopping took too long: what was not committed ends here");
+        tracing::warn!("stopping took too long; uncommitted work is lost");
         std::process::exit(1);
     });
     Ok(())

@@ -8,9 +8,9 @@ use crate::app;
 use crate::config::Settings;
 
 /// A service that takes longer to respond is not ready.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is known of the service.
+/// The state of the service.
 pub(super) struct Service {
     /// The address that was tried.
     address: Option<SocketAddr>,
@@ -19,23 +19,25 @@ pub(super) struct Service {
 
 enum State {
     Ready,
-    /// With the reason that it gave, or why the request failed.
+    /// With the reason from the service, or why the request failed.
     NotReady(String),
     NotRunning,
 }
 
 impl Service {
     /// Requests `/readyz` of the service.
-    pub async fn ask(settings: &Settings) -> anyhow::Result<Self> {
+    pub async fn query(settings: &Settings) -> anyhow::Result<Self> {
         match app::service(&settings.data_dir)? {
             app::Service::Running(Some(address)) => {
-                let state = ask(reachable(address)).await.unwrap_or_else(|e| State::NotReady(e.to_string()));
+                let state = query(reachable(address)).await.unwrap_or_else(|e| State::NotReady(e.to_string()));
                 Ok(Self { address: Some(address), state })
             }
-            app::Service::Running(None) => Ok(Self { address: None, state: State::NotReady("it starts".to_owned()) }),
+            app::Service::Running(None) => {
+                Ok(Self { address: None, state: State::NotReady("it is starting".to_owned()) })
+            }
             // On a shared database the service may run elsewhere, or under another data folder.
             app::Service::Stopped if settings.database_url.is_some() => {
-                let state = ask(reachable(settings.listen)).await.unwrap_or(State::NotRunning);
+                let state = query(reachable(settings.listen)).await.unwrap_or(State::NotRunning);
                 Ok(Self { address: Some(settings.listen), state })
             }
             app::Service::Stopped => Ok(Self { address: None, state: State::NotRunning }),
@@ -52,7 +54,7 @@ impl Service {
             State::Ready => format!("service              running{at}\nready                yes"),
             State::NotReady(why) => format!("service              running{at}\nready                no: {why}"),
             State::NotRunning => {
-                format!("service              not running{at}: start it with `acervo serve`\nready                no")
+                format!("service              not running{at}; start it with `acervo serve`\nready                no")
             }
         }
     }
@@ -70,9 +72,9 @@ impl Service {
     }
 }
 
-async fn ask(address: SocketAddr) -> anyhow::Result<State> {
+async fn query(address: SocketAddr) -> anyhow::Result<State> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(RESPONSE_TIMEOUT).build()?;
     let response = client.get(format!("http://{address}/readyz")).send().await?;
     let status = response.status();
     if status.is_success() {
@@ -82,7 +84,7 @@ async fn ask(address: SocketAddr) -> anyhow::Result<State> {
     Ok(State::NotReady(body["detail"].as_str().map_or_else(|| status.to_string(), str::to_owned)))
 }
 
-/// The address to connect to: loopback where the service listens on every interface.
+/// The address to connect to: loopback if the service listens on every interface.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

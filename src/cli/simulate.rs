@@ -1,4 +1,4 @@
-//! `acervo simulate`: the simulated portal alone, or a press of one of its buttons.
+//! `acervo simulate`: runs a simulated portal, or presses one of its buttons.
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -85,10 +85,12 @@ async fn press(at: &str, button: &Button) -> anyhow::Result<()> {
             client.put(url("falhas".to_owned())).header("content-type", "application/json").body(faults.clone())
         }
     };
-    let answer =
-        request.send().await.with_context(|| format!("no portal answers at {at}; start one with `acervo simulate`"))?;
-    let status = answer.status();
-    let text = answer.text().await?;
+    let response = request
+        .send()
+        .await
+        .with_context(|| format!("there is no portal at {at}; start one with `acervo simulate`"))?;
+    let status = response.status();
+    let text = response.text().await?;
     if !status.is_success() {
         bail!("the portal answered {status}: {}", text.trim());
     }
@@ -126,7 +128,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         "simulated portal at {} with {} products, sending to {}\n\
          \n\
          press its buttons from another terminal: acervo simulate enviar-tudo{at}\n\
-         its links lead to this machine; the service fetches them when it is started with\n\
+         its links point to this machine; to fetch them, start the service with\n\
          acervo serve --set fetch.allowed_hosts={host} --set fetch.allow_private=true",
         portal.address(),
         numbers.len(),
@@ -150,8 +152,8 @@ async fn publish(portal: &Portal, numbers: &[u32], every: Duration) -> anyhow::R
     for number in numbers.iter().cycle() {
         tokio::time::sleep(every).await;
         if let Some(delivery) = portal.publish(*number).await {
-            let answer = delivery.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-            output::print(&format!("published a version of product {number}: {answer}"))?;
+            let response = delivery.status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
+            output::print(&format!("published a version of product {number}: {response}"))?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `acervo status`: what an operator checks first.
+//! `acervo status`: the state of the service for its operator.
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -29,7 +29,7 @@ enum Format {
 }
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    let service = Service::ask(&settings).await?;
+    let service = Service::query(&settings).await?;
     let app = super::open(settings).await?;
     let queries = Queries::new(app.clone());
     let status = queries.status().await?;
@@ -81,9 +81,9 @@ fn text(status: &Status) -> anyhow::Result<String> {
     if of(NotificationStatus::Expired) > 0 {
         lines.push("expired links: press \"Enviar\" for these products on the portal, or \"Enviar Tudo\"".to_owned());
     }
-    if status.dying.count > 0 {
-        let names: Vec<String> = status.dying.names.iter().map(|name| output::in_cell(name)).collect();
-        let (count, names) = (status.dying.count, names.join(", "));
+    if status.expiring.count > 0 {
+        let names: Vec<String> = status.expiring.names.iter().map(|name| output::in_cell(name)).collect();
+        let (count, names) = (status.expiring.count, names.join(", "));
         lines.push(format!("links expire soon    {count}, files not fetched yet: {names}"));
     }
     if status.damaged.count > 0 {
@@ -120,11 +120,11 @@ fn replay(last: Option<&Replay>) -> String {
         || "none".to_owned(),
         |replay| {
             let state = if replay.ended_at.is_none() {
-                "comes in"
+                "in progress"
             } else if replay.waiting > 0 {
-                "is worked on"
+                "fetching"
             } else {
-                "is done"
+                "done"
             };
             format!(
                 "{state}, began {}: {} announced ({} known before), {} unchanged, {} new, {} failed, {} waiting, {} added",
@@ -146,9 +146,9 @@ fn source(SourceStatus { source, is_silent }: &SourceStatus) -> String {
     let received = source
         .last_notification_at
         .map_or_else(|| "never received".to_owned(), |at| format!("received {}", format_instant(at)));
-    let silent = if *is_silent { ", SILENT for longer than its past makes likely" } else { "" };
+    let silent = if *is_silent { ", SILENT for longer than its history makes likely" } else { "" };
     let denied = match source.last_denied_at {
-        Some(at) => format!(", {} log-ins refused, the last {}", source.denied, format_instant(at)),
+        Some(at) => format!(", {} logins refused, the last {}", source.denied, format_instant(at)),
         None => String::new(),
     };
     format!("{:<20} {received}{silent}{denied}", format!("source {}", source.name))
@@ -195,7 +195,7 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
         "nextLinkExpiry": counts.next_link_expiry.map(format_instant),
         "diskFree": status.disk_free,
         "indexLag": status.index_lag,
-        "dyingLinks": status.dying.count,
+        "dyingLinks": status.expiring.count,
         "damaged": status.damaged.count,
         "damagedFiles": status.damaged.first.iter().map(|file| json!({
             "sha256": file.digest.to_string(),
@@ -231,8 +231,8 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
     })
 }
 
-/// The size of files for a person; an error where the database counts less than none.
+/// The size of files for a person; an error if the database has a negative one.
 pub(super) fn size_of(bytes: i64) -> anyhow::Result<String> {
-    let bytes = u64::try_from(bytes).with_context(|| format!("the database counts {bytes} bytes of files"))?;
+    let bytes = u64::try_from(bytes).with_context(|| format!("the database has {bytes} as the size of files"))?;
     Ok(output::size(bytes))
 }

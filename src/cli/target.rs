@@ -10,10 +10,10 @@ use super::output;
 
 pub(super) enum Target {
     Stdout(io::Stdout),
-    /// Written beside its path and renamed.
+    /// Written to a temporary file in the same folder and renamed.
     New {
         path: PathBuf,
-        beside: NamedTempFile,
+        temporary: NamedTempFile,
         replaces: bool,
     },
     /// Not a regular file: it is written to, never replaced.
@@ -35,18 +35,18 @@ impl Target {
             Ok(found) if found.is_dir() => bail!("`{shown}` is a folder; name a file in it with -o"),
             Ok(found) if found.is_file() && !force => bail!("`{shown}` exists already; --force replaces it"),
             // The target of a link is replaced, not the link.
-            Ok(found) if found.is_file() => Self::beside(&path.canonicalize()?, true),
+            Ok(found) if found.is_file() => Self::new_file(&path.canonicalize()?, true),
             Ok(found) => Self::special(path, &found),
-            Err(e) if e.kind() == ErrorKind::NotFound && is_link => bail!("`{shown}` is a link that leads nowhere"),
-            Err(e) if e.kind() == ErrorKind::NotFound => Self::beside(path, false),
+            Err(e) if e.kind() == ErrorKind::NotFound && is_link => bail!("`{shown}` is a broken symbolic link"),
+            Err(e) if e.kind() == ErrorKind::NotFound => Self::new_file(path, false),
             Err(e) => Err(e).with_context(|| format!("`{shown}` cannot be written")),
         }
     }
 
-    fn beside(path: &Path, replaces: bool) -> anyhow::Result<Self> {
+    fn new_file(path: &Path, replaces: bool) -> anyhow::Result<Self> {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            bail!("`{}` names no file; -o wants the path of a file", path.display());
+            bail!("`{}` is not the path of a file; -o expects one, such as deck.zip", path.display());
         }
         if !folder.is_dir() {
             bail!("the folder `{}` does not exist; create it first", folder.display());
@@ -55,8 +55,9 @@ impl Target {
         // The umask applies as to every new file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let beside = builder.tempfile_in(folder).with_context(|| format!("`{}` cannot be written", path.display()))?;
-        Ok(Self::New { path: path.to_owned(), beside, replaces })
+        let temporary =
+            builder.tempfile_in(folder).with_context(|| format!("`{}` cannot be written", path.display()))?;
+        Ok(Self::New { path: path.to_owned(), temporary, replaces })
     }
 
     fn special(path: &Path, found: &fs::Metadata) -> anyhow::Result<Self> {
@@ -65,7 +66,7 @@ impl Target {
         {
             use std::os::unix::fs::FileTypeExt;
             if found.file_type().is_block_device() || found.file_type().is_socket() {
-                bail!("`{shown}` is neither a file nor a pipe; it is left alone");
+                bail!("`{shown}` is neither a file nor a pipe; nothing was written");
             }
         }
         let file = OpenOptions::new().write(true).open(path).with_context(|| format!("`{shown}` cannot be written"))?;
@@ -75,8 +76,8 @@ impl Target {
     pub fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         match self {
             Self::Stdout(out) => out.write_all(bytes).map_err(output::write_error),
-            Self::New { path, beside, .. } => {
-                beside.write_all(bytes).with_context(|| format!("`{}` cannot be written", path.display()))
+            Self::New { path, temporary, .. } => {
+                temporary.write_all(bytes).with_context(|| format!("`{}` cannot be written", path.display()))
             }
             Self::Special { path, file } => {
                 file.write_all(bytes).with_context(|| format!("`{}` cannot be written", path.display()))
@@ -84,7 +85,7 @@ impl Target {
         }
     }
 
-    /// Completes the file; returns its path where one was written.
+    /// Completes the file; returns its path if one was written.
     pub fn finish(self) -> anyhow::Result<Option<PathBuf>> {
         match self {
             Self::Stdout(mut out) => {
@@ -92,9 +93,9 @@ impl Target {
                 Ok(None)
             }
             Self::Special { .. } => Ok(None),
-            Self::New { path, beside, replaces } => {
-                beside.as_file().sync_all().with_context(|| format!("`{}` cannot be written", path.display()))?;
-                let placed = if replaces { beside.persist(&path) } else { beside.persist_noclobber(&path) };
+            Self::New { path, temporary, replaces } => {
+                temporary.as_file().sync_all().with_context(|| format!("`{}` cannot be written", path.display()))?;
+                let placed = if replaces { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
                 match placed {
                     Ok(_) => Ok(Some(path)),
                     Err(e) if e.error.kind() == ErrorKind::AlreadyExists => {

@@ -47,7 +47,7 @@ pub struct Settings {
 
 #[derive(Clone, Debug)]
 pub struct Receiver {
-    /// For the source `default`, and for every source without credentials of its own.
+    /// For the source `default`, and for every source without its own credentials.
     pub credentials: Credentials,
     pub sources: Vec<(String, Credentials)>,
     pub open: bool,
@@ -257,11 +257,11 @@ fn credentials(layers: &mut Layers, key: &str) -> Credentials {
         (Some(username), Some(password)) => Some((username, SecretString::from(password))),
         (None, None) => None,
         (Some(_), None) => {
-            layers.problems.push(Problem::new(&format!("{key}.password"), "is missing beside the username"));
+            layers.problems.push(Problem::new(&format!("{key}.password"), "is missing; a username needs one"));
             None
         }
         (None, Some(_)) => {
-            layers.problems.push(Problem::new(&format!("{key}.username"), "is missing beside the password"));
+            layers.problems.push(Problem::new(&format!("{key}.username"), "is missing; a password needs one"));
             None
         }
     };

@@ -126,7 +126,7 @@ fn scalar(name: &str, value: ConstValue, source: Source) -> Result<ConstValue, S
     }
 }
 
-/// The value, where the scalar takes it.
+/// The value, if the scalar takes it.
 fn parsed<T: InputType>(value: ConstValue) -> Result<ConstValue, String> {
     match T::parse(Some(value.clone())) {
         Ok(_) => Ok(value),
@@ -142,7 +142,7 @@ fn whole(number: &Number) -> Option<i64> {
     if let Some(n) = number.as_i64() {
         return Some(n);
     }
-    // Up to here every integer is a double of its own.
+    // Up to here every integer has a distinct double.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let n = number.as_f64()?;
     (n.fract() == 0.0 && n.abs() <= EXACT_MAX).then_some(n as i64)

@@ -105,7 +105,7 @@ impl From<i64> for Long {
     }
 }
 
-/// A count as the contract's Int; an error where it does not fit into 32 bits (specification, 3.5.1).
+/// A count as the contract's Int; an error if it does not fit into 32 bits (specification, 3.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(pub u64);
 

@@ -1,19 +1,19 @@
-//! What is said of a notification whose file will not come, and which button of the portal helps.
+//! Error texts for notifications whose file can no longer be fetched, with the button of the portal that helps.
 
-/// The portal takes what was answered 202 for delivered, so only sending the product again makes a new link.
+/// The portal counts a notification that was answered 202 as delivered, so only sending the product again gives a new link.
 const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
 
-/// Of a link that died before its file was fetched; `last` is the last attempt's error.
+/// For a link that expired before its file was fetched; `last` is the last attempt's error.
 pub fn link_died(last: Option<&str>) -> String {
     match last {
-        Some(last) => format!("the link died before the file could be fetched (last: {last}); {ENVIAR}"),
-        None => format!("the link was dead before the first attempt; {ENVIAR}"),
+        Some(last) => format!("the link expired before the file could be fetched (last: {last}); {ENVIAR}"),
+        None => format!("the link had expired before the first attempt; {ENVIAR}"),
     }
 }
 
-/// Of a notification that was imported with a dead link.
+/// For a notification that was imported with an expired link.
 pub fn link_was_dead_at_import() -> String {
-    format!("the link was dead when it was imported; {ENVIAR}")
+    format!("the link had expired when it was imported; {ENVIAR}")
 }
 
 #[cfg(test)]

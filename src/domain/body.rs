@@ -55,7 +55,7 @@ enum Instant {
     Missing,
     Blank,
     At(LocalDateTime),
-    /// In a form that is not the portal's; its meaning, where it has only one.
+    /// In a form that is not the portal's; its meaning, if it has only one.
     Unusual(String, Option<LocalDateTime>),
 }
 
@@ -223,7 +223,7 @@ impl BodyReader {
         }
         let cut = indexable_prefix(&cleaned, chars_max);
         if cut.len() < cleaned.len() {
-            self.warn(format!("`{name}` has {chars} characters; kept the first {}", cut.chars().count()));
+            self.warn(format!("`{name}` has {chars} characters; only the first {} are stored", cut.chars().count()));
         }
         Ok(cut.to_owned())
     }
@@ -232,7 +232,7 @@ impl BodyReader {
         let start = self.instant(&self.period_start);
         let end = self.instant(&self.period_end).at_the_end(&self.period_end);
         if let Some(span) = reference_date.and_then(Period::of_reference_date) {
-            return Ok(self.beside_span(&start, &end, span, "`dataProduto`"));
+            return Ok(self.with_reference_period(&start, &end, span, "`dataProduto`"));
         }
         if let Some(start) = self.by_itself("periodicidade", &start) {
             return Ok(self.starting_at(start, &end));
@@ -245,7 +245,7 @@ impl BodyReader {
                 self.short(text),
                 span.reference_date()
             ));
-            return Ok(self.beside_span(&start, &end, span, "`dataProduto`"));
+            return Ok(self.with_reference_period(&start, &end, span, "`dataProduto`"));
         }
         let start = match &start {
             Instant::Unusual(shown, _) => format!("`periodicidade` is `{shown}`, not a date like 2025-02-20T00:00:00"),
@@ -263,8 +263,8 @@ impl BodyReader {
         }
     }
 
-    /// The period beside a reference date with the period `span`.
-    fn beside_span(&mut self, start: &Instant, end: &Instant, span: Period, of: &str) -> Period {
+    /// The period of a body whose reference date stands for the period `span`.
+    fn with_reference_period(&mut self, start: &Instant, end: &Instant, span: Period, of: &str) -> Period {
         let given_start = self.usable("periodicidade", start, &format!("used the start of {of}"));
         let given_end = self.usable("periodicidadeFinal", end, &format!("used the end of {of}"));
         let period = Period { start: given_start.unwrap_or(span.start), end: given_end.unwrap_or(span.end) };
@@ -306,7 +306,7 @@ impl BodyReader {
         }
     }
 
-    /// A date without an alternative: an unusual form is used too, where it has only one meaning.
+    /// A date without an alternative: an unusual form is used too, if it has only one meaning.
     fn by_itself(&mut self, name: &str, at: &Instant) -> Option<LocalDateTime> {
         match at {
             Instant::At(at) => Some(*at),

@@ -59,7 +59,7 @@ pub fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
-/// An instant in the format of HTTP, in whole seconds (RFC 9110, 5.6.7); `None` where the format has no such year.
+/// An instant in the format of HTTP, in whole seconds (RFC 9110, 5.6.7); `None` if the format has no such year.
 pub fn http_date(at: Timestamp) -> Option<String> {
     let whole = Timestamp::from_second(at.as_second()).ok()?;
     jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&whole).ok()

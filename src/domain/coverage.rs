@@ -10,7 +10,7 @@ use super::{Granularity, LocalDateTime, Period, millis, timestamp};
 #[derive(Clone, Copy, Debug)]
 pub struct SeenPublication {
     pub period: Period,
-    /// When its first file was archived; where there is none, when it was announced.
+    /// When its first file was archived; if there is none, when it was announced.
     pub seen_at: Timestamp,
 }
 
@@ -125,7 +125,7 @@ fn most_frequent(all: impl Iterator<Item = Granularity>) -> Granularity {
         *counts.entry(one).or_default() += 1;
     }
     let rank = |granularity: &Granularity| counts.get(granularity).copied().unwrap_or_default();
-    // The shorter one where counts are equal: a period expected in excess is noticed, one that is not expected is missed.
+    // The shorter one if counts are equal: a period expected in excess is noticed, one that is not expected is missed.
     Granularity::ALL.iter().rev().copied().max_by_key(rank).unwrap_or(Granularity::Other)
 }
 

@@ -30,7 +30,7 @@ impl WrittenDate {
 /// Numbers outside of these years are not dates.
 const YEARS: std::ops::RangeInclusive<i16> = 1980..=2100;
 
-/// The dates in a search text, with their positions: each must stand by itself.
+/// The dates in a search text, with their positions. A date next to a letter or digit does not count.
 pub fn dates_in_search(folded: &str) -> Vec<(Range<usize>, WrittenDate)> {
     let alone = |range: &Range<usize>| {
         let before = folded[..range.start].chars().next_back();
@@ -77,7 +77,7 @@ fn digit_runs(text: &str) -> Vec<Range<usize>> {
     runs
 }
 
-/// The date that consecutive runs of digits form; the inner `None` where they have the form of a date that does not exist.
+/// The date that consecutive runs of digits form; the inner `None` if they have the form of a date that does not exist.
 fn read(text: &str, runs: &[Range<usize>]) -> Option<Option<WrittenDate>> {
     let separator = |pair: &[Range<usize>]| text.get(pair[0].end..pair[1].start);
     let separators: Vec<Option<&str>> = runs.windows(2).map(separator).collect();

@@ -18,7 +18,7 @@ pub enum FileOutcome {
     New,
     /// The latest revision has the same bytes.
     Unchanged(RevisionId),
-    /// The second fetch of a file that looked broken brought the same bytes: the notification has made this revision itself.
+    /// The second fetch of a file that looked broken brought the same bytes: the notification has made this revision.
     Confirmed(RevisionId),
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Deeper values become strings: parsers commonly stop at 128 levels, and a response adds some of its own.
+/// Deeper values become strings: parsers commonly stop at 128 levels, and a response adds some.
 const DEPTH_MAX: usize = 64;
 
 /// What a link is replaced by.
@@ -27,7 +27,7 @@ pub struct Changes {
 }
 
 /// The text of a valid JSON object. Raw control characters and invalid escapes in strings, which the grammar forbids and some
-/// programs send, are escaped. `None` where the text is not an object.
+/// programs send, are escaped. `None` if the text is not an object.
 pub fn object(text: &str) -> Option<Cow<'_, str>> {
     let is_object =
         |text: &str| serde_json::from_str::<&RawValue>(text).is_ok_and(|value| value.get().starts_with('{'));
@@ -83,7 +83,7 @@ pub fn members(text: &str) -> Vec<(String, Range<usize>)> {
     members
 }
 
-/// The text of a string; `None` where the value is not a string.
+/// The text of a string; `None` if the value is not a string.
 pub fn string(value: &str) -> Option<String> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     Some(unescaped(inner).0.into_owned())

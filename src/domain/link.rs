@@ -23,7 +23,7 @@ const TOKEN_PARTS: usize = 3;
 /// Shorter parts of a link could be ordinary words.
 const SECRET_PART_BYTES_MIN: usize = 8;
 
-/// The URL of a notification's file. Its token gives anybody access to the file, and names a person.
+/// The URL of a notification's file. With its token anyone can download the file, and the token names a person.
 #[derive(Clone, Debug)]
 pub struct Link(SecretString);
 
@@ -48,8 +48,8 @@ pub enum LinkError {
     HostTooLong(usize),
 }
 
-/// The claims of a link's token. Their signature is not verified, since only the portal has the key: they decide when to give
-/// up and which links lead to the same file, and nothing else.
+/// The claims of a link's token. Their signature is not verified, since only the portal has the key: they only decide when
+/// a link has expired and which links are of the same file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// The file's location on the portal: an absolute URL, or the path of a folder.

@@ -1,4 +1,4 @@
-//! A lock between processes: who holds it, and until when.
+//! A lock between processes: its holder, and when it ends.
 use std::fmt;
 
 /// Times are in milliseconds since 1970, by one clock for all processes.
@@ -11,12 +11,12 @@ pub struct Lock {
 impl Lock {
     /// Whether it may be taken for `hold_for`.
     pub fn is_free(&self, now: i64, hold_for: i64) -> bool {
-        // One that ends later than any lock can was taken while the clock was wrong.
+        // A lock that ends later than possible was taken while the clock was wrong.
         self.until <= now || self.until > now.saturating_add(hold_for.saturating_mul(4))
     }
 }
 
-/// As it is written down.
+/// The form in the database.
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.holder, self.until)

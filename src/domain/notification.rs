@@ -64,7 +64,7 @@ impl ParsedNotification {
     /// The largest body that is accepted; real ones have less than 2 KiB.
     pub const BYTES_MAX: usize = 256 << 10;
 
-    /// Parses a JSON object. `None` where the bytes are not one.
+    /// Parses a JSON object. `None` if the bytes are not one.
     pub fn from_json(body: &[u8]) -> Option<Self> {
         let decoded = decode(body);
         let text = json::object(decoded.text.trim_matches(|c: char| c == '\0' || c.is_whitespace()))?;
@@ -109,7 +109,7 @@ impl ParsedNotification {
         Some(notification)
     }
 
-    /// Parses a form. `None` where it has no field.
+    /// Parses a form. `None` if it has no field.
     pub fn from_form(body: &[u8]) -> Option<Self> {
         let mut reader = BodyReader::default();
         let pairs: Vec<_> = pairs(body).collect();
@@ -127,7 +127,7 @@ impl ParsedNotification {
         keys.iter().any(|key| is_link(key)) && keys.iter().any(|key| key.trim().eq_ignore_ascii_case("nome"))
     }
 
-    /// The body for the API, as the text of a JSON object: the object sent, or the fields of the form. `None` where it is
+    /// The body for the API, as the text of a JSON object: the object sent, or the fields of the form. `None` if it is
     /// neither. Secrets that an older version stored are redacted.
     pub fn body_as_json(kept: &[u8]) -> Option<String> {
         let decoded = decode(kept);
@@ -199,13 +199,13 @@ fn is_link(key: &str) -> bool {
 }
 
 /// Bytes as text.
-struct Decoded<'a> {
+struct DecodedText<'a> {
     text: Cow<'a, str>,
-    /// Their encoding, where it is not UTF-8.
+    /// Their encoding, if it is not UTF-8.
     encoding: Option<&'static str>,
 }
 
-impl Decoded<'_> {
+impl DecodedText<'_> {
     fn warn(&self, reader: &mut BodyReader) {
         if let Some(encoding) = self.encoding {
             reader.warn(format!("the body is not UTF-8; read it as {encoding}"));
@@ -224,21 +224,21 @@ fn unmarked_utf16(body: &[u8]) -> Option<&'static encoding_rs::Encoding> {
 }
 
 /// Decodes UTF-8 or UTF-16, with or without a byte order mark. Other bytes are Windows-1252, the superset of Latin-1 that
-/// Brazilian systems write, or, where most of the characters outside of ASCII are UTF-8, that with U+FFFD for the others.
-fn decode(body: &[u8]) -> Decoded<'_> {
+/// Brazilian systems write, or, if most of the characters outside of ASCII are UTF-8, that with U+FFFD for the others.
+fn decode(body: &[u8]) -> DecodedText<'_> {
     let (body, has_mark) = match encoding_rs::Encoding::for_bom(body) {
         Some((encoding, length)) if encoding == encoding_rs::UTF_8 => (&body[length..], true),
         Some((encoding, length)) => {
             let text = encoding.decode_without_bom_handling(&body[length..]).0;
-            return Decoded { text, encoding: Some(encoding.name()) };
+            return DecodedText { text, encoding: Some(encoding.name()) };
         }
         None => (body, false),
     };
     if let Some(encoding) = unmarked_utf16(body) {
-        return Decoded { text: encoding.decode_without_bom_handling(body).0, encoding: Some(encoding.name()) };
+        return DecodedText { text: encoding.decode_without_bom_handling(body).0, encoding: Some(encoding.name()) };
     }
     if let Ok(text) = std::str::from_utf8(body) {
-        return Decoded { text: Cow::Borrowed(text), encoding: None };
+        return DecodedText { text: Cow::Borrowed(text), encoding: None };
     }
     let (mut valid, mut invalid) = (usize::from(has_mark), 0);
     for chunk in body.utf8_chunks() {
@@ -246,10 +246,12 @@ fn decode(body: &[u8]) -> Decoded<'_> {
         invalid += usize::from(!chunk.invalid().is_empty());
     }
     match valid > invalid {
-        true => Decoded { text: String::from_utf8_lossy(body), encoding: Some("UTF-8 with U+FFFD for what is broken") },
+        true => {
+            DecodedText { text: String::from_utf8_lossy(body), encoding: Some("UTF-8 with U+FFFD for what is broken") }
+        }
         false => {
             let text = encoding_rs::WINDOWS_1252.decode_without_bom_handling(body).0;
-            Decoded { text, encoding: Some("windows-1252") }
+            DecodedText { text, encoding: Some("windows-1252") }
         }
     }
 }

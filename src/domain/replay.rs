@@ -17,7 +17,7 @@ pub struct ReplayRule {
 impl ReplayRule {
     /// Whether `later` no longer belongs to a run whose last notification came at `last`.
     pub fn is_over(&self, last: Timestamp, later: Timestamp) -> bool {
-        // Also where `later` is earlier: replicas commit out of order.
+        // Also if `later` is earlier: replicas commit out of order.
         millis(later) - millis(last) > i64::try_from(self.gap.as_millis()).unwrap_or(i64::MAX)
     }
 }

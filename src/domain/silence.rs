@@ -16,7 +16,7 @@ pub struct Silence {
 impl Silence {
     /// Whether it lasts for `floor`: a shorter one is never reported, so the history need not be read.
     pub fn lasts(&self, floor: Duration) -> bool {
-        // Negative where the clock was put back.
+        // Negative if the clock was put back.
         Duration::try_from(self.now.duration_since(self.since)).is_ok_and(|lasted| lasted >= floor)
     }
 

@@ -15,7 +15,7 @@ const FOLDED_BYTES_MAX: usize = 2_000;
 /// The longest reason for a hold.
 pub const REASON_CHARS_MAX: usize = 1_000;
 
-/// Text from outside as it is stored: control characters become a blank where they are white space and are removed otherwise,
+/// Text from outside as it is stored: control characters become a blank if they are white space and are removed otherwise,
 /// since PostgreSQL does not store NUL and terminals interpret escapes. Trimmed.
 pub fn clean(text: &str) -> String {
     let kept = text.chars().filter_map(|c| match c {

@@ -35,7 +35,7 @@ impl TrustedClock {
         self.begin_from(last, START_JUMP_MS, clock);
     }
 
-    /// Starts beside a process that records the time at intervals of `recorded_every`.
+    /// Starts while another process runs that records the time at intervals of `recorded_every`.
     pub fn begin_beside(&self, last: Option<Timestamp>, recorded_every: Duration, clock: &Clock) {
         self.begin_from(last, JUMP_MS.saturating_add(duration_millis(recorded_every)), clock);
     }
@@ -108,7 +108,7 @@ mod tests {
         clock.set_wrong(25 * HOUR);
         assert!(millis(trusted.now(&clock)) - before < HOUR);
         assert!(trusted.suspect_since(&clock).is_some());
-        // Time goes on.
+        // Time passes.
         clock.advance(Duration::from_secs(7200));
         assert!((2 * HOUR..3 * HOUR).contains(&(millis(trusted.now(&clock)) - before)));
         clock.set_wrong(0);

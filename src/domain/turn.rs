@@ -1,12 +1,12 @@
-//! Whose link a fetch uses where several notifications wait for one file. Links take turns, so that one that does not work
-//! keeps no other from being tried.
+//! Which link a fetch uses if several notifications wait for one file. Links take turns, so that a broken one does not keep the
+//! others from being tried.
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
 
 use super::Link;
 
-/// A notification's link, as far as its turn depends on it.
+/// The properties of a notification's link that decide its turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     pub link: &'a Link,
@@ -20,14 +20,13 @@ pub struct Candidate<'a> {
 pub struct Turn {
     /// Its index among the candidates.
     pub index: usize,
-    /// How many different links have their turn after it before it comes again.
+    /// How many different links are tried before its next turn.
     pub after: usize,
 }
 
 impl Turn {
-    /// The link that lives longest has the first turn. Links to the hosts in `shut`, which are paused, have none,
-    /// unless there are no others.
-    pub fn of(candidates: &[Candidate<'_>], shut: &[String]) -> Self {
+    /// The link that expires last has the first turn. Links to the hosts in `paused` have none, unless there are no others.
+    pub fn of(candidates: &[Candidate<'_>], paused: &[String]) -> Self {
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         order.sort_by_key(|i| (Reverse(candidates[*i].expires_at), *i));
         let mut links: Vec<usize> = Vec::new();
@@ -36,9 +35,9 @@ impl Turn {
                 links.push(i);
             }
         }
-        let is_shut = |i: &usize| candidates[*i].link.host().is_some_and(|host| shut.contains(&host));
-        if !links.iter().all(is_shut) {
-            links.retain(|i| !is_shut(i));
+        let is_paused = |i: &usize| candidates[*i].link.host().is_some_and(|host| paused.contains(&host));
+        if !links.iter().all(is_paused) {
+            links.retain(|i| !is_paused(i));
         }
         // Every attempt counts for all that wait for the file.
         let attempts = candidates.iter().map(|candidate| candidate.attempt).max().unwrap_or(1);
@@ -57,13 +56,13 @@ mod tests {
     use super::{Candidate, Turn};
     use crate::domain::Link;
 
-    fn turn(links: &[(&str, i64)], attempt: u32, shut: &[&str]) -> (usize, usize) {
+    fn turn(links: &[(&str, i64)], attempt: u32, paused: &[&str]) -> (usize, usize) {
         let owned: Vec<Link> = links.iter().map(|(link, _)| Link::from_stored((*link).to_owned())).collect();
         let expiries = links.iter().map(|(_, at)| Timestamp::from_second(*at).expect("an instant"));
         let candidates: Vec<Candidate<'_>> =
             owned.iter().zip(expiries).map(|(link, expires_at)| Candidate { link, expires_at, attempt }).collect();
-        let shut: Vec<String> = shut.iter().map(|host| (*host).to_owned()).collect();
-        let turn = Turn::of(&candidates, &shut);
+        let paused: Vec<String> = paused.iter().map(|host| (*host).to_owned()).collect();
+        let turn = Turn::of(&candidates, &paused);
         (turn.index, turn.after)
     }
 

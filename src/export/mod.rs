@@ -67,7 +67,7 @@ pub enum ExportError {
 pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>;
 
 /// An export whose first rows are read.
-pub struct Started {
+pub struct RunningExport {
     pub chunks: Chunks,
     /// Whether these are all: no later commit is in them.
     pub is_whole: bool,
@@ -76,7 +76,7 @@ pub struct Started {
 impl Export {
     /// Starts the export. The first pages are read before this returns, so that an invalid query is an error here and not a file
     /// that ends after its header.
-    pub async fn start(&self, queries: &Queries) -> Result<Started, QueryError> {
+    pub async fn start(&self, queries: &Queries) -> Result<RunningExport, QueryError> {
         let (format, limit) = (self.format, self.limit);
         Ok(match &self.rows {
             Rows::Publications(request, columns) => {
@@ -117,14 +117,14 @@ impl<Row: Flat> Sheet<Row> {
 
 type Pages<Row> = Pin<Box<dyn Stream<Item = Result<Vec<Row>, QueryError>> + Send>>;
 
-fn write<Row: Flat>(format: Format, (pages, is_whole): (Pages<Row>, bool), sheet: Sheet<Row>) -> Started {
+fn write<Row: Flat>(format: Format, (pages, is_whole): (Pages<Row>, bool), sheet: Sheet<Row>) -> RunningExport {
     let chunks = match format {
         Format::Csv(options) => csv::write(pages, sheet, options),
         Format::Ndjson => text::write(pages, sheet),
         Format::Parquet => parquet::write(pages, sheet),
     };
     // A consumer may poll again after the last chunk.
-    Started { chunks: chunks.fuse().boxed(), is_whole }
+    RunningExport { chunks: chunks.fuse().boxed(), is_whole }
 }
 
 /// Ends the stream after `limit` rows.

@@ -14,11 +14,11 @@ use crate::domain::{Link, Validator};
 /// A file whose bytes are being received.
 pub struct Download {
     response: Response,
-    /// The published name, where the portal sent one.
+    /// The published name, if the portal sent one.
     pub name: Option<String>,
-    /// The media type without its parameters, where the portal sent one.
+    /// The media type without its parameters, if the portal sent one.
     pub content_type: Option<String>,
-    /// What distinguishes this content from a later one, where the portal sent it.
+    /// What distinguishes this content from a later one, if the portal sent it.
     pub validator: Option<Validator>,
     /// Whose secrets no error may repeat.
     link: Link,
@@ -59,7 +59,7 @@ impl Download {
         })
     }
 
-    /// The size of the file, where the portal sent it.
+    /// The size of the file, if the portal sent it.
     pub fn length(&self) -> Option<u64> {
         self.response.content_length()
     }

@@ -104,7 +104,7 @@ impl FetchError {
     }
 }
 
-/// The guard's error, where it is the cause of another.
+/// The guard's error, if it is the cause of another.
 fn guard_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     match error.downcast_ref::<GuardError>() {
         Some(error) => Some(error.to_string()),

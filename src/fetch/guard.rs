@@ -191,7 +191,7 @@ fn embedded(six: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 #[cfg(test)]
-#[allow(clippy::panic, reason = "a test that cannot go on says so by ending")]
+#[allow(clippy::panic, reason = "a test that cannot continue ends")]
 mod tests {
     use std::sync::Mutex;
 
@@ -225,7 +225,7 @@ mod tests {
             &["2800:1::1", "::ffff:169.254.169.254"],
             &["2800:1::1"],
         ]);
-        // One look-up each: what was checked is what the client connects to.
+        // One look-up each: the client connects to the addresses that were checked.
         assert_eq!(ask(&resolver).await, Some(vec!["200.155.1.1".to_owned()]));
         assert_eq!(ask(&resolver).await, None);
         assert_eq!(ask(&resolver).await, None, "one private address among public ones");

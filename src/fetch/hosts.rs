@@ -152,7 +152,7 @@ impl Drop for HostPermit {
 }
 
 #[cfg(test)]
-#[allow(clippy::panic, reason = "a test that cannot go on says so by ending")]
+#[allow(clippy::panic, reason = "a test that cannot continue ends")]
 mod tests {
     use super::*;
 

@@ -7,7 +7,7 @@ use super::publication::Publication;
 use super::revision::Revision;
 use crate::contract::{DateTime, mirror};
 use crate::domain;
-use crate::query::{ChangeRow, Listed};
+use crate::query::{ChangeRow, ListPage};
 
 mirror! {
     /// What happened to a publication.
@@ -75,7 +75,7 @@ pub struct ChangeEdge {
 impl ChangeConnection {
     /// A page that was read from `start` on. A reader stores the end of each page, which for an empty one is its start, so that
     /// the reader continues there.
-    pub fn new(listed: Listed<ChangeRow>, start: String) -> Self {
+    pub fn new(listed: ListPage<ChangeRow>, start: String) -> Self {
         let page_info = PageInfo::of(&listed).ending_at_least_at(start);
         let edges: Vec<ChangeEdge> =
             listed.rows.into_iter().map(|(cursor, row)| ChangeEdge { cursor, node: Change(row) }).collect();

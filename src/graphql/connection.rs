@@ -5,7 +5,7 @@ use async_graphql::{Object, ObjectType, OutputType, SimpleObject, TypeName};
 
 use super::flat::{Row, Rows};
 use crate::contract::Count;
-use crate::query::{Listed, Paging};
+use crate::query::{ListPage, Paging};
 
 /// The position of a page in its list.
 #[derive(SimpleObject)]
@@ -17,7 +17,7 @@ pub struct PageInfo {
 }
 
 impl PageInfo {
-    pub(super) fn of<Row>(listed: &Listed<Row>) -> Self {
+    pub(super) fn of<Row>(listed: &ListPage<Row>) -> Self {
         Self {
             has_next_page: listed.has_next,
             has_previous_page: listed.has_previous,
@@ -26,7 +26,7 @@ impl PageInfo {
         }
     }
 
-    /// With this end where the page has none.
+    /// With this end if the page has none.
     pub(super) fn ending_at_least_at(mut self, cursor: String) -> Self {
         self.end_cursor.get_or_insert(cursor);
         self
@@ -82,7 +82,7 @@ impl<T: OutputType> TypeName for Edge<T> {
 }
 
 impl<T: Row> Connection<T> {
-    pub fn new<Own>(listed: Listed<Own>, show: impl Fn(Own) -> T) -> Self {
+    pub fn new<Own>(listed: ListPage<Own>, show: impl Fn(Own) -> T) -> Self {
         let page_info = PageInfo::of(&listed);
         let total_count = Count(listed.total);
         let (cursors, rows) = listed.rows.into_iter().map(|(cursor, row)| (cursor, show(row))).unzip();
@@ -90,7 +90,7 @@ impl<T: Row> Connection<T> {
     }
 
     /// Of a page that other requests may be given too.
-    pub fn shared<Own>(listed: &Listed<Own>, show: impl Fn(&Own) -> T) -> Self {
+    pub fn shared<Own>(listed: &ListPage<Own>, show: impl Fn(&Own) -> T) -> Self {
         Self {
             total_count: Count(listed.total),
             rows: listed.rows.iter().map(|(_, row)| show(row)).collect(),

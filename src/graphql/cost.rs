@@ -1,5 +1,5 @@
 //! What an operation costs, found before it is executed: about how many values and bytes its response takes. Each list counts
-//! with the rows that its page may have, each alias anew. An operation is measured in its normal form, so its arguments are
+//! with the rows that its page may have, each alias separately. An operation is measured in its normal form, so its arguments are
 //! values, and its fragments are filled in.
 use async_graphql::parser::types::{Field, OperationDefinition, Selection, SelectionSet};
 use async_graphql::registry::MetaTypeName;
@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 15;
 /// members each are ten times as many.
 const VALUES_MAX: u64 = 300_000;
 
-/// Of a row beside its values: it is read as a whole, whatever is selected of it.
+/// The cost of a row apart from its values: it is read as a whole, whatever is selected.
 const ROW: Cost = Cost { values: 8, bytes: 1_000 };
 
 /// Of a value, as it is resolved and as it is written.
@@ -34,7 +34,7 @@ const SUMMARY: Cost = Cost { values: 500, bytes: 64 << 10 };
 /// Of a plan of retention, which reads every revision.
 const PLAN: Cost = Cost { values: 50_000, bytes: 16 << 20 };
 
-/// Rows of a page where the request does not say how many.
+/// Rows of a page if the request does not say how many.
 const PAGE_DEFAULT: u64 = 100;
 
 /// Revisions that a publication is expected to have; they are not paged.
@@ -96,13 +96,13 @@ fn price(parent: &str, field: &str) -> Price {
     }
 }
 
-/// The cost of an operation in its normal form; an error where it exceeds the limits.
+/// The cost of an operation in its normal form; an error if it exceeds the limits.
 pub(super) fn checked(types: &Types, operation: &Positioned<OperationDefinition>) -> Result<Cost, ServerError> {
-    let mut walk = Walk { types, depth_max: 0, has_plan: false };
-    let cost = walk.selected(Some(root(operation.node.ty)), &operation.node.selection_set.node, 1);
+    let mut traversal = Traversal { types, depth_max: 0, has_plan: false };
+    let cost = traversal.selected(Some(root(operation.node.ty)), &operation.node.selection_set.node, 1);
     let refuse = |message| Err(request_error(code::TOO_COMPLEX, message, Some(operation.pos)));
-    if walk.depth_max > DEPTH_MAX {
-        let depth = walk.depth_max;
+    if traversal.depth_max > DEPTH_MAX {
+        let depth = traversal.depth_max;
         return refuse(format!("the operation selects {depth} levels deep: at most {DEPTH_MAX} are answered"));
     }
     if cost.values > VALUES_MAX {
@@ -115,13 +115,13 @@ pub(super) fn checked(types: &Types, operation: &Positioned<OperationDefinition>
     Ok(cost)
 }
 
-struct Walk<'a> {
+struct Traversal<'a> {
     types: &'a Types,
     depth_max: usize,
     has_plan: bool,
 }
 
-impl Walk<'_> {
+impl Traversal<'_> {
     fn selected(&mut self, parent: Option<&str>, set: &SelectionSet, depth: usize) -> Cost {
         let fields = set.items.iter().filter_map(|selection| match &selection.node {
             Selection::Field(field) => Some(&field.node),

@@ -44,7 +44,7 @@ fn block_length(text: &str) -> usize {
     text.len()
 }
 
-/// The length of a string with its quotes; to the end of the line where it is not closed.
+/// The length of a string with its quotes; to the end of the line if it is not closed.
 fn text_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
@@ -124,7 +124,7 @@ mod tests {
             (r#"{ a(b: "\ud83d\ude00") }"#, "{ a(b: \"\u{1F600}\") }"),
             (r#"{ a(b: "\u{0000e7}\u00e7") }"#, "{ a(b: \"ç\\u00e7\") }"),
             (r#"{ a(b: "\u{22}\u{5C}\u{A}") }"#, r#"{ a(b: "\u0022\u005C\u000A") }"#),
-            // Not an escape: the backslash before it is one of its own.
+            // Not an escape: the backslash before it is escaped itself.
             (r#"{ a(b: "\\u{41}") }"#, r#"{ a(b: "\\u{41}") }"#),
             // Not valid: the parser says so.
             (

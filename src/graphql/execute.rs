@@ -20,7 +20,7 @@ use super::limits::check_text;
 use super::loaders::Loaders;
 use super::operation::operation_type;
 use super::retention::PlanOfRequest;
-use super::rules::{Ready, Rules};
+use super::rules::{PreparedRequest, Rules};
 use super::{Caller, Schema};
 use crate::query::{Permit, Queries, QueryError, QueryLimits};
 use crate::threads::Task;
@@ -29,7 +29,7 @@ use crate::threads::Task;
 const CACHED_LENGTH_MAX: usize = 30_000;
 const LENGTH_MAX: usize = 2_000;
 
-/// Operations under way over one socket, those that wait included.
+/// Operations in progress over one socket, including those that wait.
 const OPERATIONS_PER_SOCKET: usize = 64;
 
 /// Clones share it.
@@ -47,7 +47,7 @@ struct DocumentCache {
     length: usize,
 }
 
-/// How many operations one socket may have under way; it goes with the socket's data.
+/// The limit of operations in progress over one socket, in the socket's data.
 pub struct SocketLimits {
     subscriptions: Arc<Semaphore>,
     operations: Arc<Semaphore>,
@@ -56,7 +56,7 @@ pub struct SocketLimits {
 /// A response, with the permit for its memory until it was sent.
 pub struct Executed {
     pub response: Response,
-    /// Absent where the request was not admitted.
+    /// Absent if the request was not admitted.
     pub permit: Option<Arc<Permit>>,
     /// Whether the service was too busy to admit the request, which may be sent again soon.
     pub is_busy: bool,
@@ -179,7 +179,7 @@ impl CheckedSchema {
 
     /// Applies the rules to a request and admits it. A request that has to wait does so as text, since hundreds may wait and a
     /// parsed document takes up to two hundred times as much memory.
-    async fn admit(&self, request: &mut Request, caller: &Caller) -> Result<(Ready, Arc<Permit>), Executed> {
+    async fn admit(&self, request: &mut Request, caller: &Caller) -> Result<(PreparedRequest, Arc<Permit>), Executed> {
         let admission = self.queries.admission();
         let sent = (request.operation_name.clone(), request.variables.clone());
         let ready = self.rules.apply(request).await.map_err(Executed::invalid)?;
@@ -196,7 +196,7 @@ impl CheckedSchema {
         Ok((ready, Arc::new(permit)))
     }
 
-    /// The same for a socket, on a task of its own. The permit lasts until the response was sent.
+    /// The same for a socket, on a separate task. The permit lasts until the response was sent.
     fn execute_on_socket(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
         let schema = self.clone();
         let state = (Some((schema, request, caller)), None);
@@ -226,7 +226,7 @@ impl Executor for CheckedSchema {
         let socket = of_session::<SocketLimits>(session.as_ref());
         let operation = socket.map(|socket| socket.operations.clone().try_acquire_owned());
         let Ok(operation) = operation.transpose() else {
-            let what = "operations under way over this socket";
+            let what = "operations in progress over this socket";
             return refused(failed(QueryError::Crowded { what, max: OPERATIONS_PER_SOCKET }));
         };
         if operation_type(&mut request) != Some(OperationType::Subscription) {

@@ -118,14 +118,14 @@ fn write_value(json: &mut Vec<u8>, value: &Value) -> serde_json::Result<()> {
 }
 
 /// What an object holds under a name.
-enum Wanted<T: Row> {
+enum FlatField<T: Row> {
     TypeName,
     Column(&'static Column<T::Flat>),
 }
 
-/// A selection of columns alone: the names in the response and their columns. None where there is a fragment, a directive or a
+/// A selection of columns alone: the names in the response and their columns. None if there is a fragment, a directive or a
 /// repeated name, none of which a normal form has.
-fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
+fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, FlatField<T>)>> {
     let wanted = |selection: &Positioned<Selection>| {
         let Selection::Field(field) = &selection.node else { return None };
         let field = &field.node;
@@ -135,12 +135,12 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
         let wanted = match field.name.node.as_str() {
             // Taken out of the response later, which is not possible in JSON.
             "__typename" if field.response_key().node.as_str() == PLACEHOLDER => return None,
-            "__typename" => Wanted::TypeName,
-            name => Wanted::Column(T::Flat::column(name)?),
+            "__typename" => FlatField::TypeName,
+            name => FlatField::Column(T::Flat::column(name)?),
         };
         Some((field.response_key().node.clone(), wanted))
     };
-    let mut all: Vec<(Name, Wanted<T>)> = Vec::with_capacity(selection.items.len());
+    let mut all: Vec<(Name, FlatField<T>)> = Vec::with_capacity(selection.items.len());
     for item in &selection.items {
         let (name, wanted) = wanted(item)?;
         if all.iter().any(|(known, _)| *known == name) {
@@ -153,7 +153,7 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, Wanted<T>)>> {
 
 fn rows_as_json<T: Row>(
     rows: &[T],
-    wanted: &[(Name, Wanted<T>)],
+    wanted: &[(Name, FlatField<T>)],
     queries: &Queries,
     pos: Pos,
 ) -> ServerResult<Vec<u8>> {
@@ -169,8 +169,8 @@ fn rows_as_json<T: Row>(
             }
             json.extend_from_slice(key.as_bytes());
             match wanted {
-                Wanted::TypeName => json.extend_from_slice(type_name.as_bytes()),
-                Wanted::Column(column) => {
+                FlatField::TypeName => json.extend_from_slice(type_name.as_bytes()),
+                FlatField::Column(column) => {
                     let cell = in_range((column.cell)(row.flat(), queries), column.name, pos)?;
                     serde_json::to_writer(&mut json, &cell).map_err(|e| ServerError::new(e.to_string(), Some(pos)))?;
                 }
@@ -182,12 +182,12 @@ fn rows_as_json<T: Row>(
     Ok(json)
 }
 
-fn object<T: Row>(row: &T, wanted: &[(Name, Wanted<T>)], queries: &Queries, pos: Pos) -> ServerResult<Value> {
+fn object<T: Row>(row: &T, wanted: &[(Name, FlatField<T>)], queries: &Queries, pos: Pos) -> ServerResult<Value> {
     let mut object = IndexMap::with_capacity(wanted.len());
     for (name, wanted) in wanted {
         let value = match wanted {
-            Wanted::TypeName => Value::String(T::type_name().into_owned()),
-            Wanted::Column(column) => value(in_range((column.cell)(row.flat(), queries), column.name, pos)?),
+            FlatField::TypeName => Value::String(T::type_name().into_owned()),
+            FlatField::Column(column) => value(in_range((column.cell)(row.flat(), queries), column.name, pos)?),
         };
         object.insert(name.clone(), value);
     }

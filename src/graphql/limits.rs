@@ -79,7 +79,7 @@ pub(super) fn check_text(text: &str) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// The length of a string with its quotes, block strings included; to the end of the document where it is not closed.
+/// The length of a string with its quotes, block strings included; to the end of the document if it is not closed.
 fn text_length(bytes: &[u8]) -> usize {
     let block = bytes.starts_with(b"\"\"\"");
     let quotes = if block { 3 } else { 1 };

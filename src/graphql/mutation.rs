@@ -36,7 +36,7 @@ impl MutationRoot {
             RetryError::Query(e) => shown(e),
             RetryError::Interrupted(e) => internal(&e),
         })?;
-        Ok(RetryResult { matched: Count(counts.matched), queued: Count(counts.queued), dead: Count(counts.dead) })
+        Ok(RetryResult { matched: Count(counts.matched), queued: Count(counts.queued), dead: Count(counts.expired) })
     }
 
     /// Protects a revision from retention.

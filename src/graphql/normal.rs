@@ -12,7 +12,7 @@ use async_graphql_value::ConstValue;
 
 use super::operation::root;
 use super::shape::{PLACEHOLDER, placeholder};
-use super::variables::{Declared, argument, bad_request, declared, fill_in};
+use super::variables::{VariableValues, argument, bad_request, declared, fill_in};
 use crate::contract::Types;
 
 /// Selections inside selections, as many as the parser takes: beyond it fragments go around in a circle.
@@ -83,12 +83,12 @@ fn check_single_root(selected: &SelectionSet, pos: Pos) -> Result<(), ServerErro
 struct Pass<'a> {
     types: &'a Types,
     document: &'a ExecutableDocument,
-    declared: Declared<'a>,
+    declared: VariableValues<'a>,
     is_changed: bool,
 }
 
 /// A field of the response, and all selections of its value.
-struct Collected<'a> {
+struct CollectedField<'a> {
     field: &'a Positioned<Field>,
     sets: Vec<&'a SelectionSet>,
 }
@@ -96,13 +96,13 @@ struct Collected<'a> {
 /// The fields of an object in the order in which they were first named.
 #[derive(Default)]
 struct Fields<'a> {
-    all: Vec<Collected<'a>>,
+    all: Vec<CollectedField<'a>>,
     positions: HashMap<&'a str, usize>,
     fragments: HashSet<&'a str>,
 }
 
 impl<'a> Pass<'a> {
-    /// `parent` is the type of the object, where the schema knows it.
+    /// `parent` is the type of the object, if the schema knows it.
     fn set(
         &mut self,
         parent: Option<&str>,
@@ -161,7 +161,7 @@ impl<'a> Pass<'a> {
         match fields.positions.get(key) {
             None => {
                 fields.positions.insert(key, fields.all.len());
-                fields.all.push(Collected { field, sets: vec![set] });
+                fields.all.push(CollectedField { field, sets: vec![set] });
             }
             Some(position) => {
                 self.is_changed = true;
@@ -183,7 +183,7 @@ impl<'a> Pass<'a> {
     fn field(
         &mut self,
         parent: Option<&str>,
-        collected: &Collected<'a>,
+        collected: &CollectedField<'a>,
         depth: usize,
     ) -> Result<Field, NormalizeError> {
         let field = &collected.field.node;

@@ -30,7 +30,7 @@ pub fn request_of(mut fields: Map<String, Value>) -> Result<Request, String> {
     }
 }
 
-/// The type of a request's operation; `None` where its document does not parse or has no such operation.
+/// The type of a request's operation; `None` if its document does not parse or has no such operation.
 pub fn operation_type(request: &mut Request) -> Option<OperationType> {
     let name = request.operation_name.clone();
     let document = request.parsed_query().ok()?;

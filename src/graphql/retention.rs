@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::contract::{Count, DateTime, Long};
 use crate::jobs::Job;
 use crate::jobs::retention::{Line, Planned, SharedPlans};
-use crate::query::{self, Listed};
+use crate::query::{self, ListPage};
 
 never_flat!(RetentionLine, RetentionRun, JobRun);
 
@@ -70,7 +70,7 @@ impl RetentionPlan {
         };
         let lines = self.0.lines(ctx.data::<App>()?).filter(wanted);
         let listed =
-            Listed::of_iterator(lines, total as u64, &paging(first, after, None, None, None)).map_err(shown)?;
+            ListPage::of_iterator(lines, total as u64, &paging(first, after, None, None, None)).map_err(shown)?;
         Ok(Connection::new(listed, RetentionLine::from))
     }
 }

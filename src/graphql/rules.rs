@@ -35,12 +35,12 @@ pub(super) struct Rules {
 
 /// A request that is ready to be executed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ready {
+pub(super) struct PreparedRequest {
     shape: Shape,
     pub cost: Cost,
 }
 
-impl Ready {
+impl PreparedRequest {
     /// Gives a response the shape of its operation.
     pub fn finish(&self, mut response: Response) -> Response {
         self.shape.arrange(&mut response.data);
@@ -56,19 +56,19 @@ impl Rules {
 
     /// Replaces a request's document by its normal form, so that async-graphql executes that. A document that does not
     /// parse, or has no such operation, is left to the execution, which reports it.
-    pub async fn apply(&self, request: &mut Request) -> Result<Ready, Vec<ServerError>> {
+    pub async fn apply(&self, request: &mut Request) -> Result<PreparedRequest, Vec<ServerError>> {
         let variables = std::mem::take(&mut request.variables);
         let normal = match self.normal(request, &variables) {
             Ok(Some(normal)) => normal,
             Ok(None) => {
                 request.variables = variables;
-                return Ok(Ready::default());
+                return Ok(PreparedRequest::default());
             }
             Err(NormalizeError::Refused(error)) => return Err(vec![error]),
             Err(NormalizeError::Invalid) => {
                 // Its validation reports what is wrong.
                 request.variables = variables;
-                return self.validate(request).await.map(|()| Ready::default());
+                return self.validate(request).await.map(|()| PreparedRequest::default());
             }
         };
         let operation = &normal.operation.node;
@@ -80,7 +80,7 @@ impl Rules {
             request.set_parsed_query(ExecutableDocument { operations, fragments: HashMap::new() });
             request.operation_name = None;
         }
-        Ok(Ready { shape, cost })
+        Ok(PreparedRequest { shape, cost })
     }
 
     fn normal(&self, request: &mut Request, variables: &Variables) -> Result<Option<Normal>, NormalizeError> {

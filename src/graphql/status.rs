@@ -130,7 +130,7 @@ impl From<Status> for ServiceStatus {
             index_lag: Count(status.index_lag.unsigned_abs()),
             damaged: Count(status.damaged.count),
             damaged_files: status.damaged.first.into_iter().map(DamagedFile::from).collect(),
-            dying_links: Count(status.dying.count),
+            dying_links: Count(status.expiring.count),
             denied_keys: Count(status.denied_keys),
             fetching_waits: status.fetching_waits,
             sources: status.sources.into_iter().map(SourceStatus::from).collect(),

@@ -28,15 +28,15 @@ pub(super) fn schema_types() -> &'static Types {
 }
 
 /// The variables that an operation declares; `None` for one that was not given and has no default.
-pub(super) type Declared<'a> = HashMap<&'a str, Option<ConstValue>>;
+pub(super) type VariableValues<'a> = HashMap<&'a str, Option<ConstValue>>;
 
 /// The variables of an operation. A variable of an unknown type is left to the validation of the document.
 pub(super) fn declared<'a>(
     types: &Types,
     definitions: &'a [Positioned<VariableDefinition>],
     given: &Variables,
-) -> Result<Declared<'a>, ServerError> {
-    let mut declared = Declared::new();
+) -> Result<VariableValues<'a>, ServerError> {
+    let mut declared = VariableValues::new();
     for definition in definitions {
         let variable = &definition.node;
         let name = variable.name.node.as_str();
@@ -69,7 +69,7 @@ pub(super) fn argument(
 
 /// A value with its variables filled in. The outer `None`: a variable that the operation does not declare. The inner one:
 /// the whole value is a variable without a value.
-pub(super) fn fill_in(value: &Value, declared: &Declared<'_>) -> Option<Option<ConstValue>> {
+pub(super) fn fill_in(value: &Value, declared: &VariableValues<'_>) -> Option<Option<ConstValue>> {
     Some(Some(match value {
         Value::Variable(name) => return declared.get(name.as_str()).cloned(),
         Value::Null => ConstValue::Null,

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::origin::{self, Named};
+use super::origin::{self, HostMatch};
 use super::server::Exchange;
 use super::{Http, Problem, bodies, throttle};
 use crate::config::{Api, Role};
@@ -42,7 +42,7 @@ impl Caller {
     }
 
     /// A caller without a key must use one of our host names: this stops DNS rebinding.
-    pub fn may_ask(&self, named: Named) -> bool {
+    pub fn may_ask(&self, named: HostMatch) -> bool {
         !self.is_implicit || named.is_ours
     }
 }
@@ -50,7 +50,7 @@ impl Caller {
 /// A key in each way its bytes can be read: as UTF-8 and as Latin-1.
 pub(super) struct PresentedKey(Vec<String>);
 
-/// Requires a valid API key and attaches its role to the request; where the API is open, any caller passes.
+/// Requires a valid API key and attaches its role to the request; if the API is open, any caller passes.
 pub(super) async fn require_key(State(http): State<Http>, mut request: Request, next: Next) -> Response {
     let presented = presented_key(request.method(), request.uri(), request.headers());
     let Some(caller) = caller(&http.app.settings.api, presented.as_ref()) else {
@@ -65,7 +65,7 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
     let Some(permit) = permit(&http, request.extensions().get::<Exchange>()).await else {
         return bodies::refuse(busy(), request).await;
     };
-    // Kept until the response was sent where the connection is known, else until it is made.
+    // Kept until the response has been sent if the connection is known, else until it is made.
     let _permit = match request.extensions().get::<Exchange>() {
         Some(exchange) => {
             exchange.hold(permit);
@@ -90,13 +90,13 @@ async fn permit(http: &Http, exchange: Option<&Exchange>) -> Option<OwnedSemapho
     timeout(PERMIT_TIMEOUT, http.requests.clone().acquire_owned()).await.ok()?.ok()
 }
 
-fn named(request: &Request) -> Named {
-    request.extensions().get::<Named>().copied().unwrap_or(Named { is_ours: false, may_be_ours: false })
+fn named(request: &Request) -> HostMatch {
+    request.extensions().get::<HostMatch>().copied().unwrap_or(HostMatch { is_ours: false, may_be_ours: false })
 }
 
-/// The response where the maximum of requests is under way.
+/// The response if the maximum of requests is in progress.
 pub(super) fn busy() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way; try again in a moment")
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in progress; try again in a moment")
         .header(header::RETRY_AFTER, "1")
 }
 
@@ -181,7 +181,7 @@ pub(super) fn caller(api: &Api, presented: Option<&PresentedKey>) -> Option<Call
         if let Some(known) = found {
             return Some(Caller { role: known.role, name: known.name.clone(), is_implicit: false });
         }
-        // A wrong key is an error even where none is needed.
+        // A wrong key is an error even if none is needed.
         if !api.keys.is_empty() {
             return None;
         }

@@ -28,7 +28,7 @@ const OVERSIZE_DISCARDED_MAX: usize = 8 << 20;
 const UNWANTED_DISCARDED_MAX: usize = 256 << 10;
 const UNWANTED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Memory for all bodies under way together, once for the webhook and once for everything else.
+/// Memory for all bodies in progress together, once for the webhook and once for everything else.
 const MEMORY_KIB: usize = 24 << 10;
 
 /// How long a body waits for memory.

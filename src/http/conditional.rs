@@ -76,7 +76,7 @@ impl Conditions {
 
 /// A list of entity tags.
 ///
-/// Not the typed `IfNoneMatch` of `headers`, which does not understand `*` beside other tags.
+/// Not the typed `IfNoneMatch` of `headers`, which does not accept `*` together with other tags.
 enum Tags {
     /// `*`: any representation.
     Any,
@@ -84,7 +84,7 @@ enum Tags {
 }
 
 impl Tags {
-    /// All lines of a header; `None` where it was not sent.
+    /// All lines of a header; `None` if it was not sent.
     fn of(headers: &HeaderMap, name: HeaderName) -> Option<Self> {
         let mut tags = Vec::new();
         for line in headers.get_all(&name) {
@@ -115,7 +115,7 @@ impl Tags {
     }
 }
 
-/// Reads `"a", W/"b"`; a tag may hold commas. `false` where one of them is `*`.
+/// Reads `"a", W/"b"`; a tag may hold commas. `false` if one of them is `*`.
 fn read_tags(line: &str, tags: &mut Vec<String>) -> bool {
     let mut rest = line.trim_start();
     while !rest.is_empty() {

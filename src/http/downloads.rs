@@ -18,7 +18,7 @@ use crate::query::{FileBytes, FileError};
 /// How long a request waits for a slot.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// The slots of all downloads under way.
+/// The slots of all downloads in progress.
 pub(super) struct Downloads {
     all: Arc<Semaphore>,
     /// Of each key, by its name: there are as many as the settings name.
@@ -44,7 +44,7 @@ impl Downloads {
         Self { all: Arc::new(Semaphore::new(settings.at_once)), by_key: Mutex::default(), settings: settings.clone() }
     }
 
-    /// A slot for a download of this key; 503 where none comes free in time.
+    /// A slot for a download of this key; 503 if none comes free in time.
     pub async fn enter(&self, key: &str) -> Result<Slot, Problem> {
         let own = {
             let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,7 +55,7 @@ impl Downloads {
             metrics::counter!("acervo_downloads_refused_total").increment(1);
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!("{number} downloads {whose} are under way, and no more at once ({key})"),
+                format!("{number} downloads {whose} are in progress, which is the limit ({key})"),
             )
             .header(axum::http::header::RETRY_AFTER, "5")
         };

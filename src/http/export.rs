@@ -15,7 +15,7 @@ use super::conditional::{Conditions, Evaluation, without_body};
 use super::{Http, Problem};
 use crate::contract;
 use crate::domain::{Digest, LocalDateTime, ProductId, TextMatch, excerpt, http_date, parse_instant, parse_local_date};
-use crate::export::{Columns, CsvOptions, Export, Format, Rows, Started};
+use crate::export::{Columns, CsvOptions, Export, Format, Rows, RunningExport};
 use crate::query::NotificationQuery;
 use crate::query::{Filter, Order};
 use crate::query::{Flat, Paging, PublicationRequest, PublicationRow, QueryLimits, RevisionRequest};
@@ -55,8 +55,8 @@ pub(super) async fn export(
             let bounds = QueryLimits::lasting(admission.settings().timeout);
             // Both are dropped when the last piece was read, or the client is gone.
             let guards = (admission.admit_export(&caller.name).await?, bounds.stop_on_drop());
-            let Started { chunks, is_whole } = export.start(&http.queries.within(bounds)).await?;
-            // The rows of a long export are read while they are sent, and commits meanwhile may be in them.
+            let RunningExport { chunks, is_whole } = export.start(&http.queries.within(bounds)).await?;
+            // The rows of a long export are read while they are sent, so they may include commits made in the meantime.
             let is_exact = is_whole && state(&http, &export, &file, &query, coding).await?.0 == tag;
             tag = tag.map(|tag| if is_exact { tag } else { weak(&tag) });
             let mut response = match method {
@@ -94,7 +94,7 @@ fn weak(tag: &str) -> String {
     format!("W/{tag}")
 }
 
-/// A tag as the client has it: weak where it was sent as a weak one.
+/// A tag as the client has it: weak if it was sent as a weak one.
 fn as_named(headers: &HeaderMap, tag: String) -> String {
     let weak = weak(&tag);
     let is_named = |line: &HeaderValue| line.to_str().is_ok_and(|line| line.contains(&weak));

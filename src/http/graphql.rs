@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::negotiate::AcceptedMedia;
-use super::origin::{self, Named};
+use super::origin::{self, HostMatch};
 use super::problem::RETRY_AFTER_SECS;
 use super::server::Exchange;
 use super::{Http, Problem};
@@ -31,7 +31,7 @@ const JSON: &str = "application/json";
 pub(super) async fn handle(
     State(http): State<Http>,
     Extension(caller): Extension<Caller>,
-    Extension(named): Extension<Named>,
+    Extension(named): Extension<HostMatch>,
     request: Request,
 ) -> Response {
     let media = media_type(request.headers());
@@ -69,7 +69,7 @@ pub(super) async fn handle(
     response
 }
 
-/// The newer media type where the client names it with no less weight than JSON.
+/// The newer media type if the client names it with no less weight than JSON.
 fn media_type(headers: &HeaderMap) -> &'static str {
     let accepted = AcceptedMedia::of(headers);
     let (newer, json) = (accepted.weight(GRAPHQL_RESPONSE), accepted.weight(JSON));

@@ -33,7 +33,7 @@ impl AcceptedCodings {
     }
 
     /// The best of the codings that the server has, which come in the order it prefers them; `identity` is the plain form.
-    /// `None` where the request refuses them all.
+    /// `None` if the request refuses them all.
     pub fn choose(&self, available: &[&'static str]) -> Option<&'static str> {
         let mut best: Option<(&'static str, u16)> = None;
         for coding in available {

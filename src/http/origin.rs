@@ -19,7 +19,7 @@ use crate::config::Settings;
 
 /// The host that a request is meant for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Named {
+pub(super) struct HostMatch {
     /// Every host that it names is one of ours.
     pub is_ours: bool,
     /// The same, or the configuration names no host.
@@ -45,10 +45,10 @@ impl Names {
         }
     }
 
-    fn named(&self, hosts: &[Authority], listens_on_loopback: bool) -> Named {
+    fn named(&self, hosts: &[Authority], listens_on_loopback: bool) -> HostMatch {
         let is_ours = !hosts.is_empty() && hosts.iter().all(|host| self.is_ours(host, listens_on_loopback));
         let is_nameless = self.public.is_none() && self.names.is_empty();
-        Named { is_ours, may_be_ours: is_ours || (is_nameless && !listens_on_loopback) }
+        HostMatch { is_ours, may_be_ours: is_ours || (is_nameless && !listens_on_loopback) }
     }
 
     fn is_ours(&self, host: &Authority, listens_on_loopback: bool) -> bool {
@@ -65,7 +65,7 @@ impl Names {
     }
 
     /// Whether a page may change something, or no page sent the request.
-    fn allows_page(&self, headers: &HeaderMap, hosts: &[Authority], named: Named) -> bool {
+    fn allows_page(&self, headers: &HeaderMap, hosts: &[Authority], named: HostMatch) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter().peekable();
         let is_listed = |origin: &str| {
             self.origins.iter().any(|listed| listed == origin)
@@ -99,7 +99,7 @@ fn is_origin_of(origin: &Url, host: &Authority) -> bool {
         && origin.port().unwrap_or(default) == host.port_u16().unwrap_or(default)
 }
 
-/// The host of an authority; `None` where no browser would send it.
+/// The host of an authority; `None` if no browser would send it.
 fn host_of(authority: &Authority) -> Option<Host> {
     // What follows the host is a port or nothing: the parser does not check that.
     let port = authority.as_str().strip_prefix(authority.host())?;

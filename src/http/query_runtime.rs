@@ -77,7 +77,7 @@ async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> 
 /// The client that a response is sent to.
 struct Client {
     sender: Sender<std::io::Result<Bytes>>,
-    /// Set where the response ends early.
+    /// Set if the response ends early.
     broken: Arc<AtomicBool>,
     write_timeout: Duration,
     /// How long it may still keep the service waiting.

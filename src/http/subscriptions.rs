@@ -1,4 +1,4 @@
-//! Subscriptions and other operations over WebSocket: who may open one, and the messages on it.
+//! Subscriptions and other operations over WebSocket: access to it, and its messages.
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_stream::StreamMap;
 
 use super::auth::{self, Caller};
-use super::origin::{self, Named};
+use super::origin::{self, HostMatch};
 use super::server::Exchange;
 use super::socket::{self, ClientMessage, Event, PROTOCOLS, Protocol};
 use super::{Http, Problem, bodies};
@@ -40,7 +40,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// message.
 pub(super) async fn subscribe(
     State(http): State<Http>,
-    Extension(named): Extension<Named>,
+    Extension(named): Extension<HostMatch>,
     upgrade: WebSocketUpgrade,
     request: Request,
 ) -> Response {
@@ -80,7 +80,7 @@ struct Client {
     http: Http,
     exchange: Option<Exchange>,
     headers: HeaderMap,
-    /// Present where a key came with the request, or none is needed.
+    /// Present if a key came with the request, or none is needed.
     known: Option<Caller>,
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -139,7 +139,7 @@ impl Client {
     }
 
     /// Admits a caller with a key, in the request or in the first message.
-    async fn admit(self, payload: Value) -> Result<Session, Denied> {
+    async fn admit(self, payload: Value) -> Result<Session, Denial> {
         let find = |wanted: &str| {
             let found = payload.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
             found.and_then(|(_, value)| value.as_str()).map(auth::key_in_text)
@@ -152,11 +152,11 @@ impl Client {
                 auth::wait_denied(&self.http, until, None).await;
             }
             let reason = "a key is needed: `authorization` in the payload of connection_init";
-            return Err(Denied { code: socket::FORBIDDEN, reason });
+            return Err(Denial { code: socket::FORBIDDEN, reason });
         };
         let permit = match self.permit {
             Some(permit) => permit,
-            None => self.http.sockets.clone().try_acquire_owned().map_err(|_| Denied {
+            None => self.http.sockets.clone().try_acquire_owned().map_err(|_| Denial {
                 code: socket::BUSY,
                 reason: "too many sockets are open; try again in a moment",
             })?,
@@ -172,7 +172,7 @@ impl Client {
 }
 
 /// Why a client was denied, as sent in the close frame.
-struct Denied {
+struct Denial {
     code: u16,
     reason: &'static str,
 }
@@ -187,13 +187,13 @@ struct Session {
 /// What happens on a socket.
 enum Step {
     Message(bytes::Bytes),
-    Permit(Box<Result<Session, Denied>>),
+    Permit(Box<Result<Session, Denial>>),
     Event(String, Box<Event>),
     Ping,
     InitTimedOut,
 }
 
-async fn admitted(init: &mut Option<BoxFuture<'static, Result<Session, Denied>>>) -> Result<Session, Denied> {
+async fn admitted(init: &mut Option<BoxFuture<'static, Result<Session, Denial>>>) -> Result<Session, Denial> {
     match init {
         Some(init) => init.await,
         None => future::pending().await,
@@ -207,13 +207,13 @@ struct Conversation {
     sink: SplitSink<WebSocket, Message>,
     /// Until `connection_init`.
     client: Option<Client>,
-    init: Option<BoxFuture<'static, Result<Session, Denied>>>,
+    init: Option<BoxFuture<'static, Result<Session, Denial>>>,
     session: Option<Session>,
     operations: StreamMap<String, BoxStream<'static, Event>>,
 }
 
 impl Conversation {
-    /// Handles a step; breaks where the socket is to end.
+    /// Handles a step; breaks if the socket is to end.
     async fn take(&mut self, step: Step) -> ControlFlow<()> {
         match step {
             Step::Message(bytes) => match self.protocol.read(&bytes) {
@@ -227,7 +227,7 @@ impl Conversation {
                         self.session = Some(session);
                         self.send(socket::text(&json!({ "type": "connection_ack" }))).await
                     }
-                    Err(Denied { code, reason }) => self.deny(code, reason).await,
+                    Err(Denial { code, reason }) => self.deny(code, reason).await,
                 }
             }
             Step::Event(id, event) => {

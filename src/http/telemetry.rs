@@ -70,7 +70,7 @@ pub(super) fn render(status: &Status) -> String {
     let seconds = |at: Option<jiff::Timestamp>| at.map_or(0.0, |at| at.as_millisecond() as f64 / 1000.0);
     gauge!("acervo_next_link_expiry_seconds").set(seconds(status.counts.next_link_expiry));
     gauge!("acervo_last_notification_seconds").set(seconds(status.counts.last_notification_at));
-    gauge!("acervo_dying_links").set(status.dying.count as f64);
+    gauge!("acervo_dying_links").set(status.expiring.count as f64);
     for SourceStatus { source, is_silent } in &status.sources {
         let name = source.name.clone();
         gauge!("acervo_source_silent", "source" => name.clone()).set(f64::from(u8::from(*is_silent)));

@@ -63,7 +63,7 @@ struct NextReplies {
 }
 
 impl Throttle {
-    /// The delay of the response to this wrong key; `None` where too many wait already.
+    /// The delay of the response to this wrong key; `None` if too many wait already.
     pub fn delay(&self, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
         let mut dues = self.dues.lock().unwrap_or_else(PoisonError::into_inner);
         let address = dues.remembered(address.unwrap_or(IpAddr::from([0; 4])), now);

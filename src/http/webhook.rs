@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::origin::{self, Named};
+use super::origin::{self, HostMatch};
 use super::server::Exchange;
 use super::{Http, Problem, auth, bodies};
 use crate::domain::ParsedNotification;
@@ -83,8 +83,8 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
     }
 }
 
-fn named(request: &Request) -> Option<Named> {
-    request.extensions().get::<Named>().copied()
+fn named(request: &Request) -> Option<HostMatch> {
+    request.extensions().get::<HostMatch>().copied()
 }
 
 fn presented(headers: &HeaderMap) -> PresentedCredentials {

@@ -24,7 +24,7 @@ impl Deadline {
         Self(Arc::new(Inner { instant, cancelled: AtomicBool::new(false), parent: None }))
     }
 
-    /// For a part of the work: it can be cancelled by itself, and ends with the whole.
+    /// For a part of the work: it can be cancelled separately, and ends with the whole.
     pub(super) fn child(&self) -> Self {
         self.child_at(self.0.instant)
     }

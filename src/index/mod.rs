@@ -24,7 +24,7 @@ pub use collect::{Hit, Hits, SortValue};
 pub use deadline::Deadline;
 pub use dimension::{Bucket, Dimension};
 pub use document::{Product, Publication, Revision};
-pub use open::{Index, Position, Progress, Unfinished};
+pub use open::{Index, Position, Progress, UnfinishedBuild};
 pub use pool::{Pool, PoolStatus};
 pub use query::{Filter, Order, Query, Target};
 pub use stats::{Groups, Sums};

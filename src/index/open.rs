@@ -35,7 +35,7 @@ impl Position {
 
 /// How far the build of an index has come that is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct UnfinishedBuild {
     /// The position that it is at once it is finished.
     pub goal: Position,
     /// Publications are added in the order of their ids; the last one that was added.
@@ -48,7 +48,7 @@ pub struct Unfinished {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Payload {
     pub position: Position,
-    pub unfinished: Option<Unfinished>,
+    pub unfinished: Option<UnfinishedBuild>,
 }
 
 /// The epoch of an index that is still being built: never that of a finished one.
@@ -60,8 +60,8 @@ impl From<Position> for Payload {
     }
 }
 
-impl From<Unfinished> for Payload {
-    fn from(unfinished: Unfinished) -> Self {
+impl From<UnfinishedBuild> for Payload {
+    fn from(unfinished: UnfinishedBuild) -> Self {
         Self { position: Position { feed: 0, epoch: UNFINISHED }, unfinished: Some(unfinished) }
     }
 }
@@ -71,10 +71,10 @@ impl Payload {
         let Position { feed, epoch } = self.position;
         let text = format!("{} {feed} {epoch}", schema::VERSION);
         match self.unfinished {
-            Some(Unfinished { goal, after: Some(after), done }) => {
+            Some(UnfinishedBuild { goal, after: Some(after), done }) => {
                 format!("{text} {} {} {} {done}", goal.feed, goal.epoch, after.0)
             }
-            Some(Unfinished { after: None, .. }) | None => text,
+            Some(UnfinishedBuild { after: None, .. }) | None => text,
         }
     }
 
@@ -86,21 +86,21 @@ impl Payload {
     }
 }
 
-fn parse_unfinished<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Unfinished> {
+fn parse_unfinished<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<UnfinishedBuild> {
     let goal = Position { feed: parts.next()?.parse().ok()?, epoch: parts.next()?.parse().ok()? };
     let after = Some(PublicationId(parts.next()?.parse().ok()?));
-    Some(Unfinished { goal, after, done: parts.next()?.parse().ok()? })
+    Some(UnfinishedBuild { goal, after, done: parts.next()?.parse().ok()? })
 }
 
-/// How far the index is, for whoever waits for it.
+/// The position of the index, for code that waits for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The position that readers see, or an earlier one; `None` where no commit has one.
+    /// The position that readers see, or an earlier one; `None` if no commit has one.
     pub position: Option<Position>,
     /// Whether this process writes the index. Without a writer the position does not change.
     pub has_writer: bool,
-    /// How far a build has come that was not finished; `None` where the index is finished, or has no commit.
-    pub unfinished: Option<Unfinished>,
+    /// How far a build has come that was not finished; `None` if the index is finished, or has no commit.
+    pub unfinished: Option<UnfinishedBuild>,
 }
 
 /// The index in a folder. Clones share it.
@@ -128,7 +128,7 @@ impl Progress {
 impl Inner {
     /// Makes committed changes visible to readers.
     pub fn reload(&self) -> Result<(), IndexError> {
-        // Read before the reload and published after it: whoever sees the position also sees its documents.
+        // Read before the reload and published after it: a reader that sees the position also sees its documents.
         let committed = committed(&self.index);
         self.reader.reload()?;
         self.columns.retain(&self.reader.searcher());
@@ -229,12 +229,12 @@ impl Index {
         self.inner.progress.borrow().position
     }
 
-    /// How far a build has come that was not finished; `None` where the index is finished, or has no commit.
-    pub fn unfinished(&self) -> Option<Unfinished> {
+    /// How far a build has come that was not finished; `None` if the index is finished, or has no commit.
+    pub fn unfinished(&self) -> Option<UnfinishedBuild> {
         self.inner.progress.borrow().unfinished
     }
 
-    /// How far the index has come, and whether it goes on.
+    /// The position of the index, and whether it still moves.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.inner.progress.subscribe()
     }

@@ -80,7 +80,7 @@ pub(super) fn parse(
                 as Box<dyn TantivyQuery>);
     }
     rest.push_str(&folded[read_to..]);
-    // Insignificant words need not be found beside a date.
+    // Insignificant words are optional next to a date.
     if words(&rest).iter().any(|word| !is_stop_word(word)) {
         let is_last = folded[read_to..].contains(char::is_alphanumeric);
         queries.extend(parse_words(&rest, is_last, (fields, cache), (searcher, deadline), scored)?);

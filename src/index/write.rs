@@ -4,7 +4,7 @@ use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::document::term;
 use super::open::{Inner, Payload};
-use super::{Index, IndexError, Position, Product, Publication, Unfinished};
+use super::{Index, IndexError, Position, Product, Publication, UnfinishedBuild};
 
 /// Memory for uncommitted documents. The minimum of tantivy is 15 MB.
 const HEAP_BYTES: usize = 20_000_000;
@@ -81,7 +81,7 @@ impl Writer {
     }
 
     /// The same while the index is still being built.
-    pub fn commit_unfinished(&mut self, state: Unfinished) -> Result<(), IndexError> {
+    pub fn commit_unfinished(&mut self, state: UnfinishedBuild) -> Result<(), IndexError> {
         self.commit_with(state.into())
     }
 

@@ -1,5 +1,5 @@
-//! What an operator must learn of in time: links about to die, sources that fell silent, denied log-ins, and replays that
-//! are over. Each is logged once when it begins and once when it ends.
+//! Alarms for the operator: links that expire soon, silent sources, refused logins, and replays that ended. Each is logged
+//! once when it begins and once when it ends.
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -15,39 +15,39 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often the checks that take longer are made.
 const SLOW_CHECK_EVERY: Duration = Duration::from_secs(15);
 
-/// Denied log-ins are logged at most so often.
+/// The shortest time between two warnings about refused logins.
 const DENIED_EVERY: SignedDuration = SignedDuration::from_secs(600);
 
-/// Names in one warning.
+/// Products named in one warning.
 const NAMES_MAX: usize = 5;
 
 /// What was logged so far.
 #[derive(Default)]
 struct Alarms {
-    /// How many links were about to die.
-    dying: u64,
+    /// The number of links that were about to expire at the last check.
+    expiring: u64,
     silent: HashSet<String>,
-    denied: HashMap<String, Repeated>,
-    keys: Repeated,
-    hosts: Repeated,
-    /// Of the requests with a foreign host, how many were counted.
+    denied: HashMap<String, RepeatedWarning>,
+    keys: RepeatedWarning,
+    hosts: RepeatedWarning,
+    /// How many requests with a wrong host are counted in `hosts`.
     hosts_counted: u64,
 }
 
-/// A warning about events that go on: it comes with the first, and then at most so often.
+/// A rate-limited warning: logged with the first event, and then at a minimum interval.
 #[derive(Debug, Default)]
-struct Repeated {
+struct RepeatedWarning {
     warned_at: Option<Timestamp>,
     /// Events since then.
     pending: u64,
 }
 
-impl Repeated {
+impl RepeatedWarning {
     fn add(&mut self, events: u64) {
         self.pending += events;
     }
 
-    /// How many events there were since the last warning, where the next one is due.
+    /// The number of events since the last warning, if the next one is due.
     fn take_due(&mut self, now: Timestamp) -> Option<u64> {
         let is_due = self.warned_at.is_none_or(|at| now.duration_since(at) >= DENIED_EVERY);
         if self.pending == 0 || !is_due {
@@ -81,24 +81,24 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 
 fn log_failure(outcome: Result<(), RecordError>) {
     if let Err(e) = outcome {
-        tracing::error!(error = %e, "what needs a warning could not be checked");
+        tracing::error!(error = %e, "the checks for warnings failed");
     }
 }
 
 async fn check_deadlines(app: &App, alarms: &mut Alarms) -> Result<(), RecordError> {
-    let dying =
+    let expiring =
         app.record.monitor().expiring_links(app.clock.now(), app.settings.fetch.warn_before, NAMES_MAX as u64).await?;
-    if dying.count > alarms.dying {
+    if expiring.count > alarms.expiring {
         tracing::warn!(
-            links = dying.count,
-            first = dying.first.map(tracing::field::display),
-            names = ?dying.names,
-            "links die soon and their files are not fetched yet; `acervo status` and the notifications' errors say why"
+            links = expiring.count,
+            first = expiring.first.map(tracing::field::display),
+            names = ?expiring.names,
+            "links expire soon and their files are not archived yet; `acervo status` and the errors of the notifications say why"
         );
-    } else if dying.count == 0 && alarms.dying > 0 {
-        tracing::info!("no link that is still needed is about to die any more");
+    } else if expiring.count == 0 && alarms.expiring > 0 {
+        tracing::info!("every link that expires soon has its file archived");
     }
-    alarms.dying = dying.count;
+    alarms.expiring = expiring.count;
     Ok(())
 }
 
@@ -130,7 +130,11 @@ async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError>
     }
     for (source, denied) in &mut alarms.denied {
         if let Some(count) = denied.take_due(now) {
-            tracing::warn!(source, count, "log-ins of a source were denied: has the portal's token changed?");
+            tracing::warn!(
+                source,
+                count,
+                "logins of a source were refused; check whether the portal's token has changed"
+            );
         }
     }
     let keys = app.denied.take_keys();
@@ -139,7 +143,7 @@ async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError>
         alarms.keys.add(keys);
     }
     if let Some(count) = alarms.keys.take_due(now) {
-        tracing::warn!(count, "requests to the API had a wrong key");
+        tracing::warn!(count, "requests to the API had an unknown key");
     }
     let hosts = app.denied.hosts();
     alarms.hosts.add(hosts.saturating_sub(alarms.hosts_counted));
@@ -147,7 +151,7 @@ async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError>
     if let Some(count) = alarms.hosts.take_due(now) {
         tracing::warn!(
             count,
-            "requests were rejected because their Host is not a name of this service: see `public_url` and `host_names`"
+            "requests were rejected because their Host is not a name of this service: check `public_url` and `host_names`"
         );
     }
     Ok(())
@@ -164,7 +168,7 @@ async fn end_replays(app: &App) -> Result<(), RecordError> {
             new_revisions = replay.new_revisions,
             failed = replay.failed,
             bytes_added = replay.bytes_added,
-            "a replay is over: none of its notifications is waiting any more"
+            "a replay has ended: none of its notifications waits for its file"
         );
     }
     Ok(())
@@ -175,10 +179,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warning_comes_at_once_and_is_repeated_with_what_came_since() {
+    fn a_warning_is_logged_at_once_and_later_with_the_events_since() {
         let start = Timestamp::UNIX_EPOCH;
         let after = |seconds| start.saturating_add(SignedDuration::from_secs(seconds)).expect("an instant");
-        let mut repeated = Repeated::default();
+        let mut repeated = RepeatedWarning::default();
         assert_eq!(repeated.take_due(start), None);
         repeated.add(3);
         assert_eq!(repeated.take_due(start), Some(3));

@@ -1,4 +1,4 @@
-//! The fetchers: claim, transfer, settle; as many at once as the settings allow.
+//! The workers that fetch files: claim, transfer, settle. The settings limit how many run at once.
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ const LEASE: Duration = Duration::from_secs(60);
 /// How often a worker renews its lease.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
 
-/// How often the queue is checked for what other processes add to it.
+/// How often the queue is polled for work from other processes.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long workers that end together are waited for: too short for anybody to notice.
-const GATHER: Duration = Duration::from_millis(4);
+/// How long to wait for other workers to finish, so that the next files are claimed together.
+const BATCH_DELAY: Duration = Duration::from_millis(4);
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut queued = app.record.queue().watch();
@@ -35,7 +35,12 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         halted = is_disk_full(&app, halted);
         if !halted {
             let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
-            match app.record.queue().claim(app.clock.now(), app.trust.now(&app.clock), LEASE, room(&app, free)).await {
+            match app
+                .record
+                .queue()
+                .claim(app.clock.now(), app.trust.now(&app.clock), LEASE, capacity(&app, free))
+                .await
+            {
                 Ok(claims) => {
                     for claim in claims {
                         let permit = app.fetcher.hosts().begin(&claim.host);
@@ -50,7 +55,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         let wait = if idle { wait(&app).await } else { CHECK_EVERY };
         tokio::select! {
             _ = stop.cancelled() => {}
-            Some(_) = workers.join_next() => gather(&mut workers).await,
+            Some(_) = workers.join_next() => join_soon(&mut workers).await,
             _ = queued.changed(), if idle => {}
             _ = tokio::time::sleep(wait) => {}
         }
@@ -59,24 +64,24 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Waits for workers that are about to end, so that the next files are claimed together: under load a claim costs as much as
-/// recording a file.
-async fn gather(workers: &mut JoinSet<()>) {
-    let until = tokio::time::Instant::now() + GATHER;
+/// recording a file does.
+async fn join_soon(workers: &mut JoinSet<()>) {
+    let until = tokio::time::Instant::now() + BATCH_DELAY;
     while tokio::time::timeout_at(until, workers.join_next()).await.is_ok_and(|joined| joined.is_some()) {}
 }
 
 /// Whether fetching waits for space on the disk; logged once when it begins and once when it ends.
 fn is_disk_full(app: &App, halted: bool) -> bool {
-    let room = app.disk.may_fetch();
-    match &room {
+    let space = app.disk.may_fetch();
+    match &space {
         Err(e) if !halted => tracing::error!(error = %e, "fetching waits; notifications are still recorded"),
-        Ok(()) if halted => tracing::info!("there is room again: fetching goes on"),
+        Ok(()) if halted => tracing::info!("there is disk space again; fetching continues"),
         Err(_) | Ok(()) => {}
     }
-    room.is_err()
+    space.is_err()
 }
 
-fn room(app: &App, free: usize) -> Capacity {
+fn capacity(app: &App, free: usize) -> Capacity {
     let hosts = app.fetcher.hosts();
     Capacity { total: free, per_host: hosts.per_host(), hosts: hosts.capacity(app.clock.now()) }
 }
@@ -88,20 +93,20 @@ async fn wait(app: &App) -> Duration {
         None
     });
     let until = |at: Timestamp| Duration::try_from(at.duration_since(app.clock.now())).unwrap_or_default();
-    // What is due but waits for a paused host must not cause a busy loop.
+    // Work that is due but waits for a paused host must not cause a busy loop.
     let paused = !app.fetcher.hosts().paused(app.clock.now()).is_empty();
-    let least = Duration::from_millis(if paused { 100 } else { 20 });
-    next.map_or(CHECK_EVERY, until).clamp(least, CHECK_EVERY)
+    let min = Duration::from_millis(if paused { 100 } else { 20 });
+    next.map_or(CHECK_EVERY, until).clamp(min, CHECK_EVERY)
 }
 
 /// Works on a claim. An attempt that panics is retried like any other failure.
 async fn work_catching_panics(app: App, claim: Claim, permit: HostPermit, stop: CancellationToken) {
     if AssertUnwindSafe(work(&app, &claim, permit, stop)).catch_unwind().await.is_err() {
         let next = later(app.clock.now(), app.settings.fetch.retry_first);
-        tracing::error!(name = claim.lead().map(|lead| &lead.name), %next, "an attempt panicked; it is made again");
-        let why = "a defect of this service broke the attempt off; its log says where";
+        tracing::error!(name = claim.lead().map(|lead| &lead.name), %next, "an attempt panicked and will be retried");
+        let why = "a defect in this service interrupted the attempt; its log says where";
         if let Err(e) = app.record.queue().settle_retry(&claim, next, why).await {
-            tracing::error!(error = %e, "a failed attempt could not be recorded; its lease expires by itself");
+            tracing::error!(error = %e, "cannot record a failed attempt; its lease will run out");
         }
     }
 }
@@ -113,7 +118,7 @@ async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationTo
         lost = renew_until_lost(app, claim) => Err(lost.into()),
         _ = stop.cancelled() => {
             if let Err(e) = app.record.queue().release(claim).await {
-                tracing::warn!(error = %e, "a lease could not be released; it expires by itself");
+                tracing::warn!(error = %e, "cannot release a lease; it will run out");
             }
             return;
         }
@@ -138,9 +143,9 @@ async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationTo
 fn log_change(host: &str, change: Option<HostChange>) {
     match change {
         Some(HostChange::Paused { until, failures }) => {
-            tracing::warn!(host, failures, %until, "a host fails repeatedly and is paused; receiving goes on");
+            tracing::warn!(host, failures, %until, "a host failed repeatedly and is paused; notifications are still received");
         }
-        Some(HostChange::Resumed) => tracing::info!(host, "a host responds again; fetching goes on"),
+        Some(HostChange::Resumed) => tracing::info!(host, "a host responds again; fetching continues"),
         None => {}
     }
 }
@@ -167,8 +172,8 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
         TransferError::Fetch(e) => {
             let settings = &app.settings.fetch;
             let planned = schedule::delay(settings, lead.attempt, e);
-            let another = claim.has_another_link() && e.is_of_the_link();
-            let next = later(now, if another { planned.min(settings.retry_first) } else { planned });
+            let try_another = claim.has_another_link() && e.is_of_the_link();
+            let next = later(now, if try_another { planned.min(settings.retry_first) } else { planned });
             tracing::warn!(name, attempt = lead.attempt, error = %e, next = %next, "an attempt failed");
             app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
@@ -187,14 +192,18 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
             return;
         }
         TransferError::Record(e) => {
-            tracing::error!(name, error = %e, "a file is stored but cannot be recorded; it is fetched again");
+            tracing::error!(name, error = %e, "a stored file cannot be recorded; it will be fetched again");
             app.record
                 .queue()
-                .settle_retry(claim, later(now, app.settings.fetch.retry_first), "the database did not take the file")
+                .settle_retry(
+                    claim,
+                    later(now, app.settings.fetch.retry_first),
+                    "the file could not be recorded in the database",
+                )
                 .await
         }
     };
     if let Err(e) = settled {
-        tracing::error!(name, error = %e, "a failed attempt could not be recorded; its lease expires by itself");
+        tracing::error!(name, error = %e, "cannot record a failed attempt; its lease will run out");
     }
 }

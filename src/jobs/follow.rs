@@ -1,11 +1,11 @@
-//! Keeps the index up with the feed; where that is not possible, builds it anew.
+//! Keeps the index up to date with the feed, and rebuilds it if that is not possible.
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::stop::{self, Stopped};
 use crate::app::App;
 use crate::domain::{ChangeKind, Digest, ProductId, PublicationId};
-use crate::engine::index::{self, Position, Unfinished, Writer};
+use crate::engine::index::{self, Position, UnfinishedBuild, Writer};
 use crate::engine::record::{Product, Publication, Record, RecordError, Revision};
 
 /// Publications read and indexed in one batch.
@@ -14,11 +14,11 @@ const BATCH: u64 = 500;
 /// Changed publications read in one query: few, since requests are answered by the same connections.
 const CHANGED_BATCH: usize = 50;
 
-/// How often the feed is checked for what other processes add.
+/// How often the feed is polled for changes by other processes.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Retention marks thousands of revisions and nobody waits for them: they are indexed together after a pause, since the first
-/// requests after each commit of the index are slower.
+/// The pause after changes by retention. They come in thousands and are not urgent, and the first queries after each commit of
+/// the index are slower.
 const PAUSE: Duration = Duration::from_millis(2500);
 
 /// How often an index that is being built is committed, so that it can be searched.
@@ -30,7 +30,7 @@ pub(super) async fn run(app: App) {
     }
 }
 
-/// Waits until this process may write the index: a command that builds it may have it for minutes. `None` once stopped.
+/// Waits until this process may write the index: a command that rebuilds it may take minutes. `None` once stopped.
 async fn acquire_writer(app: &App) -> Option<Writer> {
     let mut is_reported = false;
     while !app.stop.is_cancelled() {
@@ -41,7 +41,9 @@ async fn acquire_writer(app: &App) -> Option<Writer> {
             Err(index::IndexError::InUse) if is_reported => {}
             Err(index::IndexError::InUse) => {
                 is_reported = true;
-                tracing::warn!("another process writes the search index; new publications are found once it has ended");
+                tracing::warn!(
+                    "another process writes the search index; this one will update it once the other has ended"
+                );
             }
             Err(e) => tracing::error!(error = %e, "the search index cannot be opened for writing; trying again"),
         }
@@ -53,7 +55,7 @@ async fn acquire_writer(app: &App) -> Option<Writer> {
     None
 }
 
-/// Keeps the index up with the feed until stopped, or until the writer was lost to a panic.
+/// Updates the index from the feed until stopped, or until a panic loses the writer.
 async fn follow_feed(app: &App, mut writer: Writer) {
     let mut fed = app.record.feed().watch();
     while !app.stop.is_cancelled() {
@@ -64,7 +66,7 @@ async fn follow_feed(app: &App, mut writer: Writer) {
             None => return tracing::error!("the search index lost its writer; opening it again"),
         };
         if outcome.as_ref().is_err_and(|e| e.is::<Stopped>()) {
-            return tracing::info!("the search index goes on from here after the next start");
+            return tracing::info!("the search index continues from here after the next start");
         }
         if let Err(e) = outcome {
             tracing::error!(error = format!("{e:#}"), "the search index cannot be updated; trying again");
@@ -86,18 +88,18 @@ async fn follow_feed(app: &App, mut writer: Writer) {
     }
 }
 
-/// Brings the index to the feed's end, once. `false` where another process writes the index, which keeps it up itself.
+/// Updates the index to the end of the feed, once. `false` if another process writes the index, which does this itself.
 pub async fn catch_up(app: &App) -> anyhow::Result<bool> {
     let Some(writer) = app.index_writer()? else { return Ok(false) };
     finish(step(app, writer, &|_, _| {}).await)
 }
 
-/// Builds the index anew; `progress` is given the publications done and all of them. `false` where another process writes
-/// the index.
+/// Rebuilds the index. `progress` is called with the numbers of completed and of all publications. `false` if another process
+/// writes the index.
 pub async fn rebuild(app: &App, progress: &(dyn Fn(u64, u64) + Sync)) -> anyhow::Result<bool> {
     let Some(writer) = app.index_writer()? else { return Ok(false) };
     let epoch = app.record.feed().request_reindex().await?;
-    tracing::debug!(epoch, "the index is to be built anew");
+    tracing::debug!(epoch, "rebuilding the index");
     finish(step(app, writer, progress).await)
 }
 
@@ -106,7 +108,7 @@ fn finish((writer, outcome): (Option<Writer>, anyhow::Result<()>)) -> anyhow::Re
     writer.map(|_| true).ok_or_else(|| anyhow::anyhow!("the search index was interrupted"))
 }
 
-/// The writer goes in and out of threads; it comes back unless one of them panicked.
+/// Moves the writer to other threads and back. It is lost if one of them panics.
 async fn step(app: &App, writer: Writer, progress: &(dyn Fn(u64, u64) + Sync)) -> (Option<Writer>, anyhow::Result<()>) {
     let mut slot = Some(writer);
     let outcome = follow(app, &mut slot, progress).await;
@@ -119,15 +121,15 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
     let mut at = match app.index.position() {
         Some(position) if position.epoch == epoch && position.feed <= head => position,
         before => {
-            let is_current = |build: &Unfinished| build.goal.epoch == epoch && build.goal.feed <= head;
+            let is_current = |build: &UnfinishedBuild| build.goal.epoch == epoch && build.goal.feed <= head;
             match app.index.unfinished().filter(is_current) {
                 Some(begun) => build(app, slot, begun, true, progress).await?,
                 None => {
-                    // Searches go on in a finished old index until the new one is committed.
-                    let shows_itself = before.is_none_or(Position::is_unfinished);
+                    // A complete old index is searched until the new one is committed.
+                    let is_visible = before.is_none_or(Position::is_unfinished);
                     on_thread(slot, |writer| writer.clear()).await?;
                     let goal = Position { feed: head, epoch };
-                    build(app, slot, Unfinished { goal, after: None, done: 0 }, shows_itself, progress).await?
+                    build(app, slot, UnfinishedBuild { goal, after: None, done: 0 }, is_visible, progress).await?
                 }
             }
         }
@@ -152,13 +154,13 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
     }
 }
 
-/// Adds all publications after those that are there already. An index that shows itself is committed every few seconds:
-/// what is found meanwhile is better than nothing, and a build that is stopped goes on from its last commit.
+/// Adds all publications that are not in the index yet. An index that is visible during the build is committed every few seconds,
+/// because partial results are better than none, and a build that is stopped continues from its last commit.
 async fn build(
     app: &App,
     slot: &mut Option<Writer>,
-    mut state: Unfinished,
-    shows_itself: bool,
+    mut state: UnfinishedBuild,
+    is_visible: bool,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> anyhow::Result<Position> {
     let total = app.record.monitor().counts().await?.publications;
@@ -174,7 +176,7 @@ async fn build(
         state.done += batch.publications.len() as u64;
         state.after = Some(last);
         batch.products.retain(|product| products.insert(product.id));
-        let is_shown = shows_itself && shown_at.is_none_or(|at| at.elapsed() > SHOW_EVERY);
+        let is_shown = is_visible && shown_at.is_none_or(|at| at.elapsed() > SHOW_EVERY);
         if is_shown {
             shown_at = Some(Instant::now());
         }
@@ -209,14 +211,14 @@ where
     Ok(outcome?)
 }
 
-/// Publications as documents, with the products they belong to.
+/// Publications as documents, with their products.
 struct Batch {
     publications: Vec<index::Publication>,
     products: Vec<index::Product>,
 }
 
 impl Batch {
-    /// The next publications by their ids, and the last of these.
+    /// The next publications in the order of their ids, and the last id.
     async fn after(
         record: &Record,
         after: Option<PublicationId>,
@@ -234,7 +236,7 @@ impl Batch {
         let digests: HashSet<Digest> = revisions.values().flatten().map(|revision| revision.file.digest).collect();
         let members = record.history().member_names(&digests.into_iter().collect::<Vec<_>>()).await?;
         let document = |publication: Publication| {
-            // One without a file has none.
+            // A publication without a file has no revisions.
             let own = revisions.remove(&publication.id).unwrap_or_default();
             publication_document(&products, &members, publication, own)
         };

@@ -92,7 +92,12 @@ pub async fn retry(app: &App, which: &NotificationQuery) -> Result<RetryCounts, 
         let counts = app.record.queue().retry(&which, app.clock.now()).await;
         match &counts {
             Ok(counts) => {
-                tracing::info!(matched = counts.matched, queued = counts.queued, dead = counts.dead, "queued again");
+                tracing::info!(
+                    matched = counts.matched,
+                    queued = counts.queued,
+                    expired = counts.expired,
+                    "queued again"
+                );
             }
             Err(e) => tracing::error!(error = %e, "notifications could not be queued again"),
         }

@@ -8,16 +8,15 @@ use crate::config;
 use crate::domain::{millis, timestamp};
 use crate::engine::fetch::FetchError;
 
-/// The delay before the next attempt: doubling from the first to the longest, the portal's own wish heeded, and the
-/// longest at once where the portal does not know the link. Up to a tenth is added or taken away, so that links which
-/// failed together do not all come back together.
+/// The delay before the next attempt. It doubles from the first to the longest delay, is at least the portal's `Retry-After`,
+/// and is the longest at once if the portal does not know the link. A jitter of 10 % spreads links that failed together.
 pub(super) fn delay(settings: &config::Fetch, attempt: u32, error: &FetchError) -> Duration {
     let doubled = settings.retry_first.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(30)));
     let planned = if error.is_unknown_to_portal() { settings.retry_max } else { doubled.min(settings.retry_max) };
     let jittered = planned.mul_f64(rand::rng().random_range(0.9..=1.1));
-    // A portal that asks for a day must not cost us the link.
-    let asked = error.retry_after().map(|asked| asked.min(settings.retry_max)).unwrap_or_default();
-    jittered.max(asked)
+    // Limited, so that a portal that asks for a day does not cost us the link.
+    let requested = error.retry_after().map(|delay| delay.min(settings.retry_max)).unwrap_or_default();
+    jittered.max(requested)
 }
 
 pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
@@ -53,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn the_portal_is_heeded() {
+    fn the_delay_follows_the_portals_response() {
         let busy = FetchError::Status { status: 503, retry_after: Some(Duration::from_secs(120)) };
         assert!(delay(&settings(), 1, &busy) >= Duration::from_secs(120));
         let unknown = FetchError::Status { status: 404, retry_after: None };

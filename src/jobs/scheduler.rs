@@ -1,4 +1,4 @@
-//! Scheduled jobs: one at a time, each slot of a schedule once and on one replica. A slot that was missed is made up once.
+//! Scheduled jobs: one at a time. Each slot of a schedule runs once, on one replica. Of several missed slots, one is run later.
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,10 +15,10 @@ use crate::engine::index::Deadline;
 /// How often the schedules are checked.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// The hour of the index's upkeep, São Paulo time.
+/// When the index is checked, São Paulo time.
 const INDEX_SCHEDULE: &str = "15 4 * * *";
 
-/// Work that has an hour.
+/// A job with a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
     Retention,
@@ -35,7 +35,7 @@ impl Job {
         }
     }
 
-    /// When it runs; `None`: only by hand.
+    /// When it runs; `None` if it only runs on request.
     pub fn schedule(self, app: &App) -> Option<Schedule> {
         match self {
             Self::Retention => app.settings.retention.schedule.clone(),
@@ -59,10 +59,10 @@ impl Job {
     }
 }
 
-/// What is known of a job between two checks.
+/// The state of a job between two checks.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slots {
-    /// The last slot that some process took.
+    /// The last slot that a process has taken.
     taken: Option<Timestamp>,
     /// When the slot that is due is to start.
     start_at: Option<Timestamp>,
@@ -83,7 +83,7 @@ pub(super) async fn run(app: App) {
     }
 }
 
-/// Runs a job if nobody has taken its last slot.
+/// Runs a job if its last slot is not taken.
 async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()> {
     let now = app.clock.now();
     if job == Job::Retention && app.trust.suspect_since(&app.clock).is_some() {
@@ -103,7 +103,7 @@ async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()
     }
     *slots = Slots { taken: Some(slot), start_at: None };
     let Some(id) = app.record.jobs().begin(job.name(), slot, now).await? else { return Ok(()) };
-    tracing::info!(job = job.name(), %slot, "a scheduled job begins");
+    tracing::info!(job = job.name(), %slot, "starting a scheduled job");
     let (outcome, detail) = match job.run(app).await {
         Ok(detail) => ("succeeded", detail),
         Err(e) if e.is::<Stopped>() => {
@@ -121,10 +121,10 @@ async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()
     Ok(())
 }
 
-/// Counting what the index holds takes a fraction of a second.
+/// Counting the documents of the index normally takes a fraction of a second.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asks for a new index where the one there is does not count what the record counts.
+/// Requests a rebuild if the index and the record have different numbers of publications.
 async fn check_index(app: &App) -> anyhow::Result<Value> {
     let recorded = app.record.monitor().counts().await?.publications;
     let index = app.index.clone();
@@ -138,7 +138,7 @@ async fn check_index(app: &App) -> anyhow::Result<Value> {
         app.record.feed().head().await? - app.index.position().map(|position| position.feed).unwrap_or_default();
     let differs = recorded != indexed && behind == 0;
     if differs {
-        tracing::warn!(recorded, indexed, "the search index differs from the record and is built anew");
+        tracing::warn!(recorded, indexed, "the search index differs from the record and will be rebuilt");
         app.record.feed().request_reindex().await?;
     }
     Ok(json!({ "recorded": recorded, "indexed": indexed, "rebuilt": differs }))

@@ -1,31 +1,31 @@
-//! How long work ends early: between two batches it looks whether the process was asked to stop.
+//! Ends long work early: between two batches it checks whether the process was asked to stop.
 use crate::app::App;
 
-/// Work ended before its end since the process was asked to stop.
+/// Work was interrupted because the process was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("stopped before the end; what was committed stays, and the rest is done after the next start")]
+#[error("stopped before the end; the rest is done after the next start")]
 pub struct Stopped;
 
-/// An error once the process was asked to stop. `place` names the fault point where tests let that happen.
-pub(super) fn check(app: &App, place: &'static str) -> Result<(), Stopped> {
-    ask_to_stop_at(app, place);
+/// An error once the process was asked to stop. `fault_point` names the fault point of this check.
+pub(super) fn check(app: &App, fault_point: &'static str) -> Result<(), Stopped> {
+    ask_to_stop_at(app, fault_point);
     if app.stop.is_cancelled() { Err(Stopped) } else { Ok(()) }
 }
 
-fn ask_to_stop_at(app: &App, place: &'static str) {
-    let _ = (app, place);
-    fail::fail_point!(place, |_| app.stop.cancel());
+fn ask_to_stop_at(app: &App, fault_point: &'static str) {
+    let _ = (app, fault_point);
+    fail::fail_point!(fault_point, |_| app.stop.cancel());
 }
 
-/// A place where tests let work take for ever; it ends when the process is asked to stop.
-pub(super) async fn stall(app: &App, place: &'static str) {
-    if is_set(place) {
+/// A fault point where tests make work hang. It ends when the process is asked to stop.
+pub(super) async fn stall(app: &App, fault_point: &'static str) {
+    if is_set(fault_point) {
         app.stop.cancelled().await;
     }
 }
 
-fn is_set(place: &'static str) -> bool {
-    let _ = place;
-    fail::fail_point!(place, |_| true);
+fn is_set(fault_point: &'static str) -> bool {
+    let _ = fault_point;
+    fail::fail_point!(fault_point, |_| true);
     false
 }

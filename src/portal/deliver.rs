@@ -17,7 +17,7 @@ const CONCURRENCY: usize = 8;
 pub struct Delivery {
     #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
-    /// Absent where there was no response.
+    /// Absent if there was no response.
     pub status: Option<u16>,
     pub attempts: u32,
 }
@@ -41,7 +41,7 @@ pub struct SendResult {
 }
 
 impl Portal {
-    /// Sends one product's last version. `None` where there is no such product, or no version of it.
+    /// Sends one product's last version. `None` if there is no such product, or no version of it.
     pub async fn enviar(&self, number: u32) -> Option<Delivery> {
         let product = self.products().into_iter().find(|product| product.number == number)?;
         let body = self.notification(&product)?;

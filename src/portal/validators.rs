@@ -16,7 +16,7 @@ pub enum Validators {
 }
 
 impl Validators {
-    /// The validator of a version; `None` where its file cannot be read.
+    /// The validator of a version; `None` if its file cannot be read.
     pub(super) fn of(self, version: &Version) -> Option<(header::HeaderName, HeaderValue)> {
         let (name, text) = match self {
             Self::None => return None,

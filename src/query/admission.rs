@@ -109,7 +109,7 @@ impl Permit {
         }
     }
 
-    /// Takes more memory where a response turns out larger than estimated.
+    /// Takes more memory if a response turns out larger than estimated.
     pub(super) fn cover(&self, bytes: u64) -> Result<(), QueryError> {
         let covered = self.covered.load(Ordering::Relaxed);
         if bytes <= covered {

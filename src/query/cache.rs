@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use super::weight::Weight;
-use super::{Listed, PublicationRequest, PublicationRow};
+use super::{ListPage, PublicationRequest, PublicationRow};
 use crate::engine::record::Version;
 
 /// Bytes of all cached rows at most, and of one page.
 const BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES_MAX: usize = 256 << 10;
 
-/// What a row takes beside its own bytes: its cursor and its slot in the page.
+/// What a row takes in addition to its bytes: its cursor and its slot in the page.
 const ROW_BYTES: usize = 200;
 
 /// Longer requests, such as those with long lists of ids, are not repeated.
@@ -26,7 +26,7 @@ const PAGE_MAX: usize = 200;
 /// What a page depends on: the state of the record and that of the index.
 pub(super) type State = (Version, u64);
 
-pub(super) type Publications = Listed<Arc<PublicationRow>>;
+pub(super) type Publications = ListPage<Arc<PublicationRow>>;
 
 /// Requests that are remembered at most, as hashes.
 const SEEN_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();

@@ -2,7 +2,7 @@
 use uuid::Uuid;
 
 use super::paging::Cursor;
-use super::{Listed, Paging, Queries, QueryError};
+use super::{ListPage, Paging, Queries, QueryError};
 use crate::engine::index::SortValue;
 use crate::engine::record::Change;
 
@@ -19,7 +19,7 @@ impl Queries {
     }
 
     /// The changes after a cursor, oldest first. The cursor is a number of the feed, so it never expires.
-    pub async fn changes(&self, paging: &Paging) -> Result<Listed<ChangeRow>, QueryError> {
+    pub async fn changes(&self, paging: &Paging) -> Result<ListPage<ChangeRow>, QueryError> {
         let window = paging.window(FEED)?;
         let after = window.position::<i64>()?.unwrap_or(0);
         let rows = self.record.feed().changes_after(after, window.limit as u64 + 1).await?;
@@ -28,6 +28,6 @@ impl Queries {
             let cursor = Cursor { value: SortValue::Number(change.number), tie: Uuid::nil() };
             (cursor.format(FEED), change)
         });
-        Ok(Listed::new(&window, 0, rows.collect(), more))
+        Ok(ListPage::new(&window, 0, rows.collect(), more))
     }
 }

@@ -18,7 +18,7 @@ pub enum CoverageState {
     Late,
     /// Announced, or not due yet.
     Awaited,
-    /// Overdue for so long that it is unlikely to be published.
+    /// Overdue for too long to be expected any more.
     Missing,
     Lost,
     Purged,
@@ -34,7 +34,7 @@ pub struct CoveragePeriod {
 #[derive(Clone, Debug)]
 pub struct Coverage {
     pub granularity: Granularity,
-    /// In the order of time: the expected periods, and those that exist besides.
+    /// In the order of time: the expected periods, and others that exist.
     pub periods: Vec<CoveragePeriod>,
 }
 

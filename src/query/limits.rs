@@ -19,7 +19,7 @@ struct Inner {
     step_timeout: Duration,
     /// Its computations at once: a request for much must not fill the queue ahead of a request for little.
     steps: Semaphore,
-    /// Absent where rows are streamed page by page.
+    /// Absent if rows are streamed page by page.
     meter: Option<Meter>,
 }
 

@@ -8,7 +8,7 @@ use super::paging::{Cursor, Window, kind_of};
 use super::search_text::SearchText;
 use super::weight::weigh;
 use super::{
-    Listed, NotificationRequest, Paging, ProductRequest, PublicationRequest, PublicationRow, Queries, QueryError,
+    ListPage, NotificationRequest, Paging, ProductRequest, PublicationRequest, PublicationRow, Queries, QueryError,
     RevisionRequest, RevisionRow,
 };
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
@@ -42,14 +42,14 @@ impl Queries {
             self.search(target, search, request.filter.clone(), request.order, &request.paging).await?;
         let rows = self.rows_of(&hits.hits).await?;
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, request.order), Arc::new(row)));
-        let page = Arc::new(Listed::new(&window, hits.total as u64, rows.collect(), hits.more));
+        let page = Arc::new(ListPage::new(&window, hits.total as u64, rows.collect(), hits.more));
         if let Some(state) = state {
             self.cache.insert(state, request, &page);
         }
         Ok(page)
     }
 
-    /// The publications of some hits, each with its revision; one that is gone meanwhile is left out.
+    /// The publications of some hits, each with its revision; one that is gone by now is left out.
     pub(super) async fn rows_of<'a>(&self, hits: &'a [Hit]) -> Result<Vec<(&'a Hit, PublicationRow)>, QueryError> {
         let ids: Vec<PublicationId> = hits.iter().map(Hit::publication).collect();
         let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
@@ -69,7 +69,7 @@ impl Queries {
         Ok(rows)
     }
 
-    pub async fn revisions(&self, request: RevisionRequest) -> Result<Listed<RevisionRow>, QueryError> {
+    pub async fn revisions(&self, request: RevisionRequest) -> Result<ListPage<RevisionRow>, QueryError> {
         let target = Target::Revisions;
         let (window, hits) = self
             .search(target, SearchText::new(request.search, false)?, request.filter, request.order, &request.paging)
@@ -80,10 +80,10 @@ impl Queries {
             .hits
             .iter()
             .filter_map(|hit| Some((cursor(hit, target, request.order), rows.remove(&hit.revision()?)?)));
-        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+        Ok(ListPage::new(&window, hits.total as u64, rows.collect(), hits.more))
     }
 
-    pub async fn products(&self, request: ProductRequest) -> Result<Listed<Product>, QueryError> {
+    pub async fn products(&self, request: ProductRequest) -> Result<ListPage<Product>, QueryError> {
         let target = Target::Products;
         let (window, hits) = self
             .search(target, SearchText::new(request.search, false)?, request.filter, request.order, &request.paging)
@@ -94,7 +94,7 @@ impl Queries {
             .hits
             .iter()
             .filter_map(|hit| Some((cursor(hit, target, request.order), products.remove(&hit.product())?)));
-        Ok(Listed::new(&window, hits.total as u64, rows.collect(), hits.more))
+        Ok(ListPage::new(&window, hits.total as u64, rows.collect(), hits.more))
     }
 
     async fn search(
@@ -121,7 +121,7 @@ impl Queries {
         Ok((window, self.query_index(move |index, watch| index.search(&query, watch)).await?))
     }
 
-    pub async fn notifications(&self, request: NotificationRequest) -> Result<Listed<Notification>, QueryError> {
+    pub async fn notifications(&self, request: NotificationRequest) -> Result<ListPage<Notification>, QueryError> {
         check_notifications(&request.query)?;
         let window = request.paging.window(RECORD_ORDER)?;
         let at = window.position::<i64>()?.map(timestamp);
@@ -141,7 +141,7 @@ impl Queries {
             let cursor = Cursor { value: SortValue::Number(millis(row.received_at)), tie: row.id.0 };
             (cursor.format(RECORD_ORDER), row)
         });
-        Ok(Listed::new(&window, total, rows.collect(), more))
+        Ok(ListPage::new(&window, total, rows.collect(), more))
     }
 
     async fn count_notifications(&self, query: &NotificationQuery) -> Result<u64, QueryError> {
@@ -179,7 +179,7 @@ impl Queries {
         revision: &Revision,
         matching: Option<&str>,
         paging: &Paging,
-    ) -> Result<Listed<MemberRow>, QueryError> {
+    ) -> Result<ListPage<MemberRow>, QueryError> {
         matching.map_or(Ok(()), |text| check_text("match", text))?;
         let window = paging.window(RECORD_ORDER)?;
         let after = window.position::<i32>()?;
@@ -192,14 +192,14 @@ impl Queries {
             let url = format!("{}/members/{}", self.file_url(revision.id), path_in_url(&member.path));
             (cursor.format(RECORD_ORDER), MemberRow { member, url })
         });
-        Ok(Listed::new(&window, total, rows.collect(), more))
+        Ok(ListPage::new(&window, total, rows.collect(), more))
     }
 
     /// Newest first.
     pub async fn retention_runs(
         &self,
         paging: &Paging,
-    ) -> Result<Listed<crate::engine::record::RetentionRun>, QueryError> {
+    ) -> Result<ListPage<crate::engine::record::RetentionRun>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.record.retention().runs(after.as_deref(), window.limit as u64 + 1).await?;
@@ -207,7 +207,7 @@ impl Queries {
     }
 
     /// Newest first.
-    pub async fn replays(&self, paging: &Paging) -> Result<Listed<crate::engine::record::Replay>, QueryError> {
+    pub async fn replays(&self, paging: &Paging) -> Result<ListPage<crate::engine::record::Replay>, QueryError> {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie);
         let (rows, total) = self.record.replays().list(after, window.limit as u64 + 1).await?;
@@ -219,7 +219,7 @@ impl Queries {
         &self,
         name: Option<&str>,
         paging: &Paging,
-    ) -> Result<Listed<crate::engine::record::JobRun>, QueryError> {
+    ) -> Result<ListPage<crate::engine::record::JobRun>, QueryError> {
         name.map_or(Ok(()), |text| check_text("name", text))?;
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
@@ -311,11 +311,11 @@ fn by_id<Row>(
     rows: Vec<Row>,
     total: u64,
     id: impl Fn(&Row) -> Result<uuid::Uuid, RecordError>,
-) -> Result<Listed<Row>, QueryError> {
+) -> Result<ListPage<Row>, QueryError> {
     let more = rows.len() > window.limit;
     let with_cursor = |row| Ok((Cursor { value: SortValue::Number(0), tie: id(&row)? }.format(RECORD_ORDER), row));
     let rows = rows.into_iter().take(window.limit).map(with_cursor).collect::<Result<_, RecordError>>()?;
-    Ok(Listed::new(window, total, rows, more))
+    Ok(ListPage::new(window, total, rows, more))
 }
 
 fn run_id(text: &str) -> Result<uuid::Uuid, RecordError> {

@@ -41,7 +41,7 @@ pub use coverage::{Coverage, CoveragePeriod, CoverageState};
 pub use filters::check_notifications;
 pub use limits::{QueryLimits, StopOnDrop};
 pub use lists::MemberRow;
-pub use paging::{FIRST_MAX, Listed, Paging};
+pub use paging::{FIRST_MAX, ListPage, Paging};
 pub use request::{NotificationRequest, ProductRequest, PublicationRequest, RevisionRequest};
 pub use stats::{STATS_LIMIT_MAX, StatsRequest, StatsRow, Suggestion, SuggestionKind};
 pub use status::{DamagedFile, DamagedFiles, SourceStatus, Status};
@@ -139,7 +139,7 @@ impl Queries {
         })
     }
 
-    /// The `fileUrl` of a revision: absolute where the public address is known.
+    /// The `fileUrl` of a revision: absolute if the public address is known.
     pub fn file_url(&self, id: crate::domain::RevisionId) -> String {
         format!("{}/files/{id}", self.app.settings.public_url.as_deref().unwrap_or_default())
     }

@@ -10,7 +10,7 @@ use crate::engine::index::{Order, SortValue};
 /// Rows of one page at most.
 pub const FIRST_MAX: i64 = 1000;
 
-/// Rows of a page where the request does not say.
+/// Rows of a page if the request does not say.
 const FIRST_DEFAULT: usize = 100;
 
 /// Which part of a list, as requested.
@@ -33,7 +33,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The number that the cursor stands for; an error where no cursor of the list has such a number.
+    /// The number that the cursor stands for; an error if no cursor of the list has such a number.
     pub fn position<T: TryFrom<i64>>(&self) -> Result<Option<T>, QueryError> {
         let Some(cursor) = &self.beyond else { return Ok(None) };
         let number = match cursor.value {
@@ -55,7 +55,7 @@ pub(super) struct Cursor {
 
 /// A page of a list.
 #[derive(Clone, Debug)]
-pub struct Listed<Row> {
+pub struct ListPage<Row> {
     pub total: u64,
     /// With their cursors.
     pub rows: Vec<(String, Row)>,
@@ -63,7 +63,7 @@ pub struct Listed<Row> {
     pub has_previous: bool,
 }
 
-impl<Row> Listed<Row> {
+impl<Row> ListPage<Row> {
     /// Rows in the direction in which the window was read.
     pub(super) fn new(window: &Window, total: u64, mut rows: Vec<(String, Row)>, more: bool) -> Self {
         let skipped = window.beyond.is_some() || window.offset > 0;
@@ -75,7 +75,7 @@ impl<Row> Listed<Row> {
     }
 }
 
-impl<Row> Listed<Row> {
+impl<Row> ListPage<Row> {
     /// A page of an iterator's rows, in its order; a row's position is its cursor.
     pub fn of_iterator(rows: impl Iterator<Item = Row>, total: u64, paging: &Paging) -> Result<Self, QueryError> {
         const KIND: char = '#';

@@ -6,7 +6,7 @@ const LENGTH_MAX: usize = 500;
 
 /// A checked text.
 pub(super) struct SearchText {
-    /// Absent where the text is blank: then everything is found.
+    /// Absent if the text is blank: then everything is found.
     pub text: Option<String>,
     /// Whether hits need a score.
     pub scored: bool,

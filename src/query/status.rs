@@ -32,7 +32,7 @@ pub struct Status {
     pub fetching_waits: Option<String>,
     pub sources: Vec<SourceStatus>,
     /// Links that expire within `fetch.warn_before` and whose file is still missing.
-    pub dying: ExpiringLinks,
+    pub expiring: ExpiringLinks,
     /// Notifications of the last seven days that were taken with a warning.
     pub warned: RecentWarnings,
     /// The newest replay.
@@ -73,7 +73,7 @@ pub(super) type CountsCache = Arc<Mutex<Option<(Version, Counts)>>>;
 
 impl Queries {
     pub(super) async fn counts(&self) -> Result<Counts, QueryError> {
-        // One request counts; those that come meanwhile share its result.
+        // One request counts; concurrent ones share its result.
         let mut counts_cache = self.counts_cache.lock().await;
         let version = self.record.version().await;
         if let Some((of, counts)) = &*counts_cache
@@ -111,7 +111,7 @@ impl Queries {
             disk_free: app.store.free_bytes().ok(),
             fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
             sources,
-            dying: app.record.monitor().expiring_links(now, app.settings.fetch.warn_before, 5).await?,
+            expiring: app.record.monitor().expiring_links(now, app.settings.fetch.warn_before, 5).await?,
             warned: app.record.monitor().warned(now - WARNED_WITHIN).await?,
             last_replay: app.record.replays().list(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),

@@ -57,7 +57,7 @@ impl Queries {
         }))
     }
 
-    /// Every notification that is received from now on, with its body where that is requested. Ends after an error.
+    /// Every notification that is received from now on, with its body if that is requested. Ends after an error.
     pub fn received(&self, bodies: bool) -> impl Stream<Item = Result<Notification, QueryError>> + Send + use<> {
         let state = Received {
             queries: self.clone(),
@@ -158,7 +158,7 @@ impl Archived {
         }
     }
 
-    /// Waits until the index has reached a number of the feed; an error where nothing writes it any more.
+    /// Waits until the index has reached a number of the feed; an error if nothing writes it any more.
     async fn until_indexed(&self, number: i64) -> Result<(), QueryError> {
         let mut progress = self.queries.app.index.progress();
         let is_there = |progress: &Progress| progress.position.is_some_and(|position| position.feed >= number);

@@ -168,7 +168,7 @@ impl Queries {
         Ok(mark.map(|mark| format!("{mark} {renewals}")))
     }
 
-    /// What the scores of hits depend on besides: the segments of this process's index.
+    /// The other thing that the scores of hits depend on: the segments of this process's index.
     pub fn state_of_scores(&self) -> String {
         format!("{} {}", self.app.started_at, self.app.index.generation())
     }

@@ -81,7 +81,7 @@ impl Receiver {
             return Err(ReceiveError::UnknownSource);
         }
         self.authenticator.authenticate(source, presented).ok_or_else(|| {
-            // Unknown names, which anybody can make up, are counted under `default`.
+            // Unknown names, which any client can invent, are counted under `default`.
             self.app.denied.note(if self.authenticator.is_configured(source) { source } else { "default" });
             ReceiveError::Unauthenticated
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use tokio::time::Instant;
 
-/// How often the log is copied back: often enough that reading through it stays quick.
+/// How often the log is copied back: often enough that reading through it stays fast.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 
 /// A reader that keeps the log from being emptied for longer is logged.
@@ -39,7 +39,7 @@ impl Checkpointer {
         self.is_due.store(true, Ordering::Release);
     }
 
-    /// Tries once to empty the log, if that is due; `false` where a reader or a writer uses it.
+    /// Tries once to empty the log, if that is due; `false` if a reader or a writer uses it.
     pub async fn try_empty(&self) -> Result<bool, DbErr> {
         try_empty(&self.connection, &self.is_due).await
     }
@@ -67,7 +67,7 @@ async fn run(connection: DatabaseConnection, is_due: Arc<AtomicBool>) {
 }
 
 async fn try_empty(connection: &DatabaseConnection, is_due: &AtomicBool) -> Result<bool, DbErr> {
-    // Taken before the attempt: what is erased during it may still be in the log afterwards.
+    // Read before the attempt: links erased during it may still be in the log afterwards.
     if !is_due.swap(false, Ordering::AcqRel) {
         return Ok(true);
     }

@@ -18,10 +18,10 @@ use super::statements::Statements;
 use super::version::VersionReader;
 use super::{RecordError, postgres};
 
-/// The key of the advisory lock with which PostgreSQL writers take turns; any number that nothing else here uses.
+/// The key of the advisory lock with which PostgreSQL writers take turns; any number that nothing else uses.
 const WRITER_LOCK: i64 = 0x6163_6572_766f;
 
-/// The ways into the database.
+/// The connections to the database.
 pub(super) struct Connections {
     /// SQLite: exactly one connection.
     pub writer: DatabaseConnection,
@@ -29,7 +29,7 @@ pub(super) struct Connections {
     pub intake: DatabaseConnection,
     /// For queries from outside, which may be long and many.
     pub reader: DatabaseConnection,
-    /// For what the service itself reads all the time: no query from outside delays it.
+    /// For frequent reads of the service itself, which no query from outside delays.
     pub jobs_reader: DatabaseConnection,
     /// SQLite: copies the write-ahead log back into the database.
     pub checkpointer: Option<Checkpointer>,
@@ -148,7 +148,7 @@ async fn migrate(writer: &DatabaseConnection) -> Result<(), RecordError> {
     Ok(())
 }
 
-/// The time in milliseconds for all who share the database: leases and locks of machines whose clocks differ are only comparable
+/// The time in milliseconds that all processes of the database share: leases and locks of machines whose clocks differ are only comparable
 /// by one clock. SQLite is used by one machine, and so by one clock.
 pub(super) fn shared_clock(backend: DbBackend, now: jiff::Timestamp) -> Expr {
     match backend {

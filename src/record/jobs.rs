@@ -44,7 +44,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Takes a slot of a job's schedule; `None` where it is taken.
+    /// Takes a slot of a job's schedule; `None` if it is taken.
     pub async fn begin(&self, name: &str, slot: Timestamp, now: Timestamp) -> Result<Option<String>, RecordError> {
         let id = uuid::Uuid::now_v7().to_string();
         let row = job_runs::ActiveModel {
@@ -81,7 +81,7 @@ impl Jobs {
         Ok(txn.commit().await?)
     }
 
-    /// Gives a slot back, so that it can be taken again.
+    /// Releases a slot, so that it can be taken again.
     pub async fn release(&self, id: &str) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
         job_runs::Entity::delete_by_id(id).exec(&txn).await?;

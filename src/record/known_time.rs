@@ -9,17 +9,17 @@ use super::{IMPORT, RecordError};
 use crate::domain::{millis, timestamp};
 use notifications::Column as N;
 
-/// The key of the last time that is known to have come.
+/// The key of the last known time.
 const KEY: &str = "clock";
 
-/// The time that has certainly come.
+/// The time that has certainly passed.
 #[derive(Clone)]
 pub struct KnownTime {
     pub(super) db: Db,
 }
 
 impl KnownTime {
-    /// The last time that is known to have come; `None` in a new archive.
+    /// The last known time; `None` in a new archive.
     pub async fn last(&self) -> Result<Option<Timestamp>, RecordError> {
         let kept = state::Entity::find_by_id(KEY).one(self.db.jobs_reader()).await?;
         if let Some(row) = kept {

@@ -12,7 +12,7 @@ use super::entity::notifications;
 use crate::domain::millis;
 use notifications::Column as N;
 
-/// The links of notifications, erased once they are dead.
+/// The links of notifications, which are erased once they expire or are used.
 #[derive(Clone)]
 pub struct Links {
     pub(super) db: Db,
@@ -51,7 +51,7 @@ impl Links {
         }
     }
 
-    /// Tries once to empty SQLite's write-ahead log, if links were erased since it was emptied last; `false` where another
+    /// Tries once to empty SQLite's write-ahead log, if links were erased since it was emptied last; `false` if another
     /// connection uses it.
     pub async fn empty_log(&self) -> Result<bool, RecordError> {
         match self.db.checkpointer() {

@@ -67,7 +67,7 @@ impl Locks {
         Ok(is_held)
     }
 
-    /// A transaction that writes, and the time by the clock of all who share the database.
+    /// A transaction that writes, and the time by the clock that all processes of the database share.
     async fn begin(&self, now: Timestamp) -> Result<(DatabaseTransaction, i64), RecordError> {
         let txn = self.db.begin().await?;
         let now = read_clock(&txn, self.db.shared_clock(now)).await?;

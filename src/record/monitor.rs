@@ -1,4 +1,4 @@
-//! Counts for those who watch the service.
+//! Counts for operators and metrics.
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ pub struct ExpiringLinks {
 #[derive(Clone, Debug, Default)]
 pub struct RecentWarnings {
     pub count: u64,
-    /// What the last one was warned of.
+    /// The last warning.
     pub last: Option<String>,
 }
 
-/// What was received a moment ago is being fetched.
+/// Notifications received within this time are normally being fetched.
 const SETTLING: Duration = Duration::from_secs(60);
 
 /// The state of the whole archive.
@@ -45,9 +45,9 @@ pub struct Counts {
     pub products: u64,
     pub publications: u64,
     pub revisions: u64,
-    /// Different files, those that were removed among them.
+    /// Distinct files, including removed ones.
     pub files: u64,
-    /// Of the different files, as published and as stored.
+    /// Of the distinct files, as published and as stored.
     pub size: i64,
     pub stored_size: i64,
 }
@@ -58,7 +58,7 @@ impl Counts {
     }
 }
 
-/// Counts for those who watch the service.
+/// Counts for operators and metrics.
 #[derive(Clone)]
 pub struct Monitor {
     pub(super) db: Db,
@@ -126,7 +126,7 @@ impl Monitor {
         within: Duration,
         names: u64,
     ) -> Result<ExpiringLinks, RecordError> {
-        // Nearly all were received earlier: the sum keeps the index of these from being taken for the one to use.
+        // Nearly all were received earlier: the sum keeps the planner from choosing their index.
         let received_at = Expr::col(N::ReceivedAt).add(0);
         let expiring = notifications::Entity::find()
             .filter(N::NextAttemptAt.is_not_null())

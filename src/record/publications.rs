@@ -1,4 +1,4 @@
-//! Publications without a file: LOST when no notification is left to bring one, awaited again when there is one.
+//! Publications without a file: LOST when no open notification is left, awaited again when there is one.
 use std::collections::HashSet;
 
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Replays: runs of many notifications of one source, such as "Enviar Tudo", of publications that are known or new.
+//! Replays: runs of many notifications of one source, such as "Enviar Tudo", of publications that exist or are new.
 //!
 //! The run that a source is in is recorded, so that replicas and restarts continue the same one, in the commit that records its
 //! notifications.
@@ -14,7 +14,7 @@ use sea_orm::{
 
 use super::db::Db;
 use super::entity::{files, notifications, publications, replays, revisions, sources};
-use super::intake::{Announced, NewNotification};
+use super::intake::{AnnouncedPublication, NewNotification};
 use super::rows::{long, natural};
 use super::{RecordError, batch};
 use crate::domain::{Digest, NotificationStatus as Status, ReplayRule, Run, millis, timestamp};
@@ -47,7 +47,7 @@ pub(super) async fn follow(
     txn: &DatabaseTransaction,
     rule: ReplayRule,
     batch: &[NewNotification],
-    announced: &[Option<Announced>],
+    announced: &[Option<AnnouncedPublication>],
 ) -> Result<Vec<Option<Uuid>>, RecordError> {
     let mut order: Vec<usize> = (0..batch.len()).collect();
     order.sort_by_key(|i| (&batch[*i].source, batch[*i].received_at, batch[*i].id));
@@ -67,7 +67,7 @@ pub(super) async fn follow(
                     update(txn, over).await?;
                 }
             }
-            continued.add(received_at, announced[*i].as_ref().map(Announced::known_since));
+            continued.add(received_at, announced[*i].as_ref().map(AnnouncedPublication::known_since));
             if continued.becomes_replay(&rule) {
                 continued.replay = Some(begin(txn, source, &continued).await?);
                 // Those of this batch that were received before that.

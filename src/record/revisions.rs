@@ -14,7 +14,7 @@ use crate::domain::{
     StoredRevision, latest, millis, superseded_at, timestamp,
 };
 
-/// The publication of a notification that was understood.
+/// The publication of a notification that is not rejected.
 pub(super) async fn publication_of(
     txn: &DatabaseTransaction,
     notification: &notifications::Model,
@@ -24,7 +24,7 @@ pub(super) async fn publication_of(
     publications::Entity::find_by_id(id).one(txn).await?.ok_or_else(missing)
 }
 
-/// A revision, as far as the order of its publication's revisions depends on it.
+/// A recorded revision: what decides the order of its publication's revisions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub id: Uuid,

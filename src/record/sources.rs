@@ -1,4 +1,4 @@
-//! Sources of notifications: when each sent some, and whose log-ins were refused.
+//! Sources of notifications: when each sent some, and their refused logins.
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub const API_KEYS: &str = "(api keys)";
 pub struct Source {
     pub name: String,
     pub last_notification_at: Option<Timestamp>,
-    /// Log-ins that were refused, ever.
+    /// All refused logins.
     pub denied: u64,
     pub last_denied_at: Option<Timestamp>,
 }
@@ -48,7 +48,7 @@ pub(super) async fn count_active_hours(txn: &DatabaseTransaction, new: &[NewNoti
     batch::insert(txn, rows.collect(), Some(counted)).await
 }
 
-/// Who sends notifications, when, and whose log-ins were refused.
+/// Sources of notifications: when each sent some, and their refused logins.
 #[derive(Clone)]
 pub struct Sources {
     pub(super) db: Db,
@@ -86,7 +86,7 @@ impl Sources {
         rows.into_iter().map(|row| Ok((row.hour, natural(row.n)?))).collect()
     }
 
-    /// Whether a source has been silent for longer than its own past makes likely, and for at least `floor`.
+    /// Whether a source has been silent for longer than its history makes likely, and for at least `floor`.
     pub async fn is_silent(&self, source: &Source, floor: Duration, now: Timestamp) -> Result<bool, RecordError> {
         let Some(last) = source.last_notification_at else { return Ok(false) };
         let silence = Silence { since: last, now };
@@ -96,7 +96,7 @@ impl Sources {
         Ok(silence.is_unlikely(&self.active_hours(&source.name, history_start(last), last).await?))
     }
 
-    /// Counts refused log-ins.
+    /// Counts refused logins.
     pub async fn note_denied(&self, source: &str, count: u64, at: Timestamp) -> Result<(), RecordError> {
         use sources::Column as C;
         let row = sources::ActiveModel {

@@ -1,14 +1,14 @@
-//! Whether anything was committed since a moment before.
+//! Detects whether anything was committed since an earlier moment.
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use tokio::sync::{mpsc, oneshot};
 
-/// Stands for the state of the whole record: as long as it is the same, nothing was committed, by whatever process.
+/// Stands for the state of the whole record: as long as it is the same, no process has committed anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(String);
 
 type Reply = oneshot::Sender<Version>;
 
-/// Reads the version once for all who request it at a time.
+/// Reads the version once for all concurrent requests.
 pub(super) struct VersionReader {
     requests: mpsc::UnboundedSender<Reply>,
     task: tokio::task::JoinHandle<()>,
@@ -57,7 +57,7 @@ async fn read(connection: &DatabaseConnection) -> Result<Version, DbErr> {
 }
 
 impl VersionReader {
-    /// The present state; `None` where the database did not answer.
+    /// The present state; `None` if the database did not answer.
     pub async fn present(&self) -> Option<Version> {
         let (reply, version) = oneshot::channel();
         self.requests.send(reply).ok()?;

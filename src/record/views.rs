@@ -14,7 +14,7 @@ const KEY: &str = "view:bi_revisions";
 /// Columns of the list that have another name in the view, that of the API.
 const NAMES: &[(&str, &str)] = &[("extension", "file_extension"), ("purge_rule", "purge_reason")];
 
-/// Replaces the view where its definition has changed. On PostgreSQL the grants on it stay, as long as columns are only added, at
+/// Replaces the view if its definition has changed. On PostgreSQL the grants on it stay, as long as columns are only added, at
 /// the end.
 pub(super) async fn update(txn: &DatabaseTransaction) -> Result<(), RecordError> {
     let backend = txn.get_database_backend();

@@ -178,7 +178,7 @@ async fn refusals_have_their_codes() {
     let cursor = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     let zeros = "0".repeat(32);
     for (query, code, message) in [
-        (format!("mutation {{ undoRetention(runId: {dry}) {{ id }} }}"), "BAD_USER_INPUT", "was a dry one"),
+        (format!("mutation {{ undoRetention(runId: {dry}) {{ id }} }}"), "BAD_USER_INPUT", "was a dry run"),
         (format!("mutation {{ undoRetention(runId: \"{nowhere}\") {{ id }} }}"), "NOT_FOUND", "there is no run"),
         ("mutation { undoRetention(runId: \"x\") { id } }".to_owned(), "BAD_USER_INPUT", "not a valid id"),
         (

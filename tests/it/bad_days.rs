@@ -29,7 +29,7 @@ async fn tally(app: &TestApp) -> (u64, u64, u64) {
 /// Products of the long replay.
 const PRODUCTS: u32 = 500;
 
-/// Publications that are fresh while it goes on.
+/// New publications during the replay.
 const FRESH: u32 = 20;
 
 /// Files that a service fetches at once.
@@ -59,10 +59,10 @@ async fn enviar_tudo_twice_adds_nothing_and_what_is_fresh_goes_first() {
     is_counted_as_a_replay(&app, grown).await;
 }
 
-/// Sends all again, slowly enough that a queue builds up, and meanwhile what is fresh, which must not wait in it.
+/// Sends everything again, slowly enough that a queue builds up, and new publications in between, which must not wait in it.
 async fn replay_with_fresh_ones(app: &TestApp) {
     app.portal.set_faults(Faults { latency_ms: 100, ..Faults::default() });
-    // A run of its own.
+    // A separate burst.
     app.app.clock.advance(Duration::from_secs(61));
     let replay = tokio::spawn({
         let portal = app.portal.clone();
@@ -132,7 +132,7 @@ async fn a_replay_reports_changed_and_unchanged_files(db: Db) {
         assert_eq!(replay[name], *n, "{name}: {replay}");
     }
     assert!(replay["bytesAdded"].as_i64() > Some(0));
-    // A single word is no replay, nor are few.
+    // One notification is not a replay, nor are a few.
     app.app.clock.advance(Duration::from_secs(120));
     for number in 1..=19 {
         app.portal.enviar(number).await;
@@ -247,7 +247,7 @@ async fn links_that_expire_in_an_outage_are_reported_and_not_retried(db: Db) {
     };
     app.portal.set_link_life(Duration::from_secs(60));
     app.portal.set_faults(Faults { status: Some(503), ..Faults::default() });
-    // Some are turned away at the door first: only these are pending for the portal.
+    // Some are refused first: only these are pending for the portal.
     app.portal.set_webhook(webhook("errado"));
     for number in 1..=5 {
         assert_eq!(app.portal.enviar(number).await.expect("a product").status, Some(401));
@@ -266,7 +266,7 @@ async fn links_that_expire_in_an_outage_are_reported_and_not_retried(db: Db) {
     app.portal.set_faults(Faults::default());
     app.app.clock.advance(Duration::from_secs(3600));
     assert_eq!(app.portal.reenviar_pendentes().await.sent, 0, "what was answered 202 is not pending");
-    assert_eq!(app.portal.downloads().len(), asked, "a dead link was tried");
+    assert_eq!(app.portal.downloads().len(), asked, "an expired link was tried");
     app.portal.set_link_life(acervo::portal::LINK_LIFE);
     assert_eq!(app.portal.enviar_tudo().await.delivered, LINKS);
     app.settled(u64::from(2 * LINKS)).await;
@@ -289,15 +289,15 @@ async fn links_about_to_expire_are_counted() {
     assert_eq!(app.query("{ status { dyingLinks } }").await["status"]["dyingLinks"], 3);
     let metrics = app.client.get(format!("{}/metrics", app.url)).bearer_auth(crate::harness::KEY);
     assert_eq!(metrics.send().await.expect("a response").status(), 200);
-    // The command asks the service, which answers on this thread.
+    // The command calls the service, which responds on this thread.
     let mut status = crate::harness::process::acervo(app.folder.path());
     let output = tokio::task::spawn_blocking(move || status.arg("status").output().expect("a binary"));
     let output = output.await.expect("a thread");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// A body that needs no file: it is kept as rejected, but its source was heard.
-async fn heard(app: &TestApp) {
+/// A body without a file: it is recorded as rejected, but counts as a notification from its source.
+async fn rejected_body(app: &TestApp) {
     assert_eq!(app.notify("{\"nome\": \"x\"}").await.0, 422);
 }
 
@@ -310,7 +310,7 @@ async fn silent_sources_and_denied_credentials_are_reported(db: Db) {
     let app = TestApp::on(db).await;
     // Four weeks of a word an hour, night and day.
     for _ in 0..28 * 24 {
-        heard(&app).await;
+        rejected_body(&app).await;
         app.app.clock.advance(Duration::from_secs(3600));
     }
     assert_eq!(source(&app).await, json!({ "name": "default", "silent": false, "denied": 0 }));
@@ -336,7 +336,7 @@ async fn silent_sources_and_denied_credentials_are_reported(db: Db) {
         data["status"]["deniedKeys"] == 3 && data["status"]["sources"].as_array().map(Vec::len) == Some(1)
     })
     .await;
-    heard(&app).await;
+    rejected_body(&app).await;
     assert_eq!(source(&app).await["silent"], false);
 }
 
@@ -367,13 +367,13 @@ async fn responses_that_are_not_a_file_are_rejected_or_retried() {
                 node["status"] == status || (node["status"] == "FETCHING" && !node["error"].is_null())
             })
             .await;
-        let told = data["notifications"]["nodes"][0]["error"].as_str().expect("an error").to_owned();
-        assert!(told.contains(error), "{faults:?}: {told}");
+        let message = data["notifications"]["nodes"][0]["error"].as_str().expect("an error").to_owned();
+        assert!(message.contains(error), "{faults:?}: {message}");
         app.portal.set_faults(Faults::default());
     }
     let query = "{ open: notifications(filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount } }";
     app.until(query, |data| data["open"]["totalCount"] == 0).await;
-    // The four that could be had were, whole, and nothing else is there.
+    // The four files that could be fetched are there, complete, and nothing else.
     assert_eq!(tally(&app).await.0, 4);
     let kept = crate::harness::files_in(&app.folder.path().join("data/archive"));
     let kept: Vec<_> = kept.iter().filter(|path| !path.display().to_string().contains("incoming")).collect();
@@ -413,7 +413,7 @@ async fn memory_stays_flat_whatever_is_fetched() {
         portal.enviar(n).await;
         settled(u64::from(n)).await;
     }
-    // What a file took is given back within moments.
+    // The memory that a file used is released soon.
     until("memory given back", async || {
         settled(23).await;
         (served.memory().saturating_sub(before) <= 32 << 20).then_some(())

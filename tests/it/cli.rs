@@ -376,10 +376,10 @@ async fn get_replaces_nothing_unless_told_to() {
         assert!(std::fs::read(folder.join("a.txt")).expect("a file") == bytes);
         assert!(folder.join("link.txt").is_symlink());
         std::os::unix::fs::symlink("nowhere", folder.join("dangling")).expect("a link");
-        refused(&["-o", "dangling", "--force"], "leads nowhere");
+        refused(&["-o", "dangling", "--force"], "broken symbolic link");
         std::fs::create_dir(folder.join("pasta")).expect("a folder");
         refused(&["-o", "pasta", "--force"], "is a folder");
-        refused(&["-o", "nova/"], "names no file");
+        refused(&["-o", "nova/"], "is not the path of a file");
         refused(&["-o", "ausente/a.txt"], "does not exist");
         // A device and a pipe are written into, with or without --force, and stay what they are.
         for force in [&[][..], &["--force"]] {

@@ -20,7 +20,7 @@ async fn until_status(app: &TestApp, status: &str) {
     .await;
 }
 
-/// So many attempts take several seconds: whatever is done every second was done.
+/// These attempts take several seconds: whatever is done every second has been done.
 async fn tried_on(server: &mut HeldServer) {
     let asked = server.times();
     server.asked(asked + 25).await;
@@ -57,7 +57,7 @@ async fn a_start_with_a_clock_far_ahead_expires_no_link_until_confirmed(db: Db) 
         let data = app.query(NODES).await;
         assert_ne!(data["notifications"]["nodes"][0]["status"], "EXPIRED", "{db:?}");
         if confirmed {
-            // The portal's clock says the same: a day has passed.
+            // The portal's clock agrees: a day has passed.
             let good = HeldServer::start(StatusCode::OK).await;
             good.offer("outro");
             announce_file(&app, &good.address, "outro.txt", 25 * 3600, 49 * 3600).await;
@@ -118,7 +118,7 @@ async fn replicas_whose_clocks_differ_fetch_a_file_once() {
         held.open.send_replace(false);
         announce_file(&first, &held.address, &format!("{wrong}.txt"), 0, 86_000).await;
         held.asked(1).await;
-        // The other one, whichever it is, looks for work meanwhile, several times.
+        // The other one, whichever it is, polls several times in the meantime.
         for n in 0..4 {
             let other = HeldServer::start(StatusCode::OK).await;
             other.offer("segundo");

@@ -54,7 +54,7 @@ fn every_problem_names_its_key() {
         "fetch.max_bytes: `many` is not a valid size",
         "fetch.retry_first: `soon` is not a valid duration",
         "fetch.concurrency: `0` is not a valid number; expected a whole number above 0",
-        "receiver.password: is missing beside the username",
+        "receiver.password: is missing; a username needs one",
         "api.keys.0.role: `boss` is not one of reader, operator, admin",
         "api.keys.0.hash: is not a valid hash",
         "database_url: is not a valid database URL; expected one that begins with sqlite:// or postgres://",

@@ -53,7 +53,7 @@ async fn when_the_power_fails_nothing_that_was_answered_202_is_lost() {
     eprintln!("power cut {rounds} times, {forgotten} files forgotten in part: {acked} answered 202, 0 lost");
 }
 
-/// The test above can fail: with one kind of sync left out it finds what is lost, each kind by its own name.
+/// The test above can fail: with one kind of sync left out, it reports what is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_does_not_sync_is_detected() {
     let (log, archive) = tokio::join!(loss_with_a_lie("acervo.db-wal"), loss_with_a_lie("/archive"));

@@ -27,7 +27,7 @@ async fn without_jobs(db: Db) -> TestApp {
         .await
 }
 
-/// Records as many notifications, each of a publication of its own.
+/// Records many notifications, each of a different publication.
 async fn many(app: &TestApp, links: &FileServer) {
     let new = |i: usize| {
         let claims = json!({ "URL": format!("/sites/9/Produtos/{}/{i}.txt", i % 40), "IsFile": "True" });
@@ -109,12 +109,12 @@ async fn queueing_everything_again_lets_notifications_pass(db: Db) {
         posted += 1;
     }
     let counts = retry.await.expect("a task").expect("counts");
-    assert_eq!(counts, RetryCounts { matched: MANY as u64, queued: MANY as u64, dead: 0 });
+    assert_eq!(counts, RetryCounts { matched: MANY as u64, queued: MANY as u64, expired: 0 });
     let (kinds, values_max) = tally.take();
     assert!(kinds["UPDATE \"notifications\""] >= MANY.div_ceil(500), "{db:?}: {kinds:?}");
     assert!(values_max < 4 * PAGE, "{db:?}: a statement had {values_max} values");
     assert!(posted > 2, "{db:?}: only {posted} notifications passed");
-    // What a filter leaves out, and what is dead, stays as it is.
+    // Notifications that do not match, and expired ones, do not change.
     let first = app
         .query("{ notifications(first: 1, filter: { status: [QUEUED] }) { nodes { publication { product { id } } } } }")
         .await;
@@ -127,9 +127,9 @@ async fn queueing_everything_again_lets_notifications_pass(db: Db) {
         .await;
     assert_eq!(one["retryNotifications"], json!({ "matched": 75, "queued": 75, "dead": 0 }), "{db:?}");
     app.app.clock.advance(Duration::from_secs(2 * 86_400));
-    let dead = app.query("mutation { retryNotifications(filter: {}) { matched queued dead } }").await;
-    assert_eq!(dead["retryNotifications"]["dead"], MANY, "{db:?}");
-    assert_eq!(dead["retryNotifications"]["queued"], 0, "{db:?}");
+    let result = app.query("mutation { retryNotifications(filter: {}) { matched queued dead } }").await;
+    assert_eq!(result["retryNotifications"]["dead"], MANY, "{db:?}");
+    assert_eq!(result["retryNotifications"]["queued"], 0, "{db:?}");
 }
 
 on_each_database!(bodies_are_emptied_once, 2 threads);

@@ -14,7 +14,7 @@ async fn unread(app: &TestApp, path: &str) -> TcpStream {
     // A connection that was kept for another request would not end with the answer.
     let request =
         format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("room for a request");
+    stream.write_all(request.as_bytes()).await.expect("a request");
     stream
 }
 
@@ -32,7 +32,7 @@ async fn unread_downloads_lose_their_places() {
     for path in [&file, &member, &file, &member, &file, &member] {
         clients.push(unread(&app, path).await);
     }
-    // Those before this one give their places up; each is answered in its turn, or told to come again.
+    // Earlier clients lose their slots; each is answered in turn or with 503.
     let answered = async {
         loop {
             let answer = app.get(&file).await;
@@ -52,6 +52,6 @@ async fn unread_downloads_lose_their_places() {
         let _ = read.expect("an end");
         cut += u32::from(got.starts_with(b"HTTP/1.1 200") && got.len() < SIZE);
     }
-    // The places of two were given to others at least once; one that came in last may have been read in time.
+    // At least two lost their slots; the one that came last may have been read in time.
     assert!(cut >= 2, "{cut}");
 }

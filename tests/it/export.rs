@@ -170,7 +170,7 @@ const NARROWED: &[(&str, usize)] = &[
     ("productId=019a0000-0000-7000-8000-000000000000", 0),
 ];
 
-/// Parameters that are wrong, and what the response says.
+/// Invalid parameters, and what the response says.
 const WRONG: &[(&str, &str)] = &[
     ("names=x", "`names` is not a parameter"),
     ("status=GONE", "`status` holds `GONE`"),
@@ -238,7 +238,7 @@ async fn an_unchanged_refresh_costs_nothing() {
         app.settled(total.expect("a count") + 1).await;
         assert_eq!(again(tag).await.expect("a response").status(), 200, "{list}");
     }
-    // One that does not unpack what it gets.
+    // A client that does not decompress.
     let plain = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
     let packed = plain.get(format!("{}/export/publications.csv", app.url)).bearer_auth(KEY);
     for coding in ["gzip", "zstd"] {
@@ -312,7 +312,7 @@ async fn the_views_say_what_graphql_says(db: Db) {
     assert_eq!(row.try_get::<Option<i64>>("", "bytes").expect("a sum"), all);
 }
 
-/// A client that unpacks nothing and has no key of its own.
+/// A client that does not decompress and has no key.
 fn plain_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client")
 }
@@ -342,7 +342,7 @@ async fn the_recipes_for_spreadsheets_are_answered() {
         after = page["pageInfo"]["endCursor"].clone();
         assert_eq!(page["pageInfo"]["hasNextPage"], read < AWKWARD.len());
     }
-    // By GET, as a browser or a spreadsheet asks.
+    // By GET, as from a browser or a spreadsheet.
     let by_get = plain.get(url("/graphql")).query(&[("query", "{ publications { totalCount } }"), ("key", KEY)]);
     let answer: Value = by_get.send().await.expect("a response").json().await.expect("JSON");
     assert_eq!(answer["data"]["publications"]["totalCount"], AWKWARD.len());

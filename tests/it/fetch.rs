@@ -34,7 +34,7 @@ async fn temporary_faults_are_retried(db: Db) {
         assert_eq!(end["revision"]["sha256"], sha256(&bytes));
         assert!(end["error"].is_null());
     }
-    // Eight products, the same bytes, kept once.
+    // Eight products with the same bytes, stored once.
     let kept = bytes_in(&app.folder.path().join("data/archive"));
     assert!(kept < bytes.len() as u64, "{kept}");
 }
@@ -71,14 +71,14 @@ async fn an_expired_link_is_replaced_by_a_later_one(db: Db) {
         publications { nodes { status revisionId } } status { expired } }";
     app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
     app.app.clock.advance(Duration::from_secs(86_700));
-    let dead = app
+    let expired = app
         .until(query, |data| {
             data["notifications"]["nodes"][0]["status"] == "EXPIRED"
                 && data["publications"]["nodes"][0]["status"] == "LOST"
                 && data["status"]["expired"] == 1
         })
         .await;
-    let error = dead["notifications"]["nodes"][0]["error"].as_str().expect("an error").to_owned();
+    let error = expired["notifications"]["nodes"][0]["error"].as_str().expect("an error").to_owned();
     assert!(error.contains("the portal answered") && error.contains("\"Enviar\""), "{error}");
     let asked = app.portal.downloads().len();
     // For the portal it is delivered: only "Enviar" and "Enviar Tudo" bring it back.
@@ -86,11 +86,11 @@ async fn an_expired_link_is_replaced_by_a_later_one(db: Db) {
     let retry = "mutation { retryNotifications(filter: { status: [EXPIRED] }) { matched queued dead } }";
     assert_eq!(app.query(retry).await["retryNotifications"], json!({ "matched": 1, "queued": 0, "dead": 1 }));
     app.portal.set_faults(Faults::default());
-    assert_eq!(app.portal.downloads().len(), asked, "a dead link was tried");
+    assert_eq!(app.portal.downloads().len(), asked, "an expired link was tried");
     app.portal.enviar_tudo().await;
     app.settled(2).await;
-    let healed = app.query("{ publications { nodes { status } } }").await;
-    assert_eq!(healed["publications"]["nodes"], json!([{ "status": "ARCHIVED" }]));
+    let repaired = app.query("{ publications { nodes { status } } }").await;
+    assert_eq!(repaired["publications"]["nodes"], json!([{ "status": "ARCHIVED" }]));
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn retry_does_not_wait_for_the_schedule() {
     let retry = "mutation { retryNotifications(filter: { name: { contains: \"PRODUTO\" } }) { matched queued dead } }";
     assert_eq!(app.query(retry).await["retryNotifications"], json!({ "matched": 1, "queued": 1, "dead": 0 }));
     app.settled(1).await;
-    // What is settled is matched and left alone.
+    // Settled notifications match and do not change.
     assert_eq!(app.query(retry).await["retryNotifications"], json!({ "matched": 1, "queued": 0, "dead": 0 }));
 }
 
@@ -122,8 +122,8 @@ async fn a_file_over_the_limit_fails_for_good() {
     assert!(end["error"].as_str().expect("an error").contains("larger than 1000 bytes"));
     app.portal.change(number, |product| replace(product, vec![b'x'; 1000]));
     assert_eq!(app.archive(number).await["status"], "ARCHIVED");
-    let healed = app.query("{ publications { nodes { status size } } }").await;
-    assert_eq!(healed["publications"]["nodes"], json!([{ "status": "ARCHIVED", "size": 1000 }]));
+    let repaired = app.query("{ publications { nodes { status size } } }").await;
+    assert_eq!(repaired["publications"]["nodes"], json!([{ "status": "ARCHIVED", "size": 1000 }]));
 }
 
 #[tokio::test]
@@ -139,9 +139,9 @@ async fn a_zip_that_does_not_open_is_kept_and_fetched_once_more() {
     assert_eq!(app.query("{ revisions { totalCount } }").await["revisions"]["totalCount"], 1);
     // The next announcement brings it whole.
     app.portal.change(number, |product| replace(product, sound.clone()));
-    let healed = app.archive(number).await;
-    assert_eq!(healed["revision"]["sha256"], sha256(&sound));
-    assert_eq!(healed["revision"]["warnings"], json!([]));
+    let repaired = app.archive(number).await;
+    assert_eq!(repaired["revision"]["sha256"], sha256(&sound));
+    assert_eq!(repaired["revision"]["warnings"], json!([]));
 }
 
 on_each_database!(one_fetch_serves_all_that_wait_for_its_file);
@@ -196,7 +196,7 @@ async fn names_come_from_the_header_then_the_token_then_the_product() {
     }
 }
 
-/// A server that gives one file under any address, and holds its answers back while it is told to.
+/// A server that sends one file for every path, and can withhold its responses.
 pub struct HeldServer {
     pub address: String,
     content: Arc<Mutex<(StatusCode, String)>>,
@@ -246,7 +246,7 @@ impl HeldServer {
     }
 }
 
-/// A notification of one file, by its link's server and the seconds from now at which the link begins and dies.
+/// A notification of one file, by its link's server and the seconds from now at which the link becomes valid and expires.
 pub async fn announce(app: &TestApp, server: &str, nbf: i64, exp: i64) {
     announce_file(app, server, "deck.txt", nbf, exp).await;
 }
@@ -282,9 +282,9 @@ async fn a_version_announced_during_a_fetch_is_not_missed(db: Db) {
 on_each_database!(a_bad_link_does_not_block_a_good_one_of_the_same_file);
 async fn a_bad_link_does_not_block_a_good_one_of_the_same_file(db: Db) {
     let elsewhere = HeldServer::start(StatusCode::NOT_FOUND).await.address;
-    let dead = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await.address;
-    for (bad, end) in [("https://evil.example", "FAILED"), (elsewhere.as_str(), "DONE"), (dead.as_str(), "DONE")] {
-        // The bad link lives longer, and shorter.
+    let failing = HeldServer::start(StatusCode::INTERNAL_SERVER_ERROR).await.address;
+    for (bad, end) in [("https://evil.example", "FAILED"), (elsewhere.as_str(), "DONE"), (failing.as_str(), "DONE")] {
+        // The bad link expires later, then earlier.
         for exp in [86_300, 80_000] {
             let values = [("fetch.retry_first", "50ms".to_owned()), ("fetch.retry_max", "200ms".to_owned())];
             let app = TestApp::with(Options {
@@ -336,7 +336,7 @@ async fn an_unknown_link_does_not_delay_another() {
 
 on_each_database!(a_broken_zip_that_cannot_be_fetched_again_keeps_its_revision);
 async fn a_broken_zip_that_cannot_be_fetched_again_keeps_its_revision(db: Db) {
-    for (fault, wait) in [("dies", 90_000), ("is too large", 3700)] {
+    for (fault, wait) in [("expires", 90_000), ("is too large", 3700)] {
         let values = [("fetch.retry_first", "1h"), ("fetch.retry_max", "1h"), ("fetch.max_bytes", "1000 B")];
         let app = TestApp::with(Options {
             values: values.map(|(key, value)| (key, value.to_owned())).into(),
@@ -349,7 +349,7 @@ async fn a_broken_zip_that_cannot_be_fetched_again_keeps_its_revision(db: Db) {
         app.portal.enviar(number).await;
         let query = "{ notifications { nodes { status error revision { id } linkExpiresAt } } publications { nodes { status } } }";
         app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;
-        if fault == "dies" {
+        if fault == "expires" {
             app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
         } else {
             app.portal.change(number, |product| replace(product, vec![b'x'; 1001]));

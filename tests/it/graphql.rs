@@ -54,7 +54,7 @@ const ORDERS: [&str; 8] = [
     "RELEVANCE",
 ];
 
-/// A page of publications in an order; what is relevant is relevant to a search.
+/// A page of publications in an order; RELEVANCE needs a search.
 async fn page(app: &TestApp, order: &str, arguments: &str) -> Value {
     let search = if order == "RELEVANCE" { "search: \"arquivo\", " } else { "" };
     let query = format!(
@@ -321,8 +321,8 @@ async fn with_a_reader() -> TestApp {
 async fn keys_open_in_every_form() {
     let app = with_a_reader().await;
     let url = format!("{}/graphql", app.url);
-    let question = json!({ "query": "{ status { version } }" });
-    let post = || app.client.post(&url).json(&question);
+    let query = json!({ "query": "{ status { version } }" });
+    let post = || app.client.post(&url).json(&query);
     let by_query = "?key=leitor&query={status{version}}";
     for (number, (request, expected)) in [
         (post().bearer_auth(KEY), 200),
@@ -330,7 +330,7 @@ async fn keys_open_in_every_form() {
         (post().header("authorization", "leitor"), 200),
         (post().basic_auth("qualquer", Some("leitor")), 200),
         (app.client.get(format!("{url}{by_query}")), 200),
-        (app.client.post(format!("{url}?key=leitor")).json(&question), 401),
+        (app.client.post(format!("{url}?key=leitor")).json(&query), 401),
         (post(), 401),
         (post().bearer_auth("outro"), 401),
     ]
@@ -353,7 +353,7 @@ async fn roles_hold() {
     };
     assert_eq!(send("leitor").await["errors"][0]["extensions"]["code"], "FORBIDDEN");
     assert_eq!(send(KEY).await["data"]["retryNotifications"]["matched"], 0);
-    // Nothing is changed by a GET request, whatever its key.
+    // A GET request never changes anything, whatever its key.
     let mutation = format!("{url}?key={KEY}&query=mutation{{retryNotifications(filter:{{}}){{matched}}}}");
     assert_eq!(app.client.get(mutation).send().await.expect("a response").status(), 405);
 }
@@ -398,7 +398,7 @@ async fn requests_of_common_tools_are_answered() {
 }
 
 on_each_database!(an_answer_is_never_older_than_what_anybody_committed);
-/// Pages are kept while nothing is committed; another process may commit too.
+/// Pages are cached until something is committed, by any process.
 async fn an_answer_is_never_older_than_what_anybody_committed(db: Db) {
     let database_url = postgres::database(db);
     let app = TestApp::with(Options { database_url: database_url.clone(), ..Options::default() }).await;

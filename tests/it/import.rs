@@ -13,25 +13,25 @@ fn write(path: &Path, bytes: impl AsRef<[u8]>) -> String {
     path.display().to_string()
 }
 
-/// Lines as another receiver kept them: a live link, two dead ones, and lines that cannot be taken.
+/// Lines as another receiver stored them: a valid link, two expired ones, and lines that are refused.
 fn lines_of_a_receiver(links: &FileServer) -> String {
     let now = jiff::Timestamp::now().as_second();
     links.offer("/sites/1/Produtos/1/vivo.txt", b"vivo", None);
     let claims =
         |n: u32, name: &str| json!({ "URL": format!("/sites/1/Produtos/{n}/{name}"), "username": samples::EMAIL });
     let alive = links.link(&claims(1, "vivo.txt"));
-    let dead = links.link_at(&claims(2, "morto.txt"), now - 200_000, now - 113_360);
+    let expired = links.link_at(&claims(2, "morto.txt"), now - 200_000, now - 113_360);
     let body = |name: &str, day: &str, url: &str| json!({ "nome": name, "dataProduto": day, "url": url });
     let received = |at: &str, body: Value| json!({ "receivedAt": at, "body": body }).to_string();
     [
         body("Vivo", "20/02/2025", &alive).to_string(),
-        received("2025-02-20T12:00:00.123Z", body("Morto", "19/02/2025", &dead)),
-        received("2025-02-21T12:00:00Z", body("Morto", "20/02/2025", &dead).to_string().into()),
+        received("2025-02-20T12:00:00.123Z", body("Morto", "19/02/2025", &expired)),
+        received("2025-02-21T12:00:00Z", body("Morto", "20/02/2025", &expired).to_string().into()),
         String::new(),
         "{\"nome\": ".to_owned(),
-        received("ontem", body("Morto", "19/02/2025", &dead)),
-        received("2125-02-20T12:00:00Z", body("Morto", "19/02/2025", &dead)),
-        json!({ "nome": "Sem data", "url": dead }).to_string(),
+        received("ontem", body("Morto", "19/02/2025", &expired)),
+        received("2125-02-20T12:00:00Z", body("Morto", "19/02/2025", &expired)),
+        json!({ "nome": "Sem data", "url": expired }).to_string(),
         format!("{{\"nome\": \"{}\"}}", "x".repeat(300 << 10)),
     ]
     .join("\n")
@@ -39,10 +39,10 @@ fn lines_of_a_receiver(links: &FileServer) -> String {
 
 /// What `acervo import` prints of these lines.
 const PRINTED: &str = "8 notifications read
-1 queued: `acervo serve` fetches their files
-2 recorded as expired: their links are dead, \"Enviar Tudo\" brings what is current
-0 skipped: they are there already
-5 not taken, for the reasons above
+1 queued; `acervo serve` fetches their files
+2 recorded as expired; \"Enviar Tudo\" on the portal sends the current ones again
+0 skipped because they exist already
+5 refused for the reasons above
 ";
 
 on_each_database!(bodies_of_another_receiver_are_recorded_once_at_their_time, 2 threads);
@@ -57,14 +57,14 @@ async fn bodies_of_another_receiver_are_recorded_once_at_their_time(db: Db) {
     let (code, out, err) = imported(&app, &[&plain]);
     assert_eq!(code, Some(1), "{out}{err}");
     assert_eq!(out, PRINTED);
-    for told in [
+    for message in [
         ":5: it is not a JSON object",
         ":6: `receivedAt` is `ontem`",
         ":7: `receivedAt` is `2125-02-20T12:00:00Z`, which is in the future",
-        ":8: kept, but not understood: `dataProduto` and `periodicidade` are missing",
+        ":8: recorded as rejected: `dataProduto` and `periodicidade` are missing",
         ":9: the line has more than",
     ] {
-        assert!(err.contains(told), "{told}: {err}");
+        assert!(err.contains(message), "{message}: {err}");
     }
     assert!(!err.contains("token=") && !err.contains(samples::EMAIL), "{err}");
     app.settled(4).await;
@@ -147,17 +147,17 @@ async fn imported_files_answer_for_the_past(db: Db) {
     let (code, out, err) = imported(&app, &[&files, "--manifest", &manifest]);
     assert_eq!(code, Some(1), "{out}{err}");
     assert!(
-        out.starts_with("9 files read\n3 archived as revisions\n1 skipped: they are there already\n5 not taken"),
+        out.starts_with("9 files read\n3 archived as revisions\n1 skipped because they exist already\n5 refused for"),
         "{out}{err}"
     );
-    for told in [
-        ":6: `path` is `../fora.txt`: it must lie under the given folder",
+    for message in [
+        ":6: `path` is `../fora.txt`; it must be inside the given folder",
         ":7: `fora.txt` is not a file under the given folder",
         ":8: `nada.txt` cannot be read",
         ":9: `nome` is missing",
         ":10: `dataProduto` is `fevereiro`",
     ] {
-        assert!(err.contains(told), "{told}: {err}");
+        assert!(err.contains(message), "{message}: {err}");
     }
     app.settled(3).await;
     let first = Digest::of(b"primeira").to_string();
@@ -234,7 +234,7 @@ async fn an_import_beside_live_announcements_never_displaces_what_is_newer() {
     let query = "{ products { nodes { name aliases { name } revisionCount } }
         publications { totalCount nodes { fileName revisionNumber revisionCount status } } }";
     let data = app.query(query).await;
-    // The old name finds what is there by now.
+    // The old name finds it.
     let found = app.query("{ publications(search: \"velho\") { totalCount } }").await;
     assert_eq!(found["publications"]["totalCount"], 1);
     assert_eq!(
@@ -250,15 +250,18 @@ async fn an_import_beside_live_announcements_never_displaces_what_is_newer() {
 #[test]
 fn wrong_arguments_of_import_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = |code: i32, args: &[&str]| {
+    let error_of = |code: i32, args: &[&str]| {
         let output = run(folder.path(), args);
         assert_eq!(output.status.code(), Some(code), "{args:?}");
         String::from_utf8(output.stderr).expect("text")
     };
     let here = folder.path().display().to_string();
-    assert!(told(2, &["import", &here]).contains("is a folder: say with --manifest"));
-    assert!(told(1, &["import", "/nowhere.ndjson"]).contains("/nowhere.ndjson cannot be read"));
+    assert!(error_of(2, &["import", &here]).contains("is a folder; give --manifest"));
+    assert!(error_of(1, &["import", "/nowhere.ndjson"]).contains("/nowhere.ndjson cannot be read"));
     let manifest = write(&folder.path().join("m.csv"), "arquivo,nome\n");
-    assert!(told(1, &["import", "--create", &here, "--manifest", &manifest]).contains("names `path` and `nome`"));
-    assert!(told(1, &["import", "--create", &manifest, "--manifest", &here]).contains("cannot be read"));
+    assert!(
+        error_of(1, &["import", "--create", &here, "--manifest", &manifest])
+            .contains("with the columns `path` and `nome`")
+    );
+    assert!(error_of(1, &["import", "--create", &manifest, "--manifest", &here]).contains("cannot be read"));
 }

@@ -398,7 +398,7 @@ fn rows_that_cannot_be_taken_name_their_line() {
     assert_eq!(taken.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["a  b", "h"]);
     let lines: Vec<u64> = refused.iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [5, 6, 7, 8, 9, 11], "{refused:?}");
-    assert!(refused[3].1.contains("`../e`: it must lie under") && refused[4].1.contains("`/f`"), "{refused:?}");
+    assert!(refused[3].1.contains("`../e`; it must be inside") && refused[4].1.contains("`/f`"), "{refused:?}");
 }
 
 #[test]

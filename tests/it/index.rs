@@ -26,7 +26,7 @@ async fn some_history(app: &TestApp) -> Value {
     app.query(EVERYTHING).await
 }
 
-/// Whoever is told that the index has come so far finds all that was published until then.
+/// Once the index reports a position, everything published up to it is found.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_position_of_the_index_is_what_it_finds() {
     let app = TestApp::start().await;
@@ -46,7 +46,7 @@ async fn the_position_of_the_index_is_what_it_finds() {
     for turn in 1..=50 {
         assert_eq!(app.notify(&Notice::new(format!("Aviso {turn}")).to_string()).await.0, 202);
         let head = record.feed().head().await.expect("a number");
-        // Asked without a rest: the moment between a commit and its being seen is short.
+        // Polled without a pause: the time between a commit and its visibility is short.
         while index.position().is_none_or(|position| position.feed < head) {
             tokio::task::yield_now().await;
         }
@@ -114,7 +114,8 @@ async fn two_servers_do_not_share_a_folder() {
     assert!(error.contains("another acervo serves from"), "{error}");
 }
 
-/// A command that indexes may take minutes: the service starts, records and archives meanwhile, and finds things after.
+/// A command that indexes may take minutes: in the meantime the service starts, records and archives; afterwards it finds
+/// everything.
 #[tokio::test]
 async fn the_service_starts_while_another_process_writes_the_index() {
     let app = TestApp::start().await;

@@ -1,4 +1,4 @@
-//! What a portal answers in the place of a file, and files in unusual forms.
+//! What a portal sends instead of a file, and files in unusual forms.
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
@@ -74,7 +74,7 @@ async fn files_in_an_unusual_form_are_archived_with_a_warning() {
     let links = FileServer::start().await;
     let pdf = b"%PDF-1.7\nconteudo\n%%EOF\n";
     let sound = zip(&[("[Content_Types].xml", b"<Types/>")]);
-    // The name, the type, the bytes, the attempts, a word of the warning.
+    // The name, the type, the bytes, the attempts, a part of the warning.
     let files: Vec<(&str, &str, &[u8], i64, &str)> = vec![
         ("a.xls", EXCEL, SHEET, 1, "written as HTML or XML"),
         ("a.xls", "application/octet-stream", SHEET, 1, "written as HTML or XML"),
@@ -110,8 +110,8 @@ async fn files_in_an_unusual_form_are_archived_with_a_warning() {
         );
         assert_eq!(end["revision"]["sha256"], sha256(bytes), "{n}");
         let warnings = end["revision"]["warnings"].as_array().expect("a list");
-        let told = warnings.iter().any(|own| own.as_str().is_some_and(|own| own.contains(warning)));
-        assert!(if warning.is_empty() { warnings.is_empty() } else { told }, "{n}: {end}");
+        let is_warned = warnings.iter().any(|own| own.as_str().is_some_and(|own| own.contains(warning)));
+        assert!(if warning.is_empty() { warnings.is_empty() } else { is_warned }, "{n}: {end}");
     }
 }
 
@@ -125,7 +125,7 @@ async fn earlier_files_of_a_product_tell_what_the_next_one_is(db: Db) {
     let second = announce(&app, &links, 1, "a.xls", 2, ("text/html", TABLE)).await;
     let end = outcome(&app, &second).await;
     assert_eq!((end["status"].as_str(), end["attempts"].as_i64()), (Some("ARCHIVED"), Some(1)), "{end}");
-    // A log-in is none, and what this product publishes says nothing of another, nor of another extension.
+    // A log-in page is not a file, and what this product publishes says nothing about another product or extension.
     let login = b"<html><form><table><input type=password>";
     for (product, name, day, bytes) in [(1, "a.xls", 3, &login[..]), (2, "a.xls", 1, TABLE), (1, "a.xlsx", 4, SHEET)] {
         let id = announce(&app, &links, product, name, day, ("text/html", bytes)).await;

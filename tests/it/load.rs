@@ -54,7 +54,7 @@ async fn keep_guessing(url: String, number: usize) {
     }
 }
 
-/// A notification every 10 ms, by turns over a connection of its own.
+/// A notification every 10 ms, every second one over a new connection.
 async fn steady_load(url: &str, seconds: usize) -> Met {
     let (kept, fresh) = (reqwest::Client::builder().no_proxy().build().expect("a client"), fresh());
     let mut tick = tokio::time::interval(Duration::from_millis(10));

@@ -31,7 +31,7 @@ async fn pages_skip_and_repeat_nothing_while_others_write() {
     }
     stop.store(true, Ordering::SeqCst);
     let changed = writing.await.expect("a writer");
-    assert!(changed.len() > 20, "only {} written meanwhile", changed.len());
+    assert!(changed.len() > 20, "only {} written in the meantime", changed.len());
     let mut known = None;
     for (order, rows) in &walks {
         let ids: BTreeSet<&String> = rows.iter().map(|(id, _)| id).collect();
@@ -42,10 +42,10 @@ async fn pages_skip_and_repeat_nothing_while_others_write() {
         assert_eq!(unchanged.len() + touched(&changed, &products), count(), "{order}: a row is missing");
         assert_eq!(*before, unchanged, "{order}: other rows than before");
     }
-    eprintln!("{} publications read in 3 orders, {} written meanwhile", count(), changed.len());
+    eprintln!("{} publications read in 3 orders, {} written in the meantime", count(), changed.len());
 }
 
-/// Of what was written, what was there before.
+/// The written publications that existed before.
 fn touched(changed: &BTreeSet<(String, String)>, products: &[years::Product]) -> usize {
     changed.iter().filter(|(name, _)| products.iter().any(|product| product.name == *name)).count()
 }
@@ -70,7 +70,7 @@ async fn walk(app: &TestApp, order: &str) -> Vec<(String, (String, String))> {
     }
 }
 
-/// New products and new contents of old publications, all over the list, as fast as they are taken; what was written.
+/// Writes new products and new contents of old publications, all over the list, as fast as possible. Returns what was written.
 async fn write(app: Arc<TestApp>, stop: Arc<AtomicBool>, names: Vec<String>) -> BTreeSet<(String, String)> {
     let links = FileServer::start().await;
     let today = acervo::domain::sao_paulo().to_datetime(jiff::Timestamp::now()).date();

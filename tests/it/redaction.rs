@@ -19,7 +19,7 @@ fn secrets(link: &str) -> Vec<String> {
 /// All that a service answers to bodies that it rejects and to queries, and its metrics and exports.
 async fn responses(served: &Served, link: &str) -> String {
     let client = reqwest::Client::new();
-    // Rejected bodies and wrong doors that hold one.
+    // Rejected bodies and wrong paths that contain one.
     let odd = [
         json!({ "url": link }),
         json!({ "nome": "x", "dataProduto": link, "url": link }),
@@ -90,7 +90,7 @@ async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
     let mut seen = responses(&served, &links[0]).await;
     served.terminate();
     seen += &served.logged();
-    assert!(seen.contains("archived"), "there is no log to look at");
+    assert!(seen.contains("archived"), "there is no log to check");
     assert!(seen.contains("panicked here") && seen.contains("an attempt panicked"), "nothing panicked");
     assert!(seen.contains("timed out"), "nothing took too long");
     for secret in links.iter().flat_map(|link| secrets(link)).chain([TOKEN.to_owned()]) {
@@ -99,7 +99,7 @@ async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
     assert!(!seen.contains(&format!("key={KEY}")));
 }
 
-/// A text with each character written as one of the ways says.
+/// A text with each character escaped in the given way.
 fn dressed(text: &str, way: usize) -> String {
     let escape = |c: char| match way {
         // A backslash is an escape in JSON already.
@@ -154,7 +154,7 @@ async fn secrets_are_redacted_however_they_are_written_and_the_body_stays_json()
     let id = answer["id"].as_str().expect("an id");
     let body = app.query(&format!("{{ notification(id: \"{id}\") {{ body }} }}")).await["notification"]["body"].clone();
     assert_eq!(body["outro"], format!("por {}", "*".repeat(EMAIL.len())));
-    // In the files too: nothing of them is there in any dress.
+    // In the files too: nothing of them is there in any form.
     for way in 0..=5 {
         let secret = dressed(EMAIL, way);
         let files = holding(app.folder.path(), secret.as_bytes());
@@ -166,17 +166,17 @@ async fn secrets_are_redacted_however_they_are_written_and_the_body_stays_json()
 async fn an_expired_or_used_link_is_in_no_file() {
     let app = TestApp::start().await;
     let done = app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
-    let dead = app.portal.add(product(2, "Produto 2", "b.csv", &b"y"[..]));
+    let expired = app.portal.add(product(2, "Produto 2", "b.csv", &b"y"[..]));
     app.archive(done).await;
     app.portal.set_faults(Faults { status: Some(500), ..Faults::default() });
-    app.portal.enviar(dead).await;
+    app.portal.enviar(expired).await;
     // Fixed parts of every token of this portal: the header is no secret, the subscriber's name in the payload is one.
     let holds_link = || !holding(app.folder.path(), b"webhook?token=").is_empty();
     app.until("{ status { retrying } }", |data| data["status"]["retrying"] == 1).await;
-    assert!(holds_link(), "the link of what is still wanted must be there");
+    assert!(holds_link(), "the link of a notification still to be fetched must be there");
     app.app.clock.advance(Duration::from_secs(86_700));
     app.until("{ status { expired } }", |data| data["status"]["expired"] == 1).await;
-    until("no link of what is dead", async || (!holds_link()).then_some(())).await;
+    until("no expired link", async || (!holds_link()).then_some(())).await;
 }
 
 /// A control character in a user name, and a name that only the token knows, in fields of every kind.
@@ -214,7 +214,7 @@ async fn the_user_of_a_token_is_redacted_by_every_part_of_the_name() {
     }
 }
 
-/// Where a portal redirects to is repeated in the error, and may hold what the link holds.
+/// The target of a redirect is repeated in the error, and may contain what the link contains.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_host_of_a_redirect_shows_no_secret() {
     let app = TestApp::start().await;
@@ -287,8 +287,8 @@ fn names_of_products_are_not_redacted() {
     }
 }
 
-/// What the portal names a file, and what packers name its members, is shown to everybody: an address or a token there is
-/// overwritten as it is in a body.
+/// The names of files and of members are shown to all callers: an address or a token in them is overwritten as in a
+/// body.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_of_files_and_members_hold_no_secret() {
     let app = TestApp::start().await;
@@ -314,7 +314,7 @@ async fn names_of_files_and_members_hold_no_secret() {
     assert!(!format!("{:?}", file.headers()).contains(EMAIL));
     let folder = app.stop().await;
     for path in holding(folder.path(), EMAIL.as_bytes()) {
-        // The file itself holds what was published.
+        // The file itself has the published bytes.
         let is_archive = path.components().any(|part| part.as_os_str() == "archive");
         assert!(is_archive, "{}", path.display());
     }

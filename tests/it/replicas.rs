@@ -1,4 +1,4 @@
-//! PostgreSQL: what one replica, or the server, may do to the others.
+//! PostgreSQL: how a replica, or the server, can affect the others.
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 
 use crate::harness::cluster::Server;
@@ -99,7 +99,7 @@ async fn a_commit_of_unknown_outcome_is_not_answered_202() {
     let url = postgres::new_database();
     let app = on(url.clone()).await;
     let admin = Database::connect(&url).await.expect("the database");
-    // What is checked at the end of a transaction takes its time, and the session is ended meanwhile.
+    // A check at the end of the transaction takes long, and the session is ended during it.
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$;
         CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON notifications DEFERRABLE INITIALLY DEFERRED
             FOR EACH ROW EXECUTE FUNCTION slow()";

@@ -135,7 +135,7 @@ async fn each_coding_has_a_tag_of_its_own_and_weights_are_heeded() {
         let answer = get(&app, "publications.csv", &[("accept-encoding", accepted)]).await;
         assert_eq!((answer.status, answer.header("content-encoding")), (StatusCode::OK, coding), "{accepted}");
     }
-    // Parquet is packed already: one form, whatever is asked for.
+    // Parquet is compressed already: one form, whatever is requested.
     let plain = get(&app, "revisions.parquet", &[("accept-encoding", "identity")]).await;
     let asked = get(&app, "revisions.parquet", &[("accept-encoding", "gzip, zstd")]).await;
     assert_eq!((asked.header("content-encoding"), asked.header("etag")), (None, plain.header("etag")));

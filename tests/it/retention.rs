@@ -179,7 +179,7 @@ impl Naive<'_> {
             || self.is_last_of_its_bucket(i, policy.keep_yearly, &|o| start(o).strftime("%Y").to_string())
     }
 
-    /// Whether it is the last of one of the newest so many days, weeks, months or years.
+    /// Whether it is the last of one of the newest `count` days, weeks, months or years.
     fn is_last_of_its_bucket(&self, i: usize, count: Option<u32>, key: &dyn Fn(&Publication) -> String) -> bool {
         let Some(count) = count else { return false };
         let own = &self.inventory.publications[i];
@@ -274,7 +274,7 @@ fn freed(inventory: &Inventory, stays: &HashSet<u32>) -> u64 {
     all.difference(&left).map(|file| inventory.stored_sizes[*file as usize]).sum()
 }
 
-/// Another rule beside rules of its kind.
+/// The policies with one more rule of each kind.
 fn with_more_rules(policies: &[Policy]) -> Vec<Policy> {
     let mut more = policies.to_vec();
     for policy in &mut more {
@@ -288,7 +288,7 @@ fn with_more_rules(policies: &[Policy]) -> Vec<Policy> {
     more
 }
 
-/// However small the archive is to be: only what no policy keeps goes, and never the last of a product.
+/// However small `max_stored` is, only what no policy keeps is removed, and never the last of a product.
 fn shrinks_only_what_no_policy_keeps(
     inventory: &Inventory,
     policies: &[Policy],
@@ -315,7 +315,7 @@ fn shrinks_only_what_no_policy_keeps(
     }
 }
 
-/// A product with so many daily versions to come.
+/// A product with `days` daily versions.
 pub fn days(days: i64) -> acervo::portal::Product {
     let mut deck = product(1, "Deck NEWAVE Preliminar", "deck.txt", &b""[..]);
     let first = deck.versions.remove(0);
@@ -374,7 +374,7 @@ fn stored(app: &TestApp) -> u64 {
     bytes_in(&app.folder.path().join("data/archive"))
 }
 
-/// Waits until the index shows so many publications as removed.
+/// Waits until the index shows `count` publications as removed.
 async fn until_purged(app: &TestApp, count: u64) {
     let query = "{ publications(filter: { status: [PURGED] }) { totalCount } }";
     app.until(query, |data| data["publications"]["totalCount"] == count).await;
@@ -385,7 +385,7 @@ async fn the_plan_is_the_same_everywhere_and_a_dry_run_changes_nothing() {
     let app = some_history(DECKS).await;
     let plan = app.query(PLAN).await["retentionPlan"].clone();
     assert_eq!((plan["keep"].as_i64(), plan["remove"].as_i64()), (Some(3), Some(10)));
-    // The command line says the same, to the line.
+    // The command line prints the same, to the line.
     let printed =
         tokio::task::block_in_place(|| process::printed(app.folder.path(), &["retention", "plan", "--format", "json"]));
     let printed: Value = serde_json::from_str(&printed).expect("JSON");
@@ -463,7 +463,7 @@ async fn a_missed_slot_of_the_schedule_is_made_up_once() {
     app.until(jobs, |data| data["status"]["jobs"][0]["nextAt"].is_string()).await;
     let made_up = "a slot from before there was a schedule was made up";
     assert_eq!(app.query(runs).await["jobRuns"]["totalCount"], 0, "{made_up}");
-    // Three nights pass while nobody looks: one run.
+    // Three nights pass without the service: one run.
     app.app.clock.advance(Duration::from_secs(3 * 86_400));
     let data = app.until(runs, |data| data["jobRuns"]["nodes"][0]["outcome"] == "succeeded").await;
     assert_eq!(data["jobRuns"]["nodes"][0]["detail"]["removed"], 10);
@@ -607,7 +607,7 @@ async fn the_check_counts_what_each_policy_would_remove_now() {
     assert_eq!(of("others"), "it would remove 0 revisions now", "{text}");
 }
 
-/// The twelve examples of the manual, each on the archive that the manual describes: what it says they keep.
+/// The twelve examples of the manual keep what it says, each on the archive that it describes.
 #[test]
 fn the_worked_examples_keep_what_the_manual_says() {
     let manual = include_str!("../../docs/retention.md");

@@ -19,7 +19,7 @@ async fn announce(app: &TestApp, names: &[String]) {
     app.until(query, |data| data["products"]["totalCount"] == names.len() && data["status"]["indexLag"] == 0).await;
 }
 
-/// The names that are found, alike whether the best come first or the order is another and no score is asked for.
+/// The names that are found, the same by relevance as in another order, which needs no score.
 async fn found(app: &TestApp, search: &str) -> BTreeSet<String> {
     let query = "query($s: String!) {
         best: publications(search: $s, orderBy: RELEVANCE, first: 1000) { nodes { name score } }

@@ -12,14 +12,14 @@ pub use expected::is_page_type;
 use expected::{Expected, is_json_type, is_office_type};
 use sniff::{Format, Markup};
 
-/// A text without a tag that was sent as HTML is taken for an error message up to this size, and for data above it.
+/// A text without a tag that was sent as HTML counts as an error message up to this size, and as data above it.
 const MESSAGE_BYTES_MAX: u64 = 2 << 10;
 
 /// The warning on a workbook or document that is markup. Stored warnings are compared with it.
 pub const UNUSUAL_MARKUP: &str =
     "it is a workbook or document written as HTML or XML, not the binary form that its name promises";
 
-/// What is known about a file besides its bytes.
+/// What is known about a file apart from its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileInfo<'a> {
     /// Of the published name, folded.

@@ -42,8 +42,8 @@ impl Ahead<'_> {
         self.0.len().checked_sub(at + 1).and_then(|at| self.0.get(at)).copied()
     }
 
-    /// The number written at a position, in at most so many digits, and how many there are. What exceeds every code point
-    /// is `u32::MAX`, which is no character.
+    /// The number written at a position, in at most `digits_max` digits, and how many there are. A number that exceeds every code
+    /// point is `u32::MAX`, which is not a character.
     fn number(self, start: usize, radix: u32, digits_max: usize) -> (u32, usize) {
         let (mut value, mut digits) = (0_u32, 0);
         while digits < digits_max
@@ -55,7 +55,7 @@ impl Ahead<'_> {
         (value, digits)
     }
 
-    /// The value of exactly so many hexadecimal digits.
+    /// The value of exactly `digits` hexadecimal digits.
     fn hex(self, start: usize, digits: usize) -> Option<u32> {
         let (value, found) = self.number(start, 16, digits);
         (found == digits).then_some(value)

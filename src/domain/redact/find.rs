@@ -1,6 +1,6 @@
 //! Secrets that are recognized by their form: e-mail addresses, tokens, and the values of parameters called `token`.
 //!
-//! Every search is one pass; `steps` counts the bytes it looks at.
+//! Every search is one pass; `steps` counts the bytes it reads.
 use std::ops::Range;
 
 use memchr::memmem;
@@ -19,7 +19,7 @@ pub(super) enum AddressForm {
 /// Blanks on each side of an `@` or of a dot of a domain.
 const BLANKS_MAX: usize = 8;
 
-/// The longest quoted local part or comment that is looked for.
+/// The longest quoted local part or comment that is found.
 const QUOTED_BYTES_MAX: usize = 320;
 
 /// The longest address in brackets, `[IPv6:…]`.

@@ -1,5 +1,5 @@
-//! Redaction: tokens, e-mail addresses and what is known to be secret are overwritten wherever they stand in a text, in
-//! whatever form.
+//! Redaction: tokens, e-mail addresses and what is known to be secret are overwritten anywhere in a text, in
+//! any form.
 //!
 //! A text is searched in a normal form ([`view`]) and with all its escapes decoded ([`escape`]), as often as they are
 //! nested; base64 and hexadecimal are decoded too ([`encoded`]). What is found is overwritten where it came from. The work
@@ -28,7 +28,7 @@ const ENCODINGS_MAX: usize = 3;
 /// Shorter texts are too likely to be part of ordinary words.
 const SECRET_BYTES_MIN: usize = 4;
 
-/// What of one notification must not be seen, beside what every token and address looks like.
+/// The secrets of one notification, in addition to everything with the form of a token or an address.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// In lower case.
@@ -73,12 +73,12 @@ impl Secrets {
         self.texts.dedup_by(|a, b| a.needle() == b.needle());
     }
 
-    /// A text with every secret overwritten by `*`; `None` where there is none. The length in bytes stays.
+    /// A text with every secret overwritten by `*`; `None` if there is none. The length in bytes stays.
     pub fn redact(&self, text: &str) -> Option<String> {
         self.redact_counted(text).0
     }
 
-    /// The same, with the number of bytes looked at.
+    /// The same, with the number of bytes read.
     pub fn redact_counted(&self, text: &str) -> (Option<String>, usize) {
         let mut search = Search { secrets: self, steps: 0 };
         let found = search.text(text.as_bytes());

@@ -151,7 +151,7 @@ fn a_piece_of_a_token_is_found_wherever_it_begins() {
             assert!(kept[3..kept.len() - 6].bytes().all(|b| b == b'*'), "{form}: {kept}");
         }
     }
-    // A payload nobody knows: the address in it is enough.
+    // An unknown payload: the address in it is enough.
     let payload = "J1c2VybmFtZSI6ImNhbmFyaW9AZXhhbXBsZS5jb20uYnIiLCJJc0ZpbGUiOiJUcnVlIn0";
     assert!(redacted(&format!("x {payload}")).ends_with("**"));
     assert_eq!(secrets.redact("Previsão de Carga para o PMO"), None);

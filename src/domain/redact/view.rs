@@ -13,7 +13,7 @@ type Origin = (usize, usize);
 /// control characters and characters without width are gone. Letters outside ASCII are in lower case.
 pub(super) struct View {
     pub bytes: Vec<u8>,
-    /// The origin of each byte; empty where every byte is that of the source.
+    /// The origin of each byte; empty if every byte is that of the source.
     origins: Vec<Origin>,
 }
 
@@ -59,7 +59,7 @@ impl View {
         at.checked_sub(1).is_some_and(|before| self.origin(before).1 < self.origin(at).0)
     }
 
-    /// The view with every escape decoded, and whatever those decode to; `None` where there is no escape.
+    /// The view with every escape decoded, and whatever those decode to; `None` if there is no escape.
     ///
     /// The text is read from its end, so that what follows an escape's first byte is decoded already: one pass decodes
     /// any number of layers.
@@ -84,7 +84,7 @@ impl View {
         })
     }
 
-    /// The view without line breaks and tabs; `None` where it has none.
+    /// The view without line breaks and tabs; `None` if it has none.
     pub fn without_breaks(&self) -> Option<Self> {
         let is_break = |b: &u8| matches!(b, b'\n' | b'\r' | b'\t');
         if !self.bytes.iter().any(is_break) {
@@ -141,7 +141,7 @@ impl Stack {
         }
     }
 
-    /// Replaces the escape at the front by what it stands for; `false` where there is none.
+    /// Replaces the escape at the front by what it stands for; `false` if there is none.
     fn decode_front(&mut self, dialect: Dialect, steps: &mut usize) -> bool {
         let Some((first, rest)) = self.bytes.split_last() else { return false };
         if !dialect.begins_with(*first) {

@@ -2,7 +2,7 @@
 //! (RFC 5987, RFC 2231), encoded words (RFC 2047), percent-encoded, raw UTF-8 and raw Latin-1.
 //!
 //! Written here rather than taken from a mail parser: mail parsers read `C:\temp\x.pdf` as escapes, decode each encoded
-//! word by itself, and drop the text beside it.
+//! word separately, and drop the text next to it.
 mod params;
 mod words;
 
@@ -15,7 +15,7 @@ use params::Params;
 /// More of a header is ignored.
 const HEADER_BYTES_MAX: usize = 16 << 10;
 
-/// The name in the header, as it was sent; `None` where there is none.
+/// The name in the header, as it was sent; `None` if there is none.
 pub fn from_disposition(header: &[u8]) -> Option<String> {
     let header = decode_as(&header[..header.len().min(HEADER_BYTES_MAX)], None);
     let params = Params::parse(&header);
@@ -26,7 +26,7 @@ pub fn from_disposition(header: &[u8]) -> Option<String> {
     (!name.trim().is_empty()).then_some(name)
 }
 
-/// Percent-decodes a text, as UTF-8 or else as Windows-1252. `None` where it has no escape, or a `%` that does not begin
+/// Percent-decodes a text, as UTF-8 or else as Windows-1252. `None` if it has no escape, or a `%` that does not begin
 /// one.
 pub fn percent_decoded(text: &str) -> Option<String> {
     let mut after_signs = text.split('%').skip(1).peekable();

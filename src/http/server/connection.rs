@@ -1,4 +1,4 @@
-//! One connection: what it is doing, noted where its bytes and bodies pass.
+//! One connection and its current activity.
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,31 +12,31 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::places::Places;
+use super::slots::Slots;
 use super::timeouts::{Activity, Running, Socket, State};
 
-/// A connection, known to its task, its requests and the places.
+/// A connection, shared by its task, its requests and the slots.
 pub(in crate::http) struct Connection {
     pub id: u64,
     pub peer: IpAddr,
-    /// The peer as the places count it.
+    /// The peer as the slots count it.
     pub network: IpAddr,
     /// The address that was listened on.
     pub bound: SocketAddr,
-    pub(super) places: Places,
+    pub(super) slots: Slots,
     activity: Mutex<Activity>,
     closed: CancellationToken,
     writable: Notify,
 }
 
 impl Connection {
-    pub(super) fn new(id: u64, peer: IpAddr, network: IpAddr, bound: SocketAddr, places: Places) -> Self {
+    pub(super) fn new(id: u64, peer: IpAddr, network: IpAddr, bound: SocketAddr, slots: Slots) -> Self {
         Self {
             id,
             peer,
             network,
             bound,
-            places,
+            slots,
             activity: Mutex::new(Activity::new(Instant::now())),
             closed: CancellationToken::new(),
             writable: Notify::new(),
@@ -51,7 +51,7 @@ impl Connection {
         self.closed.cancel();
     }
 
-    /// Done once the connection must end: its time-out has passed, or its place is needed.
+    /// Completes once the connection must end: its time-out has passed, or its slot is needed.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
     }
@@ -81,7 +81,7 @@ impl Connection {
         }
     }
 
-    /// Notes that bytes were written, or that the client reads none.
+    /// Notes that bytes were written, or that the client does not read.
     pub(super) fn note_write(&self, is_blocked: bool) {
         let now = Instant::now();
         let mut activity = self.activity();
@@ -126,11 +126,11 @@ impl Connection {
     pub fn upgraded(&self, is_known: bool) {
         self.activity().socket = Some(if is_known { Socket::Known } else { Socket::Anonymous });
         if !is_known {
-            self.places.bound_anonymous_sockets();
+            self.slots.bound_anonymous_sockets();
         }
     }
 
-    /// Notes that the client of a WebSocket showed who it is.
+    /// Notes that the client of a WebSocket is authenticated.
     pub fn initialized(&self) {
         self.activity().socket = Some(Socket::Open);
     }
@@ -154,12 +154,12 @@ impl Exchange {
         let now = Instant::now();
         self.with(|running| (running.state, running.at) = (state, now));
         if state != State::Working {
-            self.connection.places.freed();
+            self.connection.slots.freed();
         }
     }
 
-    /// Waits until the client reads: a client that only sends requests would else have all their answers gathered here.
-    /// Its place may be taken meanwhile.
+    /// Waits until the client reads: the responses of one that only sends requests would pile up in memory. The connection
+    /// may be evicted in the meantime.
     pub(super) async fn until_writable(&self) {
         if self.connection.is_blocked() {
             let _yielding = self.yielding();
@@ -167,13 +167,13 @@ impl Exchange {
         }
     }
 
-    /// Marks the request as one whose place may be taken, until the result is dropped.
+    /// Marks the request as one whose connection may be evicted, until the result is dropped.
     pub fn yielding(&self) -> impl Drop + use<> {
         self.set(State::Yielding);
         WorkOnDrop(self.clone())
     }
 
-    /// Notes that the request came with the right credentials.
+    /// Notes that the request came with valid credentials.
     pub fn known(&self) {
         self.connection.activity().is_known = true;
     }
@@ -185,7 +185,7 @@ impl Exchange {
 
     /// Closes a connection that withholds the rest of its body.
     pub fn evict_withheld_body(&self) {
-        self.connection.places.evict_withheld_body();
+        self.connection.slots.evict_withheld_body();
     }
 }
 
@@ -208,12 +208,12 @@ impl Drop for EndOnDrop {
         activity.since = Instant::now();
         activity.has_served = true;
         drop(activity);
-        connection.places.freed();
+        connection.slots.freed();
     }
 }
 
-/// A body that notes when the other side keeps us waiting: of a request for its next piece, of a response for the last
-/// one to be read.
+/// A body that notes when it waits for the client: a request for its next piece, a response for its last piece to be
+/// read.
 pub(super) struct WatchedBody {
     inner: UnsyncBoxBody<Bytes, axum::Error>,
     exchange: Exchange,

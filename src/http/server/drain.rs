@@ -1,4 +1,4 @@
-//! The end of a listener: it stops accepting, and requests under way finish.
+//! The end of a listener: it stops accepting, and requests in progress finish.
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -21,7 +21,7 @@ pub(super) const FIRST_REQUEST_PERIOD: Duration = Duration::from_millis(250);
 #[cfg(target_os = "linux")]
 pub(super) fn stop_accepting(listener: &TcpListener) {
     use socket2::{SockFilter, SockRef};
-    // A packet filter (classic BPF): load the byte of the flags from the head, and where SYN is among them drop the packet.
+    // A packet filter (classic BPF): load the byte of the flags from the head, and if SYN is among them drop the packet.
     const FLAGS_AT: u32 = 13;
     const SYN: u32 = 0x02;
     let filter = [

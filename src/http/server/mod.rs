@@ -1,7 +1,7 @@
 //! Connections: accepted, limited in number and time, and drained when the service stops.
 mod connection;
 mod drain;
-mod places;
+mod slots;
 mod stream;
 mod timeouts;
 
@@ -31,18 +31,18 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Http;
 use crate::app::App;
 use connection::{Connection, EndOnDrop, WatchedBody};
-use places::{Place, Places};
+use slots::{Slot, Slots};
 
 pub(super) use connection::Exchange;
-pub(super) use places::network;
+pub(super) use slots::network;
 
 /// Connections at once; more wait in the backlog of the system.
 const CONNECTIONS_MAX: usize = 800;
 
-/// Connections at once where the webhook has a listener of its own.
+/// Connections at once of the webhook's separate listener.
 const WEBHOOK_CONNECTIONS_MAX: usize = 200;
 
-/// How many places anything but the webhook may take at once: a quarter is left for the webhook.
+/// How many slots requests other than those to the webhook may use at once: a quarter is reserved for the webhook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shares {
     pub requests: usize,
@@ -50,8 +50,8 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    fn of(places: usize) -> Self {
-        Self { requests: places * 9 / 16, sockets: places * 3 / 16 }
+    fn of(slots: usize) -> Self {
+        Self { requests: slots * 9 / 16, sockets: slots * 3 / 16 }
     }
 }
 
@@ -61,20 +61,20 @@ impl Default for Shares {
     }
 }
 
-/// Open files besides connections: the database, the index, the archive, downloads.
+/// Open files other than connections: the database, the index, the archive, downloads.
 const OTHER_FILES: usize = 224;
 
 /// The largest head of a request over HTTP/1, and the most that is buffered before it is written.
 const HEAD_BYTES_MAX: usize = 80 << 10;
 
-/// What one HTTP/2 connection may send before it is read, and the requests it may have under way.
+/// What one HTTP/2 connection may send before it is read, and its requests in progress.
 const WINDOW_BYTES: u32 = 64 << 10;
 const STREAMS_MAX: u32 = 16;
 
-/// Between two pings over HTTP/2 while a request is under way.
+/// Between two pings over HTTP/2 while a request is in progress.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Serves until `stop` is done, then drains the requests under way.
+/// Serves until `stop` is done, then drains the requests in progress.
 pub async fn serve(
     listener: TcpListener,
     app: &App,
@@ -98,14 +98,14 @@ pub async fn serve_all(
         stop.await;
         stop_all.cancel();
     }));
-    let webhook_places = if webhook.is_some() { WEBHOOK_CONNECTIONS_MAX } else { 0 };
-    let places = CONNECTIONS_MAX.min(files.saturating_sub(OTHER_FILES + webhook_places)).max(32);
-    let http = Http::new(app, Shares::of(places));
-    let main = Server::new("main", listener, super::router_of(&http), places)?.run(app, &stopped);
+    let webhook_slots = if webhook.is_some() { WEBHOOK_CONNECTIONS_MAX } else { 0 };
+    let slots = CONNECTIONS_MAX.min(files.saturating_sub(OTHER_FILES + webhook_slots)).max(32);
+    let http = Http::new(app, Shares::of(slots));
+    let main = Server::new("main", listener, super::router_of(&http), slots)?.run(app, &stopped);
     match webhook {
         None => main.await,
         Some(listener) => {
-            let webhook = Server::new("webhook", listener, super::webhook_router(&http), webhook_places)?;
+            let webhook = Server::new("webhook", listener, super::webhook_router(&http), webhook_slots)?;
             tokio::join!(main, webhook.run(app, &stopped));
         }
     }
@@ -133,33 +133,33 @@ struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
     graceful: GracefulShutdown,
-    places: Places,
+    slots: Slots,
 }
 
 impl Server {
-    fn new(name: &'static str, listener: TcpListener, router: Router, places: usize) -> std::io::Result<Self> {
+    fn new(name: &'static str, listener: TcpListener, router: Router, slots: usize) -> std::io::Result<Self> {
         let bound = listener.local_addr()?;
         let graceful = GracefulShutdown::new();
-        Ok(Self { listener, bound, router, builder: builder(), graceful, places: Places::new(name, places) })
+        Ok(Self { listener, bound, router, builder: builder(), graceful, slots: Slots::new(name, slots) })
     }
 
     async fn run(self, app: &App, stopped: &CancellationToken) {
-        let _sweeper = AbortOnDropHandle::new(tokio::spawn(self.places.clone().sweep()));
+        let _closer = AbortOnDropHandle::new(tokio::spawn(self.slots.clone().close_overdue()));
         loop {
             tokio::select! {
                 () = stopped.cancelled() => break,
-                (stream, place) = self.accept() => self.serve_connection(stream, place),
+                (stream, slot) = self.accept() => self.serve_connection(stream, slot),
             }
         }
         let stopped_at = Instant::now();
         app.stopping.store(true, Ordering::Release);
-        while let Ok((stream, place)) = timeout_at(stopped_at + drain::ACCEPT_PERIOD, self.accept()).await {
-            self.serve_connection(stream, place);
+        while let Ok((stream, slot)) = timeout_at(stopped_at + drain::ACCEPT_PERIOD, self.accept()).await {
+            self.serve_connection(stream, slot);
         }
         drain::stop_accepting(&self.listener);
         // Connections in the backlog, and those whose handshake is ending, were accepted by the system already.
-        while let Ok((stream, place)) = timeout(drain::HANDSHAKE_PERIOD, self.accept()).await {
-            self.serve_connection(stream, place);
+        while let Ok((stream, slot)) = timeout(drain::HANDSHAKE_PERIOD, self.accept()).await {
+            self.serve_connection(stream, slot);
         }
         drop(self.listener);
         // The last ones have not sent their requests yet; an idle connection is closed at once below.
@@ -169,26 +169,26 @@ impl Server {
         }
     }
 
-    /// The next connection, once there is a place for it. Cancelling this loses no connection.
-    async fn accept(&self) -> (TcpStream, Place) {
+    /// The next connection, once there is a slot for it. Cancelling this loses no connection.
+    async fn accept(&self) -> (TcpStream, Slot) {
         loop {
-            self.places.make_room().await;
+            self.slots.wait_for_slot().await;
             match self.listener.accept().await {
-                Ok((stream, peer)) => return (stream, self.places.enter(peer.ip(), self.bound)),
+                Ok((stream, peer)) => return (stream, self.slots.enter(peer.ip(), self.bound)),
                 Err(e) => {
                     // Most likely no more files can be opened.
                     tracing::error!(error = %e, "a connection could not be accepted");
-                    self.places.evict_one();
+                    self.slots.evict_one();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }
     }
 
-    fn serve_connection(&self, stream: TcpStream, place: Place) {
+    fn serve_connection(&self, stream: TcpStream, slot: Slot) {
         let _ = stream.set_nodelay(true);
-        let connection = place.0.clone();
-        let io = TokioIo::new(stream::WatchedStream::new(stream, place));
+        let connection = slot.0.clone();
+        let io = TokioIo::new(stream::WatchedStream::new(stream, slot));
         let (router, of_requests) = (self.router.clone(), connection.clone());
         let service = service_fn(move |request| answer(router.clone(), of_requests.clone(), request));
         let served = self.builder.serve_connection_with_upgrades(io, service).into_owned();

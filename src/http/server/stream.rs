@@ -1,4 +1,4 @@
-//! A TCP stream that notes what passes through it, and holds its connection's place until it is closed.
+//! A TCP stream that reports its reads and writes, and keeps its connection's slot until it is closed.
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,20 +6,20 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::places::Place;
+use super::slots::Slot;
 
 pub(super) struct WatchedStream {
     stream: TcpStream,
-    place: Place,
+    slot: Slot,
 }
 
 impl WatchedStream {
-    pub fn new(stream: TcpStream, place: Place) -> Self {
-        Self { stream, place }
+    pub fn new(stream: TcpStream, slot: Slot) -> Self {
+        Self { stream, slot }
     }
 
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.place.0.note_write(written.is_pending());
+        self.slot.0.note_write(written.is_pending());
         written
     }
 }
@@ -33,11 +33,11 @@ impl AsyncRead for WatchedStream {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() {
-            self.place.0.note_awaits_read();
+            self.slot.0.note_awaits_read();
         }
         ready!(read)?;
         if let Some(read @ [_, ..]) = buffer.filled().get(before..) {
-            self.place.0.note_read(read);
+            self.slot.0.note_read(read);
         }
         Poll::Ready(Ok(()))
     }

@@ -1,4 +1,4 @@
-//! How long a client may keep a connection waiting, and which connections are closed first when places run out.
+//! How long a client may keep a connection waiting, and which connections are evicted first when slots run out.
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,11 +9,11 @@ pub(super) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the whole head of a request, from its first byte.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two requests of a kept connection: longer than the usual proxies keep theirs, so that none sends a
+/// Between two requests of a persistent connection: longer than the time-outs of usual proxies, so that none sends a
 /// notification just when we close.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// For a client that reads nothing although there is something to read.
+/// For a client that does not read although there is something to read.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// For one piece of a response, however slowly it is read. Over HTTP/2 a client that reads nothing from a stream may
@@ -23,23 +23,23 @@ const PIECE_TIMEOUT: Duration = Duration::from_secs(300);
 /// For a sign of life on a WebSocket: pings go out far more often.
 pub(super) const SOCKET_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A client that has read nothing for so long may lose its place to another.
+/// A client that has read nothing for this long may be evicted.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// What a request is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// For us.
+    /// For this service.
     Working,
     /// For the client to send more of the body.
     AwaitingBody,
-    /// For its turn, or for the end of the delay after a wrong key: its place may be taken meanwhile.
+    /// For its turn, or for the end of the delay after a wrong key: it may be evicted then.
     Yielding,
     /// For the client to read a piece of the response.
     Sending,
 }
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct Running {
     pub id: u64,
@@ -47,14 +47,14 @@ pub(super) struct Running {
     pub state: State,
     /// Since when it is in this state.
     pub at: Instant,
-    /// Held until the request ends.
+    /// Dropped when the request ends.
     pub permit: Option<tokio::sync::OwnedSemaphorePermit>,
 }
 
-/// What became of a connection that was upgraded.
+/// The state of a connection that was upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Socket {
-    /// No key was shown so far.
+    /// No key was presented yet.
     Anonymous,
     Known,
     /// `connection_init` was accepted.
@@ -69,10 +69,10 @@ pub(super) struct Activity {
     pub begun: u64,
     /// When the last request began or ended; at first, when the connection was accepted.
     pub since: Instant,
-    /// Whether the connection was looked at once. Until then its request may have come unseen.
+    /// Whether the connection was read once. Until then a request may have arrived unread.
     pub was_read: bool,
     pub has_served: bool,
-    /// A request came with the right credentials.
+    /// A request came with valid credentials.
     pub is_known: bool,
     pub is_http2: bool,
     pub socket: Option<Socket>,
@@ -102,8 +102,8 @@ impl Activity {
         }
     }
 
-    /// Whether a request with the right credentials was answered. Sending the head alone proves too little: who has the
-    /// token could hold every place by withholding bodies.
+    /// Whether a request with valid credentials was answered. The head alone is not enough: a client with the token could
+    /// occupy every slot by withholding bodies.
     pub fn is_trusted(&self) -> bool {
         self.is_known && self.has_served
     }

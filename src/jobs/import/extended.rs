@@ -7,7 +7,7 @@ pub(super) fn may_hold(text: &str) -> bool {
     text.contains("\"$")
 }
 
-/// Replaces extended values by plain ones at every level; what cannot be read stays as it is.
+/// Replaces extended values by plain ones at every level. Invalid ones are not changed.
 pub(super) fn plain(value: Value) -> Value {
     match value {
         Value::Object(object) => match scalar(&object) {
@@ -46,10 +46,10 @@ fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// When an object id was made: its first four bytes count seconds.
-pub(super) fn made_at(object_id: &str) -> Option<Timestamp> {
+/// When an object id was created: its first four bytes are seconds since 1970.
+pub(super) fn created_at(object_id: &str) -> Option<Timestamp> {
     let is_id = object_id.len() == 24 && object_id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let seconds = is_id.then(|| i64::from_str_radix(&object_id[..8], 16).ok()).flatten()?;
-    // An id of zeros, or one made in another way, has no time.
+    // An id of zeros, or one created in another way, has no time.
     (seconds > 1_000_000_000).then(|| Timestamp::from_second(seconds).ok()).flatten()
 }

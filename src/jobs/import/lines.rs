@@ -1,4 +1,4 @@
-//! Lines of a file that may be compressed: read one by one, each bounded.
+//! Lines of a file that may be compressed, read one by one, with a limit for each.
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -18,19 +18,20 @@ const OTHERS: [(&[u8], &str); 5] = [
     (b"Rar!", "RAR"),
 ];
 
-/// Opens a file, plain or compressed, whatever its name says.
+/// Opens a file, plain or compressed. Its first bytes decide, not its name.
 pub(super) fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, Progress)> {
     let mut file = File::open(path)?;
     let total = file.metadata()?.len();
     let mut head = Vec::new();
     file.by_ref().take(8).read_to_end(&mut head)?;
-    if let Some((_, packer)) = OTHERS.iter().find(|(mark, _)| head.starts_with(mark)) {
-        let reason = format!("it is packed with {packer}; plain files, gzip and zstd are read: unpack it first");
+    if let Some((_, format)) = OTHERS.iter().find(|(mark, _)| head.starts_with(mark)) {
+        let reason =
+            format!("it is compressed with {format}, which is not supported; decompress it, or use gzip or zstd");
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     file.seek(SeekFrom::Start(0))?;
     let done = Arc::new(AtomicU64::new(0));
-    let counted = Counted { file, done: done.clone() };
+    let counted = CountingReader { file, done: done.clone() };
     let reader: Box<dyn Read + Send> = if head.starts_with(&GZIP) {
         Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(counted)))
     } else if head.starts_with(&ZSTD) {
@@ -54,12 +55,12 @@ impl Progress {
     }
 }
 
-struct Counted {
+struct CountingReader {
     file: File,
     done: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
+impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read(buffer)?;
         self.done.fetch_add(n as u64, Ordering::Relaxed);
@@ -67,13 +68,13 @@ impl Read for Counted {
     }
 }
 
-/// A line, or a mark that it is longer than allowed.
+/// A line, unless it is longer than allowed.
 pub(super) enum Line {
     Text(Vec<u8>),
     TooLong,
 }
 
-/// The next line without its end; `None` after the last. Of a line that is too long no more than `max` bytes are held.
+/// The next line without its end; `None` after the last. At most `max` bytes of a line are in memory.
 pub(super) fn next(reader: &mut dyn BufRead, max: usize) -> io::Result<Option<Line>> {
     let mut line = Vec::new();
     let mut read = 0;
@@ -86,8 +87,8 @@ pub(super) fn next(reader: &mut dyn BufRead, max: usize) -> io::Result<Option<Li
         let end = memchr::memchr(b'\n', some);
         ended = end.is_some();
         let length = end.map_or(some.len(), |at| at + 1);
-        let room = (max + 2).saturating_sub(line.len()).min(length);
-        line.extend_from_slice(&some[..room]);
+        let kept = (max + 2).saturating_sub(line.len()).min(length);
+        line.extend_from_slice(&some[..kept]);
         read += length;
         reader.consume(length);
     }

@@ -1,7 +1,7 @@
 //! Imports: notifications that another receiver recorded, and files that the company already has.
 //!
-//! An import can be repeated, and interrupted anywhere: what the archive already has is skipped. It works beside a running
-//! service, and pauses between batches so that the service can write.
+//! An import can be repeated and can be interrupted at any point: what the archive already has is skipped. It can run while a
+//! service runs, and pauses between batches so that the service can write.
 mod content;
 mod extended;
 mod files;
@@ -37,9 +37,9 @@ pub type Listener<'a> = dyn FnMut(Event<'_>) + Send + 'a;
 pub struct Report {
     /// Lines or rows read.
     pub read: u64,
-    /// Notifications whose links are alive: the service fetches their files.
+    /// Notifications with a valid link: the service fetches their files.
     pub queued: u64,
-    /// Notifications whose links were dead.
+    /// Notifications with an expired link.
     pub expired: u64,
     /// Files that made a revision.
     pub archived: u64,
@@ -47,7 +47,7 @@ pub struct Report {
     pub known: u64,
     /// Rejected lines or rows, each reported with its reason.
     pub refused: u64,
-    /// The process was asked to stop before the end; importing again goes on from there.
+    /// The process was asked to stop before the end; importing again continues from there.
     pub stopped: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Paths as people write them in a manifest, and as folders and tars have them: with `./` and `//`, with accents in one
-//! character or two, in UTF-8 or Latin-1.
+//! Normalizes paths. A manifest and a folder or tar may write the same path differently: with `./` and `//`, with accents as
+//! one or two characters, in UTF-8 or Latin-1.
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -17,17 +17,17 @@ pub(super) fn plain(path: &[u8]) -> Vec<u8> {
     parts.collect::<Vec<_>>().join(&b'/')
 }
 
-/// A path as it is read: the same text however its accents are written, and whatever encoding it is in.
+/// A path as text, independent of its encoding and of how its accents are written.
 pub(super) fn readable(path: &[u8]) -> String {
     let text: String = decode(path).nfc().collect();
     let text = clean(&text).replace('\\', "/");
     String::from_utf8_lossy(&plain(text.as_bytes())).into_owned()
 }
 
-/// A folder in which paths are looked up as they are read.
+/// A folder in which paths are looked up by their readable form.
 pub(super) struct Folder {
     root: PathBuf,
-    /// The names in each folder that had to be listed, by how they are read.
+    /// The names in each folder that had to be listed, by their readable form.
     listed: Mutex<HashMap<PathBuf, Arc<Names>>>,
 }
 
@@ -38,25 +38,25 @@ impl Folder {
         Self { root, listed: Mutex::default() }
     }
 
-    /// The file that a path names, links followed. The error says why there is none.
+    /// The file at a path; links are followed. The error says why there is none.
     pub(super) fn find(&self, path: &str) -> Result<PathBuf, String> {
         let cannot = |e: io::Error| format!("`{path}` cannot be read: {e}");
         let found = match self.root.join(path).canonicalize() {
             Ok(found) => found,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.read(path)?.ok_or_else(|| cannot(e))?.canonicalize().map_err(cannot)?
+                self.search(path)?.ok_or_else(|| cannot(e))?.canonicalize().map_err(cannot)?
             }
             Err(e) => return Err(cannot(e)),
         };
-        // A link may lead anywhere.
+        // A link may point outside of the folder.
         if !found.starts_with(&self.root) || !found.is_file() {
             return Err(format!("`{path}` is not a file under the given folder"));
         }
         Ok(found)
     }
 
-    /// The path whose parts read as these do.
-    fn read(&self, path: &str) -> Result<Option<PathBuf>, String> {
+    /// The path whose parts have the same readable form.
+    fn search(&self, path: &str) -> Result<Option<PathBuf>, String> {
         let mut found = self.root.clone();
         for part in path.split('/') {
             if found.join(part).exists() {
@@ -69,7 +69,7 @@ impl Folder {
                 Some([only]) => found.push(only),
                 Some(several) => {
                     return Err(format!(
-                        "`{path}` is the name of {} files, whose accents are written differently",
+                        "`{path}` matches {} files whose accents are written differently",
                         several.len()
                     ));
                 }

@@ -1,4 +1,4 @@
-//! Notification bodies as another receiver stored them: one a line, alone or with the time they were received.
+//! Notification bodies as another receiver stored them: one per line, with or without the time of their arrival.
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::jobs::stop;
 /// Notifications in one commit.
 const BATCH: usize = 200;
 
-/// Bytes in one commit, but for its last notification.
+/// Bytes in one commit, not counting its last notification.
 const BATCH_BYTES: usize = 8 << 20;
 
 const BODY_BYTES_MAX: usize = ParsedNotification::BYTES_MAX;
@@ -55,7 +55,7 @@ pub async fn import(app: &App, path: &Path, dry_run: bool, listener: &mut Listen
             }
             Ok(None) => ended = true,
             Err(e) => {
-                // What was read so far is valid.
+                // Everything read so far is valid.
                 report.refuse(listener, path, number + 1, format!("the file cannot be read any further: {e}"));
                 ended = true;
             }
@@ -104,7 +104,7 @@ async fn record(
             Imported::Known => report.known += 1,
             Imported::Rejected => {
                 report.refused += 1;
-                let reason = format!("kept, but not understood: {}", reason.unwrap_or_default());
+                let reason = format!("recorded as rejected: {}", reason.unwrap_or_default());
                 listener(Event::Refused { path, line: number, reason });
             }
         }
@@ -122,7 +122,7 @@ fn preview(imported: &ImportedNotification, known: bool, now: Timestamp) -> Impo
     }
 }
 
-/// A line's notification; `None` for an empty line. What is rejected here is not recorded.
+/// A line's notification; `None` for an empty line. A line that is rejected here is not recorded.
 pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotification>, String> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     if line.is_empty() {
@@ -130,7 +130,7 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     }
     let text = decode(line);
     let no_object = || match line.first() {
-        Some(b'[') => "it is a JSON array; give one object a line (mongoexport without --jsonArray)".to_owned(),
+        Some(b'[') => "it is a JSON array; expected one object per line (mongoexport without --jsonArray)".to_owned(),
         _ => "it is not a JSON object".to_owned(),
     };
     let fields: HashMap<String, &RawValue> = serde_json::from_str(&text).map_err(|_| no_object())?;
@@ -140,7 +140,7 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     let dated = if is_wrapped { field("receivedAt").map(|raw| instant(raw, now)).transpose()?.flatten() } else { None };
     let body = match field("body").filter(|_| is_wrapped) {
         Some(raw) => unwrapped(raw.get()),
-        // The bytes as they were sent, whatever their encoding.
+        // The bytes as they were sent, in any encoding.
         None if !extended::may_hold(&text) => line.to_vec(),
         None => unwrapped(&text),
     };
@@ -151,7 +151,7 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     if !has_any_key(&notice) {
         return Err("it has none of a notification's keys (`nome`, `dataProduto`, `url`)".to_owned());
     }
-    // The portal sends within a second of signing, so that without another time this is when it was received.
+    // The portal sends within a second of signing, so this is when it was received if there is no other time.
     let sent_at = notice.claims.not_before.filter(|at| *at <= now);
     let stored_at = field("_id").and_then(object_id).filter(|at| *at <= now);
     let notification = NewNotification {
@@ -164,13 +164,13 @@ pub fn read_line(line: &[u8], now: Timestamp) -> Result<Option<ImportedNotificat
     Ok(Some(ImportedNotification { notification, is_dated: dated.is_some() }))
 }
 
-/// Whether it has any of a notification's keys. A line that has none is not a notification.
+/// Whether it has any of a notification's keys. A line without any is not a notification.
 fn has_any_key(notice: &ParsedNotification) -> bool {
     let texts = [&notice.name, &notice.reference_date, &notice.process, &notice.macro_process];
     notice.link.is_some() || texts.iter().any(|text| text.is_some())
 }
 
-/// A body as it was sent. Some receivers store it as a JSON string; databases add types of their own.
+/// A body as it was sent. Some receivers store it as a JSON string; databases add their own types.
 fn unwrapped(raw: &str) -> Vec<u8> {
     let text = match serde_json::from_str::<String>(raw) {
         Ok(text) => Cow::Owned(text),
@@ -185,7 +185,7 @@ fn unwrapped(raw: &str) -> Vec<u8> {
     text.into_owned().into_bytes()
 }
 
-/// The instant in `receivedAt`; `None` where it is null.
+/// The instant in `receivedAt`; `None` if it is null.
 fn instant(raw: &RawValue, now: Timestamp) -> Result<Option<Timestamp>, String> {
     match serde_json::from_str(raw.get()).map(extended::plain) {
         Ok(Value::Null) => Ok(None),
@@ -196,7 +196,7 @@ fn instant(raw: &RawValue, now: Timestamp) -> Result<Option<Timestamp>, String> 
 
 fn object_id(raw: &RawValue) -> Option<Timestamp> {
     match extended::plain(serde_json::from_str(raw.get()).ok()?) {
-        Value::String(id) => extended::made_at(&id),
+        Value::String(id) => extended::created_at(&id),
         _ => None,
     }
 }

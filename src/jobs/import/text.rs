@@ -1,11 +1,11 @@
-//! Text files in whatever encoding spreadsheets and shells write: UTF-16 becomes UTF-8, a byte order mark goes.
+//! Text files in the encodings that spreadsheets and shells write: UTF-16 becomes UTF-8, and a byte order mark is removed.
 use std::io::{self, BufRead, BufReader, Read};
 
 use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
 
 const PIECE: usize = 64 << 10;
 
-/// The file's text. What is not UTF-16 passes as it is, since each line or cell may have an encoding of its own.
+/// The file's text. Anything but UTF-16 is not changed, because each line or cell may have its own encoding.
 pub(super) fn text(mut reader: impl BufRead + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let mut head = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut head)?;
@@ -30,32 +30,32 @@ struct Utf16<R> {
     reader: R,
     decoder: Decoder,
     decoded: String,
-    given: usize,
+    returned: usize,
     is_over: bool,
 }
 
 impl<R: Read> Utf16<R> {
     fn new(reader: R, encoding: &'static Encoding) -> Self {
         let decoder = encoding.new_decoder_with_bom_removal();
-        Self { reader, decoder, decoded: String::with_capacity(4 * PIECE), given: 0, is_over: false }
+        Self { reader, decoder, decoded: String::with_capacity(4 * PIECE), returned: 0, is_over: false }
     }
 }
 
 impl<R: Read> Read for Utf16<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.decoded.len() && !self.is_over {
+        while self.returned == self.decoded.len() && !self.is_over {
             let mut piece = [0; 8 << 10];
             let read = self.reader.read(&mut piece)?;
             self.is_over = read == 0;
             self.decoded.clear();
-            self.given = 0;
-            // The room is several times what a piece can become.
+            self.returned = 0;
+            // The buffer is several times as large as a decoded piece.
             let _ = self.decoder.decode_to_string(&piece[..read], &mut self.decoded, self.is_over);
         }
-        let some = &self.decoded.as_bytes()[self.given..];
+        let some = &self.decoded.as_bytes()[self.returned..];
         let length = some.len().min(buffer.len());
         buffer[..length].copy_from_slice(&some[..length]);
-        self.given += length;
+        self.returned += length;
         Ok(length)
     }
 }

@@ -13,18 +13,18 @@ pub struct Inventory {
     pub products: Vec<Product>,
     pub publications: Vec<Publication>,
     pub revisions: Vec<Revision>,
-    /// Of each different file, bytes on the disk and as published.
+    /// The size of each distinct file, on disk and as published.
     pub stored_sizes: Vec<u64>,
     sizes: Vec<u64>,
     /// Texts that many rows share: processes and extensions, folded.
     texts: Vec<String>,
-    /// While the archive is read.
-    reading: Reading,
+    /// Only used while the archive is read.
+    lookup: Lookup,
 }
 
 /// Indexes of what rows refer to.
 #[derive(Clone, Debug, Default)]
-struct Reading {
+struct Lookup {
     /// By a part of the digest: of a million files, the chance that two share 96 bits is less than one in 10^16.
     files: HashMap<[u8; 12], u32>,
     products: HashMap<Uuid, u32>,
@@ -35,28 +35,28 @@ struct Reading {
 pub struct Product {
     pub id: Uuid,
     pub name: String,
-    /// Folded, the present name among them.
+    /// Folded, including the current name.
     pub names: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Publication {
     pub id: Uuid,
-    /// Which of the products.
+    /// The index of its product.
     pub product: u32,
-    /// Which of the texts.
+    /// The index of its text.
     process: u32,
     macro_process: u32,
-    /// Of its latest revision; absent while there is none.
+    /// Of its latest revision.
     extension: u32,
-    /// Where it differs from the usual form of the period.
-    odd_reference_date: Option<Box<str>>,
+    /// Only set if it differs from the usual form of the period.
+    unusual_reference_date: Option<Box<str>>,
     pub period: Period,
-    /// Which of the revisions are its own: from, to.
+    /// The range of its revisions: from, to (exclusive).
     pub revisions: (u32, u32),
-    /// Which of them was announced last.
+    /// The index of the one announced last.
     pub latest: u32,
-    /// When that was. Orders publications of the same period.
+    /// When it was announced. Orders publications of the same period.
     pub announced_at: i64,
 }
 
@@ -64,7 +64,7 @@ pub struct Publication {
 pub struct Revision {
     pub id: Uuid,
     pub number: i32,
-    /// Which of the files.
+    /// The index of its file.
     pub file: u32,
     /// Together with the number, its position among the publication's revisions.
     pub announced_at: i64,
@@ -82,34 +82,34 @@ impl Inventory {
         inventory.revisions.reserve_exact(revisions);
         inventory.stored_sizes.reserve_exact(files);
         inventory.sizes.reserve_exact(files);
-        inventory.reading.files.reserve(files);
+        inventory.lookup.files.reserve(files);
         inventory
     }
 
     pub fn add_product(&mut self, product: InventoryProduct) {
-        self.reading.products.insert(product.id, place(self.products.len()));
+        self.lookup.products.insert(product.id, index_of(self.products.len()));
         self.products.push(Product { id: product.id, name: product.name, names: product.names });
     }
 
     pub fn add_file(&mut self, file: InventoryFile) {
-        let next = place(self.stored_sizes.len());
-        if *self.reading.files.entry(short(file.digest)).or_insert(next) == next {
+        let next = index_of(self.stored_sizes.len());
+        if *self.lookup.files.entry(short(file.digest)).or_insert(next) == next {
             self.stored_sizes.push(file.stored_size);
             self.sizes.push(file.size);
         }
     }
 
-    /// Adds a publication with its revisions, by number. One that came after its product or its files were read is new, and
-    /// nothing of it is removed yet: it is left out.
+    /// Adds a publication with its revisions, in the order of their numbers. One whose product or files were recorded after those
+    /// were read is new, so nothing of it is removed yet: it is left out.
     pub fn add_publication(&mut self, publication: InventoryPublication, revisions: &[InventoryRevision]) {
-        let Some(product) = self.reading.products.get(&publication.product).copied() else { return };
-        let from = place(self.revisions.len());
+        let Some(product) = self.lookup.products.get(&publication.product).copied() else { return };
+        let from = index_of(self.revisions.len());
         let mut latest: Option<(u32, &InventoryRevision)> = None;
         for revision in revisions {
-            let Some(file) = self.reading.files.get(&short(revision.digest)).copied() else { continue };
+            let Some(file) = self.lookup.files.get(&short(revision.digest)).copied() else { continue };
             // The latest by announcement; if the latest itself was removed, the latest of the remaining ones.
             if latest.is_none_or(|(_, best)| revision.announced_at >= best.announced_at) {
-                latest = Some((place(self.revisions.len()), revision));
+                latest = Some((index_of(self.revisions.len()), revision));
             }
             self.revisions.push(Revision {
                 id: revision.id.0,
@@ -129,9 +129,9 @@ impl Inventory {
             process: self.text(&publication.process),
             macro_process: self.text(&publication.macro_process),
             extension: self.text(shown.extension.as_deref().unwrap_or_default()),
-            odd_reference_date: (!usual).then(|| publication.reference_date.into()),
+            unusual_reference_date: (!usual).then(|| publication.reference_date.into()),
             period: publication.period,
-            revisions: (from, place(self.revisions.len())),
+            revisions: (from, index_of(self.revisions.len())),
             latest,
             announced_at: shown.announced_at,
         };
@@ -139,20 +139,21 @@ impl Inventory {
     }
 
     fn text(&mut self, text: &str) -> u32 {
-        if let Some(known) = self.reading.texts.get(text) {
+        if let Some(known) = self.lookup.texts.get(text) {
             return *known;
         }
-        let next = place(self.texts.len());
+        let next = index_of(self.texts.len());
         self.texts.push(fold(text));
-        self.reading.texts.insert(text.to_owned(), next);
+        self.lookup.texts.insert(text.to_owned(), next);
         next
     }
 
-    /// Drops what is only needed while reading. An error where there is more than the positions can name.
-    pub fn settle(&mut self) -> anyhow::Result<()> {
-        self.reading = Reading::default();
+    /// Drops what is only needed while reading. An error if there are more rows than indexes.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        self.lookup = Lookup::default();
         let most = self.products.len().max(self.revisions.len()).max(self.stored_sizes.len()).max(self.texts.len());
-        u32::try_from(most).with_context(|| format!("{most} rows are more than a plan can be made of"))?;
+        u32::try_from(most)
+            .with_context(|| format!("{most} rows are too many for a plan; the limit is {}", u32::MAX))?;
         Ok(())
     }
 
@@ -186,7 +187,7 @@ impl Inventory {
 
 impl Publication {
     pub fn reference_date(&self) -> String {
-        self.odd_reference_date.as_deref().map_or_else(|| self.period.reference_date(), str::to_owned)
+        self.unusual_reference_date.as_deref().map_or_else(|| self.period.reference_date(), str::to_owned)
     }
 
     /// Wall clock as seconds.
@@ -199,8 +200,8 @@ impl Publication {
     }
 }
 
-/// Positions have 32 bits, since a plan has several for each revision; [`Inventory::settle`] refuses more.
-fn place(n: usize) -> u32 {
+/// Indexes have 32 bits, since a plan has several for each revision. [`Inventory::finish`] refuses more rows.
+fn index_of(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 

@@ -1,4 +1,4 @@
-//! The lock of retention: one run, sweep or undo at a time, in whatever process.
+//! The lock of retention: one run, sweep or undo at a time, in all processes.
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ const LOCK: Duration = Duration::from_secs(15);
 /// How often its holder renews it.
 const RENEW_EVERY: Duration = Duration::from_secs(4);
 
-/// A holder that has not been able to renew it for so long stops: soon another process may take it.
+/// A holder that could not renew the lock for this long stops, because another process may soon take it.
 const RENEWED_WITHIN: Duration = Duration::from_secs(10);
 
-/// How often a lock that another process holds is tried again.
+/// How often a lock of another process is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(200);
 
-/// The lock, renewed until this is dropped. [`Guard::release`] gives it back at once; otherwise it expires.
+/// The lock, renewed until this is dropped. [`Guard::release`] frees it at once; otherwise it runs out.
 pub(super) struct Guard {
     app: App,
     holder: String,
@@ -30,7 +30,7 @@ pub(super) struct Guard {
     heartbeat: tokio::task::JoinHandle<()>,
 }
 
-/// What the holder knows of its lock.
+/// The state of the lock as far as its holder knows.
 #[derive(Clone, Copy)]
 enum Lease {
     /// Renewed at this time, and certain for [`RENEWED_WITHIN`] from then on.
@@ -40,7 +40,7 @@ enum Lease {
 }
 
 impl Guard {
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock if it is free.
     pub async fn take(app: &App, holder: &str) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
         if !app.record.locks().take(NAME, holder, app.clock.now(), LOCK).await? {
@@ -51,7 +51,7 @@ impl Guard {
         Ok(Some(Self { app: app.clone(), holder: holder.to_owned(), lease, heartbeat }))
     }
 
-    /// Takes the lock as soon as nobody holds it; `None` where that takes longer than `timeout`, or the process is to stop.
+    /// Takes the lock as soon as it is free; `None` if that takes longer than `timeout` or the process is stopping.
     pub async fn wait(app: &App, holder: &str, timeout: Duration) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
         loop {
@@ -65,16 +65,16 @@ impl Guard {
         }
     }
 
-    /// An error where the next batch must not begin: another process may hold the lock, or this one is to stop. `place` names
-    /// the fault point of this check.
-    pub fn check(&self, place: &'static str) -> anyhow::Result<()> {
-        stop::check(&self.app, place)?;
+    /// An error if the next batch must not begin: another process may hold the lock, or this one is stopping. `fault_point` names the
+    /// fault point of this check.
+    pub fn check(&self, fault_point: &'static str) -> anyhow::Result<()> {
+        stop::check(&self.app, fault_point)?;
         match *self.lease.lock().unwrap_or_else(PoisonError::into_inner) {
             Lease::Renewed(at) if at.elapsed() <= RENEWED_WITHIN => Ok(()),
             Lease::Renewed(_) => {
-                bail!("the lock of retention could not be renewed in time; the next run goes on from here")
+                bail!("the lock of retention could not be renewed in time; the next run continues from here")
             }
-            Lease::Lost => bail!("another process has taken the lock of retention; the next run goes on from here"),
+            Lease::Lost => bail!("another process has taken the lock of retention; the next run continues from here"),
         }
     }
 
@@ -83,7 +83,7 @@ impl Guard {
         match self.app.record.locks().release(NAME, &self.holder).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("the lock of retention had been taken by another process"),
-            Err(e) => tracing::warn!(error = %e, "the lock of retention could not be released; it expires by itself"),
+            Err(e) => tracing::warn!(error = %e, "cannot release the lock of retention; it will run out"),
         }
     }
 }

@@ -149,7 +149,7 @@ async fn load(app: &App) -> anyhow::Result<Inventory> {
             inventory.add_publication(publication, own);
         }
     }
-    inventory.settle()?;
+    inventory.finish()?;
     Ok(inventory)
 }
 

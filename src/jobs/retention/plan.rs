@@ -83,7 +83,7 @@ pub struct Decision {
     pub rule: Rule,
     /// The index of the policy.
     pub policy: Option<u16>,
-    /// Bytes that the disk gains: none while another revision shares them.
+    /// Bytes of disk space that this frees: none while another revision shares them.
     pub bytes_freed: u64,
 }
 
@@ -97,7 +97,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How many revisions each policy removes, by its index; `None`: those removed because the archive is too large.
+    /// How many revisions each policy removes, by its index; `None` stands for those removed because the archive is too large.
     pub fn removed_by_policy(&self) -> HashMap<Option<usize>, usize> {
         let mut counts = HashMap::new();
         for decision in self.decisions.iter().filter(|decision| !decision.keep) {
@@ -145,16 +145,16 @@ impl<'a> Matcher<'a> {
 
     fn match_all(&self) -> Vec<Option<u16>> {
         let first = |publication: &Publication| {
-            let fits = |(i, policy): &(usize, &Policy)| {
-                self.names[publication.product as usize][*i] && fits_file(policy, self.inventory, publication)
+            let matches = |(i, policy): &(usize, &Policy)| {
+                self.names[publication.product as usize][*i] && matches_file(policy, self.inventory, publication)
             };
-            self.policies.iter().enumerate().find(fits).and_then(|(i, _)| u16::try_from(i).ok())
+            self.policies.iter().enumerate().find(matches).and_then(|(i, _)| u16::try_from(i).ok())
         };
         self.inventory.publications.iter().map(first).collect()
     }
 }
 
-fn fits_file(policy: &Policy, inventory: &Inventory, publication: &Publication) -> bool {
+fn matches_file(policy: &Policy, inventory: &Inventory, publication: &Publication) -> bool {
     let any =
         |globs: &[crate::config::Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(text));
     any(&policy.processes, inventory.process(publication))
@@ -163,7 +163,7 @@ fn fits_file(policy: &Policy, inventory: &Inventory, publication: &Publication) 
         && policy.larger_than.is_none_or(|size| inventory.size(publication) > size)
 }
 
-/// The number of the calendar's bucket that a day falls in; later ones have higher numbers.
+/// The number of the bucket (day, week, month or year) of a time; later buckets have higher numbers.
 type Bucket = fn(DateTime) -> i64;
 
 /// The rule that keeps each publication; `None` if none does.
@@ -218,7 +218,7 @@ fn kept_publications(
     kept
 }
 
-/// The newest publication of a product has the newest period, and of these was announced last.
+/// Orders a product's publications: the newest has the newest period and, of several, was announced last.
 fn rank(publication: &Publication) -> (i64, i64, i64, uuid::Uuid) {
     (publication.period_start(), publication.period_end(), publication.announced_at, publication.id)
 }
@@ -228,7 +228,7 @@ fn last_of_buckets(inventory: &Inventory, own: &[usize], count: u32, bucket: Buc
     let mut last: BTreeMap<i64, usize> = BTreeMap::new();
     let order = |i: usize| (inventory.publications[i].announced_at, inventory.publications[i].id);
     for i in own {
-        let start = reading(inventory.publications[*i].period_start());
+        let start = wall_clock(inventory.publications[*i].period_start());
         last.entry(bucket(start))
             .and_modify(|best| *best = if order(*i) > order(*best) { *i } else { *best })
             .or_insert(*i);
@@ -236,7 +236,7 @@ fn last_of_buckets(inventory: &Inventory, own: &[usize], count: u32, bucket: Buc
     last.into_values().rev().take(count as usize).collect()
 }
 
-fn reading(seconds: i64) -> DateTime {
+fn wall_clock(seconds: i64) -> DateTime {
     DateTime::constant(1970, 1, 1, 0, 0, 0, 0).saturating_add(seconds.seconds())
 }
 
@@ -257,7 +257,7 @@ fn year(at: DateTime) -> i64 {
     i64::from(at.year())
 }
 
-/// A span before now, as the wall clock in São Paulo has it.
+/// The wall clock in São Paulo, a span before now.
 fn local_cutoff(now: Timestamp, span: Span) -> i64 {
     let local = sao_paulo().to_datetime(now).saturating_sub(span);
     crate::domain::LocalDateTime(local).as_number()

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 pub enum RetentionRefusal {
     #[error("there is no run {id}; `acervo retention runs` lists them")]
     NotFound { id: String },
-    #[error("the run {id} was a dry one: there is nothing to bring back")]
+    #[error("the run {id} was a dry run; there is nothing to restore")]
     DryRun { id: String },
-    #[error("the grace of the run {id} is over, and its {lost} revisions are swept: nothing can be brought back")]
+    #[error("the grace of the run {id} is over, and its {lost} revisions are swept; they cannot be restored")]
     GraceOver { id: String, lost: u64 },
-    #[error("another run of retention is under way; try again when it has ended")]
+    #[error("another run of retention is in progress; try again when it has ended")]
     Busy,
     #[error(
-        "the clock ({at}) is far ahead of the last time that is known: nothing is removed until it is put right or a notification confirms it"
+        "the clock ({at}) is far ahead of the last known time; nothing is removed until it is corrected or a notification confirms it"
     )]
     ClockSuspect { at: Timestamp },
 }

@@ -1,4 +1,4 @@
-//! Plans for requests: a plan reads all revisions, so one is made at a time, and requests that come meanwhile share it.
+//! Plans for requests: a plan reads all revisions, so one is made at a time, and concurrent requests share it.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
@@ -28,7 +28,7 @@ impl SharedPlans {
         in_progress.await
     }
 
-    /// Makes a plan to its end, whether a request still waits for it or not.
+    /// Makes a plan. It is completed even if no request waits for it any more.
     fn start(&self, app: App) -> PlanInProgress {
         let slot = self.0.clone();
         let planning = tokio::spawn(async move { make_plan(&app, app.clock.now()).await });

@@ -96,7 +96,7 @@ impl Flat for Notification {
     ];
 }
 
-/// A count; one that no Int can hold is refused where the cell is written.
+/// A count; one that no Int can hold is refused when the cell is written.
 fn count<'a>(n: u64) -> Cell<'a> {
     Cell::Int(n.try_into().unwrap_or(i64::MAX))
 }

@@ -34,7 +34,7 @@ pub enum Cell<'a> {
     /// A text too.
     Id(Uuid),
     Texts(&'a [String]),
-    /// Refused by a writer where it does not fit into 32 bits.
+    /// Refused by a writer if it does not fit into 32 bits.
     Int(i64),
     Long(u64),
     Float(f64),

@@ -21,7 +21,7 @@ pub struct DamagedFile {
 }
 
 impl Files {
-    /// Notes that a file is damaged. `false` where that was known.
+    /// Notes that a file is damaged. `false` if that was known.
     pub async fn mark_damaged(&self, file: Digest, now: Timestamp) -> Result<bool, RecordError> {
         let txn = self.db.begin().await?;
         let marked = files::Entity::update_many()

@@ -134,7 +134,7 @@ impl History {
         all.all(self.db.reader()).await?.into_iter().map(Notification::read).collect()
     }
 
-    /// The last row of the next window; `None` where the rest is less than one.
+    /// The last row of the next window; `None` if the rest is less than one.
     async fn window_end(&self, query: &NotificationQuery, scan: Scan) -> Result<Option<Position>, RecordError> {
         let position: Option<(i64, Uuid)> = notifications::Entity::find()
             .select_only()

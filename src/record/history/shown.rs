@@ -1,4 +1,4 @@
-//! The form in which a product's files come: what its newest publications show.
+//! The usual form of a product's files, from its newest publications.
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 

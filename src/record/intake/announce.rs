@@ -12,7 +12,7 @@ use sea_orm::{
     QueryFilter, Set,
 };
 
-use super::{Announced, NewNotification};
+use super::{AnnouncedPublication, NewNotification};
 use crate::domain::{Announcement, ChangeKind, PublicationId, PublicationStatus, fold, millis};
 use crate::engine::record::entity::{product_aliases, products, publications};
 use crate::engine::record::rows::int;
@@ -20,12 +20,12 @@ use crate::engine::record::{RecordError, batch, feed};
 
 type Announcements<'a> = Vec<(&'a NewNotification, &'a Announcement)>;
 
-/// Resolves each notification of a batch to its publication (`None` for those that were not understood), creating what
+/// Resolves each notification of a batch to its publication (`None` for rejected ones), creating what
 /// is new and updating what changed. The batch may name one product or publication many times.
 pub(in crate::engine::record) async fn announce(
     txn: &DatabaseTransaction,
     batch: &[NewNotification],
-) -> Result<Vec<Option<Announced>>, RecordError> {
+) -> Result<Vec<Option<AnnouncedPublication>>, RecordError> {
     let mut understood: Announcements<'_> =
         batch.iter().filter_map(|n| n.notice.outcome.as_ref().ok().map(|a| (n, a))).collect();
     if understood.is_empty() {
@@ -48,7 +48,7 @@ pub(in crate::engine::record) async fn announce(
         let Ok(announcement) = &notification.notice.outcome else { return Ok(None) };
         let product_id = products.id_of(announcement)?;
         let publication = publications.of(product_id, announcement)?;
-        Ok(Some(Announced {
+        Ok(Some(AnnouncedPublication {
             product_id,
             publication_id: PublicationId(publication.id),
             first_received_at: publication.first_received_at,
@@ -61,7 +61,7 @@ pub(in crate::engine::record) async fn announce(
 struct Entry<Row> {
     row: Row,
     is_new: bool,
-    /// Something is to be written.
+    /// The row must be written.
     changed: bool,
     /// The feed gets a change.
     notify: bool,
@@ -109,7 +109,7 @@ impl Products {
             let alias = product_aliases::Entity::find_by_id((product_id, name)).one(txn).await?;
             self.named_at.insert(product_id, alias.map(|alias| alias.last_seen_at));
         }
-        // An earlier name that was never seen is another by which searches find the product.
+        // An earlier name that was never seen is a new alias, by which searches find the product.
         let called: HashSet<(Uuid, &String)> = understood
             .iter()
             .filter_map(|(_, a)| Some((self.by_identity.get(&a.identity.key())?.row.id, &a.name)))
@@ -321,7 +321,7 @@ impl Publications {
             entry.changed = true;
             entry.notify = true;
         }
-        // What is shown while there is no file.
+        // Shown while there is no file.
         if row.latest_revision_id.is_none() {
             row.received_at = max(row.received_at, received_at);
             row.status = PublicationStatus::Awaited;

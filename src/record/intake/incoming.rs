@@ -6,7 +6,7 @@ use crate::domain::{
     Announcement, Digest, KnownSince, NotificationId, ParsedNotification, PublicationId, millis, timestamp,
 };
 
-/// How long a link lives whose token does not say: as long as every real one seen, less its minute of grace.
+/// The lifetime of a link whose token has none: that of all known real ones, less their minute of grace.
 const LINK_LIFE_HOURS: i64 = 24;
 
 /// A notification that is to be recorded.
@@ -21,7 +21,7 @@ pub struct NewNotification {
 }
 
 impl NewNotification {
-    /// When the link expires; `None` where there is none.
+    /// When the link expires; `None` if there is none.
     pub fn link_expires_at(&self) -> Option<Timestamp> {
         self.notice.link.as_ref()?;
         let default = timestamp(millis(self.received_at) + LINK_LIFE_HOURS * 3_600_000);
@@ -33,17 +33,17 @@ impl NewNotification {
     }
 }
 
-/// What `announce` found for a notification that was understood.
-pub(in crate::engine::record) struct Announced {
+/// The result of `announce` for a notification that is not rejected.
+pub(in crate::engine::record) struct AnnouncedPublication {
     pub product_id: Uuid,
     pub publication_id: PublicationId,
-    /// When the first notification of the publication was received, in milliseconds since 1970; `None` where that is not recorded.
+    /// When the first notification of the publication was received, in milliseconds since 1970; `None` if that is not recorded.
     pub first_received_at: Option<i64>,
     /// Whether the publication has a file already.
     pub has_revision: bool,
 }
 
-impl Announced {
+impl AnnouncedPublication {
     pub fn known_since(&self) -> KnownSince {
         self.first_received_at.map_or(KnownSince::Always, |at| KnownSince::At(timestamp(at)))
     }

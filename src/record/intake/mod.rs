@@ -17,13 +17,13 @@ use crate::engine::record::replays;
 use crate::engine::record::rows::list;
 use crate::engine::record::{RecordError, batch, connect, sources};
 
-pub(super) use incoming::Announced;
+pub(super) use incoming::AnnouncedPublication;
 pub use incoming::NewNotification;
 
 /// Notifications of one commit.
 const BATCH_MAX: usize = 256;
 
-/// So many polls without another notification end the collection of a batch.
+/// This many polls without another notification end the collection of a batch.
 const IDLE_POLLS: usize = 16;
 
 /// How long the commits of a batch may take. Longer than a PostgreSQL server takes to end a session that holds others up.
@@ -88,7 +88,7 @@ impl Intake {
 }
 
 impl Intake {
-    /// At most `capacity` notifications wait for a commit at once. `writer` is the intake's alone.
+    /// At most `capacity` notifications wait for a commit at once. Only the intake uses `writer`.
     pub(super) fn start(db: Db, writer: DatabaseConnection, capacity: usize, rule: ReplayRule) -> Self {
         let (queue, waiting) = mpsc::channel(capacity);
         tokio::spawn(run(db, writer, rule, waiting));
@@ -131,7 +131,7 @@ async fn run(db: Db, writer: DatabaseConnection, rule: ReplayRule, mut waiting: 
     }
 }
 
-/// Commits notifications, together or, where the database rejects one of them, one by one, and replies to each sender as soon as
+/// Commits notifications, together or, if the database rejects one of them, one by one, and replies to each sender as soon as
 /// its outcome is known. Returns whether the database accepts writes.
 async fn commit_all(
     writer: &DatabaseConnection,
@@ -222,7 +222,7 @@ fn is_of_a_row(error: &RecordError) -> bool {
     }
 }
 
-/// Writes a row without a meaning, in the way a notification is written.
+/// Writes a row without a meaning, in the way that a notification is written.
 async fn probe(writer: &DatabaseConnection) -> Result<(), RecordError> {
     let txn = connect::begin(writer).await?;
     let row = state::ActiveModel { key: Set("probe".to_owned()), value: Set("written".to_owned()) };
@@ -265,7 +265,10 @@ async fn commit(writer: &DatabaseConnection, rule: ReplayRule, batch: &[NewNotif
 }
 
 /// The row of a new notification.
-pub(super) fn row(notification: &NewNotification, announced: Option<&Announced>) -> notifications::ActiveModel {
+pub(super) fn row(
+    notification: &NewNotification,
+    announced: Option<&AnnouncedPublication>,
+) -> notifications::ActiveModel {
     let NewNotification { id, source, received_at, notice, body_digest } = notification;
     let understood = notice.outcome.as_ref().ok();
     let queued = understood.is_some();

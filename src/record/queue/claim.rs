@@ -35,7 +35,7 @@ pub struct Claim {
     pub host: String,
     /// In the order of announcement; never empty.
     pub notifications: Vec<ClaimedNotification>,
-    /// What makes the fetch conditional. Present only where the bytes of the previous fetch are the latest revision of every
+    /// What makes the fetch conditional. Present only if the bytes of the previous fetch are the latest revision of every
     /// publication that waits for the file.
     pub previous: Option<PreviousFetch>,
     turn: Turn,
@@ -183,7 +183,7 @@ impl Queue {
     }
 }
 
-/// The files that are being fetched. One fetch of a file at a time: what is recorded meanwhile is served, all of it together, by
+/// The files that are being fetched. One fetch of a file at a time: notifications that are recorded in the meantime are served, all together, by
 /// the next one.
 async fn in_progress<D: ConnectionTrait>(db: &D, clock: &Expr) -> Result<Vec<String>, DbErr> {
     let files: Vec<Option<String>> = notifications::Entity::find()
@@ -241,7 +241,7 @@ async fn claim_files(
         let notifications: Vec<ClaimedNotification> = own.iter().map(|(_, claimed)| claimed.clone()).collect();
         let candidates: Vec<Candidate<'_>> = notifications.iter().map(ClaimedNotification::candidate).collect();
         let turn = Turn::of(&candidates, exhausted);
-        // None where another process ended them since they were looked up.
+        // None if another process ended them since they were looked up.
         let Some(host) = notifications.get(turn.index).map(|lead| lead.host.clone()) else { continue };
         claims.push(Claim { lease, file_key, host, notifications, previous, turn });
     }
@@ -268,7 +268,7 @@ async fn waiting_for(
         .await
 }
 
-/// Notifications that cannot be fetched since their row is broken end as FAILED, which says so; the others go on.
+/// Notifications that cannot be fetched since their row is broken end as FAILED with the reason; the others are fetched.
 async fn end_unreadable(
     txn: &DatabaseTransaction,
     rows: Vec<notifications::Model>,
@@ -313,7 +313,7 @@ impl ClaimedNotification {
     }
 }
 
-/// What the portal said of a file, where its bytes are what all these notifications' publications show.
+/// What the portal said of a file, if its bytes are what all these notifications' publications show.
 async fn previous<'a>(
     txn: &DatabaseTransaction,
     before: &validators::Model,
@@ -329,7 +329,7 @@ async fn previous<'a>(
     Ok(Some(PreviousFetch { validator, digest: before.digest }))
 }
 
-/// A publication's latest revision, where it has these bytes and they are there and sound.
+/// A publication's latest revision, if it has these bytes and they are there and sound.
 pub(super) async fn shows(
     txn: &DatabaseTransaction,
     publication: Option<Uuid>,

@@ -23,7 +23,7 @@ pub(super) fn is_leased(lease: Uuid, file_key: &str) -> Expr {
     C::Lease.eq(lease).and(C::FileKey.eq(file_key))
 }
 
-/// Leased by a worker that is gone. Leases go by the clock of all who share the database.
+/// Leased by a worker that is gone. Leases go by the clock that all processes of the database share.
 pub(super) fn is_abandoned(clock: &Expr) -> Condition {
     Condition::all().add(is_in(Status::Fetching)).add(Expr::col(C::LeaseUntil).lte(clock.clone()))
 }

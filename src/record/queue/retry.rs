@@ -27,7 +27,7 @@ pub struct RetryCounts {
     pub matched: u64,
     pub queued: u64,
     /// Their links have expired.
-    pub dead: u64,
+    pub expired: u64,
 }
 
 #[derive(FromQueryResult)]
@@ -41,7 +41,7 @@ impl Queue {
     /// Queues the notifications again that match a query, as long as their link has not expired and their file is not archived.
     pub async fn retry(&self, query: &NotificationQuery, now: Timestamp) -> Result<RetryCounts, RecordError> {
         let mut counts = self.count_for_retry(query, now).await?;
-        // All that can be queued again carries a link.
+        // Only notifications with a link can be queued again.
         let mut after = (millis(now), Uuid::max());
         loop {
             let began = Instant::now();
@@ -82,8 +82,8 @@ impl Queue {
             .count(self.db.reader())
             .await?;
         let wanting = sum(&WANTING)?;
-        let dead = sum(&[Status::Expired])? + wanting.saturating_sub(alive);
-        Ok(RetryCounts { matched: sum(Status::ALL)?, queued: 0, dead })
+        let expired = sum(&[Status::Expired])? + wanting.saturating_sub(alive);
+        Ok(RetryCounts { matched: sum(Status::ALL)?, queued: 0, expired })
     }
 
     /// Notifications that have a link, in the order in which the links expire.
@@ -103,7 +103,7 @@ impl Queue {
             .await?)
     }
 
-    /// Queues those of a page again that match the query and still want their file. Returns how many.
+    /// Queues those of a page again that match the query and still need their file. Returns how many.
     async fn queue_again(
         &self,
         query: &NotificationQuery,
@@ -177,11 +177,11 @@ async fn named(
         .and_where(Expr::col(N::Id).is_in(padded(page)))
         .limit(size)
         .to_owned();
-    let lives = Condition::all().add(N::Link.is_not_null()).add(N::LinkExpiresAt.gt(millis(now)));
+    let is_valid = Condition::all().add(N::Link.is_not_null()).add(N::LinkExpiresAt.gt(millis(now)));
     let select = Query::select()
         .columns([N::Id, N::Status, N::PublicationId])
         .from_subquery(page, Alias::new("notifications"))
-        .cond_where(query.condition().add(lives))
+        .cond_where(query.condition().add(is_valid))
         .to_owned();
     Candidate::find_by_statement(txn.get_database_backend().build(&select)).all(txn).await
 }

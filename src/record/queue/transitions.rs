@@ -10,7 +10,7 @@ use crate::engine::record::batch;
 use crate::engine::record::entity::notifications;
 use notifications::Column as C;
 
-/// Takes leases off; the attempt that began is not counted. Returns how many.
+/// Removes leases; the attempt that began is not counted. Returns how many.
 pub(super) async fn release(txn: &DatabaseTransaction, which: Expr) -> Result<u64, DbErr> {
     let released = notifications::Entity::update_many()
         .col_expr(C::Status, Expr::value(Status::Queued))
@@ -23,7 +23,7 @@ pub(super) async fn release(txn: &DatabaseTransaction, which: Expr) -> Result<u6
     Ok(released.rows_affected)
 }
 
-/// Settles notifications whose file will not come, as `status`. One that has made a revision of a file that looked broken, and was
+/// Settles notifications whose file cannot be fetched, as `status`. One that has made a revision of a file that looked broken, and was
 /// to be fetched once more, ends with that revision.
 pub(super) async fn end_without_file(
     txn: &DatabaseTransaction,
@@ -32,7 +32,7 @@ pub(super) async fn end_without_file(
     reason: &(dyn Fn(&notifications::Model) -> String + Sync),
 ) -> Result<(), DbErr> {
     let (archived, without): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.revision_id.is_some());
-    // Hundreds that end together mostly do so for one reason.
+    // Hundreds that end together usually have the same reason.
     let mut by_reason: HashMap<String, Vec<Uuid>> = HashMap::new();
     for row in without {
         by_reason.entry(reason(row)).or_default().push(row.id);

@@ -11,9 +11,9 @@ use crate::engine::record::{RecordError, feed};
 /// Why a hold cannot be set or lifted.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
-    #[error("there is no revision {0}")]
+    #[error("the revision {0} does not exist")]
     Missing(RevisionId),
-    #[error("the revision {0} is removed already; within the grace period `acervo retention undo {1}` brings it back")]
+    #[error("the revision {0} is removed already; within the grace period `acervo retention undo {1}` restores it")]
     Purged(RevisionId, String),
     #[error(transparent)]
     Record(#[from] RecordError),

@@ -18,7 +18,7 @@ pub struct InventoryProduct {
     pub names: Vec<String>,
 }
 
-/// A file whose bytes are there.
+/// A file whose bytes are stored.
 #[derive(Clone, Copy, Debug)]
 pub struct InventoryFile {
     pub digest: Digest,
@@ -36,7 +36,7 @@ pub struct InventoryPublication {
     pub period: Period,
 }
 
-/// A revision whose bytes are there.
+/// A revision whose bytes are stored.
 #[derive(Clone, Debug)]
 pub struct InventoryRevision {
     pub id: RevisionId,

@@ -107,7 +107,7 @@ impl Retention {
         Ok(ended.rows_affected)
     }
 
-    /// Whether a run has not ended: it is under way, or was killed.
+    /// Whether a run has not ended: it is in progress, or was killed.
     pub async fn has_open_run(&self) -> Result<bool, RecordError> {
         let open = retention_runs::Entity::find().filter(retention_runs::Column::EndedAt.is_null());
         Ok(open.one(self.db.jobs_reader()).await?.is_some())

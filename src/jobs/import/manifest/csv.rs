@@ -1,4 +1,4 @@
-//! Rows of a CSV manifest, one after another, each bounded.
+//! Rows of a CSV manifest, read one by one, with a limit for each.
 use std::io::{self, BufRead, Cursor, Read};
 
 use serde_json::{Map, Value};
@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 use super::{Object, ROW_BYTES_MAX};
 use crate::domain::decode;
 
-/// Columns of a row.
+/// The most columns of a row.
 const COLUMNS_MAX: usize = 1024;
 
-/// The header must end within so many bytes.
+/// The most bytes of the header.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
-/// In the order in which they are tried: Brazilian spreadsheets write semicolons, and "Unicode text" has tabs.
+/// In the order of trying: Brazilian spreadsheets write semicolons, and "Unicode text" has tabs.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// A CSV file after its header.
@@ -22,7 +22,7 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    /// Reads the header; `None` where it does not name what is needed.
+    /// Reads the header; `None` if a required column is missing.
     pub(super) fn open(mut reader: Box<dyn BufRead + Send>) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         reader.by_ref().take(HEADER_BYTES_MAX as u64).read_to_end(&mut head)?;
@@ -44,7 +44,7 @@ impl Csv {
         Ok(None)
     }
 
-    /// The next row that is not empty, with the line that it begins in.
+    /// The next row that is not empty, with its first line number.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, Object)>> {
         while let Some((line, record)) = self.records.next()? {
             match record {
@@ -89,7 +89,7 @@ fn directive(head: &[u8]) -> (Option<u8>, usize) {
     }
 }
 
-/// A record's cells, or why it has none.
+/// A record's cells, or why it is invalid.
 type Fields = Result<Vec<String>, String>;
 
 /// Records of a CSV file.
@@ -98,7 +98,7 @@ struct Records<R> {
     core: csv_core::Reader,
     output: Vec<u8>,
     ends: Vec<usize>,
-    /// The line that is read, from 1, and whether a `\r` was the last byte.
+    /// The current line, from 1, and whether the last byte was a `\r`.
     line: u64,
     after_return: bool,
 }
@@ -110,7 +110,7 @@ impl<R: BufRead> Records<R> {
         Self { reader, core, output, ends, line: 1, after_return: false }
     }
 
-    /// The next record and its line; of one that is too long no more than the bound is held.
+    /// The next record and its line. At most [`ROW_BYTES_MAX`] bytes of it are in memory.
     fn next(&mut self) -> io::Result<Option<(u64, Fields)>> {
         self.skip_line_ends()?;
         let line = self.line;
@@ -143,7 +143,7 @@ impl<R: BufRead> Records<R> {
         }
         let mut start = 0;
         let fields = self.ends[..ended].iter().map(|end| {
-            // Cell by cell: some manifests are made of parts in different encodings.
+            // Cell by cell, because some manifests mix encodings.
             let field = decode(&self.output[start..*end]).into_owned();
             start = *end;
             field

@@ -19,11 +19,11 @@ use crate::engine::record::{IMPORT, NewNotification};
 /// The longest row: as long as the longest body of a notification.
 const ROW_BYTES_MAX: usize = ParsedNotification::BYTES_MAX;
 
-/// Rows are sorted by time before the first is imported: a few bytes of each are held in memory, the rest on disk.
+/// Rows are sorted by time before the first is imported: a few bytes of each are in memory, the others on disk.
 const ROWS_MAX: usize = 5_000_000;
 const BYTES_MAX: u64 = 2 << 30;
 
-/// Rows held in memory before they go to a file.
+/// Bytes of rows in memory before they are written to a file.
 const SPOOL_BYTES_MAX: usize = 16 << 20;
 
 /// Why a manifest cannot be used at all.
@@ -31,9 +31,11 @@ const SPOOL_BYTES_MAX: usize = 16 << 20;
 pub enum ManifestError {
     #[error("the manifest {0} cannot be read: {1}")]
     Unreadable(String, std::io::Error),
-    #[error("the manifest {0} has more than {ROWS_MAX} rows or {BYTES_MAX} bytes: give it in parts")]
+    #[error("the manifest {0} has more than {ROWS_MAX} rows or {BYTES_MAX} bytes; split it into several files")]
     TooLarge(String),
-    #[error("the manifest {0} begins with neither a CSV header that names `path` and `nome` nor a JSON object")]
+    #[error(
+        "the manifest {0} begins neither with a CSV header with the columns `path` and `nome` nor with a JSON object"
+    )]
     Headless(String),
 }
 
@@ -48,9 +50,9 @@ pub enum Root<'a> {
 #[derive(Debug)]
 pub struct Row {
     pub line: u64,
-    /// Under the given folder, or in the tar; with `/`.
+    /// Relative to the given folder or the tar, with `/`.
     pub path: String,
-    /// `None`: the time of the import, after all rows that have a time.
+    /// `None` stands for the time of the import, after all rows with a time.
     pub received_at: Option<Timestamp>,
     pub notification: NewNotification,
 }
@@ -59,14 +61,15 @@ type Object = Result<Map<String, Value>, String>;
 
 /// The valid rows, sorted by time. They are spooled to a file and read back one by one.
 pub struct Manifest {
-    slots: Vec<Slot>,
+    index: Vec<IndexEntry>,
     spool: SpooledTempFile,
     /// Hashes of the readable paths in a tar; two paths may share one.
     paths: HashSet<u64>,
     now: Timestamp,
 }
 
-struct Slot {
+/// Where a row is in the spool.
+struct IndexEntry {
     at: i64,
     line: u64,
     offset: u64,
@@ -92,7 +95,7 @@ impl Manifest {
         }
     }
 
-    /// As [`Manifest::read`], from an open file.
+    /// Like [`Manifest::read`], from an open file.
     pub fn parse(
         reader: impl BufRead + Send + 'static,
         root: Root<'_>,
@@ -102,18 +105,18 @@ impl Manifest {
     ) -> io::Result<Parsed> {
         let Some(mut objects) = Objects::open(text::text(reader)?)? else { return Ok(Parsed::Headless) };
         let spool = tempfile::spooled_tempfile_in(SPOOL_BYTES_MAX, scratch);
-        let mut manifest = Self { slots: Vec::new(), spool, paths: HashSet::new(), now };
+        let mut manifest = Self { index: Vec::new(), spool, paths: HashSet::new(), now };
         let mut offset = 0;
         while let Some((line, object)) = objects.next()? {
             match object.and_then(|object| row(line, object, root, now)) {
                 Err(reason) => refuse(line, reason),
-                Ok(_) if manifest.slots.len() == ROWS_MAX || offset > BYTES_MAX => return Ok(Parsed::TooMany),
+                Ok(_) if manifest.index.len() == ROWS_MAX || offset > BYTES_MAX => return Ok(Parsed::TooMany),
                 Ok((row, object)) => {
                     let bytes = serde_json::to_vec(&object)?;
                     manifest.spool.write_all(&bytes)?;
                     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
                     let at = row.received_at.map_or(i64::MAX, millis);
-                    manifest.slots.push(Slot { at, line, offset, length });
+                    manifest.index.push(IndexEntry { at, line, offset, length });
                     if matches!(root, Root::Tar) {
                         manifest.paths.insert(hash(&names::readable(row.path.as_bytes())));
                     }
@@ -122,32 +125,32 @@ impl Manifest {
             }
         }
         // Stable: rows with the same time, or without one, keep their order.
-        manifest.slots.sort_by_key(|slot| slot.at);
+        manifest.index.sort_by_key(|entry| entry.at);
         Ok(Parsed::Rows(manifest))
     }
 
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.index.is_empty()
     }
 
-    /// Whether a row may name this path, as it is read.
+    /// Whether a row may have this path, in its readable form.
     pub fn may_name(&self, readable: &str) -> bool {
         self.paths.contains(&hash(readable))
     }
 
     /// The rows, in the order of their time.
     pub fn rows(self, root: Root<'_>) -> impl Iterator<Item = io::Result<Row>> {
-        let Self { slots, mut spool, now, .. } = self;
-        slots.into_iter().map(move |slot| {
-            let mut bytes = vec![0; slot.length as usize];
-            spool.seek(SeekFrom::Start(slot.offset))?;
+        let Self { index, mut spool, now, .. } = self;
+        index.into_iter().map(move |entry| {
+            let mut bytes = vec![0; entry.length as usize];
+            spool.seek(SeekFrom::Start(entry.offset))?;
             spool.read_exact(&mut bytes)?;
             let object = serde_json::from_slice(&bytes)?;
-            row(slot.line, object, root, now).map(|(row, _)| row).map_err(io::Error::other)
+            row(entry.line, object, root, now).map(|(row, _)| row).map_err(io::Error::other)
         })
     }
 }
@@ -220,7 +223,7 @@ fn row(
         let found = object.iter().find(|(key, _)| key.trim().eq_ignore_ascii_case(wanted));
         found.and_then(|(_, value)| value.as_str()).map(str::trim).filter(|text| !text.is_empty())
     };
-    let path = safe(find("path").ok_or("`path` is missing: the file, under the given folder")?, root)?;
+    let path = safe(find("path").ok_or("`path` is missing; it is the path of the file in the given folder")?, root)?;
     let received_at = match object.iter().find(|(key, _)| key.trim().eq_ignore_ascii_case("receivedAt")) {
         None | Some((_, Value::Null)) => None,
         Some((_, Value::String(text))) if clean(text).is_empty() => None,
@@ -242,8 +245,7 @@ fn row(
     Ok((Row { line, path, received_at, notification }, object))
 }
 
-/// A path that stays where it is looked for. An absolute one is taken where it can only mean what is there: in a tar, or
-/// below the given folder.
+/// A path that does not leave the folder or tar. An absolute path is accepted in a tar and below the given folder.
 fn safe(path: &str, root: Root<'_>) -> Result<String, String> {
     let path = clean(path).replace('\\', "/");
     let below = match root {
@@ -256,12 +258,12 @@ fn safe(path: &str, root: Root<'_>) -> Result<String, String> {
             Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
             Component::CurDir => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(format!("`path` is `{}`: it must lie under the given folder", excerpt(&path)));
+                return Err(format!("`path` is `{}`; it must be inside the given folder", excerpt(&path)));
             }
         }
     }
     if parts.is_empty() {
-        return Err("`path` names no file".to_owned());
+        return Err("`path` is not the path of a file".to_owned());
     }
     Ok(parts.join("/"))
 }

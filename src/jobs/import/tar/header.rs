@@ -1,4 +1,4 @@
-//! What a header says of its entry.
+//! Decodes the header of an entry.
 use std::io;
 
 use ::tar::{EntryType, Header};
@@ -17,7 +17,7 @@ pub(super) fn kind_of(header: &Header, name: &[u8], link: Option<Vec<u8>>) -> Ki
     }
 }
 
-/// Whether the header's checksum is right. Some old packers summed signed bytes.
+/// Whether the header's checksum is valid. Some old programs summed signed bytes.
 pub(super) fn is_sound(header: &Header) -> bool {
     let bytes = header.as_bytes();
     let counted = bytes[..148].iter().chain(&bytes[156..]);
@@ -26,7 +26,7 @@ pub(super) fn is_sound(header: &Header) -> bool {
     header.cksum().is_ok_and(|said| [unsigned, signed].contains(&i64::from(said)))
 }
 
-/// The size that a header gives. A field of NULs is 0, as GNU tar reads it: so it writes that of a volume label.
+/// The size in a header. A field of NULs is 0, as in GNU tar, which writes it for a volume label.
 pub(super) fn size_of(header: &Header) -> io::Result<u64> {
     if header.as_old().size.iter().all(|byte| *byte == 0) { Ok(0) } else { header.entry_size() }
 }

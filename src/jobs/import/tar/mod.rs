@@ -1,35 +1,35 @@
-//! Tars as `tar -x` reads them, one entry after another.
+//! Reads a tar entry by entry, like `tar -x`.
 //!
-//! The `tar` crate reads the headers; going from one to the next is done here, since the crate takes extended headers of
-//! any size into memory, gives the condensed bytes of sparse files in pax archives, and takes a file that is cut off for
-//! a short one.
+//! The `tar` crate parses the headers. Moving from one to the next is done here, because the crate reads extended headers of any
+//! size into memory, returns the condensed bytes of sparse files in pax archives, and does not notice that a file is
+//! truncated.
+mod blocks;
 mod header;
 mod pax;
 mod sparse;
-mod stored;
 
 use std::io::{self, Read};
 
 use ::tar::{EntryType, Header};
 
+use blocks::BlockReader;
 use header::{is_sound, kind_of, size_of};
 use pax::Records;
 use sparse::{Map, Part, Problem};
-use stored::Stored;
 
-/// The longest name of GNU's own kind, and the longest extended header.
+/// The longest name in GNU's format, and the longest extended header.
 const NAME_BYTES_MAX: u64 = 64 << 10;
 const RECORDS_BYTES_MAX: u64 = 1 << 20;
 
 /// A tar that is being read.
 pub(super) struct Tar<R> {
-    stored: Stored<R>,
+    stored: BlockReader<R>,
     /// Of the entry whose bytes are being read.
     parts: std::vec::IntoIter<Part>,
     part: Option<Part>,
     /// Entries so far.
     pub count: u64,
-    /// A header for all entries after it that would change their names or bytes.
+    /// There was a header that would change the names or bytes of all entries after it.
     has_global_names: bool,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Entry {
     pub kind: Kind,
     /// The file's bytes, holes included.
     pub size: u64,
-    /// Whether `name` is the whole name: it may have been too long to be taken.
+    /// Whether `name` is the whole name. Too long a name is not read.
     pub is_name_known: bool,
     /// Why its bytes cannot be read.
     pub problem: Option<String>,
@@ -50,13 +50,13 @@ pub(super) struct Entry {
 pub(super) enum Kind {
     File,
     Folder,
-    /// Another name of the entry that is named here.
+    /// Another name of this entry.
     HardLink(Vec<u8>),
     SymbolicLink,
     Other,
 }
 
-/// What stands before an entry and speaks of it.
+/// The headers before an entry that describe it.
 #[derive(Default)]
 struct Preface {
     name: Option<Vec<u8>>,
@@ -69,7 +69,7 @@ struct Preface {
 impl<R: Read> Tar<R> {
     pub(super) fn new(reader: R) -> Self {
         Self {
-            stored: Stored::new(reader),
+            stored: BlockReader::new(reader),
             parts: Vec::new().into_iter(),
             part: None,
             count: 0,
@@ -77,7 +77,7 @@ impl<R: Read> Tar<R> {
         }
     }
 
-    /// The next entry; `None` at the end. An error where the tar cannot be read any further.
+    /// The next entry; `None` at the end. After an error the tar cannot be read any further.
     pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
         let mut preface = Preface::default();
         self.parts = Vec::new().into_iter();
@@ -90,7 +90,7 @@ impl<R: Read> Tar<R> {
                 EntryType::GNULongName => preface.name = self.extension(size, NAME_BYTES_MAX, &mut preface)?,
                 EntryType::GNULongLink => preface.link = self.extension(size, NAME_BYTES_MAX, &mut preface)?,
                 EntryType::XHeader => self.records(size, &mut preface)?,
-                // Solaris calls it so.
+                // The same on Solaris.
                 other if other.as_byte() == b'X' => self.records(size, &mut preface)?,
                 EntryType::XGlobalHeader => self.global(size)?,
                 _ => {
@@ -117,18 +117,18 @@ impl<R: Read> Tar<R> {
                 continue;
             }
             if !is_sound(&header) {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a header's checksum is wrong"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a header has an invalid checksum"));
             }
             return Ok(Some(header));
         }
     }
 
-    /// The bytes of a header that speaks of the next entry; `None` where there are more than `max`.
+    /// The bytes of a header that describes the next entry; `None` if there are more than `max`.
     fn extension(&mut self, size: u64, max: u64, preface: &mut Preface) -> io::Result<Option<Vec<u8>>> {
         self.stored.begin(size)?;
         if size > max {
             preface.is_too_long = true;
-            preface.problem = Some(format!("its name or extended header has {size} bytes; at most {max} are taken"));
+            preface.problem = Some(format!("its name or extended header has {size} bytes; the limit is {max}"));
             return Ok(None);
         }
         let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
@@ -176,10 +176,10 @@ impl<R: Read> Tar<R> {
         }
         let size = match records.number("size") {
             Ok(said) => said.unwrap_or(size),
-            // Where the next header stands is not known then.
+            // Without the size, the position of the next header is unknown.
             Err(problem) => return Err(io::Error::new(io::ErrorKind::InvalidData, problem)),
         };
-        // As GNU tar has it: whatever the header says, no bytes follow a link.
+        // As in GNU tar, no bytes follow a link, whatever the header says.
         let size = if matches!(entry.kind, Kind::HardLink(_) | Kind::SymbolicLink) { 0 } else { size };
         match self.lay_out(header, size, &records) {
             Ok((parts, size)) => {
@@ -192,25 +192,25 @@ impl<R: Read> Tar<R> {
         Ok(entry)
     }
 
-    /// Goes to the entry's bytes: their stretches, and the file's size.
+    /// Moves to the entry's bytes. Returns their parts and the file's size.
     fn lay_out(&mut self, header: &Header, size: u64, records: &Records) -> Result<(Vec<Part>, u64), Problem> {
         if header.entry_type() == EntryType::GNUSparse {
             let map = self.gnu_map(header);
             self.stored.begin(size)?;
             let (map, real_size) = map?;
-            return Ok((map.stretches(size, real_size)?, real_size));
+            return Ok((map.layout(size, real_size)?, real_size));
         }
         self.stored.begin(size)?;
         match sparse::of_pax(records, &mut self.stored)? {
             Some((map, real_size, taken)) => {
-                let stored = size.checked_sub(taken).ok_or_else(|| "its sparse map is cut off".to_owned())?;
-                Ok((map.stretches(stored, real_size)?, real_size))
+                let stored = size.checked_sub(taken).ok_or_else(|| "its sparse map is truncated".to_owned())?;
+                Ok((map.layout(stored, real_size)?, real_size))
             }
             None => Ok((vec![Part::Data(size)], size)),
         }
     }
 
-    /// The map of GNU's old format: in the header, and in blocks of its own before the entry's bytes.
+    /// The map of GNU's old format: in the header, and in separate blocks before the entry's bytes.
     fn gnu_map(&mut self, header: &Header) -> Result<(Map, u64), Problem> {
         let gnu = header.as_gnu().ok_or_else(|| "it is sparse in a format that is not supported".to_owned())?;
         let mut map = Map::default();
@@ -246,7 +246,7 @@ impl<R: Read> Tar<R> {
     }
 }
 
-/// The bytes of the entry that [`Tar::next`] gave last.
+/// The bytes of the entry that [`Tar::next`] returned last.
 impl<R: Read> Read for Tar<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -256,19 +256,19 @@ impl<R: Read> Read for Tar<R> {
                 Some(part) => part,
             };
             let (Part::Hole(left) | Part::Data(left)) = part;
-            let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let buffer = &mut buffer[..room];
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let buffer = &mut buffer[..length];
             self.part = match part {
                 Part::Hole(left) => {
                     buffer.fill(0);
-                    Some(Part::Hole(left - room as u64))
+                    Some(Part::Hole(left - length as u64))
                 }
                 Part::Data(left) => {
                     self.stored.read_exact(buffer)?;
-                    Some(Part::Data(left - room as u64))
+                    Some(Part::Data(left - length as u64))
                 }
             };
-            return Ok(room);
+            return Ok(length);
         }
     }
 }
@@ -334,10 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_tar_is_an_error_or_other_entries_and_never_more() {
+    fn a_damaged_tar_is_an_error_or_other_entries() {
         let sound = sound();
         for length in 0..sound.len() {
-            // Cut anywhere: only what is whole is there.
+            // Truncated anywhere: only complete entries are read.
             let whole = read(&sound).unwrap_or_default();
             if let Ok(files) = read(&sound[..length]) {
                 assert_eq!(files, whole[..files.len()], "{length}");
@@ -350,7 +350,7 @@ mod tests {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let at = (seed >> 8) as usize % damaged.len();
                 damaged[at] = if seed & 64 == 0 { b'0' + (seed as u8 & 7) } else { seed as u8 };
-                // A header whose checksum is right all the same.
+                // A header with a valid checksum all the same.
                 let block = at / 512 * 512;
                 let mut header = ::tar::Header::new_old();
                 header.as_mut_bytes().copy_from_slice(&damaged[block..block + 512]);

@@ -1,7 +1,7 @@
 //! The extended headers of pax archives.
 use std::collections::HashMap;
 
-/// What an extended header says of the entry after it: the records that are used here.
+/// An extended header, which describes the entry after it: the records that are used here.
 #[derive(Default)]
 pub(super) struct Records {
     values: HashMap<String, Vec<u8>>,
@@ -9,11 +9,11 @@ pub(super) struct Records {
     pub pairs: Vec<(u64, u64)>,
 }
 
-/// Records of other programs that change what an entry's bytes mean.
-const FOREIGN: [&str; 5] =
+/// Records of other programs that change the meaning of an entry's bytes.
+const UNSUPPORTED: [&str; 5] =
     ["SCHILY.realsize", "SCHILY.filetype", "GNU.volume.filename", "GNU.volume.offset", "GNU.volume.size"];
 
-const KEPT: [&str; 12] = [
+const SUPPORTED: [&str; 12] = [
     "path",
     "linkpath",
     "size",
@@ -45,10 +45,10 @@ impl Records {
                     let offset = offset.take().ok_or("its sparse map has a size without an offset")?;
                     records.pairs.push((offset, number(&key, value)?));
                 }
-                _ if FOREIGN.contains(&key.as_str()) => {
+                _ if UNSUPPORTED.contains(&key.as_str()) => {
                     return Err(format!("it uses `{key}`, which is not supported"));
                 }
-                _ if KEPT.contains(&key.as_str()) => {
+                _ if SUPPORTED.contains(&key.as_str()) => {
                     records.values.insert(key, value.to_vec());
                 }
                 _ => {}
@@ -74,7 +74,7 @@ impl Records {
     }
 }
 
-/// One record without its length and line end, and what follows it.
+/// One record without its length and line end, and the remaining bytes.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let blank = memchr::memchr(b' ', bytes.get(..bytes.len().min(20))?)?;
     let length: usize = std::str::from_utf8(&bytes[..blank]).ok()?.parse().ok()?;

@@ -1,23 +1,23 @@
-//! Sparse files: the parts of a file that a tar holds, and the holes between them that are zeros.
+//! Sparse files: the parts of a file that a tar contains, and the holes between them, which are zeros.
 use std::io::{self, Read};
 
+use super::blocks::BLOCK;
 use super::pax::Records;
-use super::stored::BLOCK;
 
-/// Parts of one file; GNU tar writes one for each hole.
+/// The most parts of one file; GNU tar writes one for each hole.
 const PARTS_MAX: usize = 1 << 20;
 
 /// The longest number in a map.
 const DIGITS_MAX: usize = 20;
 
-/// A stretch of a file.
+/// A part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Hole(u64),
     Data(u64),
 }
 
-/// Offsets and sizes of what is stored, in order.
+/// Offsets and sizes of the stored parts, in order.
 #[derive(Default)]
 pub(super) struct Map {
     parts: Vec<(u64, u64)>,
@@ -33,30 +33,30 @@ impl Map {
         }
     }
 
-    /// The file's stretches: `stored` bytes in the tar, `real_size` bytes in the file. Whatever does not add up is an
-    /// error, since a wrong map gives wrong bytes.
-    pub(super) fn stretches(self, stored: u64, real_size: u64) -> Result<Vec<Part>, String> {
+    /// The file's parts and holes: `stored` bytes in the tar, `real_size` bytes in the file. Any inconsistency is an error,
+    /// since a wrong map gives wrong bytes.
+    pub(super) fn layout(self, stored: u64, real_size: u64) -> Result<Vec<Part>, String> {
         if self.is_too_long {
             return Err(format!("it is a sparse file of more than {PARTS_MAX} parts"));
         }
         let wrong = |what: &str| Err(format!("its sparse map is not valid: {what}"));
-        let mut stretches = Vec::with_capacity(self.parts.len() * 2 + 1);
+        let mut layout = Vec::with_capacity(self.parts.len() * 2 + 1);
         let (mut at, mut left) = (0, stored);
         for (offset, size) in self.parts {
             if offset < at {
                 return wrong("its parts overlap or are out of order");
             }
-            // Each part begins at a block of its own, so that only the last one may end inside a block.
+            // Each part begins at a new block, so only the last one may end inside a block.
             if size > 0 && !(stored - left).is_multiple_of(BLOCK) {
                 return wrong("a part begins inside a block");
             }
             let Some(rest) = left.checked_sub(size) else { return wrong("it names more bytes than are stored") };
             let Some(end) = offset.checked_add(size) else { return wrong("a part ends beyond any file") };
             if offset > at && size > 0 {
-                stretches.push(Part::Hole(offset - at));
+                layout.push(Part::Hole(offset - at));
             }
             if size > 0 {
-                stretches.push(Part::Data(size));
+                layout.push(Part::Data(size));
                 at = end;
             }
             left = rest;
@@ -66,17 +66,17 @@ impl Map {
         }
         match real_size.checked_sub(at) {
             None => wrong("it ends beyond the file's size"),
-            Some(0) => Ok(stretches),
+            Some(0) => Ok(layout),
             Some(hole) => {
-                stretches.push(Part::Hole(hole));
-                Ok(stretches)
+                layout.push(Part::Hole(hole));
+                Ok(layout)
             }
         }
     }
 }
 
-/// The map of an entry in one of GNU's pax formats; `None` where its extended header has none. For format 1.0 the map
-/// is at the front of the entry's own bytes, which are read from `data`; the number of bytes taken is given with it.
+/// The map of an entry in one of GNU's pax formats; `None` if its extended header has none. In format 1.0 the map
+/// precedes the entry's bytes and is read from `data`; its length is returned with it.
 pub(super) fn of_pax(records: &Records, data: &mut dyn Read) -> Result<Option<(Map, u64, u64)>, Problem> {
     let major = records.number("GNU.sparse.major")?;
     let minor = records.number("GNU.sparse.minor")?;
@@ -125,7 +125,7 @@ pub(super) fn of_pax(records: &Records, data: &mut dyn Read) -> Result<Option<(M
     }
     let count = records.number("GNU.sparse.numblocks")?;
     if count.is_some_and(|count| count != map.parts.len() as u64) {
-        return Err("its sparse map is not valid: it has not as many parts as it says".to_owned().into());
+        return Err("its sparse map is not valid: the number of its parts is wrong".to_owned().into());
     }
     Ok(Some((map, real_size, 0)))
 }
@@ -158,8 +158,8 @@ impl Numbers<'_> {
         loop {
             if self.at == self.block.len() {
                 self.data.read_exact(&mut self.block).map_err(|e| match e.kind() {
-                    // Where the tar itself ends here, the next look for a header finds that.
-                    io::ErrorKind::UnexpectedEof => Problem::Entry("its sparse map is cut off".to_owned()),
+                    // If the tar itself ends here, reading the next header fails.
+                    io::ErrorKind::UnexpectedEof => Problem::Entry("its sparse map is truncated".to_owned()),
                     _ => Problem::Io(e),
                 })?;
                 self.at = 0;

@@ -3,20 +3,20 @@ use std::io::{self, Read};
 
 pub(super) const BLOCK: u64 = 512;
 
-/// The bytes of a tar, and how many of them belong to the entry at hand.
-pub(super) struct Stored<R> {
+/// The bytes of a tar, and how many of them belong to the current entry.
+pub(super) struct BlockReader<R> {
     reader: R,
     /// Bytes of the entry, and of the padding after it, that are still to be read.
     left: u64,
     padding: u64,
 }
 
-impl<R: Read> Stored<R> {
+impl<R: Read> BlockReader<R> {
     pub fn new(reader: R) -> Self {
         Self { reader, left: 0, padding: 0 }
     }
 
-    /// Begins an entry of that many bytes.
+    /// Begins an entry of `size` bytes.
     pub fn begin(&mut self, size: u64) -> io::Result<()> {
         if size > i64::MAX as u64 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry's size is not valid"));
@@ -50,12 +50,12 @@ impl<R: Read> Stored<R> {
     }
 }
 
-/// The bytes of the entry at hand; its end is an end, the tar's end before it is an error.
-impl<R: Read> Read for Stored<R> {
+/// The bytes of the current entry. The end of the tar before the end of the entry is an error.
+impl<R: Read> Read for BlockReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.reader.read(&mut buffer[..room])?;
-        if read == 0 && room > 0 {
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.reader.read(&mut buffer[..length])?;
+        if read == 0 && length > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.left -= read as u64;

@@ -1,7 +1,7 @@
-//! The places for connections: how many there are, and whose is taken when they run out.
+//! The slots for connections: how many there are, and which connection is evicted when they run out.
 //!
-//! A place that only waits for its client is given to a newcomer, the one that waited longest first. Requests for the
-//! API hold far fewer permits than there are places, so what is left is the webhook's alone.
+//! A connection that only waits for its client is evicted for a new one, the one that waited longest first. Requests for the
+//! API have far fewer permits than there are slots, so the others are left to the webhook.
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::timeouts::Socket;
 
-/// Between two looks for connections whose time-out has passed.
-const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two checks for connections whose time-out has passed.
+const TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long to wait at most before looking again for a place that may be taken.
-const ROOM_INTERVAL: Duration = Duration::from_millis(10);
+/// How long to wait at most before checking again for a connection that can be evicted.
+const FREE_SLOT_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long a connection waits for its client before it may be closed for another: in a burst of connections, one that
 /// is about to send its request must have the time to do so.
@@ -26,67 +26,67 @@ const AGE_MIN: Duration = Duration::from_millis(50);
 /// Connections younger than this are not closed before older idle ones that served requests.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// WebSockets at once that have shown no key yet.
+/// WebSockets at once that have not presented a key yet.
 const ANONYMOUS_SOCKETS_MAX: usize = 64;
 
-/// Places of one listener; clones share them.
+/// Slots of one listener; clones share them.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Inner>);
+pub(super) struct Slots(Arc<Inner>);
 
 struct Inner {
     name: &'static str,
     capacity: usize,
-    taken: Mutex<Taken>,
+    open: Mutex<Connections>,
     freed: Notify,
 }
 
 #[derive(Default)]
-struct Taken {
-    connections: HashMap<u64, Arc<Connection>>,
+struct Connections {
+    by_id: HashMap<u64, Arc<Connection>>,
     by_network: HashMap<IpAddr, usize>,
     next_id: u64,
 }
 
-/// A place; dropping it gives it back.
-pub(super) struct Place(pub Arc<Connection>);
+/// A slot; dropping it frees it.
+pub(super) struct Slot(pub Arc<Connection>);
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.places.leave(self.0.id);
+        self.0.slots.leave(self.0.id);
     }
 }
 
-impl Places {
-    /// `name` tells listeners apart in the metrics.
+impl Slots {
+    /// `name` distinguishes listeners in the metrics.
     pub fn new(name: &'static str, capacity: usize) -> Self {
-        Self(Arc::new(Inner { name, capacity, taken: Mutex::default(), freed: Notify::new() }))
+        Self(Arc::new(Inner { name, capacity, open: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// Waits until a connection may be accepted, closing one that waits for its client where no place is free.
-    pub async fn make_room(&self) {
-        while !self.has_room() {
-            let _ = tokio::time::timeout(ROOM_INTERVAL, self.0.freed.notified()).await;
+    /// Waits until a connection may be accepted. If no slot is free, evicts one that waits for its client.
+    pub async fn wait_for_slot(&self) {
+        while !self.has_slot() {
+            let _ = tokio::time::timeout(FREE_SLOT_INTERVAL, self.0.freed.notified()).await;
         }
     }
 
-    fn has_room(&self) -> bool {
-        let mut taken = self.lock();
-        taken.connections.len() < self.0.capacity || taken.evict(|_| true)
+    fn has_slot(&self) -> bool {
+        let mut open = self.lock();
+        open.by_id.len() < self.0.capacity || open.evict(|_| true)
     }
 
-    /// Takes a place. One network holds at most half of them: beyond that it loses its own oldest.
-    pub fn enter(&self, peer: IpAddr, bound: SocketAddr) -> Place {
-        let mut taken = self.lock();
+    /// Takes a slot. One network holds at most half of them: beyond that it loses its own oldest.
+    pub fn enter(&self, peer: IpAddr, bound: SocketAddr) -> Slot {
+        let mut open = self.lock();
         let network = network(peer);
-        if taken.by_network.get(&network).is_some_and(|count| *count >= self.0.capacity / 2) {
-            taken.evict(|connection| connection.network == network);
+        if open.by_network.get(&network).is_some_and(|count| *count >= self.0.capacity / 2) {
+            open.evict(|connection| connection.network == network);
         }
-        taken.next_id += 1;
-        let id = taken.next_id;
+        open.next_id += 1;
+        let id = open.next_id;
         let connection = Arc::new(Connection::new(id, peer, network, bound, self.clone()));
-        taken.connections.insert(id, connection.clone());
-        *taken.by_network.entry(network).or_default() += 1;
-        Place(connection)
+        open.by_id.insert(id, connection.clone());
+        *open.by_network.entry(network).or_default() += 1;
+        Slot(connection)
     }
 
     /// Closes the connection that has waited longest for its client, so that a file can be opened.
@@ -94,19 +94,19 @@ impl Places {
         self.lock().evict(|_| true);
     }
 
-    /// Closes a connection that holds part of a body and does not send the rest.
+    /// Closes a connection that withholds the rest of a body.
     pub fn evict_withheld_body(&self) {
         let now = Instant::now();
         self.lock().evict(|connection| connection.activity().withholds_body(now));
     }
 
-    /// Closes the oldest of the WebSockets that have shown no key when there are too many of them.
+    /// Closes the oldest of the WebSockets without a key when there are too many of them.
     pub fn bound_anonymous_sockets(&self) {
         let is_anonymous = |connection: &Connection| connection.activity().socket == Some(Socket::Anonymous);
-        let mut taken = self.lock();
-        let sockets = taken.connections.values().filter(|connection| is_anonymous(connection)).count();
+        let mut open = self.lock();
+        let sockets = open.by_id.values().filter(|connection| is_anonymous(connection)).count();
         for _ in ANONYMOUS_SOCKETS_MAX..sockets {
-            taken.evict(is_anonymous);
+            open.evict(is_anonymous);
         }
     }
 
@@ -115,43 +115,43 @@ impl Places {
         self.freed();
     }
 
-    /// Tells that a place may be free now.
+    /// Notifies that a slot may be free now.
     pub fn freed(&self) {
         self.0.freed.notify_one();
     }
 
-    /// Closes connections whose time-out has passed, for ever.
-    pub async fn sweep(self) {
-        let mut tick = tokio::time::interval(SWEEP_INTERVAL);
+    /// Closes connections whose time-out has passed, in a loop without end.
+    pub async fn close_overdue(self) {
+        let mut tick = tokio::time::interval(TIMEOUT_CHECK_INTERVAL);
         loop {
             let now = tick.tick().await;
-            let mut taken = self.lock();
-            metrics::gauge!("acervo_connections", "listener" => self.0.name).set(taken.connections.len() as f64);
-            let overdue: Vec<(u64, &'static str)> = taken
-                .connections
+            let mut open = self.lock();
+            metrics::gauge!("acervo_connections", "listener" => self.0.name).set(open.by_id.len() as f64);
+            let overdue: Vec<(u64, &'static str)> = open
+                .by_id
                 .iter()
                 .filter_map(|(id, connection)| Some((*id, connection.activity().overdue(now)?)))
                 .collect();
             for (id, reason) in overdue {
-                taken.close(id, reason);
+                open.close(id, reason);
             }
-            drop(taken);
+            drop(open);
             self.freed();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl Connections {
     /// Closes the connection that has waited longest for its client, among those that `may` be closed. One that never
-    /// sent a request goes before one that did, and one that had an answer to a request with the right credentials stays,
+    /// sent a request goes before one that did, and one with a response to a request with valid credentials stays,
     /// unless there are many of those.
     fn evict(&mut self, may: impl Fn(&Connection) -> bool) -> bool {
         let now = Instant::now();
-        let candidates: Vec<_> = self.connections.iter().filter(|(_, connection)| may(connection)).collect();
+        let candidates: Vec<_> = self.by_id.iter().filter(|(_, connection)| may(connection)).collect();
         let trusted = candidates.iter().filter(|(_, connection)| connection.activity().is_trusted()).count();
         let protects_trusted = trusted <= candidates.len() / 4;
         let rank = |connection: &Connection| {
@@ -180,7 +180,7 @@ impl Taken {
     }
 
     fn remove(&mut self, id: u64) -> Option<Arc<Connection>> {
-        let connection = self.connections.remove(&id)?;
+        let connection = self.by_id.remove(&id)?;
         if let Some(count) = self.by_network.get_mut(&connection.network) {
             *count -= 1;
             if *count == 0 {
@@ -191,7 +191,7 @@ impl Taken {
     }
 }
 
-/// What counts as one client: an IPv4 address, or the /64 that one IPv6 host usually has to itself.
+/// What counts as one client: an IPv4 address, or the /64 that one IPv6 host usually has.
 pub(in crate::http) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -203,55 +203,55 @@ pub(in crate::http) fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn entered(places: &Places) -> Place {
-        places.enter(IpAddr::from([127, 0, 0, 1]), SocketAddr::from(([127, 0, 0, 1], 80)))
+    fn entered(slots: &Slots) -> Slot {
+        slots.enter(IpAddr::from([127, 0, 0, 1]), SocketAddr::from(([127, 0, 0, 1], 80)))
     }
 
     /// A connection that was read, and has waited for its client since.
-    fn waiting(places: &Places, waited: Duration) -> Place {
-        let place = entered(places);
-        place.0.note_awaits_read();
-        place.0.activity().since -= waited;
-        place
+    fn waiting(slots: &Slots, waited: Duration) -> Slot {
+        let slot = entered(slots);
+        slot.0.note_awaits_read();
+        slot.0.activity().since -= waited;
+        slot
     }
 
-    fn is_closed(place: &Place) -> bool {
-        !place.0.places.lock().connections.contains_key(&place.0.id)
+    fn is_closed(slot: &Slot) -> bool {
+        !slot.0.slots.lock().by_id.contains_key(&slot.0.id)
     }
 
     #[test]
     fn a_connection_is_read_and_has_time_to_send_before_it_is_closed_for_another() {
-        let places = Places::new("test", 100);
-        let unread = entered(&places);
+        let slots = Slots::new("test", 100);
+        let unread = entered(&slots);
         unread.0.activity().since -= 2 * GRACE;
-        let young = waiting(&places, Duration::ZERO);
-        places.evict_one();
+        let young = waiting(&slots, Duration::ZERO);
+        slots.evict_one();
         assert!(!is_closed(&unread) && !is_closed(&young));
-        let silent = waiting(&places, AGE_MIN);
-        places.evict_one();
+        let silent = waiting(&slots, AGE_MIN);
+        slots.evict_one();
         assert!(is_closed(&silent) && !is_closed(&unread) && !is_closed(&young));
     }
 
     #[test]
     fn one_that_brought_a_notification_stays_unless_many_did() {
-        let places = Places::new("test", 100);
-        let trusted: Vec<_> = (0..2).map(|_| waiting(&places, 4 * GRACE)).collect();
-        let trust = |place: &Place| {
-            let mut activity = place.0.activity();
+        let slots = Slots::new("test", 100);
+        let trusted: Vec<_> = (0..2).map(|_| waiting(&slots, 4 * GRACE)).collect();
+        let trust = |slot: &Slot| {
+            let mut activity = slot.0.activity();
             (activity.is_known, activity.has_served) = (true, true);
         };
         trust(&trusted[0]);
-        // It showed the credentials, and withholds its body.
+        // It sent the credentials, and withholds its body.
         trusted[1].0.activity().is_known = true;
-        let others: Vec<_> = (0..2).map(|_| waiting(&places, GRACE / 2)).collect();
-        places.evict_one();
+        let others: Vec<_> = (0..2).map(|_| waiting(&slots, GRACE / 2)).collect();
+        slots.evict_one();
         assert!(is_closed(&trusted[1]), "a head alone earned trust");
-        let more = waiting(&places, GRACE / 2);
-        places.evict_one();
-        assert!(!is_closed(&trusted[0]) && others.iter().chain([&more]).filter(|place| is_closed(place)).count() == 1);
+        let more = waiting(&slots, GRACE / 2);
+        slots.evict_one();
+        assert!(!is_closed(&trusted[0]) && others.iter().chain([&more]).filter(|slot| is_closed(slot)).count() == 1);
         others.iter().for_each(trust);
         trust(&more);
-        places.evict_one();
+        slots.evict_one();
         assert!(is_closed(&trusted[0]), "where all are trusted, the oldest goes");
     }
 }
