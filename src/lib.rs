@@ -1,6 +1,8 @@
 //! Acervo archives what ONS publishes on its SINtegre portal: every notification, every file, every version of it.
 //!
 //! `docs/architecture.md` describes the modules and which may call which.
+#![forbid(unsafe_code)]
+
 pub mod cli;
 pub mod config;
 pub mod contract;

@@ -77,33 +77,38 @@ impl Executed {
     }
 }
 
-/// A request as it was sent, as long as it waits.
+/// A request as it was sent. Requests that wait, for their turn or for memory, do so in this form, since hundreds may wait and a
+/// parsed document takes up to two hundred times as much memory.
 struct RequestText {
     query: String,
     operation_name: Option<String>,
     variables: String,
+    data: Data,
 }
 
 impl RequestText {
-    /// Takes the document out of a request, whose operation name and variables were `sent`.
-    fn new(request: &mut Request, sent: (Option<String>, Variables)) -> serde_json::Result<Self> {
-        let (operation_name, variables) = sent;
-        let text = Self {
-            query: std::mem::take(&mut request.query),
-            operation_name,
-            variables: serde_json::to_string(&variables)?,
-        };
-        let mut empty = Request::new("");
-        empty.data = std::mem::take(&mut request.data);
-        *request = empty;
-        Ok(text)
+    fn of(request: &mut Request) -> serde_json::Result<Self> {
+        let sent = (request.operation_name.take(), std::mem::take(&mut request.variables));
+        Self::take(request, sent)
     }
 
-    fn restore(self, request: &mut Request) -> serde_json::Result<()> {
-        request.query = self.query;
+    /// Of a request whose operation name and variables were `sent`.
+    fn take(request: &mut Request, sent: (Option<String>, Variables)) -> serde_json::Result<Self> {
+        let (operation_name, variables) = sent;
+        let mut whole = std::mem::replace(request, Request::new(""));
+        Ok(Self {
+            query: std::mem::take(&mut whole.query),
+            operation_name,
+            variables: serde_json::to_string(&variables)?,
+            data: std::mem::take(&mut whole.data),
+        })
+    }
+
+    fn into_request(self) -> serde_json::Result<Request> {
+        let mut request = Request::new(self.query).variables(serde_json::from_str(&self.variables)?);
         request.operation_name = self.operation_name;
-        request.variables = serde_json::from_str(&self.variables)?;
-        Ok(())
+        request.data = self.data;
+        Ok(request)
     }
 }
 
@@ -177,8 +182,7 @@ impl CheckedSchema {
         Executed { response: with_codes(response), permit: Some(permit), is_busy: false }
     }
 
-    /// Applies the rules to a request and admits it. A request that has to wait does so as text, since hundreds may wait and a
-    /// parsed document takes up to two hundred times as much memory.
+    /// Applies the rules to a request and admits it. A request that has to wait does so as text.
     async fn admit(&self, request: &mut Request, caller: &Caller) -> Result<(PreparedRequest, Arc<Permit>), Executed> {
         let admission = self.queries.admission();
         let sent = (request.operation_name.clone(), request.variables.clone());
@@ -188,25 +192,36 @@ impl CheckedSchema {
         }
         let bytes = ready.cost.bytes;
         drop(ready);
-        let text = RequestText::new(request, sent).map_err(|e| Executed::failed(internal(&e)))?;
+        let text = RequestText::take(request, sent).map_err(|e| Executed::failed(internal(&e)))?;
         let permit = admission.admit(&caller.name, bytes).await.map_err(Executed::refused)?;
-        text.restore(request).map_err(|e| Executed::failed(internal(&e)))?;
+        *request = text.into_request().map_err(|e| Executed::failed(internal(&e)))?;
         self.prepare(request).map_err(|error| Executed::invalid(vec![error]))?;
         let ready = self.rules.apply(request).await.map_err(Executed::invalid)?;
         Ok((ready, Arc::new(permit)))
     }
 
     /// The same for a socket, on a separate task. The permit lasts until the response was sent.
-    fn execute_on_socket(&self, request: Request, caller: Caller) -> BoxStream<'static, Response> {
+    fn execute_on_socket(&self, text: RequestText, caller: Caller) -> BoxStream<'static, Response> {
         let schema = self.clone();
-        let state = (Some((schema, request, caller)), None);
+        let state = (Some((schema, text, caller)), None);
         let responses = unfold(state, |(left, _sent)| async move {
-            let (schema, request, caller) = left?;
-            let task = Task::new(tokio::spawn(async move { schema.run(request, caller).await }));
+            let (schema, text, caller) = left?;
+            let task = Task::new(tokio::spawn(async move { schema.run_text(text, caller).await }));
             let executed = task.await.unwrap_or_else(|e| Executed::failed(internal(&e)));
             Some((executed.response, (None, executed.permit)))
         });
         responses.boxed()
+    }
+
+    async fn run_text(&self, text: RequestText, caller: Caller) -> Executed {
+        let mut request = match text.into_request() {
+            Ok(request) => request,
+            Err(e) => return Executed::failed(internal(&e)),
+        };
+        match self.prepare(&mut request) {
+            Ok(()) => self.run(request, caller).await,
+            Err(error) => Executed::invalid(vec![error]),
+        }
     }
 }
 
@@ -231,7 +246,10 @@ impl Executor for CheckedSchema {
         };
         if operation_type(&mut request) != Some(OperationType::Subscription) {
             let caller = of_session::<Caller>(session.as_ref()).cloned().unwrap_or_default();
-            return with_guard(self.execute_on_socket(request, caller), operation);
+            return match RequestText::of(&mut request) {
+                Ok(text) => with_guard(self.execute_on_socket(text, caller), operation),
+                Err(e) => refused(of_error(internal(&e))),
+            };
         }
         let admission = self.queries.admission();
         let of_socket = socket.map(|socket| socket.subscriptions.clone().try_acquire_owned());
