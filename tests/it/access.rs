@@ -1,9 +1,9 @@
 use acervo::config::{Overrides, load};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::harness::notice::form;
 use crate::harness::packing::{deflate, gzip, zlib};
+use crate::harness::socket::Socket;
 use crate::harness::{KEY, Options, TOKEN, TestApp, raw};
 
 const MUTATION: &str = r#"{ "query": "mutation { retryNotifications(filter: {}) { matched } }" }"#;
@@ -192,30 +192,19 @@ async fn public_url_host_names_and_cors_origins_are_accepted() {
 #[tokio::test]
 async fn a_foreign_page_opens_no_websocket() {
     for app in [without_keys().await, with_keys(Vec::new()).await] {
-        let address = app.url.trim_start_matches("http://").to_owned();
-        let open = async |host: String, origin: Option<&str>| {
-            let mut request = format!("ws://{address}/graphql/ws").into_client_request().expect("a request");
-            let headers = request.headers_mut();
-            headers.insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-            headers.insert("authorization", KEY.parse().expect("a header"));
-            headers.insert("host", host.parse().expect("a header"));
-            if let Some(origin) = origin {
-                headers.insert("origin", origin.parse().expect("a header"));
-            }
-            let stream = tokio::net::TcpStream::connect(&address).await.expect("a connection");
-            match tokio_tungstenite::client_async(request, stream).await {
-                Ok(_) => 101,
-                Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => answer.status().as_u16(),
-                Err(e) => panic!("{e}"),
-            }
+        let address = app.url.trim_start_matches("http://");
+        let open = async |host: &str, origin: Option<&str>| {
+            let headers = [("authorization", KEY), ("host", host)];
+            let headers: Vec<_> = headers.into_iter().chain(origin.map(|origin| ("origin", origin))).collect();
+            Socket::open_with(&app.url, &headers).await.err()
         };
-        assert_eq!(open(address.clone(), None).await, 101);
-        assert_eq!(open(address.clone(), Some(&app.url)).await, 101);
+        assert_eq!(open(address, None).await, None);
+        assert_eq!(open(address, Some(&app.url)).await, None);
         for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
-            assert_eq!(open(address.clone(), Some(origin)).await, 403, "{origin}");
+            assert_eq!(open(address, Some(origin)).await, Some(403), "{origin}");
         }
-        assert_eq!(open("evil.example".into(), None).await, 403);
-        assert_eq!(open("evil.example".into(), Some("http://evil.example")).await, 403);
+        assert_eq!(open("evil.example", None).await, Some(403));
+        assert_eq!(open("evil.example", Some("http://evil.example")).await, Some(403));
     }
 }
 

@@ -1,16 +1,15 @@
 //! Answers to requests: their order, and what is computed for them once.
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::bounds::{begun, served};
-use crate::harness::{Db, KEY, Options, PATIENCE, TestApp, on_each_database};
+use crate::harness::socket::Socket;
+use crate::harness::{Db, KEY, Options, TestApp, on_each_database};
 
 /// Announces so many products; gives their names and the ids of the notifications.
 async fn announce(app: &TestApp, count: usize) -> Vec<(String, String)> {
+    app.leaves_work_unsettled("the links lead nowhere");
     let mut sent = Vec::new();
     for n in 0..count {
         let name = format!("Produto {}", n % 20);
@@ -136,36 +135,20 @@ async fn import_file(app: &TestApp, number: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_ends_where_the_index_has_no_writer() {
     let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
-    let mut request =
-        format!("{}/graphql/ws", app.url.replace("http://", "ws://")).into_client_request().expect("a request");
-    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
-    let subscription = json!({ "query": "subscription { publicationArchived { id } }" });
-    for message in [
-        json!({ "type": "connection_init", "payload": { "authorization": KEY } }),
-        json!({ "id": "a", "type": "subscribe", "payload": subscription }),
-    ] {
-        socket.send(Message::text(message.to_string())).await.expect("a socket");
-    }
-    let mut next = async || loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
-        if let Message::Text(text) = message.expect("a message").expect("a socket") {
-            return serde_json::from_str::<Value>(&text).expect("JSON");
-        }
-    };
-    assert_eq!(next().await["type"], "connection_ack");
-    // The subscription looks from where it begins: what is archived before that is not its own.
+    let mut socket = Socket::connect(&app.url).await;
+    socket.subscribe("a", "subscription { publicationArchived { id } }").await;
+    // A subscription delivers what is archived after it began, which it does not report.
     let mut number = 0;
     let ended = loop {
         number += 1;
         import_file(&app, number).await;
         tokio::select! {
-            message = next() => break message,
+            message = socket.next() => break message,
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     };
     assert_eq!(ended["payload"]["errors"][0]["extensions"]["code"], "INTERNAL", "{ended}");
-    assert_eq!(next().await["type"], "complete");
+    assert_eq!(socket.next().await["type"], "complete");
 }
 
 /// What is refused is told apart from what failed, and says why.

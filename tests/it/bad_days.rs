@@ -233,6 +233,7 @@ async fn an_hour_of_errors_loses_nothing(db: Db) {
         (tally(&app).await.0 == 20).then_some(())
     })
     .await;
+    app.settled(20).await;
     assert_eq!(app.query("{ status { pausedHosts { host } } }").await["status"]["pausedHosts"], json!([]));
 }
 
@@ -280,6 +281,7 @@ async fn links_about_to_expire_are_counted() {
     let slow = [("fetch.retry_first", "1h".to_owned()), ("fetch.retry_max", "1h".to_owned())];
     let app = TestApp::with(Options { values: slow.into(), ..Options::default() }).await;
     catalogue(&app, 3);
+    app.leaves_work_unsettled("the next attempt is hours away");
     app.portal.set_faults(Faults { status: Some(404), ..Faults::default() });
     app.portal.enviar_tudo().await;
     app.until("{ status { retrying dyingLinks } }", |data| data["status"]["retrying"] == 3).await;
@@ -371,8 +373,7 @@ async fn responses_that_are_not_a_file_are_rejected_or_retried() {
         assert!(message.contains(error), "{faults:?}: {message}");
         app.portal.set_faults(Faults::default());
     }
-    let query = "{ open: notifications(filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount } }";
-    app.until(query, |data| data["open"]["totalCount"] == 0).await;
+    app.settled(6).await;
     // The four files that could be fetched are there, complete, and nothing else.
     assert_eq!(tally(&app).await.0, 4);
     let kept = crate::harness::files_in(&app.folder.path().join("data/archive"));

@@ -231,14 +231,16 @@ async fn texts_are_bounded_alike_on_both_databases(db: Db) {
         r#"{ publications(filter: { name: { startsWith: "\u0000" }, process: { in: ["\u0000"] } }) { totalCount } }"#,
     ] {
         let answer = app.ask(query, json!({})).await;
-        let code = &answer["errors"][0]["extensions"]["code"];
-        assert!(answer["data"].is_object() || code == "BAD_USER_INPUT", "{query}: {answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
+        let message = answer["errors"][0]["message"].as_str().expect("a message");
+        assert!(message.contains("U+0000"), "{query}: {message}");
     }
 }
 
 on_each_database!(names_are_compared_without_white_space_and_zero_width_characters);
 async fn names_are_compared_without_white_space_and_zero_width_characters(db: Db) {
     let app = TestApp::on(db).await;
+    app.leaves_work_unsettled("the links lead nowhere");
     for name in ["Relatório\nMensal", "Relatório\u{a0}\u{200b}Mensal\u{feff}", "Rela\u{ad}tório\t\r\nMensal"] {
         taken(&app, &with(|body| body["nome"] = json!(name))).await;
     }
@@ -317,6 +319,7 @@ async fn requests_that_are_not_a_notification_are_not_recorded() {
 #[tokio::test]
 async fn receiver_credentials_work_in_every_form() {
     let app = TestApp::start().await;
+    app.leaves_work_unsettled("the links lead nowhere");
     let basic = "Basic dXNlcjpuaW5ndWVtc2FiZQ==";
     let cases = [
         ("authorization", TOKEN.to_owned(), 202),
@@ -383,6 +386,7 @@ async fn get_head_and_options_record_nothing() {
 #[tokio::test]
 async fn every_spelling_of_a_body_is_read_alike() {
     let app = TestApp::start().await;
+    app.leaves_work_unsettled("the links lead nowhere");
     let pascal = json!({
         "Nome": "Acomph", "Processo": "Acompanhamento", "DataProduto": "09/05/2025", "MacroProcesso": "Programação",
         "Periodicidade": "2025-05-09T03:00:00.000Z", "PeriodicidadeFinal": "2025-05-10T02:59:59.000Z",
@@ -443,6 +447,7 @@ fn derived() -> [(Value, [&'static str; 4]); 8] {
 #[tokio::test]
 async fn missing_dates_are_derived_from_each_other() {
     let app = TestApp::start().await;
+    app.leaves_work_unsettled("the links lead nowhere");
     for (i, (mut body, [reference, start, end, granularity])) in derived().into_iter().enumerate() {
         body["nome"] = json!(format!("produto {i}"));
         body["url"] = json!("http://127.0.0.1:9/x");

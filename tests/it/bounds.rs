@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use acervo::leaves::index::{Deadline, IndexError, Pool};
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::harness::notice::{NOWHERE, Notice};
 use crate::harness::process::{self, Served, free_port};
+use crate::harness::socket::Socket;
 use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, until};
 
 /// The service as a process, with a fault point and settings of its own.
@@ -150,37 +148,6 @@ async fn a_pool_drops_what_nobody_waits_for() {
     .await;
 }
 
-type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
-
-async fn open(url: &str) -> Socket {
-    let url = format!("{}/graphql/ws", url.replace("http://", "ws://"));
-    let mut request = url.into_client_request().expect("a request");
-    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-    tokio_tungstenite::connect_async(request).await.expect("a socket").0
-}
-
-async fn connect(url: &str) -> Socket {
-    let mut socket = open(url).await;
-    let hello = json!({ "type": "connection_init", "payload": { "authorization": KEY } });
-    socket.send(Message::text(hello.to_string())).await.expect("a socket");
-    assert_eq!(next(&mut socket).await["type"], "connection_ack");
-    socket
-}
-
-async fn next(socket: &mut Socket) -> Value {
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
-        if let Message::Text(text) = message.expect("a message").expect("a socket") {
-            return serde_json::from_str(&text).expect("JSON");
-        }
-    }
-}
-
-async fn subscribe(socket: &mut Socket, id: &str, query: &str) {
-    let message = json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
-    socket.send(Message::text(message.to_string())).await.expect("a socket");
-}
-
 fn code(message: &Value) -> &Value {
     let errors = if message["payload"].is_array() { &message["payload"] } else { &message["payload"]["errors"] };
     &errors[0]["extensions"]["code"]
@@ -194,7 +161,7 @@ async fn queries_beyond_the_limit_are_asked_to_retry() {
     let service = served(folder.path(), "index.endless=2*return->off", settings);
     let url = service.url.clone();
     begun(&url).await;
-    let mut socket = connect(&url).await;
+    let mut socket = Socket::connect(&url).await;
     for round in 0..2 {
         let asking = tokio::spawn({
             let url = url.clone();
@@ -209,16 +176,16 @@ async fn queries_beyond_the_limit_are_asked_to_retry() {
         let refused: Value = refused.json().await.expect("JSON");
         assert_eq!(refused["errors"][0]["extensions"]["code"], "TIMEOUT", "{refused}");
         let id = round.to_string();
-        subscribe(&mut socket, &id, LIST).await;
-        let told = next(&mut socket).await;
+        socket.subscribe(&id, LIST).await;
+        let told = socket.next().await;
         assert_eq!((&told["type"], code(&told)), (&json!("error"), &json!("TIMEOUT")), "{told}");
         let late = asking.await.expect("a response");
         assert_eq!(late["errors"][0]["extensions"]["code"], "TIMEOUT", "{late}");
     }
     // The place is free again.
     until("a place", async || (ask(&url, LIST).await.status() == 200).then_some(())).await;
-    subscribe(&mut socket, "last", LIST).await;
-    assert_eq!(next(&mut socket).await["payload"]["data"]["publications"]["totalCount"], 1);
+    socket.subscribe("last", LIST).await;
+    assert_eq!(socket.next().await["payload"]["data"]["publications"]["totalCount"], 1);
 }
 
 /// A query that waits is kept as text, and is executed as it was sent: with its variables, and the operation that it chose.
@@ -244,9 +211,8 @@ async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
         }
         fragment Known on Notification { status }";
     let body = json!({ "query": document, "operationName": "Named", "variables": { "text": "Aviso", "some": true } });
-    let mut socket = connect(&url).await;
-    let message = json!({ "id": "waiting", "type": "subscribe", "payload": body });
-    socket.send(Message::text(message.to_string())).await.expect("a socket");
+    let mut socket = Socket::connect(&url).await;
+    socket.send(json!({ "id": "waiting", "type": "subscribe", "payload": body })).await;
     let waiting = tokio::spawn(ask_for(url.clone(), body.clone()));
     let is_waiting = async || {
         let (_, metrics) = get(&url, "/metrics").await;
@@ -257,7 +223,7 @@ async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
     let waited = waiting.await.expect("a response");
     let named = &waited["data"]["notifications"];
     assert_eq!((&named["totalCount"], &named["nodes"][0]["name"]), (&json!(1), &json!("Aviso 1")), "{waited}");
-    assert_eq!(next(&mut socket).await["payload"], waited);
+    assert_eq!(socket.next().await["payload"], waited);
     assert_eq!(ask_for(url.clone(), body).await, waited);
 }
 
@@ -265,7 +231,7 @@ async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
 #[tokio::test]
 async fn a_request_error_over_a_socket_has_a_code() {
     let app = TestApp::start().await;
-    let mut socket = connect(&app.url).await;
+    let mut socket = Socket::connect(&app.url).await;
     let one = "notificationReceived { id }";
     for (number, (query, variables, told)) in [
         ("{ nothing }".to_owned(), json!({}), "nothing"),
@@ -287,9 +253,8 @@ async fn a_request_error_over_a_socket_has_a_code() {
     .enumerate()
     {
         let payload = json!({ "query": query, "variables": variables, "operationName": "" });
-        let message = json!({ "id": number.to_string(), "type": "subscribe", "payload": payload });
-        socket.send(Message::text(message.to_string())).await.expect("a socket");
-        let answer = next(&mut socket).await;
+        socket.send(json!({ "id": number.to_string(), "type": "subscribe", "payload": payload })).await;
+        let answer = socket.next().await;
         let error = &answer["payload"][0];
         assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!(number.to_string())), "{answer}");
         assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
@@ -297,39 +262,38 @@ async fn a_request_error_over_a_socket_has_a_code() {
     }
     // An operation that the document does not have.
     let payload = json!({ "query": LIST, "operationName": "Nothing" });
-    let message = json!({ "id": "unknown", "type": "subscribe", "payload": payload });
-    socket.send(Message::text(message.to_string())).await.expect("a socket");
-    let answer = next(&mut socket).await;
+    socket.send(json!({ "id": "unknown", "type": "subscribe", "payload": payload })).await;
+    let answer = socket.next().await;
     assert_eq!((&answer["type"], code(&answer)), (&json!("error"), &json!("BAD_USER_INPUT")), "{answer}");
     // An error ends an operation, so nothing follows it, and its id is free. An empty name is none.
-    let message = json!({ "id": "unknown", "type": "subscribe", "payload": { "query": LIST, "operationName": "" } });
-    socket.send(Message::text(message.to_string())).await.expect("a socket");
-    let answer = next(&mut socket).await;
+    let payload = json!({ "query": LIST, "operationName": "" });
+    socket.send(json!({ "id": "unknown", "type": "subscribe", "payload": payload })).await;
+    let answer = socket.next().await;
     assert!(answer["payload"]["data"]["publications"]["totalCount"].is_number(), "{answer}");
-    assert_eq!(next(&mut socket).await["type"], "complete");
+    assert_eq!(socket.next().await["type"], "complete");
     // What fails while it is executed is an answer.
-    subscribe(&mut socket, "executed", "{ publication(id: \"x\") { id } }").await;
-    let answer = next(&mut socket).await;
+    socket.subscribe("executed", "{ publication(id: \"x\") { id } }").await;
+    let answer = socket.next().await;
     assert_eq!((&answer["type"], code(&answer)), (&json!("next"), &json!("BAD_USER_INPUT")), "{answer}");
-    assert_eq!(next(&mut socket).await["type"], "complete");
+    assert_eq!(socket.next().await["type"], "complete");
 }
 
 /// The id of an operation that the client ended is free at once: nothing more is said of the old one.
 #[tokio::test]
 async fn an_id_can_be_used_again() {
     let app = TestApp::start().await;
-    let mut socket = connect(&app.url).await;
+    let mut socket = Socket::connect(&app.url).await;
     for _ in 0..3 {
-        subscribe(&mut socket, "a", "subscription { notificationReceived { id } }").await;
-        socket.send(Message::text(json!({ "id": "a", "type": "complete" }).to_string())).await.expect("a socket");
+        socket.subscribe("a", "subscription { notificationReceived { id } }").await;
+        socket.complete("a").await;
     }
-    socket.send(Message::text(json!({ "id": "b", "type": "complete" }).to_string())).await.expect("a socket");
-    subscribe(&mut socket, "a", LIST).await;
-    assert_eq!(next(&mut socket).await["type"], "next");
-    let end = next(&mut socket).await;
+    socket.complete("b").await;
+    socket.subscribe("a", LIST).await;
+    assert_eq!(socket.next().await["type"], "next");
+    let end = socket.next().await;
     assert_eq!((&end["type"], &end["id"]), (&json!("complete"), &json!("a")), "{end}");
-    socket.send(Message::text(json!({ "type": "ping", "payload": { "x": 1 } }).to_string())).await.expect("a socket");
-    assert_eq!(next(&mut socket).await, json!({ "type": "pong", "payload": { "x": 1 } }));
+    socket.send(json!({ "type": "ping", "payload": { "x": 1 } })).await;
+    assert_eq!(socket.next().await, json!({ "type": "pong", "payload": { "x": 1 } }));
 }
 
 /// Why a socket was closed is said in the codes of the protocol.
@@ -350,15 +314,10 @@ async fn a_socket_is_closed_with_the_codes_of_the_protocol() {
         (true, json!({ "id": "a", "type": "subscribe", "payload": { "variables": {} } }).to_string(), 4400),
         (true, json!({ "type": "connection_init" }).to_string(), 4429),
     ] {
-        let mut socket = if is_introduced { connect(&app.url).await } else { open(&app.url).await };
-        socket.send(Message::text(message.clone())).await.expect("a socket");
-        let frame = loop {
-            let next = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
-            if let Message::Close(frame) = next.expect("a message").expect("a socket") {
-                break frame.expect("a code");
-            }
-        };
-        assert_eq!(u16::from(frame.code), code, "{message}: {}", frame.reason);
+        let mut socket = if is_introduced { Socket::connect(&app.url).await } else { Socket::open(&app.url).await };
+        socket.send_text(message.clone()).await;
+        let (closed_with, reason) = socket.closed().await;
+        assert_eq!(closed_with, code, "{message}: {reason}");
     }
 }
 
@@ -366,17 +325,11 @@ async fn a_socket_is_closed_with_the_codes_of_the_protocol() {
 #[tokio::test]
 async fn a_second_operation_under_an_id_ends_the_socket() {
     let app = TestApp::start().await;
-    let mut socket = connect(&app.url).await;
+    let mut socket = Socket::connect(&app.url).await;
     for _ in 0..2 {
-        subscribe(&mut socket, &"ç".repeat(200), "subscription { notificationReceived { id } }").await;
+        socket.subscribe(&"ç".repeat(200), "subscription { notificationReceived { id } }").await;
     }
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time");
-        if let Message::Close(frame) = message.expect("a message").expect("a socket") {
-            assert_eq!(u16::from(frame.expect("a code").code), 4409);
-            return;
-        }
-    }
+    assert_eq!(socket.closed().await.0, 4409);
 }
 
 /// The deadline holds over a socket too.
@@ -385,9 +338,9 @@ async fn a_query_over_a_socket_has_a_deadline() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = served(folder.path(), "index.endless=1*return->off", "[query]\ntimeout = \"300ms\"\n");
     begun(&service.url).await;
-    let mut socket = connect(&service.url).await;
-    subscribe(&mut socket, "a", LIST).await;
-    let told = next(&mut socket).await;
+    let mut socket = Socket::connect(&service.url).await;
+    socket.subscribe("a", LIST).await;
+    let told = socket.next().await;
     assert_eq!(code(&told), "TIMEOUT", "{told}");
 }
 
@@ -396,22 +349,23 @@ async fn subscriptions_are_limited_per_socket_and_in_all() {
     let values = vec![("query.subscriptions_per_socket", "2".to_owned()), ("query.subscriptions", "3".to_owned())];
     let app = TestApp::with(Options { values, ..Options::default() }).await;
     let listen = "subscription { notificationReceived { name } }";
-    let mut one = connect(&app.url).await;
+    app.leaves_work_unsettled("the links lead nowhere");
+    let mut one = Socket::connect(&app.url).await;
     for id in ["a", "b", "c"] {
-        subscribe(&mut one, id, listen).await;
+        one.subscribe(id, listen).await;
     }
-    let told = next(&mut one).await;
+    let told = one.next().await;
     assert_eq!((&told["id"], code(&told)), (&json!("c"), &json!("TOO_COMPLEX")), "{told}");
-    let mut other = connect(&app.url).await;
+    let mut other = Socket::connect(&app.url).await;
     for id in ["d", "e"] {
-        subscribe(&mut other, id, listen).await;
+        other.subscribe(id, listen).await;
     }
-    let told = next(&mut other).await;
+    let told = other.next().await;
     assert_eq!((&told["id"], code(&told)), (&json!("e"), &json!("TOO_COMPLEX")), "{told}");
     // A place that was given up is another's.
-    one.send(Message::text(json!({ "id": "a", "type": "complete" }).to_string())).await.expect("a socket");
+    one.complete("a").await;
     let event = until("a place", async || {
-        subscribe(&mut other, "f", "subscription { notificationReceived { status } }").await;
+        other.subscribe("f", "subscription { notificationReceived { status } }").await;
         let event = event_of(&mut other, "f", &app).await;
         if event["payload"]["data"].is_null() {
             assert_eq!(code(&event), "TOO_COMPLEX", "{event}");
@@ -427,7 +381,7 @@ async fn subscriptions_are_limited_per_socket_and_in_all() {
 /// The next message of a subscription to what is received; notifications are sent until one comes.
 async fn event_of(socket: &mut Socket, id: &str, app: &TestApp) -> Value {
     loop {
-        match tokio::time::timeout(Duration::from_millis(100), next(socket)).await {
+        match tokio::time::timeout(Duration::from_millis(100), socket.next()).await {
             Ok(message) if message["id"] == id => return message,
             Ok(_) => {}
             Err(_) => assert_eq!(notify(&app.url, 1).await, 202),

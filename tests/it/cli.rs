@@ -1,6 +1,8 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::harness::notice::Notice;
 use crate::harness::process::{Served, acervo, free_port, in_shell, printed, run};
@@ -125,6 +127,7 @@ async fn control_characters_in_names_reach_no_terminal() {
     let name = format!("Deck{marks} {}", "NEWAVE ".repeat(60));
     app.portal.add(product(1, &name, &format!("deck{marks}.txt"), &b"x"[..]));
     app.archive(1).await;
+    app.leaves_work_unsettled("a link leads nowhere");
     let odd = Notice::new(&*name).with("periodicidade", format!("x{marks}"));
     assert_eq!(app.notify(&odd.to_string()).await.0, 202);
     let folder = app.folder.clone();
@@ -350,15 +353,19 @@ async fn the_portals_buttons_are_pressed_from_another_terminal() {
     app.settled(3).await;
 }
 
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn get_replaces_nothing_unless_told_to() {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+/// A stopped service with one file in its archive: its folder, the id of the revision, the bytes.
+async fn one_file() -> (Arc<TempDir>, String, Vec<u8>) {
     let app = TestApp::start().await;
     let bytes = b"publicado ".repeat(50_000);
     app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));
     let id = app.archive(1).await["revision"]["id"].as_str().expect("an id").to_owned();
-    let folder = app.stop().await;
+    (app.stop().await, id, bytes)
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn get_replaces_nothing_unless_told_to() {
+    let (folder, id, bytes) = one_file().await;
     let folder = folder.path();
     let refused = |args: &[&str], word: &str| {
         let output = run(folder, &[&["get", &id], args].concat());
@@ -381,6 +388,16 @@ async fn get_replaces_nothing_unless_told_to() {
         refused(&["-o", "pasta", "--force"], "is a folder");
         refused(&["-o", "nova/"], "is not the path of a file");
         refused(&["-o", "ausente/a.txt"], "does not exist");
+    });
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn get_writes_into_devices_and_pipes_and_heeds_the_mask() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let (folder, id, bytes) = one_file().await;
+    let folder = folder.path();
+    tokio::task::block_in_place(|| {
         // A device and a pipe are written into, with or without --force, and stay what they are.
         for force in [&[][..], &["--force"]] {
             printed(folder, &[&["get", &id, "-o", "/dev/null"], force].concat());

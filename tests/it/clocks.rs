@@ -1,12 +1,11 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use acervo::domain::Clock;
 use axum::http::StatusCode;
 use secrecy::ExposeSecret;
 
 use crate::fetch::{HeldServer, announce, announce_file};
-use crate::harness::{Db, Options, TestApp, on_each_database, postgres};
+use crate::harness::{Db, Options, PATIENCE, TestApp, on_each_database, postgres};
 
 const HOUR: i64 = 3_600_000;
 
@@ -38,6 +37,7 @@ async fn a_clock_that_jumps_ahead_expires_no_link(db: Db) {
     assert_ne!(data["notifications"]["nodes"][0]["status"], "EXPIRED", "{db:?}");
     server.answer(StatusCode::OK, "enfim");
     until_status(&app, "ARCHIVED").await;
+    app.settled(1).await;
 }
 
 on_each_database!(a_start_with_a_clock_far_ahead_expires_no_link_until_confirmed);
@@ -49,6 +49,7 @@ async fn a_start_with_a_clock_far_ahead_expires_no_link_until_confirmed(db: Db) 
         announce(&app, &server.address, 0, 86_000).await;
         until_status(&app, "RETRYING").await;
         let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
+        app.leaves_work_unsettled("the next service goes on with it");
         let folder = Some(app.stop().await);
         let clock = Clock::default();
         clock.set_wrong(25 * HOUR);
@@ -70,6 +71,7 @@ async fn a_start_with_a_clock_far_ahead_expires_no_link_until_confirmed(db: Db) 
             server.answer(StatusCode::OK, "enfim");
             until_status(&app, "ARCHIVED").await;
         }
+        app.settled(1).await;
     }
 }
 
@@ -86,6 +88,7 @@ async fn attempts_delayed_by_a_wrong_clock_are_made_once_it_is_right(db: Db) {
     app.app.clock.set_wrong(0);
     server.answer(StatusCode::OK, "enfim");
     until_status(&app, "ARCHIVED").await;
+    app.settled(1).await;
 }
 
 #[tokio::test]
@@ -132,5 +135,6 @@ async fn replicas_whose_clocks_differ_fetch_a_file_once() {
         assert_eq!(held.times(), 1, "{wrong}");
         drop(Arc::new(second.stop().await));
     }
-    tokio::time::timeout(Duration::from_secs(60), first.stop()).await.expect("an end");
+    first.settled(10).await;
+    tokio::time::timeout(PATIENCE, first.stop()).await.expect("an end");
 }

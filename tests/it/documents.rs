@@ -3,9 +3,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::harness::TestApp;
+use crate::harness::polling::Polling;
 use crate::harness::process::{Served, acervo, free_port, in_shell};
 use crate::harness::samples::{product, zip};
-use crate::harness::{PATIENCE, TestApp};
 
 /// Everything that people read: both READMEs and the pages of `docs/`.
 fn documents() -> Vec<String> {
@@ -116,6 +117,7 @@ async fn the_commands_of_the_documents_run() {
         }
     }
     assert!(ran > 50, "only {ran} commands were found");
+    app.leaves_work_unsettled("some commands leave work to the service");
 }
 
 /// A process that is ended with the test, however that goes.
@@ -195,10 +197,10 @@ async fn the_walk_without_the_portal_archives_files() {
         let webhook = format!("--webhook {}/webhook --at 127.0.0.1:{at}", service.url);
         let mut portal = bare(&format!("{} {webhook}", starting("simulate --publish-every")));
         let _portal = Ended(portal.stdout(Stdio::null()).spawn().expect("a binary that starts"));
-        let began = std::time::Instant::now();
+        let polling = Polling::start();
         let press = format!("{} --at 127.0.0.1:{at}", starting("simulate enviar-tudo"));
         while !tokio::task::block_in_place(|| bare(&press).output().expect("a binary that starts").status.success()) {
-            assert!(began.elapsed() < PATIENCE, "{document}: no portal answers");
+            polling.pause(|| format!("{document}: no portal answers")).await;
         }
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -210,8 +212,7 @@ async fn the_walk_without_the_portal_archives_files() {
             if response["data"]["status"]["revisions"] == 44 {
                 break;
             }
-            assert!(began.elapsed() < PATIENCE, "{document}: {response}");
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            polling.pause(|| format!("{document}: {response}")).await;
         }
     }
 }

@@ -190,7 +190,7 @@ fn check(segments: &[Vec<Entry>]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::harness::cases(60))]
 
     #[test]
     fn groups_are_counted_over_segments_that_lack_values(segments in segments()) {
@@ -227,7 +227,7 @@ async fn an_archive_without_a_file_has_its_charts() {
     std::fs::write(&log, (0..33).map(line).collect::<Vec<_>>().join("\n")).expect("a file");
     process::printed(folder.path(), &["import", "--create", log.to_str().expect("a path")]);
     let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
-    app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == 33).await;
+    app.settled(33).await;
     for dimension in ["ARCHIVED_DAY", "ARCHIVED_MONTH", "PERIOD_DAY", "PERIOD_MONTH", "PERIOD_YEAR"] {
         let data =
             app.query(&format!("{{ publicationStats(groupBy: [{dimension}]) {{ bucket publications }} }}")).await;

@@ -2,15 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::harness::notice::Notice;
 use crate::harness::samples::{self, product};
-use crate::harness::{Db, KEY, Options, PATIENCE, TestApp, hostile, on_each_database};
+use crate::harness::socket::Socket;
+use crate::harness::{Db, KEY, Options, TestApp, hostile, on_each_database};
 
 /// Three products of some days each, one of them with a second revision.
 async fn some_days(app: &TestApp) {
@@ -44,16 +42,34 @@ async fn groups_count_what_lists_show(db: Db) {
     some_days(&app).await;
     let data = app
         .query(
-            "{ publications(first: 1000) { nodes { name process status periodStart size storedSize revisionCount } }
-            by: publicationStats(groupBy: [PROCESS, PERIOD_MONTH]) { process bucket publications revisions size storedSize product status }
-            all: publicationStats(groupBy: []) { publications revisions size storedSize }
-            products: publicationStats(groupBy: [PRODUCT], filter: { process: { eq: \"TEMPO REAL\" } }) { product publications }
-            found: publicationStats(groupBy: [STATUS, EXTENSION, GRANULARITY], search: \"ipdo\") { status extension granularity publications }
-            one: publicationStats(groupBy: [PERIOD_DAY], limit: 1) { bucket publications } }",
+            "{ publications(first: 1000) { nodes { process periodStart size storedSize revisionCount } }
+            by: publicationStats(groupBy: [PROCESS, PERIOD_MONTH]) {
+                process bucket publications revisions size storedSize product status }
+            all: publicationStats(groupBy: []) { publications revisions size storedSize } }",
         )
         .await;
-    let mut naive: BTreeMap<(String, String), [u64; 4]> = BTreeMap::new();
-    for node in data["publications"]["nodes"].as_array().expect("a list") {
+    let naive = sums_by_process_and_month(&data["publications"]["nodes"]);
+    let row = |row: &Value| {
+        assert!(row["product"].is_null() && row["status"].is_null());
+        let text = |name: &str| row[name].as_str().expect("a text").to_owned();
+        let number = |name: &str| row[name].as_u64().expect("a number");
+        let sums = ["publications", "revisions", "size", "storedSize"].map(number);
+        ((text("process"), text("bucket")), sums)
+    };
+    let counted: Sums = data["by"].as_array().expect("a list").iter().map(row).collect();
+    assert_eq!(counted, naive);
+    let sum = |i: usize| naive.values().map(|sums| sums[i]).sum::<u64>();
+    let all = json!([{ "publications": sum(0), "revisions": sum(1), "size": sum(2), "storedSize": sum(3) }]);
+    assert_eq!(data["all"], all);
+    assert_eq!(sum(1), 12);
+}
+
+/// Publications, revisions, bytes as published and bytes as stored, by process and month.
+type Sums = BTreeMap<(String, String), [u64; 4]>;
+
+fn sums_by_process_and_month(nodes: &Value) -> Sums {
+    let mut naive = Sums::new();
+    for node in nodes.as_array().expect("a list") {
         let text = |name: &str| node[name].as_str().expect("a text");
         let sums = naive.entry((text("process").to_owned(), text("periodStart")[..7].to_owned())).or_default();
         for (sum, field) in sums[1..].iter_mut().zip(["revisionCount", "size", "storedSize"]) {
@@ -61,25 +77,22 @@ async fn groups_count_what_lists_show(db: Db) {
         }
         sums[0] += 1;
     }
-    let counted: BTreeMap<(String, String), [u64; 4]> = data["by"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|row| {
-            assert!(row["product"].is_null() && row["status"].is_null());
-            let text = |name: &str| row[name].as_str().expect("a text").to_owned();
-            let number = |name: &str| row[name].as_u64().expect("a number");
-            let sums = ["publications", "revisions", "size", "storedSize"].map(number);
-            ((text("process"), text("bucket")), sums)
-        })
-        .collect();
-    assert_eq!(counted, naive);
-    let sum = |i: usize| naive.values().map(|sums| sums[i]).sum::<u64>();
-    assert_eq!(
-        data["all"],
-        json!([{ "publications": sum(0), "revisions": sum(1), "size": sum(2), "storedSize": sum(3) }])
-    );
-    assert_eq!(sum(1), 12);
+    naive
+}
+
+on_each_database!(groups_are_filtered_searched_and_limited);
+async fn groups_are_filtered_searched_and_limited(db: Db) {
+    let app = TestApp::on(db).await;
+    some_days(&app).await;
+    let data = app
+        .query(
+            "{ products: publicationStats(groupBy: [PRODUCT], filter: { process: { eq: \"TEMPO REAL\" } }) {
+                product publications }
+            found: publicationStats(groupBy: [STATUS, EXTENSION, GRANULARITY], search: \"ipdo\") {
+                status extension granularity publications }
+            one: publicationStats(groupBy: [PERIOD_DAY], limit: 1) { bucket publications } }",
+        )
+        .await;
     let mut products = data["products"].as_array().expect("a list").clone();
     products.sort_by_key(|row| row["product"].to_string());
     assert_eq!(
@@ -189,83 +202,71 @@ async fn the_feed_continues_from_any_cursor_and_skips_nothing(db: Db) {
     assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
 }
 
-type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+/// What subscriptions delivered, by their ids.
+type Delivered = BTreeMap<String, Vec<Value>>;
 
-async fn connect(app: &TestApp, init: Value) -> Socket {
-    let url = format!("{}/graphql/ws", app.url.replace("http://", "ws://"));
-    let mut request = url.into_client_request().expect("a request");
-    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a socket");
-    let hello = json!({ "type": "connection_init", "payload": init });
-    socket.send(Message::text(hello.to_string())).await.expect("a socket");
-    socket
+/// Adds the data of the next message to what its subscription delivered.
+async fn take_next(socket: &mut Socket, delivered: &mut Delivered) {
+    let message = socket.next().await;
+    let id = message["id"].as_str().expect("an id").to_owned();
+    delivered.entry(id).or_default().push(message["payload"]["data"].clone());
 }
 
-async fn next(socket: &mut Socket) -> Option<Value> {
-    let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time")?;
-    match message.ok()? {
-        Message::Text(text) => serde_json::from_str(&text).ok(),
-        _ => None,
-    }
+/// Publishes another revision of a product's file.
+async fn publish(app: &TestApp, product: u32, number: u64) {
+    app.portal.change(product, |one| samples::replace(one, format!("novo {number}")));
+    app.portal.enviar(product).await;
 }
 
 #[tokio::test]
 async fn subscriptions_deliver_what_happens() {
     let app = TestApp::start().await;
     some_days(&app).await;
-    let mut socket = connect(&app, json!({ "Authorization": format!("Bearer {KEY}") })).await;
-    assert_eq!(next(&mut socket).await.expect("a message")["type"], "connection_ack");
-    for (id, query) in [
-        (
-            "a",
-            "subscription { publicationArchived(filter: { name: { contains: \"ipdo\" } }) { number fileName publication { name } } }",
-        ),
-        ("n", "subscription { notificationReceived { name status } }"),
-    ] {
-        let message = json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
-        socket.send(Message::text(message.to_string())).await.expect("a socket");
-    }
-    // A listener hears what comes after it began, which nobody is told: so it is sent until both were heard.
-    let mut told: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    let mut hear = |message: Value| {
-        let id = message["id"].as_str().expect("an id").to_owned();
-        told.entry(id).or_default().push(message["payload"]["data"].clone());
-        told.clone()
-    };
+    let mut socket = Socket::open(&app.url).await;
+    socket.introduce(json!({ "Authorization": format!("Bearer {KEY}") })).await;
+    let archived = "subscription { publicationArchived(filter: { name: { contains: \"ipdo\" } }) {
+        number fileName publication { name } } }";
+    socket.subscribe("a", archived).await;
+    socket.subscribe("n", "subscription { notificationReceived { name status } }").await;
+    // A subscription delivers what happens after it began, which it does not report: so both are sent something until they
+    // deliver it.
+    let mut delivered = Delivered::new();
     let mut number = 1;
-    let publish = async |product: u32, number: u64| {
-        app.portal.change(product, |one| samples::replace(one, format!("novo {number}")));
-        app.portal.enviar(product).await;
-    };
-    let mut heard = BTreeMap::new();
-    while heard.len() < 2 {
+    while delivered.len() < 2 {
         number += 1;
-        publish(1, number).await;
-        while let Ok(message) = tokio::time::timeout(Duration::from_millis(100), next(&mut socket)).await {
-            heard = hear(message.expect("a message"));
-        }
+        publish(&app, 1, number).await;
+        let next = Duration::from_millis(100);
+        while tokio::time::timeout(next, take_next(&mut socket, &mut delivered)).await.is_ok() {}
     }
-    publish(2, 1).await;
-    publish(1, number + 1).await;
+    publish(&app, 2, 1).await;
+    publish(&app, 1, number + 1).await;
     let last = json!({ "number": number + 1, "fileName": "arquivo_1_20250301.txt", "publication": { "name": "IPDO" } });
     let is_last = |data: &Value| data["publicationArchived"]["number"] == last["number"];
-    while !heard["a"].last().is_some_and(is_last) || heard["n"].len() < heard["a"].len() {
-        heard = hear(next(&mut socket).await.expect("a message"));
+    while !delivered["a"].last().is_some_and(is_last) || delivered["n"].len() < delivered["a"].len() {
+        take_next(&mut socket, &mut delivered).await;
     }
-    // Nothing is left out, and nothing of other products is told.
-    let numbers: Vec<u64> =
-        heard["a"].iter().filter_map(|data| data["publicationArchived"]["number"].as_u64()).collect();
+    // Nothing is left out, and nothing of other products is delivered.
+    let numbers = delivered["a"].iter().filter_map(|data| data["publicationArchived"]["number"].as_u64());
+    let numbers: Vec<u64> = numbers.collect();
     assert_eq!(numbers, (numbers[0]..=number + 1).collect::<Vec<_>>());
-    assert_eq!(heard["a"].last(), Some(&json!({ "publicationArchived": last })));
-    let names: Vec<&Value> = heard["n"].iter().map(|data| &data["notificationReceived"]["name"]).collect();
+    assert_eq!(delivered["a"].last(), Some(&json!({ "publicationArchived": last })));
+    let names: Vec<&Value> = delivered["n"].iter().map(|data| &data["notificationReceived"]["name"]).collect();
     assert!(names.ends_with(&[&json!("Acomph"), &json!("IPDO")]), "{names:?}");
-    // Without a key nobody listens.
+    app.settled(12).await;
+}
+
+#[tokio::test]
+async fn a_socket_without_a_valid_key_is_closed() {
+    let app = TestApp::start().await;
     for init in [json!({}), json!({ "authorization": "errado" })] {
-        let mut socket = connect(&app, init).await;
-        let answer = next(&mut socket).await;
-        assert!(answer.is_none_or(|answer| answer["type"] != "connection_ack"));
+        let mut socket = Socket::open(&app.url).await;
+        socket.init(init.clone()).await;
+        assert_eq!(socket.closed().await.0, 4403, "{init}");
     }
 }
+
+/// The longest message that a socket takes, and the longest body of a request.
+const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 /// Hostile documents are refused before anything is asked of the database, by HTTP and over a socket.
 #[tokio::test]
@@ -280,16 +281,21 @@ async fn hostile_documents_are_refused_without_a_statement() {
         let response = request.send().await.expect("a response");
         let status = response.status().as_u16();
         let body: Value = response.json().await.expect("JSON");
-        let refused = status >= 400 || body["errors"][0]["extensions"]["code"].is_string();
-        assert!(refused && body.get("data").is_none_or(Value::is_null), "{what}: {status} {body}");
-        let mut socket = connect(&app, json!({ "authorization": KEY })).await;
-        assert_eq!(next(&mut socket).await.expect("a message")["type"], "connection_ack");
-        let message = json!({ "id": "h", "type": "subscribe", "payload": { "query": query } });
-        // A message that is too long closes the socket.
-        if socket.send(Message::text(message.to_string())).await.is_ok() {
-            let answer = next(&mut socket).await;
-            let refused = |answer: &Value| answer["type"] == "error" || answer["payload"]["errors"].is_array();
-            assert!(answer.as_ref().is_none_or(refused), "{what}: {answer:?}");
+        let is_too_long = query.len() > MESSAGE_BYTES_MAX;
+        assert_eq!(status, if is_too_long { 413 } else { 200 }, "{what}: {body}");
+        assert_eq!(body["errors"][0]["extensions"]["code"].is_string(), !is_too_long, "{what}: {body}");
+        assert_eq!(body["data"], Value::Null, "{what}: {body}");
+        let mut socket = Socket::connect(&app.url).await;
+        if is_too_long {
+            socket.is_cut_off_by(json!({ "id": "h", "type": "subscribe", "payload": { "query": query } })).await;
+        } else {
+            socket.subscribe("h", &query).await;
+            let answer = socket.next().await;
+            // Those that are refused as a whole are an error, those whose field is refused a result without data.
+            let payload = &answer["payload"];
+            let errors = if answer["type"] == "error" { payload } else { &payload["errors"] };
+            assert!(errors[0]["extensions"]["code"].is_string(), "{what}: {answer}");
+            assert_eq!(payload["data"], Value::Null, "{what}: {answer}");
         }
         let statements = std::mem::take(&mut *statements.lock().expect("a lock"));
         assert!(statements.is_empty(), "{what}: {statements:?}");
@@ -322,6 +328,7 @@ async fn batches_are_refused_and_what_tools_ask_is_answered() {
 async fn periods_overlap_as_days_do() {
     use jiff::ToSpan;
     let app = TestApp::start().await;
+    app.leaves_work_unsettled("the links lead nowhere");
     let day = |text: &str| text.parse::<Date>().expect("a day");
     let edges = [
         "2018-11-04",

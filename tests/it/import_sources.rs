@@ -60,6 +60,37 @@ fn manifest(path: &Path, rows: &[(String, String)]) -> String {
     path.display().to_string()
 }
 
+/// Options of GNU tar, each for another form of tar.
+const TAR_FORMS: [&[&str]; 8] = [
+    &["-S", "--format=gnu"],
+    &["-S", "--format=posix", "--sparse-version=0.0"],
+    &["-S", "--format=posix", "--sparse-version=0.1"],
+    &["-S", "--format=posix", "--sparse-version=1.0"],
+    &["--format=posix"],
+    &["-P", "--format=gnu"],
+    &["-S", "--format=gnu", "--zstd"],
+    // The size field of a volume label is all NULs.
+    &["--format=gnu", "-V", "rotulo"],
+];
+
+/// Packs a folder and unpacks it elsewhere, as GNU tar does; gives the folder of the unpacked files, and that of the paths in
+/// the tar.
+fn packed(files: &Path, options: &[&str], out: &Path, given: &Path) -> (PathBuf, String) {
+    let is_absolute = options.contains(&"-P");
+    let folder = files.display().to_string();
+    let source = if is_absolute { format!("{folder}//") } else { ".//".to_owned() };
+    let mut args = vec!["-cf", out.to_str().expect("text"), "-C", &folder];
+    args.extend(options);
+    args.push(&source);
+    tar(&args);
+    std::fs::create_dir(given).expect("a folder");
+    tar(&["-xf", &out.display().to_string(), "-C", &given.display().to_string()]);
+    match is_absolute {
+        true => (given.join(files.strip_prefix("/").expect("a path")), format!("{folder}/.")),
+        false => (given.to_owned(), ".".to_owned()),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_form_of_tar_is_read() {
     let app = TestApp::start().await;
@@ -68,33 +99,11 @@ async fn every_form_of_tar_is_read() {
     let mut names: Vec<String> = odd_files(&files).into_iter().map(str::to_owned).collect();
     let long = "um-nome-muito-comprido-".repeat(9);
     names.extend(["dia/Previsão.zip".to_owned(), "Médio prazo.txt".to_owned(), format!("dia/{long}.txt")]);
-    let forms: [&[&str]; 8] = [
-        &["-S", "--format=gnu"],
-        &["-S", "--format=posix", "--sparse-version=0.0"],
-        &["-S", "--format=posix", "--sparse-version=0.1"],
-        &["-S", "--format=posix", "--sparse-version=1.0"],
-        &["--format=posix"],
-        &["-P", "--format=gnu"],
-        &["-S", "--format=gnu", "--zstd"],
-        // The size field of a volume label is all NULs.
-        &["--format=gnu", "-V", "rotulo"],
-    ];
     let mut expected = BTreeMap::new();
-    for (i, options) in forms.into_iter().enumerate() {
+    for (i, options) in TAR_FORMS.into_iter().enumerate() {
         let out = here.join(format!("t{i}.tar"));
-        let is_absolute = options.contains(&"-P");
-        let source = if is_absolute { format!("{}//", files.display()) } else { ".//".to_owned() };
-        let place = files.display().to_string();
-        let mut args = vec!["-cf", out.to_str().expect("text"), "-C", &place];
-        args.extend(options);
-        args.push(&source);
-        tar(&args);
-        let given = here.join(format!("x{i}"));
-        std::fs::create_dir(&given).expect("a folder");
-        tar(&["-xf", &out.display().to_string(), "-C", &given.display().to_string()]);
-        let inside = if is_absolute { given.join(files.strip_prefix("/").expect("a path")) } else { given.clone() };
-        let path = |name: &str| if is_absolute { format!("{place}/./{name}") } else { format!("./{name}") };
-        let rows: Vec<_> = names.iter().map(|name| (path(name), format!("{i} {name}"))).collect();
+        let (inside, parent) = packed(&files, options, &out, &here.join(format!("x{i}")));
+        let rows: Vec<_> = names.iter().map(|name| (format!("{parent}/{name}"), format!("{i} {name}"))).collect();
         for (name, (_, product)) in names.iter().zip(&rows) {
             let on_disk = match name.as_str() {
                 "dia/Previsão.zip" => inside.join("dia").join(OsStr::from_bytes(b"Previs\xe3o.zip")),
@@ -134,32 +143,27 @@ fn entry(tar: &mut tar::Builder<Vec<u8>>, name: &str, records: Records<'_>, byte
     tar.append_data(&mut header, name, bytes).expect("an entry");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn broken_entries_of_a_tar_are_refused_and_the_rest_is_taken() {
-    let app = TestApp::start().await;
-    let here = app.folder.path();
-    let sparse: [(&str, Records<'_>); 9] = [
-        ("versao.dat", &[("GNU.sparse.major", b"2"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"9")]),
-        ("sem-tamanho.dat", &[("GNU.sparse.map", b"0,5")]),
-        ("curto.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,4")]),
-        ("longo.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,6")]),
-        ("alem.dat", &[("GNU.sparse.size", b"4"), ("GNU.sparse.map", b"0,5")]),
-        ("ordem.dat", &[("GNU.sparse.size", b"99"), ("GNU.sparse.map", b"20,2,10,3")]),
-        ("impar.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,5,9")]),
-        ("star.dat", &[("SCHILY.realsize", b"99")]),
-        ("contagem.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,5"), ("GNU.sparse.numblocks", b"3")]),
-    ];
+/// Sparse files of five bytes whose records contradict one another.
+const BROKEN_SPARSE: [(&str, Records<'static>); 10] = [
+    ("versao.dat", &[("GNU.sparse.major", b"2"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"9")]),
+    ("sem-tamanho.dat", &[("GNU.sparse.map", b"0,5")]),
+    ("curto.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,4")]),
+    ("longo.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,6")]),
+    ("alem.dat", &[("GNU.sparse.size", b"4"), ("GNU.sparse.map", b"0,5")]),
+    ("ordem.dat", &[("GNU.sparse.size", b"99"), ("GNU.sparse.map", b"20,2,10,3")]),
+    ("impar.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,5,9")]),
+    ("star.dat", &[("SCHILY.realsize", b"99")]),
+    ("contagem.dat", &[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,5"), ("GNU.sparse.numblocks", b"3")]),
+    ("enorme.dat", &[("GNU.sparse.size", b"9000000000000000000"), ("GNU.sparse.map", b"0,5")]),
+];
+
+/// A tar with broken entries between sound ones, and links to entries before and after them, or to none.
+fn tar_with_broken_entries() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     entry(&mut builder, "antes.txt", &[("comment", b"nada\nde mais")], b"antes");
-    for (name, records) in sparse {
+    for (name, records) in BROKEN_SPARSE {
         entry(&mut builder, name, records, b"12345");
     }
-    entry(
-        &mut builder,
-        "enorme.dat",
-        &[("GNU.sparse.size", b"9000000000000000000"), ("GNU.sparse.map", b"0,5")],
-        b"12345",
-    );
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);
     header.set_size(0);
@@ -177,12 +181,19 @@ async fn broken_entries_of_a_tar_are_refused_and_the_rest_is_taken() {
     entry(&mut builder, "fora-da-lista.txt", &[], b"fora, depois");
     entry(&mut builder, "mudado.txt", &[], b"novo");
     entry(&mut builder, "depois.txt", &[("path", "acentuação/depois.txt".as_bytes())], b"depois");
-    let whole = builder.into_inner().expect("a tar");
+    builder.into_inner().expect("a tar")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_entries_of_a_tar_are_refused_and_the_rest_is_taken() {
+    let app = TestApp::start().await;
+    let here = app.folder.path();
+    let whole = tar_with_broken_entries();
     let path = here.join("t.tar");
     std::fs::write(&path, &whole).expect("a tar");
     let good = ["antes.txt", "elo.txt", "elo-velho.txt", "mudado.txt", "acentuação/depois.txt"];
     let bad: Vec<&str> =
-        sparse.iter().map(|(name, _)| *name).chain(["enorme.dat", "atalho.txt", "perdido.txt", "futuro.txt"]).collect();
+        BROKEN_SPARSE.iter().map(|(name, _)| *name).chain(["atalho.txt", "perdido.txt", "futuro.txt"]).collect();
     let rows: Vec<_> = good.iter().chain(&bad).map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     let listed = manifest(&here.join("m.csv"), &rows);
     let (code, out, err) = imported(&app, &[&path.display().to_string(), "--manifest", &listed]);
@@ -295,6 +306,7 @@ async fn the_memory_of_an_import_is_bounded() {
         assert!(out.contains(taken), "{name}: {out}{err}");
         assert!(peak > 0 && peak < PEAK, "{name}: {peak} bytes");
     }
+    app.settled(1).await;
 }
 
 /// A row's path and name.
@@ -317,13 +329,13 @@ fn rows(bytes: &[u8], root: Root<'_>) -> Option<(Vec<Taken>, Refused)> {
     Some((taken.collect(), refused))
 }
 
-#[test]
-fn manifests_of_every_spreadsheet_are_read() {
+/// One manifest in the forms that spreadsheets and programs write.
+fn manifest_forms() -> Vec<(&'static str, Vec<u8>)> {
     let plain = "path,nome,dataProduto\nPrevisão.zip,Previsão,20/02/2025\n";
     let wide = |text: &str, swap: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(swap).collect::<Vec<u8>>();
     let marked = format!("\u{feff}{plain}");
     let latin: Vec<u8> = plain.chars().map(|c| c as u8).collect();
-    let forms: Vec<(&str, Vec<u8>)> = vec![
+    vec![
         ("plain", plain.into()),
         ("semicolons", plain.replace(',', ";").into()),
         ("tabs", plain.replace(',', "\t").into()),
@@ -365,9 +377,13 @@ fn manifests_of_every_spreadsheet_are_read() {
                 u16::to_le_bytes,
             ),
         ),
-    ];
+    ]
+}
+
+#[test]
+fn manifests_of_every_spreadsheet_are_read() {
     let expected = vec![("Previsão.zip".to_owned(), "Previsão".to_owned())];
-    for (form, bytes) in forms {
+    for (form, bytes) in manifest_forms() {
         assert_eq!(rows(&bytes, Root::Tar), Some((expected.clone(), Vec::new())), "{form}");
     }
     for headless in ["", "arquivo,nome\n", "nome;path_\n", "sep=;\npath,nome\n", "[{\"path\":1}]", "\u{0}\u{1}"] {
@@ -393,7 +409,20 @@ fn rows_that_cannot_be_taken_name_their_line() {
     let (taken, refused) = rows(text.as_bytes(), Root::Tar).expect("a manifest");
     assert_eq!((taken.len(), refused.iter().map(|(line, _)| *line).collect::<Vec<_>>()), (2, vec![2, 3, 4, 6]));
     assert!(refused[..3].iter().all(|(_, why)| why.contains("not a valid instant")), "{refused:?}");
-    let text = "path,nome,dataProduto,\r\n\"a\r\nb\",X,20/02/2025,\r\n\r\nc,X,20/02/2025,algo\r\nd,X\r\n,X,20/02/2025,\r\n../e,X,20/02/2025,\r\n/f,X,20/02/2025,\r\n/g/h,X,20/02/2025,\r\n\"i,X";
+    let text = [
+        "path,nome,dataProduto,",
+        "\"a",
+        "b\",X,20/02/2025,",
+        "",
+        "c,X,20/02/2025,algo",
+        "d,X",
+        ",X,20/02/2025,",
+        "../e,X,20/02/2025,",
+        "/f,X,20/02/2025,",
+        "/g/h,X,20/02/2025,",
+        "\"i,X",
+    ]
+    .join("\r\n");
     let (taken, refused) = rows(text.as_bytes(), Root::Folder(Path::new("/g"))).expect("a manifest");
     assert_eq!(taken.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["a  b", "h"]);
     let lines: Vec<u64> = refused.iter().map(|(line, _)| *line).collect();
@@ -497,6 +526,7 @@ async fn refused_lines_leave_nothing_behind() {
         assert!(err.contains(told), "{told}: {err}");
     }
     assert_eq!(err.as_bytes().lines().count(), 3, "{err}");
+    app.settled(1).await;
     let data = app.query("{ notifications { nodes { name receivedAt } } }").await;
     assert_eq!(data["notifications"]["nodes"], json!([{ "name": "B", "receivedAt": "2025-02-20T12:00:00.000Z" }]));
 }

@@ -43,6 +43,7 @@ async fn outcome(app: &TestApp, id: &str) -> Value {
 #[tokio::test]
 async fn an_html_page_instead_of_a_file_is_never_archived() {
     let app = TestApp::start().await;
+    app.leaves_work_unsettled("a page instead of a file is fetched again");
     let links = FileServer::start().await;
     let wide: Vec<u8> = "\u{feff}<html></html>".encode_utf16().flat_map(u16::to_be_bytes).collect();
     let comment = format!("<!-- {} -->\n<html>", "x".repeat(30_000));
@@ -113,6 +114,7 @@ async fn files_in_an_unusual_form_are_archived_with_a_warning() {
         let is_warned = warnings.iter().any(|own| own.as_str().is_some_and(|own| own.contains(warning)));
         assert!(if warning.is_empty() { warnings.is_empty() } else { is_warned }, "{n}: {end}");
     }
+    app.settled(17).await;
 }
 
 on_each_database!(earlier_files_of_a_product_tell_what_the_next_one_is);
@@ -126,6 +128,7 @@ async fn earlier_files_of_a_product_tell_what_the_next_one_is(db: Db) {
     let end = outcome(&app, &second).await;
     assert_eq!((end["status"].as_str(), end["attempts"].as_i64()), (Some("ARCHIVED"), Some(1)), "{end}");
     // A log-in page is not a file, and what this product publishes says nothing about another product or extension.
+    app.leaves_work_unsettled("a page instead of a file is fetched again");
     let login = b"<html><form><table><input type=password>";
     for (product, name, day, bytes) in [(1, "a.xls", 3, &login[..]), (2, "a.xls", 1, TABLE), (1, "a.xlsx", 4, SHEET)] {
         let id = announce(&app, &links, product, name, day, ("text/html", bytes)).await;

@@ -222,6 +222,7 @@ async fn a_slow_zip_is_recorded_before_it_is_listed(db: Db) {
     let url = format!("{}/files/{id}/members/bomba.zip", app.url);
     let head = app.client.head(url).bearer_auth(KEY).send().await.expect("a response");
     assert_eq!(head.headers()["content-length"].to_str().expect("text"), (40 << 20).to_string());
+    app.settled(1).await;
 }
 
 #[tokio::test]
@@ -272,7 +273,7 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(crate::harness::cases(96))]
 
     #[test]
     fn every_listed_path_leads_to_its_member(names in prop::collection::vec((name(), any::<bool>()), 1..12)) {

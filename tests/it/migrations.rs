@@ -29,7 +29,12 @@ async fn an_archive_of_an_earlier_version_has_the_right_values_after_its_migrati
     steps::Migrator::up(&connection, Some(BEFORE_BACKFILLS)).await.expect("the earlier migrations");
     old_rows(&connection).await;
     let app = TestApp::with(Options { database_url: url, folder: Some(folder), ..Options::default() }).await;
+    app.indexed().await;
+    has_right_values(&app, &connection, db).await;
+    connection.close().await.expect("a closed connection");
+}
 
+async fn has_right_values(app: &TestApp, connection: &DatabaseConnection, db: Db) {
     let texts = async |sql: &str| -> Vec<Option<String>> {
         let statement = Statement::from_string(connection.get_database_backend(), sql);
         let rows = connection.query_all_raw(statement).await.unwrap_or_else(|e| panic!("{db:?}: {e}: {sql}"));
@@ -68,15 +73,39 @@ async fn an_archive_of_an_earlier_version_has_the_right_values_after_its_migrati
     assert_eq!(texts(shown).await, [text("carga.csv [] nobody")], "{db:?}");
     let found = app.query("{ notifications(filter: { name: { eq: \"carga diaria\" } }) { totalCount } }").await;
     assert_eq!(found["notifications"]["totalCount"], 3, "{db:?}");
-    connection.close().await.expect("a closed connection");
 }
 
 /// As the earlier version wrote them: names folded with the characters that have no width.
 async fn old_rows(connection: &DatabaseConnection) {
-    let [product, publication, other, revision] = [(); 4].map(|()| Uuid::now_v7());
-    let digest = vec![7_u8; 32];
+    let ids = OldIds {
+        product: Uuid::now_v7(),
+        publication: Uuid::now_v7(),
+        other: Uuid::now_v7(),
+        revision: Uuid::now_v7(),
+        notification: Uuid::now_v7(),
+    };
+    old_products(connection, &ids).await;
+    old_publications(connection, &ids).await;
+    old_notifications(connection, &ids).await;
+    old_revision(connection, &ids).await;
+}
+
+/// What the rows of the old archive refer to.
+struct OldIds {
+    product: Uuid,
+    publication: Uuid,
+    /// A publication without a file.
+    other: Uuid,
+    revision: Uuid,
+    /// The one that the revision came with.
+    notification: Uuid,
+}
+
+const OLD_DIGEST: [u8; 32] = [7; 32];
+
+async fn old_products(connection: &DatabaseConnection, ids: &OldIds) {
     for (id, identity, name) in [
-        (product, "carga\u{200b} diaria", "Carga"),
+        (ids.product, "carga\u{200b} diaria", "Carga"),
         (Uuid::now_v7(), "deck", "Deck"),
         (Uuid::now_v7(), "de\u{ad}ck", "Deck 2"),
     ] {
@@ -87,17 +116,22 @@ async fn old_rows(connection: &DatabaseConnection) {
         insert(connection, "products", row).await;
     }
     let alias = vec![
-        ("product_id", product.into()),
+        ("product_id", ids.product.into()),
         ("name", "Carga\u{200b} Diária".into()),
         ("name_folded", "carga\u{200b} diaria".into()),
         ("first_seen_at", 1_i64.into()),
         ("last_seen_at", 2_i64.into()),
     ];
     insert(connection, "product_aliases", alias).await;
-    for (id, day, status, latest) in [(publication, "20", "ARCHIVED", Some(revision)), (other, "21", "LOST", None)] {
+}
+
+async fn old_publications(connection: &DatabaseConnection, ids: &OldIds) {
+    for (id, day, status, latest) in
+        [(ids.publication, "20", "ARCHIVED", Some(ids.revision)), (ids.other, "21", "LOST", None)]
+    {
         let row = vec![
             ("id", id.into()),
-            ("product_id", product.into()),
+            ("product_id", ids.product.into()),
             ("process", "P".into()),
             ("macro_process", "M".into()),
             ("reference_date", format!("{day}/02/2025").into()),
@@ -112,14 +146,9 @@ async fn old_rows(connection: &DatabaseConnection) {
         ];
         insert(connection, "publications", row).await;
     }
-    let file = vec![
-        ("digest", digest.clone().into()),
-        ("size", 9_i64.into()),
-        ("stored_size", 5_i64.into()),
-        ("encoding", "zstd".into()),
-        ("stored_at", REPLAY_AT.into()),
-    ];
-    insert(connection, "files", file).await;
+}
+
+async fn old_notifications(connection: &DatabaseConnection, ids: &OldIds) {
     let replay = Uuid::now_v7();
     let row = vec![
         ("id", replay.into()),
@@ -130,11 +159,10 @@ async fn old_rows(connection: &DatabaseConnection) {
         ("told", true.into()),
     ];
     insert(connection, "replays", row).await;
-    let first = Uuid::now_v7();
     for (id, received_at, publication, status, replay) in [
-        (first, REPLAY_AT - 24 * HOUR_MS, publication, "ARCHIVED", None),
-        (Uuid::now_v7(), REPLAY_AT, publication, "UNCHANGED", Some(replay)),
-        (Uuid::now_v7(), REPLAY_AT, other, "EXPIRED", Some(replay)),
+        (ids.notification, REPLAY_AT - 24 * HOUR_MS, ids.publication, "ARCHIVED", None),
+        (Uuid::now_v7(), REPLAY_AT, ids.publication, "UNCHANGED", Some(replay)),
+        (Uuid::now_v7(), REPLAY_AT, ids.other, "EXPIRED", Some(replay)),
     ] {
         let row = vec![
             ("id", id.into()),
@@ -147,22 +175,33 @@ async fn old_rows(connection: &DatabaseConnection) {
             ("name", "Carga\u{200b} Diária".into()),
             ("name_folded", "carga\u{200b} diaria".into()),
             ("body", b"{}".to_vec().into()),
-            ("body_digest", digest.clone().into()),
-            ("product_id", product.into()),
+            ("body_digest", OLD_DIGEST.to_vec().into()),
+            ("product_id", ids.product.into()),
             ("publication_id", publication.into()),
             ("replay_id", replay.into()),
         ];
         insert(connection, "notifications", row).await;
     }
+}
+
+async fn old_revision(connection: &DatabaseConnection, ids: &OldIds) {
+    let file = vec![
+        ("digest", OLD_DIGEST.to_vec().into()),
+        ("size", 9_i64.into()),
+        ("stored_size", 5_i64.into()),
+        ("encoding", "zstd".into()),
+        ("stored_at", REPLAY_AT.into()),
+    ];
+    insert(connection, "files", file).await;
     let row = vec![
-        ("id", revision.into()),
-        ("publication_id", publication.into()),
+        ("id", ids.revision.into()),
+        ("publication_id", ids.publication.into()),
         ("number", 1.into()),
-        ("notification_id", first.into()),
-        ("digest", digest.into()),
+        ("notification_id", ids.notification.into()),
+        ("digest", OLD_DIGEST.to_vec().into()),
         ("file_name", "carga.csv".into()),
         ("announced_at", REPLAY_AT.into()),
-        ("announced_by", first.into()),
+        ("announced_by", ids.notification.into()),
         ("received_at", REPLAY_AT.into()),
         ("archived_at", REPLAY_AT.into()),
         ("held", false.into()),

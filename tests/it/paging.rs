@@ -24,6 +24,7 @@ async fn pages_skip_and_repeat_nothing_while_others_write() {
     app.until("{ publications { totalCount } }", |data| data["publications"]["totalCount"] == count()).await;
 
     let stop = Arc::new(AtomicBool::new(false));
+    app.leaves_work_unsettled("what was written last may wait for its fetch");
     let writing = tokio::spawn(write(app.clone(), stop.clone(), products.iter().map(|p| p.name.clone()).collect()));
     let mut walks = Vec::new();
     for order in ["PERIOD_DESC", "NAME_ASC", "ARCHIVED_DESC"] {

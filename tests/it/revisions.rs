@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::harness::links::FileServer;
-use crate::harness::{Db, Options, TestApp, postgres, random};
+use crate::harness::{Db, Options, TestApp, cases, postgres, random};
 
 /// One service for all cases: each has products of its own.
 struct World {
@@ -198,7 +198,7 @@ async fn is_known_as(case: &Case<'_>, name: &str, naive: &Naive, arrivals: i64) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn the_order_of_revisions_is_the_naive_one((steps, arrivals) in steps()) {
@@ -208,7 +208,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(10))]
 
     #[test]
     #[ignore = "needs PostgreSQL"]

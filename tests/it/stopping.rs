@@ -2,7 +2,7 @@ mod load;
 
 use std::process::Output;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use acervo::leaves;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::harness::links::FileServer;
+use crate::harness::polling::Polling;
 use crate::harness::process::run;
 use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, bytes_in, files_in, holding, on_each_database};
 use crate::history_of_years as years;
@@ -64,6 +65,7 @@ async fn a_scheduled_run_that_is_stopped_runs_again_after_the_next_start() {
         clock.advance(Duration::from_secs(86_400));
         leaves::record(&app.app).known_time().save(clock.now()).await.expect("a time");
         tokio::time::timeout(PATIENCE, app.app.stop.cancelled()).await.expect("a run that is stopped");
+        app.leaves_work_unsettled("the next service runs it again");
         fail::remove("stop-in-plan");
         let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
         let folder = app.stop().await;
@@ -73,6 +75,7 @@ async fn a_scheduled_run_that_is_stopped_runs_again_after_the_next_start() {
         let data = app.until(JOB_RUNS, |data| data["jobRuns"]["nodes"][0]["outcome"] == "succeeded").await;
         assert_eq!(data["jobRuns"]["totalCount"], 1, "{db:?}: {data}");
         assert_eq!(data["jobRuns"]["nodes"][0]["detail"]["removed"], 10, "{db:?}: {data}");
+        app.indexed().await;
     }
 }
 
@@ -247,10 +250,10 @@ async fn a_run_whose_lock_was_stolen_stops(db: Db) {
     let file = format!("sqlite://{}", archive.folder.path().join("data/acervo.db").display());
     let url = archive.database_url.clone().unwrap_or(file);
     let database = sea_orm::Database::connect(url).await.expect("the database");
-    let began = Instant::now();
+    let polling = Polling::start();
     while count(&database, MARKED).await == 0 {
-        assert!(began.elapsed() < PATIENCE && !run.is_finished(), "{db:?}: nothing is marked");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!run.is_finished(), "{db:?}: nothing is marked");
+        polling.pause(|| format!("{db:?}: nothing is marked")).await;
     }
     let until = jiff::Timestamp::now().as_millisecond() + 30_000;
     let steal = format!("UPDATE state SET value = 'thief {until}' WHERE key = 'lock:retention'");

@@ -28,10 +28,16 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::harness::cases(64))]
 
     #[test]
-    fn whatever_goes_in_comes_out(pattern in prop::collection::vec(any::<u8>(), 1..200), repeat in 1usize..4000, piece in 1usize..100_000, at in 0.0f64..1.0, length in 0.0f64..1.0) {
+    fn whatever_goes_in_comes_out(
+        pattern in prop::collection::vec(any::<u8>(), 1..200),
+        repeat in 1usize..4000,
+        piece in 1usize..100_000,
+        at in 0.0f64..1.0,
+        length in 0.0f64..1.0,
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let (_folder, store) = store();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::links::FileServer;
 use super::notice::Notice;
+use super::polling::Polling;
 use super::{KEY, TOKEN, files_in, sha256};
 
 const SENDERS: usize = 4;
@@ -119,15 +120,14 @@ impl Burst {
 /// Waits until nothing is left to do.
 async fn settled(client: &reqwest::Client, url: &str) {
     let open = "{ notifications(filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount } }";
-    let began = Instant::now();
+    let polling = Polling::with_patience(3 * super::PATIENCE);
     for (query, path) in [(open, "/notifications/totalCount"), ("{ status { indexLag } }", "/status/indexLag")] {
         loop {
             let data = ask(client, url, query).await.expect("a response");
             if data.pointer(path).is_some_and(|left| *left == 0) {
                 break;
             }
-            assert!(began.elapsed() < 3 * super::PATIENCE, "work hangs: {data}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            polling.pause(|| format!("work hangs: {data}")).await;
         }
     }
 }

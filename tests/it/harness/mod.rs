@@ -1,4 +1,5 @@
-//! One service and one portal for each test, and words to speak to them.
+//! One service and one portal for each test, and clients of them.
+pub mod api;
 pub mod burst;
 pub mod cluster;
 pub mod disk;
@@ -6,16 +7,20 @@ pub mod hostile;
 pub mod links;
 pub mod notice;
 pub mod packing;
+pub mod polling;
 pub mod ports;
 pub mod postgres;
 pub mod power;
 pub mod process;
 pub mod raw;
 pub mod samples;
+pub mod socket;
+mod unsettled;
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use acervo::app::{App, Role};
 use acervo::config::{self, Overrides, Settings};
@@ -23,19 +28,20 @@ use acervo::domain::Clock;
 use acervo::http;
 use acervo::jobs::Jobs;
 use acervo::portal::{Credentials, Portal, PortalSettings, Webhook};
+use proptest::test_runner::{Config, RngSeed};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+pub use api::Api;
+pub use polling::{PATIENCE, until};
 
 /// The credentials of the tests.
 pub const TOKEN: &str = "ninguemsabe";
 pub const KEY: &str = "chave";
-
-/// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,13 +87,19 @@ impl Db {
     }
 }
 
-/// A service in this process, with a portal beside it.
+/// A service in this process, with a portal beside it, and its client.
+///
+/// Dropping it fails where a service with jobs has work left: notifications that are queued, leased or to be tried again, and
+/// changes that the index does not have. A test therefore waits until its work is settled, or says that it does not with
+/// [`TestApp::leaves_work_unsettled`]: nothing that a test causes is left to whether the jobs come to it before the test ends.
+/// The drop reads the database and the index as they are and waits for nothing. It checks nothing where the test has failed
+/// already, and nothing of processes ([`process::Served`]), which are killed.
 pub struct TestApp {
     pub app: App,
     pub portal: Portal,
-    pub url: String,
-    pub client: reqwest::Client,
     pub folder: Arc<TempDir>,
+    api: Api,
+    leaves_work: AtomicBool,
     jobs: Option<Jobs>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -150,8 +162,13 @@ impl TestApp {
         let served = app.clone();
         let server = tokio::spawn(async move { http::serve(listener, &served, async { drop(stopped.await) }).await });
         let portal = portal(&format!("{url}/webhook"), app.clock.clone()).await;
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { app, portal, url, client, folder, jobs, server, stop: Some(stop) }
+        let leaves_work = AtomicBool::new(options.without_jobs);
+        Self { app, portal, folder, api: Api::new(url), leaves_work, jobs, server, stop: Some(stop) }
+    }
+
+    /// Says that the test ends, or stops the service, in the middle of its work, and why.
+    pub fn leaves_work_unsettled(&self, _why: &str) {
+        self.leaves_work.store(true, Ordering::Relaxed);
     }
 
     /// Ends the service; its folder stays as long as somebody holds it.
@@ -162,70 +179,6 @@ impl TestApp {
             jobs.stop().await;
         }
         self.folder.clone()
-    }
-
-    /// Sends a body as the portal would.
-    pub async fn notify(&self, body: &str) -> (u16, Value) {
-        self.send(body.as_bytes().to_vec(), "application/json; charset=UTF-8").await
-    }
-
-    pub async fn send(&self, body: Vec<u8>, content_type: &str) -> (u16, Value) {
-        let request = self.client.post(format!("{}/webhook", self.url)).header("authorization", TOKEN);
-        let answer = request.header("content-type", content_type).body(body).send().await.expect("a response");
-        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-    }
-
-    pub async fn get(&self, path: &str) -> reqwest::Response {
-        self.get_with(path, &[]).await
-    }
-
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
-        let mut request = self.client.get(format!("{}{path}", self.url)).bearer_auth(KEY);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        request.send().await.expect("a response")
-    }
-
-    /// A question's whole answer, errors and all.
-    pub async fn ask(&self, query: &str, variables: Value) -> Value {
-        let body = json!({ "query": query, "variables": variables });
-        let request = self.client.post(format!("{}/graphql", self.url)).bearer_auth(KEY).json(&body);
-        request.send().await.expect("a response").json().await.expect("JSON")
-    }
-
-    /// The data of a question that must be answered.
-    pub async fn query(&self, query: &str) -> Value {
-        self.query_with(query, json!({})).await
-    }
-
-    pub async fn query_with(&self, query: &str, variables: Value) -> Value {
-        let answer = self.ask(query, variables).await;
-        assert!(answer.get("errors").is_none(), "{query}: {answer}");
-        answer["data"].clone()
-    }
-
-    /// Waits until `total` notifications are there, none is open and the index is up.
-    pub async fn settled(&self, total: u64) {
-        let query = "{ all: notifications(first: 1) { totalCount }
-            open: notifications(first: 1, filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount } }";
-        self.until(query, |data| data["all"]["totalCount"].as_u64() >= Some(total) && data["open"]["totalCount"] == 0)
-            .await;
-        // Asked afterwards: the fields of one question are answered side by side, not at one instant.
-        self.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
-    }
-
-    /// Asks until the answer is as it should be.
-    pub async fn until(&self, query: &str, holds: impl Fn(&Value) -> bool) -> Value {
-        let began = Instant::now();
-        loop {
-            let data = self.query(query).await;
-            if holds(&data) {
-                return data;
-            }
-            assert!(began.elapsed() < PATIENCE, "not in time: {query}: {data}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 
     /// Sends one product's last version and waits until it is settled; gives the notification's end.
@@ -240,25 +193,41 @@ impl TestApp {
     }
 }
 
-/// Looks again and again until something is there.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
+impl Deref for TestApp {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if std::thread::panicking() || *self.leaves_work.get_mut() {
+            return;
         }
-        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let left = unsettled::work(&self.app);
+        assert!(left.is_empty(), "the test leaves work unsettled: {}", left.join(", "));
     }
 }
 
 /// Random numbers of the seed that `ACERVO_TEST_SEED` has, else of one that is drawn. It is printed, and so shown where
 /// the test fails.
 pub fn random() -> StdRng {
+    StdRng::seed_from_u64(seed())
+}
+
+/// A property test of so many cases, drawn from the same seed.
+pub fn cases(cases: u32) -> Config {
+    let rng_seed = RngSeed::Fixed(seed());
+    Config { cases, rng_seed, max_shrink_iters: 200, failure_persistence: None, ..Config::default() }
+}
+
+fn seed() -> u64 {
     let given = std::env::var("ACERVO_TEST_SEED").ok();
     let seed = given.map_or_else(rand::random, |seed| seed.parse().expect("ACERVO_TEST_SEED is a number"));
     eprintln!("ACERVO_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
+    seed
 }
 
 pub async fn portal(webhook: &str, clock: Clock) -> Portal {

@@ -1,19 +1,28 @@
 //! The binary, run as an operator runs it.
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
 
+use super::polling::Polling;
 pub use super::ports::free_port;
-use super::{KEY, PATIENCE, TOKEN, TestApp};
+use super::{Api, KEY, TOKEN, TestApp};
 
-/// `acervo serve` as a process of its own.
+/// `acervo serve` as a process of its own, and its client.
 pub struct Served {
     child: Child,
-    pub url: String,
+    api: Api,
     pub log: PathBuf,
+}
+
+impl Deref for Served {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// The binary with the tests' settings.
@@ -91,41 +100,14 @@ impl Served {
         let address = format!("127.0.0.1:{port}");
         command.arg("serve").env("ACERVO_LISTEN", &address).env("ACERVO_LOG", level);
         let child = command.stdout(Stdio::null()).stderr(sink).spawn().expect("a binary that starts");
-        let mut served = Self { child, url: format!("http://{address}"), log };
-        let began = Instant::now();
+        let mut served = Self { child, api: Api::of_process(format!("http://{address}"), &log), log };
+        let polling = Polling::start();
         while !ready(&address) {
             let ended = served.child.try_wait().expect("a child");
-            assert!(ended.is_none() && began.elapsed() < PATIENCE, "it does not serve: {}", served.logged());
-            std::thread::sleep(Duration::from_millis(10));
+            assert!(ended.is_none(), "it does not serve: {}", served.logged());
+            polling.pause_thread(|| format!("it does not serve: {}", served.logged()));
         }
         served
-    }
-
-    /// A response to a query, errors and all.
-    pub async fn ask(&self, query: &str) -> Value {
-        let request = reqwest::Client::new().post(format!("{}/graphql", self.url)).bearer_auth(KEY);
-        let request = request.json(&json!({ "query": query }));
-        request.send().await.expect("a response").json().await.expect("JSON")
-    }
-
-    /// The data of a query that must succeed.
-    pub async fn query(&self, query: &str) -> Value {
-        let response = self.ask(query).await;
-        assert!(response.get("errors").is_none(), "{query}: {response}");
-        response["data"].clone()
-    }
-
-    /// Asks until the data is as it should be.
-    pub async fn until(&self, query: &str, holds: impl Fn(&Value) -> bool) -> Value {
-        let began = Instant::now();
-        loop {
-            let data = self.query(query).await;
-            if holds(&data) {
-                return data;
-            }
-            assert!(began.elapsed() < PATIENCE, "not in time: {query}: {data}: {}", self.logged());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 
     pub fn id(&self) -> u32 {

@@ -36,10 +36,8 @@ fn random_documents_are_merged_as_the_specification_says() {
         some_history(&app).await;
         let announced = r#"{ "nome": "só anunciado", "dataProduto": "09/05/2025", "url": "https://example.com/x" }"#;
         assert_eq!(app.notify(announced).await.0, 202);
-        app.until("{ publications { totalCount } status { indexLag } }", |data| {
-            data["publications"]["totalCount"] == 31 && data["status"]["indexLag"] == 0
-        })
-        .await;
+        app.settled(31).await;
+        assert_eq!(app.query("{ publications { totalCount } }").await["publications"]["totalCount"], 31);
         app
     });
     let types = types();
@@ -63,7 +61,7 @@ fn random_documents_are_merged_as_the_specification_says() {
     let data = &everything["data"];
     assert_eq!(data["publicationStats"].as_array().map(Vec::len), Some(7), "{data}");
     // `PROPTEST_CASES` makes it a longer run.
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let config = crate::harness::cases(ProptestConfig::default().cases);
     proptest!(config, |(bytes in prop::collection::vec(any::<u8>(), 0..200))| {
         let drawn = Drawn::new(&types, &bytes);
         let (text, variables) = (drawn.text(), drawn.variables());

@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::{MARKED, count, dead_bodies, without_index};
 use crate::harness::links::FileServer;
+use crate::harness::polling::Polling;
 use crate::harness::process::{Served, acervo_from, free_port};
 
 /// Asks a command to stop once `holds`, and gives how long it took to end.
 fn stop_once(mut child: Child, holds: impl Fn() -> bool) -> f64 {
-    let began = Instant::now();
+    let polling = Polling::with_patience(Duration::from_secs(600));
     while !holds() {
         assert!(child.try_wait().expect("a child").is_none(), "it ended before it was asked to");
-        assert!(began.elapsed() < Duration::from_secs(600), "it does not come so far");
-        std::thread::sleep(Duration::from_millis(20));
+        polling.pause_thread(|| "it does not come so far".to_owned());
     }
     let asked = Instant::now();
     let pid = rustix::process::Pid::from_child(&child);
@@ -85,9 +85,8 @@ async fn over_a_million_rows_all_work_ends_in_time() {
 }
 
 async fn until_patiently(served: &Served, query: &str, holds: impl Fn(&Value) -> bool) {
-    let began = Instant::now();
+    let polling = Polling::with_patience(Duration::from_secs(900));
     while !holds(&served.query(query).await) {
-        assert!(began.elapsed() < Duration::from_secs(900), "{}", served.logged());
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        polling.pause(|| served.logged()).await;
     }
 }

@@ -1,0 +1,51 @@
+//! Waiting for something by looking again and again, up to a deadline.
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A wait that has a deadline. It is the only bound on the wall clock that a test has: it makes a test that hangs fail.
+pub struct Polling {
+    began: Instant,
+    patience: Duration,
+}
+
+impl Polling {
+    pub fn start() -> Self {
+        Self::with_patience(PATIENCE)
+    }
+
+    pub fn with_patience(patience: Duration) -> Self {
+        Self { began: Instant::now(), patience }
+    }
+
+    /// Pauses before the next look; fails with what is missing when the time is over.
+    pub async fn pause(&self, missing: impl FnOnce() -> String) {
+        self.check(missing);
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    /// The same outside of a runtime.
+    pub fn pause_thread(&self, missing: impl FnOnce() -> String) {
+        self.check(missing);
+        std::thread::sleep(PAUSE);
+    }
+
+    fn check(&self, missing: impl FnOnce() -> String) {
+        assert!(self.began.elapsed() < self.patience, "not in time: {}", missing());
+    }
+}
+
+/// Looks again and again until something is there.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let polling = Polling::start();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        polling.pause(|| what.to_owned()).await;
+    }
+}
