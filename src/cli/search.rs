@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     // Without a server nothing else updates the index.
     jobs::catch_up(&app).await?;
     let queries = Queries::new(app);
-    let found = queries.publications(request).await?;
+    let found = &queries.publications(request).await?.list;
     let rows: Vec<&PublicationRow> = found.rows.iter().map(|(_, row)| &**row).collect();
     let objects = || rows.iter().map(|row| object(row, &queries)).collect::<serde_json::Result<Vec<Value>>>();
     match args.format {

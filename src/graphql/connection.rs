@@ -1,11 +1,12 @@
 //! Connections: a page of rows with its count, cursors and neighbours.
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use async_graphql::{Object, ObjectType, OutputType, SimpleObject, TypeName};
 
 use super::flat::{Row, Rows};
 use crate::contract::Count;
-use crate::query::{ListPage, Paging};
+use crate::query::{ListPage, Paging, PublicationPage, PublicationRow};
 
 /// The position of a page in its list.
 #[derive(SimpleObject)]
@@ -40,6 +41,8 @@ pub struct Connection<T: Row> {
     /// Each row's.
     cursors: Vec<String>,
     page_info: PageInfo,
+    /// Where its rows may be written already.
+    page: Option<Arc<PublicationPage>>,
 }
 
 /// A page of a list.
@@ -50,7 +53,7 @@ impl<T: Row + ObjectType> Connection<T> {
         self.total_count
     }
     async fn nodes(&self) -> Rows<'_, T> {
-        Rows(self.rows.as_slice().into())
+        Rows { rows: self.rows.as_slice().into(), text: self.page.as_ref().map(|page| &page.text) }
     }
     async fn edges(&self) -> Vec<Edge<T>> {
         let edge = |(cursor, node): (&String, &T)| Edge { cursor: cursor.clone(), node: node.clone() };
@@ -86,16 +89,18 @@ impl<T: Row> Connection<T> {
         let page_info = PageInfo::of(&listed);
         let total_count = Count(listed.total);
         let (cursors, rows) = listed.rows.into_iter().map(|(cursor, row)| (cursor, show(row))).unzip();
-        Self { total_count, rows, cursors, page_info }
+        Self { total_count, rows, cursors, page_info, page: None }
     }
 
     /// Of a page that other requests may be given too.
-    pub fn shared<Own>(listed: &ListPage<Own>, show: impl Fn(&Own) -> T) -> Self {
+    pub fn shared(page: Arc<PublicationPage>, show: impl Fn(Arc<PublicationRow>) -> T) -> Self {
+        let listed = &page.list;
         Self {
             total_count: Count(listed.total),
-            rows: listed.rows.iter().map(|(_, row)| show(row)).collect(),
+            rows: listed.rows.iter().map(|(_, row)| show(row.clone())).collect(),
             cursors: listed.rows.iter().map(|(cursor, _)| cursor.clone()).collect(),
             page_info: PageInfo::of(listed),
+            page: Some(page),
         }
     }
 }

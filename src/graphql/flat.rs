@@ -15,7 +15,7 @@ use async_graphql::{
 use super::shape::PLACEHOLDER;
 use crate::contract::too_large;
 use crate::domain::format_instant;
-use crate::query::{Cell, Column, Flat, Queries};
+use crate::query::{Cell, Column, Flat, PageText, Queries};
 
 /// A type of rows that lists consist of.
 pub trait Row: OutputType + Clone {
@@ -31,11 +31,15 @@ impl Flat for () {
 }
 
 /// A list of rows.
-pub struct Rows<'a, T: Row>(pub Cow<'a, [T]>);
+pub struct Rows<'a, T: Row> {
+    pub rows: Cow<'a, [T]>,
+    /// The rows as they were written for another request.
+    pub text: Option<&'a PageText>,
+}
 
 impl<T: Row> From<Vec<T>> for Rows<'static, T> {
     fn from(rows: Vec<T>) -> Self {
-        Self(rows.into())
+        Self { rows: rows.into(), text: None }
     }
 }
 
@@ -56,12 +60,18 @@ impl<T: Row> OutputType for Rows<'_, T> {
         let is_plain = ctx.data_opt::<FieldByField>().is_none();
         let wanted = is_plain.then(|| plain::<T>(&ctx.item.node)).flatten();
         let (Some(wanted), Some(queries)) = (wanted, ctx.data_opt::<Queries>()) else {
-            return resolve_list(ctx, field, self.0.iter(), Some(self.0.len())).await;
+            return resolve_list(ctx, field, self.rows.iter(), Some(self.rows.len())).await;
         };
         Ok(match ctx.data_opt::<TakesJson>() {
-            Some(TakesJson) => Value::Binary(rows_as_json(&self.0, &wanted, queries, field.pos)?.into()),
+            Some(TakesJson) => {
+                let write = || rows_as_json(&self.rows, &wanted, queries, field.pos);
+                Value::Binary(match self.text {
+                    Some(text) => text.get_or_write(&form(&wanted), write)?,
+                    None => write()?.into(),
+                })
+            }
             None => {
-                let rows = self.0.iter().map(|row| object(row, &wanted, queries, field.pos));
+                let rows = self.rows.iter().map(|row| object(row, &wanted, queries, field.pos));
                 Value::List(rows.collect::<ServerResult<_>>()?)
             }
         })
@@ -149,6 +159,19 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, FlatField<T>)>> 
         all.push((name, wanted));
     }
     Some(all)
+}
+
+/// Names the columns of a selection and their names in the response.
+fn form<T: Row>(wanted: &[(Name, FlatField<T>)]) -> String {
+    let mut form = String::with_capacity(wanted.len() * 32);
+    for (name, wanted) in wanted {
+        let column = match wanted {
+            FlatField::TypeName => "__typename",
+            FlatField::Column(column) => column.name,
+        };
+        form.extend([name.as_str(), ":", column, ","]);
+    }
+    form
 }
 
 fn rows_as_json<T: Row>(

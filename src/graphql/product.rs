@@ -94,8 +94,6 @@ impl Product {
             order: Order::Period { descending: true },
             paging: paging(first, after, None, None, None),
         };
-        Ok(Connection::shared(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, |row| {
-            Publication(row.clone())
-        }))
+        Ok(Connection::shared(ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, Publication))
     }
 }

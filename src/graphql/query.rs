@@ -56,9 +56,7 @@ impl QueryRoot {
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        Ok(Connection::shared(&*ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, |row| {
-            Publication(row.clone())
-        }))
+        Ok(Connection::shared(ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, Publication))
     }
 
     async fn publication(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Publication>> {

@@ -2,8 +2,9 @@
 //! time, to an archive that changes a few hundred times a day.
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use lru::LruCache;
 
 use super::weight::Weight;
@@ -17,6 +18,9 @@ const PAGE_BYTES_MAX: usize = 256 << 10;
 /// What a row takes in addition to its bytes: its cursor and its slot in the page.
 const ROW_BYTES: usize = 200;
 
+/// What a row may take as text; longer text is not cached.
+const ROW_TEXT_BYTES: usize = 500;
+
 /// Longer requests, such as those with long lists of ids, are not repeated.
 const REQUEST_LENGTH_MAX: usize = 4_000;
 
@@ -26,7 +30,49 @@ const PAGE_MAX: usize = 200;
 /// What a page depends on: the state of the record and that of the index.
 pub(super) type State = (Version, u64);
 
-pub(super) type Publications = ListPage<Arc<PublicationRow>>;
+/// A page of publications, shared by all who request it.
+#[derive(Debug)]
+pub struct PublicationPage {
+    pub list: ListPage<Arc<PublicationRow>>,
+    pub text: PageText,
+}
+
+impl PublicationPage {
+    pub(super) fn new(list: ListPage<Arc<PublicationRow>>) -> Self {
+        let text = PageText { length_max: list.rows.len() * ROW_TEXT_BYTES, first: OnceLock::new() };
+        Self { list, text }
+    }
+
+    /// With its text, whether that was written already or not.
+    fn bytes(&self) -> usize {
+        let rows = self.list.rows.iter().map(|(_, row)| row.weight() + ROW_BYTES).sum::<usize>();
+        rows + self.text.length_max
+    }
+}
+
+/// The rows of a page as they were first written; a dashboard selects the same columns each time.
+#[derive(Debug)]
+pub struct PageText {
+    length_max: usize,
+    first: OnceLock<(String, Bytes)>,
+}
+
+impl PageText {
+    /// The rows with the columns and names that `form` describes, written by `write` unless they are cached.
+    pub fn get_or_write<E>(&self, form: &str, write: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Bytes, E> {
+        if let Some((cached, text)) = self.first.get()
+            && cached == form
+        {
+            return Ok(text.clone());
+        }
+        let text = Bytes::from(write()?);
+        if text.len() <= self.length_max {
+            // Where another request was faster, its text stays.
+            let _ = self.first.set((form.to_owned(), text.clone()));
+        }
+        Ok(text)
+    }
+}
 
 /// Requests that are remembered at most, as hashes.
 const SEEN_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -57,7 +103,7 @@ impl Default for Pages {
 }
 
 struct Page {
-    rows: Arc<Publications>,
+    rows: Arc<PublicationPage>,
     bytes: usize,
 }
 
@@ -83,7 +129,7 @@ impl ResultCache {
     }
 
     /// The cached page of a request, if it is of this state.
-    pub fn get(&self, state: &State, request: &PublicationRequest) -> Option<Arc<Publications>> {
+    pub fn get(&self, state: &State, request: &PublicationRequest) -> Option<Arc<PublicationPage>> {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.state.as_ref() != Some(state) {
             return None;
@@ -93,13 +139,12 @@ impl ResultCache {
 
     /// Caches a page that was read after this state was. A commit in between makes it newer than the state says, until the
     /// state is read the next time.
-    pub fn insert(&self, state: State, request: PublicationRequest, page: &Arc<Publications>) {
-        if page.rows.len() > PAGE_MAX {
+    pub fn insert(&self, state: State, request: PublicationRequest, page: &Arc<PublicationPage>) {
+        if page.list.rows.len() > PAGE_MAX {
             return;
         }
         let request_bytes = format!("{request:?}").len();
-        let rows = page.rows.iter().map(|(_, row)| row.weight() + ROW_BYTES).sum::<usize>();
-        let bytes = rows + request_bytes;
+        let bytes = page.bytes() + request_bytes;
         if request_bytes > REQUEST_LENGTH_MAX || bytes > PAGE_BYTES_MAX {
             return;
         }
@@ -113,10 +158,10 @@ impl ResultCache {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_MAX, Page, Pages, Publications};
+    use super::{BYTES_MAX, ListPage, Page, PageText, Pages, PublicationPage};
     use crate::engine::index::{Filter, Order};
     use crate::query::{Paging, PublicationRequest};
-    use std::sync::Arc;
+    use std::sync::{Arc, OnceLock};
 
     fn request(search: &str) -> PublicationRequest {
         PublicationRequest {
@@ -132,7 +177,8 @@ mod tests {
     #[test]
     fn the_least_recently_used_page_is_evicted_and_bytes_are_counted_once() {
         let mut pages = Pages::default();
-        let rows = Arc::new(Publications { total: 0, rows: Vec::new(), has_next: false, has_previous: false });
+        let list = ListPage { total: 0, rows: Vec::new(), has_next: false, has_previous: false };
+        let rows = Arc::new(PublicationPage::new(list));
         let page = || Page { rows: rows.clone(), bytes: BYTES_MAX / 3 };
         for search in ["a", "b", "c", "c"] {
             pages.insert(request(search), page());
@@ -143,5 +189,24 @@ mod tests {
         let is_cached = |search: &str| pages.pages.contains(&request(search));
         assert_eq!(["a", "b", "c", "d"].map(is_cached), [true, false, true, true]);
         assert_eq!(pages.bytes, BYTES_MAX / 3 * 3);
+    }
+
+    #[test]
+    fn the_first_text_of_a_page_is_written_once_and_others_each_time() {
+        let text = PageText { length_max: 4, first: OnceLock::new() };
+        let mut written = 0;
+        let mut get = |form: &str, content: &str| {
+            let content = content.as_bytes().to_vec();
+            let write = || {
+                written += 1;
+                Ok::<_, ()>(content)
+            };
+            (text.get_or_write(form, write).unwrap_or_default(), written)
+        };
+        assert_eq!(get("long", "12345"), ("12345".into(), 1));
+        assert_eq!(get("a", "1234"), ("1234".into(), 2));
+        assert_eq!(get("a", "-"), ("1234".into(), 2));
+        assert_eq!(get("b", "5"), ("5".into(), 3));
+        assert_eq!(get("b", "5"), ("5".into(), 4));
     }
 }

@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::cache::Publications;
+use super::cache::PublicationPage;
 use super::filters::{check_filter, check_notifications, check_text};
 use super::paging::{Cursor, Window, kind_of};
 use super::search_text::SearchText;
@@ -29,7 +29,7 @@ pub struct MemberRow {
 }
 
 impl Queries {
-    pub async fn publications(&self, request: PublicationRequest) -> Result<Arc<Publications>, QueryError> {
+    pub async fn publications(&self, request: PublicationRequest) -> Result<Arc<PublicationPage>, QueryError> {
         let target = Target::Publications { as_of: request.as_of };
         // Read before the rows: a page may be newer than its state, never older.
         let version = if self.cache.is_repeated(&request) { self.record.version().await } else { None };
@@ -42,7 +42,8 @@ impl Queries {
             self.search(target, search, request.filter.clone(), request.order, &request.paging).await?;
         let rows = self.rows_of(&hits.hits).await?;
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, request.order), Arc::new(row)));
-        let page = Arc::new(ListPage::new(&window, hits.total as u64, rows.collect(), hits.more));
+        let list = ListPage::new(&window, hits.total as u64, rows.collect(), hits.more);
+        let page = Arc::new(PublicationPage::new(list));
         if let Some(state) = state {
             self.cache.insert(state, request, &page);
         }

@@ -35,6 +35,7 @@ pub use crate::engine::record::{
 };
 pub use crate::engine::store::{Bytes as FileBytes, StoreError as FileError};
 pub use admission::{Admission, Permit};
+pub use cache::{PageText, PublicationPage};
 pub use changes::ChangeRow;
 pub use columns::{Cell, Column, Flat, Kind};
 pub use coverage::{Coverage, CoveragePeriod, CoverageState};
