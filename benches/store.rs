@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use acervo::leaves::store::{Key, Store};
+use acervo::domain::StoredFile;
+use acervo::leaves::store::Archive;
 use futures_util::StreamExt;
 
 const ROUNDS: usize = 5;
@@ -35,10 +36,10 @@ async fn work() {
     let megabytes = MADE_BYTES as f64 / 1e6;
     let mut rows = Vec::new();
     for round in 0..ROUNDS {
-        let store =
-            Store::open(&folder.path().join(format!("archive-{round}")), &folder.path().join("tmp")).expect("a store");
-        let (key, put) = put(&store, &file).await;
-        let get = get(&store, key).await;
+        let store = Archive::open(&folder.path().join(format!("archive-{round}")), &folder.path().join("tmp"))
+            .expect("a store");
+        let (stored, put) = put(&store, &file).await;
+        let get = get(&store, stored).await;
         let (packed, unpacked) = if has_zstd { command(folder.path(), &file) } else { (f64::NAN, f64::NAN) };
         rows.push([megabytes / put, megabytes / get, megabytes / packed, megabytes / unpacked]);
     }
@@ -64,7 +65,7 @@ async fn work() {
     );
 }
 
-async fn put(store: &Store, file: &Path) -> (Key, f64) {
+async fn put(store: &Archive, file: &Path) -> (StoredFile, f64) {
     let began = Instant::now();
     let mut put = store.put();
     let mut pieces =
@@ -73,12 +74,12 @@ async fn put(store: &Store, file: &Path) -> (Key, f64) {
         put.write(&piece.expect("bytes")).await.expect("space");
     }
     let stored = put.finish().await.expect("a file");
-    (stored.key, began.elapsed().as_secs_f64())
+    (stored.file, began.elapsed().as_secs_f64())
 }
 
-async fn get(store: &Store, key: Key) -> f64 {
+async fn get(store: &Archive, file: StoredFile) -> f64 {
     let began = Instant::now();
-    let mut bytes = store.read(key, None).await.expect("the file");
+    let mut bytes = store.read(file, None).await.expect("the file");
     let mut length = 0;
     while let Some(piece) = bytes.next().await {
         length += piece.expect("bytes").len();

@@ -2,6 +2,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config;
+use crate::engine::store::{Archive, Space, space_of};
 
 /// The share of the disk that must stay free where nothing is configured: one part in so many.
 const FETCH_PART: u64 = 20;
@@ -12,11 +13,12 @@ const FETCH_FLOOR_MAX: u64 = 1 << 30;
 const RECEIVE_FLOOR_MAX: u64 = 128 << 20;
 
 /// The disks that the service writes to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Disk {
-    archive: PathBuf,
-    /// The folder of the database; `None` where it is on a server of its own.
-    database: Option<PathBuf>,
+    archive: Archive,
+    /// The data folder, which holds temporary files, and the database where that is not on a server of its own.
+    data: PathBuf,
+    has_database: bool,
     settings: config::Disk,
 }
 
@@ -31,68 +33,64 @@ pub struct DiskFull {
     pub key: &'static str,
 }
 
-struct Space {
-    free: u64,
-    total: u64,
-}
-
 impl Disk {
-    pub(super) fn new(archive: &Path, database: Option<&Path>, settings: &config::Disk) -> Self {
-        Self { archive: archive.to_owned(), database: database.map(Path::to_owned), settings: settings.clone() }
+    pub(super) fn new(archive: Archive, data: &Path, has_database: bool, settings: &config::Disk) -> Self {
+        Self { archive, data: data.to_owned(), has_database, settings: settings.clone() }
     }
 
-    /// Whether notifications can be recorded. Reading and deleting never depend on this.
+    /// Whether notifications can be recorded. Reading, purging and deleting never depend on it.
     pub fn may_receive(&self) -> Result<(), DiskFull> {
-        match &self.database {
-            Some(folder) => self.receive(folder, 0),
-            None => Ok(()),
-        }
+        if self.has_database { self.receive(self.of_data(), 0) } else { Ok(()) }
     }
 
-    /// Whether files can be fetched.
+    /// Whether files are to be fetched.
     pub fn may_fetch(&self) -> Result<(), DiskFull> {
-        self.folders().try_for_each(|folder| self.fetch(folder, 0))
+        self.of_files().try_for_each(|space| self.fetch(space, 0))
     }
 
-    /// Whether so many bytes of temporary use leave space for files: what is unpacked for a reader must not stop archiving.
-    pub fn may_spool(&self, scratch: &Path, coming: u64) -> Result<(), DiskFull> {
-        self.fetch(scratch, coming)?;
-        self.folders().try_for_each(|folder| self.fetch(folder, coming))
+    /// Whether so many bytes of temporary files leave enough for fetched ones: what is unpacked for a reader must not keep the
+    /// archive from its work.
+    pub fn may_spool(&self, bytes: u64) -> Result<(), DiskFull> {
+        self.fetch(space_of(&self.data.join("tmp")).ok(), bytes)?;
+        self.of_files().try_for_each(|space| self.fetch(space, bytes))
     }
 
-    fn fetch(&self, folder: &Path, coming: u64) -> Result<(), DiskFull> {
-        let Some(space) = space(folder) else { return Ok(()) };
+    fn fetch(&self, space: Option<Space>, bytes: u64) -> Result<(), DiskFull> {
+        let Some(space) = space else { return Ok(()) };
         let floor = self.settings.fetch_floor.unwrap_or_else(|| (space.total / FETCH_PART).min(FETCH_FLOOR_MAX));
-        if space.free.saturating_sub(coming) < floor {
+        if space.free.saturating_sub(bytes) < floor {
             return Err(DiskFull { free: space.free, floor, key: "disk.fetch_floor" });
         }
         Ok(())
     }
 
-    /// Whether a file of so many bytes that is being fetched leaves space for notifications.
-    pub fn make_sure(&self, coming: u64) -> Result<(), DiskFull> {
-        self.folders().try_for_each(|folder| self.receive(folder, coming))
+    /// Whether a file of so many bytes, which is being fetched already, leaves enough for notifications.
+    pub fn make_sure(&self, bytes: u64) -> Result<(), DiskFull> {
+        self.of_files().try_for_each(|space| self.receive(space, bytes))
     }
 
-    fn receive(&self, folder: &Path, coming: u64) -> Result<(), DiskFull> {
-        let Some(space) = space(folder) else { return Ok(()) };
+    fn receive(&self, space: Option<Space>, bytes: u64) -> Result<(), DiskFull> {
+        let Some(space) = space else { return Ok(()) };
         let floor = self.settings.receive_floor.unwrap_or_else(|| (space.total / RECEIVE_PART).min(RECEIVE_FLOOR_MAX));
-        if space.free.saturating_sub(coming) < floor {
+        if space.free.saturating_sub(bytes) < floor {
             return Err(DiskFull { free: space.free, floor, key: "disk.receive_floor" });
         }
         Ok(())
     }
 
-    fn folders(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(self.archive.as_path()).chain(self.database.as_deref())
+    /// Bytes free in the data folder; `None` where the system does not say.
+    pub fn free_for_data(&self) -> Option<u64> {
+        self.of_data().map(|space| space.free)
     }
-}
 
-/// `None` where the system does not say; then a failed write will show it.
-fn space(folder: &Path) -> Option<Space> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    Some(Space {
-        free: stat.f_bavail.saturating_mul(stat.f_frsize),
-        total: stat.f_blocks.saturating_mul(stat.f_frsize),
-    })
+    /// The disks that a fetched file takes space of. `None` where there is no limit that is known, or the system does not
+    /// say: then writing itself fails when the disk is full.
+    fn of_files(&self) -> impl Iterator<Item = Option<Space>> {
+        let archive = std::iter::once_with(|| self.archive.space().ok().flatten());
+        archive.chain(self.has_database.then(|| self.of_data()))
+    }
+
+    fn of_data(&self) -> Option<Space> {
+        space_of(&self.data).ok()
+    }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::engine::store::space_of;
+
 /// Locked by the process that serves; contains the address that it serves on.
 const LOCK: &str = "serve.lock";
 
@@ -121,8 +123,9 @@ pub(super) fn narrow(_: &Path, _: u32) -> anyhow::Result<()> {
 
 /// Frees the reserved space where there is hardly any other, so that the disk can be cleaned up at all.
 pub(super) fn free_reserve(folder: &Path) {
-    let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-    if free.is_ok_and(|free| free < OPENING_BYTES) && std::fs::remove_file(folder.join(RESERVE)).is_ok() {
+    if space_of(folder).is_ok_and(|space| space.free < OPENING_BYTES)
+        && std::fs::remove_file(folder.join(RESERVE)).is_ok()
+    {
         tracing::warn!("the disk is full: the reserved space is used");
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::{Clock, TrustedClock};
 use crate::engine::fetch::Fetcher;
 use crate::engine::index::{Index, IndexError, Pool, Writer};
 use crate::engine::record::{Location, Record, ReplayRule};
-use crate::engine::store::Store;
+use crate::engine::store::Archive;
 use crate::threads::QueryRuntime;
 
 pub use crate::engine::record::LOG_TARGETS as DATABASE_LOG_TARGETS;
@@ -49,7 +49,7 @@ pub struct Parts {
     /// The time by which links expire and sweeps are due; does not trust a clock that jumped ahead.
     pub(super) trust: TrustedClock,
     pub(super) record: Record,
-    pub(super) store: Store,
+    pub(super) store: Archive,
     pub(super) index: Index,
     /// The threads for computations on the index.
     pub(super) computing: Pool,
@@ -154,13 +154,13 @@ impl App {
             (Role::Command { .. }, Service::Running(_)) => trust.begin_beside(last_known, TIME_NOTED_EVERY, &clock),
             (Role::Command { .. } | Role::Server, _) => trust.begin(last_known, &clock),
         }
-        let store = Store::open(&archive, &folder.join("tmp"))
+        let store = Archive::open(&archive, &folder.join("tmp"))
             .with_context(|| format!("the archive folder {} cannot be opened", archive.display()))?;
         let index = open_index(&folder.join("index")).await?;
         let fetcher = Fetcher::new(&settings.fetch)?;
-        let disk = Disk::new(&archive, (!record.is_shared()).then_some(folder), &settings.disk);
-        let (scratch, disk_of_scratch) = (folder.join("tmp"), disk.clone());
-        let store = store.with_room(move |bytes| disk_of_scratch.may_spool(&scratch, bytes).map_err(|e| e.to_string()));
+        let disk = Disk::new(store.clone(), folder, !record.is_shared(), &settings.disk);
+        let disk_of_scratch = disk.clone();
+        let store = store.with_space_check(move |bytes| disk_of_scratch.may_spool(bytes).map_err(|e| e.to_string()));
         Ok(Self(Arc::new(Parts {
             started_at: clock.now(),
             clock,

@@ -43,7 +43,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let own_path = own_name.map(|name| PathBuf::from(if name == "-" { "./-".to_owned() } else { name }));
     let path = args.output.or(own_path).context("the file has no name: say where to write it with -o")?;
     let mut target = Target::open(&path, args.force)?;
-    queries.must_be_sound(&revision).await?;
+    queries.require_sound(&revision).await?;
     let mut bytes = match &args.member {
         Some(path) => {
             let found = queries.member(&revision, path).await?;

@@ -29,6 +29,7 @@ mod silence;
 mod stamp;
 mod state;
 mod stem;
+mod stored;
 mod text;
 mod trusted_clock;
 mod turn;
@@ -59,6 +60,7 @@ pub use silence::Silence;
 pub use stamp::{Stamp, format_instant, parse_instant};
 pub use state::{ChangeKind, NotificationStatus, PublicationStatus};
 pub use stem::{is_stop_word, stem};
+pub use stored::{Encoding, Locator, StoredFile};
 pub use text::{
     FIELD_CHARS_MAX, NAME_CHARS_MAX, clean, decode, excerpt, first_chars, is_blank, is_deceptive, is_storable,
     printable,

@@ -137,7 +137,7 @@ fn beyond_the_end(size: u64) -> Response {
 
 async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem> {
     let slot = ask.http.downloads.enter(&ask.caller.name).await?;
-    ask.http.queries.must_be_sound(ask.revision).await?;
+    ask.http.queries.require_sound(ask.revision).await?;
     let size = ask.revision.file.size;
     let response = Response::builder()
         .status(StatusCode::PARTIAL_CONTENT)
@@ -150,7 +150,7 @@ async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem>
 async fn send_frame(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_ENCODING, "zstd");
     let slot = ask.http.downloads.enter(&ask.caller.name).await?;
-    ask.http.queries.must_be_sound(ask.revision).await?;
+    ask.http.queries.require_sound(ask.revision).await?;
     let (size, bytes) = ask.http.queries.frame(ask.revision).await?;
     build(response.header(header::CONTENT_LENGTH, size), ask.body(bytes, slot))
 }
@@ -158,7 +158,7 @@ async fn send_frame(ask: &Ask<'_>) -> Result<Response, Problem> {
 async fn send_whole(ask: &Ask<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_LENGTH, ask.revision.file.size);
     let slot = ask.http.downloads.enter(&ask.caller.name).await?;
-    ask.http.queries.must_be_sound(ask.revision).await?;
+    ask.http.queries.require_sound(ask.revision).await?;
     let bytes = ask.http.queries.file(ask.revision, None).await?;
     build(response, ask.body(bytes, slot))
 }

@@ -45,7 +45,7 @@ pub(super) async fn get_member(
 ) -> Result<Response, Problem> {
     let revision = find(&http, &id).await?;
     let slot = http.downloads.enter(&caller.name).await?;
-    http.queries.must_be_sound(&revision).await?;
+    http.queries.require_sound(&revision).await?;
     let found = http.queries.member(&revision, &path).await?;
     let response = described(found.path(), found.size());
     let bytes = http.queries.member_bytes(&revision, found).await?;

@@ -3,17 +3,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::members::key_of;
 use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
 use crate::domain::{
-    Ends, FileInfo, LocalDateTime, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
+    Ends, FileInfo, LocalDateTime, StoredFile, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
     redacted_file_name,
 };
 use crate::engine::fetch::{Download, FetchError, Response, percent_decoded};
-use crate::engine::record::{Claim, ClaimedNotification, FetchedFile, Member, StoredFile};
-use crate::engine::store::{Budget, Key, Listing, MemberError, Put, StoreError};
+use crate::engine::record::{Claim, ClaimedNotification, FetchedFile, Member, RecordError, Settlement};
+use crate::engine::store::{Budget, Listing, MemberError, Put, StoreError};
 
 /// The first bytes of a zip, and of an empty one.
 const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -39,18 +38,13 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     let extension = extension_of(&name);
     let verdict = judge_answer(app, lead, sent_as, extension.as_deref(), &ends).await?;
     let stored = put.finish().await?;
-    let (key, was_known) = (stored.key, stored.was_known);
-    metrics::counter!("acervo_fetched_bytes_total").increment(key.size);
-    let inside = look_inside(app, key, extension.as_deref(), ends.head()).await?;
+    let file = stored.file;
+    metrics::counter!("acervo_fetched_bytes_total").increment(file.size);
+    let inside = look_inside(app, file, extension.as_deref(), ends.head()).await?;
     let is_doubtful = inside.broken.is_some() || matches!(verdict, Verdict::Doubtful(_));
     let again = is_doubtful && !claim.notifications.iter().any(|n| n.made_revision);
     let fetched = FetchedFile {
-        file: StoredFile {
-            digest: key.digest,
-            size: key.size,
-            stored_size: key.stored_size,
-            encoding: key.encoding.as_str().to_owned(),
-        },
+        file,
         content_type: content_type(&download, &name),
         extension,
         file_name: name,
@@ -60,18 +54,35 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         validator: download.validator.clone().filter(|validator| !validator.holds_any_of(&secrets)),
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
-    let is_there = app.store.has(key.digest, key.encoding);
-    let settled = app.record.queue().settle(claim, &fetched, app.clock.now(), is_there).await?;
+    super::fault("fetch-before-record");
+    let settled = settle(app, claim, &fetched).await?;
+    stored.unrecorded.recorded();
     tracing::info!(
         name = lead.name,
         file = fetched.file_name,
-        size = key.size,
-        stored = if was_known { 0 } else { key.stored_size },
+        size = file.size,
+        stored = if stored.was_known { 0 } else { file.stored_size },
         new_revisions = settled.new_revisions.len(),
         unchanged = settled.unchanged,
         "archived"
     );
     Ok(())
+}
+
+/// Settles the claim with a file that is in the store. Bytes that a sweep removed once are looked for in between two tries: no
+/// transaction waits for the store.
+async fn settle(app: &App, claim: &Claim, fetched: &Fetched) -> Result<Settled, TransferError> {
+    let mut confirmed = Vec::new();
+    loop {
+        match app.record.queue().settle(claim, fetched, app.clock.now(), &confirmed).await {
+            Err(RecordError::RemovedBefore(removals)) if app.store.contains(fetched.file.locator()).await? => {
+                super::fault("fetch-before-second-try");
+                confirmed = removals;
+            }
+            Err(RecordError::RemovedBefore(_)) => return Err(RecordError::FileGone.into()),
+            settled => return Ok(settled?),
+        }
+    }
 }
 
 /// The portal says that the file is the one we have, and sends no bytes. Ours is read once, as it would be after a response with
@@ -80,7 +91,7 @@ async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let name = claim.lead().map_or("", |lead| lead.name.as_str());
     if let Some(previous) = &claim.previous
         && let Some(file) = app.record.files().stored_file(previous.digest).await?
-        && let Err(e) = app.store.check(key_of(&file)?).await
+        && let Err(e) = app.store.check(file).await
     {
         let Some(digest) = e.damaged() else { return Err(e.into()) };
         tracing::error!(name, error = %e, "the portal's file has not changed, and ours is damaged: it is fetched whole");
@@ -260,7 +271,7 @@ const CUT: &str = "the zip has more members than are listed";
 /// The members of a zip, or what is wrong with it.
 pub(super) async fn look_inside(
     app: &App,
-    key: Key,
+    file: StoredFile,
     extension: Option<&str>,
     head: &[u8],
 ) -> Result<Inside, TransferError> {
@@ -270,7 +281,7 @@ pub(super) async fn look_inside(
     if is_office || !(extension == Some("zip") || is_zip(head)) {
         return Ok(Inside::default());
     }
-    match app.store.members(key, BUDGET_BEFORE_RECORD).await {
+    match app.store.members(file, BUDGET_BEFORE_RECORD).await {
         Ok(listing) => {
             let list_later = listing.is_over_budget;
             let (members, note) = record_members(listing);

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::archive::{PARTLY_LISTED, record_members};
 use super::schedule::later;
 use crate::app::App;
-use crate::engine::record::{RecordError, StoredFile};
-use crate::engine::store::{Budget, Key, MemberError};
+use crate::domain::StoredFile;
+use crate::engine::record::RecordError;
+use crate::engine::store::{Budget, MemberError};
 
 /// What listing a file may cost whose nested zips have to be unpacked.
 const BUDGET: Budget = Budget { bytes: 1 << 30, time: Duration::from_secs(30) };
@@ -43,34 +44,28 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 
 async fn all_due(app: &App) -> Result<(), RecordError> {
     while let Some(file) = app.record.files().next_to_list(app.clock.now()).await? {
-        list(app, &file).await?;
+        list(app, file).await?;
     }
     Ok(())
 }
 
-/// What the store finds a file by.
-pub(super) fn key_of(file: &StoredFile) -> Result<Key, RecordError> {
-    let encoding = file.encoding.parse().map_err(RecordError::Corrupt)?;
-    Ok(Key { digest: file.digest, size: file.size, stored_size: file.stored_size, encoding })
-}
-
-async fn list(app: &App, file: &StoredFile) -> Result<(), RecordError> {
-    let key = key_of(file)?;
+async fn list(app: &App, file: StoredFile) -> Result<(), RecordError> {
     let now = app.clock.now();
-    match app.store.members(key, BUDGET).await {
+    match app.store.members(file, BUDGET).await {
         Ok(listing) => {
             let warning = if listing.is_over_budget { Some(PARTLY_LISTED) } else { None };
             let (members, cut) = record_members(listing);
             app.record.files().save_members(file.digest, &members, warning.or(cut), now).await
         }
-        Err(MemberError::Store(e)) => {
+        Err(e @ (MemberError::Store(_) | MemberError::Cancelled)) => {
             tracing::error!(error = %e, digest = %file.digest, "the members of a zip cannot be listed; tried again later");
-            if let Some(damaged) = e.damaged() {
+            if let MemberError::Store(e) = &e
+                && let Some(damaged) = e.damaged()
+            {
                 app.record.files().mark_damaged(damaged, now).await?;
             }
             app.record.files().list_later(file.digest, later(now, RETRY_AFTER)).await
         }
-        Err(MemberError::GivenUp) => Ok(()),
         Err(e @ (MemberError::NotAZip(_) | MemberError::NoMember(_) | MemberError::Unsupported(_))) => {
             app.record.files().save_members(file.digest, &[], Some(&format!("the zip does not open: {e}")), now).await
         }

@@ -45,6 +45,8 @@ impl Jobs {
             }
             app.record.jobs().end_interrupted(app.clock.now()).await?;
         }
+        // Before anything is fetched: nobody relies yet on what a crash left unrecorded.
+        retention::remove_unrecorded(app, std::time::Duration::ZERO).await?;
         retention::reserve(app);
         let mut tasks = vec![
             tokio::spawn(fetch::run(app.clone(), app.stop.clone())),
@@ -104,4 +106,10 @@ pub async fn retry(app: &App, which: &NotificationQuery) -> Result<RetryCounts, 
         counts
     });
     Ok(work.await?.map_err(QueryError::from)?)
+}
+
+/// A fault point where tests end the process, as a power cut would.
+fn fault(name: &'static str) {
+    let _ = name;
+    fail::fail_point!(name, |_| std::process::abort());
 }

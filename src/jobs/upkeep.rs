@@ -125,12 +125,10 @@ async fn finish_retention(app: App) {
 async fn clean_up(app: App) {
     let mut ticks = Ticks::every(CLEAN_UP_EVERY, &app);
     while ticks.next().await {
-        let store = app.store.clone();
-        match unless_stopped(&app, tokio::task::spawn_blocking(move || store.sweep())).await {
-            None | Some(Ok(Ok(0))) => {}
-            Some(Ok(Ok(removed))) => tracing::info!(removed, "removed files that a crash had left half written"),
-            Some(Ok(Err(e))) => tracing::error!(error = %e, "the archive's folder could not be cleaned up"),
-            Some(Err(e)) => tracing::error!(error = %e, "cleaning up the archive's folder panicked"),
+        match unless_stopped(&app, app.store.remove_abandoned_uploads()).await {
+            None | Some(Ok(0)) => {}
+            Some(Ok(removed)) => tracing::info!(removed, "removed unfinished uploads that a crash had left"),
+            Some(Err(e)) => tracing::error!(error = %e, "unfinished uploads that a crash left could not be removed"),
         }
     }
 }

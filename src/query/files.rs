@@ -1,73 +1,74 @@
-//! Files and members of zips. What turns out damaged is recorded, and the error says what helps.
+//! Files and members of zips. A damaged file is recorded as such, and the error says how to repair it.
 use std::ops::Range;
 
 use futures_util::{StreamExt, stream};
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId, first_chars};
-use crate::engine::record::{RecordError, Revision};
-use crate::engine::store::{Bytes, Encoding, Found, Key, MemberError, StoreError};
+use crate::engine::record::Revision;
+use crate::engine::store::{Bytes, MemberError, MemberReader, StoreError};
 
 impl Queries {
-    /// The published bytes: all, or a part. The first of them are there when this returns.
+    /// The published bytes: all, or a part. The first of them have been read when this returns.
     pub async fn file(&self, revision: &Revision, part: Option<Range<u64>>) -> Result<Bytes, QueryError> {
-        let key = key_of(revision)?;
-        let bytes = self.app.store.read(key, part).await;
-        self.watched(revision, bytes).await
+        let bytes = self.app.store.read(revision.file, part).await;
+        self.watch_for_damage(revision, bytes).await
     }
 
-    /// The zstd frame that the archive keeps, and its length.
+    /// The stored zstd frame and its length.
     pub async fn frame(&self, revision: &Revision) -> Result<(u64, Bytes), QueryError> {
-        let (size, bytes) = match self.app.store.read_frame(key_of(revision)?).await {
-            Ok((size, bytes)) => (size, Ok(bytes)),
-            Err(e) => (0, Err(e)),
-        };
-        Ok((size, self.watched(revision, bytes).await?))
+        match self.app.store.read_frame(revision.file).await {
+            Ok((size, bytes)) => Ok((size, self.watch_for_damage(revision, Ok(bytes)).await?)),
+            Err(e) => Err(self.record_and_explain(revision, e).await),
+        }
     }
 
-    /// An error where the file is damaged as far as is known, or gone. A file that was marked is read again: it may have been
-    /// put right from outside.
-    pub async fn must_be_sound(&self, revision: &Revision) -> Result<(), QueryError> {
-        let key = key_of(revision)?;
-        if self.app.record.files().is_damaged(key.digest).await? {
-            if let Err(e) = self.app.store.check(key).await {
-                return Err(self.error_of(revision, e).await);
+    /// An error where the file is known to be damaged, or its object does not exist. A file that was marked as damaged is read
+    /// again: it may have been repaired from outside.
+    pub async fn require_sound(&self, revision: &Revision) -> Result<(), QueryError> {
+        let file = revision.file;
+        if self.app.record.files().is_damaged(file.digest).await? {
+            if let Err(e) = self.app.store.check(file).await {
+                return Err(self.record_and_explain(revision, e).await);
             }
-            self.app.record.files().lift_damage(key.digest).await?;
-            tracing::info!(digest = %key.digest, "a file that was damaged reads back as it was archived again");
+            self.app.record.files().lift_damage(file.digest).await?;
+            tracing::info!(digest = %file.digest, "a file that was damaged reads back as it was archived again");
         }
-        match self.app.store.stored_size(key).await {
-            Ok(_) => Ok(()),
-            Err(e) => Err(self.error_of(revision, e).await),
+        match self.app.store.require(file.locator()).await {
+            Ok(()) => Ok(()),
+            Err(e) => Err(self.record_and_explain(revision, e).await),
         }
     }
 
-    /// A member, found and ready to be unpacked.
-    pub async fn member(&self, revision: &Revision, path: &str) -> Result<Found, QueryError> {
-        let found = self.app.store.member(key_of(revision)?, path).await;
-        match found {
-            Ok(found) => Ok(found),
-            Err(MemberError::Store(e)) => Err(self.error_of(revision, e).await),
+    /// Finds a member by its path.
+    pub async fn member(&self, revision: &Revision, path: &str) -> Result<MemberReader, QueryError> {
+        match self.app.store.member(revision.file, path).await {
+            Ok(member) => Ok(member),
+            Err(MemberError::Store(e)) => Err(self.record_and_explain(revision, e).await),
             Err(MemberError::Unsupported(why)) => Err(QueryError::Unsupported(why)),
-            Err(MemberError::NoMember(_) | MemberError::NotAZip(_) | MemberError::GivenUp) => {
-                Err(no_member(revision, path))
-            }
+            Err(MemberError::NoMember(_) | MemberError::NotAZip(_)) => Err(no_member(revision, path)),
+            Err(MemberError::Cancelled) => Err(StoreError::Interrupted.into()),
         }
     }
 
-    /// The bytes of a member. The first of them are there when this returns.
-    pub async fn member_bytes(&self, revision: &Revision, found: Found) -> Result<Bytes, QueryError> {
-        self.watched(revision, found.read()).await
+    /// The bytes of a member. The first of them have been read when this returns.
+    pub async fn member_bytes(&self, revision: &Revision, member: MemberReader) -> Result<Bytes, QueryError> {
+        self.watch_for_damage(revision, member.read()).await
     }
 
-    /// Waits for the first piece, so that what is wrong at once is an error and no stream; and watches the rest.
-    async fn watched(&self, revision: &Revision, bytes: Result<Bytes, StoreError>) -> Result<Bytes, QueryError> {
+    /// Waits for the first piece, so that an error at the beginning is an error response and not a broken one; records damage
+    /// that the rest turns out to have.
+    async fn watch_for_damage(
+        &self,
+        revision: &Revision,
+        bytes: Result<Bytes, StoreError>,
+    ) -> Result<Bytes, QueryError> {
         let mut bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(e) => return Err(self.error_of(revision, e).await),
+            Err(e) => return Err(self.record_and_explain(revision, e).await),
         };
         let first = match bytes.next().await {
-            Some(Err(e)) => return Err(self.error_of(revision, e).await),
+            Some(Err(e)) => return Err(self.record_and_explain(revision, e).await),
             Some(Ok(first)) => Some(Ok(first)),
             None => None,
         };
@@ -76,7 +77,7 @@ impl Queries {
             let queries = queries.clone();
             async move {
                 if let Err(e) = &piece {
-                    queries.note_damage(revision, e).await;
+                    queries.record_damage(revision, e).await;
                 }
                 piece
             }
@@ -84,17 +85,21 @@ impl Queries {
         Ok(stream::iter(first).chain(rest).boxed())
     }
 
-    /// An error of the store as the caller sees it.
-    async fn error_of(&self, revision: &Revision, error: StoreError) -> QueryError {
-        self.note_damage(revision.id, &error).await;
+    /// An error of the archive as the caller gets it. Damage is recorded.
+    async fn record_and_explain(&self, revision: &Revision, error: StoreError) -> QueryError {
+        self.record_damage(revision.id, &error).await;
+        if let Some(digest) = error.damaged() {
+            let name = self.name_of(revision.id).await;
+            return QueryError::Damaged { error: error.to_string(), advice: advice(name.as_deref(), digest) };
+        }
         match error {
-            StoreError::Damaged(digest) | StoreError::Missing(digest) => {
-                let name = self.name_of(revision.id).await;
-                QueryError::Damaged { error: error.to_string(), advice: advice(name.as_deref(), digest) }
-            }
             StoreError::Member(why) => QueryError::Unsupported(why),
             StoreError::DiskFull(_) => QueryError::Busy(error.to_string()),
-            StoreError::Io(_) | StoreError::Object(_) | StoreError::Interrupted => error.into(),
+            StoreError::Missing(_)
+            | StoreError::Damaged(_)
+            | StoreError::NotAFile { .. }
+            | StoreError::Io(_)
+            | StoreError::Interrupted => error.into(),
         }
     }
 
@@ -109,8 +114,8 @@ impl Queries {
         }
     }
 
-    /// Records that a file is damaged, and says so once.
-    async fn note_damage(&self, revision: RevisionId, error: &StoreError) {
+    /// Records that a file is damaged, and logs it the first time.
+    async fn record_damage(&self, revision: RevisionId, error: &StoreError) {
         let Some(digest) = error.damaged() else { return };
         metrics::counter!("acervo_damaged_reads_total").increment(1);
         match self.app.record.files().mark_damaged(digest, self.app.clock.now()).await {
@@ -125,7 +130,7 @@ impl Queries {
     }
 }
 
-/// What brings good bytes back.
+/// How to repair a damaged file.
 fn advice(name: Option<&str>, digest: Digest) -> String {
     let product = name.map_or_else(|| "this product".to_owned(), |name| format!("the product `{name}`"));
     format!(
@@ -137,10 +142,4 @@ fn advice(name: Option<&str>, digest: Digest) -> String {
 fn no_member(revision: &Revision, path: &str) -> QueryError {
     let path = first_chars(path, 200);
     QueryError::NotFound { what: "member", id: format!("`{path}` in the file of revision {}", revision.id) }
-}
-
-fn key_of(revision: &Revision) -> Result<Key, QueryError> {
-    let file = &revision.file;
-    let encoding: Encoding = file.encoding.parse().map_err(RecordError::Corrupt)?;
-    Ok(Key { digest: file.digest, size: file.size, stored_size: file.stored_size, encoding })
 }

@@ -108,7 +108,7 @@ impl Queries {
             ready: self.not_ready().await.is_none(),
             started_at: app.started_at,
             counts,
-            disk_free: app.store.free_bytes().ok(),
+            disk_free: app.store.space().ok().flatten().map(|space| space.free),
             fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
             sources,
             expiring: app.record.monitor().expiring_links(now, app.settings.fetch.warn_before, 5).await?,
@@ -144,7 +144,7 @@ impl Queries {
             tracing::error!(error = %e, "the database takes no writes");
             return Some("the database does not answer, or takes no writes".to_owned());
         }
-        if let Err(e) = self.app.store.free_bytes() {
+        if let Err(e) = self.app.store.space() {
             tracing::error!(error = %e, "the archive does not answer");
             return Some("the archive does not answer".to_owned());
         }

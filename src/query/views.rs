@@ -1,9 +1,8 @@
 //! Rows as callers see them.
 use jiff::Timestamp;
 
-use crate::domain::PublicationStatus;
+use crate::domain::{Encoding, PublicationStatus};
 use crate::engine::record;
-use crate::engine::store::Encoding;
 
 /// A publication with the revision that is shown of it.
 #[derive(Clone, Debug)]
@@ -37,5 +36,5 @@ pub struct RevisionRow {
 
 /// Whether the archive keeps a revision's file as a zstd frame, which can be sent as it is.
 pub fn has_zstd_frame(revision: &record::Revision) -> bool {
-    revision.file.encoding == Encoding::Zstd.as_str()
+    revision.file.encoding == Encoding::Zstd
 }

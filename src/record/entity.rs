@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 pub use super::revision::revisions;
-use crate::domain::{ChangeKind, Digest, Granularity, NotificationStatus, PublicationStatus};
+use crate::domain::{ChangeKind, Digest, Encoding, Granularity, NotificationStatus, PublicationStatus};
 
 macro_rules! table {
     ($module:ident, $name:literal, { $($body:tt)* }) => {
@@ -72,7 +72,7 @@ table!(files, "files", {
     pub digest: Digest,
     pub size: i64,
     pub stored_size: i64,
-    pub encoding: String,
+    pub encoding: Encoding,
     pub stored_at: i64,
     pub removed_at: Option<i64>,
     pub tombstone_at: Option<i64>,

@@ -13,7 +13,7 @@ use super::entity::{notifications, products, publications, revisions};
 use super::intake::{self, announce};
 use super::publications::mark_lost;
 use super::revisions::{Known, add, publication_of, revisions_of};
-use super::{FetchedFile, NewNotification, RecordError, batch, files as stored_files};
+use super::{FetchedFile, NewNotification, RecordError, Removal, batch, files as stored_files};
 use crate::domain::{
     Announcement, Digest, Interval, NotificationStatus as Status, RevisionId, latest_at, link_was_dead_at_import,
     millis, renumbered,
@@ -114,20 +114,25 @@ impl Imports {
     }
 
     /// Makes a revision of each file that differs from what was the latest at its time, in the order given; `None` where
-    /// it does not, [`RecordError::FileGone`] where its bytes were removed meanwhile. `is_there` says whether the archive
-    /// has a file's bytes, as for [`super::Queue::settle`].
-    pub async fn files<F: Future<Output = bool>>(
+    /// it does not, [`RecordError::FileGone`] where its bytes are being removed. Nothing of the batch is recorded, and the
+    /// error is [`RecordError::RemovedBefore`], where bytes of it need a confirmation, as for [`super::Queue::settle`].
+    pub async fn files(
         &self,
-        batch: Vec<ImportedFile>,
+        batch: &[&ImportedFile],
         now: Timestamp,
-        is_there: impl Fn(&FetchedFile) -> F,
+        confirmed: &[Removal],
     ) -> Result<Vec<Result<Option<RevisionId>, RecordError>>, RecordError> {
         let txn = self.db.begin().await?;
+        let digests = batch.iter().map(|imported| imported.fetched.file.digest);
+        let removals = stored_files::unconfirmed(&txn, digests, confirmed).await?;
+        if !removals.is_empty() {
+            return Err(RecordError::RemovedBefore(removals));
+        }
         let mut made = Vec::with_capacity(batch.len());
-        for imported in &batch {
+        for imported in batch {
             // A file that is known leaves no trace: it is rolled back to here.
             let attempt = txn.begin().await?;
-            let revision = import_file(&attempt, imported, now, is_there(&imported.fetched)).await;
+            let revision = import_file(&attempt, imported, now, confirmed).await;
             match revision {
                 Ok(Some(_)) => attempt.commit().await?,
                 Ok(None) | Err(RecordError::FileGone) => attempt.rollback().await?,
@@ -203,7 +208,7 @@ async fn import_file(
     txn: &DatabaseTransaction,
     imported: &ImportedFile,
     now: Timestamp,
-    is_there: impl Future<Output = bool>,
+    confirmed: &[Removal],
 ) -> Result<Option<RevisionId>, RecordError> {
     let ImportedFile { notification, fetched } = imported;
     let announced = announce::announce(txn, std::slice::from_ref(notification)).await?.pop().flatten();
@@ -214,7 +219,7 @@ async fn import_file(
     if then.is_some_and(|revision| revision.digest == fetched.file.digest) {
         return Ok(None);
     }
-    stored_files::save(txn, fetched, now, is_there).await?;
+    stored_files::save(txn, fetched, now, confirmed).await?;
     let mut row = intake::row(notification, announced.as_ref());
     row.status = Set(Status::Archived);
     row.next_attempt_at = Set(None);

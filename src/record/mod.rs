@@ -52,7 +52,7 @@ use db::Db;
 
 pub use connect::Location;
 pub use feed::Feed;
-pub use files::{DamagedFile, Files};
+pub use files::{DamagedFile, Files, Removal};
 pub use history::{History, NotificationQuery, Page, ShownFile};
 pub use imports::{IMPORT, Imported, ImportedFile, ImportedNotification, Imports};
 pub use intake::{Intake, IntakeError, NewNotification};
@@ -65,10 +65,10 @@ pub use queue::{Capacity, Claim, ClaimedNotification, FetchedFile, PreviousFetch
 pub use replays::{Replay, Replays};
 pub use retention::{
     HoldError, Holds, Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision, Removals,
-    Retention, RetentionRun, Tombstone,
+    Retention, RetentionRun,
 };
 pub use revision::Revision;
-pub use rows::{Alias, Change, Member, Notification, Product, Publication, StoredFile};
+pub use rows::{Alias, Change, Member, Notification, Product, Publication};
 pub use sources::{API_KEYS, Source, Sources};
 pub use version::Version;
 
@@ -90,6 +90,9 @@ pub enum RecordError {
     FileGone,
     #[error("{0} does not fit into the database's numbers")]
     OutOfRange(String),
+    /// The caller looks whether the store has the bytes, and repeats the call with the removals of those that it has.
+    #[error("the same bytes were removed before; whether they are there again is not known")]
+    RemovedBefore(Vec<Removal>),
     #[error("the database: {0}")]
     Database(DatabaseError),
 }

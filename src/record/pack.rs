@@ -9,9 +9,10 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-use super::StoredFile;
 use super::rows::{local, texts};
-use crate::domain::{Digest, Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, timestamp};
+use crate::domain::{
+    Digest, Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, StoredFile, timestamp,
+};
 
 /// A value of a packed row. JSON has neither ids nor bytes nor instants, and SQLite has no booleans.
 pub(super) trait Pack: Sized {
@@ -240,7 +241,7 @@ impl Pack for StoredFile {
             return Err(format!("the file {digest} is not recorded"));
         };
         let digest: Digest = digest.parse().map_err(|_| format!("`{digest}` is not a valid digest"))?;
-        Ok(Self { digest, size, stored_size, encoding })
+        Ok(Self { digest, encoding: encoding.parse()?, base: None, size, stored_size })
     }
 }
 

@@ -2,9 +2,8 @@
 //! that reads them and the view for other programs. A new column is one line here, after the migration that adds it.
 use jiff::Timestamp;
 
-use super::StoredFile;
 use super::pack::packed;
-use crate::domain::{PublicationId, RevisionId};
+use crate::domain::{PublicationId, RevisionId, StoredFile};
 
 /// Declares the table and the row. A column that is shown has the type it is stored as in brackets, and then the one it is shown
 /// as.

@@ -11,16 +11,6 @@ use crate::domain::{
     PublicationId, PublicationStatus, RevisionId, timestamp,
 };
 
-/// How a file's bytes are stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredFile {
-    pub digest: Digest,
-    pub size: u64,
-    pub stored_size: u64,
-    /// The store's name for it, passed back to the store when the file is read.
-    pub encoding: String,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Product {
     pub id: ProductId,

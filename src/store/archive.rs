@@ -1,206 +1,123 @@
-//! Where files lie, and how they are found again.
-use std::path::{Path as FsPath, PathBuf};
-use std::str::FromStr;
+//! The archive of files: what is put, found, removed and left over. Reading is in `read.rs`, zips in `zip.rs` and `member.rs`.
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use object_store::local::LocalFileSystem;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::blocks::BlockLists;
-use super::{Put, StoreError};
-use crate::domain::Digest;
+use super::journal::{Abandoned, Journal};
+use super::{LocalStore, Put, Space, Store, StoreError};
+use crate::domain::{Digest, Encoding, Locator, StoredFile};
 
-/// Uploads in progress lie here until their digest is known.
-const INCOMING: &str = "incoming";
+/// Uploads that ended without being finished are removed at this age, which is longer than any transfer takes.
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// How old an upload must be before it is taken for one that a crash left behind. Longer than any transfer.
-const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
-
-/// How a file's bytes are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Plain,
-    Zstd,
-}
-
-impl Encoding {
-    /// The word for it in the record.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Zstd => "zstd",
-        }
-    }
-}
-
-impl FromStr for Encoding {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Plain, Self::Zstd]
-            .into_iter()
-            .find(|e| e.as_str() == text)
-            .ok_or_else(|| format!("no encoding `{text}`"))
-    }
-}
-
-/// All that is needed to read a file back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    pub digest: Digest,
-    pub size: u64,
-    pub stored_size: u64,
-    pub encoding: Encoding,
-}
-
-/// A file that is in the archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    pub key: Key,
-    /// Whether the archive had it before.
-    pub was_known: bool,
-}
-
-/// The archive; clones share it.
+/// The archive of files over a store; clones share it.
 #[derive(Clone)]
-pub struct Store {
-    pub(super) objects: Arc<dyn ObjectStore>,
-    root: PathBuf,
-    /// For what must be read out of order.
+pub struct Archive {
+    pub(super) store: Arc<dyn Store>,
+    /// A folder for temporary files.
     pub(super) scratch: PathBuf,
-    pub(super) room: Option<Arc<Room>>,
+    pub(super) space_check: Option<Arc<SpaceCheck>>,
     /// How many threads read at once.
     pub(super) readers: Arc<Semaphore>,
-    pub(super) lists: Arc<BlockLists>,
+    pub(super) block_lists: Arc<BlockLists>,
+    pub(super) journal: Arc<Journal>,
 }
 
 /// Says whether so many bytes may be written to the scratch folder; an error says why not.
-pub type Room = dyn Fn(u64) -> Result<(), String> + Send + Sync;
+pub type SpaceCheck = dyn Fn(u64) -> Result<(), String> + Send + Sync;
 
-impl Store {
-    /// Opens the archive in a folder, making it when it is not there. `scratch` is for files of passing use.
-    pub fn open(root: &FsPath, scratch: &FsPath) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(root.join(INCOMING))?;
+impl Archive {
+    /// The archive in a folder, which is created where it does not exist. `scratch` is a folder for temporary files.
+    pub fn open(root: &Path, scratch: &Path) -> Result<Self, StoreError> {
+        Self::over(Arc::new(LocalStore::open(root)?), scratch)
+    }
+
+    /// The archive over any store.
+    pub fn over(store: Arc<dyn Store>, scratch: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(scratch)?;
-        // All folders are there and synced before any file is: of two that make one folder at the same time, the second
-        // would find it there, rely on it, and be lost with it.
-        for first in 0..=u8::MAX {
-            std::fs::create_dir_all(root.join(format!("{first:02x}")))?;
-        }
-        std::fs::File::open(root)?.sync_all()?;
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::File::open(parent)?.sync_all()?;
-        }
-        let objects = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
         Ok(Self {
-            objects: Arc::new(objects),
-            root: root.to_owned(),
+            store,
             scratch: scratch.to_owned(),
-            room: None,
-            readers: super::read::reader_places(),
-            lists: Arc::default(),
+            space_check: None,
+            readers: super::read::reader_permits(),
+            block_lists: Arc::default(),
+            journal: Arc::new(Journal::open(scratch)?),
         })
     }
 
-    /// Has `room` asked before anything large is written to the scratch folder.
-    pub fn with_room(self, room: impl Fn(u64) -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self { room: Some(Arc::new(room)), ..self }
+    /// Calls `check` before anything large is written to the scratch folder.
+    pub fn with_space_check(self, check: impl Fn(u64) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self { space_check: Some(Arc::new(check)), ..self }
     }
 
-    /// Begins to archive a file.
+    /// Begins to store a file.
     pub fn put(&self) -> Put {
         Put::new(self.clone())
     }
 
-    pub(super) fn path_of(digest: Digest, encoding: Encoding) -> Path {
-        let hex = digest.to_string();
-        match encoding {
-            Encoding::Plain => Path::from(format!("{}/{hex}", &hex[..2])),
-            Encoding::Zstd => Path::from(format!("{}/{hex}.zst", &hex[..2])),
-        }
-    }
-
-    pub(super) fn incoming() -> Path {
-        Path::from(format!("{INCOMING}/{}", uuid::Uuid::now_v7()))
-    }
-
-    /// The file with these bytes, if the archive has it.
-    pub(super) async fn find(&self, digest: Digest, size: u64) -> Result<Option<Key>, StoreError> {
-        for encoding in [Encoding::Zstd, Encoding::Plain] {
-            match self.objects.head(&Self::path_of(digest, encoding)).await {
-                Ok(meta) => return Ok(Some(Key { digest, size, stored_size: meta.size, encoding })),
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(e) => return Err(e.into()),
+    /// The file with these bytes as it is stored, if it is, damaged or not.
+    pub(super) async fn find(&self, digest: Digest, size: u64) -> Result<Option<StoredFile>, StoreError> {
+        for encoding in Encoding::WITHOUT_BASE {
+            let mut file = StoredFile { digest, encoding, base: None, size, stored_size: 0 };
+            match self.store.contains(&file.locator()).await {
+                Ok(None) => {}
+                Ok(Some(stored_size)) => {
+                    file.stored_size = stored_size;
+                    return Ok(Some(file));
+                }
+                // Reading it fails for the same reason.
+                Err(StoreError::NotAFile { .. }) => return Ok(Some(file)),
+                Err(e) => return Err(e),
             }
         }
         Ok(None)
     }
 
-    /// Makes sure that a file which was found stays found: another may be putting it there at this moment, renamed already
-    /// and its folder not yet synced.
-    pub(super) async fn sync_folder_of(&self, digest: Digest) -> Result<(), StoreError> {
-        let folder = self.root.join(&digest.to_string()[..2]);
-        tokio::task::spawn_blocking(move || std::fs::File::open(folder)?.sync_all()).await??;
+    /// Fails where the object of a file does not exist.
+    pub async fn require(&self, locator: Locator) -> Result<(), StoreError> {
+        self.store.contains(&locator).await?.map(|_| ()).ok_or(StoreError::Missing(locator.digest))
+    }
+
+    /// Whether the object of a file exists.
+    pub async fn contains(&self, locator: Locator) -> Result<bool, StoreError> {
+        match self.store.contains(&locator).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(StoreError::NotAFile { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Removes a file's object; one that is gone already is not an error. Only the sweep does this, and records it.
+    pub async fn remove(&self, locator: Locator) -> Result<(), StoreError> {
+        self.store.delete(&locator).await?;
+        // A crash may have left another one, while good bytes replaced a damaged object in another encoding.
+        for encoding in Encoding::WITHOUT_BASE.into_iter().filter(|encoding| *encoding != locator.encoding) {
+            self.store.delete(&Locator { encoding, base: None, ..locator }).await?;
+        }
         Ok(())
     }
 
-    /// How many bytes are stored for a file; an error where there are none.
-    pub async fn stored_size(&self, key: Key) -> Result<u64, StoreError> {
-        match self.objects.head(&Self::path_of(key.digest, key.encoding)).await {
-            Ok(meta) => Ok(meta.size),
-            Err(object_store::Error::NotFound { .. }) => Err(StoreError::Missing(key.digest)),
-            Err(e) => Err(e.into()),
-        }
+    /// The space of the store's medium; `None` where it has no limit that is known.
+    pub fn space(&self) -> Result<Option<Space>, StoreError> {
+        self.store.space()
     }
 
-    /// Whether the archive has a file, in that encoding.
-    pub async fn has(&self, digest: Digest, encoding: Encoding) -> bool {
-        self.objects.head(&Self::path_of(digest, encoding)).await.is_ok()
+    /// Removes uploads that a crash left unfinished. Those that a process may still be writing are not touched.
+    pub async fn remove_abandoned_uploads(&self) -> Result<u64, StoreError> {
+        self.store.remove_abandoned(ABANDONED_AFTER).await
     }
 
-    /// Removes a file. One that is gone already is no error.
-    pub async fn remove(&self, digest: Digest, encoding: Encoding) -> Result<(), StoreError> {
-        match self.objects.delete(&Self::path_of(digest, encoding)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(e) => Err(e.into()),
-        }
+    /// Files that were put and not recorded: by processes that ended, and by this one `min_age` ago or earlier. Whoever
+    /// removes those that no revision uses calls [`Archive::forget`] then. Another process may put one again at any time.
+    pub fn unrecorded(&self, min_age: Duration) -> Result<Abandoned, StoreError> {
+        Ok(self.journal.abandoned(min_age)?)
     }
 
-    /// Bytes free where the archive lies, for whoever runs as we do.
-    pub fn free_bytes(&self) -> Result<u64, StoreError> {
-        let stat = rustix::fs::statvfs(&self.root).map_err(std::io::Error::from)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-
-    /// Removes what a crash left half written. Files that a process may still be writing are left alone.
-    pub fn sweep(&self) -> Result<u64, StoreError> {
-        let now = SystemTime::now();
-        let mut removed = 0;
-        for folder in std::fs::read_dir(&self.root)? {
-            let folder = folder?;
-            if !folder.file_type()?.is_dir() {
-                continue;
-            }
-            let is_incoming = folder.file_name() == INCOMING;
-            for file in std::fs::read_dir(folder.path())? {
-                let file = file?;
-                // The object store stages a file beside its place, under its name with `#` and a number.
-                let is_staged = file.file_name().to_string_lossy().contains('#');
-                let is_old = || {
-                    file.metadata()
-                        .and_then(|m| m.modified())
-                        .is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > LEFT_BEHIND))
-                };
-                if (is_incoming || is_staged) && is_old() {
-                    std::fs::remove_file(file.path())?;
-                    removed += 1;
-                }
-            }
-        }
-        Ok(removed)
+    /// Forgets files that [`Archive::unrecorded`] returned.
+    pub fn forget(&self, abandoned: Abandoned) -> Result<(), StoreError> {
+        Ok(self.journal.forget(abandoned)?)
     }
 }

@@ -1,7 +1,7 @@
-//! What the blocks of a file hash to, so that a part of it can be checked without reading the rest.
+//! The hashes of a file's blocks, so that a part of it can be checked without reading the rest.
 //!
-//! A list is made by a pass over the whole file that matched its digest. It says what the published bytes are, not how the
-//! object is now: it stays right whatever becomes of the object.
+//! A list comes from a pass over the whole file that matched its digest. It describes the published bytes and stays right
+//! whatever happens to the object.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -12,12 +12,12 @@ use crate::domain::Digest;
 /// Bytes in one block.
 pub(super) const BLOCK: usize = 128 << 10;
 
-/// Half of a SHA-256: nobody can make another block that has it.
+/// Half of a SHA-256: nobody can make another block with the same.
 pub(super) type Hash = [u8; 16];
 
 pub(super) type BlockList = Arc<[Hash]>;
 
-/// How many lists are kept, and of how many blocks in all: 8 MiB, the blocks of 64 GiB of files.
+/// How many lists are cached, and of how many blocks in all: 8 MiB of hashes, for 64 GiB of files.
 const LISTS_MAX: usize = 1024;
 const BLOCKS_MAX: usize = 512 << 10;
 
@@ -27,7 +27,7 @@ pub(super) fn hash(block: &[u8]) -> Hash {
     hash
 }
 
-/// The lists of the files that were asked for in parts lately.
+/// A cache of the lists of files that were recently read in parts.
 #[derive(Debug)]
 pub(super) struct BlockLists(Mutex<LruCache<Digest, Arc<OnceCell<BlockList>>>>);
 
@@ -38,7 +38,7 @@ impl Default for BlockLists {
 }
 
 impl BlockLists {
-    /// The entry of a file's list: whoever comes first fills it, the others wait for that.
+    /// The entry of a file's list. The first caller fills it, and the others wait for that.
     pub fn entry(&self, digest: Digest) -> Arc<OnceCell<BlockList>> {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lists.get_or_insert(digest, Arc::default).clone()

@@ -1,31 +1,31 @@
-//! Hashing and compressing, apart from the async threads.
+//! Hashing and compressing. Blocks, so it runs on threads for that.
 use std::io::Write;
 
 use sha2::Digest as _;
 use zstd::stream::write::Encoder;
 
-use crate::domain::Digest;
+use crate::domain::{Digest, Encoding, StoredFile};
 
-/// zstd's own default: the fresh tier is written at the speed files arrive; the dense tier is for density.
+/// zstd's own default: files are compressed as fast as they arrive.
 const LEVEL: i32 = 3;
 
-/// Files up to this size are kept in memory until it is known which form is smaller.
+/// Files up to this size stay in memory until it is known which encoding is smaller.
 pub(super) const SMALL_MAX: u64 = 8 << 20;
 
 /// A file on its way in: its digest and frame so far.
 pub(super) struct Encode {
     hasher: sha2::Sha256,
     encoder: Encoder<'static, Vec<u8>>,
-    /// The bytes as they came, while they are few.
+    /// The bytes as they came, up to [`SMALL_MAX`].
     plain: Option<Vec<u8>>,
     size: u64,
 }
 
-/// All of it.
+/// A file that came whole.
 pub(super) struct Encoded {
     pub digest: Digest,
     pub size: u64,
-    /// The end of the frame, beyond what was taken before.
+    /// The end of the frame, after what was taken before.
     pub frame: Vec<u8>,
     pub plain: Option<Vec<u8>>,
 }
@@ -48,7 +48,7 @@ impl Encode {
         Ok(())
     }
 
-    /// How much of the frame waits to be taken.
+    /// Bytes of the frame that can be taken.
     pub fn ready(&self) -> usize {
         self.encoder.get_ref().len()
     }
@@ -60,5 +60,19 @@ impl Encode {
     pub fn finish(self) -> std::io::Result<Encoded> {
         let frame = self.encoder.finish()?;
         Ok(Encoded { digest: Digest(self.hasher.finalize().into()), size: self.size, frame, plain: self.plain })
+    }
+}
+
+impl Encoded {
+    /// The file as it is to be stored, in the smaller encoding. `written`: bytes of the frame that were taken before.
+    pub fn as_stored(&self, written: u64) -> StoredFile {
+        let frame_size = written + self.frame.len() as u64;
+        let is_plain = match written {
+            0 => self.plain.as_ref().is_some_and(|plain| plain.len() <= self.frame.len()),
+            _ => frame_size >= self.size,
+        };
+        let (encoding, stored_size) =
+            if is_plain { (Encoding::Plain, self.size) } else { (Encoding::Zstd, frame_size) };
+        StoredFile { digest: self.digest, encoding, base: None, size: self.size, stored_size }
     }
 }

@@ -1,4 +1,4 @@
-//! One member of a zip: found by its path, and unpacked as it is sent.
+//! One member of a zip: found by its path, and unpacked while it is sent.
 use std::io::{self, Read, SeekFrom};
 use std::sync::Arc;
 
@@ -10,16 +10,17 @@ use zip::{CompressionMethod, ZipReadOptions};
 
 use super::blocks::BLOCK;
 use super::names::{Folders, Paths};
-use super::read::{Bytes, Seekable, damage_in};
+use super::read::Bytes;
+use super::seek::{Seekable, damage_in};
 use super::zip::{
     CancelOnDrop, DEPTH_MAX, MemberError, Work, broken, earlier_paths_of, folders_of, is_zip, not_a_zip, open, path_of,
 };
-use super::{Key, Store, StoreError};
-use crate::domain::{clean, fold_case};
+use super::{Archive, StoreError};
+use crate::domain::{StoredFile, clean, fold_case};
 
 /// A member that was found and can be unpacked.
-pub struct Found {
-    /// The zip that it lies in: the file, or a nested zip that was unpacked.
+pub struct MemberReader {
+    /// The zip that has it: the file, or a nested zip that was unpacked.
     zip: Box<dyn Seekable>,
     entry: ZipFileEntry<'static>,
     path: String,
@@ -35,16 +36,16 @@ enum Match {
     Folded,
 }
 
-impl Store {
-    /// Finds a member by the path that [`Store::members`] lists it under; where no path is the same, one that differs only in
-    /// the case of letters. Nested zips on the way are unpacked to files of passing use. Ends soon after the future is dropped.
-    pub async fn member(&self, key: Key, path: &str) -> Result<Found, MemberError> {
-        let file = self.seekable(key, true).await?;
-        let (store, path) = (self.clone(), path.to_owned());
+impl Archive {
+    /// Finds a member by the path that [`Archive::members`] lists it under, or else by one that differs only in the case of
+    /// letters. Nested zips on the way are unpacked to temporary files. Ends soon after the future is dropped.
+    pub async fn member(&self, file: StoredFile, path: &str) -> Result<MemberReader, MemberError> {
+        let zip = self.seekable(file, true).await?;
+        let (archive, path) = (self.clone(), path.to_owned());
         let guard = CancelOnDrop(Arc::default());
         let mut work = Work::unbounded(guard.0.clone());
         let found = tokio::task::spawn_blocking(move || {
-            let found = store.find_member(file, &path, 0, &mut work);
+            let found = archive.find_member(zip, &path, 0, &mut work);
             found.map_err(|e| match e {
                 MemberError::NoMember(_) => MemberError::NoMember(path),
                 other => other,
@@ -59,7 +60,7 @@ impl Store {
         path: &str,
         depth: usize,
         work: &mut Work,
-    ) -> Result<Found, MemberError> {
+    ) -> Result<MemberReader, MemberError> {
         let none = || MemberError::NoMember(path.to_owned());
         let mut outer: Option<(Match, ZipFileEntry<'static>, String)> = None;
         let mut best: Option<(Match, ZipFileEntry<'static>, String)> = None;
@@ -90,13 +91,13 @@ impl Store {
                     };
                     leads_into_nested(&folders.of_nested(&listed), &listed, path)
                 }
-                // The longest way into a nested zip is the right one.
+                // The longest match with a nested zip is the right one.
                 && outer.as_ref().is_none_or(|(before, _, other)| (how, rest.len()) < (*before, other.len()))
             {
                 outer = Some((how, entry, rest.to_owned()));
             }
         }
-        // A path that leads into a nested zip as listed goes before one that is only like a member's.
+        // A path into a nested zip, as listed, has precedence over a member's path that is only similar.
         let is_nested = outer.as_ref().is_some_and(|(how, ..)| best.as_ref().is_none_or(|(other, ..)| how < other));
         let wanted = path;
         if let Some((_, entry, path)) = best {
@@ -110,7 +111,7 @@ impl Store {
             }
             check_method(&entry, &path)?;
             check_dictionary(&entry, &path, &mut file)?;
-            return Ok(Found { zip: file, entry, path });
+            return Ok(MemberReader { zip: file, entry, path });
         }
         let (_, entry, rest) = outer.ok_or_else(none)?;
         self.find_nested(entry, path, &rest, &mut file, depth, work)
@@ -125,13 +126,13 @@ impl Store {
         file: &mut Box<dyn Seekable>,
         depth: usize,
         work: &mut Work,
-    ) -> Result<Found, MemberError> {
+    ) -> Result<MemberReader, MemberError> {
         let none = || MemberError::NoMember(path.to_owned());
         check_method(&entry, path)?;
         check_dictionary(&entry, path, file)?;
         let nested = self.unpack_nested(entry, file, work)?.ok_or_else(none)?;
         self.find_member(nested, rest, depth + 1, work).map_err(|e| match e {
-            // The zip inside does not open: it has no such member.
+            // The nested zip does not open, so it has no such member.
             MemberError::NotAZip(_) => none(),
             other => other,
         })
@@ -148,7 +149,7 @@ fn matches(entry: &ZipFileEntry<'_>, listed: &str, wanted: &str) -> Option<Match
     (fold_case(listed) == fold_case(wanted)).then_some(Match::Folded)
 }
 
-/// The rest of a path that leads into a nested zip: by the folder that it is listed as, or else by its own path.
+/// The rest of a path that leads into a nested zip, by the folder that it is listed as or else by its own path.
 fn leads_into_nested<'a>(folder: &str, listed: &str, path: &'a str) -> Option<(Match, &'a str)> {
     match leads_into(folder, path) {
         None if folder != listed => leads_into(listed, path).map(|(_, rest)| (Match::Folded, rest)),
@@ -166,7 +167,7 @@ fn leads_into<'a>(outer: &str, path: &'a str) -> Option<(Match, &'a str)> {
     cut.map(|(at, _)| (Match::Folded, &path[at + 1..]))
 }
 
-/// An error that names the method where a member can be listed only.
+/// An error where a member is listed but cannot be unpacked, which names its compression method.
 fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError> {
     let advice = "download the whole zip and unpack it with another program";
     if entry.encrypted() {
@@ -180,15 +181,16 @@ fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError>
     )))
 }
 
-/// The largest dictionary of an LZMA stream that is unpacked; packers use up to 64 MiB unless told otherwise.
+/// The largest dictionary of an LZMA stream that is unpacked; packers use up to 64 MiB by default.
 const DICTIONARY_MAX: u32 = 64 << 20;
 
-/// An error where unpacking would take more memory than is given to it: an LZMA stream names the size of its dictionary.
+/// An error where unpacking would take too much memory: an LZMA stream names the size of its dictionary.
 fn check_dictionary(entry: &ZipFileEntry<'_>, path: &str, zip: &mut dyn Seekable) -> Result<(), MemberError> {
     if entry.compression() != CompressionMethod::LZMA {
         return Ok(());
     }
-    // The local header is 30 bytes and two texts; the stream begins with two numbers and a byte, then the dictionary's size.
+    // The local header has 30 bytes and two texts; the stream begins with a version, the size of what follows, a byte, and the
+    // dictionary's size.
     let mut read = |at: u64| -> io::Result<[u8; 4]> {
         let mut bytes = [0; 4];
         zip.seek(SeekFrom::Start(at))?;
@@ -209,26 +211,26 @@ fn check_dictionary(entry: &ZipFileEntry<'_>, path: &str, zip: &mut dyn Seekable
     )))
 }
 
-impl Found {
+impl MemberReader {
     /// Bytes of the member, as the zip's directory says.
     pub fn size(&self) -> u64 {
         self.entry.size()
     }
 
-    /// Where it is listed, inside the innermost zip.
+    /// Its path in the innermost zip.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The member's bytes. The last of them come once length and checksum were found right.
+    /// The member's bytes. The last of them come once length and checksum are known to be right.
     ///
-    /// Unpacked on a thread of its own, which waits where nobody asks for more: whoever hands out many of these bounds
-    /// their number and how long they may wait.
+    /// They are unpacked on a thread of its own, which waits while nobody reads: the caller limits how many of these there
+    /// are and how long they may wait.
     pub fn read(self) -> Result<Bytes, StoreError> {
         let (pieces, receiver) = mpsc::channel(1);
         std::thread::Builder::new().name("member".to_owned()).spawn(move || {
             if let Err(e) = self.unpack(&pieces) {
-                // A reader that went away needs no error.
+                // Nobody is left to read the error where the reader is gone.
                 let _ = pieces.blocking_send(Err(e));
             }
         })?;
@@ -241,19 +243,19 @@ impl Found {
         let broken = |why: String| StoreError::Member(format!("the member `{path}` does not unpack: {why}"));
         let mut unpacked = match self.entry.with_reader(&mut self.zip, ZipReadOptions::new()) {
             Ok(unpacked) => unpacked,
-            Err(zip::result::ZipError::Io(e)) => return Err(told(&e, broken)),
+            Err(zip::result::ZipError::Io(e)) => return Err(damage_or(&e, broken)),
             Err(e) => return Err(broken(e.to_string())),
         };
-        let mut held: Option<bytes::Bytes> = None;
+        let mut held_back: Option<bytes::Bytes> = None;
         let mut sent = 0;
         loop {
             let mut piece = Vec::with_capacity(BLOCK);
-            (&mut unpacked).take(BLOCK as u64).read_to_end(&mut piece).map_err(|e| told(&e, broken))?;
+            (&mut unpacked).take(BLOCK as u64).read_to_end(&mut piece).map_err(|e| damage_or(&e, broken))?;
             if piece.is_empty() {
                 break;
             }
             sent += piece.len() as u64;
-            if let Some(before) = held.replace(piece.into())
+            if let Some(before) = held_back.replace(piece.into())
                 && pieces.blocking_send(Ok(before)).is_err()
             {
                 return Ok(());
@@ -262,14 +264,15 @@ impl Found {
         if sent != size {
             return Err(broken(format!("it has {sent} bytes, and the zip's directory says {size}")));
         }
-        if let Some(last) = held {
+        if let Some(last) = held_back {
             let _ = pieces.blocking_send(Ok(last));
         }
         Ok(())
     }
 }
 
-fn told(error: &io::Error, broken: impl Fn(String) -> StoreError) -> StoreError {
+/// The damage of the file that an error comes from, or else an error of the member.
+fn damage_or(error: &io::Error, broken: impl Fn(String) -> StoreError) -> StoreError {
     match damage_in(error) {
         Some(digest) => StoreError::Damaged(digest),
         None => broken(error.to_string()),

@@ -1,64 +1,69 @@
 //! store: the archive of files.
 //!
-//! Takes bytes and gives back the digest they are kept under. Owns the archive folder and nothing else: it knows no
-//! URL, no table, no product name. Once [`Put::finish`] returns, the file survives a power cut and reads back byte for
-//! byte, or the read fails: whatever is read, whole or in part, is checked before its last byte is given out. The same
-//! bytes are kept once.
+//! Takes bytes and returns the digest and the locator under which they are stored. It knows no URL, no table and no product.
+//! Once [`Put::finish`] returns, the file survives a power cut and reads back byte for byte, or reading it fails: whatever is
+//! read, whole or in part, is checked before its last byte is given out. The same bytes are stored once.
 //!
-//! A file is one zstd frame, `ab/abcd….zst`, or plain, `ab/abcd…`, where that is smaller.
+//! [`Archive`] encodes, checks and unpacks; it works over any [`Store`] of objects. [`LocalStore`] is the one in a folder.
 mod archive;
 mod blocks;
 mod encode;
+mod journal;
+mod local;
 mod member;
 mod names;
+mod object;
+mod pass;
 mod put;
 mod read;
+mod seek;
 mod zip;
 
-pub use archive::{Encoding, Key, Store, Stored};
-pub use member::Found;
+pub use archive::Archive;
+pub use journal::{Abandoned, Unrecorded};
+pub use local::{LocalStore, space_of};
+pub use member::MemberReader;
 pub use names::{Paths, member_path};
-pub use put::Put;
+pub use object::{Body, Listed, Object, Space, Store, Upload};
+pub use put::{Put, Stored};
 pub use read::Bytes;
 pub use zip::{Budget, Listing, Member, MemberError};
+
+use crate::domain::Digest;
 
 /// What can go wrong with the archive.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the archive has no file {0}")]
-    Missing(crate::domain::Digest),
+    Missing(Digest),
     #[error("the file {0} is damaged: it does not read back as it was archived")]
-    Damaged(crate::domain::Digest),
+    Damaged(Digest),
+    #[error("the file {digest} is damaged: the archive has {what} in its place; remove that")]
+    NotAFile { digest: Digest, what: &'static str },
     /// Says which member of a zip, and why. The zip itself is as it was archived.
     #[error("{0}")]
     Member(String),
-    #[error("there is no room to unpack the file: {0}")]
+    #[error("there is no space to unpack the file: {0}")]
     DiskFull(String),
-    #[error("the archive folder: {0}")]
-    Io(#[from] std::io::Error),
     #[error("the archive: {0}")]
-    Object(#[from] object_store::Error),
+    Io(#[from] std::io::Error),
     #[error("the archive: work was interrupted")]
     Interrupted,
 }
 
 impl StoreError {
-    /// The file that is not there as it was archived.
-    pub fn damaged(&self) -> Option<crate::domain::Digest> {
+    /// The file that does not read back as it was archived, if that is the error.
+    pub fn damaged(&self) -> Option<Digest> {
         match self {
-            Self::Missing(digest) | Self::Damaged(digest) => Some(*digest),
-            Self::Member(_) | Self::DiskFull(_) | Self::Io(_) | Self::Object(_) | Self::Interrupted => None,
+            Self::Missing(digest) | Self::Damaged(digest) | Self::NotAFile { digest, .. } => Some(*digest),
+            Self::Member(_) | Self::DiskFull(_) | Self::Io(_) | Self::Interrupted => None,
         }
     }
 
-    /// Whether there is no room left.
+    /// Whether the disk is full.
     pub fn is_full(&self) -> bool {
-        fn full(error: &(dyn std::error::Error + 'static)) -> bool {
-            let own =
-                error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::StorageFull);
-            own || error.source().is_some_and(full)
-        }
-        full(self)
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io(e) if matches!(e.kind(), StorageFull | QuotaExceeded))
     }
 }
 

@@ -1,13 +1,13 @@
-//! The paths of a zip's members: what packers write, as paths that read well and lead back to the member.
+//! The paths of a zip's members, made from the names that packers write. Each leads back to its member.
 //!
-//! A path has no part that a client or a server would resolve (`.`, `..`, an empty one), no control character and no
-//! character that turns the reading direction; and no two members of a zip share one.
+//! A path has no part that clients or servers resolve (`.`, `..`, an empty one), no control character and no
+//! character that changes the reading direction, and no two members of a zip have the same.
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::domain::{is_deceptive, redacted};
 
-/// Longer paths are cut at their beginning: the name of the file is at the end.
+/// Longer paths lose their beginning: the name of the file is at the end.
 const CHARS_MAX: usize = 500;
 
 /// The upper halves of the DOS code pages that packers without Unicode use: those of the United States, and of western
@@ -58,7 +58,7 @@ pub(super) fn earlier_paths(raw: &[u8], is_utf8: bool) -> impl Iterator<Item = S
     pages.iter().filter_map(move |page| path_of_name(&with_code_page(raw, page), 0))
 }
 
-/// The path of a member; `None` where the name is that of a folder. `index` is the member's place in the zip.
+/// The path of a member; `None` where the name is that of a folder. `index` counts the members before it.
 pub fn member_path(raw: &[u8], is_utf8: bool, index: usize) -> Option<String> {
     path_of_name(&decode(raw, is_utf8), index)
 }
@@ -74,7 +74,7 @@ fn path_of_name(name: &str, index: usize) -> Option<String> {
         .filter(|part| !matches!(*part, "" | "." | ".."))
         .map(|part| part.chars().map(|c| if c.is_control() || is_deceptive(c) { '_' } else { c }).collect())
         .collect();
-    // A path is shown to everybody who may search, and an address in it too.
+    // Everybody who may search sees the path, and an address in it too.
     let path = redacted(&parts.join("/"));
     let length = path.chars().count();
     match length {
@@ -82,18 +82,18 @@ fn path_of_name(name: &str, index: usize) -> Option<String> {
         _ if length <= CHARS_MAX => Some(path),
         _ => {
             let end: String = path.chars().skip(length - CHARS_MAX).collect();
-            // What is left of the first part may not be one that is resolved.
+            // The rest of the first part must not be one that is resolved.
             let end = end.trim_start_matches(['/', '.']);
             Some(if end.is_empty() { format!("member-{index}") } else { end.to_owned() })
         }
     }
 }
 
-/// Gives each member of a zip a path that no other has: `a.txt`, then `a (2).txt`.
+/// Makes the path of each member of a zip unique: `a.txt`, then `a (2).txt`.
 #[derive(Default)]
 pub struct Paths {
     hasher: RandomState,
-    /// How many members had a path, by its hash: the paths themselves may take much memory.
+    /// How many members have a path, by its hash: the paths themselves could take much memory.
     seen: HashMap<u64, u32>,
 }
 
@@ -124,7 +124,7 @@ impl Paths {
     }
 }
 
-/// The folders of a zip that have names like those of zips: a nested zip is listed as a folder, and may not share one.
+/// The folders of a zip that are named like zips. A nested zip is listed as a folder, which must not be one of these.
 #[derive(Default)]
 pub struct Folders {
     hasher: RandomState,
@@ -141,7 +141,7 @@ impl Folders {
         }
     }
 
-    /// The folder that a nested zip is listed as: its path, `a.zip`, or where there is such a folder `a.zip (2)`.
+    /// The folder that a nested zip is listed as: its path, `a.zip`, or `a.zip (2)` where such a folder exists.
     pub fn of_nested(&self, path: &str) -> String {
         let mut folder = path.to_owned();
         let mut number = 1_u64;

@@ -1,36 +1,47 @@
-//! A file on its way into the archive: streamed, bounded in memory, durable at the end.
+//! A file on its way into the store: streamed, bounded in memory, durable at the end.
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use super::encode::{Encode, Encoded};
-use super::{Encoding, Key, Store, StoreError, Stored};
+use super::journal::Unrecorded;
+use super::object::Upload;
+use super::{Archive, StoreError};
+use crate::domain::{Encoding, StoredFile};
 
-/// Bytes gathered before a thread is troubled with them.
+/// Bytes gathered before a thread works on them.
 const GATHER: usize = 256 << 10;
 
-/// Bytes in one part of an upload; the least that S3 takes is 5 MiB.
+/// Bytes in one write of an upload; S3 takes no smaller parts than 5 MiB.
 const PART: usize = 8 << 20;
 
-/// A file being archived. Dropped unfinished it leaves nothing that is ever read.
+/// A file being stored. Dropped before [`Put::finish`], it leaves nothing that is ever read.
 pub struct Put {
-    store: Store,
+    archive: Archive,
     gathered: BytesMut,
-    /// Absent only while a thread has it.
+    /// `None` only while a thread has it.
     encode: Option<Encode>,
-    upload: Option<Upload>,
+    upload: Option<Upstream>,
 }
 
-struct Upload {
-    path: Path,
-    parts: Box<dyn MultipartUpload>,
+/// A file that is in the store, and that is yet to be recorded.
+#[derive(Debug)]
+pub struct Stored {
+    pub file: StoredFile,
+    /// Whether the store had it before.
+    pub was_known: bool,
+    /// To be told once the file is recorded; otherwise the sweep removes what no revision uses.
+    pub unrecorded: Unrecorded,
+}
+
+/// An upload with the number of bytes written to it.
+struct Upstream {
+    upload: Box<dyn Upload>,
     bytes: u64,
 }
 
 impl Put {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, gathered: BytesMut::new(), encode: None, upload: None }
+    pub(super) fn new(archive: Archive) -> Self {
+        Self { archive, gathered: BytesMut::new(), encode: None, upload: None }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -60,101 +71,96 @@ impl Put {
 
     async fn upload(&mut self, part: Vec<u8>) -> Result<(), StoreError> {
         if self.upload.is_none() {
-            self.upload = Some(Upload::begin(&self.store).await?);
+            self.upload = Some(Upstream::begin(&self.archive).await?);
         }
         if let Some(upload) = &mut self.upload {
-            upload.add(part).await?;
+            upload.write(part).await?;
         }
         Ok(())
     }
 
-    /// Ends the file. On return it is in the archive, synced.
+    /// Ends the file. On return it is in the store and survives a power cut.
     pub async fn finish(mut self) -> Result<Stored, StoreError> {
         self.advance().await?;
         let encode = self.encode.take().ok_or(StoreError::Interrupted)?;
         let encoded = tokio::task::spawn_blocking(move || encode.finish()).await??;
-        let known = self.store.find(encoded.digest, encoded.size).await?;
-        let damaged = match known {
-            None => None,
-            Some(key) => match self.store.check(key).await {
+        let (digest, size) = (encoded.digest, encoded.size);
+        let written = self.upload.as_ref().map_or(0, |upload| upload.bytes);
+        let new = encoded.as_stored(written);
+        let Self { archive, upload, .. } = self;
+        // Before anything becomes visible, or is relied on that another process may be about to remove.
+        let unrecorded = archive.journal.note(new)?;
+        let mut damaged = None;
+        if let Some(known) = archive.find(digest, size).await? {
+            match archive.check(known).await {
                 Ok(()) => {
-                    self.store.sync_folder_of(key.digest).await?;
-                    if let Some(mut upload) = self.upload {
-                        upload.parts.abort().await?;
+                    archive.store.sync(&known.locator()).await?;
+                    if let Some(upload) = upload {
+                        upload.upload.abort().await?;
                     }
-                    return Ok(Stored { key, was_known: true });
+                    return Ok(Stored { file: known, was_known: true, unrecorded });
                 }
-                Err(StoreError::Damaged(_) | StoreError::Missing(_)) => Some(key),
+                Err(e) if e.damaged().is_some() => damaged = Some(known),
                 Err(e) => return Err(e),
-            },
-        };
-        let key = match self.upload {
-            None => put_small(&self.store, encoded).await?,
-            Some(upload) => finish_large(&self.store, upload, encoded).await?,
-        };
-        if let Some(damaged) = damaged {
-            // The good bytes took its place, unless they are kept in another form.
-            if damaged.encoding != key.encoding {
-                self.store.remove(damaged.digest, damaged.encoding).await?;
             }
-            tracing::warn!(digest = %key.digest, "replaced a damaged file of the archive by good bytes");
         }
-        Ok(Stored { key, was_known: damaged.is_some() })
+        put_object(&archive, upload, encoded, new).await?;
+        if let Some(damaged) = damaged {
+            // The good object replaced the damaged one, unless it has another encoding.
+            if damaged.locator() != new.locator() {
+                archive.store.delete(&damaged.locator()).await?;
+            }
+            tracing::warn!(%digest, "a damaged file of the archive was replaced by good bytes");
+        }
+        Ok(Stored { file: new, was_known: damaged.is_some(), unrecorded })
     }
 }
 
-impl Upload {
-    async fn begin(store: &Store) -> Result<Self, StoreError> {
-        let path = Store::incoming();
-        let parts = store.objects.put_multipart_opts(&path, Default::default()).await?;
-        Ok(Self { path, parts, bytes: 0 })
-    }
-
-    async fn add(&mut self, part: Vec<u8>) -> Result<(), StoreError> {
-        self.bytes += part.len() as u64;
-        self.parts.put_part(PutPayload::from(part)).await?;
-        Ok(())
-    }
-
-    async fn end(mut self, store: &Store, key: Key) -> Result<Key, StoreError> {
-        self.parts.complete().await?;
-        store.objects.rename(&self.path, &Store::path_of(key.digest, key.encoding)).await?;
-        Ok(key)
-    }
-}
-
-async fn put_small(store: &Store, encoded: Encoded) -> Result<Key, StoreError> {
-    let Encoded { digest, size, frame, plain } = encoded;
-    let (encoding, bytes) = match plain {
-        Some(plain) if plain.len() <= frame.len() => (Encoding::Plain, plain),
-        _ => (Encoding::Zstd, frame),
+/// Makes what was encoded the object of `file`. `upload` has the beginning of the frame, where that was too large for memory.
+async fn put_object(
+    archive: &Archive,
+    upload: Option<Upstream>,
+    encoded: Encoded,
+    file: StoredFile,
+) -> Result<(), StoreError> {
+    let locator = file.locator();
+    let Some(mut upload) = upload else {
+        let bytes = match (file.encoding, encoded.plain) {
+            (Encoding::Plain, Some(plain)) => plain,
+            _ => encoded.frame,
+        };
+        let mut upload = archive.store.put().await?;
+        upload.write(bytes.into()).await?;
+        return upload.finish(&locator).await;
     };
-    let stored_size = bytes.len() as u64;
-    store.objects.put(&Store::path_of(digest, encoding), PutPayload::from(bytes)).await?;
-    Ok(Key { digest, size, stored_size, encoding })
-}
-
-async fn finish_large(store: &Store, mut upload: Upload, encoded: Encoded) -> Result<Key, StoreError> {
-    upload.add(encoded.frame).await?;
-    let key = Key { digest: encoded.digest, size: encoded.size, stored_size: upload.bytes, encoding: Encoding::Zstd };
-    if key.stored_size < key.size {
-        return upload.end(store, key).await;
+    upload.write(encoded.frame).await?;
+    if file.encoding == Encoding::Zstd {
+        return upload.upload.finish(&locator).await;
     }
-    // The frame turned out no smaller than the bytes: they are unpacked again, from where they lie.
-    let Upload { path, mut parts, .. } = upload;
-    parts.complete().await?;
-    let mut plain = Upload::begin(store).await?;
-    let mut bytes = super::read::decode_at(store, &path, key).await?;
+    // The frame is no smaller than the bytes: they are decoded again from what was uploaded.
+    let frame = StoredFile { encoding: Encoding::Zstd, stored_size: upload.bytes, ..file };
+    let mut bytes = archive.decode(upload.upload.read_back().await?, frame)?;
+    let mut plain = Upstream::begin(archive).await?;
     let mut part = Vec::with_capacity(PART);
     while let Some(some) = bytes.next().await {
         let some: Bytes = some?;
         part.extend_from_slice(&some);
         if part.len() >= PART {
-            plain.add(std::mem::replace(&mut part, Vec::with_capacity(PART))).await?;
+            plain.write(std::mem::replace(&mut part, Vec::with_capacity(PART))).await?;
         }
     }
-    plain.add(part).await?;
-    let key = plain.end(store, Key { stored_size: key.size, encoding: Encoding::Plain, ..key }).await?;
-    store.objects.delete(&path).await?;
-    Ok(key)
+    plain.write(part).await?;
+    plain.upload.finish(&locator).await?;
+    upload.upload.abort().await
+}
+
+impl Upstream {
+    async fn begin(archive: &Archive) -> Result<Self, StoreError> {
+        Ok(Self { upload: archive.store.put().await?, bytes: 0 })
+    }
+
+    async fn write(&mut self, part: Vec<u8>) -> Result<(), StoreError> {
+        self.bytes += part.len() as u64;
+        self.upload.write(part.into()).await
+    }
 }

@@ -1,7 +1,7 @@
-//! What a zip holds: its members, those of zips inside it as if these were folders.
+//! The members of a zip. A nested zip is listed as a folder with its own members.
 //!
-//! The directory of a zip is walked entry by entry and never held in memory, and what listing may unpack, and how long it
-//! may take, is bounded for the file as a whole.
+//! The directory of a zip is read entry by entry and never held in memory. How much listing may unpack, and how long it may
+//! take, is limited for the file as a whole.
 use std::io::{Read, Seek};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,23 +9,24 @@ use std::time::{Duration, Instant};
 
 use zip::ZipReadOptions;
 use zip::read::{Config, ZipFileEntry};
-// The walk that keeps no table of all entries; the crate calls its names, not its workings, unstable.
+// The iterator that keeps no table of all entries. Only its path in the crate is unstable.
 use zip::unstable::read::ZipIterable;
 
 use super::names::{Folders, Paths, earlier_paths, member_path};
-use super::read::{Seekable, damage_in};
-use super::{Key, Store, StoreError};
+use super::seek::{Seekable, damage_in};
+use super::{Archive, StoreError};
+use crate::domain::StoredFile;
 
-/// Zips inside zips are opened so deep.
+/// How deep nested zips are opened.
 pub(super) const DEPTH_MAX: usize = 3;
 
 /// Members listed of one file.
 const MEMBERS_MAX: usize = 20_000;
 
-/// A zip inside a zip is opened when it unpacks to at most this.
+/// The largest nested zip that is opened, as unpacked.
 pub(super) const NESTED_MAX: u64 = 1 << 30;
 
-/// Bytes unpacked between two looks at the time.
+/// Bytes unpacked between two checks of the time.
 const PIECE: usize = 64 << 10;
 
 /// A member as the zip lists it.
@@ -35,7 +36,7 @@ pub struct Member {
     pub path: String,
     pub size: u64,
     pub compressed_size: u64,
-    /// Year, month, day, hour, minute, second, as the packer's clock said.
+    /// Year, month, day, hour, minute, second, in the packer's time zone.
     pub modified: Option<(u16, u8, u8, u8, u8, u8)>,
 }
 
@@ -43,31 +44,31 @@ pub struct Member {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     pub members: Vec<Member>,
-    /// The zip has more members than are listed of any file.
+    /// The zip has more members than are listed.
     pub is_cut: bool,
-    /// The budget ran out before all nested zips were opened.
+    /// The budget did not suffice for all nested zips.
     pub is_over_budget: bool,
 }
 
-/// What listing one file may cost: nested zips have to be unpacked.
+/// How much listing a file may unpack, for nested zips, and how long it may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     pub bytes: u64,
     pub time: Duration,
 }
 
-/// Why a member cannot be had.
+/// Why members cannot be listed, or one cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
-    #[error("it is no zip that opens: {0}")]
+    #[error("it is not a zip that can be opened: {0}")]
     NotAZip(String),
     #[error("the zip has no member `{0}`")]
     NoMember(String),
     /// Names the member and how it is packed.
     #[error("{0}")]
     Unsupported(String),
-    #[error("the work was given up")]
-    GivenUp,
+    #[error("the work was cancelled")]
+    Cancelled,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -85,16 +86,16 @@ impl Work {
         Self { bytes: budget.bytes, until: Instant::now() + budget.time, is_over: false, cancelled }
     }
 
-    /// Work that only its caller ends.
+    /// Without a limit; its caller cancels it.
     pub fn unbounded(cancelled: Arc<AtomicBool>) -> Self {
         const A_DAY: Duration = Duration::from_secs(86_400);
         Self::new(Budget { bytes: u64::MAX, time: A_DAY }, cancelled)
     }
 
-    /// Whether there is enough left for so many bytes more.
+    /// Takes bytes from the budget. Returns whether it suffices.
     fn take(&mut self, bytes: u64) -> Result<bool, MemberError> {
         if self.cancelled.load(Ordering::Relaxed) {
-            return Err(MemberError::GivenUp);
+            return Err(MemberError::Cancelled);
         }
         self.is_over |= bytes > self.bytes || Instant::now() > self.until;
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -102,7 +103,7 @@ impl Work {
     }
 }
 
-/// Ends the work on a thread once the one who waits for it has gone away.
+/// Cancels the work on a thread once nobody waits for it.
 pub(super) struct CancelOnDrop(pub Arc<AtomicBool>);
 
 impl Drop for CancelOnDrop {
@@ -111,17 +112,17 @@ impl Drop for CancelOnDrop {
     }
 }
 
-impl Store {
-    /// The members of a zip, in its order. An error of kind [`MemberError::NotAZip`] where it does not open. Ends soon after
-    /// the future is dropped.
-    pub async fn members(&self, key: Key, budget: Budget) -> Result<Listing, MemberError> {
-        let file = self.seekable(key, false).await?;
-        let store = self.clone();
+impl Archive {
+    /// The members of a zip, in its order; [`MemberError::NotAZip`] where it cannot be opened. Ends soon after the future is
+    /// dropped.
+    pub async fn members(&self, file: StoredFile, budget: Budget) -> Result<Listing, MemberError> {
+        let zip = self.seekable(file, false).await?;
+        let archive = self.clone();
         let guard = CancelOnDrop(Arc::default());
         let mut work = Work::new(budget, guard.0.clone());
         tokio::task::spawn_blocking(move || {
             let mut listing = Listing::default();
-            list(&store, file, "", 0, &mut work, &mut listing)?;
+            list(&archive, zip, "", 0, &mut work, &mut listing)?;
             listing.is_over_budget = work.is_over;
             Ok(listing)
         })
@@ -129,7 +130,7 @@ impl Store {
         .map_err(StoreError::from)?
     }
 
-    /// Unpacks a nested zip to a file of passing use.
+    /// Unpacks a nested zip to a temporary file; `None` where it is too large or the budget does not suffice.
     pub(super) fn unpack_nested<R: Read + Seek>(
         &self,
         entry: ZipFileEntry<'static>,
@@ -140,7 +141,7 @@ impl Store {
             return Ok(None);
         }
         let mut spool = self.spool();
-        spool.make_sure(entry.size())?;
+        spool.check_space(entry.size())?;
         let mut unpacked = entry.with_reader(file, ZipReadOptions::new()).map_err(not_a_zip)?;
         let mut piece = vec![0; PIECE];
         loop {
@@ -175,7 +176,7 @@ pub(super) fn broken(error: &std::io::Error) -> MemberError {
 }
 
 fn list(
-    store: &Store,
+    archive: &Archive,
     file: Box<dyn Seekable>,
     prefix: &str,
     depth: usize,
@@ -183,7 +184,7 @@ fn list(
     listing: &mut Listing,
 ) -> Result<(), MemberError> {
     let mut paths = Paths::default();
-    // Asked of the whole zip, and only where it holds another.
+    // Read from the whole zip, and only where it has a nested one.
     let mut folders: Option<Folders> = None;
     let mut zip = open(file)?;
     let files = zip.files().map_err(not_a_zip)?;
@@ -206,9 +207,9 @@ fn list(
                 none => none.insert(folders_of(files.reader_mut(), work)?),
             };
             let folder = format!("{prefix}{}/", folders.of_nested(&path[prefix.len()..]));
-            match store.unpack_nested(entry, files.reader_mut(), work) {
-                // A nested zip that does not open is a member like any other.
-                Ok(Some(inner)) => match list(store, inner, &folder, depth + 1, work, listing) {
+            match archive.unpack_nested(entry, files.reader_mut(), work) {
+                // A nested zip that cannot be opened is a member like any other.
+                Ok(Some(inner)) => match list(archive, inner, &folder, depth + 1, work, listing) {
                     Err(MemberError::NotAZip(_)) | Ok(()) => {}
                     Err(e) => return Err(e),
                 },
@@ -220,7 +221,7 @@ fn list(
     Ok(())
 }
 
-/// The folders in a zip that a nested zip could be taken for.
+/// The folders of a zip that could be confused with a nested zip.
 pub(super) fn folders_of<R: Read + Seek>(file: &mut R, work: &mut Work) -> Result<Folders, MemberError> {
     let mut folders = Folders::default();
     let mut zip = open(file)?;
@@ -233,12 +234,12 @@ pub(super) fn folders_of<R: Read + Seek>(file: &mut R, work: &mut Work) -> Resul
     Ok(folders)
 }
 
-/// The path of an entry; `None` for a folder.
+/// The path of an entry, different from all before it; `None` for a folder.
 pub(super) fn path_of(entry: &ZipFileEntry<'_>, index: usize, paths: &mut Paths) -> Option<String> {
     bare_path_of(entry, index).map(|path| paths.unique(path))
 }
 
-/// The path of an entry, which another may have too.
+/// The path of an entry, which another entry may have too.
 fn bare_path_of(entry: &ZipFileEntry<'_>, index: usize) -> Option<String> {
     member_path(entry.name_raw(), is_utf8(entry), index)
 }

@@ -268,6 +268,63 @@ async fn head_of_a_damaged_file_is_an_error() {
     }
 }
 
+/// Something else in the place of an object: it is never opened, and good bytes replace what can be replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_a_file_is_an_error_and_hangs_nobody() {
+    let in_time = async |app: &TestApp, path: &str, what: &str| {
+        let response = tokio::time::timeout(crate::harness::PATIENCE, app.get(path));
+        let response = response.await.unwrap_or_else(|_| panic!("{what}: {path} hangs"));
+        (response.status().as_u16(), response.text().await.expect("text"))
+    };
+    for what in ["a named pipe", "a socket", "a device", "a folder"] {
+        for (name, bytes) in
+            [("a.bin", text(300_000)), ("b.bin", noise(300_000)), ("c.zip", zip(&[("dados.txt", &text(900))]))]
+        {
+            let app = TestApp::start().await;
+            let number = app.portal.add(product(1, "Produto", name, bytes.clone()));
+            app.portal.set_validators(Validators::Etag);
+            let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+            let object = object(&app);
+            std::fs::remove_file(&object).expect("the object");
+            match what {
+                "a named pipe" => {
+                    let made = std::process::Command::new("mkfifo").arg(&object).status();
+                    assert!(made.expect("mkfifo").success());
+                }
+                "a socket" => drop(std::os::unix::net::UnixListener::bind(&object).expect("a socket")),
+                "a device" => std::os::unix::fs::symlink("/dev/zero", &object).expect("a link"),
+                _ => std::fs::create_dir(&object).expect("a folder"),
+            }
+            let member = format!("/files/{id}/members/dados.txt");
+            let mut paths = vec![format!("/files/{id}")];
+            paths.extend((name == "c.zip").then_some(member));
+            for path in &paths {
+                let (status, body) = in_time(&app, path, what).await;
+                assert_eq!(status, 500, "{what}: {body}");
+                assert!(body.contains(what) && body.contains("Enviar"), "{what}: {body}");
+            }
+            assert_eq!(damaged(&app).await["damaged"], 1, "{what}");
+            // The portal says that nothing changed; the file is read, and fetched whole.
+            app.portal.enviar(number).await.expect("a product");
+            if what == "a folder" {
+                // Nothing is ever written in the place of a folder: somebody has to remove it.
+                let query = "{ notifications(first: 1) { nodes { status error } } }";
+                app.until(query, |data| {
+                    let last = &data["notifications"]["nodes"][0];
+                    last["status"] == "RETRYING" && last["error"].as_str().is_some_and(|error| error.contains(what))
+                })
+                .await;
+                std::fs::remove_dir(&object).expect("the folder");
+            }
+            app.settled(2).await;
+            for path in &paths {
+                assert_eq!(in_time(&app, path, what).await.0, 200, "{what}");
+            }
+            assert_eq!(damaged(&app).await["damaged"], 0, "{what}");
+        }
+    }
+}
+
 on_each_database!(state_that_cannot_be_read_is_an_error);
 /// What the service keeps of its own state is never guessed at.
 async fn state_that_cannot_be_read_is_an_error(db: Db) {

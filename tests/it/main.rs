@@ -25,6 +25,8 @@ mod clocks;
 mod configuration;
 /// Connections that wait, and guesses at keys: whom they must not keep out.
 mod connections;
+/// What every store of objects must do, on each implementation.
+mod contract;
 /// `kill -9` at bad moments.
 mod crash;
 /// What comes, ends or is asked for in crowds keeps no notification waiting.
@@ -100,3 +102,5 @@ mod stopping;
 mod store;
 /// Sweeps and undo: killed at every step, beside what is archived and imported.
 mod sweep;
+/// Files that were stored and not recorded.
+mod unrecorded;

@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use acervo::leaves::store::{Budget, MemberError, Store, StoreError};
+use acervo::leaves::store::{Archive, Budget, MemberError, StoreError};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -239,9 +239,9 @@ async fn a_zip_of_many_members_is_listed_in_part() {
     assert_eq!(last.bytes().await.expect("bytes"), b"x"[..]);
 }
 
-fn store() -> (tempfile::TempDir, Store) {
+fn store() -> (tempfile::TempDir, Archive) {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(&folder.path().join("archive"), &folder.path().join("tmp")).expect("a store");
+    let store = Archive::open(&folder.path().join("archive"), &folder.path().join("tmp")).expect("a store");
     (folder, store)
 }
 
@@ -291,9 +291,9 @@ proptest! {
                 .collect();
             let mut put = store.put();
             put.write(&raw_zip(&members)).await.expect("room");
-            let key = put.finish().await.expect("a file").key;
+            let file = put.finish().await.expect("a file").file;
             let budget = Budget { bytes: 64 << 20, time: crate::harness::PATIENCE };
-            let listed = store.members(key, budget).await.expect("a list").members;
+            let listed = store.members(file, budget).await.expect("a list").members;
             let is_folder = |name: &[u8]| name.ends_with(b"/") || name.ends_with(b"\\");
             let expected: Vec<&String> = names
                 .iter()
@@ -308,7 +308,7 @@ proptest! {
                 let path = escaped.to_string().replace("%2F", "/").replace("%2E", ".");
                 let asked = address.join(&format!("./{path}")).expect("an address");
                 assert_eq!(asked.path(), format!("/members/{path}"), "a client asks for another address");
-                let found = store.member(key, &member.path).await.expect("the member");
+                let found = store.member(file, &member.path).await.expect("the member");
                 let mut bytes = found.read().expect("a stream");
                 let mut all = Vec::new();
                 while let Some(piece) = bytes.next().await {
@@ -328,21 +328,21 @@ async fn unpacking_keeps_to_its_budget_and_leaves_room() {
     let outer = zip(&[("bomba.zip", &zeros), ("dentro.zip", &inner)]);
     let mut put = store.put();
     put.write(&outer).await.expect("room");
-    let key = put.finish().await.expect("a file").key;
+    let file = put.finish().await.expect("a file").file;
     let budget = Budget { bytes: 64 << 20, time: crate::harness::PATIENCE };
-    let all = store.members(key, budget).await.expect("a list");
+    let all = store.members(file, budget).await.expect("a list");
     assert_eq!((all.members.len(), all.is_over_budget), (3, false));
     for budget in [Budget { bytes: 1 << 20, ..budget }, Budget { time: std::time::Duration::ZERO, ..budget }] {
-        let some = store.members(key, budget).await.expect("a list");
+        let some = store.members(file, budget).await.expect("a list");
         assert_eq!((some.members.len(), some.is_over_budget), (2, true));
     }
-    let full = store.with_room(|_| Err("the disk is full".to_owned()));
-    let listed = full.members(key, budget).await;
+    let full = store.with_space_check(|_| Err("the disk is full".to_owned()));
+    let listed = full.members(file, budget).await;
     assert!(matches!(listed, Err(MemberError::Store(StoreError::DiskFull(_)))), "{listed:?}");
-    let found = full.member(key, "bomba.zip/x").await;
+    let found = full.member(file, "bomba.zip/x").await;
     assert!(matches!(found, Err(MemberError::Store(StoreError::DiskFull(_)))));
     // Not spooled: sent as it is unpacked.
-    let found = full.member(key, "bomba.zip").await.expect("the member");
+    let found = full.member(file, "bomba.zip").await.expect("the member");
     let mut bytes = found.read().expect("a stream");
     let mut size = 0;
     while let Some(piece) = bytes.next().await {

@@ -3,8 +3,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use acervo::domain::{Digest, millis, timestamp};
-use acervo::leaves::record::{Capacity, Claim, FetchedFile, StoredFile};
+use acervo::domain::{Digest, Encoding, StoredFile, millis, timestamp};
+use acervo::leaves::record::{Capacity, Claim, FetchedFile};
 use proptest::prelude::*;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -81,7 +81,7 @@ impl Naive {
 /// A small file, of which nothing but its content is known.
 fn fetched(digest: Digest) -> FetchedFile {
     FetchedFile {
-        file: StoredFile { digest, size: 5, stored_size: 5, encoding: "plain".into() },
+        file: StoredFile { digest, encoding: Encoding::Plain, base: None, size: 5, stored_size: 5 },
         file_name: "a.txt".into(),
         extension: Some("txt".into()),
         content_type: None,
@@ -158,7 +158,7 @@ async fn fetch_in_any_order(case: &Case<'_>, steps: &[Step], arrivals: &[usize])
         let step = &steps[*i];
         let at = case.start + 10 * (tick as i64 + 1);
         let fetched = fetched(Digest::of(format!("{} {}", case.name, step.content).as_bytes()));
-        let settled = queue.settle(claim, &fetched, timestamp(at), std::future::ready(true)).await;
+        let settled = queue.settle(claim, &fetched, timestamp(at), &[]).await;
         settled.expect("a settled claim");
         naive[step.publication].arrive(step.content, step.sent, *i, at);
     }
@@ -253,10 +253,7 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
             let claim = &claims[&format!("{}-{order}", step.publication)];
             let digest = Digest::of(format!("{} {}", step.publication, step.content).as_bytes());
             let fetched = fetched(digest);
-            let settled = acervo::leaves::record(&app.app)
-                .queue()
-                .settle(claim, &fetched, timestamp(at), std::future::ready(true))
-                .await;
+            let settled = acervo::leaves::record(&app.app).queue().settle(claim, &fetched, timestamp(at), &[]).await;
             settled.expect("a settled claim");
             naive[step.publication].arrive(step.content, step.sent, *order, at);
         }

@@ -1,10 +1,11 @@
-use acervo::leaves::store::{Encoding, Key, Store, StoreError, Stored};
+use acervo::domain::{Encoding, StoredFile};
+use acervo::leaves::store::{Archive, StoreError, Stored};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 
 use crate::harness::samples::noise;
 
-async fn put(store: &Store, bytes: &[u8], piece: usize) -> Stored {
+async fn put(store: &Archive, bytes: &[u8], piece: usize) -> Stored {
     let mut put = store.put();
     for some in bytes.chunks(piece.max(1)) {
         put.write(some).await.expect("room");
@@ -12,8 +13,8 @@ async fn put(store: &Store, bytes: &[u8], piece: usize) -> Stored {
     put.finish().await.expect("a file")
 }
 
-async fn read(store: &Store, key: Key, part: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = store.read(key, part).await?;
+async fn read(store: &Archive, file: StoredFile, part: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = store.read(file, part).await?;
     let mut all = Vec::new();
     while let Some(piece) = bytes.next().await {
         all.extend_from_slice(&piece?);
@@ -21,9 +22,9 @@ async fn read(store: &Store, key: Key, part: Option<std::ops::Range<u64>>) -> Re
     Ok(all)
 }
 
-fn store() -> (tempfile::TempDir, Store) {
+fn store() -> (tempfile::TempDir, Archive) {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(&folder.path().join("archive"), &folder.path().join("tmp")).expect("a store");
+    let store = Archive::open(&folder.path().join("archive"), &folder.path().join("tmp")).expect("a store");
     (folder, store)
 }
 
@@ -43,13 +44,13 @@ proptest! {
             let (_folder, store) = store();
             let bytes = pattern.repeat(repeat);
             let stored = put(&store, &bytes, piece).await;
-            assert_eq!(stored.key.size, bytes.len() as u64);
-            assert!(stored.key.stored_size <= stored.key.size);
+            assert_eq!(stored.file.size, bytes.len() as u64);
+            assert!(stored.file.stored_size <= stored.file.size);
             assert!(!stored.was_known);
-            assert!(read(&store, stored.key, None).await.expect("the file") == bytes);
+            assert!(read(&store, stored.file, None).await.expect("the file") == bytes);
             let start = (bytes.len() as f64 * at) as usize;
             let end = start + ((bytes.len() - start) as f64 * length) as usize;
-            let part = read(&store, stored.key, Some(start as u64..end as u64)).await.expect("a part");
+            let part = read(&store, stored.file, Some(start as u64..end as u64)).await.expect("a part");
             assert!(part == bytes[start..end]);
             assert!(put(&store, &bytes, 7).await.was_known);
         });
@@ -74,15 +75,15 @@ async fn damage_is_reported_and_never_passed_on_as_whole() {
         damaged.push(Vec::new());
         for object in damaged {
             std::fs::write(&path, &object).expect("the object");
-            let outcome = read(&store, stored.key, None).await;
+            let outcome = read(&store, stored.file, None).await;
             assert!(
-                matches!(outcome, Err(StoreError::Damaged(digest)) if digest == stored.key.digest),
+                matches!(outcome, Err(StoreError::Damaged(digest)) if digest == stored.file.digest),
                 "{:?}",
                 outcome.map(|b| b.len())
             );
         }
         std::fs::remove_file(&path).expect("the object");
-        assert!(matches!(store.read(stored.key, None).await, Err(StoreError::Missing(_))));
+        assert!(matches!(store.read(stored.file, None).await, Err(StoreError::Missing(_))));
     }
 }
 
@@ -93,7 +94,7 @@ async fn good_bytes_replace_damaged_ones() {
     let large: Vec<u8> = noise.iter().enumerate().map(|(i, b)| b ^ (i / 7) as u8).collect::<Vec<u8>>().repeat(40);
     for bytes in [b"text that shrinks ".repeat(5000), noise, vec![7], large] {
         let (folder, store) = store();
-        let key = put(&store, &bytes, 100_000).await.key;
+        let file = put(&store, &bytes, 100_000).await.file;
         let path = crate::harness::files_in(&folder.path().join("archive")).remove(0);
         let sound = std::fs::read(&path).expect("the object");
         let mut flipped = sound.clone();
@@ -104,19 +105,19 @@ async fn good_bytes_replace_damaged_ones() {
             std::fs::write(&path, &object).expect("the object");
             let stored = put(&store, &bytes, 100_000).await;
             assert!(stored.was_known);
-            assert_eq!(stored.key, key);
-            assert!(read(&store, key, None).await.expect("the file") == bytes);
+            assert_eq!(stored.file, file);
+            assert!(read(&store, file, None).await.expect("the file") == bytes);
             assert_eq!(crate::harness::files_in(&folder.path().join("archive")).len(), 1);
         }
         std::fs::remove_file(&path).expect("the object");
         assert!(!put(&store, &bytes, 100_000).await.was_known);
-        assert!(read(&store, key, None).await.expect("the file") == bytes);
+        assert!(read(&store, file, None).await.expect("the file") == bytes);
     }
 }
 
 #[tokio::test]
 async fn the_smaller_form_is_kept() {
     let (_folder, store) = store();
-    assert_eq!(put(&store, &b"a".repeat(1000), 100).await.key.encoding, Encoding::Zstd);
-    assert_eq!(put(&store, b"a", 100).await.key.encoding, Encoding::Plain);
+    assert_eq!(put(&store, &b"a".repeat(1000), 100).await.file.encoding, Encoding::Zstd);
+    assert_eq!(put(&store, b"a", 100).await.file.encoding, Encoding::Plain);
 }

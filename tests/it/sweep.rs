@@ -170,6 +170,36 @@ async fn stored_again_after(db: Db, step: &str) {
     assert_eq!(check(&app, step).await.iter().filter(|(_, status)| *status == 200).count(), 4);
 }
 
+/// What was removed and is published again is archived again, whatever step of recording it a crash interrupts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_while_removed_bytes_are_recorded_again_loses_nothing() {
+    for step in ["fetch-before-record", "fetch-before-second-try"] {
+        let app = history_on(Db::Sqlite, 12, &at_once()).await;
+        let portal = app.portal.clone();
+        let archive = Closed::of(app).await;
+        let run = archive.run(&["retention", "run"], "").await;
+        assert!(run.status.success(), "{}", stderr(&run));
+        let mut served = serve(&archive, &format!("{step}=return")).await;
+        portal.set_webhook(acervo::portal::Webhook {
+            url: format!("{}/webhook", served.url),
+            credentials: acervo::portal::Credentials::Token(SecretString::from(crate::harness::TOKEN)),
+        });
+        // The first day's file again, under another product.
+        portal.add(product(9, "De novo", "deck.txt", "0 ".repeat(20_000)));
+        portal.enviar(9).await;
+        tokio::task::block_in_place(|| served.ended());
+        let app = archive.open().await;
+        let query = "{ publications(filter: { name: { eq: \"De novo\" } }) { nodes { status } } status { indexLag } }";
+        app.until(query, |data| {
+            data["publications"]["nodes"][0]["status"] == "ARCHIVED" && data["status"]["indexLag"] == 0
+        })
+        .await;
+        let served: Vec<u16> = check(&app, step).await.into_iter().map(|(_, status)| status).collect();
+        assert_eq!(served.iter().filter(|status| **status == 200).count(), 4, "{step}: {served:?}");
+        nothing_dangles(&app).await;
+    }
+}
+
 on_each_database!(a_file_that_cannot_be_deleted_is_tried_again_and_blocks_no_other, 2 threads);
 async fn a_file_that_cannot_be_deleted_is_tried_again_and_blocks_no_other(db: Db) {
     let app = history_on(db, 12, &at_once()).await;

@@ -1,11 +1,12 @@
 //! Reads a file's bytes into the archive.
 use std::io::Read;
+use std::sync::Arc;
 
 use sha2::Digest as _;
 
 use crate::app::App;
 use crate::domain::{Digest, Ends, FileInfo, extension_of, judge};
-use crate::engine::store::Key;
+use crate::engine::store::Stored;
 use crate::jobs::archive::warning;
 
 /// Bytes read at once.
@@ -15,7 +16,8 @@ const PIECE: usize = 256 << 10;
 #[derive(Clone)]
 pub(super) struct Content {
     pub digest: Digest,
-    pub key: Option<Key>,
+    /// `None` in a dry run.
+    pub stored: Option<Arc<Stored>>,
     /// The first bytes, by which a zip is recognised.
     pub head: Vec<u8>,
     /// What is unusual about it. It is imported all the same, since the company had it.
@@ -57,9 +59,9 @@ pub(super) fn take(app: &App, name: &str, reader: &mut dyn Read, dry_run: bool) 
     let warning = warning(judge(&sent, &ends));
     let head = ends.head()[..ends.head().len().min(HEAD)].to_vec();
     if dry_run {
-        return Ok(Content { digest: Digest(hasher.finalize().into()), key: None, head, warning });
+        return Ok(Content { digest: Digest(hasher.finalize().into()), stored: None, head, warning });
     }
     app.disk.make_sure(0).map_err(|e| e.to_string())?;
-    let key = runtime.block_on(put.finish()).map_err(|e| e.to_string())?.key;
-    Ok(Content { digest: key.digest, key: Some(key), head, warning })
+    let stored = runtime.block_on(put.finish()).map_err(|e| e.to_string())?;
+    Ok(Content { digest: stored.file.digest, stored: Some(Arc::new(stored)), head, warning })
 }

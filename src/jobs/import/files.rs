@@ -1,11 +1,11 @@
 //! Files that were downloaded before: a folder or a tar with a manifest becomes revisions, in the order of their time.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
@@ -16,8 +16,8 @@ use super::source::{Source, TarFiles};
 use super::{Event, Listener, Report};
 use crate::app::App;
 use crate::domain::{Digest, Secrets, extension_of, redacted_file_name, timestamp};
-use crate::engine::record::{FetchedFile, ImportedFile, StoredFile};
-use crate::engine::store::Key;
+use crate::engine::record::{FetchedFile, ImportedFile, RecordError, Removal};
+use crate::engine::store::Stored;
 use crate::jobs::archive::look_inside;
 use crate::jobs::{retention, stop};
 
@@ -50,14 +50,37 @@ pub async fn import(
     } else {
         let read = || TarFiles::read(app, path, &rows, dry_run, &mut report, listener);
         let files = tokio::task::block_in_place(read)?;
-        if let Some(keys) = files.read_until_stopped() {
+        if files.is_stopped() {
             // Nothing of it is recorded: the whole tar has to be read before its first row can be.
-            retention::discard(app, keys.map(stored_file).collect()).await?;
+            drop(files);
+            if !dry_run {
+                retention::remove_unrecorded(app, Duration::ZERO).await?;
+            }
             report.stopped = true;
             return Ok(report);
         }
         Source::Tar(Box::new(files))
     };
+    let imported = import_rows(app, manifest, rows, root, &source, dry_run, &mut report, listener).await;
+    // The files of the tar are in use until here. What was put and not recorded is removed, unless a revision uses it.
+    drop(source);
+    let removed = if dry_run { Ok(()) } else { retention::remove_unrecorded(app, Duration::ZERO).await };
+    imported?;
+    removed?;
+    Ok(report)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the caller's variables, all of which the loop needs")]
+async fn import_rows(
+    app: &App,
+    manifest: &Path,
+    rows: Manifest,
+    root: Root<'_>,
+    source: &Source,
+    dry_run: bool,
+    report: &mut Report,
+    listener: &mut Listener<'_>,
+) -> anyhow::Result<()> {
     let total = rows.len() as u64;
     let mut planned = Planned::default();
     // What was begun before the process is to stop is still recorded.
@@ -73,8 +96,6 @@ pub async fn import(
     // In order, a few read ahead.
     let mut batches = std::pin::pin!(contents.buffered(AT_ONCE).chunks(BATCH));
     let mut done = 0;
-    // Stored, and then found to belong to a revision whose bytes retention removed. A later row may still need them.
-    let mut useless = HashMap::new();
     while let Some(batch) = batches.next().await {
         let began = Instant::now();
         done += batch.len() as u64;
@@ -93,45 +114,38 @@ pub async fn import(
                 *(if is_new { &mut report.archived } else { &mut report.known }) += 1;
             }
         } else {
-            record(app, manifest, ready, &mut report, &mut useless, listener).await?;
+            record(app, manifest, ready, report, listener).await?;
             super::pause(began).await;
         }
         listener(Event::Progress { done, total });
     }
     report.stopped = done < total;
-    if !useless.is_empty() {
-        retention::discard(app, useless.into_values().collect()).await?;
-    }
-    Ok(report)
+    Ok(())
 }
 
-fn stored_file(key: Key) -> StoredFile {
-    StoredFile {
-        digest: key.digest,
-        size: key.size,
-        stored_size: key.stored_size,
-        encoding: key.encoding.as_str().to_owned(),
-    }
+/// A row of the manifest whose file is in the store.
+struct Ready {
+    line: u64,
+    stored: Arc<Stored>,
+    import: ImportedFile,
 }
 
 async fn record(
     app: &App,
     manifest: &Path,
-    ready: Vec<(Row, Content)>,
+    read: Vec<(Row, Content)>,
     report: &mut Report,
-    useless: &mut HashMap<Digest, StoredFile>,
     listener: &mut Listener<'_>,
 ) -> anyhow::Result<()> {
-    let mut batch = Vec::with_capacity(ready.len());
-    let mut rows = Vec::with_capacity(ready.len());
-    for (row, content) in ready {
-        let Some(key) = content.key else { continue };
+    let mut ready = Vec::with_capacity(read.len());
+    for (row, content) in read {
+        let Some(stored) = content.stored else { bail!("`{}` was not stored, as in a dry run", row.path) };
         let name = redacted_file_name(&row.path, &Secrets::default()).unwrap_or_else(|| "file".to_owned());
         let extension = extension_of(&name);
-        let looked = look_inside(app, key, extension.as_deref(), &content.head).await;
+        let looked = look_inside(app, stored.file, extension.as_deref(), &content.head).await;
         let inside = looked.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
         let fetched = FetchedFile {
-            file: stored_file(key),
+            file: stored.file,
             content_type: mime_guess::from_path(&name).first_raw().map(str::to_owned),
             extension,
             file_name: name,
@@ -141,37 +155,72 @@ async fn record(
             validator: None,
             again_at: None,
         };
-        rows.push((row.line, fetched.file.clone()));
-        batch.push(ImportedFile { notification: row.notification, fetched });
+        ready.push(Ready { line: row.line, stored, import: ImportedFile { notification: row.notification, fetched } });
     }
-    let is_there = |fetched: &FetchedFile| {
-        let (store, file) = (app.store.clone(), fetched.file.clone());
-        async move {
-            match file.encoding.parse() {
-                Ok(encoding) => store.has(file.digest, encoding).await,
-                Err(_) => false,
+    crate::engine::jobs::fault("import-before-record");
+    let mut confirmed = Vec::new();
+    let outcomes = loop {
+        let batch: Vec<&ImportedFile> = ready.iter().map(|row| &row.import).collect();
+        match app.record.imports().files(&batch, app.clock.now(), &confirmed).await {
+            Err(RecordError::RemovedBefore(removals)) => {
+                let (found, gone) = look_for(app, &ready, removals).await?;
+                confirmed.extend(found);
+                ready.retain(|row| {
+                    let is_gone = gone.contains(&row.stored.file.digest);
+                    if is_gone {
+                        refuse(report, listener, manifest, row.line, &RecordError::FileGone);
+                    }
+                    !is_gone
+                });
             }
+            outcomes => break outcomes?,
         }
     };
-    let outcomes = app.record.imports().files(batch, app.clock.now(), is_there).await?;
-    let mut not_made = HashMap::new();
-    for ((line, file), outcome) in rows.into_iter().zip(outcomes) {
+    let mut unchanged = Vec::new();
+    for (row, outcome) in ready.into_iter().zip(outcomes) {
         match outcome {
-            Ok(Some(_)) => report.archived += 1,
+            Ok(Some(_)) => {
+                row.stored.unrecorded.recorded();
+                report.archived += 1;
+            }
             Ok(None) => {
                 report.known += 1;
-                not_made.insert(file.digest, file);
+                unchanged.push(row.stored);
             }
-            Err(e) => {
-                report.read -= 1;
-                report.refuse(listener, manifest, line, format!("{e}; import it again"));
-            }
+            Err(e) => refuse(report, listener, manifest, row.line, &e),
         }
     }
-    let digests: Vec<Digest> = not_made.keys().copied().collect();
+    // Retention may have removed the bytes of the revision that a row repeats: nothing uses them then.
+    let digests: Vec<Digest> = unchanged.iter().map(|stored| stored.file.digest).collect();
     let unused = app.record.removals().unused(&digests).await?;
-    useless.extend(not_made.into_iter().filter(|(digest, _)| unused.contains(digest)));
+    for stored in unchanged.iter().filter(|stored| !unused.contains(&stored.file.digest)) {
+        stored.unrecorded.recorded();
+    }
     Ok(())
+}
+
+/// Refuses a row whose file was stored and could not be recorded.
+fn refuse(report: &mut Report, listener: &mut Listener<'_>, manifest: &Path, line: u64, error: &RecordError) {
+    // Counted as read before.
+    report.read -= 1;
+    report.refuse(listener, manifest, line, format!("{error}; import it again"));
+}
+
+/// Which of these files, whose bytes a sweep removed once, the store has again.
+async fn look_for(
+    app: &App,
+    rows: &[Ready],
+    removals: Vec<Removal>,
+) -> anyhow::Result<(Vec<Removal>, HashSet<Digest>)> {
+    let (mut found, mut gone) = (Vec::new(), HashSet::new());
+    for removal in removals {
+        let row = rows.iter().find(|row| row.stored.file.digest == removal.digest);
+        match row {
+            Some(row) if app.store.contains(row.stored.file.locator()).await? => found.push(removal),
+            Some(_) | None => _ = gone.insert(removal.digest),
+        }
+    }
+    Ok((found, gone))
 }
 
 /// In a dry run, the revisions that earlier rows would have made.

@@ -13,7 +13,6 @@ use super::names::{self, Folder};
 use super::tar::{Entry, Kind, Tar};
 use super::{Event, Listener, Report, lines};
 use crate::app::App;
-use crate::engine::store::Key;
 use crate::jobs::stop;
 
 /// Hard links that are remembered, since the file that they name may come before them.
@@ -88,9 +87,9 @@ impl TarFiles {
         Ok(files)
     }
 
-    /// What was read into the archive, where the process was asked to stop before the tar's end.
-    pub(super) fn read_until_stopped(&self) -> Option<impl Iterator<Item = Key>> {
-        self.is_stopped.then(|| self.files.values().filter_map(|content| content.as_ref().ok()?.key))
+    /// Whether the process was asked to stop before the tar's end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped
     }
 
     /// What the tar has under a name: that very name, else the one that is read the same.

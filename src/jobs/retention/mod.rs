@@ -9,6 +9,7 @@ mod run;
 mod shared;
 mod sweep;
 
+use super::fault;
 use anyhow::Context;
 use jiff::Timestamp;
 
@@ -24,7 +25,8 @@ pub(super) use reserve::reserve;
 pub(super) use run::finish_pending;
 pub use run::{Outcome, confirm_clock, run, start, start_undo, undo};
 pub use shared::{PlanError, SharedPlans};
-pub use sweep::{Swept, discard};
+pub use sweep::Swept;
+pub(super) use sweep::remove_unrecorded;
 
 /// Publications read in one query.
 const PAGE: u64 = 5000;
@@ -184,10 +186,4 @@ impl Planned {
             })
         })
     }
-}
-
-/// A fault point where tests end the process, as a power cut would.
-fn fault(name: &'static str) {
-    let _ = name;
-    fail::fail_point!(name, |_| std::process::abort());
 }

@@ -1,4 +1,5 @@
 //! Disk space reserved for a full disk: marks must be written before anything can be freed.
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::app::App;
@@ -39,15 +40,13 @@ fn path(app: &App) -> PathBuf {
 
 /// Reserves the space again, as far as there is any.
 fn fill(app: &App, path: &Path) {
-    let free = match app.store.free_bytes() {
-        Ok(free) => free,
-        Err(e) => {
-            return tracing::warn!(error = %e, "no space is reserved for a full disk: how much is free is unknown");
-        }
+    let Some(free) = app.disk.free_for_data() else {
+        return tracing::warn!("no space is reserved for a full disk: how much is free is unknown");
     };
-    let bytes = usize::try_from(RESERVE_BYTES.min(free / RESERVE_SHARE)).unwrap_or_default();
     // Written, not only set as the length: a sparse file reserves nothing.
-    if let Err(e) = std::fs::write(path, vec![0; bytes]) {
+    let mut zeros = std::io::repeat(0).take(RESERVE_BYTES.min(free / RESERVE_SHARE));
+    let written = std::fs::File::create(path).and_then(|mut file| std::io::copy(&mut zeros, &mut file));
+    if let Err(e) = written {
         tracing::warn!(error = %e, "no space could be reserved for a full disk");
     }
 }
@@ -63,5 +62,5 @@ pub(in crate::engine::jobs) fn reserve(app: &App) {
 /// Whether less space is reserved than the disk allows: a run was killed, or the disk was full when it ended.
 pub(super) fn is_lacking(app: &App) -> bool {
     let reserved = std::fs::metadata(path(app)).map(|file| file.len()).unwrap_or_default();
-    reserved < RESERVE_BYTES && app.store.free_bytes().is_ok_and(|free| free / RESERVE_SHARE >= RESERVE_BYTES)
+    reserved < RESERVE_BYTES && app.disk.free_for_data().is_some_and(|free| free / RESERVE_SHARE >= RESERVE_BYTES)
 }

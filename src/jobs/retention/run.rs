@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::lock::Guard;
 use super::refusal::RetentionRefusal;
 use super::reserve::{self, Reserve};
-use super::sweep::{Swept, failed_before, sweep};
+use super::sweep::{Swept, UNRECORDED_AFTER, failed_before, mark_unrecorded, sweep};
 use super::{BATCH, PAUSE_FACTOR, Planned, fault, make_plan, plan};
 use crate::app::App;
 use crate::domain::RevisionId;
@@ -198,6 +198,7 @@ async fn thin(app: &App, guard: &Guard, now: Timestamp) -> anyhow::Result<()> {
 /// interrupted undos, sweeps what a run marked once its grace is over, reserves space for a full disk.
 pub(in crate::engine::jobs) async fn finish_pending(app: &App) -> anyhow::Result<()> {
     let now = app.trust.now(&app.clock);
+    mark_unrecorded(app, UNRECORDED_AFTER).await?;
     let killed = app.record.retention().has_open_run().await?;
     let half_undone = !app.record.retention().interrupted_undos().await?.is_empty();
     let due = app.record.removals().is_due(now, failed_before(app)).await?;

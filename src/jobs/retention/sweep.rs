@@ -6,9 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::lock::Guard;
 use super::{BATCH, PAUSE_FACTOR, fault};
 use crate::app::App;
-use crate::domain::Digest;
-use crate::engine::record::{StoredFile, Tombstone};
-use crate::engine::store::Encoding;
 use crate::jobs::stop;
 
 /// When a file that could not be deleted is tried again, unless a run is asked for.
@@ -31,6 +28,7 @@ pub(super) fn failed_before(app: &App) -> Timestamp {
 /// Deletes the bytes of all marks whose grace is over by `now`, and files that could not be deleted before.
 pub(super) async fn sweep(app: &App, guard: &Guard, now: Timestamp, failed_before: Timestamp) -> anyhow::Result<Swept> {
     let mut swept = Swept::default();
+    mark_unrecorded(app, UNRECORDED_AFTER).await?;
     app.record.removals().set_tombstones_again(failed_before, app.clock.now(), BATCH as u64).await?;
     loop {
         let began = tokio::time::Instant::now();
@@ -65,10 +63,10 @@ async fn clear(app: &App, guard: &Guard, swept: &mut Swept) -> anyhow::Result<us
         // A sweep that was delayed must not delete what another one recorded as deleted and was then archived again.
         guard.check("stop-in-sweep")?;
         stop::stall(app, "sweep-stalls").await;
-        match delete(app, tombstone).await {
+        match app.store.remove(*tombstone).await {
             Ok(()) => deleted.push(tombstone.digest),
             Err(e) => {
-                tracing::error!(file = %tombstone.digest, error = e, "a file could not be deleted; it stays for now");
+                tracing::error!(file = %tombstone.digest, error = %e, "a file could not be deleted; it stays for now");
                 metrics::counter!("acervo_sweep_failures_total").increment(1);
                 failed.push(tombstone.digest);
             }
@@ -82,32 +80,42 @@ async fn clear(app: &App, guard: &Guard, swept: &mut Swept) -> anyhow::Result<us
     Ok(tombstones.len())
 }
 
-async fn delete(app: &App, tombstone: &Tombstone) -> Result<(), String> {
-    let encoding: Encoding = tombstone.encoding.parse()?;
-    app.store.remove(tombstone.digest, encoding).await.map_err(|e| e.to_string())
-}
+/// When a file that this process put and did not record counts as abandoned. Another worker may have its notification then,
+/// and need the same bytes; it would have to fetch them again.
+pub(super) const UNRECORDED_AFTER: Duration = Duration::from_secs(120);
 
-/// How long deleting unused files waits for a run of retention that is under way.
-const DISCARD_WAIT: Duration = Duration::from_secs(5);
+/// How long the removal of files that were never recorded waits for a run of retention that is under way.
+const REMOVE_WAIT: Duration = Duration::from_secs(5);
 
-/// Deletes files that were archived and turned out to be unused, unless a revision has them by now.
-pub async fn discard(app: &App, files: Vec<StoredFile>) -> anyhow::Result<()> {
-    for some in files.chunks(BATCH) {
-        let digests: Vec<Digest> = some.iter().map(|file| file.digest).collect();
-        let unused = app.record.removals().unused(&digests).await?;
-        let some: Vec<StoredFile> = some.iter().filter(|file| unused.contains(&file.digest)).cloned().collect();
-        if !some.is_empty() {
-            app.record.removals().set_tombstones_on_unused(some, app.clock.now()).await?;
-        }
+/// Removes files that were put and never recorded, unless a revision uses them: those of processes that ended, and those that
+/// this one gave up `min_age` ago or earlier. Where a run of retention is under way, that removes them.
+pub(in crate::engine::jobs) async fn remove_unrecorded(app: &App, min_age: Duration) -> anyhow::Result<()> {
+    if mark_unrecorded(app, min_age).await? == 0 {
+        return Ok(());
     }
     // A run that is under way clears these tombstones too, and so does the service after its next start.
     if app.stop.is_cancelled() {
         return Ok(());
     }
-    let holder = format!("discard-{}", uuid::Uuid::now_v7());
-    let Some(guard) = Guard::wait(app, &holder, DISCARD_WAIT).await? else { return Ok(()) };
+    let holder = format!("unrecorded-{}", uuid::Uuid::now_v7());
+    let Some(guard) = Guard::wait(app, &holder, REMOVE_WAIT).await? else { return Ok(()) };
     let mut swept = Swept::default();
     while clear(app, &guard, &mut swept).await? > 0 {}
     guard.release().await;
     Ok(())
+}
+
+/// Sets tombstones on such files. From then on the database knows of them. Returns how many there were.
+pub(super) async fn mark_unrecorded(app: &App, min_age: Duration) -> anyhow::Result<usize> {
+    let abandoned = app.store.unrecorded(min_age)?;
+    for some in abandoned.files.chunks(BATCH) {
+        app.record.removals().bury_unused(some, app.clock.now()).await?;
+        fault("unrecorded-after-tombstone");
+    }
+    let found = abandoned.files.len();
+    if found > 0 {
+        tracing::info!(found, "files were stored and never recorded; those without a use are removed");
+    }
+    app.store.forget(abandoned)?;
+    Ok(found)
 }

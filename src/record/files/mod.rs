@@ -3,17 +3,38 @@ mod damage;
 
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Set,
+};
 
-use crate::domain::{ChangeKind, Digest, PublicationId, RevisionId, millis};
+use crate::domain::{ChangeKind, Digest, PublicationId, RevisionId, StoredFile, millis};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{files, members, revisions};
 use crate::engine::record::rows::{int, list, long, natural, texts};
-use crate::engine::record::{FetchedFile, Member, RecordError, StoredFile, batch, feed};
+use crate::engine::record::{FetchedFile, Member, RecordError, batch, feed};
 use files::Column as F;
 
 pub use damage::DamagedFile;
 pub(super) use damage::is_damaged;
+
+/// A file whose bytes a sweep removed once, or could not remove, as its row is now. Every later removal changes the row
+/// before the bytes go: it has a tombstone first, and then another time. So whoever reads this, then finds the bytes in the
+/// store, and finds this unchanged in a transaction, can rely on the bytes in that transaction. No transaction waits for the
+/// store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    pub digest: Digest,
+    removed_at: Option<i64>,
+    removal_failed_at: Option<i64>,
+}
+
+impl Removal {
+    fn of(row: &files::Model) -> Option<Self> {
+        let (removed_at, removal_failed_at) = (row.removed_at, row.removal_failed_at);
+        let removal = Self { digest: row.digest, removed_at, removal_failed_at };
+        (removed_at.is_some() || removal_failed_at.is_some()).then_some(removal)
+    }
+}
 
 /// Files: how each is stored, what is damaged, what zips hold.
 #[derive(Clone)]
@@ -91,36 +112,49 @@ impl Files {
 fn stored_file(row: files::Model) -> Result<StoredFile, RecordError> {
     Ok(StoredFile {
         digest: row.digest,
+        encoding: row.encoding,
+        base: None,
         size: natural(row.size)?,
         stored_size: natural(row.stored_size)?,
-        encoding: row.encoding,
     })
 }
 
-/// Records a file that is in the archive. `is_there` says whether the archive has its bytes; it is asked only where the record
-/// says that they were removed.
+/// Which of these files a sweep removed before and nobody has confirmed since. One under a tombstone is not among them.
+pub(in crate::engine::record) async fn unconfirmed(
+    txn: &DatabaseTransaction,
+    digests: impl Iterator<Item = Digest>,
+    confirmed: &[Removal],
+) -> Result<Vec<Removal>, RecordError> {
+    let rows = files::Entity::find()
+        .filter(F::Digest.is_in(batch::padded(digests.collect())))
+        .filter(F::TombstoneAt.is_null())
+        .filter(Condition::any().add(F::RemovedAt.is_not_null()).add(F::RemovalFailedAt.is_not_null()))
+        .all(txn)
+        .await?;
+    Ok(rows.iter().filter_map(Removal::of).filter(|removal| !confirmed.contains(removal)).collect())
+}
+
+/// Records a file that is in the store. Bytes that a sweep removed once have to be confirmed, as for [`Removal`].
 pub(in crate::engine::record) async fn save(
     txn: &DatabaseTransaction,
     fetched: &FetchedFile,
     now: Timestamp,
-    is_there: impl Future<Output = bool>,
+    confirmed: &[Removal],
 ) -> Result<(), RecordError> {
     let digest = fetched.file.digest;
     if let Some(known) = files::Entity::find_by_id(digest).one(txn).await? {
-        // Under a tombstone the bytes may be there now and gone in a moment.
+        // Under a tombstone the bytes may exist now and be gone in a moment.
         if known.tombstone_at.is_some() {
             return Err(RecordError::FileGone);
         }
-        if known.removed_at.is_none() && known.removal_failed_at.is_none() {
-            return note_as_stored(txn, known, &fetched.file).await;
-        }
-        if !is_there.await {
-            return Err(RecordError::FileGone);
+        let Some(removal) = Removal::of(&known) else { return note_as_stored(txn, known, &fetched.file).await };
+        if !confirmed.contains(&removal) {
+            return Err(RecordError::RemovedBefore(vec![removal]));
         }
         let back = files::ActiveModel {
             digest: Set(digest),
             stored_size: Set(long(fetched.file.stored_size)?),
-            encoding: Set(fetched.file.encoding.clone()),
+            encoding: Set(fetched.file.encoding),
             stored_at: Set(millis(now)),
             removed_at: Set(None),
             removal_failed_at: Set(None),
@@ -134,7 +168,7 @@ pub(in crate::engine::record) async fn save(
         digest: Set(digest),
         size: Set(long(fetched.file.size)?),
         stored_size: Set(long(fetched.file.stored_size)?),
-        encoding: Set(fetched.file.encoding.clone()),
+        encoding: Set(fetched.file.encoding),
         stored_at: Set(millis(now)),
         removed_at: Set(None),
         tombstone_at: Set(None),
@@ -158,7 +192,7 @@ async fn note_as_stored(txn: &DatabaseTransaction, known: files::Model, file: &S
     let now = files::ActiveModel {
         digest: Set(known.digest),
         stored_size: Set(long(file.stored_size)?),
-        encoding: Set(file.encoding.clone()),
+        encoding: Set(file.encoding),
         damaged_at: Set(None),
         ..Default::default()
     };

@@ -7,10 +7,12 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityT
 use super::Queue;
 use super::claim::{Claim, shows};
 use super::transitions::{ended, release};
-use crate::domain::{FileOutcome, NotificationStatus as Status, RevisionId, StoredRevision, Validator, millis};
+use crate::domain::{
+    FileOutcome, NotificationStatus as Status, RevisionId, StoredFile, StoredRevision, Validator, millis,
+};
 use crate::engine::record::entity::{notifications, revisions, validators};
 use crate::engine::record::revisions::{add, publication_of, revisions_of};
-use crate::engine::record::{Member, RecordError, StoredFile, batch, feed, files as stored_files};
+use crate::engine::record::{Member, RecordError, Removal, batch, feed, files as stored_files};
 use notifications::Column as N;
 
 /// A file that is in the archive and not yet recorded.
@@ -41,20 +43,19 @@ impl Queue {
     /// Settles the claim's notifications with the file. A notification recorded after the claim may announce a newer file, so it
     /// is left for a fetch of its own.
     ///
-    /// `is_there` says whether the archive has the bytes. It is awaited inside the transaction, and only where a sweep removed
-    /// them once. Its answer holds until the commit: a sweep deletes only what a committed tombstone names, and nothing is settled
-    /// with a file under a tombstone.
+    /// Where a sweep removed the same bytes before, this is [`RecordError::RemovedBefore`] until the caller has found them in
+    /// the store and says so by `confirmed`; under a tombstone it is [`RecordError::FileGone`].
     pub async fn settle(
         &self,
         claim: &Claim,
         fetched: &FetchedFile,
         now: Timestamp,
-        is_there: impl Future<Output = bool>,
+        confirmed: &[Removal],
     ) -> Result<Settlement, RecordError> {
         let txn = self.db.begin().await?;
         let mut served = leased(&txn, claim).await?;
         served.sort_by_key(|row| (row.announced_at, row.id));
-        stored_files::save(&txn, fetched, now, is_there).await?;
+        stored_files::save(&txn, fetched, now, confirmed).await?;
         save_validator(&txn, claim, fetched).await?;
         let mut settled = Settlement::default();
         for row in &served {

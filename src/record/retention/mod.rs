@@ -21,7 +21,7 @@ use crate::engine::record::{RecordError, batch, feed};
 
 pub use holds::{HoldError, Holds};
 pub use inventory::{Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
-pub use removals::{Removals, Tombstone};
+pub use removals::Removals;
 
 /// A run of retention.
 #[derive(Clone, Debug, PartialEq)]

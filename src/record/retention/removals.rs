@@ -13,18 +13,11 @@ use sea_orm::{
     Set,
 };
 
-use crate::domain::{Digest, millis};
+use crate::domain::{Digest, Encoding, Locator, StoredFile, millis};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{files, products, publications, retention_runs, revisions};
 use crate::engine::record::rows::{long, natural};
-use crate::engine::record::{RecordError, StoredFile, batch};
-
-/// A file that is to be deleted from the archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tombstone {
-    pub digest: Digest,
-    pub encoding: String,
-}
+use crate::engine::record::{RecordError, batch};
 
 /// Files on their way out of the archive.
 #[derive(Clone)]
@@ -129,15 +122,18 @@ impl Removals {
         Ok(digests.iter().copied().filter(|digest| !used.contains(digest)).collect())
     }
 
-    /// Sets tombstones on those of these stored files that no revision uses.
-    pub async fn set_tombstones_on_unused(&self, given: Vec<StoredFile>, now: Timestamp) -> Result<(), RecordError> {
+    /// Sets tombstones on those of these files that no revision uses. Files that were never recorded get a row for that.
+    pub async fn set_tombstones_on_unused(&self, given: &[StoredFile], now: Timestamp) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
+        let mut unused: HashMap<Digest, StoredFile> = given.iter().map(|file| (file.digest, *file)).collect();
+        let used = used(&txn, unused.keys().copied().collect()).await?;
+        unused.retain(|digest, _| !used.contains(digest));
         let row = |file: &StoredFile| {
             Ok(files::ActiveModel {
                 digest: Set(file.digest),
                 size: Set(long(file.size)?),
                 stored_size: Set(long(file.stored_size)?),
-                encoding: Set(file.encoding.clone()),
+                encoding: Set(file.encoding),
                 stored_at: Set(millis(now)),
                 removed_at: Set(Some(millis(now))),
                 tombstone_at: Set(None),
@@ -146,16 +142,16 @@ impl Removals {
                 list_at: Set(None),
             })
         };
-        let rows: Vec<files::ActiveModel> = given.iter().map(row).collect::<Result<_, RecordError>>()?;
-        let unknown = OnConflict::column(files::Column::Digest).update_column(files::Column::Encoding).to_owned();
-        batch::insert(&txn, rows, Some(unknown)).await?;
-        mark_unused(&txn, given.iter().map(|file| file.digest).collect(), now).await?;
+        let rows: Vec<files::ActiveModel> = unused.values().map(row).collect::<Result<_, RecordError>>()?;
+        let known = OnConflict::column(files::Column::Digest).update_column(files::Column::Encoding).to_owned();
+        batch::insert(&txn, rows, Some(known)).await?;
+        mark_unused(&txn, unused.into_keys().collect(), now).await?;
         Ok(txn.commit().await?)
     }
 
-    /// Files that are under a tombstone, the oldest first.
-    pub async fn tombstones(&self, limit: u64) -> Result<Vec<Tombstone>, RecordError> {
-        let rows: Vec<(Digest, String)> = files::Entity::find()
+    /// The objects of files that are under a tombstone, the oldest first.
+    pub async fn tombstones(&self, limit: u64) -> Result<Vec<Locator>, RecordError> {
+        let rows: Vec<(Digest, Encoding)> = files::Entity::find()
             .select_only()
             .columns([files::Column::Digest, files::Column::Encoding])
             .filter(files::Column::TombstoneAt.is_not_null())
@@ -164,7 +160,7 @@ impl Removals {
             .into_tuple()
             .all(self.db.jobs_reader())
             .await?;
-        Ok(rows.into_iter().map(|(digest, encoding)| Tombstone { digest, encoding }).collect())
+        Ok(rows.into_iter().map(|(digest, encoding)| Locator { digest, encoding, base: None }).collect())
     }
 
     /// Records what became of files under tombstones: the deleted ones are gone, the failed ones are still there, unused. Returns

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod disk;
 pub mod hostile;
 pub mod links;
+pub mod memory;
 pub mod notice;
 pub mod packing;
 pub mod polling;

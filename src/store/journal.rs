@@ -1,0 +1,377 @@
+//! Which files were put and are not known to be recorded.
+//!
+//! A file is stored before it is recorded, so whoever fails between the two leaves bytes that nothing names. Each process
+//! notes a file here before its object becomes visible, and strikes it out once it is recorded. What stays is offered to the
+//! sweep: files of this process that nobody records any more, and all of processes that ended. The sweep decides by the
+//! record what is deleted; this only says where to look.
+//!
+//! The notes of a process are a file of its own in `unrecorded/` of the scratch folder, which it keeps locked. Notes are not
+//! synced: after a power cut a few may be missing, and their files are kept without a use.
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::{Digest, StoredFile};
+
+/// Notes are written anew once so many bytes are no longer needed.
+const REWRITE_BYTES: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    folder: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    notes: Option<Notes>,
+    files: HashMap<Digest, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    file: StoredFile,
+    /// How many puts of it may still be recorded.
+    live: usize,
+    /// Since when a put of it is over that was not recorded.
+    abandoned_at: Option<Instant>,
+}
+
+/// The notes of this process.
+#[derive(Debug)]
+struct Notes {
+    path: PathBuf,
+    /// Locked, and opened for appending.
+    file: File,
+    written: u64,
+}
+
+/// A file that was put and may still be recorded. Dropped before [`Unrecorded::recorded`], it counts as abandoned.
+#[derive(Debug)]
+pub struct Unrecorded {
+    journal: Arc<Journal>,
+    digest: Digest,
+    is_recorded: AtomicBool,
+}
+
+/// Files that were put and never recorded, for [`super::Archive::forget`] once they are dealt with.
+#[derive(Debug, Default)]
+pub struct Abandoned {
+    pub files: Vec<StoredFile>,
+    own: Vec<Digest>,
+    /// The notes of processes that ended, locked until they are dealt with.
+    left: Vec<(PathBuf, File)>,
+}
+
+impl Abandoned {
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.left.is_empty()
+    }
+}
+
+impl Journal {
+    pub fn open(scratch: &Path) -> io::Result<Self> {
+        let folder = scratch.join("unrecorded");
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { folder, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a file whose object is about to become visible.
+    pub fn note(self: &Arc<Self>, file: StoredFile) -> io::Result<Unrecorded> {
+        let mut state = self.state();
+        state.write(&self.folder, &line(&file))?;
+        let entry = state.files.entry(file.digest).or_insert(Entry { file, live: 0, abandoned_at: None });
+        entry.live += 1;
+        Ok(Unrecorded { journal: self.clone(), digest: file.digest, is_recorded: AtomicBool::new(false) })
+    }
+
+    /// A put is over.
+    fn end(&self, digest: Digest, is_recorded: bool) {
+        let mut state = self.state();
+        let Some(entry) = state.files.get_mut(&digest) else { return };
+        entry.live = entry.live.saturating_sub(1);
+        if !is_recorded {
+            entry.abandoned_at = Some(Instant::now());
+        }
+        if entry.live == 0 && entry.abandoned_at.is_none() {
+            state.strike_out(&self.folder, digest);
+        }
+    }
+
+    /// What nobody records any more: files that this process abandoned `min_age` ago or earlier, and all of processes that
+    /// ended.
+    pub fn abandoned(&self, min_age: Duration) -> io::Result<Abandoned> {
+        let mut abandoned = Abandoned::default();
+        let (own_path, live): (_, Vec<Digest>) = {
+            let state = self.state();
+            for (digest, entry) in &state.files {
+                if entry.live == 0 && entry.abandoned_at.is_some_and(|at| at.elapsed() >= min_age) {
+                    abandoned.own.push(*digest);
+                    abandoned.files.push(entry.file);
+                }
+            }
+            let live = state.files.iter().filter(|(_, entry)| entry.live > 0).map(|(digest, _)| *digest).collect();
+            (state.notes.as_ref().map(|notes| notes.path.clone()), live)
+        };
+        let entries = match std::fs::read_dir(&self.folder) {
+            // Somebody emptied the scratch folder.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(abandoned),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if own_path.as_ref() == Some(&path) || path.extension().is_none_or(|extension| extension != "notes") {
+                continue;
+            }
+            if let Some((file, text)) = read_left(&path)? {
+                // What is being put again here is dealt with when that is over.
+                abandoned.files.extend(files_in(&text).into_iter().filter(|file| !live.contains(&file.digest)));
+                abandoned.left.push((path, file));
+            }
+        }
+        Ok(abandoned)
+    }
+
+    /// Strikes out what was dealt with.
+    pub fn forget(&self, abandoned: Abandoned) -> io::Result<()> {
+        {
+            let mut state = self.state();
+            for digest in abandoned.own {
+                // One that was put again meanwhile stays.
+                if state.files.get(&digest).is_some_and(|entry| entry.live == 0) {
+                    state.strike_out(&self.folder, digest);
+                } else if let Some(entry) = state.files.get_mut(&digest) {
+                    entry.abandoned_at = None;
+                }
+            }
+        }
+        abandoned.left.into_iter().try_for_each(|(path, _lock)| match std::fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            Ok(()) | Err(_) => Ok(()),
+        })
+    }
+}
+
+impl State {
+    fn write(&mut self, folder: &Path, text: &str) -> io::Result<()> {
+        if self.notes.is_none() {
+            self.notes = Some(Notes::create(folder)?);
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.file.write_all(text.as_bytes())?;
+            notes.written += text.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Where that fails the note stays, and the sweep finds that the file is in use.
+    fn strike_out(&mut self, folder: &Path, digest: Digest) {
+        self.files.remove(&digest);
+        let struck = match &mut self.notes {
+            Some(notes) if self.files.is_empty() => notes.clear(),
+            Some(notes) if notes.written < REWRITE_BYTES => self.write(folder, &format!("- {digest}\n")),
+            Some(_) => self.rewrite(folder),
+            None => Ok(()),
+        };
+        if let Err(e) = struck {
+            tracing::debug!(error = %e, %digest, "a note of an unrecorded file could not be struck out");
+        }
+    }
+
+    fn rewrite(&mut self, folder: &Path) -> io::Result<()> {
+        let mut notes = Notes::create(folder)?;
+        let text: String = self.files.values().map(|entry| line(&entry.file)).collect();
+        notes.file.write_all(text.as_bytes())?;
+        notes.written = text.len() as u64;
+        let before = self.notes.replace(notes);
+        before.map_or(Ok(()), |before| std::fs::remove_file(before.path))
+    }
+}
+
+impl Notes {
+    fn create(folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let id = uuid::Uuid::now_v7();
+        let path = folder.join(format!("{id}.notes"));
+        // Locked before it has the name that others look for: they take one that is not locked for a dead process's.
+        let unnamed = folder.join(format!("{id}.new"));
+        let file = OpenOptions::new().append(true).create_new(true).open(&unnamed)?;
+        file.lock()?;
+        std::fs::rename(unnamed, &path)?;
+        Ok(Self { path, file, written: 0 })
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.written = 0;
+        Ok(())
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notes) = state.notes.as_ref().filter(|_| state.files.is_empty())
+            && let Err(e) = std::fs::remove_file(&notes.path)
+        {
+            tracing::debug!(error = %e, "an empty file of notes could not be removed");
+        }
+    }
+}
+
+impl Unrecorded {
+    /// The file is recorded, in a committed transaction, or somebody else sees to what becomes of it.
+    pub fn recorded(&self) {
+        self.is_recorded.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Unrecorded {
+    fn drop(&mut self) {
+        self.journal.end(self.digest, self.is_recorded.load(Ordering::Relaxed));
+    }
+}
+
+fn line(file: &StoredFile) -> String {
+    format!("+ {} {} {} {}\n", file.digest, file.encoding.as_str(), file.size, file.stored_size)
+}
+
+/// The notes of a process that ended, locked; `None` where it runs, or another process deals with them.
+fn read_left(path: &Path) -> io::Result<Option<(File, String)>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(std::fs::TryLockError::Error(e)) => return Err(e),
+    }
+    // Whoever had the lock may have removed it.
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some((file, String::from_utf8_lossy(&bytes).into_owned()))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The files that were noted and not struck out. A line that a crash cut short names no visible object.
+fn files_in(text: &str) -> Vec<StoredFile> {
+    let mut files = HashMap::new();
+    for line in text.lines() {
+        match (line.strip_prefix("+ ").and_then(parse), line.strip_prefix("- ").map(str::parse::<Digest>)) {
+            (Some(file), _) => _ = files.insert(file.digest, file),
+            (None, Some(Ok(digest))) => _ = files.remove(&digest),
+            (None, _) => tracing::debug!(line, "a note of an unrecorded file cannot be read"),
+        }
+    }
+    files.into_values().collect()
+}
+
+fn parse(line: &str) -> Option<StoredFile> {
+    let mut words = line.split(' ');
+    let mut word = || words.next();
+    Some(StoredFile {
+        digest: word()?.parse().ok()?,
+        encoding: word()?.parse().ok()?,
+        size: word()?.parse().ok()?,
+        stored_size: word()?.parse().ok()?,
+        base: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Encoding;
+
+    fn file(n: u8) -> StoredFile {
+        let digest = Digest([n; 32]);
+        StoredFile { digest, encoding: Encoding::Zstd, base: None, size: 9, stored_size: 3 }
+    }
+
+    fn digests(abandoned: &Abandoned) -> Vec<u8> {
+        let mut all: Vec<u8> = abandoned.files.iter().map(|file| file.digest.0[0]).collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn what_was_not_recorded_is_found_by_this_process_and_the_next() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let journal = Arc::new(Journal::open(scratch.path()).expect("a journal"));
+        let other = Arc::new(Journal::open(scratch.path()).expect("a journal"));
+        let notes: Vec<Unrecorded> = (1..=5).map(|n| journal.note(file(n)).expect("a note")).collect();
+        let mut notes = notes.into_iter();
+        notes.next().expect("a note").recorded();
+        drop(notes.next());
+        let again = journal.note(file(3)).expect("a note");
+        notes.next().expect("a note").recorded();
+        assert_eq!(digests(&journal.abandoned(Duration::ZERO).expect("a list")), [2]);
+        assert!(journal.abandoned(Duration::from_secs(60)).expect("a list").files.is_empty());
+        // Of a process that runs nobody takes anything.
+        assert!(other.abandoned(Duration::ZERO).expect("a list").files.is_empty());
+        drop(again);
+        let abandoned = journal.abandoned(Duration::ZERO).expect("a list");
+        assert_eq!(digests(&abandoned), [2, 3]);
+        let live = journal.note(file(3)).expect("a note");
+        journal.forget(abandoned).expect("it to forget");
+        assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty());
+        drop(live);
+        // The notes of a process that ended: nobody has them locked.
+        let text = [line(&file(8)), line(&file(9)), format!("- {}\n", file(9).digest)].concat();
+        let left = scratch.path().join("unrecorded/ended.notes");
+        std::fs::write(&left, text).expect("notes");
+        let found = other.abandoned(Duration::ZERO).expect("a list");
+        assert_eq!(digests(&found), [8]);
+        assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty(), "two deal with the same notes");
+        // Given up, they are found again; what is being put again here is not touched.
+        drop(found);
+        let again = journal.note(file(8)).expect("a note");
+        assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty());
+        other.forget(other.abandoned(Duration::ZERO).expect("a list")).expect("it to forget");
+        assert!(!left.exists());
+        drop(again);
+        assert_eq!(digests(&journal.abandoned(Duration::ZERO).expect("a list")), [8]);
+    }
+
+    #[test]
+    fn notes_are_written_anew_and_cleared() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let journal = Arc::new(Journal::open(scratch.path()).expect("a journal"));
+        let stays = journal.note(file(1)).expect("a note");
+        for n in 0..20_000_u32 {
+            let mut other = file(2);
+            other.digest.0[..4].copy_from_slice(&n.to_le_bytes());
+            journal.note(other).expect("a note").recorded();
+        }
+        let folder = scratch.path().join("unrecorded");
+        let files = || std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let notes: Vec<PathBuf> = files().collect();
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        let text = std::fs::read_to_string(&notes[0]).expect("notes");
+        assert!(text.len() as u64 <= REWRITE_BYTES + 200, "{}", text.len());
+        assert_eq!(files_in(&text), [file(1)]);
+        stays.recorded();
+        assert_eq!(std::fs::metadata(&notes[0]).expect("notes").len(), 0);
+        drop(journal);
+        assert_eq!(files().count(), 0);
+    }
+
+    #[test]
+    fn a_note_that_was_cut_short_is_left_out() {
+        let whole = line(&file(7));
+        let text = format!("{whole}{}", &whole[..whole.len() / 2]);
+        assert_eq!(files_in(&text), [file(7)]);
+        assert_eq!(files_in("+ x plain 1 1\n- y\n\nnonsense\n"), []);
+    }
+}

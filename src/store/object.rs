@@ -1,0 +1,106 @@
+//! The contract of a store of objects. The local folder is one implementation ([`super::LocalStore`]).
+//!
+//! An object is a sequence of bytes under a [`Locator`]. Two objects with one locator decode to the same published bytes, so
+//! replacing an object by another put under its locator changes nothing that a reader can notice. A store does not look into
+//! objects: checking them is the work of [`super::Archive`]. `tests/it/contract.rs` has the tests that every implementation
+//! must pass.
+use std::io::Read;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use super::StoreError;
+use crate::domain::Locator;
+
+/// A store of objects. Its methods may be called from any number of tasks and processes at once.
+#[async_trait]
+pub trait Store: std::fmt::Debug + Send + Sync + 'static {
+    /// Begins to put an object whose locator is not known yet.
+    async fn put(&self) -> Result<Box<dyn Upload>, StoreError>;
+
+    /// Opens an object, at an offset of its stored bytes; at its end or beyond there is nothing to read.
+    /// [`StoreError::Missing`] where there is no such object, [`StoreError::NotAFile`] where something else has its place.
+    ///
+    /// What was opened reads to its end, whatever happens to the object meanwhile: reading gives all of its bytes or an
+    /// error. The bytes are as the medium returns them, which may not be what was put.
+    async fn open(&self, locator: &Locator, offset: u64) -> Result<Object, StoreError>;
+
+    /// The stored size of an object; `None` where there is none. Sees every put and delete that returned before the call.
+    async fn contains(&self, locator: &Locator) -> Result<Option<u64>, StoreError>;
+
+    /// On return, an object that [`Store::contains`] has found survives a power cut until it is deleted. A put does this by
+    /// itself; this is for an object that another process may be putting at the same moment.
+    async fn sync(&self, locator: &Locator) -> Result<(), StoreError>;
+
+    /// Deletes an object; one that does not exist is not an error. On return it is gone for every later call. A power cut
+    /// may bring it back: the caller records the deletion itself, and deletes again where that was not recorded.
+    async fn delete(&self, locator: &Locator) -> Result<(), StoreError>;
+
+    /// All objects, in no particular order. One that is put or deleted meanwhile is listed or not.
+    fn list(&self) -> BoxStream<'static, Result<Listed, StoreError>>;
+
+    /// Removes what uploads left behind that ended without [`Upload::finish`], for instance by a crash, and that began at
+    /// least `min_age` ago. Returns how many. Objects are never affected.
+    async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError>;
+
+    /// The space of the medium; `None` where it has no limit that is known. Does not wait for a network.
+    fn space(&self) -> Result<Option<Space>, StoreError>;
+}
+
+/// An object being put. Until [`Upload::finish`] nobody sees it; dropped before that, or after a crash, it never becomes
+/// visible, and [`Store::remove_abandoned`] removes what is left of it.
+#[async_trait]
+pub trait Upload: Send {
+    /// Appends bytes. After an error the upload can only be dropped.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Opens what was written so far. Nothing can be written afterwards.
+    async fn read_back(&mut self) -> Result<Object, StoreError>;
+
+    /// Makes what was written the object of `locator`, in place of one that exists. On return it survives a power cut. A
+    /// crash before that leaves the old object or the new one, never a part of one. Can be repeated with the same bytes.
+    async fn finish(self: Box<Self>, locator: &Locator) -> Result<(), StoreError>;
+
+    /// Removes what was written.
+    async fn abort(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// An object that was opened for reading.
+pub struct Object {
+    /// Bytes of the whole object, wherever it was opened.
+    pub stored_size: u64,
+    pub body: Body,
+}
+
+/// The bytes of an object from the offset on. Reading blocks.
+pub enum Body {
+    /// A file of this machine, which can also be read out of order.
+    File(std::fs::File),
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Body {
+    pub fn into_reader(self) -> Box<dyn Read + Send> {
+        match self {
+            Self::File(file) => Box::new(file),
+            Self::Stream(stream) => stream,
+        }
+    }
+}
+
+/// An object as [`Store::list`] finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub locator: Locator,
+    pub stored_size: u64,
+}
+
+/// Bytes of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Free for processes without special rights.
+    pub free: u64,
+    pub total: u64,
+}
