@@ -69,9 +69,9 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     Ok(())
 }
 
-/// Settles the claim with a file that is in the store. Bytes that a sweep removed once are looked for in between two tries: no
-/// transaction waits for the store.
-async fn settle(app: &App, claim: &Claim, fetched: &Fetched) -> Result<Settled, TransferError> {
+/// Settles the claim with a file that is in the store. Whether bytes that a sweep once removed exist again is checked between two
+/// attempts, because no transaction waits for the store.
+async fn settle(app: &App, claim: &Claim, fetched: &FetchedFile) -> Result<Settlement, TransferError> {
     let mut confirmed = Vec::new();
     loop {
         match app.record.queue().settle(claim, fetched, app.clock.now(), &confirmed).await {

@@ -7,7 +7,7 @@ use super::RecordError;
 use super::entity::{members, notifications, product_aliases, products};
 use super::pack::packed;
 use crate::domain::{
-    ChangeKind, Digest, Granularity, LocalDateTime, NotificationId, NotificationStatus, Period, ProductId,
+    ChangeKind, Granularity, LocalDateTime, NotificationId, NotificationStatus, Period, ProductId,
     PublicationId, PublicationStatus, RevisionId, timestamp,
 };
 

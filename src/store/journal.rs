@@ -1,12 +1,13 @@
-//! Which files were put and are not known to be recorded.
+//! Which files were stored and are not known to be recorded.
 //!
-//! A file is stored before it is recorded, so whoever fails between the two leaves bytes that nothing names. Each process
-//! notes a file here before its object becomes visible, and strikes it out once it is recorded. What stays is offered to the
-//! sweep: files of this process that nobody records any more, and all of processes that ended. The sweep decides by the
-//! record what is deleted; this only says where to look.
+//! A file is stored before it is recorded, so a failure between the two leaves bytes that nothing names. Each process notes a
+//! file here before its object becomes visible, and strikes it out once it is recorded. What remains is offered to the sweep:
+//! files that this process abandoned, and all files of processes that ended. The record decides what is deleted; the journal
+//! only says what to check.
 //!
-//! The notes of a process are a file of its own in `unrecorded/` of the scratch folder, which it keeps locked. Notes are not
-//! synced: after a power cut a few may be missing, and their files are kept without a use.
+//! Each process has a file of its own for its notes, in `unrecorded/` of the scratch folder, and keeps it locked. The scratch
+//! folder is on this machine, whatever the store is. Notes are not synced: after a power cut a few may be missing, and their
+//! files stay stored without a use.
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -17,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use crate::domain::{Digest, StoredFile};
 
-/// Notes are written anew once so many bytes are no longer needed.
+/// Notes are rewritten when they have this size, and at least so many bytes for each file that is not struck out. The second bound
+/// keeps a process with many unrecorded files, as an import of a tar, from rewriting them again and again.
 const REWRITE_BYTES: u64 = 1 << 20;
+const REWRITE_BYTES_PER_FILE: u64 = 400;
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -35,9 +38,9 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     file: StoredFile,
-    /// How many puts of it may still be recorded.
+    /// How many puts of it may still become recorded.
     live: usize,
-    /// Since when a put of it is over that was not recorded.
+    /// When the last put of it ended without being recorded.
     abandoned_at: Option<Instant>,
 }
 
@@ -50,7 +53,7 @@ struct Notes {
     written: u64,
 }
 
-/// A file that was put and may still be recorded. Dropped before [`Unrecorded::recorded`], it counts as abandoned.
+/// A file that was stored and may still become recorded. Dropped before [`Unrecorded::recorded`], it counts as abandoned.
 #[derive(Debug)]
 pub struct Unrecorded {
     journal: Arc<Journal>,
@@ -58,12 +61,13 @@ pub struct Unrecorded {
     is_recorded: AtomicBool,
 }
 
-/// Files that were put and never recorded, for [`super::Archive::forget`] once they are dealt with.
+/// Files that were stored and never recorded, for [`super::Archive::forget`] once they were processed.
 #[derive(Debug, Default)]
 pub struct Abandoned {
     pub files: Vec<StoredFile>,
-    own: Vec<Digest>,
-    /// The notes of processes that ended, locked until they are dealt with.
+    /// Those of this process, with the time since when each is abandoned.
+    own: Vec<(Digest, Instant)>,
+    /// The notes of processes that ended, locked until they were processed.
     left: Vec<(PathBuf, File)>,
 }
 
@@ -106,15 +110,16 @@ impl Journal {
         }
     }
 
-    /// What nobody records any more: files that this process abandoned `min_age` ago or earlier, and all of processes that
-    /// ended.
+    /// Files that this process abandoned at least `min_age` ago, and all files of processes that ended.
     pub fn abandoned(&self, min_age: Duration) -> io::Result<Abandoned> {
         let mut abandoned = Abandoned::default();
         let (own_path, live): (_, Vec<Digest>) = {
             let state = self.state();
             for (digest, entry) in &state.files {
-                if entry.live == 0 && entry.abandoned_at.is_some_and(|at| at.elapsed() >= min_age) {
-                    abandoned.own.push(*digest);
+                if entry.live == 0
+                    && let Some(at) = entry.abandoned_at.filter(|at| at.elapsed() >= min_age)
+                {
+                    abandoned.own.push((*digest, at));
                     abandoned.files.push(entry.file);
                 }
             }
@@ -122,7 +127,7 @@ impl Journal {
             (state.notes.as_ref().map(|notes| notes.path.clone()), live)
         };
         let entries = match std::fs::read_dir(&self.folder) {
-            // Somebody emptied the scratch folder.
+            // The scratch folder was emptied.
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(abandoned),
             entries => entries?,
         };
@@ -132,7 +137,7 @@ impl Journal {
                 continue;
             }
             if let Some((file, text)) = read_left(&path)? {
-                // What is being put again here is dealt with when that is over.
+                // A file that this process is storing again has a note of its own.
                 abandoned.files.extend(files_in(&text).into_iter().filter(|file| !live.contains(&file.digest)));
                 abandoned.left.push((path, file));
             }
@@ -140,16 +145,18 @@ impl Journal {
         Ok(abandoned)
     }
 
-    /// Strikes out what was dealt with.
+    /// Strikes out what was processed.
     pub fn forget(&self, abandoned: Abandoned) -> io::Result<()> {
         {
             let mut state = self.state();
-            for digest in abandoned.own {
-                // One that was put again meanwhile stays.
-                if state.files.get(&digest).is_some_and(|entry| entry.live == 0) {
+            for (digest, at) in abandoned.own {
+                // One that was stored and abandoned again meanwhile stays.
+                let Some(entry) = state.files.get_mut(&digest).filter(|entry| entry.abandoned_at == Some(at)) else {
+                    continue;
+                };
+                entry.abandoned_at = None;
+                if entry.live == 0 {
                     state.strike_out(&self.folder, digest);
-                } else if let Some(entry) = state.files.get_mut(&digest) {
-                    entry.abandoned_at = None;
                 }
             }
         }
@@ -172,12 +179,13 @@ impl State {
         Ok(())
     }
 
-    /// Where that fails the note stays, and the sweep finds that the file is in use.
+    /// If that fails, the note stays, and the sweep finds that the file is in use.
     fn strike_out(&mut self, folder: &Path, digest: Digest) {
         self.files.remove(&digest);
+        let rewrite_at = REWRITE_BYTES.max(self.files.len() as u64 * REWRITE_BYTES_PER_FILE);
         let struck = match &mut self.notes {
             Some(notes) if self.files.is_empty() => notes.clear(),
-            Some(notes) if notes.written < REWRITE_BYTES => self.write(folder, &format!("- {digest}\n")),
+            Some(notes) if notes.written < rewrite_at => self.write(folder, &format!("- {digest}\n")),
             Some(_) => self.rewrite(folder),
             None => Ok(()),
         };
@@ -201,7 +209,7 @@ impl Notes {
         std::fs::create_dir_all(folder)?;
         let id = uuid::Uuid::now_v7();
         let path = folder.join(format!("{id}.notes"));
-        // Locked before it has the name that others look for: they take one that is not locked for a dead process's.
+        // Locked before it has its final name: others treat an unlocked one as that of a process that ended.
         let unnamed = folder.join(format!("{id}.new"));
         let file = OpenOptions::new().append(true).create_new(true).open(&unnamed)?;
         file.lock()?;
@@ -228,7 +236,7 @@ impl Drop for Journal {
 }
 
 impl Unrecorded {
-    /// The file is recorded, in a committed transaction, or somebody else sees to what becomes of it.
+    /// The file is recorded, in a committed transaction.
     pub fn recorded(&self) {
         self.is_recorded.store(true, Ordering::Relaxed);
     }
@@ -244,7 +252,7 @@ fn line(file: &StoredFile) -> String {
     format!("+ {} {} {} {}\n", file.digest, file.encoding.as_str(), file.size, file.stored_size)
 }
 
-/// The notes of a process that ended, locked; `None` where it runs, or another process deals with them.
+/// The notes of a process that ended, locked; `None` if it is running or another process has them locked.
 fn read_left(path: &Path) -> io::Result<Option<(File, String)>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -256,7 +264,7 @@ fn read_left(path: &Path) -> io::Result<Option<(File, String)>> {
         Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
         Err(std::fs::TryLockError::Error(e)) => return Err(e),
     }
-    // Whoever had the lock may have removed it.
+    // The previous owner of the lock may have removed it.
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some((file, String::from_utf8_lossy(&bytes).into_owned()))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -318,7 +326,7 @@ mod tests {
         notes.next().expect("a note").recorded();
         assert_eq!(digests(&journal.abandoned(Duration::ZERO).expect("a list")), [2]);
         assert!(journal.abandoned(Duration::from_secs(60)).expect("a list").files.is_empty());
-        // Of a process that runs nobody takes anything.
+        // The notes of a running process are left alone.
         assert!(other.abandoned(Duration::ZERO).expect("a list").files.is_empty());
         drop(again);
         let abandoned = journal.abandoned(Duration::ZERO).expect("a list");
@@ -327,14 +335,14 @@ mod tests {
         journal.forget(abandoned).expect("it to forget");
         assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty());
         drop(live);
-        // The notes of a process that ended: nobody has them locked.
+        // The notes of a process that ended are not locked.
         let text = [line(&file(8)), line(&file(9)), format!("- {}\n", file(9).digest)].concat();
         let left = scratch.path().join("unrecorded/ended.notes");
         std::fs::write(&left, text).expect("notes");
         let found = other.abandoned(Duration::ZERO).expect("a list");
         assert_eq!(digests(&found), [8]);
-        assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty(), "two deal with the same notes");
-        // Given up, they are found again; what is being put again here is not touched.
+        assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty(), "two process the same notes");
+        // Not forgotten, they are found again; what is being stored again here is not touched.
         drop(found);
         let again = journal.note(file(8)).expect("a note");
         assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty());

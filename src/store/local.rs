@@ -54,7 +54,7 @@ impl LocalStore {
 #[async_trait]
 impl Store for LocalStore {
     async fn put(&self) -> Result<Box<dyn Upload>, StoreError> {
-        Ok(Box::new(LocalUpload { store: self.clone(), staged: None, unwritten: Bytes::new() }))
+        Ok(Box::new(LocalUpload { store: self.clone(), staged: None, unwritten: Bytes::new(), is_broken: false }))
     }
 
     async fn open(&self, locator: &Locator, offset: u64) -> Result<Object, StoreError> {
@@ -85,10 +85,11 @@ impl Store for LocalStore {
     }
 
     async fn delete(&self, locator: &Locator) -> Result<(), StoreError> {
-        let path = self.path_of(locator);
-        spawn_blocking(move || match std::fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
-            Ok(()) | Err(_) => Ok(()),
+        let (path, digest) = (self.path_of(locator), locator.digest);
+        spawn_blocking(move || match std::fs::remove_file(&path) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(explained(e, &path, digest)),
         })
         .await?
     }
@@ -126,35 +127,48 @@ pub fn space_of(folder: &Path) -> io::Result<Space> {
 
 struct LocalUpload {
     store: LocalStore,
-    /// The file, once there is more than one write: a small object needs one visit to a thread.
+    /// The file, from the second write on.
     staged: Option<Staged>,
+    /// The first write. A small object has no other, and is written, synced and renamed in one visit to a thread.
     unwritten: Bytes,
+    /// Whether a step failed, so that bytes may be missing.
+    is_broken: bool,
 }
 
 impl LocalUpload {
-    /// Runs `work` on a thread, on the file with all bytes in it.
+    /// Runs `work` on a thread, with the file of all bytes written before.
     async fn with_file<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(Staged) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if std::mem::replace(&mut self.is_broken, true) {
+            return Err(StoreError::Interrupted);
+        }
         let (staged, unwritten) = (self.staged.take(), std::mem::take(&mut self.unwritten));
         let incoming = self.store.root.join(INCOMING);
-        spawn_blocking(move || {
+        let result = spawn_blocking(move || {
             let mut staged = staged.map_or_else(|| Staged::create(&incoming), Ok)?;
             staged.file.write_all(&unwritten)?;
             work(staged)
         })
-        .await?
+        .await?;
+        self.is_broken = result.is_err();
+        result
     }
 }
 
 #[async_trait]
 impl Upload for LocalUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        if self.staged.is_some() || !self.unwritten.is_empty() {
-            self.staged = Some(self.with_file(Ok).await?);
+        if self.staged.is_none() && self.unwritten.is_empty() && !self.is_broken {
+            self.unwritten = bytes;
+            return Ok(());
         }
-        self.unwritten = bytes;
+        let append = move |mut staged: Staged| {
+            staged.file.write_all(&bytes)?;
+            Ok(staged)
+        };
+        self.staged = Some(self.with_file(append).await?);
         Ok(())
     }
 
@@ -174,12 +188,7 @@ impl Upload for LocalUpload {
         let (path, digest) = (self.store.path_of(locator), locator.digest);
         self.with_file(move |mut staged| {
             staged.file.sync_all()?;
-            if let Err(e) = std::fs::rename(&staged.path, &path) {
-                if let Ok(found) = std::fs::metadata(&path) {
-                    require_file(&found, digest)?;
-                }
-                return Err(e.into());
-            }
+            std::fs::rename(&staged.path, &path).map_err(|e| explained(e, &path, digest))?;
             staged.is_renamed = true;
             Ok(sync_folder_of(&path)?)
         })
@@ -221,7 +230,7 @@ fn folders(root: &Path) -> impl Iterator<Item = PathBuf> {
     (0..=u8::MAX).map(move |first| root.join(format!("{first:02x}")))
 }
 
-/// Opens a regular file and nothing else: opening a named pipe would wait for a writer, for ever.
+/// Opens a regular file and nothing else: opening a named pipe would wait for a writer without limit.
 fn open_file(path: &Path, digest: Digest) -> Result<(File, u64), StoreError> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -230,17 +239,21 @@ fn open_file(path: &Path, digest: Digest) -> Result<(File, u64), StoreError> {
     let file = match options.open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::Missing(digest)),
-        Err(e) => {
-            // Some special files cannot be opened at all.
-            if let Ok(found) = std::fs::metadata(path) {
-                require_file(&found, digest)?;
-            }
-            return Err(e.into());
-        }
+        // Some special files cannot be opened at all.
+        Err(e) => return Err(explained(e, path, digest)),
     };
     let metadata = file.metadata()?;
     require_file(&metadata, digest)?;
     Ok((file, metadata.len()))
+}
+
+/// The error of an operation on the path of an object; [`StoreError::NotAFile`] where that is the reason.
+fn explained(error: io::Error, path: &Path, digest: Digest) -> StoreError {
+    let found = std::fs::metadata(path).map(|found| require_file(&found, digest));
+    match found {
+        Ok(Err(not_a_file)) => not_a_file,
+        Ok(Ok(())) | Err(_) => error.into(),
+    }
 }
 
 fn require_file(found: &std::fs::Metadata, digest: Digest) -> Result<(), StoreError> {

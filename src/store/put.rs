@@ -29,7 +29,7 @@ pub struct Stored {
     pub file: StoredFile,
     /// Whether the store had it before.
     pub was_known: bool,
-    /// To be told once the file is recorded; otherwise the sweep removes what no revision uses.
+    /// To be notified once the file is recorded; otherwise the sweep removes it unless a revision uses it.
     pub unrecorded: Unrecorded,
 }
 
@@ -88,7 +88,7 @@ impl Put {
         let written = self.upload.as_ref().map_or(0, |upload| upload.bytes);
         let new = encoded.as_stored(written);
         let Self { archive, upload, .. } = self;
-        // Before anything becomes visible, or is relied on that another process may be about to remove.
+        // Before the object becomes visible, and before an existing one is relied on that another process may be about to remove.
         let unrecorded = archive.journal.note(new)?;
         let mut damaged = None;
         if let Some(known) = archive.find(digest, size).await? {
@@ -107,8 +107,10 @@ impl Put {
         put_object(&archive, upload, encoded, new).await?;
         if let Some(damaged) = damaged {
             // The good object replaced the damaged one, unless it has another encoding.
-            if damaged.locator() != new.locator() {
-                archive.store.delete(&damaged.locator()).await?;
+            if damaged.locator() != new.locator()
+                && let Err(e) = archive.store.delete(&damaged.locator()).await
+            {
+                tracing::warn!(error = %e, %digest, "a damaged object was replaced in another encoding, and cannot be deleted");
             }
             tracing::warn!(%digest, "a damaged file of the archive was replaced by good bytes");
         }

@@ -3,7 +3,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use acervo::domain::{Digest, Encoding, StoredFile, timestamp};
-use acervo::leaves::record::{Claim, Fetched, RecordError, Room};
+use acervo::leaves::record::{Capacity, Claim, FetchedFile, RecordError};
 use serde_json::json;
 
 use crate::harness::burst::ask;
@@ -167,12 +167,12 @@ async fn a_file_that_is_being_recorded_cannot_rely_on_bytes_that_are_being_remov
         let body = json!({ "nome": format!("P{n}"), "dataProduto": "01/02/2025", "url": link });
         assert_eq!(app.notify(&body.to_string()).await.0, 202);
     }
-    let room = Room { total: 10, per_host: 10, hosts: Default::default() };
+    let capacity = Capacity { total: 10, per_host: 10, hosts: Default::default() };
     let now = app.app.clock.now();
-    let claims: Vec<Claim> = record.queue().claim(now, now, Duration::from_secs(600), room).await.expect("claims");
+    let claims: Vec<Claim> = record.queue().claim(now, now, Duration::from_secs(600), capacity).await.expect("claims");
     assert_eq!(claims.len(), 4);
     let file = StoredFile { digest: Digest::of(b"x"), encoding: Encoding::Plain, base: None, size: 1, stored_size: 1 };
-    let fetched = Fetched {
+    let fetched = FetchedFile {
         file,
         file_name: "a.txt".into(),
         extension: None,
@@ -185,7 +185,7 @@ async fn a_file_that_is_being_recorded_cannot_rely_on_bytes_that_are_being_remov
     };
     let at = |n: i64| timestamp(acervo::domain::millis(now) + n);
     // Found to be unrecorded: it has a tombstone before its bytes go.
-    record.removals().bury_unused(&[file], at(1)).await.expect("a tombstone");
+    record.removals().set_tombstones_on_unused(&[file], at(1)).await.expect("a tombstone");
     let settle = |n: usize, confirmed| record.queue().settle(&claims[n], &fetched, now, confirmed);
     assert!(matches!(settle(0, &[]).await, Err(RecordError::FileGone)), "{db:?}");
     assert_eq!(record.removals().tombstones(9).await.expect("tombstones"), [file.locator()]);
@@ -193,22 +193,22 @@ async fn a_file_that_is_being_recorded_cannot_rely_on_bytes_that_are_being_remov
     // The bytes are gone, or were stored again: the caller has to look.
     let Err(RecordError::RemovedBefore(seen)) = settle(0, &[]).await else { panic!("{db:?}") };
     // Removed once more before it is recorded: what was seen before that does not count.
-    record.removals().bury_unused(&[file], at(3)).await.expect("a tombstone");
+    record.removals().set_tombstones_on_unused(&[file], at(3)).await.expect("a tombstone");
     assert!(matches!(settle(0, &seen).await, Err(RecordError::FileGone)), "{db:?}");
     record.removals().clear(&[file.digest], &[], at(4)).await.expect("a removal");
     let Err(RecordError::RemovedBefore(now_seen)) = settle(0, &seen).await else { panic!("{db:?}") };
     assert_ne!(seen, now_seen);
     // One that could not be removed has to be looked at just the same.
-    record.removals().bury_unused(&[file], at(5)).await.expect("a tombstone");
+    record.removals().set_tombstones_on_unused(&[file], at(5)).await.expect("a tombstone");
     record.removals().clear(&[], &[file.digest], at(6)).await.expect("a failure");
     let Err(RecordError::RemovedBefore(failed)) = settle(0, &now_seen).await else { panic!("{db:?}") };
     assert_eq!(settle(0, &failed).await.expect("a settled claim").new_revisions.len(), 1, "{db:?}");
     // It is used now: nothing removes it, and nobody has to look.
-    record.removals().bury_unused(&[file], at(7)).await.expect("nothing");
+    record.removals().set_tombstones_on_unused(&[file], at(7)).await.expect("nothing");
     assert_eq!(record.removals().tombstones(9).await.expect("tombstones"), []);
     assert_eq!(settle(1, &[]).await.expect("a settled claim").new_revisions.len(), 1, "{db:?}");
     // Nor does a removal of the same bytes in another encoding change what the record says.
     let other = StoredFile { encoding: Encoding::Zstd, ..file };
-    record.removals().bury_unused(&[other], at(8)).await.expect("nothing");
+    record.removals().set_tombstones_on_unused(&[other], at(8)).await.expect("nothing");
     assert_eq!(record.files().stored_file(file.digest).await.expect("a row"), Some(file), "{db:?}");
 }

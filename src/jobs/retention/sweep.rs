@@ -80,20 +80,20 @@ async fn clear(app: &App, guard: &Guard, swept: &mut Swept) -> anyhow::Result<us
     Ok(tombstones.len())
 }
 
-/// When a file that this process put and did not record counts as abandoned. Another worker may have its notification then,
-/// and need the same bytes; it would have to fetch them again.
+/// When a file that this process stored and did not record counts as abandoned. Until then another worker may have claimed its
+/// notification and need the same bytes, which it would have to fetch again.
 pub(super) const UNRECORDED_AFTER: Duration = Duration::from_secs(120);
 
-/// How long the removal of files that were never recorded waits for a run of retention that is under way.
+/// How long the removal of unrecorded files waits for a retention run in progress.
 const REMOVE_WAIT: Duration = Duration::from_secs(5);
 
-/// Removes files that were put and never recorded, unless a revision uses them: those of processes that ended, and those that
-/// this one gave up `min_age` ago or earlier. Where a run of retention is under way, that removes them.
+/// Removes files that were stored and never recorded, unless a revision uses them: those of processes that ended, and those that
+/// this one abandoned at least `min_age` ago. If a retention run is in progress, it removes them.
 pub(in crate::engine::jobs) async fn remove_unrecorded(app: &App, min_age: Duration) -> anyhow::Result<()> {
     if mark_unrecorded(app, min_age).await? == 0 {
         return Ok(());
     }
-    // A run that is under way clears these tombstones too, and so does the service after its next start.
+    // A run in progress clears these tombstones too, and so does the service after its next start.
     if app.stop.is_cancelled() {
         return Ok(());
     }
@@ -109,7 +109,7 @@ pub(in crate::engine::jobs) async fn remove_unrecorded(app: &App, min_age: Durat
 pub(super) async fn mark_unrecorded(app: &App, min_age: Duration) -> anyhow::Result<usize> {
     let abandoned = app.store.unrecorded(min_age)?;
     for some in abandoned.files.chunks(BATCH) {
-        app.record.removals().bury_unused(some, app.clock.now()).await?;
+        app.record.removals().set_tombstones_on_unused(some, app.clock.now()).await?;
         fault("unrecorded-after-tombstone");
     }
     let found = abandoned.files.len();
