@@ -10,6 +10,7 @@ mod m20261125_000005_store;
 mod m20261125_000006_hot_paths;
 mod m20261125_000007_tombstones;
 mod m20261125_000011_notices;
+mod m20261126_000012_base;
 
 pub struct Migrator;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000006_hot_paths::Migration),
             Box::new(m20261125_000007_tombstones::Migration),
             Box::new(m20261125_000011_notices::Migration),
+            Box::new(m20261126_000012_base::Migration),
         ]
     }
 }

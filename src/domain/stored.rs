@@ -12,7 +12,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Those of objects that are decoded by themselves, the usual one first.
+    /// The encodings of objects that are decoded without a base, the usual one first.
     pub const WITHOUT_BASE: [Self; 2] = [Self::Zstd, Self::Plain];
 
     /// Its name in the database.
@@ -39,7 +39,7 @@ pub struct Locator {
     /// Of the published bytes, whatever the encoding.
     pub digest: Digest,
     pub encoding: Encoding,
-    /// The file that the object can only be decoded with. No encoding in use has one.
+    /// The file that is needed to decode the object. No encoding in use has one.
     pub base: Option<Digest>,
 }
 
@@ -48,6 +48,7 @@ pub struct Locator {
 pub struct StoredFile {
     pub digest: Digest,
     pub encoding: Encoding,
+    /// As in [`Locator`].
     pub base: Option<Digest>,
     /// Bytes as published.
     pub size: u64,

@@ -98,6 +98,7 @@ impl Queries {
             StoreError::Missing(_)
             | StoreError::Damaged(_)
             | StoreError::NotAFile { .. }
+            | StoreError::UnsupportedBase { .. }
             | StoreError::Io(_)
             | StoreError::Interrupted => error.into(),
         }

@@ -73,6 +73,8 @@ table!(files, "files", {
     pub size: i64,
     pub stored_size: i64,
     pub encoding: Encoding,
+    /// The file that is needed to decode it.
+    pub base: Option<Digest>,
     pub stored_at: i64,
     pub removed_at: Option<i64>,
     pub tombstone_at: Option<i64>,

@@ -228,20 +228,24 @@ impl Pack for Period {
 
 /// The column is the digest; the rest is read from the row `f` of `files`.
 impl Pack for StoredFile {
-    type Json = (String, Option<u64>, Option<u64>, Option<String>);
+    type Json = (String, Option<u64>, Option<u64>, Option<String>, Option<String>);
 
     fn pack(column: &str, backend: DbBackend) -> String {
-        let digest =
-            if backend == DbBackend::Sqlite { format!("hex({column})") } else { format!("encode({column}, 'hex')") };
-        array(&format!("{digest},f.size,f.stored_size,f.encoding"), backend)
+        let (digest, base) = match backend {
+            // The hexadecimal of NULL is an empty text.
+            DbBackend::Sqlite => (format!("hex({column})"), "nullif(hex(f.base), '')"),
+            _ => (format!("encode({column}, 'hex')"), "encode(f.base, 'hex')"),
+        };
+        array(&format!("{digest},f.size,f.stored_size,f.encoding,{base}"), backend)
     }
 
-    fn unpack((digest, size, stored_size, encoding): Self::Json) -> Result<Self, String> {
+    fn unpack((digest, size, stored_size, encoding, base): Self::Json) -> Result<Self, String> {
         let (Some(size), Some(stored_size), Some(encoding)) = (size, stored_size, encoding) else {
             return Err(format!("the file {digest} is not recorded"));
         };
-        let digest: Digest = digest.parse().map_err(|_| format!("`{digest}` is not a valid digest"))?;
-        Ok(Self { digest, encoding: encoding.parse()?, base: None, size, stored_size })
+        let parse = |text: &str| text.parse::<Digest>().map_err(|_| format!("`{text}` is not a valid digest"));
+        let base = base.as_deref().map(parse).transpose()?;
+        Ok(Self { digest: parse(&digest)?, encoding: encoding.parse()?, base, size, stored_size })
     }
 }
 

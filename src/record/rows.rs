@@ -7,8 +7,8 @@ use super::RecordError;
 use super::entity::{members, notifications, product_aliases, products};
 use super::pack::packed;
 use crate::domain::{
-    ChangeKind, Granularity, LocalDateTime, NotificationId, NotificationStatus, Period, ProductId,
-    PublicationId, PublicationStatus, RevisionId, timestamp,
+    ChangeKind, Granularity, LocalDateTime, NotificationId, NotificationStatus, Period, ProductId, PublicationId,
+    PublicationStatus, RevisionId, timestamp,
 };
 
 #[derive(Clone, Debug, PartialEq)]

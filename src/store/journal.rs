@@ -249,7 +249,8 @@ impl Drop for Unrecorded {
 }
 
 fn line(file: &StoredFile) -> String {
-    format!("+ {} {} {} {}\n", file.digest, file.encoding.as_str(), file.size, file.stored_size)
+    let base = file.base.map(|base| format!(" {base}")).unwrap_or_default();
+    format!("+ {} {} {} {}{base}\n", file.digest, file.encoding.as_str(), file.size, file.stored_size)
 }
 
 /// The notes of a process that ended, locked; `None` if it is running or another process has them locked.
@@ -293,7 +294,10 @@ fn parse(line: &str) -> Option<StoredFile> {
         encoding: word()?.parse().ok()?,
         size: word()?.parse().ok()?,
         stored_size: word()?.parse().ok()?,
-        base: None,
+        base: match word() {
+            Some(base) => Some(base.parse().ok()?),
+            None => None,
+        },
     })
 }
 
@@ -380,6 +384,8 @@ mod tests {
         let whole = line(&file(7));
         let text = format!("{whole}{}", &whole[..whole.len() / 2]);
         assert_eq!(files_in(&text), [file(7)]);
+        let with_base = StoredFile { base: Some(file(8).digest), ..file(7) };
+        assert_eq!(files_in(&line(&with_base)), [with_base]);
         assert_eq!(files_in("+ x plain 1 1\n- y\n\nnonsense\n"), []);
     }
 }

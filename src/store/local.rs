@@ -41,13 +41,15 @@ impl LocalStore {
         Ok(Self { root: root.into() })
     }
 
-    fn path_of(&self, locator: &Locator) -> PathBuf {
+    /// The names of files do not contain a base, so objects with one are refused.
+    fn path_of(&self, locator: &Locator) -> Result<PathBuf, StoreError> {
+        super::require_no_base(locator)?;
         let name = locator.digest.to_string();
         let folder = self.root.join(&name[..2]);
-        match locator.encoding {
+        Ok(match locator.encoding {
             Encoding::Plain => folder.join(name),
             Encoding::Zstd => folder.join(name + ".zst"),
-        }
+        })
     }
 }
 
@@ -58,7 +60,7 @@ impl Store for LocalStore {
     }
 
     async fn open(&self, locator: &Locator, offset: u64) -> Result<Object, StoreError> {
-        let (path, digest) = (self.path_of(locator), locator.digest);
+        let (path, digest) = (self.path_of(locator)?, locator.digest);
         spawn_blocking(move || {
             let (mut file, stored_size) = open_file(&path, digest)?;
             if offset > 0 {
@@ -70,7 +72,7 @@ impl Store for LocalStore {
     }
 
     async fn contains(&self, locator: &Locator) -> Result<Option<u64>, StoreError> {
-        let (path, digest) = (self.path_of(locator), locator.digest);
+        let (path, digest) = (self.path_of(locator)?, locator.digest);
         spawn_blocking(move || match std::fs::metadata(path) {
             Ok(found) => require_file(&found, digest).map(|()| Some(found.len())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -80,12 +82,12 @@ impl Store for LocalStore {
     }
 
     async fn sync(&self, locator: &Locator) -> Result<(), StoreError> {
-        let path = self.path_of(locator);
+        let path = self.path_of(locator)?;
         Ok(spawn_blocking(move || sync_folder_of(&path)).await??)
     }
 
     async fn delete(&self, locator: &Locator) -> Result<(), StoreError> {
-        let (path, digest) = (self.path_of(locator), locator.digest);
+        let (path, digest) = (self.path_of(locator)?, locator.digest);
         spawn_blocking(move || match std::fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -185,7 +187,7 @@ impl Upload for LocalUpload {
     }
 
     async fn finish(mut self: Box<Self>, locator: &Locator) -> Result<(), StoreError> {
-        let (path, digest) = (self.store.path_of(locator), locator.digest);
+        let (path, digest) = (self.store.path_of(locator)?, locator.digest);
         self.with_file(move |mut staged| {
             staged.file.sync_all()?;
             std::fs::rename(&staged.path, &path).map_err(|e| explained(e, &path, digest))?;

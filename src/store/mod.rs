@@ -29,7 +29,7 @@ pub use put::{Put, Stored};
 pub use read::Bytes;
 pub use zip::{Budget, Listing, Member, MemberError};
 
-use crate::domain::Digest;
+use crate::domain::{Digest, Locator};
 
 /// What can go wrong with the archive.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,11 @@ pub enum StoreError {
     Damaged(Digest),
     #[error("the file {digest} is damaged: the archive has {what} in its place; remove that")]
     NotAFile { digest: Digest, what: &'static str },
+    #[error(
+        "the file {digest} is stored in an encoding that needs the file {base}; this version of Acervo reads and writes \
+         no such encoding"
+    )]
+    UnsupportedBase { digest: Digest, base: Digest },
     /// Says which member of a zip, and why. The zip itself is as it was archived.
     #[error("{0}")]
     Member(String),
@@ -56,7 +61,9 @@ impl StoreError {
     pub fn damaged(&self) -> Option<Digest> {
         match self {
             Self::Missing(digest) | Self::Damaged(digest) | Self::NotAFile { digest, .. } => Some(*digest),
-            Self::Member(_) | Self::DiskFull(_) | Self::Io(_) | Self::Interrupted => None,
+            Self::UnsupportedBase { .. } | Self::Member(_) | Self::DiskFull(_) | Self::Io(_) | Self::Interrupted => {
+                None
+            }
         }
     }
 
@@ -64,6 +71,14 @@ impl StoreError {
     pub fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::Io(e) if matches!(e.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
+/// Encodings with a base are not implemented; where one is met, that is an error and not damage.
+fn require_no_base(locator: &Locator) -> Result<(), StoreError> {
+    match locator.base {
+        Some(base) => Err(StoreError::UnsupportedBase { digest: locator.digest, base }),
+        None => Ok(()),
     }
 }
 

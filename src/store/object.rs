@@ -4,6 +4,8 @@
 //! replacing an object by another put under its locator changes nothing that a reader can notice. A store does not look into
 //! objects: checking them is the work of [`super::Archive`]. `tests/it/contract.rs` has the tests that every implementation
 //! must pass.
+//!
+//! A store that cannot hold objects with a base refuses their locators with [`StoreError::UnsupportedBase`].
 use std::io::Read;
 use std::time::Duration;
 

@@ -71,6 +71,7 @@ impl Archive {
     }
 
     async fn open_object(&self, file: StoredFile) -> Result<Object, StoreError> {
+        super::require_no_base(&file.locator())?;
         self.store.open(&file.locator(), 0).await
     }
 

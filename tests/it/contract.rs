@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acervo::domain::{Digest, Encoding, Locator};
+use acervo::domain::{Digest, Encoding, Locator, StoredFile};
 use acervo::leaves::store::{Archive, Body, Budget, LocalStore, Object, Store, StoreError};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -233,6 +233,43 @@ async fn an_archive_works_over_any_store() {
         archive.remove(file.locator()).await.expect("a removal");
         assert!(matches!(archive.check(file).await, Err(StoreError::Missing(_))), "{name}");
         assert!(!archive.contains(file.locator()).await.expect("an answer"), "{name}");
+    }
+}
+
+/// A store has objects with a base beside those without, or refuses them.
+#[tokio::test]
+async fn objects_with_a_base_are_objects_of_their_own_or_refused() {
+    for (name, store, _folder) in stores() {
+        let bare = locator(1, Encoding::Zstd);
+        let based = Locator { base: Some(Digest::of(b"base")), ..bare };
+        put(&*store, &bare, b"bare", 9).await;
+        let mut upload = store.put().await.expect("an upload");
+        upload.write(Bytes::from_static(b"based")).await.expect("a write");
+        let is_refused = |error: &StoreError| matches!(error, StoreError::UnsupportedBase { .. });
+        match upload.finish(&based).await {
+            Ok(()) => {
+                assert_eq!(read(&*store, &based, 0).await, b"based", "{name}");
+                store.delete(&based).await.expect("a deletion");
+                assert_eq!(store.contains(&based).await.expect("an answer"), None, "{name}");
+            }
+            Err(e) => {
+                assert!(is_refused(&e) && e.to_string().contains(&Digest::of(b"base").to_string()), "{name}: {e}");
+                assert!(store.open(&based, 0).await.is_err_and(|e| is_refused(&e)), "{name}");
+                assert!(store.contains(&based).await.is_err_and(|e| is_refused(&e)), "{name}");
+                assert!(store.sync(&based).await.is_err_and(|e| is_refused(&e)), "{name}");
+                assert!(store.delete(&based).await.is_err_and(|e| is_refused(&e)), "{name}");
+            }
+        }
+        assert_eq!(read(&*store, &bare, 0).await, b"bare", "{name}");
+        assert_eq!(listed(&*store).await.len(), 1, "{name}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive = Archive::over(Arc::new(MemoryStore::default()), folder.path()).expect("an archive");
+    let digest = Digest::of(b"x");
+    let file = StoredFile { digest, encoding: Encoding::Plain, base: Some(digest), size: 1, stored_size: 1 };
+    for part in [None, Some(0..1)] {
+        let refused = archive.read(file, part).await;
+        assert!(matches!(refused, Err(StoreError::UnsupportedBase { .. })));
     }
 }
 

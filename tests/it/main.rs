@@ -11,6 +11,8 @@ mod answers;
 mod bad_days;
 /// Bad notifications, each with its answer, and nothing lost.
 mod bad_input;
+/// Files in encodings that need another file.
+mod bases;
 /// Notification bodies in the forms that SINtegre sends, archived, sent again and imported.
 mod bodies;
 /// The bounds of questions, and that nothing else waits for them.

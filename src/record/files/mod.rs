@@ -10,6 +10,7 @@ use sea_orm::{
 use crate::domain::{ChangeKind, Digest, PublicationId, RevisionId, StoredFile, millis};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{files, members, revisions};
+use crate::engine::record::retention::mark_unused;
 use crate::engine::record::rows::{int, list, long, natural, texts};
 use crate::engine::record::{FetchedFile, Member, RecordError, batch, feed};
 use files::Column as F;
@@ -113,7 +114,7 @@ fn stored_file(row: files::Model) -> Result<StoredFile, RecordError> {
     Ok(StoredFile {
         digest: row.digest,
         encoding: row.encoding,
-        base: None,
+        base: row.base,
         size: natural(row.size)?,
         stored_size: natural(row.stored_size)?,
     })
@@ -142,12 +143,13 @@ pub(in crate::engine::record) async fn save(
     confirmed: &[Removal],
 ) -> Result<(), RecordError> {
     let digest = fetched.file.digest;
+    require_base(txn, &fetched.file).await?;
     if let Some(known) = files::Entity::find_by_id(digest).one(txn).await? {
         // Under a tombstone the bytes may exist now and be gone in a moment.
         if known.tombstone_at.is_some() {
             return Err(RecordError::FileGone);
         }
-        let Some(removal) = Removal::of(&known) else { return note_as_stored(txn, known, &fetched.file).await };
+        let Some(removal) = Removal::of(&known) else { return note_as_stored(txn, known, &fetched.file, now).await };
         if !confirmed.contains(&removal) {
             return Err(RecordError::RemovedBefore(vec![removal]));
         }
@@ -155,6 +157,7 @@ pub(in crate::engine::record) async fn save(
             digest: Set(digest),
             stored_size: Set(long(fetched.file.stored_size)?),
             encoding: Set(fetched.file.encoding),
+            base: Set(fetched.file.base),
             stored_at: Set(millis(now)),
             removed_at: Set(None),
             removal_failed_at: Set(None),
@@ -162,13 +165,14 @@ pub(in crate::engine::record) async fn save(
             ..Default::default()
         };
         back.update_without_returning(txn).await?;
-        return Ok(());
+        return release_base(txn, &known, &fetched.file, now).await;
     }
     let row = files::ActiveModel {
         digest: Set(digest),
         size: Set(long(fetched.file.size)?),
         stored_size: Set(long(fetched.file.stored_size)?),
         encoding: Set(fetched.file.encoding),
+        base: Set(fetched.file.base),
         stored_at: Set(millis(now)),
         removed_at: Set(None),
         tombstone_at: Set(None),
@@ -183,21 +187,54 @@ pub(in crate::engine::record) async fn save(
     insert_members(txn, fetched.file.digest, &fetched.members).await
 }
 
+/// [`RecordError::FileGone`] where the base of a file is not stored, may be gone, or is about to be removed: without it the file
+/// cannot be read.
+async fn require_base(txn: &DatabaseTransaction, file: &StoredFile) -> Result<(), RecordError> {
+    let Some(base) = file.base else { return Ok(()) };
+    let stored = files::Entity::find_by_id(base)
+        .filter(F::RemovedAt.is_null())
+        .filter(F::TombstoneAt.is_null())
+        .filter(F::RemovalFailedAt.is_null());
+    if stored.one(txn).await?.is_none() { Err(RecordError::FileGone) } else { Ok(()) }
+}
+
 /// The archive has just verified the bytes, or replaced damaged ones.
-async fn note_as_stored(txn: &DatabaseTransaction, known: files::Model, file: &StoredFile) -> Result<(), RecordError> {
-    let is_as_before = known.stored_size == long(file.stored_size)? && known.encoding == file.encoding;
+async fn note_as_stored(
+    txn: &DatabaseTransaction,
+    known: files::Model,
+    file: &StoredFile,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let is_as_before =
+        known.stored_size == long(file.stored_size)? && known.encoding == file.encoding && known.base == file.base;
     if is_as_before && known.damaged_at.is_none() {
         return Ok(());
     }
-    let now = files::ActiveModel {
+    let row = files::ActiveModel {
         digest: Set(known.digest),
         stored_size: Set(long(file.stored_size)?),
         encoding: Set(file.encoding),
+        base: Set(file.base),
         damaged_at: Set(None),
         ..Default::default()
     };
-    now.update_without_returning(txn).await?;
-    Ok(())
+    row.update_without_returning(txn).await?;
+    release_base(txn, &known, file, now).await
+}
+
+/// Sets a tombstone on the base that a file had before and does not need any more, unless the base is in use.
+async fn release_base(
+    txn: &DatabaseTransaction,
+    before: &files::Model,
+    file: &StoredFile,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    match before.base {
+        Some(base) if before.removed_at.is_none() && file.base != Some(base) => {
+            Ok(mark_unused(txn, vec![base], now).await?)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 async fn add_warning(txn: &DatabaseTransaction, row: revisions::Model, warning: &str) -> Result<(), RecordError> {

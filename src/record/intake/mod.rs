@@ -204,10 +204,9 @@ fn is_of_a_row(error: &RecordError) -> bool {
         // A broken row of one product, say, must not refuse the notifications of others.
         RecordError::Corrupt(_) | RecordError::OutOfRange(_) => return true,
         RecordError::Database(error) => error.inner(),
-        RecordError::Newer { .. }
-        | RecordError::LeaseLost
-        | RecordError::FileGone
-        | RecordError::RemovedBefore(_) => return false,
+        RecordError::Newer { .. } | RecordError::LeaseLost | RecordError::FileGone | RecordError::RemovedBefore(_) => {
+            return false;
+        }
     };
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return false;

@@ -22,6 +22,7 @@ use crate::engine::record::{RecordError, batch, feed};
 pub use holds::{HoldError, Holds};
 pub use inventory::{Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
 pub use removals::Removals;
+pub(super) use removals::mark_unused;
 
 /// A run of retention.
 #[derive(Clone, Debug, PartialEq)]

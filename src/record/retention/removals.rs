@@ -116,7 +116,7 @@ impl Removals {
         Ok(())
     }
 
-    /// Which of these files no revision uses, except swept ones.
+    /// Which of these files are not in use: no revision has them, except swept ones, and no stored file has them as its base.
     pub async fn unused(&self, digests: &[Digest]) -> Result<HashSet<Digest>, RecordError> {
         let used = used(self.db.jobs_reader(), digests.to_vec()).await?;
         Ok(digests.iter().copied().filter(|digest| !used.contains(digest)).collect())
@@ -134,6 +134,7 @@ impl Removals {
                 size: Set(long(file.size)?),
                 stored_size: Set(long(file.stored_size)?),
                 encoding: Set(file.encoding),
+                base: Set(file.base),
                 stored_at: Set(millis(now)),
                 removed_at: Set(Some(millis(now))),
                 tombstone_at: Set(None),
@@ -143,7 +144,9 @@ impl Removals {
             })
         };
         let rows: Vec<files::ActiveModel> = unused.values().map(row).collect::<Result<_, RecordError>>()?;
-        let known = OnConflict::column(files::Column::Digest).update_column(files::Column::Encoding).to_owned();
+        let known = OnConflict::column(files::Column::Digest)
+            .update_columns([files::Column::Encoding, files::Column::Base])
+            .to_owned();
         batch::insert(&txn, rows, Some(known)).await?;
         mark_unused(&txn, unused.into_keys().collect(), now).await?;
         Ok(txn.commit().await?)
@@ -151,20 +154,20 @@ impl Removals {
 
     /// The objects of files that are under a tombstone, the oldest first.
     pub async fn tombstones(&self, limit: u64) -> Result<Vec<Locator>, RecordError> {
-        let rows: Vec<(Digest, Encoding)> = files::Entity::find()
+        let rows: Vec<(Digest, Encoding, Option<Digest>)> = files::Entity::find()
             .select_only()
-            .columns([files::Column::Digest, files::Column::Encoding])
+            .columns([files::Column::Digest, files::Column::Encoding, files::Column::Base])
             .filter(files::Column::TombstoneAt.is_not_null())
             .order_by(files::Column::TombstoneAt, Order::Asc)
             .limit(limit)
             .into_tuple()
             .all(self.db.jobs_reader())
             .await?;
-        Ok(rows.into_iter().map(|(digest, encoding)| Locator { digest, encoding, base: None }).collect())
+        Ok(rows.into_iter().map(|(digest, encoding, base)| Locator { digest, encoding, base }).collect())
     }
 
-    /// Records what became of files under tombstones: the deleted ones are gone, the failed ones are still there, unused. Returns
-    /// the bytes freed.
+    /// Records what became of files under tombstones: the deleted ones are gone, the failed ones are still there, unused. Bases that
+    /// were in use only by deleted files get a tombstone. Returns the bytes freed.
     pub async fn clear(&self, deleted: &[Digest], failed: &[Digest], now: Timestamp) -> Result<u64, RecordError> {
         use files::Column as C;
         let of = |digests: &[Digest]| C::Digest.is_in(digests.iter().copied());
@@ -184,13 +187,21 @@ impl Removals {
             .filter(C::TombstoneAt.is_not_null())
             .exec(&txn)
             .await?;
+        let bases: HashSet<Digest> = gone.iter().filter_map(|file| file.base).collect();
+        if !bases.is_empty() {
+            mark_unused(&txn, bases.into_iter().collect(), now).await?;
+        }
         txn.commit().await?;
         gone.iter().filter(|file| file.removed_at.is_none()).map(|file| natural(file.stored_size)).sum()
     }
 }
 
-/// Sets tombstones on those of these files that no revision uses, and forgets earlier failures to delete them.
-async fn mark_unused(txn: &DatabaseTransaction, digests: Vec<Digest>, now: Timestamp) -> Result<(), DbErr> {
+/// Sets tombstones on those of these files that are not in use, and forgets earlier failures to delete them.
+pub(in crate::engine::record) async fn mark_unused(
+    txn: &DatabaseTransaction,
+    digests: Vec<Digest>,
+    now: Timestamp,
+) -> Result<(), DbErr> {
     use files::Column as C;
     let used = used(txn, digests.clone()).await?;
     files::Entity::update_many()
@@ -207,18 +218,27 @@ async fn mark_unused(txn: &DatabaseTransaction, digests: Vec<Digest>, now: Times
     Ok(())
 }
 
-/// Which of these files a revision uses that was not swept.
+/// Which of these files are in use: by a revision that was not swept, or as the base of a stored file.
 async fn used<C: ConnectionTrait>(db: &C, digests: Vec<Digest>) -> Result<HashSet<Digest>, DbErr> {
-    let used: Vec<Digest> = revisions::Entity::find()
+    let by_revisions: Vec<Digest> = revisions::Entity::find()
         .select_only()
         .column(revisions::Column::Digest)
         .distinct()
-        .filter(revisions::Column::Digest.is_in(digests))
+        .filter(revisions::Column::Digest.is_in(digests.clone()))
         .filter(revisions::Column::SweptAt.is_null())
         .into_tuple()
         .all(db)
         .await?;
-    Ok(used.into_iter().collect())
+    let by_files: Vec<Digest> = files::Entity::find()
+        .select_only()
+        .column(files::Column::Base)
+        .distinct()
+        .filter(files::Column::Base.is_in(digests))
+        .filter(files::Column::RemovedAt.is_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(by_revisions.into_iter().chain(by_files).collect())
 }
 
 /// Subtracts the bytes of swept revisions from the counts of their products.

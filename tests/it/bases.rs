@@ -1,0 +1,123 @@
+use std::time::Duration;
+
+use acervo::domain::{Digest, Encoding, StoredFile, timestamp};
+use acervo::leaves::record::{Capacity, Claim, FetchedFile, RecordError};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::harness::links::FileServer;
+use crate::harness::samples::{product, text};
+use crate::harness::{Db, Options, TestApp, on_each_database, postgres};
+
+fn stored(content: &str, base: Option<Digest>) -> StoredFile {
+    StoredFile { digest: Digest::of(content.as_bytes()), encoding: Encoding::Zstd, base, size: 9, stored_size: 3 }
+}
+
+fn fetched(file: StoredFile) -> FetchedFile {
+    FetchedFile {
+        file,
+        file_name: "a.txt".into(),
+        extension: None,
+        content_type: None,
+        warnings: Vec::new(),
+        list_later: false,
+        members: Vec::new(),
+        validator: None,
+        again_at: None,
+    }
+}
+
+/// The database of an app, for what its interface does not do.
+async fn connect(app: &TestApp) -> DatabaseConnection {
+    let file = app.folder.path().join("data/acervo.db");
+    let url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
+    Database::connect(url.unwrap_or_else(|| format!("sqlite://{}", file.display()))).await.expect("a database")
+}
+
+on_each_database!(a_base_stays_for_as_long_as_a_stored_file_needs_it);
+async fn a_base_stays_for_as_long_as_a_stored_file_needs_it(db: Db) {
+    for is_stored_again in [false, true] {
+        a_base_stays(db, is_stored_again).await;
+    }
+}
+
+/// Two files need the base: one is removed, then the other one is removed or stored again without a base.
+async fn a_base_stays(db: Db, is_stored_again: bool) {
+    let options = Options { without_jobs: true, database_url: postgres::database(db), ..Options::default() };
+    let app = TestApp::with(options).await;
+    let record = acervo::leaves::record(&app.app);
+    let links = FileServer::start().await;
+    for n in 0..5 {
+        let link = links.link(&json!({ "URL": format!("/sites/1/Produtos/{n}"), "IsFile": "True" }));
+        let body = json!({ "nome": format!("P{n}"), "dataProduto": "01/02/2025", "url": link });
+        assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    }
+    let now = app.app.clock.now();
+    let capacity = Capacity { total: 10, per_host: 10, hosts: Default::default() };
+    let claims: Vec<Claim> = record.queue().claim(now, now, Duration::from_secs(600), capacity).await.expect("claims");
+    let settle = async |n: usize, file| record.queue().settle(&claims[n], &fetched(file), now, &[]).await;
+    let base = stored("base", None);
+    let (first, second) = (stored("first", Some(base.digest)), stored("second", Some(base.digest)));
+
+    // Without its base, a file is not recorded.
+    assert!(matches!(settle(0, first).await, Err(RecordError::FileGone)), "{db:?}");
+    settle(0, base).await.expect("the base");
+    for (n, file) in [(1, first), (2, second)] {
+        let revisions = settle(n, file).await.expect("a file with a base").new_revisions;
+        assert_eq!(record.files().stored_file(file.digest).await.expect("a row"), Some(file), "{db:?}");
+        let read = record.history().revisions_by_id(&revisions).await.expect("revisions");
+        assert_eq!(read[&revisions[0]].file, file, "{db:?}");
+    }
+
+    // Nothing but the two files uses the base, and later one of them.
+    let connection = connect(&app).await;
+    let sweep = async |file: StoredFile, at: i64| {
+        let digest = match db {
+            Db::Sqlite => format!("x'{}'", file.digest),
+            Db::Postgres => format!("'\\x{}'::bytea", file.digest),
+        };
+        let statement = format!("UPDATE revisions SET swept_at = 1 WHERE digest = {digest}");
+        connection.execute_unprepared(&statement).await.expect("a swept revision");
+        record.removals().set_tombstones_on_unused(&[file], timestamp(at)).await.expect("tombstones");
+        record.removals().tombstones(9).await.expect("tombstones")
+    };
+    let remove = async |file: StoredFile, at: i64| {
+        record.removals().clear(&[file.digest], &[], timestamp(at)).await.expect("a removal");
+        record.removals().tombstones(9).await.expect("tombstones")
+    };
+    let later = acervo::domain::millis(now);
+    assert_eq!(sweep(base, later + 1).await, [], "{db:?}");
+    assert_eq!(sweep(first, later + 2).await, [first.locator()], "{db:?}");
+    assert_eq!(remove(first, later + 3).await, [], "{db:?}");
+    if is_stored_again {
+        // Without a base this time.
+        settle(3, stored("second", None)).await.expect("the same file");
+        assert_eq!(record.removals().tombstones(9).await.expect("tombstones"), [base.locator()], "{db:?}");
+    } else {
+        assert_eq!(sweep(second, later + 4).await, [second.locator()], "{db:?}");
+        assert_eq!(remove(second, later + 5).await, [base.locator()], "{db:?}");
+    }
+    // Nothing uses the base any more, and nothing is recorded that needs it.
+    let third = stored("third", Some(base.digest));
+    assert!(matches!(settle(4, third).await, Err(RecordError::FileGone)), "{db:?}");
+    assert_eq!(remove(base, later + 6).await, [], "{db:?}");
+    assert!(matches!(settle(4, third).await, Err(RecordError::FileGone)), "{db:?}");
+    connection.close().await.expect("a closed connection");
+}
+
+on_each_database!(a_file_that_needs_a_base_is_refused_with_a_clear_error);
+async fn a_file_that_needs_a_base_is_refused_with_a_clear_error(db: Db) {
+    let app = TestApp::with(Options { database_url: postgres::database(db), ..Options::default() }).await;
+    let number = app.portal.add(product(1, "Produto", "a.txt", text(900)));
+    let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
+    let connection = connect(&app).await;
+    // As a later version may leave it.
+    connection.execute_unprepared("UPDATE files SET base = digest").await.expect("a base");
+    let answer = app.get(&format!("/files/{id}")).await;
+    assert_eq!(answer.status(), 500, "{db:?}");
+    // It is not damaged.
+    let status = app.query("{ status { damaged } }").await;
+    assert_eq!(status["status"]["damaged"], 0, "{db:?}: {status}");
+    connection.close().await.expect("a closed connection");
+}
