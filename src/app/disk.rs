@@ -38,18 +38,18 @@ impl Disk {
         Self { archive, data: data.to_owned(), has_database, settings: settings.clone() }
     }
 
-    /// Whether notifications can be recorded. Reading, purging and deleting never depend on it.
+    /// Whether notifications can be recorded. Reading and deleting never depend on this.
     pub fn may_receive(&self) -> Result<(), DiskFull> {
         if self.has_database { self.receive(self.of_data(), 0) } else { Ok(()) }
     }
 
-    /// Whether files are to be fetched.
+    /// Whether files can be fetched.
     pub fn may_fetch(&self) -> Result<(), DiskFull> {
         self.of_files().try_for_each(|space| self.fetch(space, 0))
     }
 
-    /// Whether so many bytes of temporary files leave enough for fetched ones: what is unpacked for a reader must not keep the
-    /// archive from its work.
+    /// Whether so many bytes of temporary files leave enough for fetched ones: what is unpacked for a reader must not stop
+    /// archiving.
     pub fn may_spool(&self, bytes: u64) -> Result<(), DiskFull> {
         self.fetch(space_of(&self.data.join("tmp")).ok(), bytes)?;
         self.of_files().try_for_each(|space| self.fetch(space, bytes))
@@ -64,7 +64,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether a file of so many bytes, which is being fetched already, leaves enough for notifications.
+    /// Whether a file of so many bytes that is being fetched leaves space for notifications.
     pub fn make_sure(&self, bytes: u64) -> Result<(), DiskFull> {
         self.of_files().try_for_each(|space| self.receive(space, bytes))
     }
@@ -83,8 +83,8 @@ impl Disk {
         self.of_data().map(|space| space.free)
     }
 
-    /// The disks that a fetched file takes space of. `None` where there is no limit that is known, or the system does not
-    /// say: then writing itself fails when the disk is full.
+    /// The disks that a fetched file takes space on. `None` if there is no known limit or the system does not report it; then a write
+    /// fails when the disk is full.
     fn of_files(&self) -> impl Iterator<Item = Option<Space>> {
         let archive = std::iter::once_with(|| self.archive.space().ok().flatten());
         archive.chain(self.has_database.then(|| self.of_data()))

@@ -45,8 +45,13 @@ impl Jobs {
             }
             app.record.jobs().end_interrupted(app.clock.now()).await?;
         }
-        // Before anything is fetched: nobody relies yet on what a crash left unrecorded.
-        retention::remove_unrecorded(app, std::time::Duration::ZERO).await?;
+        // Before anything is fetched, so that no fetch has to wait until the same bytes are removed.
+        if let Err(e) = retention::remove_unrecorded(app, std::time::Duration::ZERO).await {
+            tracing::error!(
+                error = format!("{e:#}"),
+                "files that a crash left unrecorded could not be removed; trying again later"
+            );
+        }
         retention::reserve(app);
         let mut tasks = vec![
             tokio::spawn(fetch::run(app.clone(), app.stop.clone())),

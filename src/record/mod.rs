@@ -90,8 +90,8 @@ pub enum RecordError {
     FileGone,
     #[error("{0} does not fit into the database's numbers")]
     OutOfRange(String),
-    /// The caller looks whether the store has the bytes, and repeats the call with the removals of those that it has.
-    #[error("the same bytes were removed before; whether they are there again is not known")]
+    /// The caller checks whether the store has the bytes, and repeats the call with the removals of those that it has.
+    #[error("the same bytes were removed before, and it was not checked whether they are stored again")]
     RemovedBefore(Vec<Removal>),
     #[error("the database: {0}")]
     Database(DatabaseError),

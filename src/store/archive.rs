@@ -110,8 +110,8 @@ impl Archive {
         self.store.remove_abandoned(ABANDONED_AFTER).await
     }
 
-    /// Files that were put and not recorded: by processes that ended, and by this one `min_age` ago or earlier. Whoever
-    /// removes those that no revision uses calls [`Archive::forget`] then. Another process may put one again at any time.
+    /// Files that were stored and not recorded: by processes that ended, and by this one at least `min_age` ago. The caller removes
+    /// those that no revision uses, and then calls [`Archive::forget`]. Another process may store one again at any time.
     pub fn unrecorded(&self, min_age: Duration) -> Result<Abandoned, StoreError> {
         Ok(self.journal.abandoned(min_age)?)
     }

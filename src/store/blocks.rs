@@ -12,7 +12,7 @@ use crate::domain::Digest;
 /// Bytes in one block.
 pub(super) const BLOCK: usize = 128 << 10;
 
-/// Half of a SHA-256: nobody can make another block with the same.
+/// Half of a SHA-256: another block with the same one cannot be made.
 pub(super) type Hash = [u8; 16];
 
 pub(super) type BlockList = Arc<[Hash]>;

@@ -224,13 +224,13 @@ impl MemberReader {
 
     /// The member's bytes. The last of them come once length and checksum are known to be right.
     ///
-    /// They are unpacked on a thread of its own, which waits while nobody reads: the caller limits how many of these there
+    /// They are unpacked on a thread of its own, which waits while the reader does not read: the caller limits how many of these there
     /// are and how long they may wait.
     pub fn read(self) -> Result<Bytes, StoreError> {
         let (pieces, receiver) = mpsc::channel(1);
         std::thread::Builder::new().name("member".to_owned()).spawn(move || {
             if let Err(e) = self.unpack(&pieces) {
-                // Nobody is left to read the error where the reader is gone.
+                // If the reader is gone, so is the need for the error.
                 let _ = pieces.blocking_send(Err(e));
             }
         })?;

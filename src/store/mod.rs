@@ -2,7 +2,7 @@
 //!
 //! Takes bytes and returns the digest and the locator under which they are stored. It knows no URL, no table and no product.
 //! Once [`Put::finish`] returns, the file survives a power cut and reads back byte for byte, or reading it fails: whatever is
-//! read, whole or in part, is checked before its last byte is given out. The same bytes are stored once.
+//! read, whole or in part, is checked before its last byte is returned. The same bytes are stored once.
 //!
 //! [`Archive`] encodes, checks and unpacks; it works over any [`Store`] of objects. [`LocalStore`] is the one in a folder.
 mod archive;

@@ -1,8 +1,8 @@
 //! The contract of a store of objects. The local folder is one implementation ([`super::LocalStore`]).
 //!
 //! An object is a sequence of bytes under a [`Locator`]. Two objects with one locator decode to the same published bytes, so
-//! replacing an object by another put under its locator changes nothing that a reader can notice. A store does not look into
-//! objects: checking them is the work of [`super::Archive`]. `tests/it/contract.rs` has the tests that every implementation
+//! replacing an object by another put under its locator changes nothing that a reader can notice. A store does not check the
+//! content of objects; [`super::Archive`] does. `tests/it/contract.rs` has the tests that every implementation
 //! must pass.
 //!
 //! A store that cannot hold objects with a base refuses their locators with [`StoreError::UnsupportedBase`].
@@ -51,7 +51,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     fn space(&self) -> Result<Option<Space>, StoreError>;
 }
 
-/// An object being put. Until [`Upload::finish`] nobody sees it; dropped before that, or after a crash, it never becomes
+/// An object being put. It is not visible before [`Upload::finish`]. Dropped before that, or after a crash, it never becomes
 /// visible, and [`Store::remove_abandoned`] removes what is left of it.
 #[async_trait]
 pub trait Upload: Send {

@@ -114,7 +114,7 @@ pub(super) enum Emit {
     Hashes,
 }
 
-/// All of a file. The last piece is held back until the whole matched the digest.
+/// All of a file. The last piece is withheld until the whole matched the digest.
 pub(super) struct Whole {
     source: Source,
     file: StoredFile,
@@ -185,7 +185,7 @@ impl Pass for Whole {
     }
 }
 
-/// A part of a file: each block of it is checked before any of it is given out.
+/// A part of a file: each block of it is checked before any of it is returned.
 pub(super) struct Part {
     source: Source,
     file: StoredFile,

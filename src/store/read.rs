@@ -1,6 +1,6 @@
 //! Reading a file: a block at a time, and never ended as good before all of it was checked.
 //!
-//! Nothing is read ahead, and no thread is held between two blocks: a reader that stops asking costs a block and, where the
+//! Nothing is read ahead, and no thread is in use between two blocks: a reader that stops reading costs a block and, where the
 //! file is compressed, a decoder.
 use std::io::BufReader;
 use std::ops::Range;
@@ -20,8 +20,8 @@ use crate::domain::{Encoding, StoredFile};
 pub type Bytes = Pin<Box<dyn Stream<Item = Result<bytes::Bytes, StoreError>> + Send>>;
 
 impl Archive {
-    /// The published bytes: all of them, or a part. Every byte of a part is checked before it is given out; of the whole,
-    /// the last block is.
+    /// The published bytes: all of them, or a part. Every byte of a part is checked before it is returned; of the whole,
+    /// only the last block waits for the check.
     pub async fn read(&self, file: StoredFile, part: Option<Range<u64>>) -> Result<Bytes, StoreError> {
         let Some(part) = part else { return self.decode(self.open_object(file).await?, file) };
         let blocks = self.block_list(file).await?;
@@ -106,7 +106,7 @@ impl Archive {
         .await?)
     }
 
-    /// A file that can be read out of order. `is_checked`: no byte is given out that is not what was stored.
+    /// A file that can be read out of order. `is_checked`: no byte is returned that differs from what was archived.
     pub(super) async fn seekable(&self, file: StoredFile, is_checked: bool) -> Result<Box<dyn Seekable>, StoreError> {
         if file.encoding == Encoding::Plain {
             let blocks = if is_checked { Some(self.block_list(file).await?) } else { None };

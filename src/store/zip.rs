@@ -103,7 +103,7 @@ impl Work {
     }
 }
 
-/// Cancels the work on a thread once nobody waits for it.
+/// Cancels the work on a thread once its result is not needed any more.
 pub(super) struct CancelOnDrop(pub Arc<AtomicBool>);
 
 impl Drop for CancelOnDrop {

@@ -135,7 +135,7 @@ async fn a_put_replaces_and_a_delete_can_be_repeated() {
         put(&*store, &plain, b"new", 1).await;
         assert_eq!(read(&*store, &plain, 0).await, b"new", "{name}");
         assert_eq!(store.contains(&plain).await.expect("a size"), Some(3), "{name}");
-        // Whoever reads already reads on.
+        // What was opened before reads to its end.
         assert_eq!(rest(before).await, b"bytes", "{name}");
         let before = store.open(&plain, 0).await.expect("an object");
         for _ in 0..2 {
@@ -273,7 +273,7 @@ async fn objects_with_a_base_are_objects_of_their_own_or_refused() {
     }
 }
 
-/// Files of this machine are handed over as such: zips in them are read without a copy.
+/// Files of this machine are passed on as files: zips in them are read without a copy.
 #[tokio::test]
 async fn an_object_of_a_folder_is_a_file() {
     let folder = tempfile::tempdir().expect("a folder");

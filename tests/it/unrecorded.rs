@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use acervo::domain::{Digest, Encoding, StoredFile, timestamp};
 use acervo::leaves::record::{Capacity, Claim, FetchedFile, RecordError};
@@ -9,15 +9,15 @@ use serde_json::json;
 use crate::harness::burst::ask;
 use crate::harness::links::FileServer;
 use crate::harness::process::{Served, acervo, free_port};
-use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, bytes_in, files_in, on_each_database, postgres, sha256};
+use crate::harness::{Db, Options, TOKEN, TestApp, bytes_in, files_in, on_each_database, postgres, sha256, until};
 
 /// An archive that several processes use one after the other.
-struct Place {
+struct ArchiveFolder {
     folder: tempfile::TempDir,
     database_url: Option<String>,
 }
 
-impl Place {
+impl ArchiveFolder {
     fn new(db: Db) -> Self {
         Self { folder: tempfile::tempdir().expect("a folder"), database_url: postgres::database(db) }
     }
@@ -57,26 +57,22 @@ impl Place {
     }
 
     async fn until_gone(&self, bytes: &[u8], what: &str) {
-        let began = Instant::now();
-        while self.has(bytes) {
-            assert!(began.elapsed() < PATIENCE, "{what}: bytes that nobody recorded are still there");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until(&format!("{what}: the removal of bytes that were not recorded"), async || {
+            (!self.has(bytes)).then_some(())
+        })
+        .await;
     }
 
     /// Everything that the database counts is stored, and nothing else.
     async fn until_all_counts(&self, served: &Served, revisions: u64) {
-        let began = Instant::now();
-        loop {
+        let client = reqwest::Client::new();
+        until("as many bytes stored as are counted, and the revisions", async || {
             let query = "{ status { storedSize } revisions { totalCount } }";
-            let data = ask(&reqwest::Client::new(), &served.url, query).await.expect("a response");
+            let data = ask(&client, &served.url, query).await.expect("a response");
             let stored = bytes_in(&self.path().join("data/archive"));
-            if data["status"]["storedSize"] == stored && data["revisions"]["totalCount"] == revisions {
-                return;
-            }
-            assert!(began.elapsed() < PATIENCE, "{stored} bytes stored: {data}: {}", served.logged());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            (data["status"]["storedSize"] == stored && data["revisions"]["totalCount"] == revisions).then_some(())
+        })
+        .await;
     }
 }
 
@@ -84,37 +80,37 @@ on_each_database!(bytes_of_a_fetch_that_was_killed_before_it_recorded_them_are_r
 async fn bytes_of_a_fetch_that_was_killed_before_it_recorded_them_are_removed(db: Db) {
     let (first, second) = (b"a primeira ".repeat(900), b"a segunda ".repeat(700));
     for crash_again in [false, true] {
-        let place = Place::new(db);
+        let archive = ArchiveFolder::new(db);
         let links = FileServer::start().await;
         let path = "/sites/9/1/Produtos/1/a.txt";
         links.offer_in_turn(path, &[&first, &second], "text/plain");
         let link = links.link(&json!({ "URL": path, "IsFile": "True" }));
-        let mut served = place.serve("fetch-before-record");
+        let mut served = archive.serve("fetch-before-record");
         let body = json!({ "nome": "Produto", "dataProduto": "01/02/2025", "url": link }).to_string();
         let posted = reqwest::Client::new().post(format!("{}/webhook", served.url)).header("authorization", TOKEN);
         let posted = posted.header("content-type", "application/json").body(body).send().await;
         assert_eq!(posted.expect("a response").status(), 202);
         tokio::task::block_in_place(|| served.ended());
-        assert!(place.has(&first), "{db:?}: it did not get so far");
+        assert!(archive.has(&first), "{db:?}: it did not get so far");
         if crash_again {
-            let (is_well, printed) = place.run(&["serve"], "unrecorded-after-tombstone");
+            let (is_well, printed) = archive.run(&["serve"], "unrecorded-after-tombstone");
             assert!(!is_well, "{printed}");
-            assert!(place.has(&first));
+            assert!(archive.has(&first));
         }
-        let served = place.serve("");
-        place.until_gone(&first, &format!("{db:?}")).await;
+        let served = archive.serve("");
+        archive.until_gone(&first, &format!("{db:?}")).await;
         // With PostgreSQL another replica could have the lease, which lasts a minute.
         if db == Db::Sqlite {
-            place.until_all_counts(&served, 1).await;
-            assert!(place.has(&second));
+            archive.until_all_counts(&served, 1).await;
+            assert!(archive.has(&second));
         }
     }
 }
 
 on_each_database!(bytes_of_an_import_that_was_killed_before_it_recorded_them_are_removed, 2 threads);
 async fn bytes_of_an_import_that_was_killed_before_it_recorded_them_are_removed(db: Db) {
-    let place = Place::new(db);
-    let files = place.path().join("arquivos");
+    let archive = ArchiveFolder::new(db);
+    let files = archive.path().join("arquivos");
     std::fs::create_dir(&files).expect("a folder");
     let mut manifest = "path,nome,dataProduto,receivedAt\n".to_owned();
     let content = |day: u32| format!("conteúdo {day} ").repeat(300 * day as usize);
@@ -122,36 +118,36 @@ async fn bytes_of_an_import_that_was_killed_before_it_recorded_them_are_removed(
         std::fs::write(files.join(format!("{day}.txt")), content(day)).expect("a file");
         manifest += &format!("{day}.txt,Deck,{day:02}/01/2024,2024-01-{day:02}T12:00:00Z\n");
     }
-    let list = place.path().join("m.csv");
+    let list = archive.path().join("m.csv");
     std::fs::write(&list, manifest).expect("a file");
     let (files, list) = (files.display().to_string(), list.display().to_string());
     let import: [&str; 5] = ["import", &files, "--manifest", &list, "--create"];
     let killed = || {
-        let (is_well, printed) = place.run(&import, "import-before-record");
+        let (is_well, printed) = archive.run(&import, "import-before-record");
         assert!(!is_well, "{db:?}: {printed}");
-        assert_eq!(place.objects().len(), 6, "{db:?}: {printed}");
+        assert_eq!(archive.objects().len(), 6, "{db:?}: {printed}");
     };
     // The next sweep removes them.
     killed();
-    let (is_well, printed) = place.run(&["retention", "run"], "");
+    let (is_well, printed) = archive.run(&["retention", "run"], "");
     assert!(is_well, "{db:?}: {printed}");
-    assert_eq!(place.objects(), Vec::<PathBuf>::new(), "{db:?}: {printed}");
+    assert_eq!(archive.objects(), Vec::<PathBuf>::new(), "{db:?}: {printed}");
     // So does the next start.
     killed();
-    let mut served = place.serve("");
-    place.until_gone(content(6).as_bytes(), &format!("{db:?}")).await;
-    place.until_all_counts(&served, 0).await;
+    let mut served = archive.serve("");
+    archive.until_gone(content(6).as_bytes(), &format!("{db:?}")).await;
+    archive.until_all_counts(&served, 0).await;
     assert_eq!(tokio::task::block_in_place(|| served.terminate()), Some(0));
     // Imported before that, they are in use.
     killed();
-    let (is_well, printed) = place.run(&import, "");
+    let (is_well, printed) = archive.run(&import, "");
     assert!(is_well, "{db:?}: {printed}");
-    let (is_well, printed) = place.run(&["retention", "run"], "");
+    let (is_well, printed) = archive.run(&["retention", "run"], "");
     assert!(is_well, "{db:?}: {printed}");
-    let served = place.serve("");
-    place.until_all_counts(&served, 6).await;
-    assert_eq!(place.objects().len(), 6, "{db:?}");
-    let left = files_in(&place.path().join("data/tmp/unrecorded"));
+    let served = archive.serve("");
+    archive.until_all_counts(&served, 6).await;
+    assert_eq!(archive.objects().len(), 6, "{db:?}");
+    let left = files_in(&archive.path().join("data/tmp/unrecorded"));
     assert_eq!(left, Vec::<PathBuf>::new(), "{db:?}");
 }
 
@@ -190,7 +186,7 @@ async fn a_file_that_is_being_recorded_cannot_rely_on_bytes_that_are_being_remov
     assert!(matches!(settle(0, &[]).await, Err(RecordError::FileGone)), "{db:?}");
     assert_eq!(record.removals().tombstones(9).await.expect("tombstones"), [file.locator()]);
     record.removals().clear(&[file.digest], &[], at(2)).await.expect("a removal");
-    // The bytes are gone, or were stored again: the caller has to look.
+    // The bytes are gone, or were stored again: the caller has to check.
     let Err(RecordError::RemovedBefore(seen)) = settle(0, &[]).await else { panic!("{db:?}") };
     // Removed once more before it is recorded: what was seen before that does not count.
     record.removals().set_tombstones_on_unused(&[file], at(3)).await.expect("a tombstone");
@@ -198,12 +194,12 @@ async fn a_file_that_is_being_recorded_cannot_rely_on_bytes_that_are_being_remov
     record.removals().clear(&[file.digest], &[], at(4)).await.expect("a removal");
     let Err(RecordError::RemovedBefore(now_seen)) = settle(0, &seen).await else { panic!("{db:?}") };
     assert_ne!(seen, now_seen);
-    // One that could not be removed has to be looked at just the same.
+    // One that could not be removed has to be checked in the same way.
     record.removals().set_tombstones_on_unused(&[file], at(5)).await.expect("a tombstone");
     record.removals().clear(&[], &[file.digest], at(6)).await.expect("a failure");
     let Err(RecordError::RemovedBefore(failed)) = settle(0, &now_seen).await else { panic!("{db:?}") };
     assert_eq!(settle(0, &failed).await.expect("a settled claim").new_revisions.len(), 1, "{db:?}");
-    // It is used now: nothing removes it, and nobody has to look.
+    // It is used now: nothing removes it, and there is nothing to check.
     record.removals().set_tombstones_on_unused(&[file], at(7)).await.expect("nothing");
     assert_eq!(record.removals().tombstones(9).await.expect("tombstones"), []);
     assert_eq!(settle(1, &[]).await.expect("a settled claim").new_revisions.len(), 1, "{db:?}");

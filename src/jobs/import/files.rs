@@ -62,7 +62,7 @@ pub async fn import(
         Source::Tar(Box::new(files))
     };
     let imported = import_rows(app, manifest, rows, root, &source, dry_run, &mut report, listener).await;
-    // The files of the tar are in use until here. What was put and not recorded is removed, unless a revision uses it.
+    // The files of the tar are in use until here. What was stored and not recorded is removed, unless a revision uses it.
     drop(source);
     let removed = if dry_run { Ok(()) } else { retention::remove_unrecorded(app, Duration::ZERO).await };
     imported?;
@@ -163,7 +163,7 @@ async fn record(
         let batch: Vec<&ImportedFile> = ready.iter().map(|row| &row.import).collect();
         match app.record.imports().files(&batch, app.clock.now(), &confirmed).await {
             Err(RecordError::RemovedBefore(removals)) => {
-                let (found, gone) = look_for(app, &ready, removals).await?;
+                let (found, gone) = find_again(app, &ready, removals).await?;
                 confirmed.extend(found);
                 ready.retain(|row| {
                     let is_gone = gone.contains(&row.stored.file.digest);
@@ -206,8 +206,8 @@ fn refuse(report: &mut Report, listener: &mut Listener<'_>, manifest: &Path, lin
     report.refuse(listener, manifest, line, format!("{error}; import it again"));
 }
 
-/// Which of these files, whose bytes a sweep removed once, the store has again.
-async fn look_for(
+/// Which of these files, whose bytes a sweep once removed, the store has again.
+async fn find_again(
     app: &App,
     rows: &[Ready],
     removals: Vec<Removal>,

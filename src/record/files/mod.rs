@@ -18,9 +18,9 @@ use files::Column as F;
 pub use damage::DamagedFile;
 pub(super) use damage::is_damaged;
 
-/// A file whose bytes a sweep removed once, or could not remove, as its row is now. Every later removal changes the row
-/// before the bytes go: it has a tombstone first, and then another time. So whoever reads this, then finds the bytes in the
-/// store, and finds this unchanged in a transaction, can rely on the bytes in that transaction. No transaction waits for the
+/// A file whose bytes a sweep once removed, or could not remove, as its row is now. Every later removal changes the row before it
+/// deletes the bytes: the row gets a tombstone first, and then another time. So a caller that reads this, then finds the bytes in
+/// the store, and finds this unchanged in a transaction, can rely on the bytes in that transaction. No transaction waits for the
 /// store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removal {
@@ -120,7 +120,7 @@ fn stored_file(row: files::Model) -> Result<StoredFile, RecordError> {
     })
 }
 
-/// Which of these files a sweep removed before and nobody has confirmed since. One under a tombstone is not among them.
+/// Which of these files a sweep once removed and the caller has not confirmed. Those with a tombstone are left out.
 pub(in crate::engine::record) async fn unconfirmed(
     txn: &DatabaseTransaction,
     digests: impl Iterator<Item = Digest>,
@@ -135,7 +135,7 @@ pub(in crate::engine::record) async fn unconfirmed(
     Ok(rows.iter().filter_map(Removal::of).filter(|removal| !confirmed.contains(removal)).collect())
 }
 
-/// Records a file that is in the store. Bytes that a sweep removed once have to be confirmed, as for [`Removal`].
+/// Records a file that is in the store. Bytes that a sweep once removed have to be confirmed, see [`Removal`].
 pub(in crate::engine::record) async fn save(
     txn: &DatabaseTransaction,
     fetched: &FetchedFile,

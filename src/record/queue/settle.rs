@@ -43,8 +43,8 @@ impl Queue {
     /// Settles the claim's notifications with the file. A notification recorded after the claim may announce a newer file, so it
     /// is left for a fetch of its own.
     ///
-    /// Where a sweep removed the same bytes before, this is [`RecordError::RemovedBefore`] until the caller has found them in
-    /// the store and says so by `confirmed`; under a tombstone it is [`RecordError::FileGone`].
+    /// If a sweep removed the same bytes before, the result is [`RecordError::RemovedBefore`] until the caller has found them in the
+    /// store and confirms this with `confirmed`; under a tombstone it is [`RecordError::FileGone`].
     pub async fn settle(
         &self,
         claim: &Claim,
