@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use crate::harness::burst::ask;
 use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::product;
-use crate::harness::{Db, Options, TestApp, bytes_in, files_in, on_each_database, sha256, until};
-use crate::retention::{DECKS, PLAN, history_of, history_on};
+use crate::harness::{Db, Options, TestApp, bytes_in, files_in, on_each_database, postgres, sha256, until};
+use crate::retention::{DECKS, PLAN, days, history_of, history_on};
 
 /// A policy whose marks are swept by the run that makes them.
 pub fn at_once() -> String {
@@ -147,8 +147,24 @@ async fn bytes_under_a_tombstone_are_stored_again(db: Db) {
     tokio::join!(stored_again_after(db, "retention-after-tombstone"), stored_again_after(db, "retention-after-delete"),);
 }
 
+/// Twelve days, each archived before the next is published: each has a file of its own, and the first one's is removed.
+async fn history_day_by_day(db: Db) -> TestApp {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let config = folder.path().join("acervo.toml");
+    std::fs::write(&config, at_once()).expect("a file");
+    let (folder, config) = (Some(folder), Some(config));
+    let app =
+        TestApp::with(Options { folder, config, database_url: postgres::database(db), ..Options::default() }).await;
+    app.portal.add(days(12));
+    for day in 1..=12 {
+        app.portal.publish(1).await.expect("a delivery");
+        app.settled(day).await;
+    }
+    app
+}
+
 async fn stored_again_after(db: Db, step: &str) {
-    let app = history_on(db, 12, &at_once()).await;
+    let app = history_day_by_day(db).await;
     let portal = app.portal.clone();
     let archive = Closed::of(app).await;
     let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
@@ -174,7 +190,7 @@ async fn stored_again_after(db: Db, step: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_while_removed_bytes_are_recorded_again_loses_nothing() {
     for step in ["fetch-before-record", "fetch-before-second-try"] {
-        let app = history_on(Db::Sqlite, 12, &at_once()).await;
+        let app = history_day_by_day(Db::Sqlite).await;
         let portal = app.portal.clone();
         let archive = Closed::of(app).await;
         let run = archive.run(&["retention", "run"], "").await;
