@@ -48,6 +48,7 @@ fn main() {
 /// An archive being measured.
 struct Archive {
     child: Child,
+    address: String,
     connection: Connection,
     sent: usize,
     posts: Vec<Duration>,
@@ -96,7 +97,7 @@ impl Archive {
         let (child, address) = serve_from(folder.path()).await;
         let connection = Connection::open(&address).await;
         let (posts, settlements) = (Vec::new(), Vec::new());
-        let mut archive = Self { child, connection, sent: 0, posts, settlements, _folder: folder };
+        let mut archive = Self { child, address, connection, sent: 0, posts, settlements, _folder: folder };
         archive.wait_until_idle().await;
         archive
     }
@@ -112,6 +113,8 @@ impl Archive {
 
     /// The latency of each POST while earlier files are fetched.
     async fn post(&mut self, files: &str) {
+        // The service has closed the last one if the other archive took longer than an idle connection may last.
+        self.connection = Connection::open(&self.address).await;
         for _ in 0..POSTS {
             let took = self.send(files).await;
             self.posts.push(took);
