@@ -45,14 +45,14 @@ impl Service {
         let names = [names::<PublicationRow>(), names::<RevisionRow>(), names::<Notification>(), names::<StatsRow>()];
         let mut service =
             Self { runtime, schema, types: Types::new(names), data: Value::Null, _folder: folder };
-        let all = service.answer(question(&service.types.everything(), &json!({})).data(FieldByField));
+        let all = service.answer(request(&service.types.everything(), &json!({})).data(FieldByField));
         assert!(all["data"]["publications"]["nodes"].as_array().is_some_and(|rows| !rows.is_empty()), "{all}");
         service.data = all["data"].clone();
         service
     }
 
-    fn answer(&self, question: Request) -> Value {
-        let answer = self.runtime.block_on(self.schema.execute(question));
+    fn answer(&self, request: Request) -> Value {
+        let answer = self.runtime.block_on(self.schema.execute(request));
         let json = to_json(&answer).expect("JSON");
         let read: Value = serde_json::from_slice(&json).expect("JSON");
         assert_eq!(read.to_string().len(), json.len(), "a name is written twice: {read}");
@@ -66,9 +66,9 @@ fn names<Row: Flat>() -> Vec<&'static str> {
     Row::COLUMNS.iter().map(|column| column.name).filter(is_shown).collect()
 }
 
-fn question(text: &str, variables: &Value) -> Request {
-    let asker = Caller { may_operate: true, may_administer: true, name: "fuzz".into() };
-    Request::new(text).variables(Variables::from_json(variables.clone())).data(asker)
+fn request(text: &str, variables: &Value) -> Request {
+    let caller = Caller { may_operate: true, may_administer: true, name: "fuzz".into() };
+    Request::new(text).variables(Variables::from_json(variables.clone())).data(caller)
 }
 
 static SERVICE: OnceLock<Service> = OnceLock::new();
@@ -77,11 +77,11 @@ fuzz_target!(|data: &[u8]| {
     let service = SERVICE.get_or_init(Service::start);
     let drawn = Drawn::new(&service.types, data);
     let (text, variables) = (drawn.text(), drawn.variables());
-    let slow = service.answer(question(&text, &variables).data(FieldByField));
+    let slow = service.answer(request(&text, &variables).data(FieldByField));
     if slow["errors"][0]["extensions"]["code"] == "TOO_COMPLEX" || slow["errors"].to_string().contains("too ") {
         return;
     }
     assert_eq!(slow, json!({ "data": drawn.answer(&service.data) }), "field by field: {text}");
-    assert_eq!(service.answer(question(&text, &variables).data(TakesJson)), slow, "written flat: {text}");
-    assert_eq!(service.answer(question(&text, &variables)), slow, "as values: {text}");
+    assert_eq!(service.answer(request(&text, &variables).data(TakesJson)), slow, "written flat: {text}");
+    assert_eq!(service.answer(request(&text, &variables)), slow, "as values: {text}");
 });

@@ -65,7 +65,7 @@ pub fn credential(value: &str) -> Result<String, String> {
     Ok(value.to_owned())
 }
 
-/// A key of the API. Clients write it after the scheme, which is no part of it.
+/// A key of the API. Clients write it after the scheme, which is not part of it.
 pub fn api_key(value: &str) -> Result<String, String> {
     let scheme = value.split(' ').next().filter(|scheme| scheme.len() < value.len()).unwrap_or_default();
     if ["bearer", "basic"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {

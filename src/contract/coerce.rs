@@ -137,7 +137,7 @@ fn parsed<T: InputType>(value: ConstValue) -> Result<ConstValue, String> {
     }
 }
 
-/// The integer that a number is, whatever way it was written.
+/// The integer that a number is, however it was written.
 fn whole(number: &Number) -> Option<i64> {
     if let Some(n) = number.as_i64() {
         return Some(n);

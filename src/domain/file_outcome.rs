@@ -18,12 +18,12 @@ pub enum FileOutcome {
     New,
     /// The latest revision has the same bytes.
     Unchanged(RevisionId),
-    /// The second fetch of a file that looked broken brought the same bytes: the notification has made this revision.
+    /// The second fetch of a file that seemed broken brought the same bytes: the notification has made this revision.
     Confirmed(RevisionId),
 }
 
 impl FileOutcome {
-    /// `own` is the revision that the notification made before, of a file that looked broken.
+    /// `own` is the revision that the notification made before, of a file that seemed broken.
     pub fn of(stored: &[StoredRevision], own: Option<RevisionId>, fetched: Digest) -> Self {
         let intervals: Vec<Interval> = stored.iter().map(|revision| revision.interval).collect();
         let last = latest(&intervals).map(|i| stored[i]);
@@ -41,7 +41,7 @@ impl FileOutcome {
         }
     }
 
-    /// Whether a file that looks broken is fetched once more: only for the notification that has just made a revision of it.
+    /// Whether a file that seems broken is fetched once more: only for the notification that has just made a revision of it.
     pub fn may_be_fetched_again(self, own: Option<RevisionId>) -> bool {
         self == Self::New && own.is_none()
     }

@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(ask(&resolver).await, Some(vec!["200.155.1.1".to_owned()]));
         assert_eq!(ask(&resolver).await, None);
         assert_eq!(ask(&resolver).await, None, "one private address among public ones");
-        assert_eq!(ask(&resolver).await, None, "in whatever form");
+        assert_eq!(ask(&resolver).await, None, "in any form");
         assert_eq!(ask(&resolver).await, Some(vec!["2800:1::1".to_owned()]));
     }
 

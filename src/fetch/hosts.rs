@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::{millis, timestamp};
 
-/// A host is paused after this many failures in a row, of whatever files.
+/// A host is paused after this many failures in a row, regardless of the files.
 const FAILURES_MAX: u32 = 10;
 
 /// The longest pause. A longer one could outlast links.

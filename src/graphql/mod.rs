@@ -1,7 +1,7 @@
 //! graphql: the schema over `query`, its mutations over `jobs`.
 //!
 //! Speaks the types of the published contract and decides nothing: every bound but those of the document itself is checked
-//! in `query`, and every error becomes a code and a message in one place.
+//! in `query`, and one function turns every error into a code and a message.
 mod caller;
 mod change;
 mod connection;

@@ -1,4 +1,4 @@
-//! One admission for all queries, whatever protocol carries them: how many run at once, in all and for each key, and how much
+//! One admission for the queries of all protocols: how many run at once, in all and for each key, and how much
 //! memory their responses may take together. A query that finds no slot waits for a while and is then refused.
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -124,7 +124,7 @@ impl Connection {
 
     /// Notes that the connection is a WebSocket now.
     pub fn upgraded(&self, is_known: bool) {
-        self.activity().socket = Some(if is_known { Socket::Known } else { Socket::Anonymous });
+        self.activity().socket = Some(if is_known { Socket::Authenticated } else { Socket::Anonymous });
         if !is_known {
             self.slots.bound_anonymous_sockets();
         }

@@ -56,7 +56,7 @@ pub(super) struct Running {
 pub(super) enum Socket {
     /// No key was presented yet.
     Anonymous,
-    Known,
+    Authenticated,
     /// `connection_init` was accepted.
     Open,
 }
@@ -139,7 +139,7 @@ impl Activity {
     /// Since when the connection has been waiting for its client alone; `None` while it must not be closed.
     pub fn waiting_since(&self, now: Instant) -> Option<Instant> {
         let stalled = |since: Instant| now.saturating_duration_since(since) >= STALLED_AFTER;
-        if matches!(self.socket, Some(Socket::Known | Socket::Open)) {
+        if matches!(self.socket, Some(Socket::Authenticated | Socket::Open)) {
             return None;
         }
         if self.running.is_empty() {

@@ -77,7 +77,7 @@ pub struct ClaimedNotification {
     pub attempt: u32,
     pub name: String,
     pub is_file: Option<bool>,
-    /// It has made a revision already, of a file that looked broken.
+    /// It has made a revision already, of a file that seemed broken.
     pub made_revision: bool,
     host: String,
 }
@@ -111,7 +111,7 @@ struct Due {
 
 impl Queue {
     /// Claims as many due files as there is capacity for: new announcements first, then the link that expires first. Links that
-    /// had expired at `certain` are useless: that time has come, whatever the clock says (`now`).
+    /// had expired at `certain` are useless: that time has certainly passed, whatever the clock says (`now`).
     pub async fn claim(
         &self,
         now: Timestamp,
@@ -162,7 +162,7 @@ impl Queue {
         let retrying = Condition::all().add(is_in(Status::Retrying));
         let is_due = C::NextAttemptAt.lte(millis(now));
         let mut due = Vec::new();
-        // One status after the other, so that each look-up is a short walk along its index, however long the queue is.
+        // One status after the other, so that each look-up reads a short part of its index, however long the queue is.
         for state in [queued, retrying.add(is_due), is_abandoned(&clock)] {
             let some = notifications::Entity::find()
                 .select_only()

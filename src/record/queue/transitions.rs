@@ -23,7 +23,7 @@ pub(super) async fn release(txn: &DatabaseTransaction, which: Expr) -> Result<u6
     Ok(released.rows_affected)
 }
 
-/// Settles notifications whose file cannot be fetched, as `status`. One that has made a revision of a file that looked broken, and was
+/// Settles notifications whose file cannot be fetched, as `status`. One that has made a revision of a file that seemed broken, and was
 /// to be fetched once more, ends with that revision.
 pub(super) async fn end_without_file(
     txn: &DatabaseTransaction,
