@@ -1,14 +1,14 @@
-//! The free space of the disks, and what it is enough for.
+//! The free disk space, and whether it suffices.
 use std::path::{Path, PathBuf};
 
 use crate::config;
 use crate::engine::store::{Archive, Space, space_of};
 
-/// The share of the disk that must stay free where nothing is configured: one part in so many.
+/// The default part of the disk that must stay free: 1/n.
 const FETCH_PART: u64 = 20;
 const RECEIVE_PART: u64 = 100;
 
-/// The most that must stay free where nothing is configured.
+/// The most that must stay free by default.
 const FETCH_FLOOR_MAX: u64 = 1 << 30;
 const RECEIVE_FLOOR_MAX: u64 = 128 << 20;
 
@@ -16,7 +16,7 @@ const RECEIVE_FLOOR_MAX: u64 = 128 << 20;
 #[derive(Clone)]
 pub struct Disk {
     archive: Archive,
-    /// The data folder, which holds temporary files, and the database where that is not on a server of its own.
+    /// The data folder, which contains temporary files, and the database unless it is on a server.
     data: PathBuf,
     has_database: bool,
     settings: config::Disk,
@@ -25,7 +25,7 @@ pub struct Disk {
 /// A disk is too full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the disk has {free} bytes free, and {floor} must stay free ({key}): free some space, and the service continues by itself"
+    "the disk has {free} bytes free, and {floor} must stay free ({key}): free some space; the service then continues without a restart"
 )]
 pub struct DiskFull {
     pub free: u64,
@@ -48,8 +48,8 @@ impl Disk {
         self.of_files().try_for_each(|space| self.fetch(space, 0))
     }
 
-    /// Whether so many bytes of temporary files leave enough for fetched ones: what is unpacked for a reader must not stop
-    /// archiving.
+    /// Whether `bytes` bytes of temporary files leave enough space for fetched files, because temporary files for readers must
+    /// not stop archiving.
     pub fn may_spool(&self, bytes: u64) -> Result<(), DiskFull> {
         self.fetch(space_of(&self.data.join("tmp")).ok(), bytes)?;
         self.of_files().try_for_each(|space| self.fetch(space, bytes))
@@ -64,8 +64,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether a file of so many bytes that is being fetched leaves space for notifications.
-    pub fn make_sure(&self, bytes: u64) -> Result<(), DiskFull> {
+    /// Fails unless a fetched file of `bytes` bytes leaves space for notifications.
+    pub fn require_space(&self, bytes: u64) -> Result<(), DiskFull> {
         self.of_files().try_for_each(|space| self.receive(space, bytes))
     }
 
@@ -78,7 +78,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Bytes free in the data folder; `None` where the system does not say.
+    /// Bytes free in the data folder; `None` if the system does not report it.
     pub fn free_for_data(&self) -> Option<u64> {
         self.of_data().map(|space| space.free)
     }

@@ -22,17 +22,17 @@ const OPENING_BYTES: u64 = 4 << 20;
 const LOCK_TRIES: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// There is no archive where a command expects one.
+/// The folder of a command contains no archive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no archive in {place}: run the command in the folder of acervo.toml, or name the archive's folder with \
+    "there is no archive in {location}: run the command in the folder of acervo.toml, or give the archive's folder with \
      --data-dir or ACERVO_DATA_DIR; `acervo serve` creates a new archive"
 )]
 pub struct ArchiveNotFound {
-    pub place: String,
+    pub location: String,
 }
 
-/// A setting that names a folder leads to something else.
+/// The path of a folder setting is something else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{key} is `{}`, but `{}` {what}; set {key} to a folder ({})",
@@ -56,13 +56,13 @@ pub enum Service {
     Running(Option<SocketAddr>),
 }
 
-/// Fails where a setting that names a folder names something else, or a path below a file.
+/// Fails if the path of a folder setting is something else, or is below a file.
 pub(super) fn require_folder(key: &'static str, folder: &Path) -> Result<(), NotAFolder> {
     for path in folder.ancestors().filter(|path| !path.as_os_str().is_empty()) {
         let what = match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => return Ok(()),
             Ok(_) => "is not a folder",
-            Err(_) if path.is_symlink() => "is a symbolic link that leads nowhere",
+            Err(_) if path.is_symlink() => "is a broken symbolic link",
             Err(_) => continue,
         };
         return Err(NotAFolder { key, folder: folder.to_owned(), path: path.to_owned(), what });
@@ -70,8 +70,7 @@ pub(super) fn require_folder(key: &'static str, folder: &Path) -> Result<(), Not
     Ok(())
 }
 
-/// Creates the folder if it does not exist, and closes it to other users of the machine: it contains links that work without
-/// a password.
+/// Creates the folder if it does not exist, and makes it private: it contains links that work without a password.
 pub(super) fn make_private(folder: &Path) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -81,7 +80,7 @@ pub(super) fn make_private(folder: &Path) -> anyhow::Result<()> {
     narrow(folder, 0o700)
 }
 
-/// Creates an empty file for its owner alone if it does not exist: what SQLite creates beside it gets the same permissions.
+/// Creates an empty private file if it does not exist. SQLite gives the same permissions to the files that it creates next to it.
 pub(super) fn create_private_file(path: &Path) -> anyhow::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -105,13 +104,13 @@ pub(super) fn narrow(path: &Path, mode: u32) -> anyhow::Result<()> {
     }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).with_context(|| {
         format!(
-            "{} is open to other users of this machine (mode {found:03o}) and holds secret links: make it private with `chmod {mode:o}`",
+            "{} is open to other users of this machine (mode {found:03o}) and contains secret links; make it private with `chmod {mode:o}`",
             path.display()
         )
     })?;
     tracing::warn!(
         path = %path.display(),
-        "was open to other users of this machine (mode {found:03o}) and holds secret links: it is private now ({mode:03o})"
+        "was open to other users of this machine (mode {found:03o}) and contained secret links; it is private now ({mode:03o})"
     );
     Ok(())
 }
@@ -121,16 +120,16 @@ pub(super) fn narrow(_: &Path, _: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Frees the reserved space where there is hardly any other, so that the disk can be cleaned up at all.
+/// Frees the reserved space if there is hardly any other, because deleting needs some space too.
 pub(super) fn free_reserve(folder: &Path) {
     if space_of(folder).is_ok_and(|space| space.free < OPENING_BYTES)
         && std::fs::remove_file(folder.join(RESERVE)).is_ok()
     {
-        tracing::warn!("the disk is full: the reserved space is used");
+        tracing::warn!("the disk is full; the reserved space is used");
     }
 }
 
-/// Makes this process the one that serves from the folder.
+/// Locks the folder for this process, which serves from it.
 pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = lock_path(folder);
     let options = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);

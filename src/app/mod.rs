@@ -1,4 +1,4 @@
-//! app: builds the leaves from the configuration and keeps them for the use cases; the edges and the tests are handed it.
+//! app: builds the leaves from the configuration and keeps them for the use cases; edges and tests get it.
 mod disk;
 mod folder;
 
@@ -27,10 +27,10 @@ pub use crate::engine::record::LOG_TARGETS as DATABASE_LOG_TARGETS;
 pub use disk::{Disk, DiskFull};
 pub use folder::{ArchiveNotFound, NotAFolder, RESERVE, Service, service};
 
-/// How often the service notes the time, so that a clock that jumps ahead is noticed across processes.
-pub const TIME_NOTED_EVERY: Duration = Duration::from_secs(15);
+/// How often the service saves the time, so that a clock that jumps ahead is detected across processes.
+pub const TIME_SAVED_EVERY: Duration = Duration::from_secs(15);
 
-/// The state of the process; clones share it, and are made several times for each request.
+/// The state of the process; clones share it, and every request makes several.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
@@ -42,7 +42,7 @@ impl Deref for App {
     }
 }
 
-/// What [`App`] holds: the leaves are visible to the use cases alone.
+/// The parts of [`App`]. Only the use cases see the leaves.
 pub struct Parts {
     pub settings: Settings,
     pub clock: Clock,
@@ -58,11 +58,11 @@ pub struct Parts {
     pub(super) fetcher: Fetcher,
     pub(super) disk: Disk,
     /// Denied requests that the database has not counted yet.
-    pub denied: Denied,
+    pub denied: DenialCounts,
     pub started_at: Timestamp,
     /// Set once the service is stopping.
     pub stopping: AtomicBool,
-    /// Cancelled once the process has been asked to stop; long work looks at it between two batches.
+    /// Cancelled once the process has been asked to stop; long work checks it between two batches.
     pub stop: CancellationToken,
     /// Locked while this process serves from the data folder.
     lock: Option<File>,
@@ -70,13 +70,13 @@ pub struct Parts {
 
 /// Counts denied requests, by source: a flood of them must not become a flood of commits.
 #[derive(Debug, Default)]
-pub struct Denied {
+pub struct DenialCounts {
     by_source: Mutex<HashMap<String, u64>>,
     keys: AtomicU64,
     hosts: AtomicU64,
 }
 
-impl Denied {
+impl DenialCounts {
     pub fn note(&self, source: &str) {
         *self.counts().entry(source.to_owned()).or_default() += 1;
     }
@@ -119,9 +119,9 @@ impl Denied {
 /// What a process does with the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Serve from it, alone.
+    /// Serve from it; only one process can.
     Server,
-    /// Read or change something, perhaps beside a server. Only some commands may create an archive.
+    /// Read or change something, perhaps while a service runs. Only some commands may create an archive.
     Command { may_create: bool },
 }
 
@@ -151,7 +151,7 @@ impl App {
         let trust = TrustedClock::default();
         let last_known = record.known_time().last().await?;
         match (role, service(folder)?) {
-            (Role::Command { .. }, Service::Running(_)) => trust.begin_beside(last_known, TIME_NOTED_EVERY, &clock),
+            (Role::Command { .. }, Service::Running(_)) => trust.begin_beside(last_known, TIME_SAVED_EVERY, &clock),
             (Role::Command { .. } | Role::Server, _) => trust.begin(last_known, &clock),
         }
         let store = Archive::open(&archive, &folder.join("tmp"))
@@ -173,7 +173,7 @@ impl App {
                 .context("cannot start the threads for queries")?,
             fetcher,
             disk,
-            denied: Denied::default(),
+            denied: DenialCounts::default(),
             stopping: AtomicBool::default(),
             stop: CancellationToken::new(),
             lock,
@@ -218,11 +218,11 @@ async fn require_archive(settings: &Settings, location: &Location) -> anyhow::Re
     if location.is_initialized().await.context("the database cannot be opened")? {
         return Ok(());
     }
-    let place = match location {
+    let location = match location {
         Location::Sqlite(_) => settings.data_dir.display().to_string(),
-        Location::Postgres(_) => "the database that database_url names".to_owned(),
+        Location::Postgres(_) => "the database at database_url".to_owned(),
     };
-    Err(ArchiveNotFound { place }.into())
+    Err(ArchiveNotFound { location }.into())
 }
 
 /// How long a process waits for another one that is replacing an index of another version.

@@ -1,4 +1,4 @@
-//! `acervo get`: an archived file.
+//! `acervo get`: downloads an archived file.
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,9 +39,9 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Some(path) => file_name(path),
         None => file_name(&revision.file_name),
     };
-    // `-` means standard output only where the user gives it, not as the name of a file.
+    // `-` means standard output only if the user gives it, not as the name of a file.
     let own_path = own_name.map(|name| PathBuf::from(if name == "-" { "./-".to_owned() } else { name }));
-    let path = args.output.or(own_path).context("the file has no name: say where to write it with -o")?;
+    let path = args.output.or(own_path).context("the file has no name; give a path with -o")?;
     let mut target = Target::open(&path, args.force)?;
     queries.require_sound(&revision).await?;
     let mut bytes = match &args.member {
@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
 }
 
 fn id(text: &str) -> Result<uuid::Uuid, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a valid id; `acervo search` shows them"))
+    text.parse().map_err(|_| format!("`{text}` is not a valid id; `acervo search` lists them"))
 }
 
 async fn find(queries: &Queries, id: uuid::Uuid) -> anyhow::Result<Revision> {
@@ -69,7 +69,7 @@ async fn find(queries: &Queries, id: uuid::Uuid) -> anyhow::Result<Revision> {
         return Ok(row.revision);
     }
     let Some(row) = queries.publication_rows(&[PublicationId(id)]).await?.remove(&PublicationId(id)) else {
-        bail!("there is no revision and no publication {id}; `acervo search` shows them");
+        bail!("no revision or publication has the id {id}; `acervo search` lists them");
     };
     row.shown.with_context(|| {
         format!("the publication {id} has no file yet: it is {}", row.publication.status.as_str().to_lowercase())

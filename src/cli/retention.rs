@@ -10,7 +10,7 @@ use super::output;
 use crate::app::App;
 use crate::config::Settings;
 use crate::domain::format_instant;
-use crate::jobs::retention::{self, Line, Planned};
+use crate::jobs::retention::{self, InventoryPlan, Line};
 use crate::query::RetentionRun;
 use crate::query::{Paging, Queries};
 
@@ -125,7 +125,7 @@ fn run_fields(run: &RetentionRun) -> Value {
     })
 }
 
-fn table(app: &App, planned: &Planned) -> String {
+fn table(app: &App, planned: &InventoryPlan) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["name", "reference date", "rev", "policy", "why", "frees"]);
@@ -150,7 +150,7 @@ fn table(app: &App, planned: &Planned) -> String {
 }
 
 /// The plan in the form of GraphQL, with all lines in one list.
-fn object(app: &App, planned: &Planned) -> Value {
+fn object(app: &App, planned: &InventoryPlan) -> Value {
     json!({
         "at": format_instant(planned.at),
         "keep": planned.plan.keep,
@@ -175,6 +175,6 @@ fn fields(line: &Line) -> Value {
     })
 }
 
-fn csv(app: &App, planned: &Planned) -> anyhow::Result<String> {
+fn csv(app: &App, planned: &InventoryPlan) -> anyhow::Result<String> {
     output::csv(planned.lines(app).map(|line| fields(&line)))
 }

@@ -4,7 +4,7 @@
 const ENVIAR: &str = "press \"Enviar\" for this product on the portal (\"Reenviar Pendentes\" leaves it out: the notification itself was delivered)";
 
 /// For a link that expired before its file was fetched; `last` is the last attempt's error.
-pub fn link_died(last: Option<&str>) -> String {
+pub fn link_expired(last: Option<&str>) -> String {
     match last {
         Some(last) => format!("the link expired before the file could be fetched (last: {last}); {ENVIAR}"),
         None => format!("the link had expired before the first attempt; {ENVIAR}"),
@@ -12,22 +12,22 @@ pub fn link_died(last: Option<&str>) -> String {
 }
 
 /// For a notification that was imported with an expired link.
-pub fn link_was_dead_at_import() -> String {
+pub fn link_had_expired_at_import() -> String {
     format!("the link had expired when it was imported; {ENVIAR}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{link_died, link_was_dead_at_import};
+    use super::{link_expired, link_had_expired_at_import};
 
     #[test]
     fn every_message_names_the_button_that_helps_and_the_one_that_does_not() {
-        for message in [link_died(None), link_died(Some("status 500")), link_was_dead_at_import()] {
+        for message in [link_expired(None), link_expired(Some("status 500")), link_had_expired_at_import()] {
             assert!(
                 message.contains("\"Enviar\"") && message.contains("\"Reenviar Pendentes\" leaves it out"),
                 "{message}"
             );
         }
-        assert!(link_died(Some("status 500")).contains("(last: status 500)"));
+        assert!(link_expired(Some("status 500")).contains("(last: status 500)"));
     }
 }

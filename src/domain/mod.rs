@@ -36,7 +36,7 @@ mod turn;
 mod validator;
 
 pub use activity::{ActivityProfile, history_start};
-pub use advice::{link_died, link_was_dead_at_import};
+pub use advice::{link_expired, link_had_expired_at_import};
 pub use clock::{Clock, http_date, millis, timestamp};
 pub use content::{Ends, FileInfo, UNUSUAL_MARKUP, Verdict, is_page_type, judge};
 pub use coverage::{Cadence, SeenPublication};

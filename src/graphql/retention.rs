@@ -10,7 +10,7 @@ use super::flat::never_flat;
 use crate::app::App;
 use crate::contract::{Count, DateTime, Long};
 use crate::jobs::Job;
-use crate::jobs::retention::{Line, Planned, SharedPlans};
+use crate::jobs::retention::{InventoryPlan, Line, SharedPlans};
 use crate::query::{self, ListPage};
 
 never_flat!(RetentionLine, RetentionRun, JobRun);
@@ -24,17 +24,17 @@ pub enum RetentionAction {
 
 /// The plan that a request is given, the same for each of its fields.
 #[derive(Default)]
-pub struct PlanOfRequest(OnceCell<Arc<Planned>>);
+pub struct PlanOfRequest(OnceCell<Arc<InventoryPlan>>);
 
 impl PlanOfRequest {
-    pub async fn get(&self, plans: &SharedPlans, app: &App) -> Result<Arc<Planned>> {
+    pub async fn get(&self, plans: &SharedPlans, app: &App) -> Result<Arc<InventoryPlan>> {
         let planned = self.0.get_or_try_init(|| plans.current(app)).await;
         planned.cloned().map_err(|e| internal(&e))
     }
 }
 
 /// What the policies would keep and remove now.
-pub struct RetentionPlan(pub Arc<Planned>);
+pub struct RetentionPlan(pub Arc<InventoryPlan>);
 
 /// What the policies would keep and remove now.
 #[Object]

@@ -1,4 +1,4 @@
-//! Files as they were published: names, ranges, validators, and the stored zstd frame for clients that accept it.
+//! Published files: names, ranges, validators, and the stored zstd frame for clients that accept it.
 use std::ops::Range;
 
 use axum::Extension;
@@ -55,12 +55,12 @@ pub(super) async fn get_file(
         describe(response.headers_mut(), known.as_ref().unwrap_or(&etag), &revision)?;
         return Ok(response);
     }
-    let ask = Ask { http: &http, caller: &caller, revision: &revision, is_head: method == Method::HEAD };
+    let wanted = FileRequest { http: &http, caller: &caller, revision: &revision, is_head: method == Method::HEAD };
     let mut response = match (range, form) {
         (Part::None, _) => return Ok(beyond_the_end(size)),
-        (Part::Some(part), _) => send_part(&ask, part).await?,
-        (Part::Whole, Some(Form::Frame)) => send_frame(&ask).await?,
-        (Part::Whole, _) => send_whole(&ask).await?,
+        (Part::Some(part), _) => send_part(&wanted, part).await?,
+        (Part::Whole, Some(Form::Frame)) => send_frame(&wanted).await?,
+        (Part::Whole, _) => send_whole(&wanted).await?,
     };
     describe(response.headers_mut(), &etag, &revision)?;
     let described = [
@@ -74,7 +74,7 @@ pub(super) async fn get_file(
     Ok(response)
 }
 
-/// How a file can be sent: each form is a representation with an ETag of its own, so that no client joins parts of two.
+/// How a file can be sent: each form is a representation with its own ETag, so that clients never join parts of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Plain,
@@ -135,43 +135,43 @@ fn beyond_the_end(size: u64) -> Response {
     response
 }
 
-async fn send_part(ask: &Ask<'_>, part: Range<u64>) -> Result<Response, Problem> {
-    let slot = ask.http.downloads.enter(&ask.caller.name).await?;
-    ask.http.queries.require_sound(ask.revision).await?;
-    let size = ask.revision.file.size;
+async fn send_part(wanted: &FileRequest<'_>, part: Range<u64>) -> Result<Response, Problem> {
+    let slot = wanted.http.downloads.enter(&wanted.caller.name).await?;
+    wanted.http.queries.require_sound(wanted.revision).await?;
+    let size = wanted.revision.file.size;
     let response = Response::builder()
         .status(StatusCode::PARTIAL_CONTENT)
         .header(header::CONTENT_RANGE, format!("bytes {}-{}/{size}", part.start, part.end - 1))
         .header(header::CONTENT_LENGTH, part.end - part.start);
-    let bytes = ask.http.queries.file(ask.revision, Some(part)).await?;
-    build(response, ask.http.downloads.body(bytes, slot))
+    let bytes = wanted.http.queries.file(wanted.revision, Some(part)).await?;
+    build(response, wanted.http.downloads.body(bytes, slot))
 }
 
-async fn send_frame(ask: &Ask<'_>) -> Result<Response, Problem> {
+async fn send_frame(wanted: &FileRequest<'_>) -> Result<Response, Problem> {
     let response = Response::builder().header(header::CONTENT_ENCODING, "zstd");
-    let slot = ask.http.downloads.enter(&ask.caller.name).await?;
-    ask.http.queries.require_sound(ask.revision).await?;
-    let (size, bytes) = ask.http.queries.frame(ask.revision).await?;
-    build(response.header(header::CONTENT_LENGTH, size), ask.body(bytes, slot))
+    let slot = wanted.http.downloads.enter(&wanted.caller.name).await?;
+    wanted.http.queries.require_sound(wanted.revision).await?;
+    let (size, bytes) = wanted.http.queries.frame(wanted.revision).await?;
+    build(response.header(header::CONTENT_LENGTH, size), wanted.body(bytes, slot))
 }
 
-async fn send_whole(ask: &Ask<'_>) -> Result<Response, Problem> {
-    let response = Response::builder().header(header::CONTENT_LENGTH, ask.revision.file.size);
-    let slot = ask.http.downloads.enter(&ask.caller.name).await?;
-    ask.http.queries.require_sound(ask.revision).await?;
-    let bytes = ask.http.queries.file(ask.revision, None).await?;
-    build(response, ask.body(bytes, slot))
+async fn send_whole(wanted: &FileRequest<'_>) -> Result<Response, Problem> {
+    let response = Response::builder().header(header::CONTENT_LENGTH, wanted.revision.file.size);
+    let slot = wanted.http.downloads.enter(&wanted.caller.name).await?;
+    wanted.http.queries.require_sound(wanted.revision).await?;
+    let bytes = wanted.http.queries.file(wanted.revision, None).await?;
+    build(response, wanted.body(bytes, slot))
 }
 
-/// Who wants which file, and how.
-struct Ask<'a> {
+/// A request for a revision's file.
+struct FileRequest<'a> {
     http: &'a Http,
     caller: &'a Caller,
     revision: &'a Revision,
     is_head: bool,
 }
 
-impl Ask<'_> {
+impl FileRequest<'_> {
     /// The body of a response. The one to HEAD is empty, and everything before it is as for GET: a file that cannot be read
     /// has the same status.
     fn body(&self, bytes: FileBytes, slot: Slot) -> Body {
@@ -179,7 +179,7 @@ impl Ask<'_> {
     }
 }
 
-/// The revision whose file is requested; an error where the file was removed.
+/// The revision whose file is requested; an error if the file was removed.
 pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
     let no_id = || Problem::new(StatusCode::NOT_FOUND, format!("`{}` is not the id of a revision", excerpt(id)));
     let id: RevisionId = id.parse().map_err(|_| no_id())?;
@@ -206,7 +206,7 @@ enum Part {
 fn wanted_part(method: &Method, headers: &HeaderMap, conditions: &Conditions, revision: &Revision) -> Part {
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let Some(range) = range.filter(|_| method == Method::GET) else { return Part::Whole };
-    // A part is of use only together with what the client has of the same bytes.
+    // A part is only useful together with other parts of the same bytes.
     if !conditions.allow_range(Some(&Form::Plain.etag(revision)), Some(revision.archived_at)) {
         return Part::Whole;
     }

@@ -15,7 +15,7 @@ use crate::engine::record::{Claim, ClaimedNotification, FetchedFile, Member, Rec
 use crate::engine::store::{Budget, Listing, MemberError, Put, StoreError};
 
 /// The first bytes of a zip, and of an empty one.
-const ZIP_MARKS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+const ZIP_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let Some(lead) = claim.lead() else { return Ok(()) };
@@ -36,21 +36,21 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     let sent_as = download.content_type.as_deref();
     let name = published.or(announced).unwrap_or_else(|| named_for_product(lead, ends.head(), sent_as));
     let extension = extension_of(&name);
-    let verdict = judge_answer(app, lead, sent_as, extension.as_deref(), &ends).await?;
+    let verdict = judge_response(app, lead, sent_as, extension.as_deref(), &ends).await?;
     let stored = put.finish().await?;
     let file = stored.file;
     metrics::counter!("acervo_fetched_bytes_total").increment(file.size);
-    let inside = look_inside(app, file, extension.as_deref(), ends.head()).await?;
-    let is_doubtful = inside.broken.is_some() || matches!(verdict, Verdict::Doubtful(_));
+    let contents = list_members(app, file, extension.as_deref(), ends.head()).await?;
+    let is_doubtful = contents.broken.is_some() || matches!(verdict, Verdict::Doubtful(_));
     let again = is_doubtful && !claim.notifications.iter().any(|n| n.made_revision);
     let fetched = FetchedFile {
         file,
         content_type: content_type(&download, &name),
         extension,
         file_name: name,
-        warnings: inside.warnings().into_iter().chain(warning(verdict)).collect(),
-        members: inside.members,
-        list_later: inside.list_later,
+        warnings: contents.warnings().into_iter().chain(warning(verdict)).collect(),
+        members: contents.members,
+        list_later: contents.list_later,
         validator: download.validator.clone().filter(|validator| !validator.holds_any_of(&secrets)),
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
@@ -85,8 +85,8 @@ async fn settle(app: &App, claim: &Claim, fetched: &FetchedFile) -> Result<Settl
     }
 }
 
-/// The portal says that the file is the one we have, and sends no bytes. Ours is read once, as it would be after a response with
-/// bytes: if it is damaged, it is fetched whole.
+/// The portal answered that the file has not changed. The stored file is verified once, as it would be after a transfer; if it is
+/// damaged, the whole file is fetched.
 async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let name = claim.lead().map_or("", |lead| lead.name.as_str());
     if let Some(previous) = &claim.previous
@@ -94,12 +94,14 @@ async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
         && let Err(e) = app.store.check(file).await
     {
         let Some(digest) = e.damaged() else { return Err(e.into()) };
-        tracing::error!(name, error = %e, "the portal's file has not changed, and ours is damaged: it is fetched whole");
+        tracing::error!(name, error = %e, "the file on the portal has not changed and the stored one is damaged; fetching it in full");
         app.record.files().mark_damaged(digest, app.clock.now()).await?;
     }
     match app.record.queue().settle_not_modified(claim).await? {
         Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),
-        None => tracing::info!(name, "not modified, but another file is shown by now: it is fetched whole"),
+        None => {
+            tracing::info!(name, "not modified, but the publication shows another file by now; fetching it in full")
+        }
     }
     Ok(())
 }
@@ -107,9 +109,9 @@ async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
 /// Bytes of a transfer between two checks of the free disk space.
 const CHECK_EVERY_BYTES: u64 = 16 << 20;
 
-/// Streams the bytes into the archive, where they are not a file yet, and keeps both their ends.
+/// Streams the bytes into the store, without finishing the object, and returns both ends of the file.
 async fn transfer(app: &App, download: &mut Download) -> Result<(Put, Ends), TransferError> {
-    app.disk.make_sure(download.length().unwrap_or_default())?;
+    app.disk.require_space(download.length().unwrap_or_default())?;
     let mut put = app.store.put();
     let mut ends = Ends::default();
     let mut checked_at = 0;
@@ -121,15 +123,15 @@ async fn transfer(app: &App, download: &mut Download) -> Result<(Put, Ends), Tra
         received += bytes.len() as u64;
         if received - checked_at >= CHECK_EVERY_BYTES {
             checked_at = received;
-            app.disk.make_sure(0)?;
+            app.disk.require_space(0)?;
         }
     }
     Ok((put, ends))
 }
 
-/// Whether the answer is the published file; a page in its place is an error. What the product's earlier files looked
-/// like is asked only where it could say otherwise.
-async fn judge_answer(
+/// Classifies the response; a page instead of the file is an error. The product's earlier files are only read if they could
+/// change the verdict.
+async fn judge_response(
     app: &App,
     lead: &ClaimedNotification,
     content_type: Option<&str>,
@@ -148,7 +150,7 @@ async fn judge_answer(
     }
 }
 
-/// Whether files of this extension came from this product as pages before, and were archived.
+/// Whether earlier files of this product with this extension were sent as pages, and archived.
 async fn is_usual(app: &App, lead: &ClaimedNotification, extension: Option<&str>) -> Result<bool, TransferError> {
     let shown = app.record.history().shown_files(lead.id).await?;
     Ok(shown.iter().filter(|file| file.extension.as_deref() == extension).any(|file| {
@@ -166,31 +168,31 @@ pub(super) fn warning(verdict: Verdict) -> Option<String> {
     }
 }
 
-/// The extension of a name that has nothing else, `.pdf`: it names the type and not the file.
+/// The extension of a name that has nothing else, `.pdf`: it is a type and not a name.
 fn bare_extension(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default().trim();
     extension_of(&format!("x{last}")).filter(|_| last.rfind('.') == Some(0))
 }
 
-/// The announced name where it has this extension, or else the product's name with it.
+/// The announced name if it has this extension, else the product's name with it.
 fn named_by_extension(extension: &str, announced: Option<&str>, product: &str) -> Option<String> {
     let announced = announced.filter(|name| extension_of(name).as_deref() == Some(extension));
     announced.map(str::to_owned).or_else(|| file_name(&with_extension(&without_slashes(product), extension)))
 }
 
-/// A name with an extension, which it may have already.
+/// Adds an extension to a name, unless the name has it.
 fn with_extension(name: &str, extension: &str) -> String {
     let name = name.trim();
     if extension_of(name).as_deref() == Some(extension) { name.to_owned() } else { format!("{name}.{extension}") }
 }
 
-/// The name in the token's path; a folder comes as a zip that has the product's name.
+/// The name in the token's path. A folder is sent as a zip with the product's name.
 fn announced_name(lead: &ClaimedNotification) -> Option<String> {
     if lead.is_file == Some(false) {
         return file_name(&with_extension(&without_slashes(&lead.name), "zip"));
     }
     let path = lead.link.claims().path?;
-    // No file name on the portal holds a `?`: what follows is a query.
+    // File names on the portal have no `?`: it begins a query.
     let last = path.split('?').next()?.rsplit('/').next()?;
     let decoded = percent_decoded(last).unwrap_or_else(|| last.to_owned());
     file_name(&without_slashes(&decoded)).filter(|name| extension_of(name).is_some())
@@ -228,7 +230,7 @@ fn extension_for(content_type: &str) -> Option<&'static str> {
 }
 
 fn is_zip(head: &[u8]) -> bool {
-    ZIP_MARKS.iter().any(|mark| head.starts_with(mark))
+    ZIP_SIGNATURES.iter().any(|mark| head.starts_with(mark))
 }
 
 fn content_type(download: &Download, name: &str) -> Option<String> {
@@ -239,9 +241,9 @@ fn content_type(download: &Download, name: &str) -> Option<String> {
         .or_else(|| download.content_type.clone())
 }
 
-/// What was found inside a file.
+/// The contents of a file, if it is a zip.
 #[derive(Default)]
-pub(super) struct Inside {
+pub(super) struct ZipContents {
     pub members: Vec<Member>,
     /// The zip does not open.
     pub broken: Option<String>,
@@ -251,53 +253,55 @@ pub(super) struct Inside {
     pub list_later: bool,
 }
 
-impl Inside {
+impl ZipContents {
     pub fn warnings(&self) -> Vec<String> {
         self.broken.iter().chain(&self.note).cloned().collect()
     }
 }
 
-/// What listing may cost before a file is recorded: most zips take a few milliseconds. What takes more is listed later, so
-/// that no file keeps another, or itself, from being recorded.
+/// The budget for listing members before a file is recorded. Most zips take a few milliseconds. Anything more is listed later, so
+/// that no file delays its own recording or that of another file.
 const BUDGET_BEFORE_RECORD: Budget = Budget { bytes: 16 << 20, time: Duration::from_millis(500) };
 
 /// The warning on a zip whose nested zips take longer to list than is allowed.
 pub(super) const PARTLY_LISTED: &str =
-    "not all members of the zips inside it are listed: unpacking them takes too long";
+    "not all members of nested zips are listed, because decompressing them takes too long";
 
 /// The warning on a zip with more members than are listed.
-const CUT: &str = "the zip has more members than are listed";
+const TRUNCATED: &str = "the zip has more members than are listed";
 
-/// The members of a zip, or what is wrong with it.
-pub(super) async fn look_inside(
+/// Lists the members of a zip, or says what is wrong with it.
+pub(super) async fn list_members(
     app: &App,
     file: StoredFile,
     extension: Option<&str>,
     head: &[u8],
-) -> Result<Inside, TransferError> {
-    // Workbooks are zips too, but nobody looks for their parts.
+) -> Result<ZipContents, TransferError> {
+    // Workbooks are zips as well, but their parts are not useful as members.
     let is_office = extension
         .is_some_and(|e| matches!(e, "xlsx" | "xlsm" | "xlsb" | "docx" | "docm" | "pptx" | "odt" | "ods" | "jar"));
     if is_office || !(extension == Some("zip") || is_zip(head)) {
-        return Ok(Inside::default());
+        return Ok(ZipContents::default());
     }
     match app.store.members(file, BUDGET_BEFORE_RECORD).await {
         Ok(listing) => {
             let list_later = listing.is_over_budget;
             let (members, note) = record_members(listing);
             let note = note.filter(|_| !list_later).map(str::to_owned);
-            Ok(Inside { members, note, list_later, broken: None })
+            Ok(ZipContents { members, note, list_later, broken: None })
         }
-        // There will be space again.
-        Err(MemberError::Store(StoreError::DiskFull(_))) => Ok(Inside { list_later: true, ..Inside::default() }),
+        // Listed once there is space again.
+        Err(MemberError::Store(StoreError::DiskFull(_))) => {
+            Ok(ZipContents { list_later: true, ..ZipContents::default() })
+        }
         Err(MemberError::Store(e)) => Err(e.into()),
-        Err(e) => Ok(Inside { broken: Some(format!("the zip does not open: {e}")), ..Inside::default() }),
+        Err(e) => Ok(ZipContents { broken: Some(format!("the zip does not open: {e}")), ..ZipContents::default() }),
     }
 }
 
-/// The members as they are recorded, and the warning that goes with them.
+/// The members to record, and a warning if the list is incomplete.
 pub(super) fn record_members(listing: Listing) -> (Vec<Member>, Option<&'static str>) {
-    let note = if listing.is_cut { Some(CUT) } else { None };
+    let note = if listing.is_cut { Some(TRUNCATED) } else { None };
     (listing.members.into_iter().map(member).collect(), note)
 }
 

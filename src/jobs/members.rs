@@ -1,5 +1,5 @@
-//! Lists the members of zips that took too long to be listed before their files were recorded: one file after the other,
-//! each within a budget of bytes and time.
+//! Lists the members of zips for which this took too long before recording, one by one, each within a budget of bytes and
+//! time.
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,16 +11,16 @@ use crate::domain::StoredFile;
 use crate::engine::record::RecordError;
 use crate::engine::store::{Budget, MemberError};
 
-/// What listing a file may cost whose nested zips have to be unpacked.
+/// The budget for listing a file with nested zips, which have to be decompressed.
 const BUDGET: Budget = Budget { bytes: 1 << 30, time: Duration::from_secs(30) };
 
-/// How often files that other processes left are looked for.
+/// The interval for polling for files from other processes.
 const CHECK_EVERY: Duration = Duration::from_secs(30);
 
-/// Files that arrive together are listed together.
-const GATHER: Duration = Duration::from_millis(50);
+/// The delay after a change of the feed, so that files that arrive together are listed together.
+const BATCH_DELAY: Duration = Duration::from_millis(50);
 
-/// When a file that could not be read, for want of space perhaps, is tried again.
+/// The delay before a file is retried that could not be read, for example because of a full disk.
 const RETRY_AFTER: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
@@ -36,7 +36,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         }
         tokio::select! {
             _ = stop.cancelled() => {}
-            _ = fed.changed() => tokio::time::sleep(GATHER).await,
+            _ = fed.changed() => tokio::time::sleep(BATCH_DELAY).await,
             _ = tokio::time::sleep(CHECK_EVERY) => {}
         }
     }
@@ -58,7 +58,7 @@ async fn list(app: &App, file: StoredFile) -> Result<(), RecordError> {
             app.record.files().save_members(file.digest, &members, warning.or(cut), now).await
         }
         Err(e @ (MemberError::Store(_) | MemberError::Cancelled)) => {
-            tracing::error!(error = %e, digest = %file.digest, "the members of a zip cannot be listed; tried again later");
+            tracing::error!(error = %e, digest = %file.digest, "the members of a zip cannot be listed; trying again later");
             if let MemberError::Store(e) = &e
                 && let Some(damaged) = e.damaged()
             {

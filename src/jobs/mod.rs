@@ -1,6 +1,6 @@
 //! jobs: work in the background. Fetch, store, record, index; expiry and erasure; retention; imports.
 //!
-//! Every job can be repeated, and killed anywhere: what it has not committed is done again.
+//! Every job is safe to run twice and to kill at any point: what it has not committed is done again.
 mod alarms;
 mod archive;
 mod fetch;
@@ -37,11 +37,11 @@ impl Jobs {
         for warning in &app.settings.warnings {
             tracing::warn!("the configuration: {warning}");
         }
-        // A process that has the queue for itself need not wait for the leases of those that died.
+        // A process that has the queue to itself need not wait for the leases of a killed one to run out.
         if !app.record.is_shared() {
             let released = app.record.queue().release_all().await?;
             if released > 0 {
-                tracing::info!(released, "released the leases that the last process held");
+                tracing::info!(released, "released the leases of the last process");
             }
             app.record.jobs().end_interrupted(app.clock.now()).await?;
         }
@@ -64,7 +64,7 @@ impl Jobs {
         Ok(Self { app: app.clone(), tasks })
     }
 
-    /// Has them release what they hold, and waits until they have.
+    /// Stops the jobs and waits until they have released their work.
     pub async fn stop(self) {
         self.app.stop.cancel();
         for task in self.tasks {
@@ -76,7 +76,7 @@ impl Jobs {
     }
 }
 
-/// The hosts that are paused because they keep failing, and until when.
+/// The hosts that are paused because they failed repeatedly, and until when.
 pub fn paused_hosts(app: &App) -> Vec<(String, jiff::Timestamp)> {
     app.fetcher.hosts().paused(app.clock.now())
 }
@@ -90,8 +90,8 @@ pub enum RetryError {
     Interrupted(#[from] JoinError),
 }
 
-/// Queues notifications again whose links are alive. The work continues to its end even if the caller stops waiting: it may
-/// take longer than a request may.
+/// Queues notifications again if their link has not expired. The work continues if the caller goes away, because it may take
+/// longer than a request.
 pub async fn retry(app: &App, which: &NotificationQuery) -> Result<RetryCounts, RetryError> {
     check_notifications(which)?;
     let (app, which) = (app.clone(), which.clone());

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::engine::record::RecordError;
 
 /// How often the time that has certainly passed is saved.
-const SAVE_EVERY: Duration = crate::app::TIME_NOTED_EVERY;
+const SAVE_EVERY: Duration = crate::app::TIME_SAVED_EVERY;
 
 /// Added to the longest delay: an attempt that is due later was scheduled by a wrong clock.
 const SLACK: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What must be done again and again, each duty in a task of its own: however long one takes, the others are on time.
+//! Periodic duties, each in its own task, so that a long one does not delay the others.
 use std::future::Future;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
-/// A link must be erased within a minute of its death or of its file's arrival.
+/// A link must be erased within a minute of its expiry or of the arrival of its file.
 const ERASE_EVERY: Duration = Duration::from_secs(15);
 
 /// How soon after its grace a mark is swept.
@@ -31,10 +31,9 @@ pub(super) fn start(app: &App) -> Vec<JoinHandle<()>> {
     ]
 }
 
-/// What is still to be done once all jobs have ended: links that died or were used meanwhile are erased, from the database's
-/// write-ahead log too.
+/// The last step after all jobs have ended: erases links that expired or were used, also from the write-ahead log.
 pub(super) async fn finish(app: &App) {
-    erase_dead_links(app).await;
+    erase_expired_links(app).await;
     match app.record.links().empty_log().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
@@ -67,7 +66,7 @@ impl Ticks {
     }
 }
 
-/// The outcome of work that may be dropped anywhere; `None` where the process was asked to stop before its end.
+/// The outcome of cancel-safe work; `None` if the process was asked to stop before its end.
 async fn unless_stopped<T>(app: &App, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),
@@ -80,7 +79,7 @@ async fn watch_clock(app: App) {
     let mut watch = ClockWatch::default();
     while ticks.next().await {
         if let Err(e) = watch.check(&app).await {
-            tracing::error!(error = %e, "the clock could not be compared with what is known of the time");
+            tracing::error!(error = %e, "cannot compare the clock with the last known time");
         }
     }
 }
@@ -91,9 +90,9 @@ async fn expire(app: App) {
         match unless_stopped(&app, app.record.queue().expire(app.trust.now(&app.clock))).await {
             None | Some(Ok(0)) => {}
             Some(Ok(expired)) => {
-                tracing::warn!(expired, "links died before their files were fetched; see `acervo status`");
+                tracing::warn!(expired, "links expired before their files were fetched; see `acervo status`");
             }
-            Some(Err(e)) => tracing::error!(error = %e, "dead links could not be marked as expired"),
+            Some(Err(e)) => tracing::error!(error = %e, "notifications with expired links could not be settled"),
         }
     }
 }
@@ -101,13 +100,13 @@ async fn expire(app: App) {
 async fn erase(app: App) {
     let mut ticks = Ticks::every(ERASE_EVERY, &app);
     while ticks.next().await {
-        unless_stopped(&app, erase_dead_links(&app)).await;
+        unless_stopped(&app, erase_expired_links(&app)).await;
     }
 }
 
-async fn erase_dead_links(app: &App) {
+async fn erase_expired_links(app: &App) {
     if let Err(e) = app.record.links().erase(app.trust.now(&app.clock)).await {
-        tracing::error!(error = %e, "dead links could not be erased");
+        tracing::error!(error = %e, "expired links could not be erased");
     }
 }
 

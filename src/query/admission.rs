@@ -176,7 +176,7 @@ impl Admission {
         self.wait(admitted).await
     }
 
-    /// The same for a query that can be admitted at once; `None` where it would have to wait.
+    /// The same for a query that can be admitted at once; `None` if it would have to wait.
     pub fn try_admit(&self, key: &str, bytes: u64) -> Option<Permit> {
         let inner = &self.0;
         let pool = inner.pool(bytes);

@@ -23,7 +23,7 @@ impl Queries {
         }
     }
 
-    /// An error where the file is known to be damaged, or its object does not exist. A file that was marked as damaged is read
+    /// An error if the file is known to be damaged, or its object does not exist. A file that was marked as damaged is read
     /// again: it may have been repaired from outside.
     pub async fn require_sound(&self, revision: &Revision) -> Result<(), QueryError> {
         let file = revision.file;
@@ -104,7 +104,7 @@ impl Queries {
         }
     }
 
-    /// The name of a revision's product. `None` where it cannot be read: the damage is reported all the same.
+    /// The name of a revision's product. `None` if it cannot be read: the damage is reported all the same.
     async fn name_of(&self, revision: RevisionId) -> Option<String> {
         match self.revision(revision).await {
             Ok(row) => Some(row.publication.name),

@@ -28,7 +28,7 @@ pub struct Status {
     pub started_at: Timestamp,
     pub counts: Counts,
     pub disk_free: Option<u64>,
-    /// Why no file is fetched now, where that is so.
+    /// Why no file is fetched now, if so.
     pub fetching_waits: Option<String>,
     pub sources: Vec<SourceStatus>,
     /// Links that expire within `fetch.warn_before` and whose file is still missing.
@@ -135,7 +135,7 @@ impl Queries {
         Ok(DamagedFiles { count, first: first.collect() })
     }
 
-    /// Why notifications cannot be accepted now, where that is so.
+    /// Why notifications cannot be accepted now, if so.
     pub async fn not_ready(&self) -> Option<String> {
         if self.app.stopping.load(Ordering::Acquire) {
             return Some("the service is stopping".to_owned());

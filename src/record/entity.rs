@@ -63,7 +63,7 @@ table!(publications, "publications", {
     pub received_at: i64,
     pub latest_revision_id: Option<Uuid>,
     pub revision_count: i32,
-    /// When its first notification was received; absent where that was before this column existed.
+    /// When its first notification was received; absent if that was before this column existed.
     pub first_received_at: Option<i64>,
 });
 
@@ -128,7 +128,7 @@ table!(notifications, "notifications", {
     pub revision_id: Option<Uuid>,
     pub host: Option<String>,
     pub replay_id: Option<Uuid>,
-    /// A JSON list of texts; absent where there is none.
+    /// A JSON list of texts; absent if there is none.
     pub warnings: Option<String>,
 });
 

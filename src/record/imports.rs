@@ -1,6 +1,6 @@
 //! Imports: notifications that another receiver recorded, and files that the company already has.
 //!
-//! Both are about the past, and both may be imported twice: what is recorded already stays as it is.
+//! Both may be imported twice: what is recorded already does not change.
 use std::collections::HashSet;
 
 use jiff::Timestamp;
@@ -12,29 +12,29 @@ use super::db::Db;
 use super::entity::{notifications, products, publications, revisions};
 use super::intake::{self, announce};
 use super::publications::mark_lost;
-use super::revisions::{Known, add, publication_of, revisions_of};
+use super::revisions::{RecordedRevision, add, publication_of, revisions_of};
 use super::{FetchedFile, NewNotification, RecordError, Removal, batch, files as stored_files};
 use crate::domain::{
-    Announcement, Digest, Interval, NotificationStatus as Status, RevisionId, latest_at, link_was_dead_at_import,
+    Announcement, Digest, Interval, NotificationStatus as Status, RevisionId, latest_at, link_had_expired_at_import,
     millis, renumbered,
 };
 use notifications::Column as N;
 
-/// The source of all that is imported.
+/// The source of imported notifications.
 pub const IMPORT: &str = "import";
 
 /// A notification from elsewhere.
 #[derive(Debug)]
 pub struct ImportedNotification {
     pub notification: NewNotification,
-    /// Whether its time is given. Where it is guessed, its bytes alone decide whether it is known.
+    /// Whether its time is given. If it is estimated, only its bytes decide whether it is recorded already.
     pub is_dated: bool,
 }
 
-/// What became of an imported notification.
+/// The outcome for an imported notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// Its link lives: it waits for its file.
+    /// Its link has not expired: it waits for its file.
     Queued,
     /// Its link had expired.
     Expired,
@@ -44,15 +44,15 @@ pub enum Imported {
     Known,
 }
 
-/// A file that the company already had, and that is in the archive now.
+/// A file that the company already had, and that is in the store now.
 #[derive(Debug)]
 pub struct ImportedFile {
-    /// The notification that stands for it.
+    /// The notification that represents it.
     pub notification: NewNotification,
     pub fetched: FetchedFile,
 }
 
-/// Notifications and files that were received elsewhere.
+/// Imported notifications and files.
 #[derive(Clone)]
 pub struct Imports {
     pub(super) db: Db,
@@ -82,11 +82,11 @@ impl Imports {
             .filter(|(i, _)| !known[*i])
             .map(|(i, imported)| (i, imported.notification))
             .collect();
-        let (places, new): (Vec<usize>, Vec<NewNotification>) = new.into_iter().unzip();
+        let (positions, new): (Vec<usize>, Vec<NewNotification>) = new.into_iter().unzip();
         let announced = announce::announce(&txn, &new).await?;
         let mut rows = Vec::with_capacity(new.len());
         let mut expired = Vec::new();
-        for ((i, notification), announced) in places.iter().zip(&new).zip(&announced) {
+        for ((i, notification), announced) in positions.iter().zip(&new).zip(&announced) {
             let mut row = intake::row(notification, announced.as_ref());
             // New announcements go first.
             row.priority = Set(1);
@@ -97,7 +97,7 @@ impl Imports {
                     row.status = Set(Status::Expired);
                     row.next_attempt_at = Set(None);
                     row.link = Set(None);
-                    row.error = Set(Some(link_was_dead_at_import()));
+                    row.error = Set(Some(link_had_expired_at_import()));
                     expired.push(announced.publication_id.0);
                     Imported::Expired
                 }
@@ -113,7 +113,7 @@ impl Imports {
         Ok(outcomes)
     }
 
-    /// Makes a revision of each file that differs from what was the latest at its time, in the order given; `None` where
+    /// Makes a revision of each file that differs from what was the latest at its time, in the order given; `None` if
     /// it does not, [`RecordError::FileGone`] where its bytes are being removed. Nothing of the batch is recorded, and the
     /// error is [`RecordError::RemovedBefore`], where bytes of it need a confirmation, as for [`super::Queue::settle`].
     pub async fn files(
@@ -130,7 +130,7 @@ impl Imports {
         }
         let mut made = Vec::with_capacity(batch.len());
         for imported in batch {
-            // A file that is known leaves no trace: it is rolled back to here.
+            // For a file that is recorded already, everything is rolled back to here.
             let attempt = txn.begin().await?;
             let revision = import_file(&attempt, imported, now, confirmed).await;
             match revision {
@@ -170,7 +170,7 @@ impl Imports {
             .filter(revisions::Column::PublicationId.eq(publication.id))
             .all(self.db.reader())
             .await?;
-        let known: Vec<Known> = rows.iter().map(Known::from).collect();
+        let known: Vec<RecordedRevision> = rows.iter().map(RecordedRevision::from).collect();
         let latest = latest_at(&intervals(&known), at).map(|i| known[i]);
         Ok(latest.map(|revision| (revision.interval.archived_at, revision.digest)))
     }
@@ -181,7 +181,7 @@ async fn known(txn: &DatabaseTransaction, batch: &[ImportedNotification]) -> Res
     let rows: Vec<(Digest, i64)> = notifications::Entity::find()
         .select_only()
         .columns([N::BodyDigest, N::ReceivedAt])
-        // Written out: the index has imported ones only, and the planner must see that it serves.
+        // Written out: the index has imported ones only, and the planner must see that it applies.
         .filter(Expr::cust("source = 'import'"))
         .filter(N::BodyDigest.is_in(batch::padded(digests)))
         .into_tuple()
@@ -200,7 +200,7 @@ async fn known(txn: &DatabaseTransaction, batch: &[ImportedNotification]) -> Res
     Ok(batch.iter().map(is_known).collect())
 }
 
-fn intervals(known: &[Known]) -> Vec<Interval> {
+fn intervals(known: &[RecordedRevision]) -> Vec<Interval> {
     known.iter().map(|revision| revision.interval).collect()
 }
 
@@ -237,7 +237,7 @@ async fn import_file(
 }
 
 /// Numbers a publication's revisions in the order in which the company had them.
-async fn renumber(txn: &DatabaseTransaction, known: &[Known]) -> Result<(), DbErr> {
+async fn renumber(txn: &DatabaseTransaction, known: &[RecordedRevision]) -> Result<(), DbErr> {
     let changed: Vec<(i32, Uuid)> =
         renumbered(&intervals(known)).into_iter().map(|(i, number)| (number, known[i].id)).collect();
     // No two may have one number at any moment, so they pass through numbers that no revision has.

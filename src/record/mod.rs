@@ -1,11 +1,11 @@
-//! record: the system of record, and the only room that speaks SQL.
+//! record: the system of record, and the only module that contains SQL.
 //!
-//! Rows go in and come out as plain values. What a method that writes returns for has been committed and synced. The room
-//! owns the database and nothing else: it knows no HTTP, no file and no index; the index reads what it needs from the feed.
+//! Rows go in and come out as plain values. When a method that writes returns, its changes are committed and synced. The module
+//! owns the database and nothing else: it has no part in HTTP, files or the index, which reads what it needs from the feed.
 //!
-//! [`Record`] opens the database and hands out one repository for each concern, so that whoever needs the queue is given the
-//! queue. The repositories share [`db::Db`]. What follows from the rows is decided in `domain`; the repositories read, ask
-//! there, and write the outcome.
+//! [`Record`] opens the database and hands out one repository for each concern, so that code that needs the queue gets only
+//! the queue. The repositories share [`db::Db`]. Decisions are made in `domain`; the repositories read rows, call it, and write
+//! the outcome.
 //!
 //! Every write, in either database, is part of a transaction that `Db::begin` starts. Writers take turns there (SQLite has one
 //! connection for them, PostgreSQL an advisory lock), so a transaction reads and writes as if it were alone. Two things write
@@ -79,16 +79,16 @@ pub const LOG_TARGETS: &[&str] = &["sea_orm", "sea_orm_migration", "sqlx"];
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error(
-        "the database was written by a newer Acervo (it has taken the step {step}, which this one does not know): start that version, or a later one"
+        "the database was written by a newer Acervo (it has the migration {step}, which this version does not have); start that version, or a later one"
     )]
     Newer { step: String },
-    #[error("the database holds what should not be there: {0}")]
+    #[error("the database contains invalid data: {0}")]
     Corrupt(String),
-    #[error("the lease ran out and another worker has the notification")]
+    #[error("the lease ran out; another worker has the notification")]
     LeaseLost,
-    #[error("retention has removed the same bytes meanwhile, or is about to")]
+    #[error("retention has removed the same bytes, or is about to")]
     FileGone,
-    #[error("{0} does not fit into the database's numbers")]
+    #[error("{0} does not fit into a number column of the database")]
     OutOfRange(String),
     /// The caller checks whether the store has the bytes, and repeats the call with the removals of those that it has.
     #[error("the same bytes were removed before, and it was not checked whether they are stored again")]
@@ -97,7 +97,7 @@ pub enum RecordError {
     Database(DatabaseError),
 }
 
-/// What the database, or the way to it, reported. Its kind is this room's business; others log it.
+/// An error of the database or of the connection to it. Only this module distinguishes its kinds; others log it.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct DatabaseError(DbErr);
@@ -144,8 +144,8 @@ struct Repositories {
 }
 
 impl Record {
-    /// Opens the database and brings it to its present form. At most `queue` notifications wait for a commit at once;
-    /// `rule` says which of them are a replay.
+    /// Opens the database and applies missing migrations. At most `queue` notifications wait for a commit at once;
+    /// `rule` decides which of them are a replay.
     pub async fn open(location: &Location, queue: usize, rule: ReplayRule) -> Result<Self, RecordError> {
         let (db, intake_writer) = Db::open(location).await?;
         Ok(Self(Arc::new(Repositories {
@@ -170,7 +170,7 @@ impl Record {
         })))
     }
 
-    /// Takes notifications in.
+    /// Records notifications.
     pub fn intake(&self) -> &Intake {
         &self.0.intake
     }
@@ -180,7 +180,7 @@ impl Record {
         &self.0.queue
     }
 
-    /// The links of notifications, erased once they are dead.
+    /// The links of notifications, which are erased once they expire or are used.
     pub fn links(&self) -> &Links {
         &self.0.links
     }
@@ -190,12 +190,12 @@ impl Record {
         &self.0.history
     }
 
-    /// Files: how each is stored, what is damaged, what zips hold.
+    /// Files: how each is stored, what is damaged, the members of zips.
     pub fn files(&self) -> &Files {
         &self.0.files
     }
 
-    /// Retention runs, what they marked, and their undoing.
+    /// Retention runs, their marks, and undo.
     pub fn retention(&self) -> &Retention {
         &self.0.retention
     }
@@ -205,17 +205,17 @@ impl Record {
         &self.0.inventory
     }
 
-    /// Revisions that are kept from retention.
+    /// Holds: revisions that are protected from retention.
     pub fn holds(&self) -> &Holds {
         &self.0.holds
     }
 
-    /// Files on their way out of the archive.
+    /// Files that are being deleted.
     pub fn removals(&self) -> &Removals {
         &self.0.removals
     }
 
-    /// Notifications and files that were received elsewhere.
+    /// Imported notifications and files.
     pub fn imports(&self) -> &Imports {
         &self.0.imports
     }
@@ -229,12 +229,12 @@ impl Record {
         &self.0.replays
     }
 
-    /// Who sends notifications, when, and whose log-ins were refused.
+    /// Sources of notifications: when each sent some, and their refused logins.
     pub fn sources(&self) -> &Sources {
         &self.0.sources
     }
 
-    /// Counts for those who watch the service.
+    /// Counts for operators and metrics.
     pub fn monitor(&self) -> &Monitor {
         &self.0.monitor
     }
@@ -249,7 +249,7 @@ impl Record {
         &self.0.locks
     }
 
-    /// The time that has certainly come.
+    /// The time that has certainly passed.
     pub fn known_time(&self) -> &KnownTime {
         &self.0.known_time
     }
@@ -259,13 +259,13 @@ impl Record {
         self.0.db.is_shared()
     }
 
-    /// The present state; `None` where the database did not answer.
+    /// The current state; `None` if the database did not respond.
     pub async fn version(&self) -> Option<Version> {
         self.0.db.versions().present().await
     }
 
-    /// For tests: shows every statement that this process sends by itself from now on, with its values, to `watcher`, those
-    /// of queries left out. The first watcher stays.
+    /// For tests: shows every statement that this process sends from now on, with its values, to `watcher`, except those
+    /// of queries. The first watcher stays.
     pub fn watch_statements(&self, watcher: impl Fn(&Statement) + Send + Sync + 'static) {
         self.0.db.statements().watch(watcher);
     }

@@ -26,7 +26,7 @@ pub(super) async fn publication_of(
 
 /// A recorded revision: what decides the order of its publication's revisions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct RecordedRevision {
     pub id: Uuid,
     pub interval: Interval,
     pub superseded_at: Option<i64>,
@@ -34,7 +34,7 @@ pub(super) struct Known {
     pub is_purged: bool,
 }
 
-impl From<&revisions::Model> for Known {
+impl From<&revisions::Model> for RecordedRevision {
     fn from(row: &revisions::Model) -> Self {
         let position = Position {
             announced_at: timestamp(row.announced_at),
@@ -51,21 +51,21 @@ impl From<&revisions::Model> for Known {
     }
 }
 
-impl From<&Known> for StoredRevision {
-    fn from(known: &Known) -> Self {
-        let Known { id, interval, digest, is_purged, .. } = *known;
+impl From<&RecordedRevision> for StoredRevision {
+    fn from(known: &RecordedRevision) -> Self {
+        let RecordedRevision { id, interval, digest, is_purged, .. } = *known;
         Self { id: RevisionId(id), interval, digest, is_purged }
     }
 }
 
 /// The revisions of a publication, by number.
-pub(super) async fn revisions_of(txn: &DatabaseTransaction, publication: Uuid) -> Result<Vec<Known>, DbErr> {
+pub(super) async fn revisions_of(txn: &DatabaseTransaction, publication: Uuid) -> Result<Vec<RecordedRevision>, DbErr> {
     let rows = revisions::Entity::find()
         .filter(revisions::Column::PublicationId.eq(publication))
         .order_by(revisions::Column::Number, Order::Asc)
         .all(txn)
         .await?;
-    Ok(rows.iter().map(Known::from).collect())
+    Ok(rows.iter().map(RecordedRevision::from).collect())
 }
 
 /// Makes a revision of a file for a notification, sets the intervals of the publication's others, and counts it. `known` are the
@@ -74,7 +74,7 @@ pub(super) async fn add(
     txn: &DatabaseTransaction,
     notification: &notifications::Model,
     fetched: &FetchedFile,
-    known: &mut Vec<Known>,
+    known: &mut Vec<RecordedRevision>,
     publication: &publications::Model,
     archived_at: Timestamp,
     now: Timestamp,
@@ -105,7 +105,7 @@ pub(super) async fn add(
         announced_by: NotificationId(notification.id),
         number,
     };
-    known.push(Known {
+    known.push(RecordedRevision {
         id,
         interval: Interval { position, archived_at: timestamp(millis(archived_at)) },
         superseded_at: None,
@@ -122,7 +122,7 @@ async fn set_intervals(
     txn: &DatabaseTransaction,
     publication: Uuid,
     new: RevisionId,
-    known: &mut [Known],
+    known: &mut [RecordedRevision],
     now: Timestamp,
 ) -> Result<(), RecordError> {
     let intervals: Vec<Interval> = known.iter().map(|revision| revision.interval).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::blocks::BlockLists;
-use super::journal::{Abandoned, Journal};
+use super::journal::{AbandonedFiles, Journal};
 use super::{LocalStore, Put, Space, Store, StoreError};
 use crate::domain::{Digest, Encoding, Locator, StoredFile};
 
@@ -26,7 +26,7 @@ pub struct Archive {
     pub(super) journal: Arc<Journal>,
 }
 
-/// Says whether so many bytes may be written to the scratch folder; an error says why not.
+/// Checks whether a number of bytes may be written to the scratch folder; an error says why not.
 pub type SpaceCheck = dyn Fn(u64) -> Result<(), String> + Send + Sync;
 
 impl Archive {
@@ -76,7 +76,7 @@ impl Archive {
         Ok(None)
     }
 
-    /// Fails where the object of a file does not exist.
+    /// Fails if the object of a file does not exist.
     pub async fn require(&self, locator: Locator) -> Result<(), StoreError> {
         self.store.contains(&locator).await?.map(|_| ()).ok_or(StoreError::Missing(locator.digest))
     }
@@ -100,7 +100,7 @@ impl Archive {
         Ok(())
     }
 
-    /// The space of the store's medium; `None` where it has no limit that is known.
+    /// The space of the store's medium; `None` if it has no limit that is known.
     pub fn space(&self) -> Result<Option<Space>, StoreError> {
         self.store.space()
     }
@@ -112,12 +112,12 @@ impl Archive {
 
     /// Files that were stored and not recorded: by processes that ended, and by this one at least `min_age` ago. The caller removes
     /// those that no revision uses, and then calls [`Archive::forget`]. Another process may store one again at any time.
-    pub fn unrecorded(&self, min_age: Duration) -> Result<Abandoned, StoreError> {
+    pub fn unrecorded(&self, min_age: Duration) -> Result<AbandonedFiles, StoreError> {
         Ok(self.journal.abandoned(min_age)?)
     }
 
     /// Forgets files that [`Archive::unrecorded`] returned.
-    pub fn forget(&self, abandoned: Abandoned) -> Result<(), StoreError> {
+    pub fn forget(&self, abandoned: AbandonedFiles) -> Result<(), StoreError> {
         Ok(self.journal.forget(abandoned)?)
     }
 }

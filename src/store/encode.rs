@@ -12,7 +12,7 @@ const LEVEL: i32 = 3;
 /// Files up to this size stay in memory until it is known which encoding is smaller.
 pub(super) const SMALL_MAX: u64 = 8 << 20;
 
-/// A file on its way in: its digest and frame so far.
+/// A file being stored: its digest and frame so far.
 pub(super) struct Encode {
     hasher: sha2::Sha256,
     encoder: Encoder<'static, Vec<u8>>,
@@ -21,8 +21,8 @@ pub(super) struct Encode {
     size: u64,
 }
 
-/// A file that came whole.
-pub(super) struct Encoded {
+/// A complete file.
+pub(super) struct EncodedFile {
     pub digest: Digest,
     pub size: u64,
     /// The end of the frame, after what was taken before.
@@ -57,13 +57,13 @@ impl Encode {
         std::mem::take(self.encoder.get_mut())
     }
 
-    pub fn finish(self) -> std::io::Result<Encoded> {
+    pub fn finish(self) -> std::io::Result<EncodedFile> {
         let frame = self.encoder.finish()?;
-        Ok(Encoded { digest: Digest(self.hasher.finalize().into()), size: self.size, frame, plain: self.plain })
+        Ok(EncodedFile { digest: Digest(self.hasher.finalize().into()), size: self.size, frame, plain: self.plain })
     }
 }
 
-impl Encoded {
+impl EncodedFile {
     /// The file as it is to be stored, in the smaller encoding. `written`: bytes of the frame that were taken before.
     pub fn as_stored(&self, written: u64) -> StoredFile {
         let frame_size = written + self.frame.len() as u64;

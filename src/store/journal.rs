@@ -1,7 +1,7 @@
 //! Which files were stored and are not known to be recorded.
 //!
-//! A file is stored before it is recorded, so a failure between the two leaves bytes that nothing names. Each process notes a
-//! file here before its object becomes visible, and strikes it out once it is recorded. What remains is offered to the sweep:
+//! A file is stored before it is recorded, so a failure between the two leaves bytes that no row refers to. Each process notes a
+//! file here before its object becomes visible, and deletes the note once it is recorded. What remains is offered to the sweep:
 //! files that this process abandoned, and all files of processes that ended. The record decides what is deleted; the journal
 //! only says what to check.
 //!
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::{Digest, StoredFile};
 
-/// Notes are rewritten when they have this size, and at least so many bytes for each file that is not struck out. The second bound
+/// Notes are rewritten when they have this size, and at least this many bytes for each file that is not struck out. The second bound
 /// keeps a process with many unrecorded files, as an import of a tar, from rewriting them again and again.
 const REWRITE_BYTES: u64 = 1 << 20;
 const REWRITE_BYTES_PER_FILE: u64 = 400;
@@ -53,9 +53,9 @@ struct Notes {
     written: u64,
 }
 
-/// A file that was stored and may still become recorded. Dropped before [`Unrecorded::recorded`], it counts as abandoned.
+/// A file that was stored and may still become recorded. Dropped before [`UnrecordedFile::recorded`], it counts as abandoned.
 #[derive(Debug)]
-pub struct Unrecorded {
+pub struct UnrecordedFile {
     journal: Arc<Journal>,
     digest: Digest,
     is_recorded: AtomicBool,
@@ -63,7 +63,7 @@ pub struct Unrecorded {
 
 /// Files that were stored and never recorded, for [`super::Archive::forget`] once they were processed.
 #[derive(Debug, Default)]
-pub struct Abandoned {
+pub struct AbandonedFiles {
     pub files: Vec<StoredFile>,
     /// Those of this process, with the time since when each is abandoned.
     own: Vec<(Digest, Instant)>,
@@ -71,7 +71,7 @@ pub struct Abandoned {
     left: Vec<(PathBuf, File)>,
 }
 
-impl Abandoned {
+impl AbandonedFiles {
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.left.is_empty()
     }
@@ -89,12 +89,12 @@ impl Journal {
     }
 
     /// Notes a file whose object is about to become visible.
-    pub fn note(self: &Arc<Self>, file: StoredFile) -> io::Result<Unrecorded> {
+    pub fn note(self: &Arc<Self>, file: StoredFile) -> io::Result<UnrecordedFile> {
         let mut state = self.state();
         state.write(&self.folder, &line(&file))?;
         let entry = state.files.entry(file.digest).or_insert(Entry { file, live: 0, abandoned_at: None });
         entry.live += 1;
-        Ok(Unrecorded { journal: self.clone(), digest: file.digest, is_recorded: AtomicBool::new(false) })
+        Ok(UnrecordedFile { journal: self.clone(), digest: file.digest, is_recorded: AtomicBool::new(false) })
     }
 
     /// A put is over.
@@ -111,8 +111,8 @@ impl Journal {
     }
 
     /// Files that this process abandoned at least `min_age` ago, and all files of processes that ended.
-    pub fn abandoned(&self, min_age: Duration) -> io::Result<Abandoned> {
-        let mut abandoned = Abandoned::default();
+    pub fn abandoned(&self, min_age: Duration) -> io::Result<AbandonedFiles> {
+        let mut abandoned = AbandonedFiles::default();
         let (own_path, live): (_, Vec<Digest>) = {
             let state = self.state();
             for (digest, entry) in &state.files {
@@ -146,11 +146,11 @@ impl Journal {
     }
 
     /// Strikes out what was processed.
-    pub fn forget(&self, abandoned: Abandoned) -> io::Result<()> {
+    pub fn forget(&self, abandoned: AbandonedFiles) -> io::Result<()> {
         {
             let mut state = self.state();
             for (digest, at) in abandoned.own {
-                // One that was stored and abandoned again meanwhile stays.
+                // One that was stored and abandoned again in the meantime stays.
                 let Some(entry) = state.files.get_mut(&digest).filter(|entry| entry.abandoned_at == Some(at)) else {
                     continue;
                 };
@@ -235,14 +235,14 @@ impl Drop for Journal {
     }
 }
 
-impl Unrecorded {
+impl UnrecordedFile {
     /// The file is recorded, in a committed transaction.
     pub fn recorded(&self) {
         self.is_recorded.store(true, Ordering::Relaxed);
     }
 }
 
-impl Drop for Unrecorded {
+impl Drop for UnrecordedFile {
     fn drop(&mut self) {
         self.journal.end(self.digest, self.is_recorded.load(Ordering::Relaxed));
     }
@@ -311,7 +311,7 @@ mod tests {
         StoredFile { digest, encoding: Encoding::Zstd, base: None, size: 9, stored_size: 3 }
     }
 
-    fn digests(abandoned: &Abandoned) -> Vec<u8> {
+    fn digests(abandoned: &AbandonedFiles) -> Vec<u8> {
         let mut all: Vec<u8> = abandoned.files.iter().map(|file| file.digest.0[0]).collect();
         all.sort_unstable();
         all
@@ -322,7 +322,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a folder");
         let journal = Arc::new(Journal::open(scratch.path()).expect("a journal"));
         let other = Arc::new(Journal::open(scratch.path()).expect("a journal"));
-        let notes: Vec<Unrecorded> = (1..=5).map(|n| journal.note(file(n)).expect("a note")).collect();
+        let notes: Vec<UnrecordedFile> = (1..=5).map(|n| journal.note(file(n)).expect("a note")).collect();
         let mut notes = notes.into_iter();
         notes.next().expect("a note").recorded();
         drop(notes.next());
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_written_anew_and_cleared() {
+    fn notes_are_rewritten_and_cleared() {
         let scratch = tempfile::tempdir().expect("a folder");
         let journal = Arc::new(Journal::open(scratch.path()).expect("a journal"));
         let stays = journal.note(file(1)).expect("a note");

@@ -14,7 +14,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
 use super::StoreError;
-use super::object::{Body, Listed, Object, Space, Store, Upload};
+use super::object::{Body, Object, ObjectEntry, Space, Store, Upload};
 use crate::domain::{Digest, Encoding, Locator};
 
 const INCOMING: &str = "incoming";
@@ -96,7 +96,7 @@ impl Store for LocalStore {
         .await?
     }
 
-    fn list(&self) -> BoxStream<'static, Result<Listed, StoreError>> {
+    fn list(&self) -> BoxStream<'static, Result<ObjectEntry, StoreError>> {
         let folders: Vec<PathBuf> = folders(&self.root).collect();
         let listed = stream::iter(folders).then(|folder| async { spawn_blocking(move || list_folder(&folder)).await? });
         listed.map_ok(|objects| stream::iter(objects.into_iter().map(Ok))).try_flatten().boxed()
@@ -130,7 +130,7 @@ pub fn space_of(folder: &Path) -> io::Result<Space> {
 struct LocalUpload {
     store: LocalStore,
     /// The file, from the second write on.
-    staged: Option<Staged>,
+    staged: Option<StagedFile>,
     /// The first write. A small object has no other, and is written, synced and renamed in one visit to a thread.
     unwritten: Bytes,
     /// Whether a step failed, so that bytes may be missing.
@@ -141,7 +141,7 @@ impl LocalUpload {
     /// Runs `work` on a thread, with the file of all bytes written before.
     async fn with_file<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(Staged) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(StagedFile) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         if std::mem::replace(&mut self.is_broken, true) {
             return Err(StoreError::Interrupted);
@@ -149,7 +149,7 @@ impl LocalUpload {
         let (staged, unwritten) = (self.staged.take(), std::mem::take(&mut self.unwritten));
         let incoming = self.store.root.join(INCOMING);
         let result = spawn_blocking(move || {
-            let mut staged = staged.map_or_else(|| Staged::create(&incoming), Ok)?;
+            let mut staged = staged.map_or_else(|| StagedFile::create(&incoming), Ok)?;
             staged.file.write_all(&unwritten)?;
             work(staged)
         })
@@ -166,7 +166,7 @@ impl Upload for LocalUpload {
             self.unwritten = bytes;
             return Ok(());
         }
-        let append = move |mut staged: Staged| {
+        let append = move |mut staged: StagedFile| {
             staged.file.write_all(&bytes)?;
             Ok(staged)
         };
@@ -203,13 +203,13 @@ impl Upload for LocalUpload {
 }
 
 /// A file in `incoming/`, removed when dropped.
-struct Staged {
+struct StagedFile {
     path: PathBuf,
     file: File,
     is_renamed: bool,
 }
 
-impl Staged {
+impl StagedFile {
     fn create(incoming: &Path) -> io::Result<Self> {
         let path = incoming.join(uuid::Uuid::now_v7().to_string());
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
@@ -217,7 +217,7 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.is_renamed
             && let Err(e) = std::fs::remove_file(&self.path)
@@ -290,13 +290,13 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 /// The objects of one folder. Files with other names are not objects.
-fn list_folder(folder: &Path) -> Result<Vec<Listed>, StoreError> {
+fn list_folder(folder: &Path) -> Result<Vec<ObjectEntry>, StoreError> {
     let mut objects = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let Some(locator) = entry.file_name().to_str().and_then(locator_of) else { continue };
         match std::fs::metadata(entry.path()) {
-            Ok(found) if found.is_file() => objects.push(Listed { locator, stored_size: found.len() }),
+            Ok(found) if found.is_file() => objects.push(ObjectEntry { locator, stored_size: found.len() }),
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e.into()),

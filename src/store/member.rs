@@ -167,7 +167,7 @@ fn leads_into<'a>(outer: &str, path: &'a str) -> Option<(Match, &'a str)> {
     cut.map(|(at, _)| (Match::Folded, &path[at + 1..]))
 }
 
-/// An error where a member is listed but cannot be unpacked, which names its compression method.
+/// An error if a member is listed but cannot be unpacked, which names its compression method.
 fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError> {
     let advice = "download the whole zip and unpack it with another program";
     if entry.encrypted() {
@@ -184,7 +184,7 @@ fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError>
 /// The largest dictionary of an LZMA stream that is unpacked; packers use up to 64 MiB by default.
 const DICTIONARY_MAX: u32 = 64 << 20;
 
-/// An error where unpacking would take too much memory: an LZMA stream names the size of its dictionary.
+/// An error if unpacking would take too much memory: an LZMA stream names the size of its dictionary.
 fn check_dictionary(entry: &ZipFileEntry<'_>, path: &str, zip: &mut dyn Seekable) -> Result<(), MemberError> {
     if entry.compression() != CompressionMethod::LZMA {
         return Ok(());
@@ -224,7 +224,7 @@ impl MemberReader {
 
     /// The member's bytes. The last of them come once length and checksum are known to be right.
     ///
-    /// They are unpacked on a thread of its own, which waits while the reader does not read: the caller limits how many of these there
+    /// They are unpacked on a separate thread, which waits while the reader does not read: the caller limits how many of these there
     /// are and how long they may wait.
     pub fn read(self) -> Result<Bytes, StoreError> {
         let (pieces, receiver) = mpsc::channel(1);

@@ -2,7 +2,7 @@
 //!
 //! Takes bytes and returns the digest and the locator under which they are stored. It knows no URL, no table and no product.
 //! Once [`Put::finish`] returns, the file survives a power cut and reads back byte for byte, or reading it fails: whatever is
-//! read, whole or in part, is checked before its last byte is returned. The same bytes are stored once.
+//! read, whole or in part, is verified before its last byte is returned. The same bytes are stored once.
 //!
 //! [`Archive`] encodes, checks and unpacks; it works over any [`Store`] of objects. [`LocalStore`] is the one in a folder.
 mod archive;
@@ -20,12 +20,12 @@ mod seek;
 mod zip;
 
 pub use archive::Archive;
-pub use journal::{Abandoned, Unrecorded};
+pub use journal::{AbandonedFiles, UnrecordedFile};
 pub use local::{LocalStore, space_of};
 pub use member::MemberReader;
 pub use names::{Paths, member_path};
-pub use object::{Body, Listed, Object, Space, Store, Upload};
-pub use put::{Put, Stored};
+pub use object::{Body, Object, ObjectEntry, Space, Store, Upload};
+pub use put::{Put, PutResult};
 pub use read::Bytes;
 pub use zip::{Budget, Listing, Member, MemberError};
 
@@ -48,7 +48,7 @@ pub enum StoreError {
     /// Says which member of a zip, and why. The zip itself is as it was archived.
     #[error("{0}")]
     Member(String),
-    #[error("there is no space to unpack the file: {0}")]
+    #[error("there is no disk space to decompress the file: {0}")]
     DiskFull(String),
     #[error("the archive: {0}")]
     Io(#[from] std::io::Error),

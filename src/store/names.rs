@@ -15,7 +15,7 @@ const CHARS_MAX: usize = 500;
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
 const CP850: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{ad}±‗¾¶§÷¸°¨·¹³²■\u{a0}";
 
-/// What may stand in a Portuguese file name beside ASCII. The dashes and quotes exist in Windows-1252 alone.
+/// The letters and signs of Portuguese file names outside ASCII. The dashes and quotes exist only in Windows-1252.
 const PORTUGUESE: &str = "áâãàçéêíóôõúüÁÂÃÀÇÉÊÍÓÔÕÚÜñÑªº°§–—‘’";
 
 /// A member's name as text. `is_utf8`: the zip says that it is UTF-8.
@@ -58,7 +58,7 @@ pub(super) fn earlier_paths(raw: &[u8], is_utf8: bool) -> impl Iterator<Item = S
     pages.iter().filter_map(move |page| path_of_name(&with_code_page(raw, page), 0))
 }
 
-/// The path of a member; `None` where the name is that of a folder. `index` counts the members before it.
+/// The path of a member; `None` if the name is that of a folder. `index` counts the members before it.
 pub fn member_path(raw: &[u8], is_utf8: bool, index: usize) -> Option<String> {
     path_of_name(&decode(raw, is_utf8), index)
 }
@@ -74,7 +74,7 @@ fn path_of_name(name: &str, index: usize) -> Option<String> {
         .filter(|part| !matches!(*part, "" | "." | ".."))
         .map(|part| part.chars().map(|c| if c.is_control() || is_deceptive(c) { '_' } else { c }).collect())
         .collect();
-    // Everybody who may search sees the path, and an address in it too.
+    // Everyone who may search sees the path, including an e-mail address in it.
     let path = redacted(&parts.join("/"));
     let length = path.chars().count();
     match length {

@@ -23,13 +23,13 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn put(&self) -> Result<Box<dyn Upload>, StoreError>;
 
     /// Opens an object, at an offset of its stored bytes; at its end or beyond there is nothing to read.
-    /// [`StoreError::Missing`] where there is no such object, [`StoreError::NotAFile`] where something else has its place.
+    /// [`StoreError::Missing`] where there is no such object, [`StoreError::NotAFile`] if its path is something else.
     ///
-    /// What was opened reads to its end, whatever happens to the object meanwhile: reading gives all of its bytes or an
+    /// What was opened reads to its end, whatever happens to the object: reading gives all of its bytes or an
     /// error. The bytes are as the medium returns them, which may not be what was put.
     async fn open(&self, locator: &Locator, offset: u64) -> Result<Object, StoreError>;
 
-    /// The stored size of an object; `None` where there is none. Sees every put and delete that returned before the call.
+    /// The stored size of an object; `None` if there is none. Sees every put and delete that returned before the call.
     async fn contains(&self, locator: &Locator) -> Result<Option<u64>, StoreError>;
 
     /// On return, an object that [`Store::contains`] has found survives a power cut until it is deleted. A put does this by
@@ -40,14 +40,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// may bring it back: the caller records the deletion itself, and deletes again where that was not recorded.
     async fn delete(&self, locator: &Locator) -> Result<(), StoreError>;
 
-    /// All objects, in no particular order. One that is put or deleted meanwhile is listed or not.
-    fn list(&self) -> BoxStream<'static, Result<Listed, StoreError>>;
+    /// All objects, in no particular order. One that is put or deleted during the call is listed or not.
+    fn list(&self) -> BoxStream<'static, Result<ObjectEntry, StoreError>>;
 
     /// Removes what uploads left behind that ended without [`Upload::finish`], for instance by a crash, and that began at
     /// least `min_age` ago. Returns how many. Objects are never affected.
     async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError>;
 
-    /// The space of the medium; `None` where it has no limit that is known. Does not wait for a network.
+    /// The space of the medium; `None` if it has no limit that is known. Does not wait for a network.
     fn space(&self) -> Result<Option<Space>, StoreError>;
 }
 
@@ -94,7 +94,7 @@ impl Body {
 
 /// An object as [`Store::list`] finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ObjectEntry {
     pub locator: Locator,
     pub stored_size: u64,
 }

@@ -105,7 +105,7 @@ fn is_damage(error: &io::Error) -> bool {
         || matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
 }
 
-/// What a pass over a whole file gives out.
+/// What a pass over a whole file returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Emit {
     Published,
@@ -234,7 +234,7 @@ impl Pass for Part {
     }
 }
 
-/// An error where the block at an offset is not the one that was archived.
+/// An error if the block at an offset is not the one that was archived.
 pub(super) fn check_block(blocks: &BlockList, file: StoredFile, at: u64, block: &[u8]) -> Result<(), StoreError> {
     let expected = usize::try_from(at / BLOCK as u64).ok().and_then(|index| blocks.get(index));
     if expected == Some(&super::blocks::hash(block)) { Ok(()) } else { Err(StoreError::Damaged(file.digest)) }

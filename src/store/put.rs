@@ -1,15 +1,15 @@
-//! A file on its way into the store: streamed, bounded in memory, durable at the end.
+//! Storing a file: streamed, with bounded memory, durable at the end.
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::encode::{Encode, Encoded};
-use super::journal::Unrecorded;
+use super::encode::{Encode, EncodedFile};
+use super::journal::UnrecordedFile;
 use super::object::Upload;
 use super::{Archive, StoreError};
 use crate::domain::{Encoding, StoredFile};
 
 /// Bytes gathered before a thread works on them.
-const GATHER: usize = 256 << 10;
+const BUFFERED: usize = 256 << 10;
 
 /// Bytes in one write of an upload; S3 takes no smaller parts than 5 MiB.
 const PART: usize = 8 << 20;
@@ -25,12 +25,12 @@ pub struct Put {
 
 /// A file that is in the store, and that is yet to be recorded.
 #[derive(Debug)]
-pub struct Stored {
+pub struct PutResult {
     pub file: StoredFile,
     /// Whether the store had it before.
     pub was_known: bool,
     /// To be notified once the file is recorded; otherwise the sweep removes it unless a revision uses it.
-    pub unrecorded: Unrecorded,
+    pub unrecorded: UnrecordedFile,
 }
 
 /// An upload with the number of bytes written to it.
@@ -46,7 +46,7 @@ impl Put {
 
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= GATHER {
+        if self.gathered.len() >= BUFFERED {
             self.advance().await?;
         }
         Ok(())
@@ -80,7 +80,7 @@ impl Put {
     }
 
     /// Ends the file. On return it is in the store and survives a power cut.
-    pub async fn finish(mut self) -> Result<Stored, StoreError> {
+    pub async fn finish(mut self) -> Result<PutResult, StoreError> {
         self.advance().await?;
         let encode = self.encode.take().ok_or(StoreError::Interrupted)?;
         let encoded = tokio::task::spawn_blocking(move || encode.finish()).await??;
@@ -98,7 +98,7 @@ impl Put {
                     if let Some(upload) = upload {
                         upload.upload.abort().await?;
                     }
-                    return Ok(Stored { file: known, was_known: true, unrecorded });
+                    return Ok(PutResult { file: known, was_known: true, unrecorded });
                 }
                 Err(e) if e.damaged().is_some() => damaged = Some(known),
                 Err(e) => return Err(e),
@@ -114,7 +114,7 @@ impl Put {
             }
             tracing::warn!(%digest, "a damaged file of the archive was replaced by good bytes");
         }
-        Ok(Stored { file: new, was_known: damaged.is_some(), unrecorded })
+        Ok(PutResult { file: new, was_known: damaged.is_some(), unrecorded })
     }
 }
 
@@ -122,7 +122,7 @@ impl Put {
 async fn put_object(
     archive: &Archive,
     upload: Option<Upstream>,
-    encoded: Encoded,
+    encoded: EncodedFile,
     file: StoredFile,
 ) -> Result<(), StoreError> {
     let locator = file.locator();

@@ -31,7 +31,7 @@ impl Archive {
 }
 
 impl Spool {
-    /// An error where there is no space for so many bytes more.
+    /// An error if there is no space for `bytes` more.
     pub fn check_space(&self, bytes: u64) -> Result<(), StoreError> {
         match &self.archive.space_check {
             Some(check) if bytes > IN_MEMORY_MAX as u64 => check(bytes).map_err(StoreError::DiskFull),

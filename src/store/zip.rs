@@ -130,7 +130,7 @@ impl Archive {
         .map_err(StoreError::from)?
     }
 
-    /// Unpacks a nested zip to a temporary file; `None` where it is too large or the budget does not suffice.
+    /// Unpacks a nested zip to a temporary file; `None` if it is too large or the budget does not suffice.
     pub(super) fn unpack_nested<R: Read + Seek>(
         &self,
         entry: ZipFileEntry<'static>,

@@ -50,7 +50,7 @@ async fn read(store: &dyn Store, locator: &Locator, offset: u64) -> Vec<u8> {
 async fn listed(store: &dyn Store) -> BTreeMap<String, u64> {
     let all: Vec<_> = store.list().try_collect().await.expect("a list");
     let count = all.len();
-    let by_name = |listed: acervo::leaves::store::Listed| (format!("{:?}", listed.locator), listed.stored_size);
+    let by_name = |listed: acervo::leaves::store::ObjectEntry| (format!("{:?}", listed.locator), listed.stored_size);
     let map: BTreeMap<String, u64> = all.into_iter().map(by_name).collect();
     assert_eq!(map.len(), count, "an object is listed twice");
     map

@@ -1,11 +1,11 @@
 use acervo::domain::{Encoding, StoredFile};
-use acervo::leaves::store::{Archive, StoreError, Stored};
+use acervo::leaves::store::{Archive, PutResult, StoreError};
 use futures_util::StreamExt;
 use proptest::prelude::*;
 
 use crate::harness::samples::noise;
 
-async fn put(store: &Archive, bytes: &[u8], piece: usize) -> Stored {
+async fn put(store: &Archive, bytes: &[u8], piece: usize) -> PutResult {
     let mut put = store.put();
     for some in bytes.chunks(piece.max(1)) {
         put.write(some).await.expect("room");

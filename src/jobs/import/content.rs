@@ -1,4 +1,4 @@
-//! Reads a file's bytes into the archive.
+//! Reads a file's bytes into the store.
 use std::io::Read;
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ use sha2::Digest as _;
 
 use crate::app::App;
 use crate::domain::{Digest, Ends, FileInfo, extension_of, judge};
-use crate::engine::store::Stored;
+use crate::engine::store::PutResult;
 use crate::jobs::archive::warning;
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
 
-/// A file's content: in the archive, unless it is a dry run.
+/// A file's content: in the store, unless it is a dry run.
 #[derive(Clone)]
 pub(super) struct Content {
     pub digest: Digest,
     /// `None` in a dry run.
-    pub stored: Option<Arc<Stored>>,
-    /// The first bytes, by which a zip is recognised.
+    pub stored: Option<Arc<PutResult>>,
+    /// The first bytes, which identify a zip.
     pub head: Vec<u8>,
-    /// What is unusual about it. It is imported all the same, since the company had it.
+    /// What is unusual about it. It is imported all the same, because it is the file that the company has.
     pub warning: Option<String>,
 }
 
 const HEAD: usize = 8;
 
-/// Reads a file into the archive, or only its digest. Blocks.
+/// Reads a file into the store, or only computes its digest. Blocks.
 pub(super) fn take(app: &App, name: &str, reader: &mut dyn Read, dry_run: bool) -> Result<Content, String> {
     let runtime = tokio::runtime::Handle::current();
     let mut put = app.store.put();
@@ -61,7 +61,7 @@ pub(super) fn take(app: &App, name: &str, reader: &mut dyn Read, dry_run: bool) 
     if dry_run {
         return Ok(Content { digest: Digest(hasher.finalize().into()), stored: None, head, warning });
     }
-    app.disk.make_sure(0).map_err(|e| e.to_string())?;
+    app.disk.require_space(0).map_err(|e| e.to_string())?;
     let stored = runtime.block_on(put.finish()).map_err(|e| e.to_string())?;
     Ok(Content { digest: stored.file.digest, stored: Some(Arc::new(stored)), head, warning })
 }

@@ -1,4 +1,4 @@
-//! Files that were downloaded before: a folder or a tar with a manifest becomes revisions, in the order of their time.
+//! Files that you already have: a folder or a tar with a manifest becomes revisions, in the order of their time.
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
@@ -17,14 +17,14 @@ use super::{Event, Listener, Report};
 use crate::app::App;
 use crate::domain::{Digest, Secrets, extension_of, redacted_file_name, timestamp};
 use crate::engine::record::{FetchedFile, ImportedFile, RecordError, Removal};
-use crate::engine::store::Stored;
-use crate::jobs::archive::look_inside;
+use crate::engine::store::PutResult;
+use crate::jobs::archive::list_members;
 use crate::jobs::{retention, stop};
 
 /// Files in one commit.
 const BATCH: usize = 16;
 
-/// Files that are read into the archive concurrently.
+/// Files that are read into the store concurrently.
 const AT_ONCE: usize = 4;
 
 /// Imports the files that a manifest lists, from a folder or a tar.
@@ -51,7 +51,7 @@ pub async fn import(
         let read = || TarFiles::read(app, path, &rows, dry_run, &mut report, listener);
         let files = tokio::task::block_in_place(read)?;
         if files.is_stopped() {
-            // Nothing of it is recorded: the whole tar has to be read before its first row can be.
+            // Nothing is recorded yet: the whole tar has to be read before its first row can be recorded.
             drop(files);
             if !dry_run {
                 retention::remove_unrecorded(app, Duration::ZERO).await?;
@@ -82,18 +82,18 @@ async fn import_rows(
     listener: &mut Listener<'_>,
 ) -> anyhow::Result<()> {
     let total = rows.len() as u64;
-    let mut planned = Planned::default();
-    // What was begun before the process is to stop is still recorded.
+    let mut simulation = DryRun::default();
+    // Rows that were started before the process was asked to stop are still recorded.
     let wanted = futures_util::stream::iter(rows.rows(root)).take_while(|_| {
-        let goes_on = stop::check(app, "stop-in-import").is_ok();
-        std::future::ready(goes_on)
+        let continues = stop::check(app, "stop-in-import").is_ok();
+        std::future::ready(continues)
     });
     let contents = wanted.map(|row| async {
         let row = row?;
         let content = source.get(app, &row.path, dry_run).await;
         io::Result::Ok((row, content))
     });
-    // In order, a few read ahead.
+    // In order, with a few read ahead.
     let mut batches = std::pin::pin!(contents.buffered(AT_ONCE).chunks(BATCH));
     let mut done = 0;
     while let Some(batch) = batches.next().await {
@@ -110,7 +110,7 @@ async fn import_rows(
         report.read += ready.len() as u64;
         if dry_run {
             for (row, content) in ready {
-                let is_new = planned.is_new(app, &row, content.digest).await?;
+                let is_new = simulation.is_new(app, &row, content.digest).await?;
                 *(if is_new { &mut report.archived } else { &mut report.known }) += 1;
             }
         } else {
@@ -126,7 +126,7 @@ async fn import_rows(
 /// A row of the manifest whose file is in the store.
 struct Ready {
     line: u64,
-    stored: Arc<Stored>,
+    stored: Arc<PutResult>,
     import: ImportedFile,
 }
 
@@ -142,16 +142,16 @@ async fn record(
         let Some(stored) = content.stored else { bail!("`{}` was not stored, as in a dry run", row.path) };
         let name = redacted_file_name(&row.path, &Secrets::default()).unwrap_or_else(|| "file".to_owned());
         let extension = extension_of(&name);
-        let looked = look_inside(app, stored.file, extension.as_deref(), &content.head).await;
-        let inside = looked.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
+        let listed = list_members(app, stored.file, extension.as_deref(), &content.head).await;
+        let contents = listed.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
         let fetched = FetchedFile {
             file: stored.file,
             content_type: mime_guess::from_path(&name).first_raw().map(str::to_owned),
             extension,
             file_name: name,
-            warnings: inside.warnings().into_iter().chain(content.warning).collect(),
-            members: inside.members,
-            list_later: inside.list_later,
+            warnings: contents.warnings().into_iter().chain(content.warning).collect(),
+            members: contents.members,
+            list_later: contents.list_later,
             validator: None,
             again_at: None,
         };
@@ -225,9 +225,9 @@ async fn find_again(
 
 /// In a dry run, the revisions that earlier rows would have made.
 #[derive(Default)]
-struct Planned(HashMap<(String, String, String), (Timestamp, Digest)>);
+struct DryRun(HashMap<(String, String, String), (Timestamp, Digest)>);
 
-impl Planned {
+impl DryRun {
     async fn is_new(&mut self, app: &App, row: &Row, digest: Digest) -> anyhow::Result<bool> {
         let Ok(announcement) = &row.notification.notice.outcome else { return Ok(false) };
         let at = row.notification.received_at;

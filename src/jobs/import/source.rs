@@ -15,15 +15,15 @@ use super::{Event, Listener, Report, lines};
 use crate::app::App;
 use crate::jobs::stop;
 
-/// Hard links that are remembered, since the file that they name may come before them.
+/// The most hard links that are remembered.
 const LINKS_MAX: usize = 1 << 20;
 
-/// How far a hard link may lead over other hard links.
+/// The longest chain of hard links that is followed.
 const LINK_DEPTH_MAX: usize = 16;
 
 pub(super) enum Source {
     Folder(Arc<Folder>),
-    /// Already in the archive: a tar gives its files in its own order.
+    /// Already in the store, because the files of a tar come in its own order.
     Tar(Box<TarFiles>),
 }
 
@@ -47,9 +47,9 @@ impl Source {
 pub(super) struct TarFiles {
     /// By the bytes of their names.
     files: HashMap<Vec<u8>, Result<Content, String>>,
-    /// The names, by how they are read.
+    /// The names, by their readable form.
     readings: HashMap<String, Vec<Vec<u8>>>,
-    /// All hard links, and those that the manifest names and whose file was not taken yet.
+    /// All hard links, and those in the manifest whose file was not read yet.
     links: HashMap<Vec<u8>, Vec<u8>>,
     pending: HashMap<Vec<u8>, Vec<u8>>,
     /// Why the tar could not be read to its end.
@@ -59,7 +59,7 @@ pub(super) struct TarFiles {
 }
 
 impl TarFiles {
-    /// Reads all that the manifest names into the archive. Blocks.
+    /// Reads all files of the manifest into the store. Blocks.
     pub(super) fn read(
         app: &App,
         path: &Path,
@@ -92,7 +92,7 @@ impl TarFiles {
         self.is_stopped
     }
 
-    /// What the tar has under a name: that very name, else the one that is read the same.
+    /// The file with this exact name, else the one with the same readable form.
     fn get(&self, path: &str) -> Result<Content, String> {
         if let Some(found) = self.files.get(&names::plain(path.as_bytes())) {
             return found.clone();
@@ -101,9 +101,9 @@ impl TarFiles {
         match (names, &self.broken) {
             ([only], _) => self.files.get(only).cloned().unwrap_or_else(|| Err(format!("the tar has no `{path}`"))),
             ([], None) => Err(format!("the tar has no `{path}`")),
-            ([], Some(_)) => Err(format!("`{path}` was not found before the tar broke off")),
+            ([], Some(_)) => Err(format!("`{path}` was not found before the tar became unreadable")),
             (several, _) => {
-                Err(format!("`{path}` is the name of {} files of the tar, written differently", several.len()))
+                Err(format!("`{path}` matches {} files of the tar, whose names are written differently", several.len()))
             }
         }
     }
@@ -130,7 +130,7 @@ impl TarFiles {
                     return Err(e)
                         .with_context(|| format!("{} is not a tar that can be read to its end", path.display()));
                 }
-                // What was read so far is valid.
+                // Everything read so far is valid.
                 Err(e) => {
                     self.broken = Some(e.to_string());
                     return Ok(());
@@ -161,7 +161,7 @@ impl TarFiles {
                 self.remember(name.clone(), target);
                 content.unwrap_or_else(|| Err(format!("`{reading}` is a link to a file that the tar does not have")))
             }
-            _ => taken(app, tar, entry, &reading, dry_run),
+            _ => read_entry(app, tar, entry, &reading, dry_run),
         };
         let names = self.readings.entry(reading).or_default();
         if !names.contains(&name) {
@@ -176,8 +176,8 @@ impl TarFiles {
         }
     }
 
-    /// Reads the tar again for files that only hard links of the manifest name. As for `tar -x`, a link has what its
-    /// target held when the link came.
+    /// Reads the tar again for files that the manifest only has as hard links. As with `tar -x`, a link has the content of its
+    /// target at that point of the tar.
     fn follow(&mut self, app: &App, path: &Path, dry_run: bool, listener: &mut Listener<'_>) -> anyhow::Result<()> {
         let pending = std::mem::take(&mut self.pending);
         if pending.is_empty() || self.is_stopped {
@@ -192,7 +192,7 @@ impl TarFiles {
                 needed.insert(target.clone());
             }
         }
-        let mut held: HashMap<Vec<u8>, Result<Content, String>> = HashMap::new();
+        let mut contents: HashMap<Vec<u8>, Result<Content, String>> = HashMap::new();
         self.scan(app, path, listener, |files, tar, entry, _| {
             let name = names::plain(&entry.name);
             let is_pending = pending.contains_key(&name);
@@ -200,20 +200,20 @@ impl TarFiles {
                 return;
             }
             let content = match &entry.kind {
-                Kind::HardLink(target) => held.get(&names::plain(target)).cloned(),
-                _ if needed.contains(&name) => Some(taken(app, tar, entry, &names::readable(&name), dry_run)),
+                Kind::HardLink(target) => contents.get(&names::plain(target)).cloned(),
+                _ if needed.contains(&name) => Some(read_entry(app, tar, entry, &names::readable(&name), dry_run)),
                 _ => None,
             };
             let Some(content) = content else { return };
             if is_pending {
                 files.files.insert(name.clone(), content.clone());
             }
-            held.insert(name, content);
+            contents.insert(name, content);
         })
     }
 }
 
-fn taken(
+fn read_entry(
     app: &App,
     tar: &mut Tar<Box<dyn io::BufRead + Send>>,
     entry: Entry,
@@ -221,7 +221,7 @@ fn taken(
     dry_run: bool,
 ) -> Result<Content, String> {
     if let Some(problem) = entry.problem {
-        return Err(format!("`{reading}` cannot be taken from the tar: {problem}"));
+        return Err(format!("`{reading}` cannot be read from the tar: {problem}"));
     }
     let max = app.settings.fetch.max_bytes;
     match entry.kind {

@@ -1,5 +1,5 @@
-//! Retention: plan, then act. A run marks what its plan removes; a sweep deletes the bytes once the grace is over, and until
-//! then the run can be undone. Every step can be interrupted anywhere, and the next run goes on from there.
+//! Retention: plan, then act. A run marks the revisions that its plan removes. A sweep deletes their bytes after the grace; until
+//! then the run can be undone. Every step can be interrupted and is continued by the next run.
 mod inventory;
 mod lock;
 mod plan;
@@ -25,7 +25,7 @@ pub(super) use reserve::reserve;
 pub(super) use run::finish_pending;
 pub use run::{Outcome, confirm_clock, run, start, start_undo, undo};
 pub use shared::{PlanError, SharedPlans};
-pub use sweep::Swept;
+pub use sweep::SweepResult;
 pub(super) use sweep::remove_unrecorded;
 
 /// Publications read in one query.
@@ -34,11 +34,11 @@ const PAGE: u64 = 5000;
 /// Revisions marked or swept in one transaction: so few that other writers wait for milliseconds.
 const BATCH: usize = 25;
 
-/// A run pauses for so many times as long as it works: readers and the portal come first.
+/// A run pauses this many times as long as it works, because queries and notifications come first.
 const PAUSE_FACTOR: u32 = 3;
 
 /// A plan with the inventory that it was made for.
-pub struct Planned {
+pub struct InventoryPlan {
     pub at: Timestamp,
     pub inventory: Inventory,
     pub plan: Plan,
@@ -60,28 +60,28 @@ pub struct Line {
 }
 
 /// Reads the archive and plans; changes nothing.
-pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<Planned> {
+pub async fn make_plan(app: &App, now: Timestamp) -> anyhow::Result<InventoryPlan> {
     fault("retention-plan");
     let inventory = load(app).await?;
     let retention = app.settings.retention.clone();
     let planning = tokio::task::spawn_blocking(move || {
         let plan = plan(&inventory, &retention.policies, retention.max_stored, now);
-        Planned { at: now, inventory, plan }
+        InventoryPlan { at: now, inventory, plan }
     });
     tokio::select! {
         planned = planning => planned.context("making the plan panicked"),
-        // The thread goes on to its end, and nobody waits for it.
+        // The thread continues, but its result is discarded.
         () = app.stop.cancelled() => Err(Stopped.into()),
     }
 }
 
-/// What the policies of the configuration would do now.
+/// What the configured policies would do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
     pub products: usize,
     /// In the order of the configuration.
     pub policies: Vec<PolicyPreview>,
-    /// Revisions that go since the archive is larger than `max_stored`.
+    /// Revisions that are removed because the archive is larger than `max_stored`.
     pub removed_for_space: usize,
 }
 
@@ -92,11 +92,11 @@ pub struct PolicyPreview {
     pub removed: usize,
     /// Products that its names match.
     pub matched: usize,
-    /// Its patterns that match no product, as they are written.
+    /// Its patterns that match no product, as written.
     pub unmatched: Vec<String>,
 }
 
-/// Reads the archive and says what the policies would do to it; changes nothing.
+/// Computes what the policies would do, without changing anything.
 pub async fn preview(app: &App, now: Timestamp) -> anyhow::Result<Preview> {
     let planned = make_plan(app, now).await?;
     let removed = planned.plan.removed_by_policy();
@@ -120,7 +120,7 @@ pub async fn preview(app: &App, now: Timestamp) -> anyhow::Result<Preview> {
 async fn load(app: &App) -> anyhow::Result<Inventory> {
     let record = &app.record;
     let counts = record.monitor().counts().await?;
-    // Only what is reserved ahead.
+    // Only for the capacity.
     let count = |n: u64| usize::try_from(n).unwrap_or_default();
     let mut inventory =
         Inventory::with_capacity(count(counts.publications), count(counts.revisions), count(counts.files));
@@ -155,8 +155,8 @@ async fn load(app: &App) -> anyhow::Result<Inventory> {
     Ok(inventory)
 }
 
-impl Planned {
-    /// How many lines there are.
+impl InventoryPlan {
+    /// The number of lines.
     pub fn len(&self) -> usize {
         self.plan.decisions.len()
     }

@@ -6,7 +6,7 @@ use crate::app::App;
 
 const RESERVE_BYTES: u64 = 8 << 20;
 
-/// On a small disk less is reserved: this share of what is free.
+/// On a small disk less is reserved: 1/n of the free space.
 const RESERVE_SHARE: u64 = 8;
 
 /// The reserved space, released until this is dropped.
@@ -38,7 +38,7 @@ fn path(app: &App) -> PathBuf {
     app.settings.data_dir.join(crate::app::RESERVE)
 }
 
-/// Reserves the space again, as far as there is any.
+/// Reserves the space again, as far as there is free space.
 fn fill(app: &App, path: &Path) {
     let Some(free) = app.disk.free_for_data() else {
         return tracing::warn!("no space is reserved for a full disk: how much is free is unknown");
@@ -51,7 +51,7 @@ fn fill(app: &App, path: &Path) {
     }
 }
 
-/// Reserves the space at the start of a service, where it is not reserved yet.
+/// Reserves the space at the start of a service if it is not reserved yet.
 pub(in crate::engine::jobs) fn reserve(app: &App) {
     let path = path(app);
     if !path.exists() {

@@ -1,5 +1,4 @@
-//! Runs, and how they are undone. Each step can be interrupted anywhere; the next run goes on from there, or the service
-//! within seconds.
+//! Runs and undos. Every step can be interrupted and is continued by the next run, or by the service within seconds.
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -8,8 +7,8 @@ use jiff::Timestamp;
 use super::lock::Guard;
 use super::refusal::RetentionRefusal;
 use super::reserve::{self, Reserve};
-use super::sweep::{Swept, UNRECORDED_AFTER, failed_before, mark_unrecorded, sweep};
-use super::{BATCH, PAUSE_FACTOR, Planned, fault, make_plan, plan};
+use super::sweep::{SweepResult, UNRECORDED_AFTER, failed_before, mark_unrecorded, sweep};
+use super::{BATCH, InventoryPlan, PAUSE_FACTOR, fault, make_plan, plan};
 use crate::app::App;
 use crate::domain::RevisionId;
 use crate::engine::record::RetentionRun;
@@ -18,41 +17,41 @@ use crate::jobs::stop::{self, Stopped};
 /// How long a run waits for another one to end.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a caller that does not wait for the end of a run is kept for its outcome.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a caller waits for the outcome of a run that continues in the background.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Notifications whose bodies are emptied in one transaction.
 const THINNED_AT_ONCE: u64 = 500;
 
-/// Revisions brought back in one transaction.
+/// Revisions restored in one transaction.
 const UNDO_BATCH: u64 = 100;
 
-/// What a run did.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub run: RetentionRun,
-    pub swept: Swept,
+    pub swept: SweepResult,
 }
 
-/// Believes the clock where it agrees with the time that an operator states.
+/// Trusts the clock if it agrees with the time that an operator states.
 pub fn confirm_clock(app: &App, now: Timestamp) {
     app.trust.confirm(now, app.clock.now(), &app.clock);
 }
 
-/// Plans and, unless it is a dry run, marks what the plan removes and sweeps what was marked before the grace.
+/// Makes a plan. Unless it is a dry run, marks what the plan removes, and sweeps what earlier runs marked if the grace is over.
 pub async fn run(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<Outcome> {
-    Begun::begin(app, now, dry_run, LOCK_TIMEOUT).await?.finish().await
+    OpenRun::begin(app, now, dry_run, LOCK_TIMEOUT).await?.finish().await
 }
 
-/// Starts a run that goes on in the background. Returns it as it is after a few seconds, ended or not.
+/// Starts a run that continues in the background. Returns its state after a few seconds at most.
 pub async fn start(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<RetentionRun> {
-    let begun = Begun::begin(app, now, dry_run, ANSWER_WITHIN).await?;
+    let begun = OpenRun::begin(app, now, dry_run, RESPONSE_TIMEOUT).await?;
     let id = begun.id.clone();
     in_background(begun.finish()).await?;
     app.record.retention().run(&id).await?.context("the run was not recorded")
 }
 
-/// Lets work go on in the background, and waits a few seconds for its end.
+/// Runs work in the background, and waits a few seconds for its end.
 async fn in_background<T: Send + 'static>(
     work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
 ) -> anyhow::Result<Option<T>> {
@@ -62,19 +61,22 @@ async fn in_background<T: Send + 'static>(
             Ok(_) => {}
             Err(e) if e.is::<Stopped>() => tracing::info!("retention was stopped between two batches"),
             Err(e) => {
-                tracing::error!(error = format!("{e:#}"), "retention was interrupted; the next run goes on from there")
+                tracing::error!(
+                    error = format!("{e:#}"),
+                    "retention was interrupted; the next run continues from there"
+                )
             }
         }
         outcome
     };
-    match tokio::time::timeout(ANSWER_WITHIN, tokio::spawn(logged)).await {
+    match tokio::time::timeout(RESPONSE_TIMEOUT, tokio::spawn(logged)).await {
         Ok(ended) => ended.context("a run of retention panicked")?.map(Some),
         Err(_) => Ok(None),
     }
 }
 
 /// A run that is recorded and holds the lock.
-struct Begun {
+struct OpenRun {
     app: App,
     id: String,
     now: Timestamp,
@@ -83,7 +85,7 @@ struct Begun {
     _space: Reserve,
 }
 
-impl Begun {
+impl OpenRun {
     async fn begin(app: &App, now: Timestamp, dry_run: bool, timeout: Duration) -> anyhow::Result<Self> {
         if !dry_run && let Some(at) = app.trust.suspect_since(&app.clock) {
             bail!(RetentionRefusal::ClockSuspect { at });
@@ -122,7 +124,7 @@ impl Begun {
     async fn finish(self) -> anyhow::Result<Outcome> {
         let outcome = self.work().await;
         if outcome.as_ref().is_err_and(|e| e.is::<Stopped>()) {
-            // What it marked is its outcome. No other run is open, since this one holds the lock.
+            // What it marked so far is its result. No other run is open, since this one has the lock.
             if let Err(e) = self.app.record.retention().end_killed_runs(self.app.clock.now()).await {
                 tracing::warn!(error = %e, "a stopped run could not be ended; the next start ends it");
             }
@@ -133,7 +135,7 @@ impl Begun {
         Ok(Outcome { run: run?.context("the run was not recorded")?, swept })
     }
 
-    async fn work(&self) -> anyhow::Result<Swept> {
+    async fn work(&self) -> anyhow::Result<SweepResult> {
         let Self { app, id, now, dry_run, guard, .. } = self;
         finish_undos(app, guard).await?;
         let planned = make_plan(app, *now).await?;
@@ -144,7 +146,7 @@ impl Begun {
         }
         app.record.retention().end_run(id, removed, planned.plan.bytes_freed, app.clock.now()).await?;
         drop(planned);
-        let mut swept = Swept::default();
+        let mut swept = SweepResult::default();
         if !dry_run {
             swept = sweep(app, guard, *now, app.clock.now()).await?;
             thin(app, guard, *now).await?;
@@ -154,7 +156,7 @@ impl Begun {
     }
 }
 
-async fn mark(app: &App, guard: &Guard, planned: &Planned, id: &str, now: Timestamp) -> anyhow::Result<u64> {
+async fn mark(app: &App, guard: &Guard, planned: &InventoryPlan, id: &str, now: Timestamp) -> anyhow::Result<u64> {
     let mut marked = 0;
     let mut chosen = Vec::with_capacity(BATCH);
     for publication in &planned.inventory.publications {
@@ -194,8 +196,8 @@ async fn thin(app: &App, guard: &Guard, now: Timestamp) -> anyhow::Result<()> {
     }
 }
 
-/// Does what was left unfinished or has become due, unless another process holds the lock: ends runs that were killed, finishes
-/// interrupted undos, sweeps what a run marked once its grace is over, reserves space for a full disk.
+/// Continues pending work unless another process holds the lock: ends runs that were killed, completes interrupted undos, sweeps
+/// marked revisions whose grace is over, and restores the reserve.
 pub(in crate::engine::jobs) async fn finish_pending(app: &App) -> anyhow::Result<()> {
     let now = app.trust.now(&app.clock);
     mark_unrecorded(app, UNRECORDED_AFTER).await?;
@@ -218,23 +220,23 @@ async fn finish_pending_locked(app: &App, guard: &Guard, now: Timestamp) -> anyh
     }
     let ended = app.record.retention().end_killed_runs(now).await?;
     if ended > 0 {
-        tracing::warn!(ended, "a run of retention had been interrupted; what it marked counts as its outcome");
+        tracing::warn!(ended, "a run of retention was interrupted; what it marked so far is its result");
     }
     finish_undos(app, guard).await?;
     sweep(app, guard, now, failed_before(app)).await?;
     Ok(())
 }
 
-/// Brings back what a run marked, all of it before this returns. Returns the run and how many revisions came back.
+/// Restores everything that a run marked. Returns the run and the number of restored revisions.
 pub async fn undo(app: &App, id: &str) -> anyhow::Result<(RetentionRun, u64)> {
     let (guard, back) = begin_undo(app, id, LOCK_TIMEOUT).await?;
     finish_undo(app.clone(), guard).await?;
     Ok((app.record.retention().run(id).await?.context("the run is gone")?, back))
 }
 
-/// As [`undo`], which goes on in the background where it takes longer than a few seconds.
+/// Like [`undo`], but continues in the background after a few seconds.
 pub async fn start_undo(app: &App, id: &str) -> anyhow::Result<RetentionRun> {
-    let (guard, _) = begin_undo(app, id, ANSWER_WITHIN).await?;
+    let (guard, _) = begin_undo(app, id, RESPONSE_TIMEOUT).await?;
     in_background(finish_undo(app.clone(), guard)).await?;
     app.record.retention().run(id).await?.context("the run is gone")
 }
@@ -255,7 +257,7 @@ async fn begin_undo(app: &App, id: &str, timeout: Duration) -> anyhow::Result<(G
         guard.release().await;
         bail!(RetentionRefusal::GraceOver { id: id.to_owned(), lost });
     }
-    tracing::info!(run = id, back, lost, "retention is undone");
+    tracing::info!(run = id, back, lost, "a retention run was undone");
     Ok((guard, back))
 }
 
@@ -265,7 +267,7 @@ async fn finish_undo(app: App, guard: Guard) -> anyhow::Result<()> {
     outcome
 }
 
-/// Brings back what undone runs had marked, in small transactions with pauses between them.
+/// Restores what undone runs had marked, in small transactions with pauses between them.
 async fn finish_undos(app: &App, guard: &Guard) -> anyhow::Result<()> {
     for run in app.record.retention().interrupted_undos().await? {
         loop {

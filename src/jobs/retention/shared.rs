@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
-use super::{Planned, make_plan};
+use super::{InventoryPlan, make_plan};
 use crate::app::App;
 
 /// Why a plan could not be made, shared by all requests that waited for it.
@@ -12,7 +12,7 @@ use crate::app::App;
 #[error("{0}")]
 pub struct PlanError(String);
 
-type PlanInProgress = Shared<BoxFuture<'static, Result<Arc<Planned>, PlanError>>>;
+type PlanInProgress = Shared<BoxFuture<'static, Result<Arc<InventoryPlan>, PlanError>>>;
 
 /// The plan that is being made, if one is. Clones share it.
 #[derive(Clone, Default)]
@@ -20,7 +20,7 @@ pub struct SharedPlans(Arc<Mutex<Option<PlanInProgress>>>);
 
 impl SharedPlans {
     /// The plan that is being made, or a new one.
-    pub async fn current(&self, app: &App) -> Result<Arc<Planned>, PlanError> {
+    pub async fn current(&self, app: &App) -> Result<Arc<InventoryPlan>, PlanError> {
         let in_progress = {
             let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             slot.get_or_insert_with(|| self.start(app.clone())).clone()

@@ -1,4 +1,4 @@
-//! The sweep: the only place where bytes leave the archive.
+//! The sweep, the only code that deletes bytes of the archive.
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,12 +8,12 @@ use super::{BATCH, PAUSE_FACTOR, fault};
 use crate::app::App;
 use crate::jobs::stop;
 
-/// When a file that could not be deleted is tried again, unless a run is asked for.
-const FAILED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// The delay before a file that could not be deleted is tried again, except by a run.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweepResult {
     pub revisions: u64,
     pub bytes: u64,
     /// Files that could not be deleted; they are tried again later.
@@ -22,17 +22,22 @@ pub struct Swept {
 
 /// Files whose deletion failed before this are tried again by the service.
 pub(super) fn failed_before(app: &App) -> Timestamp {
-    app.clock.now().saturating_sub(FAILED_AGAIN).unwrap_or(Timestamp::MIN)
+    app.clock.now().saturating_sub(RETRY_AFTER).unwrap_or(Timestamp::MIN)
 }
 
 /// Deletes the bytes of all marks whose grace is over by `now`, and files that could not be deleted before.
-pub(super) async fn sweep(app: &App, guard: &Guard, now: Timestamp, failed_before: Timestamp) -> anyhow::Result<Swept> {
-    let mut swept = Swept::default();
+pub(super) async fn sweep(
+    app: &App,
+    guard: &Guard,
+    now: Timestamp,
+    failed_before: Timestamp,
+) -> anyhow::Result<SweepResult> {
+    let mut swept = SweepResult::default();
     mark_unrecorded(app, UNRECORDED_AFTER).await?;
     app.record.removals().set_tombstones_again(failed_before, app.clock.now(), BATCH as u64).await?;
     loop {
         let began = tokio::time::Instant::now();
-        // First what an earlier sweep left unfinished.
+        // First the files that an earlier sweep left.
         let cleared = clear(app, guard, &mut swept).await?;
         guard.check("stop-in-sweep")?;
         let buried = app.record.removals().set_tombstones(now, BATCH as u64).await?;
@@ -45,15 +50,15 @@ pub(super) async fn sweep(app: &App, guard: &Guard, now: Timestamp, failed_befor
         }
         tokio::time::sleep(began.elapsed() * PAUSE_FACTOR).await;
     }
-    if swept != Swept::default() {
-        let Swept { revisions, bytes, failed } = swept;
+    if swept != SweepResult::default() {
+        let SweepResult { revisions, bytes, failed } = swept;
         tracing::info!(revisions, bytes, failed, "swept what retention had marked");
     }
     Ok(swept)
 }
 
-/// Deletes the files that are under a tombstone, and records that. One that cannot be deleted is reported and skipped.
-async fn clear(app: &App, guard: &Guard, swept: &mut Swept) -> anyhow::Result<usize> {
+/// Deletes the files with a tombstone, and records that. A file that cannot be deleted is reported and skipped.
+async fn clear(app: &App, guard: &Guard, swept: &mut SweepResult) -> anyhow::Result<usize> {
     let tombstones = app.record.removals().tombstones(BATCH as u64).await?;
     if tombstones.is_empty() {
         return Ok(0);
@@ -66,7 +71,7 @@ async fn clear(app: &App, guard: &Guard, swept: &mut Swept) -> anyhow::Result<us
         match app.store.remove(*tombstone).await {
             Ok(()) => deleted.push(tombstone.digest),
             Err(e) => {
-                tracing::error!(file = %tombstone.digest, error = %e, "a file could not be deleted; it stays for now");
+                tracing::error!(file = %tombstone.digest, error = %e, "a file could not be deleted; it will be tried again");
                 metrics::counter!("acervo_sweep_failures_total").increment(1);
                 failed.push(tombstone.digest);
             }
@@ -99,7 +104,7 @@ pub(in crate::engine::jobs) async fn remove_unrecorded(app: &App, min_age: Durat
     }
     let holder = format!("unrecorded-{}", uuid::Uuid::now_v7());
     let Some(guard) = Guard::wait(app, &holder, REMOVE_WAIT).await? else { return Ok(()) };
-    let mut swept = Swept::default();
+    let mut swept = SweepResult::default();
     while clear(app, &guard, &mut swept).await? > 0 {}
     guard.release().await;
     Ok(())

@@ -1,4 +1,4 @@
-//! Files: how each is stored, and the members of zips, which are listed after the file was recorded where that takes long.
+//! Files: how each is stored, and the members of zips, which are listed after the file was recorded if that takes long.
 mod damage;
 
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ impl Removal {
     }
 }
 
-/// Files: how each is stored, what is damaged, what zips hold.
+/// Files: how each is stored, what is damaged, the members of zips.
 #[derive(Clone)]
 pub struct Files {
     pub(super) db: Db,
@@ -55,7 +55,7 @@ impl Files {
         row.map(stored_file).transpose()
     }
 
-    /// How a file is stored; `None` where the archive does not have its bytes.
+    /// How a file is stored; `None` if the archive does not have its bytes.
     pub async fn stored_file(&self, file: Digest) -> Result<Option<StoredFile>, RecordError> {
         let row = files::Entity::find_by_id(file).filter(F::RemovedAt.is_null()).one(self.db.reader()).await?;
         row.map(stored_file).transpose()
@@ -74,7 +74,7 @@ impl Files {
         Ok(())
     }
 
-    /// Replaces a file's members, and adds a warning to its revisions. Does nothing where another process has done it.
+    /// Replaces a file's members, and adds a warning to its revisions. Does nothing if another process has done it.
     pub async fn save_members(
         &self,
         file: Digest,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Queue;
 use super::predicates::has_expired_link;
 use super::transitions::end_without_file;
-use crate::domain::{NotificationStatus as Status, link_died};
+use crate::domain::{NotificationStatus as Status, link_expired};
 use crate::engine::record::RecordError;
 use crate::engine::record::batch::{self, PAGE, padded};
 use crate::engine::record::entity::notifications;
@@ -42,7 +42,7 @@ impl Queue {
             .order_by_asc(N::LinkExpiresAt)
             .limit(PAGE);
         let rows = page.all(&txn).await?;
-        let reason = |row: &notifications::Model| link_died(row.error.as_deref());
+        let reason = |row: &notifications::Model| link_expired(row.error.as_deref());
         end_without_file(&txn, &rows, Status::Expired, &reason).await?;
         mark_lost(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
         notifications::Entity::update_many()

@@ -28,11 +28,11 @@ pub struct FetchedFile {
     pub list_later: bool,
     /// What makes the next fetch of the same address conditional.
     pub validator: Option<Validator>,
-    /// Set where the file looks broken: the notifications it settles are fetched again then.
+    /// Set if the file seems broken: when the notifications that it settles are fetched again.
     pub again_at: Option<Timestamp>,
 }
 
-/// What a file settled.
+/// The result of settling with a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     pub new_revisions: Vec<RevisionId>,
@@ -41,7 +41,7 @@ pub struct Settlement {
 
 impl Queue {
     /// Settles the claim's notifications with the file. A notification recorded after the claim may announce a newer file, so it
-    /// is left for a fetch of its own.
+    /// is left for its own fetch.
     ///
     /// If a sweep removed the same bytes before, the result is [`RecordError::RemovedBefore`] until the caller has found them in the
     /// store and confirms this with `confirmed`; under a tombstone it is [`RecordError::FileGone`].
@@ -69,7 +69,7 @@ impl Queue {
     }
 
     /// Settles the claim's notifications after the portal answered that the file has not changed since the previous fetch. `None`
-    /// where that does not help, since a publication shows another file by now: the claim is then released, and fetched without a
+    /// if that does not help because a publication shows another file by now: the claim is then released, and fetched without a
     /// condition next time.
     pub async fn settle_not_modified(&self, claim: &Claim) -> Result<Option<Settlement>, RecordError> {
         let Some(previous) = &claim.previous else {
@@ -102,7 +102,7 @@ impl Queue {
     }
 }
 
-/// The claim's notifications; an error where the lease is lost.
+/// The claim's notifications; an error if the lease is lost.
 async fn leased(txn: &DatabaseTransaction, claim: &Claim) -> Result<Vec<notifications::Model>, RecordError> {
     let rows = notifications::Entity::find().filter(claim.is_leased()).all(txn).await?;
     if rows.is_empty() { Err(RecordError::LeaseLost) } else { Ok(rows) }
@@ -110,7 +110,7 @@ async fn leased(txn: &DatabaseTransaction, claim: &Claim) -> Result<Vec<notifica
 
 async fn save_validator(txn: &DatabaseTransaction, claim: &Claim, fetched: &FetchedFile) -> Result<(), DbErr> {
     use validators::Column as C;
-    // A file that looks broken is to be fetched whole once more.
+    // A file that seems broken is fetched in full once more.
     let Some(validator) = fetched.validator.as_ref().filter(|_| fetched.again_at.is_none()) else { return Ok(()) };
     let row = validators::ActiveModel {
         file_key: Set(claim.file_key.clone()),
@@ -153,13 +153,13 @@ async fn settle_one(
         .col_expr(N::RevisionId, Expr::value(revision_id.0));
     match fetched.again_at.filter(|_| outcome.may_be_fetched_again(own)) {
         Some(at) => {
-            let why = fetched.warnings.first().map(String::as_str).unwrap_or("the file looks broken");
+            let why = fetched.warnings.first().map(String::as_str).unwrap_or("the file seems broken");
             update
                 .col_expr(N::Status, Expr::value(Status::Retrying))
                 .col_expr(N::NextAttemptAt, Expr::value(millis(at)))
                 .col_expr(N::Lease, Expr::value(None::<Uuid>))
                 .col_expr(N::LeaseUntil, Expr::value(None::<i64>))
-                .col_expr(N::Error, Expr::value(format!("{why}; it is kept as delivered and fetched once more")))
+                .col_expr(N::Error, Expr::value(format!("{why}; it is archived as delivered and fetched once more")))
                 .exec(txn)
                 .await?;
         }

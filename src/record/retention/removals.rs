@@ -1,4 +1,4 @@
-//! How bytes leave the archive: a tombstone is committed, the object is deleted, the removal is recorded.
+//! How bytes are deleted: a tombstone is committed, the object is deleted, the removal is recorded.
 //!
 //! Revisions are swept, and cannot be undone any more, in the commit that sets the tombstones. A file under a tombstone counts
 //! as gone: nothing that is being archived may rely on it. Each step can be repeated, so a crash between two of them loses
@@ -19,7 +19,7 @@ use crate::engine::record::entity::{files, products, publications, retention_run
 use crate::engine::record::rows::{long, natural};
 use crate::engine::record::{RecordError, batch};
 
-/// Files on their way out of the archive.
+/// Files that are being deleted.
 #[derive(Clone)]
 pub struct Removals {
     pub(in crate::engine::record) db: Db,
@@ -166,7 +166,7 @@ impl Removals {
         Ok(rows.into_iter().map(|(digest, encoding, base)| Locator { digest, encoding, base }).collect())
     }
 
-    /// Records what became of files under tombstones: the deleted ones are gone, the failed ones are still there, unused. Bases that
+    /// Records the outcome for files under tombstones: the deleted ones are gone, the failed ones are still there, unused. Bases that
     /// were in use only by deleted files get a tombstone. Returns the bytes freed.
     pub async fn clear(&self, deleted: &[Digest], failed: &[Digest], now: Timestamp) -> Result<u64, RecordError> {
         use files::Column as C;

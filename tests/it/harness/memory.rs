@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acervo::domain::Locator;
-use acervo::leaves::store::{Body, Listed, Object, Space, Store, StoreError, Upload};
+use acervo::leaves::store::{Body, Object, ObjectEntry, Space, Store, StoreError, Upload};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -47,10 +47,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn list(&self) -> BoxStream<'static, Result<Listed, StoreError>> {
+    fn list(&self) -> BoxStream<'static, Result<ObjectEntry, StoreError>> {
         let objects = self.0.lock().expect("a lock");
-        let listed =
-            |(locator, bytes): (&Locator, &Bytes)| Ok(Listed { locator: *locator, stored_size: bytes.len() as u64 });
+        let listed = |(locator, bytes): (&Locator, &Bytes)| {
+            Ok(ObjectEntry { locator: *locator, stored_size: bytes.len() as u64 })
+        };
         let all: Vec<_> = objects.iter().map(listed).collect();
         stream::iter(all).boxed()
     }
