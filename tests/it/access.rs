@@ -24,7 +24,7 @@ fn port(app: &TestApp) -> &str {
     app.url.rsplit(':').next().expect("a port")
 }
 
-/// What changes something, at each door, with what each needs.
+/// A change over each protocol, with what it needs.
 async fn attempts(app: &TestApp, target: &str, headers: &[&str]) -> [u16; 3] {
     let bearer = format!("Authorization: Bearer {KEY}");
     let token = format!("X-Token: {TOKEN}");
@@ -88,7 +88,7 @@ async fn a_foreign_host_name_opens_nothing_without_credentials() {
                 assert_eq!(attempts(&app, "", &[&host]).await, TAKEN, "{host}");
             }
         }
-        // Notifications with the right credentials are taken under any name: what is refused is lost, and no page has them.
+        // Notifications with correct credentials are accepted under any name: a refused one is lost, and no web page has them.
         let known = if has_keys { 202 } else { 403 };
         for host in [
             "evil.example",
@@ -116,7 +116,7 @@ async fn a_foreign_host_name_opens_nothing_without_credentials() {
     }
 }
 
-/// Whoever needs no key must name us; whoever shows one may come by any name.
+/// Without a key, `Host` must be one of our names; with a key it can be any.
 #[tokio::test]
 async fn reading_under_a_foreign_host_name_needs_a_key() {
     for has_keys in [false, true] {
@@ -169,7 +169,7 @@ async fn public_url_host_names_and_cors_origins_are_accepted() {
         assert_eq!(attempts(&app, "", &[&format!("Host: {host}")]).await, TAKEN, "{host}");
     }
     for headers in [
-        // A proxy that keeps the name, and one that does not.
+        // A proxy that forwards the name, and one that does not.
         ["Host: acervo.example.com", "Origin: https://acervo.example.com", "Sec-Fetch-Site: same-origin"],
         ["Host: 127.0.0.1:8080", "Origin: https://acervo.example.com", "Sec-Fetch-Site: same-origin"],
         ["Host: acervo.example.com", "Origin: https://paineis.example.com", "Sec-Fetch-Site: same-site"],
@@ -184,7 +184,7 @@ async fn public_url_host_names_and_cors_origins_are_accepted() {
     ] {
         assert_eq!(attempts(&app, "", &headers).await, REFUSED, "{headers:?}");
     }
-    // Questions that change nothing are answered under any name to whoever shows a key.
+    // Queries with a key are answered under any name.
     let headers = ["Host: outro", "Content-Type: application/json", &format!("Authorization: {KEY}")];
     assert_eq!(raw::status(&app, "POST /graphql HTTP/1.1", &headers, QUESTION).await, 200);
 }

@@ -131,7 +131,7 @@ async fn import_file(app: &TestApp, number: usize) {
     assert_eq!(report.archived, 1);
 }
 
-/// Where nobody writes the index, a subscription that waits for it ends with an error.
+/// Without a writer of the index, a subscription that waits for it ends with an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_ends_where_the_index_has_no_writer() {
     let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
@@ -151,7 +151,7 @@ async fn a_subscription_ends_where_the_index_has_no_writer() {
     assert_eq!(socket.next().await["type"], "complete");
 }
 
-/// What is refused is told apart from what failed, and says why.
+/// A refusal has another code than a failure, and gives the reason.
 #[tokio::test]
 async fn refusals_have_their_codes() {
     use base64::Engine as _;
@@ -189,7 +189,7 @@ async fn refusals_have_their_codes() {
     ] {
         let answer = app.ask(&query, json!({})).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query}: {answer}");
-        let told = answer["errors"][0]["message"].as_str().expect("a message");
-        assert!(told.contains(message), "{query}: {answer}");
+        let reported = answer["errors"][0]["message"].as_str().expect("a message");
+        assert!(reported.contains(message), "{query}: {answer}");
     }
 }

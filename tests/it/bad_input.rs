@@ -123,10 +123,10 @@ async fn an_unreadable_period_beside_a_reference_date_is_a_warning(db: Db) {
                 });
                 let node = taken(&app, &body).await;
                 assert_eq!([&node["periodStart"], &node["periodEnd"]], [start, end], "{body}");
-                let told = warnings(&node);
-                assert_eq!(told.len(), fields.len(), "{told:?}");
+                let reported = warnings(&node);
+                assert_eq!(reported.len(), fields.len(), "{reported:?}");
                 for field in fields {
-                    assert!(told.iter().any(|text| text.starts_with(&format!("`{field}` is "))), "{told:?}");
+                    assert!(reported.iter().any(|text| text.starts_with(&format!("`{field}` is "))), "{reported:?}");
                 }
                 assert_eq!((&node["status"], &node["error"]), (&json!("QUEUED"), &Value::Null));
             }
@@ -134,15 +134,15 @@ async fn an_unreadable_period_beside_a_reference_date_is_a_warning(db: Db) {
     }
     let numbers = with(|body| body["periodicidade"] = json!(1_740_020_400_000_i64));
     assert_eq!(taken(&app, &numbers).await["periodStart"], "2025-05-09T00:00:00");
-    // What is in order, or missing altogether, is not told.
+    // Valid values and missing ones cause no warning.
     for body in [with(|_| ()), without(&["periodicidade", "periodicidadeFinal"]), without(&["periodicidadeFinal"])] {
         assert_eq!(taken(&app, &body).await["warnings"], json!([]), "{body}");
     }
     // In every form of answer: exports, and what SQL tools read.
     let rows = app.get(&format!("/export/notifications.ndjson?key={}", crate::harness::KEY)).await;
     let rows = rows.text().await.expect("text");
-    let told = rows.lines().filter(|line| line.contains("`periodicidade` is `fevereiro`")).count();
-    assert_eq!(told, 6, "{rows}");
+    let reported = rows.lines().filter(|line| line.contains("`periodicidade` is `fevereiro`")).count();
+    assert_eq!(reported, 6, "{rows}");
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn texts_are_bounded_alike_on_both_databases(db: Db) {
         let link = links.link(&json!({ "URL": path, "IsFile": "True", "username": "x@example.com" }));
         taken(&app, &with(|body| body["url"] = json!(link))).await;
     }
-    // Control characters are no reason to lose a file.
+    // Control characters must not lose a file.
     let node = taken(&app, &with(|body| body["nome"] = json!("A\u{0}b\u{1b}[31mc\nd"))).await;
     assert_eq!(node["name"], "Ab[31mc d");
     assert_eq!(warnings(&node), ["`nome` holds control characters; removed them"]);
@@ -247,10 +247,10 @@ async fn names_are_compared_without_white_space_and_zero_width_characters(db: Db
     let query = r#"{ publications { totalCount }
         searched: publications(search: "mensal") { totalCount }
         equal: publications(filter: { name: { eq: "RELATORIO  MEN\u200bSAL" } }) { totalCount }
-        heard: notifications(filter: { name: { eq: "relatorio mensal" } }) { totalCount } }"#;
+        received: notifications(filter: { name: { eq: "relatorio mensal" } }) { totalCount } }"#;
     let data = app.until(query, |data| data["publications"]["totalCount"] == 1).await;
     assert_eq!(
-        [&data["searched"], &data["equal"], &data["heard"]].map(|found| found["totalCount"].as_u64()),
+        [&data["searched"], &data["equal"], &data["received"]].map(|found| found["totalCount"].as_u64()),
         [Some(1), Some(1), Some(3)]
     );
 }
@@ -273,15 +273,15 @@ async fn values_that_json_readers_cannot_hold_are_replaced_with_a_warning() {
         (format!("\u{feff}{start}}}"), ""),
         (format!(r#"{start},"big":123456789012345678901234567890}}"#), ""),
     ];
-    for (body, told) in cases {
+    for (body, reported) in cases {
         let node = taken(&app, &body).await;
         let warnings = warnings(&node);
-        assert_eq!(warnings.is_empty(), told.is_empty(), "{body}: {warnings:?}");
-        assert!(warnings.iter().any(|text| text.contains(told)) || told.is_empty(), "{told}: {warnings:?}");
+        assert_eq!(warnings.is_empty(), reported.is_empty(), "{body}: {warnings:?}");
+        assert!(warnings.iter().any(|text| text.contains(reported)) || reported.is_empty(), "{reported}: {warnings:?}");
         assert!(node["body"].is_object(), "{body}");
         assert_eq!(node["body"]["url"], "[link]");
     }
-    // Every digit, in the answer as it is sent.
+    // Every digit, in the response as it is sent.
     let query = format!("{}/graphql?query={{notifications{{nodes{{body}}}}}}", app.url);
     let answer = app.client.get(query).bearer_auth(crate::harness::KEY).send().await.expect("a response");
     let text = answer.text().await.expect("text");

@@ -1,8 +1,8 @@
 //! Notification bodies in the forms that SINtegre sends, each with the file behind its link.
 //!
-//! `tests/fixtures/notifications.ndjson` holds bodies of our own making: products that are files, folders, or both in
+//! `tests/fixtures/notifications.ndjson` contains bodies that were written for these tests: products that are files, folders, or both in
 //! turn; names with double spaces, dashes, capitals and missing accents; a renamed product; the same file announced
-//! again with a new token; another file for the same period. `real.rs` asks the same of the real bodies.
+//! again with a new token; another file for the same period. `real.rs` checks the same with real bodies.
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
@@ -33,7 +33,7 @@ fn path_of(body: &Value) -> String {
     link_of(body)["URL"].as_str().expect("a path").to_owned()
 }
 
-/// A file as its extension says, different for each number.
+/// A file of the type that its extension says, different for each number.
 fn file_named(name: &str, number: usize) -> Bytes {
     let mut bytes = format!("file {number}\r\n").into_bytes();
     bytes.extend(text(3_000 + 500 * number));
@@ -83,7 +83,7 @@ impl Bodies {
     }
 }
 
-/// The list in the path of a body's link, which tells its product.
+/// The list in the path of a body's link, which identifies its product.
 fn list_of(body: &Value) -> String {
     let path = path_of(body).replace("https://sintegre.ons.org.br", "");
     let at = path.find("/Produtos/").expect("a list");
@@ -91,7 +91,7 @@ fn list_of(body: &Value) -> String {
     format!("{}/Produtos/{number}", &path[..at])
 }
 
-/// Product, reference date and period: what tells a publication.
+/// Product, reference date and period, which identify a publication.
 fn publication_of(body: &Value) -> String {
     format!("{} {} {} {}", list_of(body), body["dataProduto"], body["periodicidade"], body["periodicidadeFinal"])
 }
@@ -149,7 +149,7 @@ pub async fn are_archived_in_every_spelling(all: &Bodies) {
     }
 }
 
-/// Asks for a publication as somebody who knows its name and its days, and for its file.
+/// Queries a publication by its name and its days, and downloads its file.
 async fn is_found(app: &TestApp, body: &Value, file: &Bytes) {
     let query = "query($n: String!, $p: String!, $from: LocalDate!, $to: LocalDate!) {
         publications(filter: { name: { eq: $n }, process: { eq: $p }, period: { from: $from, to: $to } }) {
@@ -179,8 +179,8 @@ async fn bodies_sent_three_times_add_no_byte(db: Db) {
 pub async fn add_no_byte_when_sent_again(db: Db, all: &Bodies) {
     let app = TestApp::on(db).await;
     let (mut sent, mut stored) = (0, 0);
-    // The content shown of each publication, and how many revisions there must be: contents come back where two bodies
-    // announce different files for one publication, and only there.
+    // The current content of each publication, and how many revisions there must be. A content returns only if two bodies
+    // announce different files for one publication.
     let mut shown: HashMap<String, &Bytes> = HashMap::new();
     let mut revisions = 0;
     for pass in 0..3 {

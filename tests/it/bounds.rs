@@ -1,4 +1,4 @@
-//! The bounds of questions: time, memory, how many at once; and that nothing else waits for them.
+//! The limits of queries: time, memory, number at once; and that nothing else waits for queries.
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::harness::process::{self, Served, free_port};
 use crate::harness::socket::Socket;
 use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, until};
 
-/// The service as a process, with a fault point and settings of its own.
+/// The service as a process, with a fault point and settings.
 pub fn served(folder: &Path, faults: &str, settings: &str) -> Served {
     std::fs::write(folder.join("acervo.toml"), settings).expect("a file");
     let mut command = process::acervo(folder);
@@ -62,7 +62,7 @@ const OVERDUE: &str = "acervo_index_computations{state=\"overdue\"}";
 const WAITING: &str = "acervo_queries_waiting";
 const RUNNING: &str = "acervo_index_computations{state=\"running\"}";
 
-/// The last defence: a computation that does not even look whether it should stop.
+/// The last defence: a computation that does not check its deadline.
 #[tokio::test]
 async fn hung_computations_are_counted_and_block_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -125,7 +125,7 @@ async fn a_pool_drops_what_nobody_waits_for() {
         async move { pool.run(&watch, endless).await }
     });
     until("it runs", async || (pool.status().running == 1).then_some(())).await;
-    // What waits behind it and is given up is never begun.
+    // A computation that is cancelled while it waits is never started.
     let behind = tokio::spawn({
         let (pool, watch) = (pool.clone(), watch.clone());
         async move { pool.run(&watch, |_| -> Result<(), IndexError> { panic!("begun") }).await }
@@ -138,7 +138,7 @@ async fn a_pool_drops_what_nobody_waits_for() {
     // A time-out alone ends it too.
     let soon = Deadline::at(Instant::now() + Duration::from_millis(50));
     assert!(matches!(pool.run(&soon, endless).await, Err(IndexError::Interrupted)));
-    // One that panics is an error, and the thread goes on.
+    // A panic becomes an error, and the thread continues.
     assert!(pool.run(&watch, |_| -> Result<(), IndexError> { panic!("a defect") }).await.is_err());
     assert_eq!(pool.run(&watch, |_| Ok(6)).await.expect("a response"), 6);
     until("all has ended", async || {
@@ -153,7 +153,7 @@ fn code(message: &Value) -> &Value {
     &errors[0]["extensions"]["code"]
 }
 
-/// One admission, whatever carries a question: while one has the only place, the rest wait and are told to come again.
+/// One admission for all protocols: while one query has the only slot, others wait and are then answered 503.
 #[tokio::test]
 async fn queries_beyond_the_limit_are_asked_to_retry() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -177,13 +177,13 @@ async fn queries_beyond_the_limit_are_asked_to_retry() {
         assert_eq!(refused["errors"][0]["extensions"]["code"], "TIMEOUT", "{refused}");
         let id = round.to_string();
         socket.subscribe(&id, LIST).await;
-        let told = socket.next().await;
-        assert_eq!((&told["type"], code(&told)), (&json!("error"), &json!("TIMEOUT")), "{told}");
+        let reported = socket.next().await;
+        assert_eq!((&reported["type"], code(&reported)), (&json!("error"), &json!("TIMEOUT")), "{reported}");
         let late = asking.await.expect("a response");
         assert_eq!(late["errors"][0]["extensions"]["code"], "TIMEOUT", "{late}");
     }
-    // The place is free again.
-    until("a place", async || (ask(&url, LIST).await.status() == 200).then_some(())).await;
+    // The slot is free again.
+    until("a slot", async || (ask(&url, LIST).await.status() == 200).then_some(())).await;
     socket.subscribe("last", LIST).await;
     assert_eq!(socket.next().await["payload"]["data"]["publications"]["totalCount"], 1);
 }
@@ -227,13 +227,13 @@ async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
     assert_eq!(ask_for(url.clone(), body).await, waited);
 }
 
-/// A request error over a socket has a code, as over HTTP, and says what is wrong.
+/// A request error over a WebSocket has a code, as over HTTP, and says what is wrong.
 #[tokio::test]
 async fn a_request_error_over_a_socket_has_a_code() {
     let app = TestApp::start().await;
     let mut socket = Socket::connect(&app.url).await;
     let one = "notificationReceived { id }";
-    for (number, (query, variables, told)) in [
+    for (number, (query, variables, reported)) in [
         ("{ nothing }".to_owned(), json!({}), "nothing"),
         ("{ status {".to_owned(), json!({}), "expected"),
         ("subscription { nothing }".to_owned(), json!({}), "nothing"),
@@ -258,7 +258,7 @@ async fn a_request_error_over_a_socket_has_a_code() {
         let error = &answer["payload"][0];
         assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!(number.to_string())), "{answer}");
         assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{query}: {answer}");
-        assert!(error["message"].as_str().is_some_and(|message| message.contains(told)), "{query}: {answer}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(reported)), "{query}: {answer}");
     }
     // An operation that the document does not have.
     let payload = json!({ "query": LIST, "operationName": "Nothing" });
@@ -296,14 +296,14 @@ async fn an_id_can_be_used_again() {
     assert_eq!(socket.next().await, json!({ "type": "pong", "payload": { "x": 1 } }));
 }
 
-/// Why a socket was closed is said in the codes of the protocol.
+/// A WebSocket is closed with the codes of the protocol.
 #[tokio::test]
 async fn a_socket_is_closed_with_the_codes_of_the_protocol() {
     let app = TestApp::start().await;
-    let question = json!({ "id": "a", "type": "subscribe", "payload": { "query": LIST } });
+    let subscription = json!({ "id": "a", "type": "subscribe", "payload": { "query": LIST } });
     let wrong_key = json!({ "type": "connection_init", "payload": { "authorization": "wrong" } });
     for (is_introduced, message, code) in [
-        (false, question.to_string(), 4401),
+        (false, subscription.to_string(), 4401),
         (false, wrong_key.to_string(), 4403),
         (false, json!({ "type": "connection_init" }).to_string(), 4403),
         (false, "no JSON".to_owned(), 4400),
@@ -340,8 +340,8 @@ async fn a_query_over_a_socket_has_a_deadline() {
     begun(&service.url).await;
     let mut socket = Socket::connect(&service.url).await;
     socket.subscribe("a", LIST).await;
-    let told = socket.next().await;
-    assert_eq!(code(&told), "TIMEOUT", "{told}");
+    let reported = socket.next().await;
+    assert_eq!(code(&reported), "TIMEOUT", "{reported}");
 }
 
 #[tokio::test]
@@ -354,15 +354,15 @@ async fn subscriptions_are_limited_per_socket_and_in_all() {
     for id in ["a", "b", "c"] {
         one.subscribe(id, listen).await;
     }
-    let told = one.next().await;
-    assert_eq!((&told["id"], code(&told)), (&json!("c"), &json!("TOO_COMPLEX")), "{told}");
+    let reported = one.next().await;
+    assert_eq!((&reported["id"], code(&reported)), (&json!("c"), &json!("TOO_COMPLEX")), "{reported}");
     let mut other = Socket::connect(&app.url).await;
     for id in ["d", "e"] {
         other.subscribe(id, listen).await;
     }
-    let told = other.next().await;
-    assert_eq!((&told["id"], code(&told)), (&json!("e"), &json!("TOO_COMPLEX")), "{told}");
-    // A place that was given up is another's.
+    let reported = other.next().await;
+    assert_eq!((&reported["id"], code(&reported)), (&json!("e"), &json!("TOO_COMPLEX")), "{reported}");
+    // A released slot can be used by another.
     one.complete("a").await;
     let event = until("a place", async || {
         other.subscribe("f", "subscription { notificationReceived { status } }").await;
@@ -378,7 +378,7 @@ async fn subscriptions_are_limited_per_socket_and_in_all() {
     assert!(status.as_str().is_some_and(|status| !status.is_empty()), "{event}");
 }
 
-/// The next message of a subscription to what is received; notifications are sent until one comes.
+/// The next message of a subscription to received notifications; notifications are sent until one arrives.
 async fn event_of(socket: &mut Socket, id: &str, app: &TestApp) -> Value {
     loop {
         match tokio::time::timeout(Duration::from_millis(100), socket.next()).await {
@@ -389,7 +389,7 @@ async fn event_of(socket: &mut Socket, id: &str, app: &TestApp) -> Value {
     }
 }
 
-/// Notifications of an old log, with bodies of so many bytes.
+/// Notifications of an old log, with bodies of `bytes` bytes.
 fn old_log(folder: &Path, rows: u32, bytes: usize) {
     let log = folder.join("old.ndjson");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&log).expect("a file"));
@@ -419,14 +419,14 @@ async fn responses_are_limited_in_size() {
     let answer = app.ask(&rows(60, "body"), json!({})).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "TOO_COMPLEX", "{answer}");
     assert!(answer["errors"][0]["message"].as_str().expect("words").contains("1 MiB"), "{answer}");
-    // Bodies are read where they are asked for alone.
+    // Bodies are read only if they are selected.
     let data = app.query(&rows(60, "name")).await;
     assert_eq!(data["notifications"]["nodes"].as_array().map(Vec::len), Some(60));
     let data = app.query(&rows(1, "body")).await;
     assert_eq!(data["notifications"]["nodes"][0]["body"]["observacao"].as_str().map(str::len), Some(60_000));
 }
 
-/// Rows are read whole, whatever is asked of them: each alias counts with the rows of its page.
+/// Rows are read whole, whatever is selected: each alias counts with the rows of its page.
 #[tokio::test]
 async fn aliases_count_with_their_rows() {
     let app = TestApp::start().await;
@@ -457,7 +457,7 @@ async fn aliases_count_with_their_rows() {
     }
 }
 
-/// A client that asks and reads nothing, with as little room on the way as can be had.
+/// A client that sends a request and reads nothing, with the smallest possible buffers in between.
 fn unread(url: &str, path: &str) -> TcpStream {
     let address: SocketAddr = url.trim_start_matches("http://").parse().expect("an address");
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
@@ -487,14 +487,14 @@ async fn exports_are_limited_and_unread_ones_are_given_up() {
     })
     .await;
     assert!(refused.headers().contains_key("retry-after"));
-    // The webhook and questions know nothing of it.
+    // The webhook and queries are not affected.
     assert_eq!(notify(&app.url, 1).await, 202);
     app.query("{ notifications { totalCount } }").await;
     let read = until("given up", async || Some(app.get(path).await).filter(|answer| answer.status() == 200)).await;
     assert_eq!(read.text().await.expect("text").lines().count(), 12_001);
 }
 
-/// What no index finds is looked for in stretches of the log; the answer is that of one look.
+/// Without an applicable index the log is scanned in ranges; the result is that of one statement.
 #[tokio::test]
 async fn the_log_is_searched_in_windows() {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));

@@ -148,7 +148,7 @@ async fn control_characters_in_names_reach_no_terminal() {
         }
         let rows: Value =
             serde_json::from_str(&printed(folder.path(), &["search", "newave", "--format", "json"])).expect("JSON");
-        // JSON says what the name is, in escapes.
+        // JSON contains the name in escapes.
         assert!(rows[0]["name"].as_str().expect("a name").starts_with("Deck\u{202e}\u{2066}\u{200f}\u{61c}"), "{rows}");
         let table = printed(folder.path(), &["search", "deck"]);
         assert!(table.contains("\\u202e") && table.contains('…'), "{table}");
@@ -164,7 +164,7 @@ async fn control_characters_in_names_reach_no_terminal() {
 }
 
 on_each_database!(commands_create_no_archive, 2 threads);
-/// In the wrong folder a command says so: an empty archive there would answer that nothing was ever published.
+/// In the wrong folder a command says so: with an empty archive it would report that nothing was ever published.
 async fn commands_create_no_archive(db: Db) {
     let folder = tempfile::tempdir().expect("a folder");
     let database_url = postgres::database(db);
@@ -289,8 +289,8 @@ fn output_that_cannot_be_written_is_an_error() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("standard output cannot be written"));
 }
 
-/// Links that work without a password lie in the data folder: nobody else on the machine may read it, whatever its
-/// rights were and whatever the shell's mask is.
+/// The data folder contains links that work without a password: no other user of the machine may read it, whatever its
+/// permissions were and whatever the shell's umask is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_data_folder_is_private() {
     use std::os::unix::fs::PermissionsExt;
@@ -369,8 +369,8 @@ async fn get_replaces_nothing_unless_told_to() {
     let folder = folder.path();
     let refused = |args: &[&str], word: &str| {
         let output = run(folder, &[&["get", &id], args].concat());
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(1) && told.contains(word), "{args:?}: {told}");
+        let reported = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && reported.contains(word), "{args:?}: {reported}");
     };
     tokio::task::block_in_place(|| {
         std::fs::write(folder.join("a.txt"), b"mine").expect("a file");
@@ -398,7 +398,7 @@ async fn get_writes_into_devices_and_pipes_and_heeds_the_mask() {
     let (folder, id, bytes) = one_file().await;
     let folder = folder.path();
     tokio::task::block_in_place(|| {
-        // A device and a pipe are written into, with or without --force, and stay what they are.
+        // A device and a pipe are written to, with or without --force, and are not replaced.
         for force in [&[][..], &["--force"]] {
             printed(folder, &[&["get", &id, "-o", "/dev/null"], force].concat());
         }

@@ -13,7 +13,7 @@ use crate::harness::{KEY, Options, PATIENCE, TOKEN, TestApp, raw, until};
 pub const NOTIFICATION: &str =
     r#"{ "nome": "Acomph", "dataProduto": "09/05/2025", "url": "http://127.0.0.1:9/x?token=segredo" }"#;
 
-/// More than there are places.
+/// More than there are slots.
 const CROWD: usize = 900;
 
 async fn quiet() -> TestApp {
@@ -54,7 +54,7 @@ async fn crowd(app: &TestApp, bytes: &[u8], count: usize) -> Vec<TcpStream> {
     streams
 }
 
-/// A client that keeps no connection: each request needs a place of its own.
+/// A client that reuses no connection: each request needs a slot.
 pub fn fresh() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().expect("a client")
 }
@@ -154,7 +154,7 @@ async fn credentials_are_checked_before_a_body_is_read() {
         );
         stream.write_all(head.as_bytes()).await.expect("a connection");
         assert!(raw::rest(&mut stream).await.starts_with("HTTP/1.1 401"), "{path} {key}");
-        // Whoever writes on meanwhile hears the answer all the same.
+        // A client that is still writing receives the response all the same.
         let mut stream = raw::connect(&app).await;
         let body = vec![b' '; 200_000];
         stream.write_all(&[head.as_bytes(), &body].concat()).await.expect("a connection");
@@ -178,7 +178,7 @@ async fn credentials_are_checked_before_bodies_over_http2() {
     assert_eq!(post(TOKEN, body.into_bytes()).await.expect("a response").status(), 202);
 }
 
-/// Wrong keys, so many at once as a guesser likes.
+/// Wrong keys at once.
 const GUESSES: usize = 60;
 
 /// Those beyond the first 20 are answered one every 100 ms. No machine is so slow that it answers sooner.
@@ -322,7 +322,7 @@ async fn sockets_are_limited() {
     socket_after(&app, &mut open).await;
 }
 
-/// Another socket, once the place of one that is closed is free.
+/// Another WebSocket, once the slot of a closed one is free.
 async fn socket_after(app: &TestApp, open: &mut Vec<Socket>) -> Socket {
     open.pop();
     until("the place of a closed socket", async || with_key(app).await.ok()).await
@@ -346,7 +346,7 @@ async fn the_webhook_can_have_a_listener_of_its_own() {
         assert_eq!(status(format!("{own}{path}")).await, 404, "{path}");
     }
     assert_eq!(status(format!("{}/metrics", served.url)).await, 200);
-    // Nobody at the first listener takes a place of the second.
+    // Connections to the first listener use no slot of the second.
     let mut held = Vec::new();
     for _ in 0..CROWD {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
@@ -392,7 +392,7 @@ async fn bodies_sent_slowly_give_way() {
     let app = TestApp::with(Options { values, without_jobs: true, ..Options::default() }).await;
     let mut request = b"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 262144\r\n\r\n".to_vec();
     request.extend(vec![b' '; 250 << 10]);
-    // Together far more than the room for bodies.
+    // Together far more than the memory for bodies.
     let mut held = Vec::new();
     for _ in 0..200 {
         let mut stream = raw::connect(&app).await;

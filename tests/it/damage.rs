@@ -47,7 +47,7 @@ fn place(path: &Path, object: Option<&[u8]>) {
     }
 }
 
-/// What a client has in the end, where it has all that the answer promised.
+/// What a client has in the end, if it has all that the response promised.
 async fn received(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Option<Vec<u8>> {
     let answer = app.get_with(path, headers).await;
     let is_frame = answer.headers().get("content-encoding").is_some();
@@ -83,7 +83,7 @@ async fn ask_in_every_form(app: &TestApp, path: &str, bytes: &[u8], is_sound: bo
         if is_sound {
             assert!(got.as_deref() == Some(part), "{what}: {headers:?}");
         } else if headers[0].0 == "range" {
-            // Blocks that are as they should be may be given out until the damage is known.
+            // Sound blocks may be sent until the damage is known.
             assert!(got.is_none() || got.as_deref() == Some(part), "{what}: {headers:?}");
         } else {
             assert!(got.is_none(), "{what}: {headers:?} got {} bytes", got.unwrap_or_default().len());
@@ -112,8 +112,8 @@ async fn a_damaged_file_is_never_delivered_as_good() {
             if !is_sound {
                 let answer = app.get(&path).await;
                 assert_eq!(answer.status(), 500, "{what}");
-                let told: Value = answer.json().await.expect("JSON");
-                assert!(told["detail"].as_str().expect("text").contains("Enviar"), "{told}");
+                let reported: Value = answer.json().await.expect("JSON");
+                assert!(reported["detail"].as_str().expect("text").contains("Enviar"), "{reported}");
             }
             // Put right from outside, it is good again.
             place(&object, Some(&sound));
@@ -132,7 +132,7 @@ async fn damage_is_found_while_a_range_is_asked_for_again() {
     let object = object(&app);
     let (range, other) = ([("range", "bytes=400000-400009")], [("range", "bytes=10-19")]);
     assert!(received(&app, &path, &range).await.as_deref() == Some(&bytes[400_000..400_010]));
-    // The file was checked; it is altered after that, and keeps its length and time.
+    // The file was verified; it is altered after that, without a change of length and time.
     let mut altered = bytes.clone();
     altered[400_005] ^= 4;
     let modified = object.metadata().and_then(|found| found.modified()).expect("a time");
@@ -140,7 +140,7 @@ async fn damage_is_found_while_a_range_is_asked_for_again() {
     std::fs::File::options().write(true).open(&object).and_then(|file| file.set_modified(modified)).expect("a time");
     assert!(received(&app, &path, &other).await.as_deref() == Some(&bytes[10..20]));
     assert_eq!(received(&app, &path, &range).await, None);
-    // From then on nothing of it is given out.
+    // From then on nothing of it is sent.
     assert_eq!(app.get_with(&path, &other).await.status(), 500);
 }
 
@@ -163,8 +163,8 @@ async fn a_damaged_file_is_reported_and_healed_by_the_portal(db: Db) {
         if db == Db::Sqlite {
             let folder = app.folder.clone();
             tokio::task::block_in_place(|| {
-                let told = run(folder.path(), &["status"]);
-                let text = String::from_utf8_lossy(&told.stdout).into_owned();
+                let reported = run(folder.path(), &["status"]);
+                let text = String::from_utf8_lossy(&reported.stdout).into_owned();
                 assert!(text.contains("damaged") && text.contains("Carga Diária"), "{text}");
                 let got = run(folder.path(), &["get", &id, "-o", "out.bin"]);
                 assert_eq!(got.status.code(), Some(1));
@@ -172,7 +172,7 @@ async fn a_damaged_file_is_reported_and_healed_by_the_portal(db: Db) {
                 assert!(!folder.path().join("out.bin").exists());
             });
         }
-        // The portal answers that the file has not changed where it is asked so; that would not help.
+        // The portal would answer a conditional request with "not modified", which would not help.
         app.portal.enviar(number).await.expect("a product");
         app.settled(2).await;
         let data = app.query("{ notifications(first: 1) { nodes { status } } revisions { totalCount } }").await;
@@ -184,8 +184,8 @@ async fn a_damaged_file_is_reported_and_healed_by_the_portal(db: Db) {
 }
 
 on_each_database!(a_damaged_file_that_was_not_read_is_fetched_whole, 2 threads);
-/// The portal sends no byte of a file that has not changed; one that is damaged here, and that nobody has read since, is
-/// fetched whole all the same.
+/// The portal sends no bytes of a file that has not changed. A copy that is damaged, and was not read since, is
+/// fetched in full all the same.
 async fn a_damaged_file_that_was_not_read_is_fetched_whole(db: Db) {
     let app = TestApp::on(db).await;
     let bytes = text(400_000);
@@ -307,7 +307,7 @@ async fn what_is_not_a_file_is_an_error_and_hangs_nobody() {
             // The portal says that nothing changed; the file is read, and fetched whole.
             app.portal.enviar(number).await.expect("a product");
             if what == "a folder" {
-                // Nothing is ever written in the place of a folder: somebody has to remove it.
+                // A folder is never replaced by an object: an operator has to remove it.
                 let query = "{ notifications(first: 1) { nodes { status error } } }";
                 app.until(query, |data| {
                     let last = &data["notifications"]["nodes"][0];
@@ -326,7 +326,7 @@ async fn what_is_not_a_file_is_an_error_and_hangs_nobody() {
 }
 
 on_each_database!(state_that_cannot_be_read_is_an_error);
-/// What the service keeps of its own state is never guessed at.
+/// The service never guesses its own state.
 async fn state_that_cannot_be_read_is_an_error(db: Db) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = format!("sqlite://{}", folder.path().join("acervo.db").display());
@@ -353,6 +353,6 @@ async fn state_that_cannot_be_read_is_an_error(db: Db) {
             "index_epoch" => record.feed().index_epoch().await.expect_err("an error"),
             _ => record.locks().take("a", "me", now, Duration::from_secs(9)).await.expect_err("an error"),
         };
-        assert!(matches!(&error, RecordError::Corrupt(told) if told.contains(value)), "{db:?} {key}: {error}");
+        assert!(matches!(&error, RecordError::Corrupt(reported) if reported.contains(value)), "{db:?} {key}: {error}");
     }
 }

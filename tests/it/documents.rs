@@ -49,7 +49,7 @@ fn is_a_name(command: &str) -> bool {
     )
 }
 
-/// A shell that finds the binary, in a folder that has what the documents speak of.
+/// A shell that finds the binary, in a folder with the files that the documents mention.
 fn shell(app: &TestApp, folder: &Path, line: &str) -> Command {
     let own = acervo(app.folder.path());
     let binary = Path::new(own.get_program()).parent().expect("a folder");
@@ -81,7 +81,7 @@ fn prepare(folder: &Path) {
     std::fs::write(folder.join("sintegre-2019.tar.zst"), packed).expect("a file");
 }
 
-/// Every command that a document names runs as it stands there, but for ids, ports and the places of files.
+/// Every command in a document runs as written, except for ids, ports and paths.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_of_the_documents_run() {
     let app = TestApp::start().await;
@@ -145,10 +145,10 @@ fn finish(mut command: Command) -> Result<(), String> {
     Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Runs it until it says that it is there.
+/// Runs it until it reports that it has started.
 fn start(command: Command) -> Result<(), String> {
     use std::io::BufRead;
-    // One pipe for what it prints and what it logs.
+    // One pipe for its output and its log.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let line = command.get_args().nth(1).expect("a line").to_string_lossy().into_owned();
     let mut child = Command::new("sh")
@@ -181,7 +181,7 @@ async fn the_walk_without_the_portal_archives_files() {
             let found = all.iter().find(|command| command.starts_with(start));
             found.unwrap_or_else(|| panic!("{document} has no `acervo {start}`")).clone()
         };
-        // Nothing but what the document says: none of the settings that other tests give.
+        // Only what the document says: none of the settings of other tests.
         let bare = |words: &str| {
             let mut command = Command::new(acervo(folder.path()).get_program());
             for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACERVO_")) {
@@ -217,7 +217,7 @@ async fn the_walk_without_the_portal_archives_files() {
     }
 }
 
-/// What the demo says to try next works as it is printed.
+/// The commands that the demo suggests work as printed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hints_of_the_demo_run() {
     use std::io::BufRead;

@@ -210,7 +210,7 @@ async fn members_of_zips_are_listed_and_sent() {
     assert_eq!(members["totalCount"], 1);
     let url = members["nodes"][0]["url"].as_str().expect("a url");
     assert_eq!(app.get(url).await.bytes().await.expect("bytes"), b"sistema"[..]);
-    // People look for what is inside, too.
+    // Members can be searched too.
     let found = app.query("{ publications(search: \"c_adic\") { totalCount } }").await;
     assert_eq!(found["publications"]["totalCount"], 1);
 }

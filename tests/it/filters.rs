@@ -35,7 +35,7 @@ async fn long_and_odd_texts_are_compared_or_refused(db: Db) {
         let answer = app.ask(&query, json!({ "f": { "name": { "in": many[1..] } } })).await;
         assert_eq!(answer["data"][list]["totalCount"], 0, "{db:?} {list}: {answer}");
     }
-    for question in [
+    for query in [
         "{ notifications(filter: { source: [\"a\\u0000\"] }) { totalCount } }",
         "{ publications(filter: { extension: \"\\u0000\" }) { totalCount } }",
         "{ publicationStats(groupBy: [], filter: { fileName: { contains: \"\\u0000\" } }) { publications } }",
@@ -43,8 +43,8 @@ async fn long_and_odd_texts_are_compared_or_refused(db: Db) {
         "{ revisions(first: 1) { nodes { members(match: \"\\u0000\") { totalCount } } } }",
         "mutation { retryNotifications(filter: { name: { contains: \"\\u0000\" } }) { matched } }",
     ] {
-        let answer = app.ask(question, json!({})).await;
-        assert!(refused(&answer, question).contains("U+0000"), "{db:?} {question}: {answer}");
+        let answer = app.ask(query, json!({})).await;
+        assert!(refused(&answer, query).contains("U+0000"), "{db:?} {query}: {answer}");
     }
 }
 

@@ -212,7 +212,7 @@ fn segments_without_any_value_of_a_column_are_counted() {
     check(&[vec![Entry::Product(1)]]);
 }
 
-/// As somebody does who tries Acervo: imports an old log, whose links are dead, and asks for a chart.
+/// A first try of Acervo: imports an old log, whose links have expired, and queries a chart.
 #[tokio::test]
 async fn an_archive_without_a_file_has_its_charts() {
     let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));

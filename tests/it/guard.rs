@@ -101,7 +101,7 @@ const HOSTS: &[&str] = &[
     "127\u{3002}0\u{3002}0\u{3002}1",
 ];
 
-/// Whole links that are wrong for another reason than where they lead.
+/// Links that are refused for their scheme, user, port or host name.
 const LINKS: &[&str] = &[
     "http://apps08.ons.org.br/x",
     "ftp://apps08.ons.org.br/x",
@@ -160,7 +160,7 @@ async fn refused(app: &TestApp, links: &[String]) {
 #[tokio::test]
 async fn links_to_private_addresses_are_refused_without_a_connection() {
     let canary = Canary::start();
-    // The list of hosts would stop most of these: it is opened, so that what is left is the addresses.
+    // The list of hosts would stop most of these; it is opened, so that only the addresses decide.
     let hosts: Vec<String> = HOSTS.iter().map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
     let allowed = hosts.iter().filter(|host| acervo::config::HostPattern::parse(host).is_ok());
     let allowed: Vec<&str> =
@@ -177,17 +177,17 @@ async fn links_to_private_addresses_are_refused_without_a_connection() {
     links.extend(LINKS.iter().filter(|link| !link.ends_with("br.")).map(|link| (*link).to_owned()));
     assert!(HOSTS.len() + LINKS.len() >= 60);
     refused(&app, &links).await;
-    assert_eq!(canary.knocks(), 0, "somebody was called");
+    assert_eq!(canary.knocks(), 0, "a connection was made");
 }
 
 #[tokio::test]
 async fn redirects_to_private_addresses_are_refused() {
     let canary = Canary::start();
-    // A portal that redirects wherever it is told.
+    // A portal that redirects to a given address.
     let target = Arc::new(Mutex::new(String::new()));
-    let told = target.clone();
+    let reported = target.clone();
     let answer = move || async move {
-        let to = told.lock().expect("a lock").clone();
+        let to = reported.lock().expect("a lock").clone();
         (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -218,5 +218,5 @@ async fn redirects_to_private_addresses_are_refused() {
         let is_url = to.is_ascii() && own.join(to).is_ok();
         assert!(error.contains(if is_url { "refused: " } else { "not a valid URL" }), "{to}: {error}");
     }
-    assert_eq!(canary.knocks(), 0, "somebody was called");
+    assert_eq!(canary.knocks(), 0, "a connection was made");
 }

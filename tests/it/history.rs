@@ -184,11 +184,15 @@ async fn the_feed_continues_from_any_cursor_and_skips_nothing(db: Db) {
         after = some["pageInfo"]["endCursor"].clone();
     }
     assert_eq!(walked, all);
-    // Nothing new; then what happens meanwhile, and only that.
+    // Nothing new; then exactly the changes made in between.
     let nothing = page(after.clone(), 10).await;
     assert_eq!(nothing["edges"], json!([]));
-    assert_eq!(nothing["pageInfo"], json!({ "hasNextPage": false, "endCursor": after }), "a reader goes on from there");
-    // Of no change at all the end is the start, and leads to all of them.
+    assert_eq!(
+        nothing["pageInfo"],
+        json!({ "hasNextPage": false, "endCursor": after }),
+        "a reader continues from there"
+    );
+    // Without any change the end cursor is the start, and leads to all of them.
     let start = page(Value::Null, 0).await["pageInfo"]["endCursor"].clone();
     assert_eq!(page(start.clone(), 1000).await["edges"].as_array(), Some(&all), "{start}");
     app.portal.change(1, |one| samples::replace(one, &b"mudou"[..]));
@@ -268,7 +272,7 @@ async fn a_socket_without_a_valid_key_is_closed() {
 /// The longest message that a socket takes, and the longest body of a request.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
-/// Hostile documents are refused before anything is asked of the database, by HTTP and over a socket.
+/// Hostile documents are refused before the database is queried, over HTTP and over a WebSocket.
 #[tokio::test]
 async fn hostile_documents_are_refused_without_a_statement() {
     let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
@@ -322,8 +326,8 @@ async fn batches_are_refused_and_what_tools_ask_is_answered() {
     app.query(introspection).await;
 }
 
-/// Every pair of a publication's days and the days asked for: touching, inside, around, across, one day, month ends, and
-/// the days on which São Paulo's clocks were put forward or back while they were.
+/// Every pair of a publication's days and the queried days: adjacent, inside, around, overlapping, one day, month ends, and
+/// the days on which São Paulo changed its clocks.
 #[tokio::test]
 async fn periods_overlap_as_days_do() {
     use jiff::ToSpan;

@@ -29,7 +29,7 @@ async fn archived(app: &TestApp) -> BTreeMap<String, String> {
     nodes.iter().map(|node| (text(&node["publication"]["name"]), text(&node["sha256"]))).collect()
 }
 
-/// Files of every kind, in a folder of their own: sparse ones, names that are long, in Latin-1, and with accents in two
+/// A folder with files of every kind: sparse ones, names that are long, in Latin-1, and with accents as separate
 /// characters, and two names of one file.
 fn odd_files(folder: &Path) -> Vec<&'static str> {
     std::fs::create_dir_all(folder.join("dia")).expect("a folder");
@@ -199,7 +199,7 @@ async fn broken_entries_of_a_tar_are_refused_and_the_rest_is_taken() {
     let (code, out, err) = imported(&app, &[&path.display().to_string(), "--manifest", &listed]);
     assert_eq!(code, Some(1), "{out}{err}");
     for (line, name) in (2 + good.len()..).zip(&bad) {
-        assert!(err.lines().any(|told| told.contains(&format!("m.csv:{line}: "))), "{name}: {err}");
+        assert!(err.lines().any(|reported| reported.contains(&format!("m.csv:{line}: "))), "{name}: {err}");
     }
     let digest = |bytes: &[u8]| Digest::of(bytes).to_string();
     let expected = [
@@ -212,7 +212,7 @@ async fn broken_entries_of_a_tar_are_refused_and_the_rest_is_taken() {
     let expected: BTreeMap<_, _> =
         expected.into_iter().map(|(name, bytes)| (name.to_owned(), digest(bytes.as_bytes()))).collect();
     assert_eq!(archived(&app).await, expected);
-    // Cut inside its last file: what came before is taken, and a file is never taken short.
+    // Truncated inside its last file: earlier files are imported, and never a part of a file.
     std::fs::write(&path, &whole[..whole.len() - 1024 - 510]).expect("a tar");
     let rows: Vec<_> = good.iter().map(|name| ((*name).to_owned(), format!("cortado {name}"))).collect();
     let listed = manifest(&here.join("m.csv"), &rows);
@@ -253,7 +253,7 @@ fn bomb(path: &Path, begin: &[u8], byte: u8, end: &[u8]) -> String {
 
 const BOMB: usize = 384 << 20;
 
-/// Well under what the bombs unpack to.
+/// Well under the decompressed size of the bombs.
 const PEAK: u64 = 256 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -291,17 +291,17 @@ async fn the_memory_of_an_import_is_bounded() {
     let line = bomb(&here.join("linha.ndjson"), begin.as_bytes(), b'x', end.as_bytes());
     let fields = bomb(&here.join("campos.csv"), b"path,nome,dataProduto\n", b',', b"\na.txt,campos,20/02/2025\n");
     for (name, manifest) in [("celula", cell), ("linha", line), ("campos", fields)] {
-        let told = if name == "linha" { ":1: " } else { ":2: " };
-        cases.push((name.to_owned(), vec![files.clone(), "--manifest".to_owned(), manifest], told.to_owned()));
+        let reported = if name == "linha" { ":1: " } else { ":2: " };
+        cases.push((name.to_owned(), vec![files.clone(), "--manifest".to_owned(), manifest], reported.to_owned()));
     }
     let body = json!({ "nome": "corpo", "dataProduto": "20/02/2025", "url": "https://x.ons.org.br/a" });
     let bodies = bomb(&here.join("corpos.ndjson"), b"{\"nome\":\"", b'x', format!("\"}}\n{body}\n").as_bytes());
     cases.push(("corpo".to_owned(), vec![bodies], ":1: ".to_owned()));
-    for (name, args, told) in cases {
+    for (name, args, reported) in cases {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let (code, out, err, peak) = watched(&app, &args);
         assert_eq!(code, Some(1), "{name}: {out}{err}");
-        assert!(err.contains(&told) && err.len() < 2000, "{name}: {err}");
+        assert!(err.contains(&reported) && err.len() < 2000, "{name}: {err}");
         let taken = if name == "corpo" { "1 queued" } else { "1 archived" };
         assert!(out.contains(taken), "{name}: {out}{err}");
         assert!(peak > 0 && peak < PEAK, "{name}: {peak} bytes");
@@ -462,7 +462,7 @@ fn lines_of_mongoexport_are_taken() {
         ("2025-02-20T00:00:00".into(), "2025-02-20T23:59:59".into())
     );
     assert_eq!(taken.received_at.to_string(), "2025-02-20T11:57:52Z");
-    // A body that was kept as a text, and one in Latin-1.
+    // A body that was stored as a text, and one in Latin-1.
     let line = json!({ "receivedAt": at, "body": body.to_string() }).to_string();
     assert_eq!(
         read_line(line.as_bytes(), now).expect("a line").expect("a body").notification.received_at.to_string(),
@@ -520,10 +520,10 @@ async fn refused_lines_leave_nothing_behind() {
     std::fs::write(&path, wide).expect("a file");
     let (code, out, err) = imported(&app, &[&path.display().to_string()]);
     assert_eq!(code, Some(1), "{out}{err}");
-    for told in
+    for reported in
         [":2: `receivedAt` is `{\"quando\":1}`", ":3: it has none of a notification's keys", ":4: it is a JSON array"]
     {
-        assert!(err.contains(told), "{told}: {err}");
+        assert!(err.contains(reported), "{reported}: {err}");
     }
     assert_eq!(err.as_bytes().lines().count(), 3, "{err}");
     app.settled(1).await;

@@ -23,7 +23,7 @@ async fn a_lock_has_an_owner(db: Db) {
     let record = open(db, folder.path()).await;
     let (locks, now) = (record.locks(), Timestamp::now());
     assert!(locks.take("x", "first", now, HOLD_FOR).await.expect("an answer"), "{db:?}");
-    // It is its own, and nobody else can take it, renew it or give it back. `fir` and `FIRST` are others.
+    // Only its holder can take, renew or release it. `fir` and `FIRST` are other holders.
     for other in ["second", "fir", "FIRST", "first "] {
         assert!(!locks.take("x", other, now, HOLD_FOR).await.expect("an answer"), "{db:?}: {other}");
         assert!(!locks.renew("x", other, now, HOLD_FOR).await.expect("an answer"), "{db:?}: {other}");

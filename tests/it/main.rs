@@ -1,9 +1,9 @@
 //! Tests from the outside, with real parts: a temporary database, a folder, the simulated portal on port 0.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so by ending")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot continue ends")]
 
 mod harness;
 
-/// Who gets in: hosts, origins, credentials, and what is written around a body.
+/// Access: hosts, origins, credentials, and headers of a body.
 mod access;
 /// Answers to requests: their order, and what is computed for them once.
 mod answers;
@@ -15,7 +15,7 @@ mod bad_input;
 mod bases;
 /// Notification bodies in the forms that SINtegre sends, archived, sent again and imported.
 mod bodies;
-/// The bounds of questions, and that nothing else waits for them.
+/// The limits of queries, and that nothing else waits for queries.
 mod bounds;
 /// Rows that are broken: each is an error that names it, and nothing else stops.
 mod broken_rows;
@@ -31,48 +31,48 @@ mod connections;
 mod contract;
 /// `kill -9` at bad moments.
 mod crash;
-/// What comes, ends or is asked for in crowds keeps no notification waiting.
+/// Large numbers of clients and requests delay no notification.
 mod crowds;
 /// Files of the archive that were altered on the disk.
 mod damage;
 /// The commands that documents and outputs name.
 mod documents;
-/// Downloads that nobody reads.
+/// Downloads whose client reads nothing.
 mod downloads;
 /// Exports: CSV, NDJSON and Parquet against GraphQL.
 mod export;
-/// Fetching: names, retries, faults, links that die.
+/// Fetching: names, retries, faults, links that expire.
 mod fetch;
 /// `GET /files`: bytes, names, ranges, the stored frame, members.
 mod files;
 /// What filters and searches take: long texts, control characters, dates.
 mod filters;
-/// A disk that has no room.
+/// A full disk.
 mod full_disk;
 /// GraphQL: filters, search, paging, bounds.
 mod graphql;
 /// Counts in groups over segments that lack values.
 mod groups;
-/// Links that lead to where the service must not go.
+/// Links to addresses that the service must not connect to.
 mod guard;
-/// The history for tools: search, groups, coverage, the feed, subscriptions, hostile questions.
+/// The history for tools: search, groups, coverage, the feed, subscriptions, hostile queries.
 mod history;
 /// Years of publications, as the benchmarks have them.
 #[path = "../../benches/common/history.rs"]
 mod history_of_years;
-/// Backfill: bodies of another receiver, files that are had already.
+/// Backfill: bodies of another receiver, files that exist already.
 mod import;
 /// Tars, manifests and lines as other programs write them.
 mod import_sources;
 /// The index: thrown away, rebuilt, followed.
 mod index;
-/// What a portal answers in the place of a file, and files in unusual forms.
+/// What a portal sends instead of a file, and files in unusual forms.
 mod judged;
 /// The webhook under a load of silent connections, measured where a binary is named.
 mod load;
 /// Locks between processes, and who may renew them.
 mod locks;
-/// Members of zips: their names, what they are packed with, what listing them costs.
+/// Members of zips: their names, their compression, the cost of listing them.
 mod members;
 /// GraphQL documents: how selections are merged and values coerced, and how requests are read.
 mod merging;
@@ -80,9 +80,9 @@ mod merging;
 mod migrations;
 /// Paging through a long list while it changes.
 mod paging;
-/// How the database answers what is asked all the time.
+/// How the database executes frequent statements.
 mod plans;
-/// The portal's buttons, and what they mean.
+/// The portal's buttons.
 mod portal;
 /// The same of the real notifications, files and names.
 mod real;
@@ -100,9 +100,9 @@ mod revisions;
 mod search;
 /// Long work that ends early when the process is asked to stop, and goes on later.
 mod stopping;
-/// The archive of files by itself.
+/// The store of files alone.
 mod store;
-/// Sweeps and undo: killed at every step, beside what is archived and imported.
+/// Sweeps and undo: killed at every step, and while files are archived and imported.
 mod sweep;
 /// Files that were stored and not recorded.
 mod unrecorded;

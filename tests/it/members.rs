@@ -65,7 +65,7 @@ async fn every_listed_member_is_found_by_its_url(db: Db) {
         let length = head.headers()["content-length"].to_str().expect("text").to_owned();
         assert_eq!((head.status().as_u16(), length), (200, bytes.len().to_string()), "{path:?}");
     }
-    // In another case, where no member has exactly that path; and by the path that such a member was listed under once.
+    // In another case, if no member has exactly that path; and by the path under which such a member was listed earlier.
     for (path, index) in [
         ("PONTO.TXT", 2),
         ("arquivos sa%C3%ADda/PREVIS%C3%83O e%C3%B3lica.csv", 9),
@@ -112,7 +112,7 @@ async fn an_accent_names_another_member() {
         ("DECKS.ZIP/X.DAT", 200),
         ("D%C3%A9cks.zip/x.dat", 404),
         ("Decks.zip/\u{1e8b}.dat", 404),
-        // Other forms that look alike are not the same name either.
+        // Other forms of similar appearance are different names too.
         ("\u{ff21}.DAT", 404),
         ("A .DAT", 404),
     ] {
@@ -145,7 +145,7 @@ async fn a_nested_zip_shares_no_path_with_a_folder() {
         let mut expected = [b"literal", &inner[..], b"de dentro", b"so dentro"];
         expected.sort();
         assert!(found == expected, "{all:?}");
-        // What has no other meaning leads into the nested zip.
+        // A path with no other meaning leads into the nested zip.
         let only = app.get(&format!("/files/{id}/members/fora.zip/so.dat")).await;
         assert_eq!(only.bytes().await.expect("bytes"), b"so dentro"[..]);
     }
@@ -168,7 +168,7 @@ fn packed(method: zip::CompressionMethod, bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn methods_are_unpacked_or_named() {
     let bytes = b"linha repetida\r\n".repeat(2000);
-    // Nothing at hand writes LZMA into a zip; Python's zipfile does.
+    // No library here writes LZMA into a zip; Python's zipfile does.
     let lzma = include_bytes!("../fixtures/lzma.zip").to_vec();
     for (method, zip) in [("bzip2", packed(zip::CompressionMethod::Bzip2, &bytes)), ("LZMA", lzma)] {
         let app = TestApp::start().await;
@@ -197,11 +197,11 @@ async fn methods_are_unpacked_or_named() {
         let answer = app.get(&format!("/files/{id}/members/{path}")).await;
         assert_eq!(answer.status(), 501, "{path}");
         assert_eq!(head(&app, &format!("/files/{id}/members/{path}")).await, 501, "{path}");
-        let told: Value = answer.json().await.expect("JSON");
-        let detail = told["detail"].as_str().expect("text");
+        let reported: Value = answer.json().await.expect("JSON");
+        let detail = reported["detail"].as_str().expect("text");
         assert!(detail.contains(word) && detail.contains(path), "{path}: {detail}");
     }
-    // The zip is as it was published: none of this is damage of the archive.
+    // The zip was published like this: none of it is damage of the archive.
     assert_eq!(app.query("{ status { damaged } }").await["status"]["damaged"], 0);
 }
 
@@ -341,7 +341,7 @@ async fn unpacking_keeps_to_its_budget_and_leaves_room() {
     assert!(matches!(listed, Err(MemberError::Store(StoreError::DiskFull(_)))), "{listed:?}");
     let found = full.member(file, "bomba.zip/x").await;
     assert!(matches!(found, Err(MemberError::Store(StoreError::DiskFull(_)))));
-    // Not spooled: sent as it is unpacked.
+    // Not spooled: sent while it is decompressed.
     let found = full.member(file, "bomba.zip").await.expect("the member");
     let mut bytes = found.read().expect("a stream");
     let mut size = 0;

@@ -33,10 +33,10 @@ const SMALL: &[&str] = &[
     "files_to_list",
 ];
 
-/// Rows of the growing tables in PostgreSQL, whose planner looks at how many there are.
+/// Rows of the growing tables in PostgreSQL, whose planner depends on their number.
 const ROWS: u64 = 20_000;
 
-/// Of these, those that one statement may look at.
+/// How many of these one statement may read.
 const LOOKED_AT_MAX: f64 = 2_000.0;
 
 const POLICY: &str = "[retention]\ngrace = \"0s\"\n[[retention.policy]]\nname = \"all\"\nkeep_last = 1\n";
@@ -97,8 +97,8 @@ async fn totals_equal_counts_and_include_older_rows(db: Db) {
     let connection = connect(url.as_deref(), folder.path()).await;
     let kept = totals(&connection).await;
     assert_eq!(kept, counted(&connection).await, "{db:?}");
-    let heard = connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len();
-    assert!(heard > 0);
+    let received = connection.query_all_raw(sql(&connection, RECEIVED)).await.expect("rows").len();
+    assert!(received > 0);
     app.stop().await;
     // As it was before the tables were there.
     for statement in undone(db) {
@@ -106,14 +106,14 @@ async fn totals_equal_counts_and_include_older_rows(db: Db) {
     }
     let app = TestApp::with(options()).await;
     assert_eq!(kept, totals(&connection).await, "{db:?}");
-    assert_eq!(connection.query_all_raw(sql(&connection, HEARD)).await.expect("rows").len(), heard, "{db:?}");
+    assert_eq!(connection.query_all_raw(sql(&connection, RECEIVED)).await.expect("rows").len(), received, "{db:?}");
     assert_eq!(app.notify("{\"nome\": \"x\"}").await.0, 422);
     let rejected = "notifications/REJECTED";
     assert_eq!(totals(&connection).await[rejected], kept[rejected] + 1, "{db:?}");
     connection.close().await.expect("a closed connection");
 }
 
-const HEARD: &str = "SELECT source, hour, n FROM source_hours ORDER BY source, hour";
+const RECEIVED: &str = "SELECT source, hour, n FROM source_hours ORDER BY source, hour";
 
 fn sql(connection: &DatabaseConnection, sql: &str) -> Statement {
     Statement::from_string(connection.get_database_backend(), sql)
@@ -139,8 +139,8 @@ async fn counted(connection: &DatabaseConnection) -> BTreeMap<String, i64> {
     all
 }
 
-async fn pairs(connection: &DatabaseConnection, question: &str) -> BTreeMap<String, i64> {
-    let rows = connection.query_all_raw(sql(connection, question)).await.expect("rows");
+async fn pairs(connection: &DatabaseConnection, statement: &str) -> BTreeMap<String, i64> {
+    let rows = connection.query_all_raw(sql(connection, statement)).await.expect("rows");
     let pair = |row: &sea_orm::QueryResult| {
         (row.try_get_by_index(0).expect("a name"), row.try_get_by_index(1).expect("a number"))
     };
@@ -202,7 +202,7 @@ async fn a_scan_is_detected(db: Db) {
     }
 }
 
-/// All that the service does by itself, and what is asked of it again and again.
+/// All that the service does on its own, and frequent queries.
 async fn days_of_a_service(app: &TestApp) {
     publish_and_publish_again(app).await;
     fail_in_every_way(app).await;
@@ -285,7 +285,7 @@ async fn connect(url: Option<&str>, folder: &Path) -> DatabaseConnection {
     Database::connect(url.unwrap_or(&file)).await.expect("the database")
 }
 
-/// Makes many of what is there, all of it settled long ago.
+/// Multiplies the rows, all of them settled long ago.
 async fn fill(connection: &DatabaseConnection) {
     let sql = format!(
         "CREATE TEMP TABLE series AS SELECT n, gen_random_uuid() AS p, gen_random_uuid() AS r, gen_random_uuid() AS t,

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::harness::links::FileServer;
 use crate::harness::{Db, Options, TestApp, cases, postgres, random};
 
-/// One service for all cases: each has products of its own.
+/// One service for all cases; each case has its own products.
 struct World {
     runtime: Runtime,
     app: TestApp,
@@ -102,7 +102,7 @@ fn steps() -> impl Strategy<Value = (Vec<Step>, Vec<usize>)> {
     })
 }
 
-/// One case: products, publications and files whose names nobody else has.
+/// One case: products, publications and files with names that no other case has.
 struct Case<'a> {
     app: &'a TestApp,
     name: String,
@@ -218,12 +218,12 @@ proptest! {
         }
 }
 
-/// Publications with histories of their own, all at once in one archive; `ACERVO_TEST_HISTORIES` makes them more.
+/// How many publications with different histories are in one archive at once; `ACERVO_TEST_HISTORIES` sets it.
 fn histories() -> usize {
     std::env::var("ACERVO_TEST_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
 }
 
-/// Histories that are under way together: each look for work names what is under way.
+/// Histories in progress together: each claim names those in progress.
 const AT_ONCE: usize = 2_000;
 
 /// The name and the day of a publication by its number.

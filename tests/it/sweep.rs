@@ -75,7 +75,7 @@ pub async fn check(app: &TestApp, what: &str) -> Vec<(String, u16)> {
     found
 }
 
-/// Nothing lies in the archive that the record does not count.
+/// The archive contains no file that is not recorded.
 pub async fn nothing_dangles(app: &TestApp) {
     let folder = app.folder.path().join("data/archive");
     app.until("{ status { storedSize } }", |data| data["status"]["storedSize"] == bytes_in(&folder)).await;
@@ -99,7 +99,7 @@ async fn killed_at(db: Db, step: &str) {
     let archive = Closed::of(app).await;
     let killed = archive.run(&["retention", "run"], &format!("{step}=return")).await;
     assert!(!killed.status.success(), "{what}: {}", String::from_utf8_lossy(&killed.stdout));
-    // Undone as far as that is possible: what comes back has its bytes.
+    // Undone as far as possible: what is restored has its bytes.
     let runs = archive.run(&["retention", "runs"], "").await;
     let printed = String::from_utf8_lossy(&runs.stdout).into_owned();
     let run = printed.strip_prefix("run ").and_then(|rest| rest.split(':').next()).expect("a run");
@@ -231,7 +231,7 @@ async fn a_file_that_cannot_be_deleted_is_tried_again_and_blocks_no_other(db: Db
     let folder = archive.folder.path().join("data/archive");
     let path = files_in(&folder).into_iter().find(|path| path.display().to_string().contains(&digest));
     let path = path.expect("its file");
-    // A folder that is not empty can't be deleted as a file, whoever tries.
+    // A folder that is not empty cannot be deleted as a file, by any user.
     std::fs::remove_file(&path).expect("a file");
     std::fs::create_dir(&path).expect("a folder");
     std::fs::write(path.join("x"), "").expect("a file");
@@ -292,7 +292,7 @@ pub async fn serve(archive: &Closed, fault: &str) -> Served {
 
 pub const RUNS: &str = "{ retentionRuns { nodes { id endedAt removed undoneAt } } }";
 
-/// A run is a job of its own: it is answered while it goes on.
+/// A run is a job: the response is sent while it continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_run_is_answered_at_once_and_goes_on() {
     let archive = Closed::of(history_of(40, &at_once()).await).await;
@@ -313,13 +313,13 @@ async fn a_killed_run_is_ended_and_swept_by_the_next_start(db: Db) {
     let full = std::fs::metadata(&reserve).expect("a reserve").len();
     let response = ask(&reqwest::Client::new(), &served.url, "mutation { runRetention(dryRun: false) { id } }").await;
     assert!(response.is_none(), "it lived on: {response:?}");
-    assert!(!reserve.exists(), "the run did not use the room");
+    assert!(!reserve.exists(), "the run did not use the reserve");
     drop(served);
     let served = serve(&archive, "").await;
     let data = served.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
     assert_eq!(data["retentionRuns"]["nodes"][0]["removed"], 25, "{db:?}");
     assert_eq!(std::fs::metadata(&reserve).expect("a reserve").len(), full);
-    // Swept by itself.
+    // Swept without a command.
     let folder = archive.folder.path().join("data/archive");
     served
         .until("{ status { storedSize } }", |data| {
@@ -338,7 +338,7 @@ async fn a_killed_undo_is_finished_by_the_next_start(db: Db) {
     app.leaves_work_unsettled("the run goes on after the response");
     let archive = Closed::of(app).await;
     let id = run["id"].as_str().expect("an id");
-    // Marks rest between batches, and may go on beyond the answer.
+    // Marking pauses between batches, and may continue after the response.
     let app = archive.open().await;
     app.until(RUNS, |data| data["retentionRuns"]["nodes"][0]["endedAt"].is_string()).await;
     let marked = app.query(RUNS).await["retentionRuns"]["nodes"][0]["removed"].as_u64().expect("a count");
@@ -347,9 +347,9 @@ async fn a_killed_undo_is_finished_by_the_next_start(db: Db) {
     let killed = archive.run(&["retention", "undo", id], "retention-between-undos=return").await;
     assert!(!killed.status.success());
     let app = archive.open().await;
-    // Nothing of it is swept meanwhile, even though the grace is over.
+    // Nothing of it is swept until then, even though the grace is over.
     app.app.clock.advance(Duration::from_secs(8 * 86_400));
-    // First the index has all the marks, then it follows as they are taken back.
+    // First the index has all the marks, then it follows as they are removed.
     app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
     let purged = "{ publications(filter: { status: [PURGED] }) { totalCount } }";
     app.until(purged, |data| data["publications"]["totalCount"] == 0).await;

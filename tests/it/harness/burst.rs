@@ -1,5 +1,5 @@
-//! A portal that sends a burst until every notification is answered 202, whatever happens to the service meanwhile; and
-//! what must be there afterwards.
+//! A portal that sends a burst until every notification is answered 202, whatever happens to the service; and what
+//! must be archived afterwards.
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,14 +29,14 @@ pub struct Burst {
     _links: FileServer,
 }
 
-/// Of what was answered 202, how many are not there.
+/// How many of the notifications that were answered 202 are missing.
 #[derive(Debug)]
 pub enum Loss {
     Notifications(usize),
     Files(usize),
 }
 
-/// A test is longer where `ACERVO_TEST_ROUNDS` says so.
+/// `ACERVO_TEST_ROUNDS` makes a test longer.
 pub fn rounds(usual: usize) -> usize {
     std::env::var("ACERVO_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
 }
@@ -86,14 +86,14 @@ impl Burst {
         self.broken.load(Ordering::SeqCst)
     }
 
-    /// Waits until all are answered and worked on. Then whatever was answered 202 must be there, archived, whole: gives
-    /// how many that are.
+    /// Waits until all are answered and processed. Whatever was answered 202 must then be archived and complete. Returns
+    /// their number.
     pub async fn check(self, archive: &Path) -> Result<usize, Loss> {
         for sender in self.senders {
             sender.await.expect("a sender");
         }
         let client = reqwest::Client::new();
-        // One after the other: the index follows what is settled.
+        // In this order: the index follows the settled notifications.
         settled(&client, &self.url).await;
         let mut there = HashSet::new();
         for node in all(&client, &self.url, "notifications", "id status error").await {
@@ -181,7 +181,7 @@ async fn all(client: &reqwest::Client, url: &str, list: &str, fields: &str) -> V
     }
 }
 
-/// The digests of all files that are what their names say.
+/// The digests of all files whose content matches their name.
 fn whole_files(archive: &Path) -> HashSet<String> {
     let mut whole = HashSet::new();
     for path in files_in(archive) {

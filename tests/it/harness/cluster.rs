@@ -1,4 +1,4 @@
-//! A PostgreSQL server of its own, from the installed binaries.
+//! A PostgreSQL server for the tests, from the installed binaries.
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

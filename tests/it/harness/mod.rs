@@ -79,7 +79,7 @@ pub(crate) use on_each_database;
 
 impl Db {
     /// SQLite, and PostgreSQL where it is required. A test that may run on either is one of [`on_each_database`].
-    #[allow(dead_code, reason = "for a test that looks at both")]
+    #[allow(dead_code, reason = "for a test that uses both")]
     pub fn all() -> Vec<Self> {
         match std::env::var_os("ACERVO_TEST_POSTGRES") {
             Some(_) => vec![Self::Sqlite, Self::Postgres],
@@ -106,7 +106,7 @@ pub struct TestApp {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
-/// How a test wants its service.
+/// How the service of a test is configured.
 #[derive(Default)]
 pub struct Options {
     pub values: Vec<(&'static str, String)>,
@@ -172,7 +172,7 @@ impl TestApp {
         self.leaves_work.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the service; its folder stays as long as somebody holds it.
+    /// Ends the service; its folder exists as long as the returned value.
     pub async fn stop(mut self) -> Arc<TempDir> {
         let _ = self.stop.take().expect("a running server").send(());
         (&mut self.server).await.expect("a server that did not panic").expect("a server that ended well");
@@ -242,12 +242,12 @@ pub async fn portal(webhook: &str, clock: Clock) -> Portal {
     Portal::start(listener, settings, Vec::new()).expect("a portal")
 }
 
-/// Bytes of all files below a folder. A file that a service deletes meanwhile counts as gone.
+/// Bytes of all files below a folder. A file that a service deletes in the meantime counts as absent.
 pub fn bytes_in(folder: &Path) -> u64 {
     files_in(folder).iter().filter_map(|path| unless_gone(path.metadata())).map(|metadata| metadata.len()).sum()
 }
 
-/// All files below a folder, sorted. A folder that a service deletes meanwhile counts as empty.
+/// All files below a folder, sorted. A folder that a service deletes in the meantime counts as empty.
 pub fn files_in(folder: &Path) -> Vec<std::path::PathBuf> {
     assert!(folder.is_dir(), "{} is not a folder", folder.display());
     let mut found = Vec::new();
@@ -265,7 +265,7 @@ pub fn files_in(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// The files below a folder that hold these bytes. A file that a service deletes meanwhile counts as gone.
+/// The files below a folder that contain these bytes. A file that a service deletes in the meantime counts as absent.
 pub fn holding(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
     let holds = |path: &std::path::PathBuf| {
         unless_gone(std::fs::read(path)).is_some_and(|content| memchr::memmem::find(&content, bytes).is_some())

@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-/// A link that leads nowhere: nobody listens on that port.
+/// A link to a port without a listener.
 pub const NOWHERE: &str = "http://127.0.0.1:9/x";
 
 /// A body with its keys in the portal's order.

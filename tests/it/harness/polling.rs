@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The pause between two looks.
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A wait that has a deadline. It is the only bound on the wall clock that a test has: it makes a test that hangs fail.
@@ -22,7 +22,7 @@ impl Polling {
         Self { began: Instant::now(), patience }
     }
 
-    /// Pauses before the next look; fails with what is missing when the time is over.
+    /// Pauses before the next poll; fails with what is missing when the time is over.
     pub async fn pause(&self, missing: impl FnOnce() -> String) {
         self.check(missing);
         tokio::time::sleep(PAUSE).await;
@@ -40,10 +40,10 @@ impl Polling {
 }
 
 /// Looks again and again until something is there.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
     let polling = Polling::start();
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = poll().await {
             return found;
         }
         polling.pause(|| what.to_owned()).await;

@@ -77,7 +77,7 @@ pub fn printed(folder: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Runs `acervo import` beside a test's service, on the same data; gives its exit code, its output and its errors.
+/// Runs `acervo import` on the data of a running service. Returns its exit code, its output and its errors.
 pub fn imported(app: &TestApp, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = acervo(app.folder.path());
     command.envs(app.app.settings.database_url.iter().map(|url| ("ACERVO_DATABASE_URL", url.expose_secret())));

@@ -21,13 +21,13 @@ fn types() -> Types {
     Types::new([names::<PublicationRow>(), names::<RevisionRow>(), names::<Notification>(), names::<StatsRow>()])
 }
 
-fn question(text: &str, variables: &Value) -> Request {
-    let asker = Caller { may_operate: true, may_administer: true, name: "teste".into() };
-    Request::new(text).variables(Variables::from_json(variables.clone())).data(asker)
+fn request(text: &str, variables: &Value) -> Request {
+    let caller = Caller { may_operate: true, may_administer: true, name: "teste".into() };
+    Request::new(text).variables(Variables::from_json(variables.clone())).data(caller)
 }
 
-/// The lists are selected in every way that fragments, aliases, repeated selections and conditions allow; the quick way, the
-/// resolvers of each field and a plain reading of the specification say the same.
+/// The lists are selected in every way that fragments, aliases, repeated selections and conditions allow. The fast path, the
+/// resolvers of each field and a direct implementation of the specification give the same result.
 #[test]
 fn random_documents_are_merged_as_the_specification_says() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -42,21 +42,21 @@ fn random_documents_are_merged_as_the_specification_says() {
     });
     let types = types();
     let schema = acervo::graphql::schema(&app.app, &Queries::new(app.app.clone()));
-    let answer = |question: Request| -> Value {
-        let answer = runtime.block_on(schema.execute(question));
+    let answer = |request: Request| -> Value {
+        let answer = runtime.block_on(schema.execute(request));
         let json = to_json(&answer).expect("JSON");
         let read: Value = serde_json::from_slice(&json).expect("JSON");
-        // A name that is written twice would not be seen in what was read.
+        // A key that is written twice would not be visible in the parsed value.
         assert_eq!(read.to_string().len(), json.len(), "{read}");
         read
     };
-    // Every row and column first: the lists of columns say what each field's own resolver says.
+    // Every row and column first: the lists of columns and the resolvers of fields agree.
     let all = types.everything().replace("3", "100");
-    let slow = answer(question(&all, &json!({})).data(FieldByField));
+    let slow = answer(request(&all, &json!({})).data(FieldByField));
     assert_eq!(slow["data"]["publications"]["nodes"].as_array().map(Vec::len), Some(31), "{slow}");
-    assert_eq!(answer(question(&all, &json!({})).data(TakesJson)), slow);
-    assert_eq!(answer(question(&all, &json!({}))), slow);
-    let everything = answer(question(&types.everything(), &json!({})).data(FieldByField));
+    assert_eq!(answer(request(&all, &json!({})).data(TakesJson)), slow);
+    assert_eq!(answer(request(&all, &json!({}))), slow);
+    let everything = answer(request(&types.everything(), &json!({})).data(FieldByField));
     assert_eq!(everything["errors"], Value::Null);
     let data = &everything["data"];
     assert_eq!(data["publicationStats"].as_array().map(Vec::len), Some(7), "{data}");
@@ -66,18 +66,18 @@ fn random_documents_are_merged_as_the_specification_says() {
         let drawn = Drawn::new(&types, &bytes);
         let (text, variables) = (drawn.text(), drawn.variables());
         let expected = json!({ "data": drawn.answer(data) });
-        let quick = answer(question(&text, &variables).data(TakesJson));
+        let quick = answer(request(&text, &variables).data(TakesJson));
         prop_assert_eq!(&quick, &expected, "written flat: {}", text);
-        let slow = answer(question(&text, &variables).data(TakesJson).data(FieldByField));
+        let slow = answer(request(&text, &variables).data(TakesJson).data(FieldByField));
         prop_assert_eq!(&slow, &expected, "field by field: {}", text);
         // Over a WebSocket the lists are values, not JSON.
-        let values = answer(question(&text, &variables));
+        let values = answer(request(&text, &variables));
         prop_assert_eq!(&values, &expected, "as values: {}", text);
     });
     runtime.block_on(async move { app.stop().await });
 }
 
-/// Documents that cannot be merged, or whose fragments are wrong, and a word of the error.
+/// Documents that cannot be merged, or with invalid fragments, and a part of the error.
 const NOT_MERGED: &[(&str, &str)] = &[
     ("{ publications { nodes { a: name a: size } } }", "selected as `a`"),
     ("{ publications { nodes { a: name ... on Publication { a: size } } } }", "selected as `a`"),
@@ -207,7 +207,7 @@ const INSIDE: &str = "query($n: String, $s: [PublicationStatus!]) {
 const STATS: &str =
     "query($g: [StatsDimension!]!, $l: Int = 1) { publicationStats(groupBy: $g, limit: $l) { product } }";
 
-/// Documents with their variables, a place in the answer, and what is there.
+/// Documents with their variables, a path in the response, and the value there.
 const COERCED: &[(&str, &str, &str, &str)] = &[
     (ORDER, "{}", "/publications/totalCount", "30"),
     (ORDER, r#"{ "o": "PERIOD_ASC" }"#, "/publications/nodes/0/periodStart", r#""2025-02-20T00:00:00""#),
@@ -276,7 +276,7 @@ async fn variables_and_arguments_are_coerced_as_the_specification_says() {
     assert!(answer["errors"][0]["message"].to_string().contains("`id` is `5`"), "{answer}");
 }
 
-/// Documents with variables that cannot be coerced, and a word of the error.
+/// Documents with variables that cannot be coerced, and a part of the error.
 const NOT_COERCED: &[(&str, &str, &str)] = &[
     (ORDER, r#"{ "o": "SOMETIMES" }"#, "SOMETIMES"),
     (ORDER, r#"{ "o": 1 }"#, "`1`"),
@@ -331,7 +331,7 @@ const NOT_COERCED: &[(&str, &str, &str)] = &[
     ("query($n: Int, $n: Int) { publications(first: $n) { totalCount } }", "{}", "n"),
 ];
 
-/// Refused before anything was executed: there is no data, not even of other fields.
+/// Refused before anything is executed: there is no data, not even of other fields.
 #[tokio::test]
 async fn what_cannot_be_coerced_is_refused() {
     let app = TestApp::start().await;
@@ -364,7 +364,7 @@ async fn strings_may_hold_every_escape_of_the_specification() {
     }
 }
 
-/// Requests as libraries send them: what is empty counts as absent, and `Accept` is weighed.
+/// Requests as libraries send them: empty values count as absent, and the weights of `Accept` are respected.
 #[tokio::test]
 async fn requests_are_read_as_the_specification_of_http_says() {
     let app = TestApp::start().await;

@@ -58,7 +58,7 @@ async fn over_a_million_rows_all_work_ends_in_time() {
     note("build", asked_at.elapsed().as_secs_f64());
     let mut second = served("second.txt");
     until_patiently(&second, indexed, |data| data["publications"]["totalCount"] == rows).await;
-    assert!(!second.logged().contains("\"done\":0"), "it began anew: {}", second.logged());
+    assert!(!second.logged().contains("\"done\":0"), "it started again: {}", second.logged());
     assert_eq!(second.terminate(), Some(0));
 
     let began = Instant::now();
