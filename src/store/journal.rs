@@ -330,7 +330,7 @@ mod tests {
         notes.next().expect("a note").recorded();
         assert_eq!(digests(&journal.abandoned(Duration::ZERO).expect("a list")), [2]);
         assert!(journal.abandoned(Duration::from_secs(60)).expect("a list").files.is_empty());
-        // The notes of a running process are left alone.
+        // The notes of a running process are not touched.
         assert!(other.abandoned(Duration::ZERO).expect("a list").files.is_empty());
         drop(again);
         let abandoned = journal.abandoned(Duration::ZERO).expect("a list");
@@ -338,6 +338,7 @@ mod tests {
         let live = journal.note(file(3)).expect("a note");
         journal.forget(abandoned).expect("it to forget");
         assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty());
+        live.recorded();
         drop(live);
         // The notes of a process that ended are not locked.
         let text = [line(&file(8)), line(&file(9)), format!("- {}\n", file(9).digest)].concat();
@@ -374,6 +375,7 @@ mod tests {
         assert!(text.len() as u64 <= REWRITE_BYTES + 200, "{}", text.len());
         assert_eq!(files_in(&text), [file(1)]);
         stays.recorded();
+        drop(stays);
         assert_eq!(std::fs::metadata(&notes[0]).expect("notes").len(), 0);
         drop(journal);
         assert_eq!(files().count(), 0);
