@@ -15,8 +15,10 @@ fuzz_target!(|data: &[u8]| {
         let Some(path) = acervo::leaves::store::member_path(name, flag & 1 == 1, index) else { continue };
         assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..")), "{path:?}");
         assert!(!path.chars().any(|c| c.is_control() || c == '\\'), "{path:?}");
-        // The path of a member is a fixed point: a member of that name has the same path.
-        assert_eq!(acervo::leaves::store::member_path(path.as_bytes(), true, index).as_deref(), Some(path.as_str()));
+        // A member of that name has the same path. After an address was redacted, what is left may read as another address.
+        if acervo::domain::redacted(&path) == path {
+            assert_eq!(acervo::leaves::store::member_path(path.as_bytes(), true, index).as_deref(), Some(path.as_str()));
+        }
         let unique = paths.unique(path);
         assert!(seen.insert(unique.clone()), "{unique:?} twice");
     }

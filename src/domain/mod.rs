@@ -1,7 +1,7 @@
 //! domain: the concepts of the archive as values and functions. No IO.
 //!
 //! What a notification must contain, how its dates are parsed, what the token of a link says, how the revisions of a
-//! publication are ordered, what is redacted. Every room may use this one; it uses no other.
+//! publication are ordered, what is redacted. Every module may use this one; it uses no other.
 mod activity;
 mod advice;
 mod body;

@@ -103,13 +103,13 @@ pub(super) fn checked(types: &Types, operation: &Positioned<OperationDefinition>
     let refuse = |message| Err(request_error(code::TOO_COMPLEX, message, Some(operation.pos)));
     if traversal.depth_max > DEPTH_MAX {
         let depth = traversal.depth_max;
-        return refuse(format!("the operation selects {depth} levels deep: at most {DEPTH_MAX} are answered"));
+        return refuse(format!("the operation selects {depth} levels deep; the limit is {DEPTH_MAX}"));
     }
     if cost.values > VALUES_MAX {
         let values = cost.values;
         return refuse(format!(
-            "the operation is too complex: its answer may take {values} values, and at most {VALUES_MAX} are answered; ask for \
-             fewer rows, or for fewer fields of them"
+            "the operation is too complex: its response may have {values} values; the limit is {VALUES_MAX}. Request \
+             fewer rows, or fewer fields of them"
         ));
     }
     Ok(cost)

@@ -86,7 +86,7 @@ impl Product {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Publication>> {
-        let ask = PublicationRequest {
+        let request = PublicationRequest {
             scored: false,
             search: None,
             filter: Filter { product_ids: Some(vec![self.0.id.0]), ..Filter::default() },
@@ -94,6 +94,6 @@ impl Product {
             order: Order::Period { descending: true },
             paging: paging(first, after, None, None, None),
         };
-        Ok(Connection::shared(ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, Publication))
+        Ok(Connection::shared(ctx.data::<Queries>()?.publications(request).await.map_err(shown)?, Publication))
     }
 }

@@ -135,8 +135,8 @@ impl Publication {
             publication_id: Some(self.0.publication.id),
             ..Default::default()
         };
-        let ask =
+        let request =
             NotificationRequest { query, paging: paging(first, after, None, None, None), bodies: wants(ctx, "body") };
-        Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
+        Ok(Connection::new(ctx.data::<Queries>()?.notifications(request).await.map_err(shown)?, Notification))
     }
 }

@@ -47,7 +47,7 @@ impl QueryRoot {
         before: Option<String>,
         offset: Option<i32>,
     ) -> Result<Connection<Publication>> {
-        let ask = PublicationRequest {
+        let request = PublicationRequest {
             search,
             // A score costs more than the search itself.
             scored: wants(ctx, "score"),
@@ -56,7 +56,7 @@ impl QueryRoot {
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        Ok(Connection::shared(ctx.data::<Queries>()?.publications(ask).await.map_err(shown)?, Publication))
+        Ok(Connection::shared(ctx.data::<Queries>()?.publications(request).await.map_err(shown)?, Publication))
     }
 
     async fn publication(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Publication>> {
@@ -76,13 +76,13 @@ impl QueryRoot {
         before: Option<String>,
         offset: Option<i32>,
     ) -> Result<Connection<Revision>> {
-        let ask = RevisionRequest {
+        let request = RevisionRequest {
             search,
             filter: PublicationFilter::read(filter).map_err(bad)?,
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        Ok(Connection::new(ctx.data::<Queries>()?.revisions(ask).await.map_err(shown)?, Revision))
+        Ok(Connection::new(ctx.data::<Queries>()?.revisions(request).await.map_err(shown)?, Revision))
     }
 
     async fn revision(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Revision>> {
@@ -99,13 +99,13 @@ impl QueryRoot {
         after: Option<String>,
         offset: Option<i32>,
     ) -> Result<Connection<Product>> {
-        let ask = ProductRequest {
+        let request = ProductRequest {
             search,
             filter: ProductFilter::read(filter).map_err(bad)?,
             order: order_by.into(),
             paging: paging(first, after, None, None, offset),
         };
-        Ok(Connection::new(ctx.data::<Queries>()?.products(ask).await.map_err(shown)?, Product))
+        Ok(Connection::new(ctx.data::<Queries>()?.products(request).await.map_err(shown)?, Product))
     }
 
     async fn product(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Product>> {
@@ -125,8 +125,8 @@ impl QueryRoot {
     ) -> Result<Connection<Notification>> {
         let query = NotificationFilter::read(filter).map_err(bad)?;
         let bodies = wants(ctx, "body");
-        let ask = NotificationRequest { query, paging: paging(first, after, last, before, offset), bodies };
-        Ok(Connection::new(ctx.data::<Queries>()?.notifications(ask).await.map_err(shown)?, Notification))
+        let request = NotificationRequest { query, paging: paging(first, after, last, before, offset), bodies };
+        Ok(Connection::new(ctx.data::<Queries>()?.notifications(request).await.map_err(shown)?, Notification))
     }
 
     async fn notification(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Notification>> {
@@ -142,13 +142,13 @@ impl QueryRoot {
         group_by: Vec<StatsDimension>,
         #[graphql(default = 1000)] limit: i32,
     ) -> Result<Rows<'static, StatsRow>> {
-        let ask = StatsRequest {
+        let request = StatsRequest {
             search,
             filter: PublicationFilter::read(filter).map_err(bad)?,
             group_by: group_by.into_iter().map(Into::into).collect(),
             limit: limit.into(),
         };
-        let rows = ctx.data::<Queries>()?.publication_stats(ask).await.map_err(shown)?;
+        let rows = ctx.data::<Queries>()?.publication_stats(request).await.map_err(shown)?;
         Ok(rows.into_iter().map(StatsRow).collect::<Vec<_>>().into())
     }
 

@@ -20,8 +20,8 @@ use crate::query::NotificationQuery;
 use crate::query::{Filter, Order};
 use crate::query::{Flat, Paging, PublicationRequest, PublicationRow, QueryLimits, RevisionRequest};
 
-/// Part of the ETag: changes when rows are written in another way.
-const VERSION: &str = "1";
+/// Part of the ETag. To be increased when the same rows are written in another way, so also with each new column.
+const VERSION: &str = "2";
 
 pub(super) async fn export(
     State(http): State<Http>,
@@ -242,8 +242,8 @@ fn read(table: Table, format: Format, parameters: &mut Parameters) -> Result<Exp
             let as_of = parameters.instant("asOf")?;
             let order = order(parameters, Order::Period { descending: true }, contract::publication_order)?;
             let filter = filter(parameters)?;
-            let ask = PublicationRequest { search, scored, filter, as_of, order, paging: Paging::default() };
-            Rows::Publications(Box::new(ask), columns)
+            let request = PublicationRequest { search, scored, filter, as_of, order, paging: Paging::default() };
+            Rows::Publications(Box::new(request), columns)
         }
         Table::Revisions => {
             let columns = columns(search.is_some(), parameters)?;
@@ -368,8 +368,8 @@ fn notifications(parameters: &mut Parameters) -> Result<NotificationQuery, Probl
 
 /// The content coding that the compression layer will use: negotiation has reduced the request to one.
 fn coding(format: Format, headers: &HeaderMap) -> Option<&str> {
-    let asked = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    asked.filter(|coding| *coding != "identity" && super::is_text(format.media_type()))
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.filter(|coding| *coding != "identity" && super::is_text(format.media_type()))
 }
 
 /// An instant becomes `Last-Modified` only when it is this old: the header has whole seconds, and a client would keep the first
@@ -391,8 +391,10 @@ async fn state(
     };
     let Some(mark) = mark else { return Ok((None, None)) };
     let scores = match &export.rows {
-        Rows::Publications(ask, _) if ask.scored || ask.order == Order::Relevance => http.queries.state_of_scores(),
-        Rows::Revisions(ask, _) if ask.order == Order::Relevance => http.queries.state_of_scores(),
+        Rows::Publications(request, _) if request.scored || request.order == Order::Relevance => {
+            http.queries.state_of_scores()
+        }
+        Rows::Revisions(request, _) if request.order == Order::Relevance => http.queries.state_of_scores(),
         _ => String::new(),
     };
     let address = http.app.settings.public_url.as_deref().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Revisions: the one list of their columns. From it follow the table's model, the rows that leave this module, the statement
-//! that reads them and the view for other programs. A new column is one line here, after the migration that adds it.
+//! that reads them and the view for other programs. A new column is one line here, at the end of the list (PostgreSQL appends
+//! columns to a view and moves none), after the migration that adds it.
 use jiff::Timestamp;
 
 use super::pack::packed;

@@ -86,13 +86,14 @@ mod tests {
 
     use super::query;
 
-    /// What the migrations created: PostgreSQL replaces a view only by one that begins with the same columns.
-    const FIRST: &str = "id publication_id number name process reference_date period_start period_end file_name \
+    /// The columns of existing archives: PostgreSQL replaces a view only by one that begins with the same columns. A new column
+    /// comes at the end, here and in the list of a revision's columns.
+    const COLUMNS: &str = "id publication_id number name process reference_date period_start period_end file_name \
         file_extension content_type size stored_size sha256 file_url announced_at received_at archived_at superseded_at \
-        purged_at held hold_reason";
+        purged_at held hold_reason held_by held_at purge_reason warnings";
 
     #[test]
-    fn the_view_begins_with_the_columns_that_it_always_had() {
+    fn the_view_keeps_its_columns_and_their_order() {
         for backend in [DbBackend::Sqlite, DbBackend::Postgres] {
             let query = query(backend);
             let list = query.split(" FROM revisions").next().expect("a list of columns");
@@ -102,9 +103,7 @@ mod tests {
                 .map(|rest| rest.split([',', ' ']).next().expect("a name"))
                 .filter(|name| *name != "text)" && *name != "timestamp)")
                 .collect();
-            let first: Vec<&str> = FIRST.split_whitespace().collect();
-            assert_eq!(names[..first.len()], first, "{backend:?}");
-            assert!(names.contains(&"warnings") && names.contains(&"purge_reason") && names.contains(&"held_by"));
+            assert_eq!(names, COLUMNS.split_whitespace().collect::<Vec<_>>(), "{backend:?}");
         }
     }
 }

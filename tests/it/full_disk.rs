@@ -59,7 +59,7 @@ async fn fetching_stops_first_and_receiving_last() {
     archived(&served, 4).await;
     assert_eq!(status(&served, "/readyz").await, 200);
     let logged = served.logged();
-    assert!(logged.contains("fetching waits") && logged.contains("there is room again"), "{logged}");
+    assert!(logged.contains("fetching waits") && logged.contains("there is disk space again"), "{logged}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
