@@ -12,14 +12,14 @@ use super::{ListPage, PublicationRequest, PublicationRow};
 use crate::engine::record::Version;
 
 /// Bytes of all cached rows at most, and of one page.
-const BYTES_MAX: usize = 4 << 20;
+const BYTES_MAX: usize = 8 << 20;
 const PAGE_BYTES_MAX: usize = 256 << 10;
 
 /// What a row takes in addition to its bytes: its cursor and its slot in the page.
 const ROW_BYTES: usize = 200;
 
 /// What a row may take as text; longer text is not cached.
-const ROW_TEXT_BYTES: usize = 500;
+const ROW_TEXT_BYTES: usize = 1_000;
 
 /// Longer requests, such as those with long lists of ids, are not repeated.
 const REQUEST_LENGTH_MAX: usize = 4_000;
