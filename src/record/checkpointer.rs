@@ -1,16 +1,26 @@
-//! Copies SQLite's write-ahead log back into the database, and empties it after links were erased.
+//! Copies SQLite's write-ahead log back into the database, and empties it: after links were erased, and before it gets long.
 //!
-//! Both use a separate connection that never waits: emptying the log takes the writer's lock and needs every reader to have
-//! left the log, and a notification must not wait for a reader.
+//! An empty log needs a moment in which nobody writes and no reader is in the log. While others write that moment never comes by
+//! itself, so the writers of this process wait for it, but not longer than [`READERS_MAX`]: a reader that begins meanwhile reads
+//! from the database alone, and one that stays longer must not keep a notification waiting.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, Statement};
 use tokio::time::Instant;
 
 /// How often the log is copied back: often enough that reading through it stays fast.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+
+/// A longer log is emptied: every reader searches it, and its file does not shrink. 16 MiB.
+const LOG_PAGES_MAX: i32 = 4096;
+
+/// How long the writers wait for readers to leave the log.
+const READERS_MAX: Duration = Duration::from_millis(25);
+
+/// The shortest time between two attempts to empty the log.
+const EMPTY_EVERY: Duration = Duration::from_secs(1);
 
 /// A reader that keeps the log from being emptied for longer is logged.
 const BLOCKED_MAX: Duration = Duration::from_secs(60);
@@ -20,28 +30,29 @@ const WARN_EVERY: Duration = Duration::from_secs(600);
 
 /// Works until it is dropped.
 pub(super) struct Checkpointer {
-    connection: DatabaseConnection,
-    /// The log holds erased links.
-    is_due: Arc<AtomicBool>,
+    log: Log,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Checkpointer {
-    pub fn start(connection: DatabaseConnection) -> Self {
+    /// `connection` is used for nothing else; `writer` is the only one of this process that writes.
+    pub fn start(connection: DatabaseConnection, writer: DatabaseConnection) -> Self {
         // The last run may have ended before it emptied the log.
-        let is_due = Arc::new(AtomicBool::new(true));
-        let task = tokio::spawn(run(connection.clone(), is_due.clone()));
-        Self { connection, is_due, task }
+        let log = Log { connection, writer, is_due: Arc::new(AtomicBool::new(true)) };
+        Self { task: tokio::spawn(run(log.clone())), log }
     }
 
-    /// Requests that the log is emptied as soon as no reader needs it.
+    /// Requests that the log is emptied soon: it holds erased links.
     pub fn empty_soon(&self) {
-        self.is_due.store(true, Ordering::Release);
+        self.log.is_due.store(true, Ordering::Release);
     }
 
-    /// Tries once to empty the log, if that is due; `false` if a reader or a writer uses it.
+    /// Tries once to empty the log, if it holds erased links; `false` if a reader or another process uses it.
     pub async fn try_empty(&self) -> Result<bool, DbErr> {
-        try_empty(&self.connection, &self.is_due).await
+        if !self.log.is_due.load(Ordering::Acquire) {
+            return Ok(true);
+        }
+        self.log.try_empty().await
     }
 }
 
@@ -51,42 +62,72 @@ impl Drop for Checkpointer {
     }
 }
 
-async fn run(connection: DatabaseConnection, is_due: Arc<AtomicBool>) {
+async fn run(log: Log) {
     let mut blocked = Blocked::default();
+    let mut next_attempt = Instant::now();
     loop {
         tokio::time::sleep(CHECKPOINT_EVERY).await;
+        // `None`: nothing had to be emptied.
         let outcome = async {
-            checkpoint(&connection, "PASSIVE").await?;
-            try_empty(&connection, &is_due).await
+            let is_long = log.checkpoint("PASSIVE", Duration::ZERO).await?.pages >= LOG_PAGES_MAX;
+            if Instant::now() < next_attempt || !(is_long || log.is_due.load(Ordering::Acquire)) {
+                return Ok(None);
+            }
+            log.try_empty().await.map(Some)
         };
         match outcome.await {
-            Ok(is_empty) => report(blocked.note(is_empty, Instant::now())),
+            Ok(None) => {}
+            Ok(Some(is_empty)) => {
+                next_attempt = Instant::now() + EMPTY_EVERY;
+                report(blocked.note(is_empty, Instant::now()));
+            }
             Err(e) => tracing::error!(error = %e, "the database's write-ahead log could not be copied back"),
         }
     }
 }
 
-async fn try_empty(connection: &DatabaseConnection, is_due: &AtomicBool) -> Result<bool, DbErr> {
-    // Read before the attempt: links erased during it may still be in the log afterwards.
-    if !is_due.swap(false, Ordering::AcqRel) {
-        return Ok(true);
-    }
-    let outcome = checkpoint(connection, "TRUNCATE").await;
-    if !matches!(outcome, Ok(true)) {
-        is_due.store(true, Ordering::Release);
-    }
-    outcome
+#[derive(Clone)]
+struct Log {
+    connection: DatabaseConnection,
+    writer: DatabaseConnection,
+    /// It holds erased links.
+    is_due: Arc<AtomicBool>,
 }
 
-/// Whether it was done in full.
-async fn checkpoint(connection: &DatabaseConnection, mode: &str) -> Result<bool, DbErr> {
-    connection.execute_unprepared("PRAGMA busy_timeout = 0").await?;
-    let backend = connection.get_database_backend();
-    let statement = Statement::from_string(backend, format!("PRAGMA wal_checkpoint({mode})"));
-    let row = connection.query_one_raw(statement).await?;
-    let row = row.ok_or_else(|| DbErr::Custom("wal_checkpoint returned no row".to_owned()))?;
-    let busy: i32 = row.try_get_by_index(0)?;
-    Ok(busy == 0)
+/// What `PRAGMA wal_checkpoint` reports: <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
+struct Checkpoint {
+    is_complete: bool,
+    /// In the log, copied back or not.
+    pages: i32,
+}
+
+impl Log {
+    async fn try_empty(&self) -> Result<bool, DbErr> {
+        // Most is copied while others write; what is left takes a moment.
+        self.checkpoint("PASSIVE", Duration::ZERO).await?;
+        // The pool has one connection: who holds it is the only writer of this process.
+        let turn = self.writer.get_sqlite_connection_pool().acquire().await;
+        let turn = turn.map_err(|e| DbErr::Conn(RuntimeErr::SqlxError(e.into())))?;
+        // Read before the attempt: links erased after it may still be in the log.
+        self.is_due.store(false, Ordering::Release);
+        let outcome = self.checkpoint("TRUNCATE", READERS_MAX).await;
+        drop(turn);
+        let is_empty = outcome.as_ref().is_ok_and(|checkpoint| checkpoint.is_complete);
+        if !is_empty {
+            self.is_due.store(true, Ordering::Release);
+        }
+        outcome.map(|_| is_empty)
+    }
+
+    async fn checkpoint(&self, mode: &str, wait: Duration) -> Result<Checkpoint, DbErr> {
+        self.connection.execute_unprepared(&format!("PRAGMA busy_timeout = {}", wait.as_millis())).await?;
+        let backend = self.connection.get_database_backend();
+        let statement = Statement::from_string(backend, format!("PRAGMA wal_checkpoint({mode})"));
+        let row = self.connection.query_one_raw(statement).await?;
+        let row = row.ok_or_else(|| DbErr::Custom("wal_checkpoint returned no row".to_owned()))?;
+        let busy: i32 = row.try_get_by_index(0)?;
+        Ok(Checkpoint { is_complete: busy == 0, pages: row.try_get_by_index(1)? })
+    }
 }
 
 /// For how long the log could not be emptied.

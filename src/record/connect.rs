@@ -77,7 +77,7 @@ pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Co
         Location::Sqlite(path) => {
             let writer = sqlite(path, 1, false).await?;
             migrate(&writer).await?;
-            let checkpointer = Some(Checkpointer::start(sqlite(path, 1, false).await?));
+            let checkpointer = Some(Checkpointer::start(sqlite(path, 1, false).await?, writer.clone()));
             // A connection that does nothing else: `data_version` changes only with the commits of others.
             let versions = VersionReader::start(sqlite(path, 1, true).await?);
             let (reader, jobs_reader) = (sqlite(path, 8, true).await?, sqlite(path, 2, true).await?);

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::harness::burst::{Burst, Loss, rounds};
+use crate::harness::burst::{Burst, Loss, ask, rounds};
 use crate::harness::power::Disk;
 use crate::harness::process::{Served, acervo, free_port};
 
@@ -94,6 +94,32 @@ async fn stopped_under_load_no_request_breaks_off_and_no_file_is_half() {
     assert_eq!(burst.broken(), 0, "requests broke off");
     let acked = burst.check(&folder.path().join("data/archive")).await.expect("no loss");
     eprintln!("stopped {rounds} times: {acked} answered 202, 0 requests broken, 0 lost");
+}
+
+/// Writers and readers without a pause leave no moment in which the write-ahead log could be emptied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_the_write_ahead_log_stays_short() {
+    const LOG_BYTES_MAX: u64 = 32 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let served = start(folder.path(), free_port(), None).await;
+    let url = served.url.clone();
+    let reader = tokio::spawn(async move {
+        let query = "{ notifications(first: 500) { nodes { id status } } publications(first: 500) { totalCount } }";
+        let client = reqwest::Client::new();
+        loop {
+            tokio::join!(ask(&client, &url, query), ask(&client, &url, query));
+        }
+    });
+    let burst = Burst::start(1_500, &served.url).await;
+    let log = folder.path().join("data/acervo.db-wal");
+    let mut longest = 0;
+    for part in 1..=100 {
+        burst.part(part, 100).await;
+        longest = longest.max(log.metadata().map_or(0, |log| log.len()));
+    }
+    reader.abort();
+    burst.check(&folder.path().join("data/archive")).await.expect("no loss");
+    assert!((1..LOG_BYTES_MAX).contains(&longest), "the log grew to {longest} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
