@@ -13,16 +13,20 @@ mod common;
 mod history;
 #[path = "../tests/it/harness/hostile.rs"]
 mod hostile;
+#[path = "common/node.rs"]
+mod node;
+#[path = "common/process.rs"]
+mod process;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use acervo::app::{App, Role};
 use acervo::config::{self, Overrides};
 use acervo::domain::Clock;
 use common::{Connection, milliseconds, percentile};
+use process::Process;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -46,103 +50,64 @@ async fn run() {
     let settings = config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings");
     drop(App::open(settings, Role::Server, Clock::default()).await.expect("an archive"));
     history::fill(&database, &history::products(280), count).await;
-    let acervo = Peer::acervo(&data, count).await;
+    let acervo = acervo(&data, count).await;
     hostile_documents(&acervo).await;
     rows(folder.path(), &acervo.address).await;
     exports(folder.path(), &acervo, count).await;
 }
 
-/// A server process, which is killed when dropped.
-struct Peer {
-    address: String,
-    process: Child,
+/// The peak of a process's anonymous memory, without mapped files.
+fn peak_mib(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).expect("a status");
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a figure");
+        line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") / 1024
+    };
+    field("VmHWM:") - field("RssFile:")
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn forget_peak(process: &Process) {
+    std::fs::write(format!("/proc/{}/clear_refs", process.child.id()), "5").expect("Linux");
 }
 
-impl Peer {
-    /// The peak of its anonymous memory, without mapped files.
-    fn peak_mib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a status");
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).expect("a figure");
-            line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") / 1024
-        };
-        field("VmHWM:") - field("RssFile:")
+async fn acervo(data: &Path, count: usize) -> Process {
+    let process = Process::acervo(data, &[("ACERVO_LOG", "error")]).await;
+    let query = common::post("/graphql", &json!({ "query": "{ publications { totalCount } }" }).to_string());
+    let mut connection = Connection::open(&process.address).await;
+    let whole = format!("\"totalCount\":{count}");
+    // The index is built while the service runs.
+    while !String::from_utf8_lossy(&connection.send(&query).await.1).contains(&whole) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    process
+}
 
-    fn forget_peak(&self) {
-        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("Linux");
-    }
+fn mercurius(rows: &Path) -> Option<Process> {
+    let home = node::install("mercurius", "mercurius.mjs", &["fastify@5", "mercurius@16", "graphql@16"])?;
+    node::start(&home, "mercurius.mjs", rows)
+}
 
-    async fn acervo(data: &Path, count: usize) -> Self {
-        let address = free_address();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_acervo"));
-        command.arg("serve").env("ACERVO_DATA_DIR", data).env("ACERVO_LISTEN", &address).env("ACERVO_LOG", "error");
-        let process = command.stdout(Stdio::null()).spawn().expect("a binary that starts");
-        let peer = Self { address, process };
-        wait_for(&peer.address).expect("a service");
-        let query = common::post("/graphql", &json!({ "query": "{ publications { totalCount } }" }).to_string());
-        let mut connection = Connection::open(&peer.address).await;
-        let whole = format!("\"totalCount\":{count}");
-        // The index is built while the service runs.
-        while !String::from_utf8_lossy(&connection.send(&query).await.1).contains(&whole) {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        peer
-    }
-
-    fn mercurius(folder: &Path, rows: &Path) -> Option<Self> {
-        let home = folder.join("mercurius");
-        std::fs::create_dir_all(&home).expect("a folder");
-        std::fs::copy("benches/peers/mercurius.mjs", home.join("server.mjs")).expect("the peer");
-        let mut install = Command::new("npm");
-        install.args(["install", "--silent", "--no-audit", "--no-fund", "fastify@5", "mercurius@16", "graphql@16"]);
-        if !install.current_dir(&home).status().is_ok_and(|status| status.success()) {
-            return None;
-        }
-        let mut command = Command::new("node");
-        command.arg("server.mjs").arg(rows).current_dir(&home).stdout(Stdio::piped());
-        let mut process = command.spawn().ok()?;
-        let mut port = String::new();
-        BufReader::new(process.stdout.take()?).read_line(&mut port).ok()?;
-        Some(Self { address: format!("127.0.0.1:{}", port.trim()), process })
-    }
-
-    /// Starts datasette on a table of the same rows.
-    fn datasette(folder: &Path, database: &Path) -> Option<Self> {
-        let home = folder.join("datasette");
-        let python = Command::new("python3").args(["-m", "venv"]).arg(&home).status();
-        python.is_ok_and(|status| status.success()).then_some(())?;
-        let pip = Command::new(home.join("bin/pip")).args(["install", "--quiet", "datasette==0.65.*"]).status();
-        pip.is_ok_and(|status| status.success()).then_some(())?;
-        let copy = home.join("acervo.db");
-        let script = format!(
-            "import sqlite3; c = sqlite3.connect('{}'); c.execute(\"ATTACH '{}' AS a\"); \
-             c.execute('CREATE TABLE flat AS SELECT * FROM a.bi_publications'); c.commit()",
-            copy.display(),
-            database.display()
-        );
-        let filled = Command::new("python3").args(["-c", &script]).status();
-        filled.is_ok_and(|status| status.success()).then_some(())?;
-        let address = free_address();
-        let process = Command::new(home.join("bin/datasette"))
-            .args(["serve", "--setting", "max_csv_mb", "0", "--setting", "sql_time_limit_ms", "60000", "--port"])
-            .arg(address.rsplit(':').next()?)
-            .arg(&copy)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let peer = Self { address, process };
-        wait_for(&peer.address)?;
-        Some(peer)
-    }
+/// Starts datasette on a table of the same rows.
+fn datasette(folder: &Path, database: &Path) -> Option<Process> {
+    let home = folder.join("datasette");
+    let python = Command::new("python3").args(["-m", "venv"]).arg(&home).status();
+    python.is_ok_and(|status| status.success()).then_some(())?;
+    let pip = Command::new(home.join("bin/pip")).args(["install", "--quiet", "datasette==0.65.*"]).status();
+    pip.is_ok_and(|status| status.success()).then_some(())?;
+    let copy = home.join("acervo.db");
+    let script = format!(
+        "import sqlite3; c = sqlite3.connect('{}'); c.execute(\"ATTACH '{}' AS a\"); \
+         c.execute('CREATE TABLE flat AS SELECT * FROM a.bi_publications'); c.commit()",
+        copy.display(),
+        database.display()
+    );
+    let filled = Command::new("python3").args(["-c", &script]).status();
+    filled.is_ok_and(|status| status.success()).then_some(())?;
+    let address = process::free_address();
+    let mut command = Command::new(home.join("bin/datasette"));
+    command.args(["serve", "--setting", "max_csv_mb", "0", "--setting", "sql_time_limit_ms", "60000", "--port"]);
+    command.arg(address.rsplit(':').next()?).arg(&copy).stderr(Stdio::null());
+    Some(Process::start(&mut command, address))
 }
 
 async fn rows(folder: &Path, address: &str) {
@@ -158,7 +123,7 @@ async fn rows(folder: &Path, address: &str) {
         let query = format!("{{ publications({filter}first: 100) {{ totalCount nodes {{ {COLUMNS} }} }} }}");
         common::post("/graphql", &json!({ "query": query }).to_string())
     };
-    let Some(peer) = Peer::mercurius(folder, &file) else {
+    let Some(peer) = mercurius(&file) else {
         println!(
             "rows    acervo: {:.0} per second; mercurius cannot be installed",
             load(address, &query(&filter)).await.0
@@ -180,9 +145,9 @@ async fn rows(folder: &Path, address: &str) {
 }
 
 /// How long a refusal takes (the maximum of 20), and how much memory.
-async fn hostile_documents(acervo: &Peer) {
-    acervo.forget_peak();
-    let before = acervo.peak_mib();
+async fn hostile_documents(acervo: &Process) {
+    forget_peak(acervo);
+    let before = peak_mib(acervo);
     let mut slowest = (Duration::ZERO, "");
     for (what, document) in hostile::documents() {
         let request = common::post("/graphql", &json!({ "query": document }).to_string());
@@ -200,7 +165,7 @@ async fn hostile_documents(acervo: &Peer) {
         "refused hostile documents: the slowest after {:.1} ms ({}); {} MiB more",
         milliseconds(slowest.0),
         slowest.1,
-        acervo.peak_mib() - before
+        peak_mib(acervo) - before
     );
 }
 
@@ -237,15 +202,15 @@ async fn load(address: &str, request: &[u8]) -> (f64, Duration) {
     (rate, percentile(&took, 0.99))
 }
 
-async fn exports(folder: &Path, acervo: &Peer, count: usize) {
+async fn exports(folder: &Path, acervo: &Process, count: usize) {
     let database = folder.join("data/acervo.db");
-    let Some(peer) = Peer::datasette(folder, &database) else {
+    let Some(peer) = datasette(folder, &database) else {
         println!("export  datasette cannot be installed: not measured");
         return;
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    acervo.forget_peak();
-    let before = acervo.peak_mib();
+    forget_peak(acervo);
+    let before = peak_mib(acervo);
     for _ in 0..3 {
         let (took, body) = download(&acervo.address, "/export/publications.csv").await;
         let lines = body.iter().filter(|byte| **byte == b'\n').count();
@@ -263,8 +228,8 @@ async fn exports(folder: &Path, acervo: &Peer, count: usize) {
     );
     println!(
         "        acervo held {before} MiB before and {} MiB at most, datasette {} MiB",
-        acervo.peak_mib(),
-        peer.peak_mib()
+        peak_mib(acervo),
+        peak_mib(&peer)
     );
 }
 
@@ -280,20 +245,4 @@ async fn download(address: &str, path: &str) -> (Duration, Vec<u8>) {
     let body = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
     assert!(answer.starts_with(b"HTTP/1.") && answer[9..12] == *b"200", "{}", String::from_utf8_lossy(&answer[..body]));
     (took, answer.split_off(body))
-}
-
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
-}
-
-fn wait_for(address: &str) -> Option<()> {
-    let began = Instant::now();
-    while std::net::TcpStream::connect(address).is_err() {
-        if began.elapsed() > Duration::from_secs(60) {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Some(())
 }

@@ -1,118 +1,242 @@
-//! Durable ingest: notifications answered 202 per second, each committed and synced first, compared with a handler in the
-//! same process that only parses the JSON. The two are measured alternately.
+//! Durable ingest: notifications answered 202 per second, each committed and synced first, sent over HTTP by a process of its
+//! own (64 keep-alive connections; `common/load.rs`) to the binary `acervo serve`.
+//!
+//! Compared with Fastify and better-sqlite3 (a synced insert per request), with NestJS, TypeORM and PostgreSQL (a
+//! `repository.save` per request), with a server that parses notifications as Acervo does and stores nothing, and with the
+//! disk: 64 bodies per synced append. All are measured alternately, so the ratios count. Peers that cannot be installed with
+//! npm, or without PostgreSQL, are left out. A response other than 202, or a notification that was answered 202 and is not
+//! in the store after the server was killed, ends the run.
+//!
+//! Settings: `ROUNDS` (3), `ROUND_SECONDS` of a measurement (4), `FLAT_SECONDS` of the measurement of evenness over time (20; 0 for
+//! none), `NOTIFICATIONS` in the archive with a past (0: none), `LINKS` to a port that is not open (`refused`), to a host that
+//! is not allowed (`denied`) or to files (`served`), `PEERS=none`, `SWEEP=none` (no other numbers of connections), `ONLY` for
+//! subjects whose names contain one of these texts, separated by commas. For `docs/performance.md`: `ROUNDS=3 ROUND_SECONDS=10
+//! FLAT_SECONDS=60 NOTIFICATIONS=1000000`.
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     reason = "a benchmark prints, and ends if it cannot continue"
 )]
+#[path = "../tests/it/harness/cluster.rs"]
+mod cluster;
 mod common;
-#[path = "common/serve.rs"]
-mod serve;
-#[path = "common/service.rs"]
-mod service;
+#[path = "common/disk.rs"]
+mod disk;
+#[path = "common/idle.rs"]
+mod idle;
+#[path = "common/load.rs"]
+mod load;
+#[path = "common/node.rs"]
+mod node;
+#[path = "common/notices.rs"]
+mod notices;
+#[path = "common/past.rs"]
+mod past;
+#[path = "../tests/it/harness/ports.rs"]
+mod ports;
+#[path = "common/process.rs"]
+mod process;
+#[path = "common/servers.rs"]
+mod servers;
+#[path = "common/stop.rs"]
+mod stop;
+#[path = "common/subjects.rs"]
+mod subjects;
+#[path = "common/usage.rs"]
+mod usage;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use axum::routing::post;
-use base64::Engine as _;
-use common::{Connection, milliseconds, percentile};
-use serde_json::json;
+use disk::Disk;
+use notices::{Kind, Template};
+use subjects::{Figures, Links, Server, Span, Stand, Subject};
+
+/// The allocator of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CONNECTIONS: usize = 64;
-const ROUNDS: usize = 5;
-const EACH: usize = 20_000;
+
+/// Seconds before a measurement: compilers of other languages optimize what runs often.
+const WARM_UP: f64 = 2.0;
+
+/// Further numbers of connections.
+const SWEEP: &[usize] = &[1, 8, 64, 256];
+
+const NEW: &str = "acervo, new publications";
+const KNOWN: &str = "acervo, known publications";
+const NEW_PRODUCTS: &str = "acervo, new products";
+const SERVED: &str = "acervo, new, files fetched";
+const PAST_NEW: &str = "acervo with a past, new";
+const PAST_KNOWN: &str = "acervo with a past, known";
+const POSTGRES_NEW: &str = "acervo on PostgreSQL, new";
+const POSTGRES_KNOWN: &str = "acervo on PostgreSQL, known";
+const FASTIFY: &str = "Fastify, better-sqlite3";
+const NEST: &str = "NestJS, TypeORM, PostgreSQL";
+const NULL: &str = "parsing only";
+const DISK: &str = "the disk, 64 bodies a sync";
+
+/// Which ratios are reported.
+const RATIOS: &[(&str, &[&str])] = &[
+    (NEW, &[FASTIFY, NULL, DISK]),
+    (KNOWN, &[FASTIFY, NULL, DISK]),
+    (NEW_PRODUCTS, &[FASTIFY, NULL, DISK]),
+    (SERVED, &[NEW, FASTIFY]),
+    (PAST_NEW, &[NEW, FASTIFY]),
+    (PAST_KNOWN, &[KNOWN, FASTIFY]),
+    (POSTGRES_NEW, &[NEST]),
+    (POSTGRES_KNOWN, &[NEST]),
+];
 
 fn main() {
-    common::run(run());
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [_, "client", order] => load::client(order),
+        [_, role @ (servers::NULL | servers::FILES), address] => common::run(servers::serve(role, address)),
+        _ => common::run(run()),
+    }
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    let Ok(text) = std::env::var(name) else { return default };
+    text.parse().unwrap_or_else(|_| panic!("{name}={text} is not valid"))
 }
 
 async fn run() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_app, acervo) = service::service(folder.path()).await;
-    let parse = post(|body: bytes::Bytes| async move {
-        let value: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-        let id = value["nome"].as_str().map_or(0, str::len);
-        (axum::http::StatusCode::ACCEPTED, axum::Json(json!({ "id": id.to_string() })))
-    });
-    let peer = serve::serve(axum::Router::new().route("/webhook", parse)).await;
-    let requests = Arc::new(requests());
-    load(&peer, &requests).await;
-    let (mut ratios, mut rates, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let (durable, mut took) = load(&acervo, &requests).await;
-        let (parsed, _) = load(&peer, &requests).await;
-        ratios.push(durable / parsed);
-        rates.push((durable, parsed));
-        latencies.append(&mut took);
+    let (rounds, seconds): (usize, f64) = (setting("ROUNDS", 3), setting("ROUND_SECONDS", 4.0));
+    let flat: f64 = setting("FLAT_SECONDS", 20.0);
+    let stand = Stand::new(setting("PEERS", String::new()) != "none", setting("NOTIFICATIONS", 0)).await;
+    let subjects = subjects();
+    let span = Span { connections: CONNECTIONS, warm_up: WARM_UP, seconds };
+    println!("{CONNECTIONS} connections, {rounds} rounds of {seconds} s");
+    compare(&stand, &subjects, span, rounds).await;
+    if setting("SWEEP", String::new()) != "none" {
+        sweep(&stand, &subjects, span).await;
     }
-    ratios.sort_by(f64::total_cmp);
-    rates.sort_by(|a, b| a.0.total_cmp(&b.0));
-    latencies.sort();
-    let (durable, parsed) = rates[ROUNDS / 2];
-    println!("durable ingest, {CONNECTIONS} connections, {ROUNDS} rounds of {EACH}");
-    println!("  answered 202 per second   {durable:>9.0}  (parsing only: {parsed:.0})");
-    println!(
-        "  ratio, median             {:>9.2}  ({:.2} to {:.2})",
-        ratios[ROUNDS / 2],
-        ratios[0],
-        ratios[ROUNDS - 1]
-    );
-    println!(
-        "  p50, p99                  {:>9.2} ms, {:.2} ms",
-        milliseconds(percentile(&latencies, 0.5)),
-        milliseconds(percentile(&latencies, 0.99))
-    );
+    if flat > 0.0 {
+        over_time(&stand, &subjects, Span { warm_up: 0.0, seconds: flat, ..span }).await;
+    }
 }
 
-/// Realistic bodies: 200 products, 30 days, a distinct token each.
-fn requests() -> Vec<Vec<u8>> {
-    let encode = |text: String| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
-    let now = jiff::Timestamp::now().as_second();
-    (0..EACH)
-        .map(|i| {
-            let (product, day) = (i % 200, i / 200 % 30 + 1);
-            let name = format!("Arquivos dos modelos de previsão de vazões diárias - PDP {product}");
-            let url = format!("https://sintegre.ons.org.br/sites/9/13/82/Produtos/{product}/Modelos_Chuva_Vazao_202511{day:02}.zip");
-            let claims = json!({
-                "URL": url, "username": "usuario@example.com.br", "nomeProduto": name, "IsFile": "True", "n": i,
-                "iss": "http://local.ons.org.br", "aud": "http://local.ons.org.br", "exp": now + 86_640, "nbf": now
-            });
-            let token = format!("{}.{}.{}", encode(r#"{"typ":"JWT","alg":"HS256"}"#.into()), encode(claims.to_string()), encode("assinatura de trinta e dois b".into()));
-            let body = json!({
-                "nome": name, "processo": "Previsão de Vazões Diárias - PDP", "dataProduto": format!("{day:02}/11/2025"),
-                "macroProcesso": "Programação da Operação", "periodicidade": format!("2025-11-{day:02}T00:00:00"),
-                "periodicidadeFinal": format!("2025-11-{day:02}T23:59:59"),
-                "url": format!("http://127.0.0.1:9/ONS.Sintegre.Proxy/webhook?token={token}")
-            });
-            common::post("/webhook", &body.to_string())
-        })
-        .collect()
+fn subjects() -> Vec<Subject> {
+    let links = Links::of(&setting("LINKS", "refused".to_owned()));
+    let only: String = setting("ONLY", String::new());
+    let (new, known) = (Kind::NewPublications, Kind::KnownPublications);
+    [
+        (NEW, Server::Acervo, new, links),
+        (KNOWN, Server::Acervo, known, links),
+        (NEW_PRODUCTS, Server::Acervo, Kind::NewProducts, links),
+        (SERVED, Server::Acervo, new, Links::Served),
+        (FASTIFY, Server::Fastify, new, links),
+        (NULL, Server::Null, new, links),
+        (PAST_NEW, Server::AcervoWithPast, new, links),
+        (PAST_KNOWN, Server::AcervoWithPast, known, links),
+        (POSTGRES_NEW, Server::AcervoOnPostgres, new, links),
+        (POSTGRES_KNOWN, Server::AcervoOnPostgres, known, links),
+        (NEST, Server::Nest, new, links),
+    ]
+    .into_iter()
+    .map(|(name, server, kind, links)| Subject { name, server, kind, links })
+    .filter(|subject| only.split(',').any(|text| subject.name.contains(text)))
+    .collect()
 }
 
-/// Requests per second, and how long each took.
-async fn load(address: &str, requests: &Arc<Vec<Vec<u8>>>) -> (f64, Vec<Duration>) {
-    let began = Instant::now();
-    let workers: Vec<_> = (0..CONNECTIONS)
-        .map(|worker| {
-            let (address, requests) = (address.to_owned(), requests.clone());
-            tokio::spawn(async move {
-                let mut connection = Connection::open(&address).await;
-                let mut took = Vec::with_capacity(EACH / CONNECTIONS + 1);
-                for request in requests.iter().skip(worker).step_by(CONNECTIONS) {
-                    let sent = Instant::now();
-                    let (status, _) = connection.send(request).await;
-                    assert_eq!(status, 202);
-                    took.push(sent.elapsed());
+/// All subjects in turn, several times.
+async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize) {
+    let mut disk = Disk::new(stand.folder());
+    let batch = CONNECTIONS * Template::new(Kind::NewPublications, "http://127.0.0.1:9").render(0).len();
+    let mut measured = BTreeMap::<&str, Vec<Figures>>::new();
+    let mut rates = BTreeMap::<&str, Vec<f64>>::new();
+    for _ in 0..rounds {
+        for subject in subjects {
+            if let Some(figures) = stand.measure(*subject, span).await {
+                rates.entry(subject.name).or_default().push(figures.load.rate);
+                measured.entry(subject.name).or_default().push(figures);
+            }
+        }
+        let syncs = disk.measure(batch, Duration::from_secs_f64(span.seconds.min(2.0)));
+        rates.entry(DISK).or_default().push(syncs * CONNECTIONS as f64);
+    }
+    println!(
+        "  {:<30} {:>8} {:>18} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "per s", "", "p50 ms", "p99 ms", "CPU µs", "bytes", "client"
+    );
+    for subject in subjects {
+        let Some(figures) = measured.get(subject.name) else {
+            println!("  {:<30} not measured", subject.name);
+            continue;
+        };
+        let middle = |of: fn(&Figures) -> f64| spread(figures.iter().map(of)).1;
+        println!(
+            "  {:<30} {} {:>8.2} {:>8.2} {:>8.1} {:>8.0} {:>8.1}",
+            subject.name,
+            rate(&rates[subject.name]),
+            middle(|f| f.load.p50),
+            middle(|f| f.load.p99),
+            middle(|f| f.cpu),
+            middle(|f| f.written),
+            middle(|f| f.load.client_cpu)
+        );
+    }
+    println!("  {DISK:<30} {}", rate(&rates[DISK]));
+    println!("ratios");
+    for (name, others) in RATIOS {
+        for other in *others {
+            if let (Some(own), Some(theirs)) = (rates.get(name), rates.get(other)) {
+                let (low, middle, high) = spread(own.iter().zip(theirs).map(|(own, theirs)| own / theirs));
+                println!("  {name:<30} to {other:<30} {middle:>6.2} ({low:.2} to {high:.2})");
+            }
+        }
+    }
+}
+
+fn rate(rates: &[f64]) -> String {
+    let (low, middle, high) = spread(rates.iter().copied());
+    format!("{middle:>8.0} {:>18}", format!("({low:.0} to {high:.0})"))
+}
+
+/// The smallest, the median and the largest.
+fn spread(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    (values[0], values[values.len() / 2], values[values.len() - 1])
+}
+
+/// The latency at other numbers of connections.
+async fn sweep(stand: &Stand, subjects: &[Subject], span: Span) {
+    println!("by number of connections: answered per second, p50 and p99 in ms");
+    for subject in
+        subjects.iter().filter(|subject| [NEW, KNOWN, FASTIFY, NULL, POSTGRES_NEW, NEST].contains(&subject.name))
+    {
+        print!("  {:<30}", subject.name);
+        for &connections in SWEEP {
+            match stand.measure(*subject, Span { connections, ..span }).await {
+                Some(Figures { load, .. }) => {
+                    print!("  {connections:>3}: {:>6.0} {:>6.2} {:>7.2}", load.rate, load.p50, load.p99);
                 }
-                took
-            })
-        })
-        .collect();
-    let mut all = Vec::with_capacity(EACH);
-    for worker in workers {
-        all.append(&mut worker.await.expect("a worker"));
+                None => print!("  not measured"),
+            }
+        }
+        println!();
     }
-    (EACH as f64 / began.elapsed().as_secs_f64(), all)
+}
+
+/// Whether the rate stays the same.
+async fn over_time(stand: &Stand, subjects: &[Subject], span: Span) {
+    println!("over {} s: answered in each second", span.seconds);
+    for subject in subjects.iter().filter(|subject| [NEW, KNOWN, PAST_NEW, FASTIFY].contains(&subject.name)) {
+        let Some(Figures { load, .. }) = stand.measure(*subject, span).await else { continue };
+        let counts: Vec<f64> = load.per_second.iter().map(|&count| count as f64).collect();
+        let third = counts.len().div_ceil(3);
+        let mean = |counts: &[f64]| counts.iter().sum::<f64>() / counts.len() as f64;
+        let (low, middle, high) = spread(counts.iter().copied());
+        println!(
+            "  {:<30} {middle:>8.0} ({low:.0} to {high:.0}), last third to first third {:.2}, p99 {:.2} ms",
+            subject.name,
+            mean(&counts[counts.len() - third..]) / mean(&counts[..third]),
+            load.p99
+        );
+    }
 }

@@ -97,7 +97,7 @@ async fn run() {
     let (took, found) = theirs(&fts5, &queries[..PEER_QUERIES]).await;
     report("SQLite FTS5", &took, found, Some(&ours));
     if cluster::Server::is_installed() {
-        let server = cluster::Server::start();
+        let server = cluster::Server::start(false);
         let postgres = Peer::postgres(&server.address("postgres"), &fts5).await;
         let (took, found) = theirs(&postgres, &queries[..PEER_QUERIES]).await;
         report("PostgreSQL", &took, found, Some(&ours));

@@ -78,7 +78,7 @@ async fn a_lock_that_is_never_released_is_answered_503() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn without_a_database_server_all_are_answered_together() {
-    let server = tokio::task::block_in_place(Server::start);
+    let server = tokio::task::block_in_place(|| Server::start(false));
     let app = on(server.address("postgres")).await;
     assert_eq!(app.notify(&body(0)).await.0, 202);
     assert_eq!(app.get("/readyz").await.status(), 200);

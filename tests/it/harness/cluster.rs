@@ -18,8 +18,8 @@ impl Server {
         binaries().is_some()
     }
 
-    /// Starts it; a test that does so is marked as one that needs PostgreSQL.
-    pub fn start() -> Self {
+    /// Starts it; a test that does so is marked as one that needs PostgreSQL. Only a durable server syncs its commits.
+    pub fn start(durable: bool) -> Self {
         assert!(Self::is_installed(), "PostgreSQL is not installed: install it, or leave out `--include-ignored`");
         let bin = binaries().expect("a folder of binaries");
         let folder = tempfile::Builder::new().prefix("acervo-pg-").tempdir().expect("a folder");
@@ -48,7 +48,8 @@ impl Server {
         .stdout(Stdio::null()));
         let postgres = bin.join("postgres").display().to_string();
         let (data, folder_path) = (data.display(), folder.path().display());
-        let options = "-c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync=off";
+        let fsync = if durable { "on" } else { "off" };
+        let options = format!("-c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync={fsync}");
         let line = format!(
             "{postgres} -D {data} -p {port} -k {folder_path} {options} >log 2>&1 & \
             cat; kill -INT $!; wait; cd / && rm -rf {folder_path}"

@@ -17,7 +17,7 @@ pub fn database(db: Db) -> Option<String> {
 /// The address of a new, empty PostgreSQL database.
 pub fn new_database() -> String {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    let server = SERVER.get_or_init(Server::start);
+    let server = SERVER.get_or_init(|| Server::start(false));
     let name = format!("t{}", uuid::Uuid::now_v7().simple());
     let create = format!("CREATE DATABASE {name}");
     let admin = server.address("postgres");
