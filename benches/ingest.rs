@@ -10,8 +10,8 @@
 //! Settings: `ROUNDS` (3), `ROUND_SECONDS` of a measurement (4), `FLAT_SECONDS` of the measurement of evenness over time (20; 0 for
 //! none), `NOTIFICATIONS` in the archive with a past (0: none), `LINKS` to a port that is not open (`refused`), to a host that
 //! is not allowed (`denied`) or to files (`served`), `PEERS=none`, `SWEEP=none` (no other numbers of connections), `ONLY` for
-//! subjects whose names contain one of these texts, separated by commas. For `docs/performance.md`: `ROUNDS=3 ROUND_SECONDS=10
-//! FLAT_SECONDS=60 NOTIFICATIONS=1000000`.
+//! subjects whose names contain one of these texts, separated by commas, `PLOTS` for a folder into which plots are written. For
+//! `docs/performance.md`: `ROUND_SECONDS=10 FLAT_SECONDS=60 NOTIFICATIONS=1000000 PLOTS=docs`.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -33,6 +33,8 @@ mod node;
 mod notices;
 #[path = "common/past.rs"]
 mod past;
+#[path = "common/plot.rs"]
+mod plot;
 #[path = "../tests/it/harness/ports.rs"]
 mod ports;
 #[path = "common/process.rs"]
@@ -47,10 +49,12 @@ mod subjects;
 mod usage;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use disk::Disk;
 use notices::{Kind, Template};
+use plot::Plot;
 use subjects::{Figures, Links, Server, Span, Stand, Subject};
 
 /// The allocator of the binary.
@@ -64,6 +68,12 @@ const WARM_UP: f64 = 2.0;
 
 /// Further numbers of connections.
 const SWEEP: &[usize] = &[1, 8, 64, 256];
+
+/// The subjects that are loaded over them.
+const SWEPT: &[&str] = &[NEW, KNOWN, FASTIFY, NULL, POSTGRES_NEW, NEST];
+
+/// The subjects whose rate over time is measured.
+const OVER_TIME: &[&str] = &[NEW, KNOWN, PAST_NEW, FASTIFY, POSTGRES_NEW, NEST];
 
 const NEW: &str = "acervo, new publications";
 const KNOWN: &str = "acervo, known publications";
@@ -207,26 +217,34 @@ fn spread(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
 /// The latency at other numbers of connections.
 async fn sweep(stand: &Stand, subjects: &[Subject], span: Span) {
     println!("by number of connections: answered per second, p50 and p99 in ms");
-    for subject in
-        subjects.iter().filter(|subject| [NEW, KNOWN, FASTIFY, NULL, POSTGRES_NEW, NEST].contains(&subject.name))
-    {
+    let mut lines = Vec::new();
+    for subject in subjects.iter().filter(|subject| SWEPT.contains(&subject.name)) {
         print!("  {:<30}", subject.name);
+        let mut line = Vec::new();
         for &connections in SWEEP {
-            match stand.measure(*subject, Span { connections, ..span }).await {
-                Some(Figures { load, .. }) => {
-                    print!("  {connections:>3}: {:>6.0} {:>6.2} {:>7.2}", load.rate, load.p50, load.p99);
-                }
-                None => print!("  not measured"),
-            }
+            let Some(Figures { load, .. }) = stand.measure(*subject, Span { connections, ..span }).await else { break };
+            print!("  {connections:>3}: {:>6.0} {:>6.2} {:>7.2}", load.rate, load.p50, load.p99);
+            line.push((connections as f64, load.p99));
         }
         println!();
+        lines.push((subject.name, line));
+    }
+    let title = "Latency of a notification: 99th percentile by connections";
+    write(&Plot { title, x: "connections", y: "ms", is_log: true, lines }, "ingest-latency.svg");
+}
+
+/// Writes a plot where that is wanted.
+fn write(plot: &Plot, file: &str) {
+    if let Some(folder) = std::env::var_os("PLOTS") {
+        plot.write(&PathBuf::from(folder).join(file));
     }
 }
 
 /// Whether the rate stays the same.
 async fn over_time(stand: &Stand, subjects: &[Subject], span: Span) {
     println!("over {} s: answered in each second", span.seconds);
-    for subject in subjects.iter().filter(|subject| [NEW, KNOWN, PAST_NEW, FASTIFY].contains(&subject.name)) {
+    let mut lines = Vec::new();
+    for subject in subjects.iter().filter(|subject| OVER_TIME.contains(&subject.name)) {
         let Some(Figures { load, .. }) = stand.measure(*subject, span).await else { continue };
         let counts: Vec<f64> = load.per_second.iter().map(|&count| count as f64).collect();
         let third = counts.len().div_ceil(3);
@@ -238,5 +256,8 @@ async fn over_time(stand: &Stand, subjects: &[Subject], span: Span) {
             mean(&counts[counts.len() - third..]) / mean(&counts[..third]),
             load.p99
         );
+        lines.push((subject.name, (1..).map(f64::from).zip(counts).collect()));
     }
+    let title = "Notifications answered 202 in each second, 64 connections";
+    write(&Plot { title, x: "seconds", y: "per second", is_log: false, lines }, "ingest-rate.svg");
 }
