@@ -151,7 +151,9 @@ impl App {
         let trust = TrustedClock::default();
         let last_known = record.known_time().last().await?;
         match (role, service(folder)?) {
-            (Role::Command { .. }, Service::Running(_)) => trust.begin_beside(last_known, TIME_SAVED_EVERY, &clock),
+            (Role::Command { .. }, Service::Running(_)) => {
+                trust.begin_while_service_runs(last_known, TIME_SAVED_EVERY, &clock);
+            }
             (Role::Command { .. } | Role::Server, _) => trust.begin(last_known, &clock),
         }
         let store = Archive::open(&archive, &folder.join("tmp"))

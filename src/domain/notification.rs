@@ -5,7 +5,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 
 use super::body::{BodyReader, Value, warn_of_changes};
-use super::{Claims, Link, Period, Secrets, clean, json, redacted};
+use super::{Claims, Link, Period, Processes, ProductNames, Secrets, clean, json, redacted};
 
 /// A notification as it is stored: the known fields, and the body without its link.
 #[derive(Debug)]
@@ -190,6 +190,14 @@ impl Announcement {
     /// The time that orders revisions: when the portal sent the notification, else when it was received.
     pub fn announced_at(claims: &Claims, received_at: Timestamp) -> Timestamp {
         claims.not_before.unwrap_or(received_at)
+    }
+
+    pub fn names(&self) -> ProductNames<'_> {
+        ProductNames { name: &self.name, processes: self.processes() }
+    }
+
+    pub fn processes(&self) -> Processes<'_> {
+        Processes { process: &self.process, macro_process: &self.macro_process }
     }
 }
 

@@ -36,7 +36,7 @@ impl TrustedClock {
     }
 
     /// Starts while another process runs that records the time at intervals of `recorded_every`.
-    pub fn begin_beside(&self, last: Option<Timestamp>, recorded_every: Duration, clock: &Clock) {
+    pub fn begin_while_service_runs(&self, last: Option<Timestamp>, recorded_every: Duration, clock: &Clock) {
         self.begin_from(last, JUMP_MS.saturating_add(duration_millis(recorded_every)), clock);
     }
 
@@ -116,15 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_process_that_records_the_time_a_jump_is_known_at_once() {
+    fn a_jump_is_detected_at_once_while_another_process_records_the_time() {
         let (clock, every) = (Clock::default(), Duration::from_secs(15));
         for (ahead, is_suspect) in [(5, false), (5 * 60, false), (6 * 60, true)] {
             let trusted = TrustedClock::default();
-            trusted.begin_beside(Some(timestamp(millis(clock.now()) - ahead * 1000)), every, &clock);
+            trusted.begin_while_service_runs(Some(timestamp(millis(clock.now()) - ahead * 1000)), every, &clock);
             assert_eq!(trusted.suspect_since(&clock).is_some(), is_suspect, "{ahead} s");
         }
         let trusted = TrustedClock::default();
-        trusted.begin_beside(None, every, &clock);
+        trusted.begin_while_service_runs(None, every, &clock);
         assert_eq!(trusted.suspect_since(&clock), None);
     }
 

@@ -78,6 +78,8 @@ mod members;
 mod merging;
 /// Archives of earlier versions: old rows and their values after the migrations.
 mod migrations;
+/// Which names products and publications have.
+mod names;
 /// Paging through a long list while it changes.
 mod paging;
 /// How the database executes frequent statements.
