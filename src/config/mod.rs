@@ -2,19 +2,23 @@
 //!
 //! Flags override the environment, which overrides `acervo.toml`, which overrides `default.toml`. That file is compiled in
 //! and documents every key. All problems are reported at once, each with its key. No other module reads the environment.
+mod api;
 mod exposure;
+mod fetch;
 mod layers;
 mod query;
+mod receiver;
 mod retention;
 mod settings;
 mod values;
 
+pub use api::{Api, ApiKey, Role, hash_of_key};
+pub use fetch::Fetch;
 pub use layers::{Layers, Overrides};
 pub use query::Query;
+pub use receiver::{Credentials, Receiver};
 pub use retention::{Glob, Policy, Retention, Schedule};
-pub use settings::{
-    Api, ApiKey, Credentials, Disk, Downloads, Fetch, LogFormat, Receiver, Role, Settings, hash_of_key,
-};
+pub use settings::{Disk, Downloads, LogFormat, Settings};
 pub use values::{HostPattern, Problem, duration_in_words, span_in_words};
 
 /// The commented default file.

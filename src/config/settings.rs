@@ -1,19 +1,14 @@
 //! The settings as the program uses them.
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::ConfigError;
 use super::layers::Layers;
-use super::query::Query;
-use super::retention::Retention;
-use super::values::{self, HostPattern, Problem};
-use crate::domain::Digest;
+use super::values::{self, Problem};
+use super::{Api, ConfigError, Fetch, Query, Receiver, Retention};
 
 /// All settings, validated.
 #[derive(Clone, Debug)]
@@ -43,102 +38,6 @@ pub struct Settings {
     pub metrics_open: bool,
     pub log_level: String,
     pub log_format: Option<LogFormat>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Receiver {
-    /// For the source `default`, and for every source without its own credentials.
-    pub credentials: Credentials,
-    pub sources: Vec<(String, Credentials)>,
-    pub open: bool,
-    pub queue: usize,
-    /// The number of notifications from which a burst is a replay.
-    pub replay_at_least: usize,
-    /// The longest time between two notifications of a replay.
-    pub replay_gap: Duration,
-    /// No source is reported silent before this time.
-    pub silence_floor: Duration,
-}
-
-/// The credentials that a source may send; any one of them is accepted.
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    pub basic: Option<(String, SecretString)>,
-    pub tokens: Vec<SecretString>,
-}
-
-impl Credentials {
-    pub fn is_empty(&self) -> bool {
-        self.basic.is_none() && self.tokens.is_empty()
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct Api {
-    pub keys: Vec<ApiKey>,
-    /// Origins of web pages that may use the API from a browser.
-    pub cors_origins: Vec<String>,
-    pub open: bool,
-}
-
-/// Only the digest of a key is stored. Keys are random, so a fast hash is enough.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKey {
-    pub name: String,
-    pub role: Role,
-    pub hash: Digest,
-}
-
-/// What a key may do. Each role includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    Reader,
-    Operator,
-    Admin,
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "reader" => Ok(Self::Reader),
-            "operator" => Ok(Self::Operator),
-            "admin" => Ok(Self::Admin),
-            _ => Err(format!("`{text}` is not one of reader, operator, admin")),
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reader => "reader",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        })
-    }
-}
-
-/// The hash of a key as `acervo.toml` holds it.
-pub fn hash_of_key(key: &str) -> String {
-    format!("sha256:{}", Digest::of(key.as_bytes()))
-}
-
-#[derive(Clone, Debug)]
-pub struct Fetch {
-    pub allowed_hosts: Vec<HostPattern>,
-    pub allow_private: bool,
-    pub max_bytes: u64,
-    /// May contain credentials.
-    pub proxy: Option<SecretString>,
-    pub retry_first: Duration,
-    pub retry_max: Duration,
-    pub stall: Duration,
-    pub concurrency: usize,
-    pub concurrency_per_host: usize,
-    /// How long before a link expires an alarm is logged if its file is still to be fetched.
-    pub warn_before: Duration,
 }
 
 /// Free disk space to maintain, in bytes. Where absent, it is derived from the size of the disk.
@@ -176,9 +75,9 @@ impl Settings {
         let public_url = layers.get("public_url", public_url);
         let database_url = layers.get("database_url", database_url);
         let archive_dir = layers.get("archive_url", archive_dir);
-        let receiver = receiver(&mut layers);
-        let api = api(&mut layers);
-        let fetch = fetch(&mut layers);
+        let receiver = Receiver::read(&mut layers);
+        let api = Api::read(&mut layers);
+        let fetch = Fetch::read(&mut layers);
         let disk = Disk {
             fetch_floor: layers.get("disk.fetch_floor", values::size),
             receive_floor: layers.get("disk.receive_floor", values::size),
@@ -230,111 +129,6 @@ impl Settings {
     }
 }
 
-fn receiver(layers: &mut Layers) -> Option<Receiver> {
-    let own = credentials(layers, "receiver");
-    let sources = layers
-        .children("receiver.sources")
-        .into_iter()
-        .map(|key| (key.rsplit('.').next().unwrap_or_default().to_owned(), credentials(layers, &key)))
-        .collect();
-    Some(Receiver {
-        credentials: own,
-        sources,
-        open: layers.get("receiver.open", values::flag).unwrap_or_default(),
-        queue: layers.get("receiver.queue", values::count)?,
-        replay_at_least: layers.get("receiver.replay_at_least", values::count)?,
-        replay_gap: layers.get("receiver.replay_gap", values::duration)?,
-        silence_floor: layers.get("receiver.silence_floor", values::duration)?,
-    })
-}
-
-fn credentials(layers: &mut Layers, key: &str) -> Credentials {
-    let username = layers.secret(&format!("{key}.username"), values::username);
-    let password = layers.secret(&format!("{key}.password"), values::credential);
-    // White space around a header value is not part of it, so it is trimmed from tokens.
-    let tokens = layers.list(&format!("{key}.token"), |value| values::credential(value).map(SecretString::from));
-    let basic = match (username, password) {
-        (Some(username), Some(password)) => Some((username, SecretString::from(password))),
-        (None, None) => None,
-        (Some(_), None) => {
-            layers.problems.push(Problem::new(&format!("{key}.password"), "is missing; a username needs one"));
-            None
-        }
-        (None, Some(_)) => {
-            layers.problems.push(Problem::new(&format!("{key}.username"), "is missing; a password needs one"));
-            None
-        }
-    };
-    Credentials { basic, tokens }
-}
-
-fn api(layers: &mut Layers) -> Api {
-    let mut keys = Vec::new();
-    if let Some(token) = layers.get("api.token", values::api_key) {
-        keys.push(ApiKey { name: "api.token".to_owned(), role: Role::Admin, hash: Digest::of(token.as_bytes()) });
-    } else if layers.has("api.token") && layers.problems.iter().all(|problem| problem.key != "api.token") {
-        layers.problems.push(Problem::new("api.token", "is blank: write a key, or leave it out"));
-    }
-    for key in layers.children("api.keys") {
-        let name = layers.get(&format!("{key}.name"), values::text).unwrap_or_else(|| key.clone());
-        let role = layers.get(&format!("{key}.role"), Role::from_str);
-        let hash = layers.get(&format!("{key}.hash"), |value| {
-            let wrong = || {
-                "is not a valid hash; expected sha256: and 64 hexadecimal digits, as `acervo token new` prints it"
-                    .to_owned()
-            };
-            value.strip_prefix("sha256:").ok_or_else(wrong)?.parse().map_err(|()| wrong())
-        });
-        if let (Some(role), Some(hash)) = (role, hash) {
-            keys.push(ApiKey { name, role, hash });
-            continue;
-        }
-        // An invalid value was reported when it was read.
-        for (name, hint) in [("role", "give reader, operator or admin"), ("hash", "`acervo token new` prints one")] {
-            let key = format!("{key}.{name}");
-            if !layers.has(&key) {
-                layers.problems.push(Problem::new(&key, format!("is missing; {hint}")));
-            }
-        }
-    }
-    let cors_origins = layers.list("api.cors_origins", origin);
-    Api { keys, cors_origins, open: layers.get("api.open", values::flag).unwrap_or_default() }
-}
-
-fn fetch(layers: &mut Layers) -> Option<Fetch> {
-    let allowed_hosts = layers.list("fetch.allowed_hosts", HostPattern::parse);
-    if allowed_hosts.is_empty() && layers.problems.iter().all(|problem| problem.key != "fetch.allowed_hosts") {
-        layers.problems.push(Problem::new(
-            "fetch.allowed_hosts",
-            "has no host, so no file could be fetched; give at least one, such as \"*.ons.org.br\"",
-        ));
-    }
-    let allow_private = layers.get("fetch.allow_private", values::flag);
-    let max_bytes = layers.get("fetch.max_bytes", values::positive_size);
-    let proxy = layers.get("fetch.proxy", |value| match url::Url::parse(value) {
-        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(SecretString::from(value)),
-        _ => Err("is not a valid address; expected one such as \"http://proxy.example.com:3128\"".to_owned()),
-    });
-    let retry_first = layers.get("fetch.retry_first", values::duration);
-    let retry_max = layers.get("fetch.retry_max", values::duration);
-    let stall = layers.get("fetch.stall", values::duration);
-    let concurrency = layers.get("fetch.concurrency", values::count);
-    let concurrency_per_host = layers.get("fetch.concurrency_per_host", values::count);
-    let warn_before = layers.get("fetch.warn_before", values::duration);
-    Some(Fetch {
-        allowed_hosts,
-        allow_private: allow_private?,
-        max_bytes: max_bytes?,
-        proxy,
-        retry_first: retry_first?,
-        retry_max: retry_max?,
-        stall: stall?,
-        concurrency: concurrency?,
-        concurrency_per_host: concurrency_per_host?,
-        warn_before: warn_before?,
-    })
-}
-
 fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| format!("`{value}` is not a valid address; expected one such as \"127.0.0.1:8080\""))
 }
@@ -358,14 +152,6 @@ fn downloads(layers: &mut Layers) -> Option<Downloads> {
     let per_key = layers.get("downloads.per_key", values::count);
     let stall = layers.get("downloads.stall", values::duration);
     Some(Downloads { at_once: at_once?, per_key: per_key?, stall: stall? })
-}
-
-fn origin(value: &str) -> Result<String, String> {
-    let wrong = || format!("`{value}` is not a valid origin; expected one such as \"https://paineis.example.com\"");
-    let url = url::Url::parse(value).map_err(|_| wrong())?;
-    let origin = url.origin().ascii_serialization();
-    let is_bare = matches!(url.scheme(), "http" | "https") && value.trim_end_matches('/') == origin;
-    if is_bare { Ok(origin) } else { Err(wrong()) }
 }
 
 fn public_url(value: &str) -> Result<String, String> {

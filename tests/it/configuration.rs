@@ -78,6 +78,31 @@ fn every_problem_names_its_key() {
     assert!(!error.contains("segredo"), "{error}");
 }
 
+/// The keys of a table, with dots.
+fn keys(table: &toml::Table, before: &str, found: &mut Vec<String>) {
+    for (name, value) in table {
+        let key = format!("{before}{name}");
+        match value {
+            toml::Value::Table(table) => keys(table, &format!("{key}."), found),
+            _ => found.push(key),
+        }
+    }
+}
+
+#[test]
+fn an_invalid_value_is_the_only_problem_that_is_reported() {
+    let mut all = Vec::new();
+    keys(&config::DEFAULTS.parse().expect("TOML"), "", &mut all);
+    let mut refused = 0;
+    for key in &all {
+        let Err(error) = load(&[(key, "\u{1}?")], &[]) else { continue };
+        refused += 1;
+        assert_eq!(error.lines().skip(1).count(), 1, "{key}: {error}");
+        assert!(error.contains(&format!("{key}: ")), "{key}: {error}");
+    }
+    assert!(refused > 20, "{refused} of {}", all.len());
+}
+
 #[test]
 fn settings_that_would_lose_files_or_lock_out_are_refused() {
     let refused = |values: &[(&str, &str)], key: &str| {
