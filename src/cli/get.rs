@@ -71,7 +71,7 @@ async fn find(queries: &Queries, id: uuid::Uuid) -> anyhow::Result<Revision> {
     let Some(row) = queries.publication_rows(&[PublicationId(id)]).await?.remove(&PublicationId(id)) else {
         bail!("no revision or publication has the id {id}; `acervo search` lists them");
     };
-    row.shown.with_context(|| {
+    row.revision.with_context(|| {
         format!("the publication {id} has no file yet: it is {}", row.publication.status.as_str().to_lowercase())
     })
 }

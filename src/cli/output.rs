@@ -32,9 +32,9 @@ pub(super) fn print_message(text: &str) {
 
 /// A text from outside for a cell of a table: printable, on one line, of limited length.
 pub(super) fn in_cell(text: &str) -> String {
-    let shown = first_chars(text, CELL_CHARS_MAX);
-    let line = printable(shown).replace(['\n', '\r', '\t'], " ");
-    if shown.len() < text.len() { line + "…" } else { line }
+    let start = first_chars(text, CELL_CHARS_MAX);
+    let line = printable(start).replace(['\n', '\r', '\t'], " ");
+    if start.len() < text.len() { line + "…" } else { line }
 }
 
 /// What a failed write to standard output means.
@@ -50,7 +50,7 @@ pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).to_string()
 }
 
-/// Flat objects as CSV (RFC 4180), with the first one's keys for columns.
+/// TableRow objects as CSV (RFC 4180), with the first one's keys for columns.
 pub(super) fn csv(rows: impl Iterator<Item = Value>) -> anyhow::Result<String> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for (i, row) in rows.enumerate() {

@@ -14,10 +14,10 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::no_length();
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} publications, {eta} left")?);
     bar.enable_steady_tick(Duration::from_millis(200));
-    let shown = bar.clone();
+    let progress = bar.clone();
     let outcome = reindex(&app, &move |done, total| {
-        shown.set_length(total);
-        shown.set_position(done);
+        progress.set_length(total);
+        progress.set_position(done);
     })
     .await?;
     bar.finish_and_clear();

@@ -11,7 +11,7 @@ use super::output;
 use crate::config::Settings;
 use crate::domain::{LocalDateTime, TextMatch, parse_local_date};
 use crate::jobs;
-use crate::query::{Column, Flat, Paging, PublicationRequest, PublicationRow, Queries};
+use crate::query::{Column, Paging, PublicationRequest, PublicationRow, Queries, TableRow};
 use crate::query::{Filter, Order};
 
 #[derive(clap::Args)]
@@ -99,15 +99,17 @@ fn table(rows: &[&PublicationRow], total: u64) -> String {
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["name", "reference date", "rev", "status", "file", "size", "revision id"]);
     for row in rows {
-        let shown = row.shown.as_ref();
+        let revision = row.revision.as_ref();
         table.add_row([
             output::in_cell(&row.publication.name),
             output::in_cell(&row.publication.reference_date),
-            shown.map(|revision| format!("{}/{}", revision.number, row.publication.revision_count)).unwrap_or_default(),
+            revision
+                .map(|revision| format!("{}/{}", revision.number, row.publication.revision_count))
+                .unwrap_or_default(),
             row.status().as_str().to_lowercase(),
-            shown.map(|revision| output::in_cell(&revision.file_name)).unwrap_or_default(),
-            shown.map(|revision| output::size(revision.file.size)).unwrap_or_default(),
-            shown.map(|revision| revision.id.to_string()).unwrap_or_default(),
+            revision.map(|revision| output::in_cell(&revision.file_name)).unwrap_or_default(),
+            revision.map(|revision| output::size(revision.file.size)).unwrap_or_default(),
+            revision.map(|revision| revision.id.to_string()).unwrap_or_default(),
         ]);
     }
     if let Some(column) = table.column_mut(5) {

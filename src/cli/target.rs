@@ -29,17 +29,17 @@ impl Target {
         if path == Path::new("-") || path == Path::new("/dev/stdout") {
             return Ok(Self::Stdout(io::stdout()));
         }
-        let shown = path.display();
+        let name = path.display();
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         match fs::metadata(path) {
-            Ok(found) if found.is_dir() => bail!("`{shown}` is a folder; name a file in it with -o"),
-            Ok(found) if found.is_file() && !force => bail!("`{shown}` exists already; --force replaces it"),
+            Ok(found) if found.is_dir() => bail!("`{name}` is a folder; name a file in it with -o"),
+            Ok(found) if found.is_file() && !force => bail!("`{name}` exists already; --force replaces it"),
             // The target of a link is replaced, not the link.
             Ok(found) if found.is_file() => Self::new_file(&path.canonicalize()?, true),
             Ok(found) => Self::special(path, &found),
-            Err(e) if e.kind() == ErrorKind::NotFound && is_link => bail!("`{shown}` is a broken symbolic link"),
+            Err(e) if e.kind() == ErrorKind::NotFound && is_link => bail!("`{name}` is a broken symbolic link"),
             Err(e) if e.kind() == ErrorKind::NotFound => Self::new_file(path, false),
-            Err(e) => Err(e).with_context(|| format!("`{shown}` cannot be written")),
+            Err(e) => Err(e).with_context(|| format!("`{name}` cannot be written")),
         }
     }
 
@@ -61,15 +61,15 @@ impl Target {
     }
 
     fn special(path: &Path, found: &fs::Metadata) -> anyhow::Result<Self> {
-        let shown = path.display();
+        let name = path.display();
         #[cfg(unix)]
         {
             use std::os::unix::fs::FileTypeExt;
             if found.file_type().is_block_device() || found.file_type().is_socket() {
-                bail!("`{shown}` is neither a file nor a pipe; nothing was written");
+                bail!("`{name}` is neither a file nor a pipe; nothing was written");
             }
         }
-        let file = OpenOptions::new().write(true).open(path).with_context(|| format!("`{shown}` cannot be written"))?;
+        let file = OpenOptions::new().write(true).open(path).with_context(|| format!("`{name}` cannot be written"))?;
         Ok(Self::Special { path: path.to_owned(), file })
     }
 

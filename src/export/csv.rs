@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::{Cell, Chunks, ExportError, Flat, Pages, Sheet};
+use super::{Cell, Chunks, ExportError, Pages, Sheet, TableRow};
 use crate::domain::Stamp;
 
 /// The CSV dialect.
@@ -24,7 +24,7 @@ impl Default for CsvOptions {
     }
 }
 
-pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>, options: CsvOptions) -> Chunks {
+pub(super) fn write<Row: TableRow>(pages: Pages<Row>, sheet: Sheet<Row>, options: CsvOptions) -> Chunks {
     let header = header(&sheet, options);
     let rows = pages.map(move |page| lines(&page?, &sheet, options));
     stream::once(async { header }).chain(rows).boxed()
@@ -32,13 +32,13 @@ pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>, options: Cs
 
 type Writer = csv::Writer<Vec<u8>>;
 
-fn header<Row: Flat>(sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
+fn header<Row: TableRow>(sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
     let mark: &[u8] = if options.bom { b"\xef\xbb\xbf" } else { b"" };
     let names = sheet.columns.iter().map(|column| Cell::from(column.name));
     to_csv(mark.to_vec(), options, |writer| record(writer, names, options))
 }
 
-fn lines<Row: Flat>(rows: &[Row], sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
+fn lines<Row: TableRow>(rows: &[Row], sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
     to_csv(Vec::with_capacity(rows.len() * 400), options, |writer| {
         rows.iter().try_for_each(|row| record(writer, sheet.cells(row), options))
     })

@@ -13,7 +13,7 @@ use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt};
 
 use crate::query::{
-    Cell, Column, Flat, PublicationRequest, PublicationRow, Queries, QueryError, RevisionRequest, RevisionRow,
+    Cell, Column, PublicationRequest, PublicationRow, Queries, QueryError, RevisionRequest, RevisionRow, TableRow,
 };
 use crate::query::{Notification, NotificationQuery};
 pub use csv::CsvOptions;
@@ -96,7 +96,7 @@ impl Export {
 }
 
 /// Reads the first page, and the second to know whether there is one. Returns whether the first is all.
-async fn prefetched<Row: Flat>(mut pages: Pages<Row>) -> Result<(Pages<Row>, bool), QueryError> {
+async fn prefetched<Row: TableRow>(mut pages: Pages<Row>) -> Result<(Pages<Row>, bool), QueryError> {
     let first = pages.next().await.transpose()?;
     let second = pages.next().await.transpose()?;
     let is_whole = second.is_none();
@@ -109,7 +109,7 @@ struct Sheet<Row: 'static> {
     queries: Queries,
 }
 
-impl<Row: Flat> Sheet<Row> {
+impl<Row: TableRow> Sheet<Row> {
     fn cells<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = Cell<'a>> {
         self.columns.iter().map(move |column| (column.cell)(row, &self.queries))
     }
@@ -117,7 +117,7 @@ impl<Row: Flat> Sheet<Row> {
 
 type Pages<Row> = Pin<Box<dyn Stream<Item = Result<Vec<Row>, QueryError>> + Send>>;
 
-fn write<Row: Flat>(format: Format, (pages, is_whole): (Pages<Row>, bool), sheet: Sheet<Row>) -> RunningExport {
+fn write<Row: TableRow>(format: Format, (pages, is_whole): (Pages<Row>, bool), sheet: Sheet<Row>) -> RunningExport {
     let chunks = match format {
         Format::Csv(options) => csv::write(pages, sheet, options),
         Format::Ndjson => text::write(pages, sheet),
@@ -128,7 +128,7 @@ fn write<Row: Flat>(format: Format, (pages, is_whole): (Pages<Row>, bool), sheet
 }
 
 /// Ends the stream after `limit` rows.
-fn limited<Row: Flat>(
+fn limited<Row: TableRow>(
     pages: impl Stream<Item = Result<Vec<Row>, QueryError>> + Send + 'static,
     limit: Option<u64>,
 ) -> Pages<Row> {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 
-use super::{Cell, Chunks, Column, ExportError, Flat, Pages, Sheet};
+use super::{Cell, Chunks, Column, ExportError, Pages, Sheet, TableRow};
 use crate::domain::millis;
 use crate::query::Kind;
 
@@ -26,7 +26,7 @@ impl From<ParquetError> for ExportError {
     }
 }
 
-pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
+pub(super) fn write<Row: TableRow>(pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
     let buffer = Buffer::default();
     let writer = open(&sheet.columns, buffer.clone());
     let state = State { pages, sheet: Arc::new(sheet), buffer, writer: Some(writer) };
@@ -69,7 +69,7 @@ struct State<Row: 'static> {
     writer: Option<Result<Writer, ParquetError>>,
 }
 
-impl<Row: Flat> State<Row> {
+impl<Row: TableRow> State<Row> {
     async fn next(&mut self) -> Result<Option<Bytes>, ExportError> {
         let Some(writer) = self.writer.take() else { return Ok(None) };
         let mut writer = writer?;
@@ -116,17 +116,17 @@ fn field<Row>(column: &Column<Row>) -> Result<Type, ParquetError> {
         Kind::Instant => (Physical::INT64, Some(timestamp(true))),
         Kind::Wall => (Physical::INT64, Some(timestamp(false))),
     };
-    let repetition = if column.optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+    let repetition = if column.is_nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED };
     Type::primitive_type_builder(column.name, physical).with_logical_type(logical).with_repetition(repetition).build()
 }
 
-fn write_group<Row: Flat>(writer: &mut Writer, sheet: &Sheet<Row>, rows: &[Row]) -> Result<(), ParquetError> {
+fn write_group<Row: TableRow>(writer: &mut Writer, sheet: &Sheet<Row>, rows: &[Row]) -> Result<(), ParquetError> {
     let mut group = writer.next_row_group()?;
     for column in &sheet.columns {
         let Some(mut out) = group.next_column()? else { break };
         let cells: Vec<Cell<'_>> = rows.iter().map(|row| (column.cell)(row, &sheet.queries)).collect();
         let levels: Vec<i16> = cells.iter().map(|cell| i16::from(*cell != Cell::Null)).collect();
-        let levels = column.optional.then_some(levels.as_slice());
+        let levels = column.is_nullable.then_some(levels.as_slice());
         write_column(&mut out, column.kind, &cells, levels)?;
         out.close()?;
     }

@@ -3,13 +3,13 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Chunks, ExportError, Flat, Pages, Sheet};
+use super::{Chunks, ExportError, Pages, Sheet, TableRow};
 
-pub(super) fn write<Row: Flat>(pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
+pub(super) fn write<Row: TableRow>(pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
     pages.map(move |page| lines(&page?, &sheet)).boxed()
 }
 
-fn lines<Row: Flat>(rows: &[Row], sheet: &Sheet<Row>) -> Result<Bytes, ExportError> {
+fn lines<Row: TableRow>(rows: &[Row], sheet: &Sheet<Row>) -> Result<Bytes, ExportError> {
     let mut text = Vec::with_capacity(rows.len() * 700);
     for row in rows {
         serde_json::to_writer(&mut text, &Line { row, sheet }).map_err(|e| ExportError::Write(e.to_string()))?;
@@ -23,7 +23,7 @@ struct Line<'a, Row: 'static> {
     sheet: &'a Sheet<Row>,
 }
 
-impl<Row: Flat> Serialize for Line<'_, Row> {
+impl<Row: TableRow> Serialize for Line<'_, Row> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.sheet.columns.len()))?;
         for (column, cell) in self.sheet.columns.iter().zip(self.sheet.cells(self.row)) {

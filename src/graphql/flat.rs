@@ -15,18 +15,18 @@ use async_graphql::{
 use super::shape::PLACEHOLDER;
 use crate::contract::too_large;
 use crate::domain::format_instant;
-use crate::query::{Cell, Column, Flat, PageText, Queries};
+use crate::query::{Cell, Column, PageText, Queries, TableRow};
 
 /// A type of rows that lists consist of.
 pub trait Row: OutputType + Clone {
-    type Flat: Flat;
+    type Table: TableRow;
 
     /// What its columns are filled from.
-    fn flat(&self) -> &Self::Flat;
+    fn flat(&self) -> &Self::Table;
 }
 
 /// Rows without columns of this kind: their lists are short.
-impl Flat for () {
+impl TableRow for () {
     const COLUMNS: &'static [Column<Self>] = &[];
 }
 
@@ -130,7 +130,7 @@ fn write_value(json: &mut Vec<u8>, value: &Value) -> serde_json::Result<()> {
 /// What an object holds under a name.
 enum FlatField<T: Row> {
     TypeName,
-    Column(&'static Column<T::Flat>),
+    Column(&'static Column<T::Table>),
 }
 
 /// A selection of columns alone: the names in the response and their columns. None if there is a fragment, a directive or a
@@ -146,7 +146,7 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, FlatField<T>)>> 
             // Taken out of the response later, which is not possible in JSON.
             "__typename" if field.response_key().node.as_str() == PLACEHOLDER => return None,
             "__typename" => FlatField::TypeName,
-            name => FlatField::Column(T::Flat::column(name)?),
+            name => FlatField::Column(T::Table::column(name)?),
         };
         Some((field.response_key().node.clone(), wanted))
     };
@@ -244,7 +244,7 @@ fn value(cell: Cell<'_>) -> Value {
 macro_rules! never_flat {
     ($($type:ty),+) => {$(
         impl $crate::graphql::flat::Row for $type {
-            type Flat = ();
+            type Table = ();
 
             fn flat(&self) -> &() {
                 &()
@@ -258,7 +258,7 @@ pub(super) use never_flat;
 macro_rules! flat {
     ($($type:ty => $flat:ty),+) => {$(
         impl $crate::graphql::flat::Row for $type {
-            type Flat = $flat;
+            type Table = $flat;
 
             fn flat(&self) -> &$flat {
                 &self.0

@@ -64,52 +64,52 @@ impl Publication {
     async fn status(&self) -> PublicationStatus {
         self.0.status().into()
     }
-    /// The revision whose file is shown.
+    /// The latest revision, or with `asOf` the one that was the latest at that instant.
     async fn revision_id(&self) -> Option<ID> {
-        self.0.shown.as_ref().map(|revision| revision.id.0.into())
+        self.0.revision.as_ref().map(|revision| revision.id.0.into())
     }
     async fn revision_number(&self) -> Option<i32> {
-        self.0.shown.as_ref().map(|revision| revision.number)
+        self.0.revision.as_ref().map(|revision| revision.number)
     }
     async fn revision_count(&self) -> i32 {
         self.0.publication.revision_count
     }
     /// The file name as published.
     async fn file_name(&self) -> Option<&str> {
-        self.0.shown.as_ref().map(|revision| revision.file_name.as_str())
+        self.0.revision.as_ref().map(|revision| revision.file_name.as_str())
     }
     /// The file extension in lower case, without the dot.
     async fn file_extension(&self) -> Option<&str> {
-        self.0.shown.as_ref().and_then(|revision| revision.extension.as_deref())
+        self.0.revision.as_ref().and_then(|revision| revision.extension.as_deref())
     }
     async fn content_type(&self) -> Option<&str> {
-        self.0.shown.as_ref().and_then(|revision| revision.content_type.as_deref())
+        self.0.revision.as_ref().and_then(|revision| revision.content_type.as_deref())
     }
     /// File size in bytes, as published.
     async fn size(&self) -> Option<Long> {
-        self.0.shown.as_ref().map(|revision| revision.file.size.into())
+        self.0.revision.as_ref().map(|revision| revision.file.size.into())
     }
     /// Bytes on disk used by the file.
     async fn stored_size(&self) -> Option<Long> {
-        self.0.shown.as_ref().map(|revision| revision.file.stored_size.into())
+        self.0.revision.as_ref().map(|revision| revision.file.stored_size.into())
     }
     /// SHA-256 of the file as published, in lower-case hex.
     async fn sha256(&self) -> Option<String> {
-        self.0.shown.as_ref().map(|revision| revision.file.digest.to_string())
+        self.0.revision.as_ref().map(|revision| revision.file.digest.to_string())
     }
     /// Where to download the file. Null when there is none or retention removed it.
     async fn file_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let queries = ctx.data::<Queries>()?;
-        let present = self.0.shown.as_ref().filter(|revision| revision.purged_at.is_none());
+        let present = self.0.revision.as_ref().filter(|revision| revision.purged_at.is_none());
         Ok(present.map(|revision| queries.file_url(revision.id)))
     }
-    /// When the notification behind the revision shown was received; without a revision, the most recent one.
+    /// When the notification that led to that revision was received; without a revision, the most recent notification.
     async fn received_at(&self) -> DateTime {
         DateTime(self.0.received_at())
     }
-    /// When the revision shown was archived.
+    /// When that revision was archived.
     async fn archived_at(&self) -> Option<DateTime> {
-        self.0.shown.as_ref().map(|revision| DateTime(revision.archived_at))
+        self.0.revision.as_ref().map(|revision| DateTime(revision.archived_at))
     }
     /// How well the publication matches `search`; null without one.
     async fn score(&self) -> Option<f32> {

@@ -54,8 +54,8 @@ impl Values {
         let text = |name: &str| fast.str(name).map(Self::Text);
         match dimension {
             Dimension::Product => text("product"),
-            Dimension::Process => text("process_shown"),
-            Dimension::MacroProcess => text("macro_process_shown"),
+            Dimension::Process => text("process_unfolded"),
+            Dimension::MacroProcess => text("macro_process_unfolded"),
             Dimension::Status => text("status"),
             Dimension::Extension => text("extension"),
             Dimension::Granularity => text("granularity"),

@@ -96,8 +96,8 @@ impl Builder<'_> {
     fn processes(&mut self, process: &str, macro_process: &str) {
         self.doc.add_text(self.fields.process, fold(process));
         self.doc.add_text(self.fields.macro_process, fold(macro_process));
-        self.doc.add_text(self.fields.process_shown, process);
-        self.doc.add_text(self.fields.macro_process_shown, macro_process);
+        self.doc.add_text(self.fields.process_unfolded, process);
+        self.doc.add_text(self.fields.macro_process_unfolded, macro_process);
         self.words.extend(words(process));
         self.words.extend(words(macro_process));
     }

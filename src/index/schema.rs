@@ -2,7 +2,7 @@
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 
 /// Incremented with every change to the fields or their content. An index of another version is rebuilt.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// The handles of the fields.
 #[derive(Clone)]
@@ -23,8 +23,8 @@ pub(super) struct Fields {
     pub status: Field,
     pub list_path: Field,
     /// Unfolded, for grouping.
-    pub process_shown: Field,
-    pub macro_process_shown: Field,
+    pub process_unfolded: Field,
+    pub macro_process_unfolded: Field,
     /// The days of a short period, and the days and months that occur in names.
     pub dates: Field,
     /// All searchable words, folded.
@@ -91,8 +91,8 @@ pub(super) fn build() -> (Schema, Fields) {
         granularity: schema.add_text_field("granularity", STRING | FAST),
         status: schema.add_text_field("status", STRING | FAST),
         list_path: schema.add_text_field("list_path", STRING),
-        process_shown: schema.add_text_field("process_shown", TextOptions::default().set_fast("raw")),
-        macro_process_shown: schema.add_text_field("macro_process_shown", TextOptions::default().set_fast("raw")),
+        process_unfolded: schema.add_text_field("process_unfolded", TextOptions::default().set_fast("raw")),
+        macro_process_unfolded: schema.add_text_field("macro_process_unfolded", TextOptions::default().set_fast("raw")),
         dates: schema.add_text_field("dates", STRING),
         text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words.clone())),
         stems: schema.add_text_field("stems", TextOptions::default().set_indexing_options(words)),

@@ -77,7 +77,7 @@ impl Queries {
             rows.extend(self.publication_rows(some).await?);
         }
         let now = self.app.clock.now();
-        let shown = periods.into_values().map(|(period, one)| {
+        let periods = periods.into_values().map(|(period, one)| {
             let publication = one.and_then(|one| rows.remove(&one.id));
             let state = match publication.as_ref().map(PublicationRow::status) {
                 Some(PublicationStatus::Archived) => CoverageState::Archived,
@@ -90,6 +90,6 @@ impl Queries {
             };
             CoveragePeriod { period, state, publication }
         });
-        Ok(Coverage { granularity: cadence.granularity, periods: shown.collect() })
+        Ok(Coverage { granularity: cadence.granularity, periods: periods.collect() })
     }
 }

@@ -53,14 +53,16 @@ impl Queries {
     /// The publications of some hits, each with its revision; one that is gone by now is left out.
     pub(super) async fn rows_of<'a>(&self, hits: &'a [Hit]) -> Result<Vec<(&'a Hit, PublicationRow)>, QueryError> {
         let ids: Vec<PublicationId> = hits.iter().map(Hit::publication).collect();
-        let shown: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
+        let revision_ids: Vec<RevisionId> = hits.iter().filter_map(Hit::revision).collect();
         let record = &self.record;
-        let (mut publications, mut revisions) =
-            tokio::try_join!(record.history().publications_by_id(&ids), record.history().revisions_by_id(&shown))?;
+        let (mut publications, mut revisions) = tokio::try_join!(
+            record.history().publications_by_id(&ids),
+            record.history().revisions_by_id(&revision_ids)
+        )?;
         let row = |hit: &'a Hit| {
             let row = PublicationRow {
                 publication: publications.remove(&hit.publication())?,
-                shown: hit.revision().and_then(|id| revisions.remove(&id)),
+                revision: hit.revision().and_then(|id| revisions.remove(&id)),
                 score: hit.score,
             };
             Some((hit, row))
@@ -233,12 +235,12 @@ impl Queries {
         ids: &[PublicationId],
     ) -> Result<HashMap<PublicationId, PublicationRow>, QueryError> {
         let publications = self.record.history().publications_by_id(ids).await?;
-        let shown: Vec<RevisionId> =
+        let revision_ids: Vec<RevisionId> =
             publications.values().filter_map(|publication| publication.latest_revision).collect();
-        let mut revisions = self.record.history().revisions_by_id(&shown).await?;
+        let mut revisions = self.record.history().revisions_by_id(&revision_ids).await?;
         let row = |(id, publication): (_, crate::engine::record::Publication)| {
-            let shown = publication.latest_revision.and_then(|id| revisions.remove(&id));
-            (id, PublicationRow { publication, shown, score: None })
+            let revision = publication.latest_revision.and_then(|id| revisions.remove(&id));
+            (id, PublicationRow { publication, revision, score: None })
         };
         let rows: HashMap<_, _> = publications.into_iter().map(row).collect();
         self.limits().count_bytes(weigh(rows.values()))?;

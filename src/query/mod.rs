@@ -37,7 +37,7 @@ pub use crate::engine::store::{Bytes as FileBytes, StoreError as FileError};
 pub use admission::{Admission, Permit};
 pub use cache::{PageText, PublicationPage};
 pub use changes::ChangeRow;
-pub use columns::{Cell, Column, Flat, Kind};
+pub use columns::{Cell, Column, Kind, TableRow};
 pub use coverage::{Coverage, CoveragePeriod, CoverageState};
 pub use filters::check_notifications;
 pub use limits::{QueryLimits, StopOnDrop};

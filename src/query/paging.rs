@@ -163,9 +163,9 @@ impl Cursor {
 
     pub fn parse(text: &str, kind: char) -> Result<Self, QueryError> {
         let broken = || {
-            let shown = excerpt(text);
+            let cursor = excerpt(text);
             QueryError::bad(format!(
-                "the cursor `{shown}` is not a cursor of this list in this order; take it from `endCursor` or `startCursor` of the page before"
+                "the cursor `{cursor}` is not a cursor of this list in this order; take it from `endCursor` or `startCursor` of the page before"
             ))
         };
         let decoded =

@@ -174,9 +174,9 @@ impl Queries {
         let starts = TextMatch { starts_with: Some(prefix.to_owned()), ..TextMatch::default() };
         let filter = Filter { file_name: Some(starts), ..Filter::default() };
         let hits = self.hits(Target::Publications { as_of: None }, None, filter, limit * 4).await?;
-        let shown: Vec<_> = hits.hits.iter().filter_map(crate::engine::index::Hit::revision).collect();
+        let revision_ids: Vec<_> = hits.hits.iter().filter_map(crate::engine::index::Hit::revision).collect();
         let mut found: Vec<Suggestion> = Vec::new();
-        for revision in self.record.history().revisions_by_id(&shown).await?.into_values() {
+        for revision in self.record.history().revisions_by_id(&revision_ids).await?.into_values() {
             match found.iter_mut().find(|one| one.text == revision.file_name) {
                 Some(one) => one.publications += 1,
                 None => found.push(Suggestion {

@@ -4,26 +4,26 @@ use jiff::Timestamp;
 use crate::domain::{Encoding, PublicationStatus};
 use crate::engine::record;
 
-/// A publication with the revision that is shown of it.
+/// A publication with its latest revision, or its latest one at a given instant.
 #[derive(Clone, Debug)]
 pub struct PublicationRow {
     pub publication: record::Publication,
-    pub shown: Option<record::Revision>,
+    pub revision: Option<record::Revision>,
     pub score: Option<f32>,
 }
 
 impl PublicationRow {
     pub fn status(&self) -> PublicationStatus {
-        match &self.shown {
+        match &self.revision {
             Some(revision) if revision.purged_at.is_some() => PublicationStatus::Purged,
             Some(_) => PublicationStatus::Archived,
             None => self.publication.status,
         }
     }
 
-    /// Of the notification behind the revision shown, else of the last one.
+    /// Of the notification that the revision came with, or if there is none, of the last notification.
     pub fn received_at(&self) -> Timestamp {
-        self.shown.as_ref().map_or(self.publication.received_at, |revision| revision.received_at)
+        self.revision.as_ref().map_or(self.publication.received_at, |revision| revision.received_at)
     }
 }
 

@@ -59,7 +59,7 @@ impl Weight for Revision {
 
 impl Weight for PublicationRow {
     fn weight(&self) -> usize {
-        self.publication.weight() + self.shown.as_ref().map_or(0, Weight::weight)
+        self.publication.weight() + self.revision.as_ref().map_or(0, Weight::weight)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Flat rows: one list of columns for each kind of row, with the names of the GraphQL contract. The exports are written from
+//! TableRow rows: one list of columns for each kind of row, with the names of the GraphQL contract. The exports are written from
 //! it, and so are lists in GraphQL of which only columns are selected.
 mod lists;
 
@@ -31,10 +31,10 @@ pub enum Kind {
 pub enum Cell<'a> {
     Null,
     Text(Cow<'a, str>),
-    /// A text too.
+    /// Written as a text.
     Id(Uuid),
     Texts(&'a [String]),
-    /// Refused by a writer if it does not fit into 32 bits.
+    /// A writer returns an error if it does not fit into 32 bits.
     Int(i64),
     Long(u64),
     Float(f64),
@@ -62,19 +62,18 @@ impl Serialize for Cell<'_> {
 }
 
 /// Reads a cell from its row.
-type Fill<Row> = for<'a> fn(&'a Row, &Queries) -> Cell<'a>;
+type ReadCell<Row> = for<'a> fn(&'a Row, &Queries) -> Cell<'a>;
 
 /// A column of rows of a kind.
 pub struct Column<Row> {
     pub name: &'static str,
     pub kind: Kind,
-    /// Whether it may be empty.
-    pub optional: bool,
-    pub cell: Fill<Row>,
+    pub is_nullable: bool,
+    pub cell: ReadCell<Row>,
 }
 
-/// A row of a table.
-pub trait Flat: Sized + Send + Sync + 'static {
+/// A row without nested objects, as exports have it, and lists in GraphQL of which only columns are selected.
+pub trait TableRow: Sized + Send + Sync + 'static {
     const COLUMNS: &'static [Column<Self>];
 
     fn column(name: &str) -> Option<&'static Column<Self>> {
@@ -82,12 +81,12 @@ pub trait Flat: Sized + Send + Sync + 'static {
     }
 }
 
-const fn is<Row>(name: &'static str, kind: Kind, cell: Fill<Row>) -> Column<Row> {
-    Column { name, kind, optional: false, cell }
+const fn required<Row>(name: &'static str, kind: Kind, cell: ReadCell<Row>) -> Column<Row> {
+    Column { name, kind, is_nullable: false, cell }
 }
 
-const fn may_be<Row>(name: &'static str, kind: Kind, cell: Fill<Row>) -> Column<Row> {
-    Column { name, kind, optional: true, cell }
+const fn nullable<Row>(name: &'static str, kind: Kind, cell: ReadCell<Row>) -> Column<Row> {
+    Column { name, kind, is_nullable: true, cell }
 }
 
 impl From<String> for Cell<'_> {

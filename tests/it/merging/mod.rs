@@ -2,7 +2,7 @@ pub mod drawn;
 
 use acervo::graphql::{Caller, FieldByField, TakesJson, to_json};
 use acervo::leaves::record::Notification;
-use acervo::query::{Flat, PublicationRow, Queries, RevisionRow, StatsRow};
+use acervo::query::{PublicationRow, Queries, RevisionRow, StatsRow, TableRow};
 use async_graphql::{Executor, Request, Variables};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,14 +11,19 @@ use crate::graphql::some_history;
 use crate::harness::TestApp;
 use drawn::{Drawn, Types};
 
-fn names<Row: Flat>() -> Vec<&'static str> {
-    // Of a notification the two ids are in the exports alone.
-    let is_shown = |name: &&str| Row::column("attempts").is_none() || !["publicationId", "revisionId"].contains(name);
-    Row::COLUMNS.iter().map(|column| column.name).filter(is_shown).collect()
+/// The columns of a row that are fields in GraphQL, where a notification has its publication and revision as objects.
+pub fn fields_of<Row: TableRow>() -> Vec<&'static str> {
+    let is_field = |name: &&str| Row::column("attempts").is_none() || !["publicationId", "revisionId"].contains(name);
+    Row::COLUMNS.iter().map(|column| column.name).filter(is_field).collect()
 }
 
 fn types() -> Types {
-    Types::new([names::<PublicationRow>(), names::<RevisionRow>(), names::<Notification>(), names::<StatsRow>()])
+    Types::new([
+        fields_of::<PublicationRow>(),
+        fields_of::<RevisionRow>(),
+        fields_of::<Notification>(),
+        fields_of::<StatsRow>(),
+    ])
 }
 
 fn request(text: &str, variables: &Value) -> Request {
