@@ -45,7 +45,7 @@ mod views;
 
 use std::sync::Arc;
 
-use sea_orm::{DbErr, Statement};
+use sea_orm::DbErr;
 
 pub use crate::domain::ReplayRule;
 use db::Db;
@@ -70,6 +70,7 @@ pub use retention::{
 pub use revision::Revision;
 pub use rows::{Alias, Change, Member, Notification, Product, Publication};
 pub use sources::{API_KEYS, Source, Sources};
+pub use statements::{WatchedStatement, WatchedValue};
 pub use version::Version;
 
 /// The libraries of this module, as targets of the log. Their finer levels print statements, whose values may be links.
@@ -264,9 +265,9 @@ impl Record {
         self.0.db.versions().present().await
     }
 
-    /// For tests: shows every statement that this process sends from now on, with its values, to `watcher`, except those
-    /// of queries. The first watcher stays.
-    pub fn watch_statements(&self, watcher: impl Fn(&Statement) + Send + Sync + 'static) {
+    /// For tests: passes every statement that this process sends from now on, except those of queries, to `watcher`. The first
+    /// watcher stays.
+    pub fn watch_statements(&self, watcher: impl Fn(WatchedStatement) + Send + Sync + 'static) {
         self.0.db.statements().watch(watcher);
     }
 }

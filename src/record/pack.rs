@@ -149,8 +149,16 @@ pub(super) fn show_id(column: &str, backend: DbBackend) -> String {
 /// A digest as views show it.
 pub(super) fn show_digest(column: &str, backend: DbBackend) -> String {
     match backend {
-        DbBackend::Sqlite => format!("lower(hex({column}))"),
+        DbBackend::Sqlite => format!("CASE WHEN {column} IS NULL THEN NULL ELSE lower(hex({column})) END"),
         _ => format!("encode({column}, 'hex')"),
+    }
+}
+
+/// An instant, stored as milliseconds since 1970, as views show it.
+pub(super) fn show_instant(column: &str, backend: DbBackend) -> String {
+    match backend {
+        DbBackend::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"),
+        _ => format!("to_timestamp({column} / 1000.0)"),
     }
 }
 
@@ -179,10 +187,7 @@ impl Pack for Timestamp {
     type Json = i64;
 
     fn show(column: &str, backend: DbBackend) -> String {
-        match backend {
-            DbBackend::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"),
-            _ => format!("to_timestamp({column} / 1000.0)"),
-        }
+        show_instant(column, backend)
     }
 
     fn unpack(json: i64) -> Result<Self, String> {

@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use super::pack::packed;
 use crate::domain::{PublicationId, RevisionId, StoredFile};
 
-/// Declares the table and the row. A column that is shown has the type it is stored as in brackets, and then the one it is shown
-/// as.
+/// Declares the table and the row. A public column has the type it is stored as in brackets, and then that of the row's field.
 macro_rules! revisions {
     (
         internal { $($internal:ident: [$($internal_type:tt)+],)* }
-        shown { $($(#[$doc:meta])* $shown:ident: [$($stored:tt)+] $type:ty,)* }
+        public { $($(#[$doc:meta])* $public:ident: [$($stored:tt)+] $type:ty,)* }
     ) => {
         pub mod revisions {
             use sea_orm::entity::prelude::*;
@@ -25,7 +24,7 @@ macro_rules! revisions {
                 pub id: Uuid,
                 pub digest: Digest,
                 $(pub $internal: $($internal_type)+,)*
-                $(pub $shown: $($stored)+,)*
+                $(pub $public: $($stored)+,)*
             }
 
             #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -39,7 +38,7 @@ macro_rules! revisions {
             pub struct Revision from "revisions r LEFT JOIN files f ON f.digest = r.digest" {
                 id: RevisionId = "r.id",
                 file: StoredFile = "r.digest",
-                $($(#[$doc])* $shown: $type = concat!("r.", stringify!($shown)),)*
+                $($(#[$doc])* $public: $type = concat!("r.", stringify!($public)),)*
             }
         }
     };
@@ -52,7 +51,7 @@ revisions! {
         purge_run: [Option<String>],
         swept_at: [Option<i64>],
     }
-    shown {
+    public {
         publication_id: [Uuid] PublicationId,
         number: [i32] i32,
         file_name: [String] String,
@@ -63,7 +62,7 @@ revisions! {
         archived_at: [i64] Timestamp,
         superseded_at: [Option<i64>] Option<Timestamp>,
         purged_at: [Option<i64>] Option<Timestamp>,
-        /// Kept from retention by a hold.
+        /// Protected from retention by a hold.
         held: [bool] bool,
         hold_reason: [Option<String>] Option<String>,
         held_by: [Option<String>] Option<String>,

@@ -1,38 +1,13 @@
-use std::time::Duration;
-
 use acervo::domain::{Digest, Encoding, StoredFile, timestamp};
-use acervo::leaves::record::{Capacity, Claim, FetchedFile, RecordError};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
-use secrecy::ExposeSecret;
-use serde_json::json;
+use acervo::leaves::record::RecordError;
+use sea_orm::ConnectionTrait;
 
-use crate::harness::links::FileServer;
+use crate::harness::database::{claims, fetched_file};
 use crate::harness::samples::{product, text};
 use crate::harness::{Db, Options, TestApp, on_each_database, postgres};
 
 fn stored(content: &str, base: Option<Digest>) -> StoredFile {
     StoredFile { digest: Digest::of(content.as_bytes()), encoding: Encoding::Zstd, base, size: 9, stored_size: 3 }
-}
-
-fn fetched(file: StoredFile) -> FetchedFile {
-    FetchedFile {
-        file,
-        file_name: "a.txt".into(),
-        extension: None,
-        content_type: None,
-        warnings: Vec::new(),
-        list_later: false,
-        members: Vec::new(),
-        validator: None,
-        again_at: None,
-    }
-}
-
-/// The database of an app, for what its interface does not do.
-async fn connect(app: &TestApp) -> DatabaseConnection {
-    let file = app.folder.path().join("data/acervo.db");
-    let url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
-    Database::connect(url.unwrap_or_else(|| format!("sqlite://{}", file.display()))).await.expect("a database")
 }
 
 on_each_database!(a_base_stays_for_as_long_as_a_stored_file_needs_it);
@@ -47,16 +22,9 @@ async fn a_base_stays(db: Db, is_stored_again: bool) {
     let options = Options { without_jobs: true, database_url: postgres::database(db), ..Options::default() };
     let app = TestApp::with(options).await;
     let record = acervo::leaves::record(&app.app);
-    let links = FileServer::start().await;
-    for n in 0..5 {
-        let link = links.link(&json!({ "URL": format!("/sites/1/Produtos/{n}"), "IsFile": "True" }));
-        let body = json!({ "nome": format!("P{n}"), "dataProduto": "01/02/2025", "url": link });
-        assert_eq!(app.notify(&body.to_string()).await.0, 202);
-    }
     let now = app.app.clock.now();
-    let capacity = Capacity { total: 10, per_host: 10, hosts: Default::default() };
-    let claims: Vec<Claim> = record.queue().claim(now, now, Duration::from_secs(600), capacity).await.expect("claims");
-    let settle = async |n: usize, file| record.queue().settle(&claims[n], &fetched(file), now, &[]).await;
+    let claims = claims(&app, 5).await;
+    let settle = async |n: usize, file| record.queue().settle(&claims[n], &fetched_file(file), now, &[]).await;
     let base = stored("base", None);
     let (first, second) = (stored("first", Some(base.digest)), stored("second", Some(base.digest)));
 
@@ -71,7 +39,7 @@ async fn a_base_stays(db: Db, is_stored_again: bool) {
     }
 
     // Nothing but the two files uses the base, and later one of them.
-    let connection = connect(&app).await;
+    let connection = app.database().await;
     let sweep = async |file: StoredFile, at: i64| {
         let digest = match db {
             Db::Sqlite => format!("x'{}'", file.digest),
@@ -111,7 +79,7 @@ async fn a_file_that_needs_a_base_is_refused_with_a_clear_error(db: Db) {
     let app = TestApp::with(Options { database_url: postgres::database(db), ..Options::default() }).await;
     let number = app.portal.add(product(1, "Produto", "a.txt", text(900)));
     let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
-    let connection = connect(&app).await;
+    let connection = app.database().await;
     // As a later version may leave it.
     connection.execute_unprepared("UPDATE files SET base = digest").await.expect("a base");
     let answer = app.get(&format!("/files/{id}")).await;

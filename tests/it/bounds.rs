@@ -57,6 +57,15 @@ fn metric(metrics: &str, name: &str) -> Option<f64> {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
+/// Waits until a metric has a value.
+async fn until_metric(url: &str, name: &str, value: f64) {
+    until(&format!("{name} {value}"), async || {
+        let (_, metrics) = get(url, "/metrics").await;
+        (metric(&metrics, name) == Some(value)).then_some(())
+    })
+    .await;
+}
+
 const LIST: &str = "{ publications(first: 1) { totalCount } }";
 const OVERDUE: &str = "acervo_index_computations{state=\"overdue\"}";
 const WAITING: &str = "acervo_queries_waiting";
@@ -98,20 +107,16 @@ async fn work_stops_when_its_client_goes_away() {
         let url = url.clone();
         async move { ask(&url, LIST).await.status() }
     });
-    let running = async |count: f64| {
-        let (_, metrics) = get(&url, "/metrics").await;
-        (metric(&metrics, RUNNING) == Some(count)).then_some(())
-    };
-    until("it runs", async || running(1.0).await).await;
+    until_metric(&url, RUNNING, 1.0).await;
     asking.abort();
-    until("it stopped", async || running(0.0).await).await;
+    until_metric(&url, RUNNING, 0.0).await;
     let answer: Value = ask(&url, LIST).await.json().await.expect("JSON");
     assert_eq!(answer["data"]["publications"]["totalCount"], 1, "{answer}");
     assert_eq!(get(&url, "/readyz").await.0, 200);
 }
 
 #[tokio::test]
-async fn a_pool_drops_what_nobody_waits_for() {
+async fn a_pool_drops_a_computation_without_a_caller() {
     let pool = Pool::new(1);
     let watch = Deadline::at(Instant::now() + PATIENCE);
     let endless = |watch: &Deadline| -> Result<(), IndexError> {
@@ -200,11 +205,8 @@ async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
         let url = url.clone();
         async move { ask(&url, LIST).await.status() }
     });
-    let holds_slot = async || {
-        let (_, metrics) = get(&url, "/metrics").await;
-        (metric(&metrics, RUNNING) == Some(1.0)).then_some(())
-    };
-    until("the slot is taken", holds_slot).await;
+    // The only slot is taken.
+    until_metric(&url, RUNNING, 1.0).await;
     let document = "query Other { status { publications } }
         query Named($text: String = \"none\", $some: Boolean!) {
             notifications(filter: { name: { contains: $text } }) { totalCount nodes { ...Known name @include(if: $some) } }
@@ -214,11 +216,7 @@ async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
     let mut socket = Socket::connect(&url).await;
     socket.send(json!({ "id": "waiting", "type": "subscribe", "payload": body })).await;
     let waiting = tokio::spawn(ask_for(url.clone(), body.clone()));
-    let is_waiting = async || {
-        let (_, metrics) = get(&url, "/metrics").await;
-        (metric(&metrics, WAITING) == Some(2.0)).then_some(())
-    };
-    until("both wait", is_waiting).await;
+    until_metric(&url, WAITING, 2.0).await;
     holding.abort();
     let waited = waiting.await.expect("a response");
     let named = &waited["data"]["notifications"];

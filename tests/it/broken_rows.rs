@@ -2,19 +2,14 @@ use std::time::Duration;
 
 use acervo::leaves;
 use acervo::leaves::record::Capacity;
-use sea_orm::{ConnectionTrait, Database};
-use secrecy::ExposeSecret;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::harness::links::FileServer;
 use crate::harness::{Db, Options, TestApp, on_each_database, postgres};
 
 async fn execute(app: &TestApp, sql: &str) {
-    let url = match &app.app.settings.database_url {
-        Some(url) => url.expose_secret().to_owned(),
-        None => format!("sqlite://{}", app.app.settings.data_dir.join("acervo.db").display()),
-    };
-    let connection = Database::connect(url).await.expect("the database");
+    let connection = app.database().await;
     connection.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
     connection.close().await.expect("a closed connection");
 }

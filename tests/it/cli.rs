@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::harness::notice::Notice;
 use crate::harness::process::{Served, acervo, free_port, in_shell, printed, run};
 use crate::harness::samples::{product, zip};
-use crate::harness::{Db, TestApp, files_in, on_each_database, postgres, sha256};
+use crate::harness::{Db, TestApp, database, files_in, on_each_database, postgres, sha256};
 
 #[test]
 fn the_demo_shows_the_main_job_and_ends() {
@@ -323,8 +323,7 @@ async fn the_data_folder_is_private() {
 async fn a_database_of_a_newer_version_is_refused() {
     let app = TestApp::start().await;
     let folder = app.stop().await;
-    let file = folder.path().join("data/acervo.db");
-    let connection = sea_orm::Database::connect(format!("sqlite://{}", file.display())).await.expect("the database");
+    let connection = database::connect(&database::address(None, folder.path())).await;
     use sea_orm::ConnectionTrait;
     let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_later', 1)";
     connection.execute_unprepared(newer).await.expect("a step");

@@ -7,7 +7,7 @@ use acervo::domain::{
 };
 use acervo::leaves::record::{NewNotification, NotificationQuery};
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait, Database, TransactionTrait};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use crate::harness::links::FileServer;
@@ -58,7 +58,7 @@ impl Tally {
             let mut inner = inner.lock().expect("a lock");
             let kind = statement.sql.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
             *inner.0.entry(kind).or_default() += 1;
-            inner.1 = inner.1.max(statement.values.as_ref().map_or(0, |values| values.0.len()));
+            inner.1 = inner.1.max(statement.values.len());
         });
         tally
     }
@@ -159,8 +159,7 @@ async fn a_reader_does_not_keep_notifications_waiting() {
     let app = TestApp::start().await;
     let number = app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
     app.archive(number).await;
-    let url = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
-    let outside = Database::connect(url).await.expect("the database");
+    let outside = app.database().await;
     let reader = outside.begin().await.expect("a transaction");
     reader.execute_unprepared("SELECT count(*) FROM bi_notifications").await.expect("a count");
     let answered = async {

@@ -1,15 +1,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use acervo::leaves::record::{Location, Record, RecordError, ReplayRule};
+use acervo::leaves::record::RecordError;
 use acervo::portal::Validators;
 use sea_orm::ConnectionTrait;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::process::run;
 use crate::harness::samples::{noise, product, text, zip};
-use crate::harness::{Db, TestApp, files_in, on_each_database, postgres};
+use crate::harness::{Db, TestApp, database, files_in, on_each_database, postgres};
 
 /// The one object of an archive.
 fn object(app: &TestApp) -> PathBuf {
@@ -334,9 +333,8 @@ async fn state_that_cannot_be_read_is_an_error(db: Db) {
     if db == Db::Sqlite {
         std::fs::write(folder.path().join("acervo.db"), b"").expect("a file");
     }
-    let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
-    let record = Record::open(&Location::from_url(&SecretString::from(&*url)), 10, rule).await.expect("a record");
-    let connection = sea_orm::Database::connect(&url).await.expect("the database");
+    let record = database::open_record(&url).await;
+    let connection = database::connect(&url).await;
     let now = jiff::Timestamp::now();
     let held = record.locks().take("a", "me", now, Duration::from_secs(9)).await;
     assert!(held.expect("a lock"), "{db:?}");

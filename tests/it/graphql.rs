@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use acervo::portal::Version;
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::harness::samples::product;
-use crate::harness::{Db, KEY, Options, TestApp, on_each_database, postgres};
+use crate::harness::{Db, KEY, Options, TestApp, on_each_database};
 
 /// Thirty publications of three products, some with the same size and name.
 pub async fn some_history(app: &TestApp) {
@@ -400,12 +400,10 @@ async fn requests_of_common_tools_are_answered() {
 on_each_database!(an_answer_is_never_older_than_what_anybody_committed);
 /// Pages are cached until something is committed, by any process.
 async fn an_answer_is_never_older_than_what_anybody_committed(db: Db) {
-    let database_url = postgres::database(db);
-    let app = TestApp::with(Options { database_url: database_url.clone(), ..Options::default() }).await;
+    let app = TestApp::on(db).await;
     app.portal.add(product(1, "Nome", "a.txt", "x"));
     app.archive(1).await;
-    let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
-    let other = Database::connect(database_url.unwrap_or(file)).await.expect("the database");
+    let other = app.database().await;
     for turn in 0..50 {
         for what in [format!("products SET name = 'Nome {turn}'"), format!("files SET size = {turn}")] {
             other.execute_unprepared(&format!("UPDATE {what}")).await.expect("a commit");

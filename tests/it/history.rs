@@ -279,7 +279,7 @@ async fn hostile_documents_are_refused_without_a_statement() {
     let statements = Arc::new(Mutex::new(Vec::new()));
     let seen = statements.clone();
     acervo::leaves::record(&app.app)
-        .watch_statements(move |statement| seen.lock().expect("a lock").push(statement.sql.clone()));
+        .watch_statements(move |statement| seen.lock().expect("a lock").push(statement.sql));
     for (what, query) in hostile::documents() {
         let request = app.client.post(format!("{}/graphql", app.url)).bearer_auth(KEY).json(&json!({ "query": query }));
         let response = request.send().await.expect("a response");

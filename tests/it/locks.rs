@@ -1,20 +1,16 @@
+use std::path::Path;
 use std::time::Duration;
 
-use acervo::leaves::record::{Location, Record, ReplayRule};
+use acervo::leaves::record::Record;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 
-use crate::harness::{Db, on_each_database, postgres};
+use crate::harness::{Db, database, on_each_database, postgres};
 
 const HOLD_FOR: Duration = Duration::from_secs(15);
 
-async fn open(db: Db, folder: &std::path::Path) -> Record {
-    let location = match postgres::database(db) {
-        Some(url) => Location::from_url(&SecretString::from(url)),
-        None => Location::Sqlite(folder.join("acervo.db")),
-    };
-    let rule = ReplayRule { at_least: 20, gap: Duration::from_secs(60) };
-    Record::open(&location, 10, rule).await.expect("a database")
+async fn open(db: Db, folder: &Path) -> Record {
+    std::fs::create_dir(folder.join("data")).expect("a folder");
+    database::open_record(&database::address(postgres::database(db).as_deref(), folder)).await
 }
 
 on_each_database!(a_lock_has_an_owner);

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement, Value};
 use sea_orm_migration::MigratorTrait;
 use uuid::Uuid;
 
-use crate::harness::{Db, Options, TestApp, on_each_database, postgres};
+use crate::harness::{Db, Options, TestApp, database, on_each_database, postgres};
 
 #[path = "../../migrations/mod.rs"]
 mod steps;
@@ -31,6 +31,55 @@ async fn an_archive_of_an_earlier_version_has_the_right_values_after_its_migrati
     let app = TestApp::with(Options { database_url: url, folder: Some(folder), ..Options::default() }).await;
     app.indexed().await;
     has_right_values(&app, &connection, db).await;
+    connection.close().await.expect("a closed connection");
+}
+
+on_each_database!(views_are_replaced_when_their_definition_has_changed);
+/// Views of an earlier version: one with fewer columns, and one that a migration has dropped.
+async fn views_are_replaced_when_their_definition_has_changed(db: Db) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("data")).expect("a folder");
+    let address = database::address(postgres::database(db).as_deref(), folder.path());
+    drop(database::open_record(&address).await);
+    let connection = database::connect(&address).await;
+    let columns = async |view: &str| {
+        let sql = match db {
+            Db::Sqlite => format!("SELECT name FROM pragma_table_info('{view}') ORDER BY cid"),
+            Db::Postgres => format!(
+                "SELECT CAST(column_name AS text) FROM information_schema.columns \
+                 WHERE table_name = '{view}' ORDER BY ordinal_position"
+            ),
+        };
+        let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
+        rows.expect("names").iter().map(|row| row.try_get_by_index(0).expect("a name")).collect::<Vec<String>>()
+    };
+    let views = ["bi_products", "bi_publications", "bi_revisions", "bi_notifications", "bi_version"];
+    let mut expected = Vec::new();
+    for view in views {
+        expected.push(columns(view).await);
+        assert!(!expected.last().is_some_and(Vec::is_empty), "{db:?}: {view}");
+    }
+    for earlier in [
+        "DROP VIEW bi_publications",
+        "CREATE VIEW bi_publications AS SELECT CAST(id AS text) AS id, CAST(product_id AS text) AS product_id FROM publications",
+        "UPDATE state SET value = 'earlier' WHERE key = 'view:bi_publications'",
+        "DROP VIEW bi_notifications",
+    ] {
+        connection.execute_unprepared(earlier).await.unwrap_or_else(|e| panic!("{db:?}: {e}: {earlier}"));
+    }
+    if db == Db::Postgres {
+        connection.execute_unprepared("GRANT SELECT ON bi_publications TO PUBLIC").await.expect("a grant");
+    }
+    assert_eq!(columns("bi_publications").await, ["id", "product_id"], "{db:?}");
+    drop(database::open_record(&address).await);
+    for (view, expected) in views.iter().zip(&expected) {
+        assert_eq!(columns(view).await, *expected, "{db:?}: {view}");
+    }
+    if db == Db::Postgres {
+        let granted = "SELECT has_table_privilege('public', 'bi_publications', 'SELECT')";
+        let row = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), granted)).await;
+        assert!(row.expect("a row").expect("a row").try_get_by_index::<bool>(0).expect("a flag"), "the grant is gone");
+    }
     connection.close().await.expect("a closed connection");
 }
 

@@ -1,14 +1,13 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acervo::domain::NotificationStatus;
 use acervo::jobs;
-use acervo::leaves::record::NotificationQuery;
+use acervo::leaves::record::{NotificationQuery, WatchedStatement, WatchedValue};
 use acervo::portal::{Faults, Validators};
 use sea_orm::sea_query::{Expr, PostgresQueryBuilder, Query};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
 use serde_json::Value as Json;
 
 use crate::harness::samples::{product, replace, zip};
@@ -41,16 +40,16 @@ const LOOKED_AT_MAX: f64 = 2_000.0;
 
 const POLICY: &str = "[retention]\ngrace = \"0s\"\n[[retention.policy]]\nname = \"all\"\nkeep_last = 1\n";
 
-type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
+/// By their text.
+type Seen = Arc<Mutex<BTreeMap<String, WatchedStatement>>>;
 
 on_each_database!(no_statement_of_the_hot_paths_scans_a_growing_table, 2 threads);
 async fn no_statement_of_the_hot_paths_scans_a_growing_table(db: Db) {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     let config = folder.path().join("acervo.toml");
     std::fs::write(&config, POLICY).expect("a file");
-    let url = postgres::database(db);
     let options = Options {
-        database_url: url.clone(),
+        database_url: postgres::database(db),
         folder: Some(folder.clone()),
         config: Some(config),
         values: vec![("receiver.replay_gap", "1s".to_owned())],
@@ -60,10 +59,10 @@ async fn no_statement_of_the_hot_paths_scans_a_growing_table(db: Db) {
     let seen = Seen::default();
     let watched = seen.clone();
     acervo::leaves::record(&app.app).watch_statements(move |statement| {
-        watched.lock().expect("a lock").entry(statement.sql.clone()).or_insert_with(|| statement.clone());
+        watched.lock().expect("a lock").entry(statement.sql.clone()).or_insert(statement);
     });
     days_of_a_service(&app).await;
-    let connection = connect(url.as_deref(), folder.path()).await;
+    let connection = app.database().await;
     let seen = std::mem::take(&mut *seen.lock().expect("a lock"));
     assert!(seen.len() > 60, "{db:?}: only {} statements were seen", seen.len());
     if db == Db::Postgres {
@@ -72,7 +71,7 @@ async fn no_statement_of_the_hot_paths_scans_a_growing_table(db: Db) {
     }
     let mut scans = Vec::new();
     for statement in seen.values() {
-        for fault in faults(&connection, statement).await {
+        for fault in faults(&connection, &sent(db, statement)).await {
             scans.push(format!("{fault}\n    {}", statement.sql));
         }
     }
@@ -94,7 +93,7 @@ async fn totals_equal_counts_and_include_older_rows(db: Db) {
     };
     let app = TestApp::with(options()).await;
     days_of_a_service(&app).await;
-    let connection = connect(url.as_deref(), folder.path()).await;
+    let connection = app.database().await;
     let kept = totals(&connection).await;
     assert_eq!(kept, counted(&connection).await, "{db:?}");
     let received = connection.query_all_raw(sql(&connection, RECEIVED)).await.expect("rows").len();
@@ -182,11 +181,10 @@ fn undone(db: Db) -> Vec<&'static str> {
 
 on_each_database!(a_scan_is_detected, 2 threads);
 async fn a_scan_is_detected(db: Db) {
-    let url = postgres::database(db);
-    let app = TestApp::with(Options { database_url: url.clone(), ..Options::default() }).await;
+    let app = TestApp::on(db).await;
     app.portal.add(product(1, "Produto 1", "a.csv", &b"x"[..]));
     app.archive(1).await;
-    let connection = connect(url.as_deref(), app.folder.path()).await;
+    let connection = app.database().await;
     if db == Db::Postgres {
         app.leaves_work_unsettled("rows are written without the service");
         fill(&connection).await;
@@ -280,11 +278,6 @@ async fn work_that_recurs(app: &TestApp) {
     app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
 }
 
-async fn connect(url: Option<&str>, folder: &Path) -> DatabaseConnection {
-    let file = format!("sqlite://{}", folder.join("data/acervo.db").display());
-    Database::connect(url.unwrap_or(&file)).await.expect("the database")
-}
-
 /// Multiplies the rows, all of them settled long ago.
 async fn fill(connection: &DatabaseConnection) {
     let sql = format!(
@@ -311,6 +304,21 @@ async fn fill(connection: &DatabaseConnection) {
          ANALYZE"
     );
     connection.execute_unprepared(&sql).await.expect("many rows");
+}
+
+/// A statement as it was sent.
+fn sent(db: Db, statement: &WatchedStatement) -> Statement {
+    let backend = if db == Db::Sqlite { DbBackend::Sqlite } else { DbBackend::Postgres };
+    let values = statement.values.iter().map(|value| match value.clone() {
+        WatchedValue::Bool(value) => Value::Bool(value),
+        WatchedValue::Int(value) => Value::Int(value),
+        WatchedValue::BigInt(value) => Value::BigInt(value),
+        WatchedValue::Text(value) => Value::String(value),
+        WatchedValue::Bytes(value) => Value::Bytes(value),
+        WatchedValue::Uuid(value) => Value::Uuid(value),
+        WatchedValue::Other(value) => panic!("a value of another type: {value}"),
+    });
+    Statement::from_sql_and_values(backend, statement.sql.clone(), values.collect::<Vec<_>>())
 }
 
 /// What is wrong with how a statement is answered.
@@ -435,7 +443,7 @@ fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Bool(_) => "boolean",
         Value::Int(_) => "integer",
-        Value::BigInt(_) | Value::BigUnsigned(_) => "bigint",
+        Value::BigInt(_) => "bigint",
         Value::Bytes(_) => "bytea",
         Value::Uuid(_) => "uuid",
         Value::String(_) => "text",

@@ -119,10 +119,9 @@ async fn a_commit_of_unknown_outcome_is_not_answered_202() {
 
 on_each_database!(a_notification_the_database_refuses_affects_no_other, 2 threads);
 async fn a_notification_the_database_refuses_affects_no_other(db: Db) {
-    let url = postgres::database(db);
-    let app = TestApp::with(Options { database_url: url.clone(), without_jobs: true, ..Options::default() }).await;
-    let file = format!("sqlite://{}", app.folder.path().join("data/acervo.db").display());
-    let admin = Database::connect(url.as_deref().unwrap_or(&file)).await.expect("the database");
+    let options = Options { database_url: postgres::database(db), without_jobs: true, ..Options::default() };
+    let app = TestApp::with(options).await;
+    let admin = app.database().await;
     // Refused as a violated constraint.
     let refuse = match db {
         Db::Sqlite => "CREATE UNIQUE INDEX odd ON notifications (name) WHERE name LIKE 'Produto 7%'",

@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use crate::harness::database::fetched_file;
 use crate::harness::links::FileServer;
 use crate::harness::{Db, Options, TestApp, cases, postgres, random};
 
@@ -78,19 +79,9 @@ impl Naive {
     }
 }
 
-/// A small file, of which nothing but its content is known.
+/// A small file.
 fn fetched(digest: Digest) -> FetchedFile {
-    FetchedFile {
-        file: StoredFile { digest, encoding: Encoding::Plain, base: None, size: 5, stored_size: 5 },
-        file_name: "a.txt".into(),
-        extension: Some("txt".into()),
-        content_type: None,
-        warnings: Vec::new(),
-        list_later: false,
-        members: Vec::new(),
-        validator: None,
-        again_at: None,
-    }
+    fetched_file(StoredFile { digest, encoding: Encoding::Plain, base: None, size: 5, stored_size: 5 })
 }
 
 fn steps() -> impl Strategy<Value = (Vec<Step>, Vec<usize>)> {

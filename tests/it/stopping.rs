@@ -247,9 +247,7 @@ async fn a_run_whose_lock_was_stolen_stops(db: Db) {
     let mut command = archive.command("retention-between-marks=sleep(9000)");
     command.args(["retention", "run"]);
     let run = tokio::task::spawn_blocking(move || command.output().expect("a binary that starts"));
-    let file = format!("sqlite://{}", archive.folder.path().join("data/acervo.db").display());
-    let url = archive.database_url.clone().unwrap_or(file);
-    let database = sea_orm::Database::connect(url).await.expect("the database");
+    let database = archive.database().await;
     let polling = Polling::start();
     while count(&database, MARKED).await == 0 {
         assert!(!run.is_finished(), "{db:?}: nothing is marked");

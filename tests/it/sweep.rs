@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::harness::burst::ask;
 use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::samples::product;
-use crate::harness::{Db, Options, TestApp, bytes_in, files_in, on_each_database, postgres, sha256, until};
+use crate::harness::{Db, Options, TestApp, bytes_in, database, files_in, on_each_database, postgres, sha256, until};
 use crate::retention::{DECKS, PLAN, days, history_of, history_on};
 
 /// A policy whose marks are swept by the run that makes them.
@@ -27,6 +27,10 @@ impl Closed {
     pub async fn of(app: TestApp) -> Self {
         let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
         Self { folder: app.stop().await, database_url }
+    }
+
+    pub async fn database(&self) -> sea_orm::DatabaseConnection {
+        database::connect(&database::address(self.database_url.as_deref(), self.folder.path())).await
     }
 
     pub fn command(&self, fault: &str) -> std::process::Command {
@@ -373,13 +377,8 @@ async fn a_sweep_whose_lock_is_stolen_stops(db: Db) {
     assert!(stderr(&run).contains("has taken the lock of retention"), "{db:?}: {}", stderr(&run));
     let after = files_in(&archive.folder.path().join("data/archive")).len();
     assert_eq!(before - after, 1, "{db:?}");
-    let holder = lock_row(&connect(&archive).await).await;
+    let holder = lock_row(&archive.database().await).await;
     assert!(holder.is_some_and(|holder| holder.starts_with("thief ")), "{db:?}");
-}
-
-async fn connect(archive: &Closed) -> sea_orm::DatabaseConnection {
-    let file = format!("sqlite://{}", archive.folder.path().join("data/acervo.db").display());
-    sea_orm::Database::connect(archive.database_url.as_ref().unwrap_or(&file)).await.expect("the database")
 }
 
 async fn lock_row(connection: &sea_orm::DatabaseConnection) -> Option<String> {
@@ -393,7 +392,7 @@ async fn lock_row(connection: &sea_orm::DatabaseConnection) -> Option<String> {
 /// Takes the lock from the sweep as soon as that has deleted something.
 async fn steal_lock(archive: &Closed, whole: usize) {
     use sea_orm::ConnectionTrait;
-    let connection = connect(archive).await;
+    let connection = archive.database().await;
     let folder = archive.folder.path().join("data/archive");
     until("a deletion", async || (files_in(&folder).len() < whole).then_some(())).await;
     let steal = format!("UPDATE state SET value = 'thief {}' WHERE key = 'lock:retention'", i64::MAX / 4);

@@ -1,12 +1,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use acervo::domain::{Digest, Encoding, StoredFile, timestamp};
-use acervo::leaves::record::{Capacity, Claim, FetchedFile, RecordError};
+use acervo::leaves::record::RecordError;
 use serde_json::json;
 
 use crate::harness::burst::ask;
+use crate::harness::database::{claims, fetched_file};
 use crate::harness::links::FileServer;
 use crate::harness::process::{Served, acervo, free_port};
 use crate::harness::{Db, Options, TOKEN, TestApp, bytes_in, files_in, on_each_database, postgres, sha256, until};
@@ -157,28 +157,10 @@ async fn a_file_that_is_being_recorded_cannot_rely_on_bytes_that_are_being_remov
     let options = Options { without_jobs: true, database_url: postgres::database(db), ..Options::default() };
     let app = TestApp::with(options).await;
     let record = acervo::leaves::record(&app.app);
-    let links = FileServer::start().await;
-    for n in 0..4 {
-        let link = links.link(&json!({ "URL": format!("/sites/1/Produtos/{n}"), "IsFile": "True" }));
-        let body = json!({ "nome": format!("P{n}"), "dataProduto": "01/02/2025", "url": link });
-        assert_eq!(app.notify(&body.to_string()).await.0, 202);
-    }
-    let capacity = Capacity { total: 10, per_host: 10, hosts: Default::default() };
     let now = app.app.clock.now();
-    let claims: Vec<Claim> = record.queue().claim(now, now, Duration::from_secs(600), capacity).await.expect("claims");
-    assert_eq!(claims.len(), 4);
+    let claims = claims(&app, 4).await;
     let file = StoredFile { digest: Digest::of(b"x"), encoding: Encoding::Plain, base: None, size: 1, stored_size: 1 };
-    let fetched = FetchedFile {
-        file,
-        file_name: "a.txt".into(),
-        extension: None,
-        content_type: None,
-        warnings: Vec::new(),
-        list_later: false,
-        members: Vec::new(),
-        validator: None,
-        again_at: None,
-    };
+    let fetched = fetched_file(file);
     let at = |n: i64| timestamp(acervo::domain::millis(now) + n);
     // Found to be unrecorded: it has a tombstone before its bytes go.
     record.removals().set_tombstones_on_unused(&[file], at(1)).await.expect("a tombstone");

@@ -2,6 +2,7 @@
 pub mod api;
 pub mod burst;
 pub mod cluster;
+pub mod database;
 pub mod disk;
 pub mod hostile;
 pub mod links;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{MARKED, count, dead_bodies, without_index};
+use crate::harness::database;
 use crate::harness::links::FileServer;
 use crate::harness::polling::Polling;
 use crate::harness::process::{Served, acervo_from, free_port};
@@ -66,8 +67,7 @@ async fn over_a_million_rows_all_work_ends_in_time() {
     note("plan", stop_once(plan, || began.elapsed() > Duration::from_millis(1_500)));
 
     let retention_run = quietly(acervo_from(&binary, &folder).args(["retention", "run"]));
-    let database = sea_orm::Database::connect(format!("sqlite://{}", folder.join("data/acervo.db").display()));
-    let database = database.await.expect("the database");
+    let database = database::connect(&database::address(None, &folder)).await;
     let now = |query: &str| tokio::runtime::Handle::current().block_on(count(&database, query));
     let marks = || now(MARKED) > 0;
     note("run", tokio::task::block_in_place(|| stop_once(retention_run, marks)));
