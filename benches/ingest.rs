@@ -153,7 +153,8 @@ fn subjects() -> Vec<Subject> {
     .collect()
 }
 
-/// All subjects in turn, several times.
+/// All subjects in turn, several times. Of each the rate, the latency, what a notification costs the server (without a database
+/// server) and the client in microseconds of CPU time, and how many processors did other work meanwhile.
 async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize) {
     let mut disk = Disk::new(stand.folder());
     let batch = CONNECTIONS * Template::new(Kind::NewPublications, "http://127.0.0.1:9").render(0).len();
@@ -170,8 +171,8 @@ async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize)
         rates.entry(DISK).or_default().push(syncs * CONNECTIONS as f64);
     }
     println!(
-        "  {:<30} {:>8} {:>18} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "", "per s", "", "p50 ms", "p99 ms", "CPU µs", "bytes", "client"
+        "  {:<30} {:>8} {:>18} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "per s", "", "p50 ms", "p99 ms", "CPU µs", "bytes", "client", "others"
     );
     for subject in subjects {
         let Some(figures) = measured.get(subject.name) else {
@@ -180,14 +181,15 @@ async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize)
         };
         let middle = |of: fn(&Figures) -> f64| spread(figures.iter().map(of)).1;
         println!(
-            "  {:<30} {} {:>8.2} {:>8.2} {:>8.1} {:>8.0} {:>8.1}",
+            "  {:<30} {} {:>8.2} {:>8.2} {:>8.1} {:>8.0} {:>8.1} {:>8.2}",
             subject.name,
             rate(&rates[subject.name]),
             middle(|f| f.load.p50),
             middle(|f| f.load.p99),
             middle(|f| f.cpu),
             middle(|f| f.written),
-            middle(|f| f.load.client_cpu)
+            middle(|f| f.load.client_cpu),
+            middle(|f| f.elsewhere)
         );
     }
     println!("  {DISK:<30} {}", rate(&rates[DISK]));

@@ -55,8 +55,14 @@ impl Axis {
 impl Plot<'_> {
     pub fn write(&self, file: &std::path::Path) {
         let points = || self.lines.iter().flat_map(|(_, points)| points.iter());
-        let (x_axis, y_axis) =
+        let (mut x_axis, y_axis) =
             (Axis::new(self.is_log, points().map(|p| p.0)), Axis::new(self.is_log, points().map(|p| p.1)));
+        if self.is_log {
+            // Few points: each has its tick.
+            x_axis.ticks = self.lines.iter().flat_map(|(_, points)| points).map(|p| p.0).collect();
+            x_axis.ticks.sort_by(f64::total_cmp);
+            x_axis.ticks.dedup();
+        }
         let x_of = |x: f64| LEFT + x_axis.share(x) * (RIGHT - LEFT);
         let y_of = |y: f64| BOTTOM - y_axis.share(y) * (BOTTOM - TOP);
         let (middle, base) = ((LEFT + RIGHT) / 2.0, HEIGHT - 12.0);

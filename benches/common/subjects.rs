@@ -3,6 +3,7 @@
 //! is in its store.
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 
@@ -16,7 +17,7 @@ use super::past;
 use super::process::Process;
 use super::servers;
 use super::stop::stop;
-use super::usage::Usage;
+use super::usage::{self, Usage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -74,6 +75,8 @@ pub struct Figures {
     /// Microseconds of the server's CPU time and bytes that it wrote per notification, without those of a database server.
     pub cpu: f64,
     pub written: f64,
+    /// Processors that were busy with something other than the server and the client: a database server, or other work.
+    pub elsewhere: f64,
 }
 
 /// What the subjects need: installed peers, a PostgreSQL server, an archive with a past. What cannot be had is not measured.
@@ -130,9 +133,11 @@ impl Stand {
         };
         let Span { connections, warm_up, seconds } = span;
         let address = process.address.clone();
-        let before = Usage::of(process.child.id());
+        let (before, machine, began) = (Usage::of(process.child.id()), usage::machine(), Instant::now());
         let load = load(&Order { address, links, kind: subject.kind, connections, warm_up, seconds });
         let after = Usage::of(process.child.id());
+        let own = after.cpu - before.cpu + load.client_cpu * load.sent as f64 / 1e6;
+        let elsewhere = ((usage::machine() - machine - own) / began.elapsed().as_secs_f64()).max(0.0);
         drop(process);
         if let Some(store) = store {
             let expected = load.sent + if subject.server == Server::AcervoWithPast { self.past } else { 0 };
@@ -141,7 +146,7 @@ impl Stand {
         }
         let each = |total: f64| total / load.sent as f64;
         let (cpu, written) = (each((after.cpu - before.cpu) * 1e6), each((after.written - before.written) as f64));
-        Some(Figures { load, cpu, written })
+        Some(Figures { load, cpu, written, elsewhere })
     }
 
     /// A server on an empty store in this folder, and the address of its database.

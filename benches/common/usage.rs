@@ -1,4 +1,4 @@
-//! What a process has used, from `/proc`.
+//! What a process, or the whole machine, has used, from `/proc`.
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
@@ -22,4 +22,12 @@ impl Usage {
         let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("a number");
         Self { cpu: (ticks(11) + ticks(12)) / TICKS, written: written.parse().expect("a number") }
     }
+}
+
+/// Seconds of CPU time that the machine has used, by all processes and the kernel.
+pub fn machine() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").expect("Linux");
+    // user, nice, system, idle, iowait, irq, softirq
+    let fields: Vec<f64> = stat.split_whitespace().skip(1).take(7).filter_map(|field| field.parse().ok()).collect();
+    (fields.iter().sum::<f64>() - fields[3] - fields[4]) / TICKS
 }
