@@ -154,7 +154,8 @@ fn subjects() -> Vec<Subject> {
 }
 
 /// All subjects in turn, several times. Of each the rate, the latency, what a notification costs the server (without a database
-/// server) and the client in microseconds of CPU time, and how many processors did other work meanwhile.
+/// server) and the client in microseconds of CPU time, how many processors did other work meanwhile, and how many publications
+/// were determined per second: a rate that is answered and not resolved could not go on forever.
 async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize) {
     let mut disk = Disk::new(stand.folder());
     let batch = CONNECTIONS * Template::new(Kind::NewPublications, "http://127.0.0.1:9").render(0).len();
@@ -171,26 +172,15 @@ async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize)
         rates.entry(DISK).or_default().push(syncs * CONNECTIONS as f64);
     }
     println!(
-        "  {:<30} {:>8} {:>18} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "", "per s", "", "p50 ms", "p99 ms", "CPU µs", "bytes", "client", "others"
+        "  {:<30} {:>8} {:>18} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "per s", "", "p50 ms", "p99 ms", "CPU µs", "bytes", "client", "others", "resolved"
     );
     for subject in subjects {
         let Some(figures) = measured.get(subject.name) else {
             println!("  {:<30} not measured", subject.name);
             continue;
         };
-        let middle = |of: fn(&Figures) -> f64| spread(figures.iter().map(of)).1;
-        println!(
-            "  {:<30} {} {:>8.2} {:>8.2} {:>8.1} {:>8.0} {:>8.1} {:>8.2}",
-            subject.name,
-            rate(&rates[subject.name]),
-            middle(|f| f.load.p50),
-            middle(|f| f.load.p99),
-            middle(|f| f.cpu),
-            middle(|f| f.written),
-            middle(|f| f.load.client_cpu),
-            middle(|f| f.elsewhere)
-        );
+        print_row(subject.name, &rates[subject.name], figures);
     }
     println!("  {DISK:<30} {}", rate(&rates[DISK]));
     println!("ratios");
@@ -202,6 +192,21 @@ async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize)
             }
         }
     }
+}
+
+fn print_row(name: &str, rates: &[f64], figures: &[Figures]) {
+    let middle = |of: fn(&Figures) -> f64| spread(figures.iter().map(of)).1;
+    println!(
+        "  {name:<30} {} {:>8.2} {:>8.2} {:>8.1} {:>8.0} {:>8.1} {:>8.2} {:>8}",
+        rate(rates),
+        middle(|f| f.load.p50),
+        middle(|f| f.load.p99),
+        middle(|f| f.cpu),
+        middle(|f| f.written),
+        middle(|f| f.load.client_cpu),
+        middle(|f| f.elsewhere),
+        figures[0].resolved.map_or(String::new(), |_| format!("{:.0}", middle(|f| f.resolved.unwrap_or(f64::NAN))))
+    );
 }
 
 fn rate(rates: &[f64]) -> String {
@@ -247,16 +252,17 @@ async fn over_time(stand: &Stand, subjects: &[Subject], span: Span) {
     println!("over {} s: answered in each second", span.seconds);
     let mut lines = Vec::new();
     for subject in subjects.iter().filter(|subject| OVER_TIME.contains(&subject.name)) {
-        let Some(Figures { load, .. }) = stand.measure(*subject, span).await else { continue };
+        let Some(Figures { load, resolved, .. }) = stand.measure(*subject, span).await else { continue };
         let counts: Vec<f64> = load.per_second.iter().map(|&count| count as f64).collect();
         let third = counts.len().div_ceil(3);
         let mean = |counts: &[f64]| counts.iter().sum::<f64>() / counts.len() as f64;
         let (low, middle, high) = spread(counts.iter().copied());
         println!(
-            "  {:<30} {middle:>8.0} ({low:.0} to {high:.0}), last third to first third {:.2}, p99 {:.2} ms",
+            "  {:<30} {middle:>8.0} ({low:.0} to {high:.0}), last third to first third {:.2}, p99 {:.2} ms{}",
             subject.name,
             mean(&counts[counts.len() - third..]) / mean(&counts[..third]),
-            load.p99
+            load.p99,
+            resolved.map_or(String::new(), |rate| format!(", {rate:.0} resolved per second"))
         );
         lines.push((subject.name, (1..).map(f64::from).zip(counts).collect()));
     }

@@ -77,6 +77,8 @@ pub struct Figures {
     pub written: f64,
     /// Processors that were busy with something other than the server and the client: a database server, or other work.
     pub elsewhere: f64,
+    /// Notifications per second whose publication was determined by the time of the kill. Only for Acervo.
+    pub resolved: Option<f64>,
 }
 
 /// What the subjects need: installed peers, a PostgreSQL server, an archive with a past. What cannot be had is not measured.
@@ -136,17 +138,24 @@ impl Stand {
         let (before, machine, began) = (Usage::of(process.child.id()), usage::machine(), Instant::now());
         let load = load(&Order { address, links, kind: subject.kind, connections, warm_up, seconds });
         let after = Usage::of(process.child.id());
+        let elapsed = began.elapsed().as_secs_f64();
         let own = after.cpu - before.cpu + load.client_cpu * load.sent as f64 / 1e6;
-        let elsewhere = ((usage::machine() - machine - own) / began.elapsed().as_secs_f64()).max(0.0);
+        let elsewhere = ((usage::machine() - machine - own) / elapsed).max(0.0);
         drop(process);
+        let past = if subject.server == Server::AcervoWithPast { self.past } else { 0 };
+        let mut resolved = None;
         if let Some(store) = store {
-            let expected = load.sent + if subject.server == Server::AcervoWithPast { self.past } else { 0 };
-            let stored = count(&store).await;
+            let store = connect(&store).await;
+            let (expected, stored) = (past + load.sent, count(&store, "id IS NOT NULL").await);
             assert!(stored >= expected, "{}: {expected} were accepted, but {stored} are stored", subject.name);
+            if matches!(subject.server, Server::Acervo | Server::AcervoOnPostgres | Server::AcervoWithPast) {
+                resolved = Some((count(&store, "publication_id IS NOT NULL").await - past) as f64 / elapsed);
+            }
+            store.close().await.expect("a closed connection");
         }
         let each = |total: f64| total / load.sent as f64;
         let (cpu, written) = (each((after.cpu - before.cpu) * 1e6), each((after.written - before.written) as f64));
-        Some(Figures { load, cpu, written, elsewhere })
+        Some(Figures { load, cpu, written, elsewhere, resolved })
     }
 
     /// A server on an empty store in this folder, and the address of its database.
@@ -218,12 +227,11 @@ fn copy(from: &Path, to: &Path) {
     rustix::fs::sync();
 }
 
-async fn count(database: &str) -> u64 {
-    let connection = connect(database).await;
-    let statement = Statement::from_string(connection.get_database_backend(), "SELECT count(*) FROM notifications");
-    let row = connection.query_one_raw(statement).await.expect("a count").expect("a count");
-    let count = row.try_get_by_index::<i64>(0).expect("a count");
-    connection.close().await.expect("a closed connection");
+/// How many notifications meet a condition.
+async fn count(store: &DatabaseConnection, condition: &str) -> u64 {
+    let sql = format!("SELECT count(*) FROM notifications WHERE {condition}");
+    let row = store.query_one_raw(Statement::from_string(store.get_database_backend(), sql)).await;
+    let count = row.expect("a count").expect("a count").try_get_by_index::<i64>(0).expect("a count");
     count.try_into().expect("a count")
 }
 
