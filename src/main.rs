@@ -1,15 +1,15 @@
-//! The binary: hands over to the command line.
+//! The binary: runs the command line.
 use std::process::ExitCode;
 
 /// The system allocator retains memory per thread, so the buffers of a large file would stay in memory several times.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Has the kernel give this process no huge pages, which it does automatically if `transparent_hugepage` is `always`: a few
-/// kilobytes in use would hold 2 MiB each, and idle memory doubles.
+/// Disables transparent huge pages for this process. If the system's `transparent_hugepage` is `always`, a few kilobytes in use
+/// would take 2 MiB each, which doubles the idle memory.
 #[cfg(target_os = "linux")]
 fn disable_huge_pages() {
-    // Where it is not allowed, the process takes more memory and works all the same.
+    // If the system refuses, the process works as well, and takes more memory.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 

@@ -50,7 +50,7 @@ pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).to_string()
 }
 
-/// TableRow objects as CSV (RFC 4180), with the first one's keys for columns.
+/// Objects without nested values as CSV (RFC 4180); the keys of the first one are the columns.
 pub(super) fn csv(rows: impl Iterator<Item = Value>) -> anyhow::Result<String> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for (i, row) in rows.enumerate() {

@@ -111,7 +111,7 @@ fn run_text(run: &RetentionRun) -> String {
     format!("run {}: {kind} {} revisions, {}; {after}", run.id, run.removed, output::size(run.bytes_freed))
 }
 
-/// The run in the form of GraphQL.
+/// The run as JSON, with the fields of GraphQL.
 fn run_fields(run: &RetentionRun) -> Value {
     json!({
         "id": run.id,
@@ -149,7 +149,7 @@ fn table(app: &App, planned: &InventoryPlan) -> String {
     if planned.plan.remove == 0 { format!("nothing to remove: {summary}") } else { format!("{table}\n{summary}") }
 }
 
-/// The plan in the form of GraphQL, with all lines in one list.
+/// The plan as JSON, with the fields of GraphQL and all lines in one list.
 fn object(app: &App, planned: &InventoryPlan) -> Value {
     json!({
         "at": format_instant(planned.at),

@@ -285,11 +285,11 @@ impl Policy {
     /// Describes the policy in words.
     pub fn describe(&self) -> String {
         let any = |what: &str, of: Vec<String>| (!of.is_empty()).then(|| format!("{what} {}", of.join(" or ")));
-        let shown = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let texts = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
         let matches: Vec<String> = [
-            any("the name", shown(&self.names)),
-            any("the process", shown(&self.processes)),
-            any("the macro-process", shown(&self.macro_processes)),
+            any("the name", texts(&self.names)),
+            any("the process", texts(&self.processes)),
+            any("the macro-process", texts(&self.macro_processes)),
             any("the extension", self.extensions.clone()),
             self.larger_than.map(|n| format!("more than {}", bytesize::ByteSize(n))),
         ]

@@ -70,12 +70,12 @@ impl Types {
                 }
                 value => {
                     let all: Vec<&str> = enum_values.keys().map(String::as_str).collect();
-                    Err(format!("{} is not one of {name}: {}", shown(&value), all.join(", ")))
+                    Err(format!("{} is not one of {name}: {}", display(&value), all.join(", ")))
                 }
             },
             Some(MetaType::InputObject { input_fields, .. }) => {
                 let ConstValue::Object(mut given) = value else {
-                    return Err(format!("{} is given, expected an object of type {name}", shown(&value)));
+                    return Err(format!("{} is given, expected an object of type {name}", display(&value)));
                 };
                 if let Some(unknown) = given.keys().find(|key| !input_fields.contains_key(key.as_str())) {
                     return Err(format!("`{}` is not a field of {name}", excerpt(unknown)));
@@ -132,7 +132,7 @@ fn parsed<T: InputType>(value: ConstValue) -> Result<ConstValue, String> {
         Ok(_) => Ok(value),
         Err(e) => {
             let message = e.into_server_error(Pos::default()).message;
-            Err(format!("{} is given: {}", shown(&value), message.trim_end_matches('.')))
+            Err(format!("{} is given: {}", display(&value), message.trim_end_matches('.')))
         }
     }
 }
@@ -148,6 +148,6 @@ fn whole(number: &Number) -> Option<i64> {
     (n.fract() == 0.0 && n.abs() <= EXACT_MAX).then_some(n as i64)
 }
 
-fn shown(value: &ConstValue) -> String {
+fn display(value: &ConstValue) -> String {
     format!("`{}`", excerpt(&value.to_string()))
 }

@@ -20,8 +20,8 @@ macro_rules! mirror {
         }
 
         impl From<$name> for $of {
-            fn from(shown: $name) -> Self {
-                match shown { $($name::$variant => Self::$variant),* }
+            fn from(value: $name) -> Self {
+                match value { $($name::$variant => Self::$variant),* }
             }
         }
     };

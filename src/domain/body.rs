@@ -6,11 +6,11 @@ use super::notification::{Announcement, Identity, ParsedNotification, Rejection}
 use super::text::{FIELD_CHARS_MAX, NAME_CHARS_MAX, clean, first_chars, indexable_prefix, is_blank};
 use super::{Claims, Link, LinkError, LocalDateTime, Period, Secrets, fold, json};
 
-/// Longer reference dates are truncated; the longest real form has 23 characters.
+/// Longer reference dates are truncated; the longest real one has 23 characters.
 const REFERENCE_DATE_CHARS_MAX: usize = 200;
 
 /// Of a message, the longest part that repeats a value.
-const SHOWN_CHARS_MAX: usize = 60;
+const EXCERPT_CHARS_MAX: usize = 60;
 
 const WARNINGS_MAX: usize = 20;
 
@@ -55,7 +55,7 @@ enum Instant {
     Missing,
     Blank,
     At(LocalDateTime),
-    /// In a form that is not the portal's; its meaning, if it has only one.
+    /// In a format that is not the portal's: the text, and its meaning if it has only one.
     Unusual(String, Option<LocalDateTime>),
 }
 
@@ -127,15 +127,15 @@ impl BodyReader {
         };
         let link = parsed.as_ref().and_then(|parsed| parsed.clone().ok());
         let claims = claims.or_else(|| link.as_ref().map(Link::claims)).unwrap_or_default();
-        let shown = |reader: &Self, field: &Field, chars_max: usize| match &field.value {
+        let stored = |reader: &Self, field: &Field, chars_max: usize| match &field.value {
             Some(Value::Text(text)) => Some(indexable_prefix(&reader.cleaned(text), chars_max).to_owned()),
             _ => None,
         };
         ParsedNotification {
-            name: shown(&self, &self.name, NAME_CHARS_MAX),
-            process: shown(&self, &self.process, NAME_CHARS_MAX),
-            macro_process: shown(&self, &self.macro_process, NAME_CHARS_MAX),
-            reference_date: shown(&self, &self.reference_date, REFERENCE_DATE_CHARS_MAX),
+            name: stored(&self, &self.name, NAME_CHARS_MAX),
+            process: stored(&self, &self.process, NAME_CHARS_MAX),
+            macro_process: stored(&self, &self.macro_process, NAME_CHARS_MAX),
+            reference_date: stored(&self, &self.reference_date, REFERENCE_DATE_CHARS_MAX),
             outcome: self.parse(parsed.as_ref().map(Result::as_ref), &claims),
             warnings: self.warnings,
             body,
@@ -182,11 +182,11 @@ impl BodyReader {
             None => Ok(None),
             Some(Value::Text(text)) => self.bounded("dataProduto", &text, REFERENCE_DATE_CHARS_MAX).map(Some),
             Some(Value::Other(json)) => {
-                let shown = self.short(&json);
+                let value = self.short(&json);
                 if matches!(self.instant(&self.period_start), Instant::Missing | Instant::Blank) {
-                    return reject(&format!("`dataProduto` is `{shown}`, not a text"));
+                    return reject(&format!("`dataProduto` is `{value}`, not a text"));
                 }
-                self.warn(format!("`dataProduto` is `{shown}`, not a text; wrote it from the period"));
+                self.warn(format!("`dataProduto` is `{value}`, not a text; wrote it from the period"));
                 Ok(None)
             }
         }
@@ -248,7 +248,7 @@ impl BodyReader {
             return Ok(self.with_reference_period(&start, &end, span, "`dataProduto`"));
         }
         let start = match &start {
-            Instant::Unusual(shown, _) => format!("`periodicidade` is `{shown}`, not a date like 2025-02-20T00:00:00"),
+            Instant::Unusual(text, _) => format!("`periodicidade` is `{text}`, not a date like 2025-02-20T00:00:00"),
             _ => "`periodicidade` is missing".to_owned(),
         };
         match reference_date {
@@ -290,7 +290,7 @@ impl BodyReader {
         Period { start, end: day_end }
     }
 
-    /// A date in the portal's form; another becomes a warning that says what was used instead.
+    /// A date in the portal's format; another becomes a warning that says what was used instead.
     fn usable(&mut self, name: &str, at: &Instant, instead: &str) -> Option<LocalDateTime> {
         match at {
             Instant::Missing => None,
@@ -299,19 +299,19 @@ impl BodyReader {
                 self.warn(format!("`{name}` is blank; {instead}"));
                 None
             }
-            Instant::Unusual(shown, _) => {
-                self.warn(format!("`{name}` is `{shown}`, not a date like 2025-02-20T00:00:00; {instead}"));
+            Instant::Unusual(text, _) => {
+                self.warn(format!("`{name}` is `{text}`, not a date like 2025-02-20T00:00:00; {instead}"));
                 None
             }
         }
     }
 
-    /// A date without an alternative: an unusual form is used too, if it has only one meaning.
+    /// A date without an alternative: one in an unusual format is used as well if it has only one meaning.
     fn by_itself(&mut self, name: &str, at: &Instant) -> Option<LocalDateTime> {
         match at {
             Instant::At(at) => Some(*at),
-            Instant::Unusual(shown, Some(at)) => {
-                self.warn(format!("`{name}` is `{shown}`, not a date like 2025-02-20T00:00:00; read it as {at}"));
+            Instant::Unusual(text, Some(at)) => {
+                self.warn(format!("`{name}` is `{text}`, not a date like 2025-02-20T00:00:00; read it as {at}"));
                 Some(*at)
             }
             _ => None,
@@ -334,7 +334,7 @@ impl BodyReader {
         }
     }
 
-    /// A text as it is stored and shown: redacted and cleaned.
+    /// A text as it is stored: redacted and cleaned.
     fn cleaned(&self, text: &str) -> String {
         // Redacted first: a control character within a secret becomes a blank.
         clean(&self.secrets.redact(text).unwrap_or_else(|| text.to_owned()))
@@ -342,7 +342,7 @@ impl BodyReader {
 
     /// A value as a message repeats it.
     fn short(&self, text: &str) -> String {
-        first_chars(&self.cleaned(text), SHOWN_CHARS_MAX).to_owned()
+        first_chars(&self.cleaned(text), EXCERPT_CHARS_MAX).to_owned()
     }
 }
 
@@ -352,8 +352,8 @@ impl Instant {
         let is_day = |text: &str| text.trim().len() <= "20/02/2025".len();
         match (self, &field.value) {
             (Self::At(at), Some(Value::Text(text))) if is_day(text) => Self::At(LocalDateTime::end_of(at.0.date())),
-            (Self::Unusual(shown, Some(at)), Some(Value::Text(text))) if is_day(text) => {
-                Self::Unusual(shown, Some(LocalDateTime::end_of(at.0.date())))
+            (Self::Unusual(value, Some(at)), Some(Value::Text(text))) if is_day(text) => {
+                Self::Unusual(value, Some(LocalDateTime::end_of(at.0.date())))
             }
             (instant, _) => instant,
         }
@@ -371,11 +371,11 @@ pub(super) fn warn_of_changes(reader: &mut BodyReader, changes: &json::Changes) 
     for number in changes.numbers.iter().take(3) {
         reader.warn(format!(
             "the body holds the number {}, which is too large for common parsers; it is stored as text",
-            first_chars(number, SHOWN_CHARS_MAX)
+            first_chars(number, EXCERPT_CHARS_MAX)
         ));
     }
     for key in changes.repeated_keys.iter().take(3) {
-        reader.warn(format!("the body has the key `{}` more than once", first_chars(key, SHOWN_CHARS_MAX)));
+        reader.warn(format!("the body has the key `{}` more than once", first_chars(key, EXCERPT_CHARS_MAX)));
     }
 }
 

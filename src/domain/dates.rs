@@ -1,4 +1,4 @@
-//! Dates in the forms of people and of file names: `24/09/2025`, `2025-09-24`, `24.09.2025`, `20250924`, `24092025`, `09/2025`,
+//! Dates as people and file names write them: `24/09/2025`, `2025-09-24`, `24.09.2025`, `20250924`, `24092025`, `09/2025`,
 //! `2025-09`, `202509`.
 use std::ops::Range;
 
@@ -77,7 +77,7 @@ fn digit_runs(text: &str) -> Vec<Range<usize>> {
     runs
 }
 
-/// The date that consecutive runs of digits form; the inner `None` if they have the form of a date that does not exist.
+/// The date that consecutive runs of digits are; the inner `None` if they look like a date that does not exist.
 fn read(text: &str, runs: &[Range<usize>]) -> Option<Option<WrittenDate>> {
     let separator = |pair: &[Range<usize>]| text.get(pair[0].end..pair[1].start);
     let separators: Vec<Option<&str>> = runs.windows(2).map(separator).collect();

@@ -3,7 +3,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::text::is_invisible;
 
-/// The form in which names are compared: without case, accents and characters without width, with single blanks, trimmed.
+/// A name as it is compared: without case, accents and characters without width, with single blanks, trimmed.
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut gap = false;

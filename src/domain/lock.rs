@@ -16,7 +16,7 @@ impl Lock {
     }
 }
 
-/// The form in the database.
+/// As it is stored: the holder and the end.
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.holder, self.until)

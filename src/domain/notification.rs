@@ -1,4 +1,4 @@
-//! Parsing the body of a notification, as JSON or as a form.
+//! Parsing the body of a notification: JSON, or a URL-encoded form.
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -136,8 +136,8 @@ impl ParsedNotification {
         if let Some(text) = json::object(&decoded.text) {
             return Some(json::rewritten(&text, &[], &|text| secrets.redact(text)).0);
         }
-        let shown = |text: String| serde_json::Value::from(secrets.redact(&text).unwrap_or(text));
-        let fields = pairs(kept).map(|(_, key, value)| (secrets.redact(&key).unwrap_or(key), shown(value)));
+        let value = |text: String| serde_json::Value::from(secrets.redact(&text).unwrap_or(text));
+        let fields = pairs(kept).map(|(_, key, text)| (secrets.redact(&key).unwrap_or(key), value(text)));
         let object: serde_json::Map<_, _> = fields.collect();
         (!object.is_empty()).then(|| serde_json::Value::Object(object).to_string())
     }
@@ -329,8 +329,8 @@ mod tests {
             let value: Value = serde_json::from_str(kept).expect("JSON");
             prop_assert!(value.is_object() && !holds_canary(kept), "{}", kept);
             prop_assert!(notification.name.is_none_or(|name| !holds_canary(&name)));
-            let shown = ParsedNotification::body_as_json(&notification.body).expect("a body");
-            prop_assert_eq!(shown, kept, "the API shows what is stored");
+            let json = ParsedNotification::body_as_json(&notification.body).expect("a body");
+            prop_assert_eq!(json, kept, "the API shows what is stored");
         }
 
         #[test]

@@ -36,7 +36,7 @@ impl LocalDateTime {
     pub fn parse_lenient(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
-            // An offset after it changes how the instant is shown, not which instant it is.
+            // An offset after it changes how the instant is written, not which instant it is.
             let digits = inner
                 .char_indices()
                 .find(|(at, c)| *at > 0 && matches!(c, '+' | '-'))
@@ -143,7 +143,7 @@ impl Period {
         (first <= last).then(|| Self { start: LocalDateTime::start_of(first), end: LocalDateTime::end_of(last) })
     }
 
-    /// The period of a `DataProduto` in one of its three forms: `20/02/2025`, `02/2025`, `06/09/2025 - 12/09/2025`.
+    /// The period of a `DataProduto` in one of its three formats: `20/02/2025`, `02/2025`, `06/09/2025 - 12/09/2025`.
     pub fn of_reference_date(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Some((first, last)) = text.split_once(" - ") {
@@ -159,7 +159,7 @@ impl Period {
         }
     }
 
-    /// The period of a `DataProduto` in another form that has only one meaning: `2025-02-20`, `20/02/2025 00:00:00`, `2/2025`,
+    /// The period of a `DataProduto` in another format that has only one meaning: `2025-02-20`, `20/02/2025 00:00:00`, `2/2025`,
     /// `2025-02`, `06/09/2025 a 12/09/2025`.
     pub fn of_lenient_reference_date(text: &str) -> Option<Self> {
         let day = |text: &str| LocalDateTime::parse(text).or(LocalDateTime::parse_lenient(text)).map(|at| at.0.date());

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use super::Digest;
 
-/// The form of a file's bytes in the store.
+/// How a file's bytes are encoded in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
     Plain,

@@ -65,7 +65,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The beginning of a text, of at most `chars_max` characters and with a folded form that fits into an index of the database.
+/// The beginning of a text, of at most `chars_max` characters which, folded, fits into an index of the database.
 pub fn indexable_prefix(text: &str, chars_max: usize) -> &str {
     let mut folded_bytes = 0;
     for (count, (at, c)) in text.char_indices().enumerate() {

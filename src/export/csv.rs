@@ -33,9 +33,9 @@ pub(super) fn write<Row: TableRow>(pages: Pages<Row>, sheet: Sheet<Row>, options
 type Writer = csv::Writer<Vec<u8>>;
 
 fn header<Row: TableRow>(sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {
-    let mark: &[u8] = if options.bom { b"\xef\xbb\xbf" } else { b"" };
+    let bom: &[u8] = if options.bom { b"\xef\xbb\xbf" } else { b"" };
     let names = sheet.columns.iter().map(|column| Cell::from(column.name));
-    to_csv(mark.to_vec(), options, |writer| record(writer, names, options))
+    to_csv(bom.to_vec(), options, |writer| record(writer, names, options))
 }
 
 fn lines<Row: TableRow>(rows: &[Row], sheet: &Sheet<Row>, options: CsvOptions) -> Result<Bytes, ExportError> {

@@ -69,7 +69,7 @@ pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>
 /// An export whose first rows are read.
 pub struct RunningExport {
     pub chunks: Chunks,
-    /// Whether these are all: no later commit is in them.
+    /// Whether these are all the rows, so that no later commit can be in them.
     pub is_whole: bool,
 }
 

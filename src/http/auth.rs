@@ -105,7 +105,7 @@ pub(super) async fn deny(http: &Http, door: &'static str, request: Request<Body>
     let (parts, body) = request.into_parts();
     let exchange = parts.extensions.get::<Exchange>().cloned();
     let until = denied_until(http, door, exchange.as_ref(), &parts.headers);
-    // Many may wait at once: nothing of them stays in memory.
+    // Many may wait at once, so none of the request stays in memory.
     drop(parts);
     bodies::discard(body).await;
     let is_throttled = wait_denied(http, until, exchange.as_ref()).await;
@@ -135,7 +135,7 @@ pub(super) fn denied_until(http: &Http, door: &'static str, exchange: Option<&Ex
     }
 }
 
-/// Waits until a wrong key may be answered; meanwhile the connection's slot can be used for another. Returns whether too many came.
+/// Waits until a wrong key may be answered. Until then the connection may be closed to free its slot. Returns whether too many came.
 pub(super) async fn wait_denied(http: &Http, until: Until, exchange: Option<&Exchange>) -> bool {
     let _marked = exchange.map(Exchange::yielding);
     match until {
@@ -206,7 +206,7 @@ fn without_scheme(presented: &str) -> &str {
     }
 }
 
-/// The key of a request: in `Authorization` in any form, or as `?key=` in a request that changes nothing.
+/// The key of a request: in `Authorization` with any scheme, or as `?key=` in a request that changes nothing.
 pub(super) fn presented_key(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<PresentedKey> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let keys = decodings(value.as_bytes()).into_iter().flat_map(|presented| {

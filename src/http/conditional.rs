@@ -161,7 +161,7 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     single(headers, name).and_then(parse_date)
 }
 
-/// An instant in one of the three forms of RFC 9110, 5.6.7; anything else is ignored, as the standard requires.
+/// An instant in one of the three formats of RFC 9110, 5.6.7; anything else is ignored, as the standard requires.
 fn parse_date(text: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(text.trim()).ok()?).ok()
 }

@@ -35,13 +35,16 @@ pub(super) async fn get_file(
         true => wanted_part(&method, &headers, &conditions, &revision),
         false => Part::Whole,
     };
-    let forms = match range {
-        Part::Whole => acceptable_forms(&accepted, &revision)?,
-        Part::Some(_) | Part::None => vec![Form::Plain],
+    let representations = match range {
+        Part::Whole => acceptable_representations(&accepted, &revision)?,
+        Part::Some(_) | Part::None => vec![Representation::Plain],
     };
-    // A client that names the form it has gets that one.
-    let form = forms.iter().find(|form| conditions.allows(&form.etag(&revision))).or(forms.first());
-    let etag = form.copied().unwrap_or(Form::Plain).etag(&revision);
+    // A client that names the representation it has gets that one.
+    let representation = representations
+        .iter()
+        .find(|representation| conditions.allows(&representation.etag(&revision)))
+        .or(representations.first());
+    let etag = representation.copied().unwrap_or(Representation::Plain).etag(&revision);
     let evaluation = conditions.check(Some(&etag), modified);
     if evaluation == Evaluation::Failed {
         return Err(Problem::new(
@@ -49,17 +52,20 @@ pub(super) async fn get_file(
             format!("the file is {etag}, which If-Match or If-Unmodified-Since excludes"),
         ));
     }
-    let known = Form::ALL.iter().map(|form| form.etag(&revision)).find(|etag| conditions.is_known_as(etag));
+    let known = Representation::ALL
+        .iter()
+        .map(|representation| representation.etag(&revision))
+        .find(|etag| conditions.is_known_as(etag));
     if evaluation == Evaluation::NotModified || known.is_some() {
         let mut response = without_body(StatusCode::NOT_MODIFIED);
         describe(response.headers_mut(), known.as_ref().unwrap_or(&etag), &revision)?;
         return Ok(response);
     }
     let wanted = FileRequest { http: &http, caller: &caller, revision: &revision, is_head: method == Method::HEAD };
-    let mut response = match (range, form) {
+    let mut response = match (range, representation) {
         (Part::None, _) => return Ok(beyond_the_end(size)),
         (Part::Some(part), _) => send_part(&wanted, part).await?,
-        (Part::Whole, Some(Form::Frame)) => send_frame(&wanted).await?,
+        (Part::Whole, Some(Representation::Frame)) => send_frame(&wanted).await?,
         (Part::Whole, _) => send_whole(&wanted).await?,
     };
     describe(response.headers_mut(), &etag, &revision)?;
@@ -74,15 +80,15 @@ pub(super) async fn get_file(
     Ok(response)
 }
 
-/// How a file can be sent: each form is a representation with its own ETag, so that clients never join parts of two.
+/// How a file can be sent: each representation has its own ETag, so that clients never join parts of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum Representation {
     Plain,
     /// The stored zstd frame.
     Frame,
 }
 
-impl Form {
+impl Representation {
     const ALL: [Self; 2] = [Self::Plain, Self::Frame];
 
     /// The SHA-256 is the tag of the published bytes.
@@ -94,8 +100,8 @@ impl Form {
     }
 }
 
-/// The forms that the client takes, the best one first.
-fn acceptable_forms(accepted: &AcceptedCodings, revision: &Revision) -> Result<Vec<Form>, Problem> {
+/// The representations that the client accepts, the best one first.
+fn acceptable_representations(accepted: &AcceptedCodings, revision: &Revision) -> Result<Vec<Representation>, Problem> {
     let is_frame = has_zstd_frame(revision);
     let available: &[&str] = if is_frame { &["zstd", "identity"] } else { &["identity"] };
     let best = accepted.choose(available).ok_or_else(|| {
@@ -105,13 +111,13 @@ fn acceptable_forms(accepted: &AcceptedCodings, revision: &Revision) -> Result<V
             format!("the file is sent as {codings}, which Accept-Encoding excludes"),
         )
     })?;
-    let mut forms = vec![if best == "zstd" { Form::Frame } else { Form::Plain }];
-    for (form, coding) in [(Form::Plain, "identity"), (Form::Frame, "zstd")] {
-        if available.contains(&coding) && accepted.accepts(coding) && !forms.contains(&form) {
-            forms.push(form);
+    let mut representations = vec![if best == "zstd" { Representation::Frame } else { Representation::Plain }];
+    for (representation, coding) in [(Representation::Plain, "identity"), (Representation::Frame, "zstd")] {
+        if available.contains(&coding) && accepted.accepts(coding) && !representations.contains(&representation) {
+            representations.push(representation);
         }
     }
-    Ok(forms)
+    Ok(representations)
 }
 
 /// The headers of a response with the file and of a 304 alike.
@@ -207,7 +213,7 @@ fn wanted_part(method: &Method, headers: &HeaderMap, conditions: &Conditions, re
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let Some(range) = range.filter(|_| method == Method::GET) else { return Part::Whole };
     // A part is only useful together with other parts of the same bytes.
-    if !conditions.allow_range(Some(&Form::Plain.etag(revision)), Some(revision.archived_at)) {
+    if !conditions.allow_range(Some(&Representation::Plain.etag(revision)), Some(revision.archived_at)) {
         return Part::Whole;
     }
     let Ok(parsed) = http_range_header::parse_range_header(range) else { return Part::Whole };
@@ -219,7 +225,7 @@ fn wanted_part(method: &Method, headers: &HeaderMap, conditions: &Conditions, re
     }
 }
 
-/// RFC 6266: the plain form for old clients, the extended one with every character.
+/// RFC 6266: the plain parameter for old clients, the extended one with every character.
 pub(super) fn disposition(name: &str) -> String {
     let name = file_name(name).unwrap_or_else(|| "file".to_owned());
     const KEPT: &percent_encoding::AsciiSet =

@@ -1,4 +1,4 @@
-//! What a zip holds, and single files out of it.
+//! The members of a zip: their list, and each of them as a file.
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::response::Builder;
@@ -20,14 +20,14 @@ pub(super) async fn list_members(State(http): State<Http>, Path(id): Path<String
     loop {
         let page = http.queries.members(&revision, None, &paging).await?;
         paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        members.extend(page.rows.into_iter().map(|(_, row)| shown(&row)));
+        members.extend(page.rows.into_iter().map(|(_, row)| as_json(&row)));
         if !page.has_next {
             return Ok(Json(json!({ "members": members })).into_response());
         }
     }
 }
 
-fn shown(row: &MemberRow) -> Value {
+fn as_json(row: &MemberRow) -> Value {
     json!({
         "path": row.member.path,
         "size": row.member.size,

@@ -60,7 +60,7 @@ fn cors(api: &config::Api) -> CorsLayer {
         .max_age(Duration::from_secs(3600))
 }
 
-/// Parquet is compressed already.
+/// Whether compression helps: Parquet is compressed already.
 fn is_text(media: &str) -> bool {
     media.starts_with("text/") || media.contains("json")
 }

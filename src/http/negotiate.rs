@@ -14,7 +14,7 @@ pub(super) struct AcceptedCodings {
     named: Vec<(String, u16)>,
     /// The weight of `*`.
     others: Option<u16>,
-    /// Without the header every coding is acceptable, and the plain form is the best.
+    /// Without the header every coding is acceptable, and `identity` is the best.
     is_absent: bool,
 }
 
@@ -32,7 +32,7 @@ impl AcceptedCodings {
         accepted
     }
 
-    /// The best of the codings that the server has, which come in the order it prefers them; `identity` is the plain form.
+    /// The best of the codings that the server has, which come in the order it prefers them; `identity` is no coding.
     /// `None` if the request refuses them all.
     pub fn choose(&self, available: &[&'static str]) -> Option<&'static str> {
         let mut best: Option<(&'static str, u16)> = None;
@@ -94,7 +94,7 @@ pub(super) fn qvalue(text: &str) -> Option<u16> {
 }
 
 /// Decides the coding of a response and reduces the request to it: the compression layer knows neither `*` nor blanks in
-/// weights. Where no coding is acceptable the plain form is sent.
+/// weights. Where no coding is acceptable the response is not compressed.
 pub(super) async fn decide_coding(mut request: Request, next: Next) -> Response {
     let chosen = AcceptedCodings::of(request.headers()).choose(&["zstd", "gzip", "identity"]).unwrap_or("identity");
     request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(chosen));

@@ -219,11 +219,11 @@ impl Bucket {
 
     /// 2025-02-20, 2025-02 or 2025.
     fn name(self, date: Date) -> String {
-        let form = match self {
+        let format = match self {
             Self::Day => "%Y-%m-%d",
             Self::Month => "%Y-%m",
             Self::Year => "%Y",
         };
-        date.strftime(form).to_string()
+        date.strftime(format).to_string()
     }
 }

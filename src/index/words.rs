@@ -1,4 +1,4 @@
-//! Free-text search. Every significant word must be found, in any order: exactly, in another form, or with a typing error.
+//! Free-text search. Every significant word must be found, in any order: exactly, as another word with the same stem, or with a typing error.
 //! The last word also matches as a prefix.
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +14,8 @@ use super::terms::any_of;
 use super::{IndexError, calendar};
 use crate::domain::{WrittenDate, dates_in_search, fold, is_stop_word, stem, words};
 
-/// The weight of a word found in another form, as a prefix, or with a typing error, compared with an exact match.
-const FORM_WEIGHT: f32 = 0.5;
+/// The weight of a word found by its stem, as a prefix, or with a typing error, compared with an exact match.
+const STEM_WEIGHT: f32 = 0.5;
 const PREFIX_WEIGHT: f32 = 0.1;
 const TYPO_WEIGHT: f32 = 0.05;
 
@@ -141,7 +141,7 @@ impl Word<'_> {
         Term::from_field_text(self.fields.text, self.text)
     }
 
-    fn form(&self) -> Term {
+    fn stem(&self) -> Term {
         Term::from_field_text(self.fields.stems, &stem(self.text))
     }
 
@@ -164,7 +164,7 @@ impl Word<'_> {
             vec![Box::new(TermQuery::new(self.exact(), IndexRecordOption::WithFreqs))];
         let mut add = |query: Box<dyn TantivyQuery>, weight| ways.push(Box::new(BoostQuery::new(query, weight)));
         if !self.is_number() {
-            add(Box::new(TermQuery::new(self.form(), IndexRecordOption::WithFreqs)), FORM_WEIGHT);
+            add(Box::new(TermQuery::new(self.stem(), IndexRecordOption::WithFreqs)), STEM_WEIGHT);
         }
         if let Some(fuzzy) = self.fuzzy() {
             add(Box::new(fuzzy), TYPO_WEIGHT);
@@ -179,7 +179,7 @@ impl Word<'_> {
     fn unscored(&self, searcher: &Searcher, deadline: &Deadline) -> Result<Box<dyn TantivyQuery>, IndexError> {
         let similar = self.similar(searcher, deadline)?;
         let mut terms = Vec::with_capacity(similar.len() + 1);
-        terms.push(if self.is_number() { self.exact() } else { self.form() });
+        terms.push(if self.is_number() { self.exact() } else { self.stem() });
         terms.extend(similar.iter().map(|word| Term::from_field_text(self.fields.text, word)));
         Ok(any_of(terms))
     }

@@ -152,8 +152,8 @@ async fn judge_response(
 
 /// Whether earlier files of this product with this extension were sent as pages, and archived.
 async fn is_usual(app: &App, lead: &ClaimedNotification, extension: Option<&str>) -> Result<bool, TransferError> {
-    let shown = app.record.history().shown_files(lead.id).await?;
-    Ok(shown.iter().filter(|file| file.extension.as_deref() == extension).any(|file| {
+    let recent = app.record.history().recent_files(lead.id).await?;
+    Ok(recent.iter().filter(|file| file.extension.as_deref() == extension).any(|file| {
         let was_sent_as_page = file.content_type.as_deref().is_some_and(is_page_type);
         was_sent_as_page || file.warnings.iter().any(|warning| warning == UNUSUAL_MARKUP)
     }))
@@ -230,7 +230,7 @@ fn extension_for(content_type: &str) -> Option<&'static str> {
 }
 
 fn is_zip(head: &[u8]) -> bool {
-    ZIP_SIGNATURES.iter().any(|mark| head.starts_with(mark))
+    ZIP_SIGNATURES.iter().any(|signature| head.starts_with(signature))
 }
 
 fn content_type(download: &Download, name: &str) -> Option<String> {

@@ -22,7 +22,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(2500);
 
 /// How often an index that is being built is committed, so that it can be searched.
-const SHOW_EVERY: Duration = Duration::from_secs(5);
+const COMMIT_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(app: App) {
     while let Some(writer) = acquire_writer(&app).await {
@@ -169,20 +169,20 @@ async fn build(
     }
     let is_resumed = state.done > 0;
     let mut products = HashSet::new();
-    let mut shown_at = None::<Instant>;
+    let mut committed_at = None::<Instant>;
     let mut next = Batch::after(&app.record, state.after).await?;
     while let Some((last, mut batch)) = next {
         stop::check(app, "stop-in-build")?;
         state.done += batch.publications.len() as u64;
         state.after = Some(last);
         batch.products.retain(|product| products.insert(product.id));
-        let is_shown = is_visible && shown_at.is_none_or(|at| at.elapsed() > SHOW_EVERY);
-        if is_shown {
-            shown_at = Some(Instant::now());
+        let is_committed = is_visible && committed_at.is_none_or(|at| at.elapsed() > COMMIT_EVERY);
+        if is_committed {
+            committed_at = Some(Instant::now());
         }
         let written = on_thread(slot, move |writer| {
             batch.add(writer, is_resumed)?;
-            if is_shown { writer.commit_unfinished(state) } else { Ok(()) }
+            if is_committed { writer.commit_unfinished(state) } else { Ok(()) }
         });
         let loaded = Batch::after(&app.record, Some(last));
         let (written, loaded) = tokio::join!(written, loaded);

@@ -99,7 +99,7 @@ fn product(row: &Row, now: Timestamp) -> Product {
     // Daily files are about the day before.
     let day = if periodicity == Daily { today.saturating_sub(1.days()) } else { today };
     let period = periodicity.period_of(day);
-    let write = |form: &str| period.start.0.strftime(form).to_string();
+    let write = |format: &str| period.start.0.strftime(format).to_string();
     let file_name =
         file_name.replace("{d}", &write("%Y%m%d")).replace("{b}", &write("%d-%m-%Y")).replace("{m}", &write("%Y%m"));
     let seed = u64::from(number);

@@ -107,12 +107,12 @@ impl Product {
     }
 }
 
-/// A file name with its date changed, in whichever form the date is written.
+/// A file name with its date changed, in whichever format the date is written.
 fn renamed(name: &str, from: Date, to: Date) -> String {
-    let forms = ["%Y%m%d", "%Y-%m-%d", "%d-%m-%Y", "%d_%m_%Y", "%d.%m.%Y", "%d%m%Y", "%Y%m", "%m%Y", "%Y-%m"];
-    let write = |day: Date, form: &str| day.strftime(form).to_string();
-    forms
+    let formats = ["%Y%m%d", "%Y-%m-%d", "%d-%m-%Y", "%d_%m_%Y", "%d.%m.%Y", "%d%m%Y", "%Y%m", "%m%Y", "%Y-%m"];
+    let write = |day: Date, format: &str| day.strftime(format).to_string();
+    formats
         .iter()
-        .find(|form| name.contains(&write(from, form)))
-        .map_or_else(|| name.to_owned(), |form| name.replace(&write(from, form), &write(to, form)))
+        .find(|format| name.contains(&write(from, format)))
+        .map_or_else(|| name.to_owned(), |format| name.replace(&write(from, format), &write(to, format)))
 }

@@ -227,7 +227,7 @@ fn with_headers(product: &Product, version: &Version, length: u64, body: Body) -
     response
 }
 
-/// The forms of the real portal: plain or quoted for plain names, one long encoded word for names with accents and for some
+/// As the real portal sends it: plain or quoted for plain names, one long encoded word for names with accents and for some
 /// others.
 fn disposition(number: u32, name: &str) -> String {
     let encoded = format!("attachment; filename=\"=?utf-8?B?{}?=\"", STANDARD.encode(name));

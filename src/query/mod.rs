@@ -13,11 +13,11 @@ mod limits;
 mod lists;
 mod paging;
 mod request;
+mod rows;
 mod search_text;
 mod stats;
 mod status;
 mod streams;
-mod views;
 mod walk;
 mod weight;
 
@@ -44,9 +44,9 @@ pub use limits::{QueryLimits, StopOnDrop};
 pub use lists::MemberRow;
 pub use paging::{FIRST_MAX, ListPage, Paging};
 pub use request::{NotificationRequest, ProductRequest, PublicationRequest, RevisionRequest};
+pub use rows::{PublicationRow, RevisionRow, has_zstd_frame};
 pub use stats::{STATS_LIMIT_MAX, StatsRequest, StatsRow, Suggestion, SuggestionKind};
 pub use status::{DamagedFile, DamagedFiles, SourceStatus, Status};
-pub use views::{PublicationRow, RevisionRow, has_zstd_frame};
 
 /// Why a query has no response.
 #[derive(Debug, thiserror::Error)]

@@ -97,7 +97,7 @@ impl Queries {
         Ok(())
     }
 
-    /// Names of products, present and past, of processes and of files that begin so, or have a word that does.
+    /// Names of products, present and past, of processes and of files that begin with a text, or have a word that does.
     pub async fn suggest(&self, prefix: &str, limit: i64) -> Result<Vec<Suggestion>, QueryError> {
         let limit = self::limit(limit, SUGGESTIONS_MAX)?;
         SearchText::new(Some(prefix.to_owned()), false)?;
@@ -260,7 +260,7 @@ impl StatsRow {
     }
 }
 
-/// Whether a text, or one of its words, begins so.
+/// Whether a text, or one of its words, begins with the prefix.
 fn begins(text: &str, prefix: &str) -> bool {
     let (text, prefix) = (fold(text), fold(prefix));
     let starts = text

@@ -161,11 +161,11 @@ impl Queries {
         Ok((Some(head.to_string()), last))
     }
 
-    /// The same for revisions, which also show when they were announced last. That is not in the feed.
+    /// The same for revisions. When they were announced last is not in the feed, so renewals count too.
     pub async fn state_of_revisions(&self) -> Result<Option<String>, QueryError> {
         let renewals = self.record.feed().renewals().await?;
-        let (mark, _) = self.state_of_publications().await?;
-        Ok(mark.map(|mark| format!("{mark} {renewals}")))
+        let (publications, _) = self.state_of_publications().await?;
+        Ok(publications.map(|publications| format!("{publications} {renewals}")))
     }
 
     /// The other thing that the scores of hits depend on: the segments of this process's index.

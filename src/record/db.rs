@@ -95,7 +95,7 @@ impl Db {
         self.0.fed.send_modify(|commits| *commits += 1);
     }
 
-    /// To be called after a commit that erased links: the write-ahead log holds them still.
+    /// To be called after a commit that erased links: the write-ahead log still contains them.
     pub fn links_erased(&self) {
         if let Some(checkpointer) = &self.0.checkpointer {
             checkpointer.empty_soon();

@@ -53,8 +53,8 @@ pub(super) async fn append_all_of_product(
 /// The key under which renewals are counted.
 const RENEWALS: &str = "renewals";
 
-/// Counts a change that rows show and the feed does not have, since searches find the same before and after it: a revision that
-/// was announced again, notifications that were queued again.
+/// Counts a change of rows that is not in the feed, because searches find the same before and after it: a revision was announced
+/// again, or notifications were queued again.
 pub(super) async fn count_renewal(txn: &DatabaseTransaction) -> Result<(), DbErr> {
     let first = state::ActiveModel { key: Set(RENEWALS.to_owned()), value: Set("1".to_owned()) };
     let counted = sea_orm::sea_query::OnConflict::column(state::Column::Key)

@@ -38,7 +38,7 @@ impl Locks {
         Ok(is_free)
     }
 
-    /// Has a lock end `hold_for` from now. `false` if the holder no longer has it.
+    /// Renews a lock, which then ends `hold_for` from now. `false` if the holder no longer has it.
     pub async fn renew(
         &self,
         name: &str,

@@ -53,7 +53,7 @@ use db::Db;
 pub use connect::Location;
 pub use feed::Feed;
 pub use files::{DamagedFile, Files, Removal};
-pub use history::{History, NotificationQuery, Page, ShownFile};
+pub use history::{History, NotificationQuery, Page, RecentFile};
 pub use imports::{IMPORT, Imported, ImportedFile, ImportedNotification, Imports};
 pub use intake::{Intake, IntakeError, NewNotification};
 pub use jobs::{JobRun, Jobs};

@@ -23,8 +23,8 @@ pub(super) trait Pack: Sized {
         column.to_owned()
     }
 
-    /// The SQL that shows the value of `column` in a view for other programs.
-    fn show(column: &str, _: DbBackend) -> String {
+    /// The SQL for the value of `column` in a view for other programs.
+    fn in_view(column: &str, _: DbBackend) -> String {
         column.to_owned()
     }
 
@@ -36,7 +36,7 @@ pub(super) struct Column {
     pub name: &'static str,
     pub source: &'static str,
     pub pack: fn(&str, DbBackend) -> String,
-    pub show: fn(&str, DbBackend) -> String,
+    pub in_view: fn(&str, DbBackend) -> String,
 }
 
 /// A row that is read packed.
@@ -87,7 +87,7 @@ macro_rules! packed {
                 name: stringify!($name),
                 source: $source,
                 pack: <$type as $crate::engine::record::pack::Pack>::pack,
-                show: <$type as $crate::engine::record::pack::Pack>::show,
+                in_view: <$type as $crate::engine::record::pack::Pack>::in_view,
             },)*];
             const FROM: &'static str = $from;
         }
@@ -122,8 +122,8 @@ macro_rules! ids {
                 }
             }
 
-            fn show(column: &str, backend: DbBackend) -> String {
-                show_id(column, backend)
+            fn in_view(column: &str, backend: DbBackend) -> String {
+                id_in_view(column, backend)
             }
 
             fn unpack(json: String) -> Result<Self, String> {
@@ -134,8 +134,8 @@ macro_rules! ids {
 }
 ids!(ProductId, PublicationId, RevisionId);
 
-/// An id as views show it.
-pub(super) fn show_id(column: &str, backend: DbBackend) -> String {
+/// An id as it is in views.
+pub(super) fn id_in_view(column: &str, backend: DbBackend) -> String {
     match backend {
         DbBackend::Sqlite => format!(
             "CASE WHEN {column} IS NULL THEN NULL ELSE lower(substr(hex({column}), 1, 8) || '-' || \
@@ -146,24 +146,24 @@ pub(super) fn show_id(column: &str, backend: DbBackend) -> String {
     }
 }
 
-/// A digest as views show it.
-pub(super) fn show_digest(column: &str, backend: DbBackend) -> String {
+/// A digest as it is in views.
+pub(super) fn digest_in_view(column: &str, backend: DbBackend) -> String {
     match backend {
         DbBackend::Sqlite => format!("CASE WHEN {column} IS NULL THEN NULL ELSE lower(hex({column})) END"),
         _ => format!("encode({column}, 'hex')"),
     }
 }
 
-/// An instant, stored as milliseconds since 1970, as views show it.
-pub(super) fn show_instant(column: &str, backend: DbBackend) -> String {
+/// An instant, stored as milliseconds since 1970, as it is in views.
+pub(super) fn instant_in_view(column: &str, backend: DbBackend) -> String {
     match backend {
         DbBackend::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"),
         _ => format!("to_timestamp({column} / 1000.0)"),
     }
 }
 
-/// A São Paulo wall clock reading as views show it.
-pub(super) fn show_wall(column: &str, backend: DbBackend) -> String {
+/// A São Paulo wall clock reading as it is in views.
+pub(super) fn wall_clock_in_view(column: &str, backend: DbBackend) -> String {
     match backend {
         DbBackend::Sqlite => column.to_owned(),
         _ => format!("CAST({column} AS timestamp)"),
@@ -186,8 +186,8 @@ impl Pack for bool {
 impl Pack for Timestamp {
     type Json = i64;
 
-    fn show(column: &str, backend: DbBackend) -> String {
-        show_instant(column, backend)
+    fn in_view(column: &str, backend: DbBackend) -> String {
+        instant_in_view(column, backend)
     }
 
     fn unpack(json: i64) -> Result<Self, String> {
@@ -261,8 +261,8 @@ impl<T: Pack> Pack for Option<T> {
         T::pack(column, backend)
     }
 
-    fn show(column: &str, backend: DbBackend) -> String {
-        T::show(column, backend)
+    fn in_view(column: &str, backend: DbBackend) -> String {
+        T::in_view(column, backend)
     }
 
     fn unpack(json: Self::Json) -> Result<Self, String> {

@@ -47,7 +47,7 @@ pub(super) async fn mark_awaited(txn: &DatabaseTransaction, ids: Vec<Uuid>, now:
     feed::append(txn, millis(now), changes.collect()).await
 }
 
-/// Changes the status of those of these publications that have the status `from`. Returns their ids.
+/// Changes the status of the given publications that have the status `from`. Returns their ids.
 async fn set_status(
     txn: &DatabaseTransaction,
     ids: Vec<Uuid>,

@@ -107,7 +107,7 @@ impl Store for LocalStore {
         spawn_blocking(move || {
             let mut removed = remove_older(&root.join(INCOMING), min_age, |_| true)?;
             for folder in folders(&root) {
-                // Earlier versions wrote beside the object, under its name with `#` and a number.
+                // Earlier versions wrote uploads to the object's own folder, under its name with `#` and a number.
                 removed += remove_older(&folder, min_age, |name| name.contains('#'))?;
             }
             Ok(removed)

@@ -36,7 +36,7 @@ const FRESH: u32 = 20;
 const FETCHES: u32 = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn enviar_tudo_twice_adds_nothing_and_what_is_fresh_goes_first() {
+async fn enviar_tudo_twice_adds_nothing_and_new_publications_go_first() {
     let values = vec![("fetch.concurrency", FETCHES.to_string())];
     let app = TestApp::with(Options { values, ..Options::default() }).await;
     catalogue(&app, PRODUCTS);

@@ -71,10 +71,10 @@ async fn notifications_that_cannot_be_read_are_rejected_with_the_reason(db: Db) 
 async fn taken(app: &TestApp, body: &str) -> Value {
     let (status, answer) = app.notify(body).await;
     assert_eq!(status, 202, "{body}: {answer}");
-    shown(app, &answer).await
+    recorded(app, &answer).await
 }
 
-async fn shown(app: &TestApp, answer: &Value) -> Value {
+async fn recorded(app: &TestApp, answer: &Value) -> Value {
     let id = answer["id"].as_str().expect("an id");
     let fields = "status name process referenceDate periodStart periodEnd warnings error body";
     app.query(&format!("{{ notification(id: \"{id}\") {{ {fields} }} }}")).await["notification"].clone()
@@ -106,8 +106,8 @@ const UNREADABLE: [&str; 13] = [
     "  ",
 ];
 
-on_each_database!(an_unreadable_period_beside_a_reference_date_is_a_warning);
-async fn an_unreadable_period_beside_a_reference_date_is_a_warning(db: Db) {
+on_each_database!(an_unreadable_period_with_a_reference_date_is_a_warning);
+async fn an_unreadable_period_with_a_reference_date_is_a_warning(db: Db) {
     let app = quiet(db).await;
     for (reference, start, end) in [
         ("20/02/2025", "2025-02-20T00:00:00", "2025-02-20T23:59:59"),
@@ -196,7 +196,7 @@ async fn texts_are_bounded_alike_on_both_databases(db: Db) {
         for (chars, status) in [(2_000, 202), (2_001, 422), (2_800, 422), (240_000, 422)] {
             let (answered, answer) = app.notify(&with(|body| body[field] = json!(text(chars)))).await;
             assert_eq!(answered, status, "{field} of {chars}: {answer}");
-            let node = shown(&app, &answer).await;
+            let node = recorded(&app, &answer).await;
             if status == 202 {
                 assert_eq!(warnings(&node).len(), 1, "{node}");
             } else {
@@ -204,8 +204,8 @@ async fn texts_are_bounded_alike_on_both_databases(db: Db) {
                 assert_eq!(reason, format!("`{field}` has {chars} characters; at most 2000 are accepted"));
                 assert_eq!(node["status"], "REJECTED");
             }
-            for shown in ["name", "process", "referenceDate"] {
-                assert!(node[shown].as_str().expect("a text").chars().count() <= 500);
+            for field in ["name", "process", "referenceDate"] {
+                assert!(node[field].as_str().expect("a text").chars().count() <= 500);
             }
         }
     }
@@ -296,7 +296,7 @@ async fn values_that_json_readers_cannot_hold_are_replaced_with_a_warning() {
     for (body, name) in [(utf16, "Acomph"), (broken, "Previsão à noite \u{fffd}")] {
         let (status, answer) = app.send(body, "application/json").await;
         assert_eq!(status, 202, "{answer}");
-        let node = shown(&app, &answer).await;
+        let node = recorded(&app, &answer).await;
         assert_eq!(node["name"], name);
         assert!(warnings(&node).iter().any(|text| text.contains("not UTF-8")), "{node}");
     }

@@ -129,12 +129,12 @@ async fn bodies_are_archived_byte_for_byte_in_every_spelling() {
 pub async fn are_archived_in_every_spelling(all: &Bodies) {
     for spelling in [Spelling::Json, Spelling::PascalCase, Spelling::Form] {
         let app = TestApp::start().await;
-        let mut shown: HashMap<String, &Bytes> = HashMap::new();
+        let mut latest: HashMap<String, &Bytes> = HashMap::new();
         for i in 0..all.len() {
             assert_eq!(send(&app, &all.body(i), spelling).await, 202, "{spelling:?} {i}");
-            // In order: some announce different files for one publication, and the last is the one shown.
+            // In order: some announce different files for one publication, and the last is the one latest.
             app.settled(i as u64 + 1).await;
-            let before = shown.insert(publication_of(&all.bodies[i]), &all.files[i]);
+            let before = latest.insert(publication_of(&all.bodies[i]), &all.files[i]);
             let status = if before == Some(&all.files[i]) { "UNCHANGED" } else { "ARCHIVED" };
             let data = app.query("{ notifications(first: 1) { nodes { name status warnings } } }").await;
             let node = &data["notifications"]["nodes"][0];
@@ -181,14 +181,14 @@ pub async fn add_no_byte_when_sent_again(db: Db, all: &Bodies) {
     let (mut sent, mut stored) = (0, 0);
     // The current content of each publication, and how many revisions there must be. A content returns only if two bodies
     // announce different files for one publication.
-    let mut shown: HashMap<String, &Bytes> = HashMap::new();
+    let mut latest: HashMap<String, &Bytes> = HashMap::new();
     let mut revisions = 0;
     for pass in 0..3 {
         for i in 0..all.len() {
             assert_eq!(app.notify(&all.body(i).to_string()).await.0, 202);
             sent += 1;
             app.settled(sent).await;
-            let before = shown.insert(publication_of(&all.bodies[i]), &all.files[i]);
+            let before = latest.insert(publication_of(&all.bodies[i]), &all.files[i]);
             revisions += u64::from(before != Some(&all.files[i]));
         }
         let data = app.query("{ revisions { totalCount } notifications { totalCount } }").await;
@@ -230,7 +230,7 @@ pub async fn have_one_product_for_each_list(all: &Bodies) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_with_dead_links_are_imported_once() {
+async fn bodies_with_expired_links_are_imported_once() {
     are_imported_once(MADE, "2025-04-01T11:02:57.000Z").await;
 }
 

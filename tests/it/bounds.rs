@@ -468,7 +468,7 @@ fn unread(url: &str, path: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn exports_are_limited_and_unread_ones_are_given_up() {
+async fn exports_are_limited_and_unread_ones_are_cancelled() {
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     old_log(folder.path(), 12_000, 10);
     let values = vec![

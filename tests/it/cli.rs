@@ -363,7 +363,7 @@ async fn one_file() -> (Arc<TempDir>, String, Vec<u8>) {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn get_replaces_nothing_unless_told_to() {
+async fn get_replaces_nothing_without_force() {
     let (folder, id, bytes) = one_file().await;
     let folder = folder.path();
     let refused = |args: &[&str], word: &str| {

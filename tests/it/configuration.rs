@@ -194,8 +194,8 @@ fn secrets_do_not_print() {
         ],
         &[],
     );
-    let shown = format!("{settings:?}");
-    assert!(!shown.contains("segredo"), "{shown}");
+    let printed = format!("{settings:?}");
+    assert!(!printed.contains("segredo"), "{printed}");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn notified(client: &reqwest::Client, url: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_clients_block_nobody() {
+async fn idle_clients_do_not_block_others() {
     let app = quiet().await;
     let client = fresh();
     for (name, bytes) in silences() {
@@ -82,7 +82,7 @@ async fn idle_clients_block_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_reads_no_response_blocks_nobody() {
+async fn a_client_that_reads_no_response_does_not_block_others() {
     let app = quiet().await;
     let client = fresh();
     let request = "GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(4000);
@@ -288,7 +288,7 @@ async fn forwarded_addresses_are_taken_from_trusted_proxies_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_with_wrong_keys_blocks_nobody() {
+async fn many_wrong_keys_do_not_block_others() {
     let app = quiet().await;
     let client = fresh();
     let wrong = b"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Token: errada\r\nContent-Length: 2\r\n\r\n{}";

@@ -123,7 +123,7 @@ async fn a_damaged_file_is_never_delivered_as_good() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damage_is_found_while_a_range_is_asked_for_again() {
+async fn damage_is_found_while_a_range_is_requested_again() {
     let bytes = noise(500_000);
     let app = TestApp::start().await;
     let number = app.portal.add(product(1, "Produto", "a.bin", bytes.clone()));
@@ -143,8 +143,8 @@ async fn damage_is_found_while_a_range_is_asked_for_again() {
     assert_eq!(app.get_with(&path, &other).await.status(), 500);
 }
 
-on_each_database!(a_damaged_file_is_reported_and_healed_by_the_portal, 2 threads);
-async fn a_damaged_file_is_reported_and_healed_by_the_portal(db: Db) {
+on_each_database!(a_damaged_file_is_reported_and_repaired_by_the_portal, 2 threads);
+async fn a_damaged_file_is_reported_and_repaired_by_the_portal(db: Db) {
     for bytes in [text(400_000), noise(400_000)] {
         let app = TestApp::on(db).await;
         let number = app.portal.add(product(1, "Carga Diária", "a.bin", bytes.clone()));
@@ -269,7 +269,7 @@ async fn head_of_a_damaged_file_is_an_error() {
 
 /// Something else in the place of an object: it is never opened, and good bytes replace what can be replaced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_a_file_is_an_error_and_hangs_nobody() {
+async fn what_is_not_a_file_is_an_error_and_blocks_no_request() {
     let in_time = async |app: &TestApp, path: &str, what: &str| {
         let response = tokio::time::timeout(crate::harness::PATIENCE, app.get(path));
         let response = response.await.unwrap_or_else(|_| panic!("{what}: {path} hangs"));

@@ -3,10 +3,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::harness::TestApp;
 use crate::harness::polling::Polling;
 use crate::harness::process::{Served, acervo, free_port, in_shell};
 use crate::harness::samples::{product, zip};
+use crate::harness::{TestApp, files_in};
 
 /// Everything that people read: both READMEs and the pages of `docs/`.
 fn documents() -> Vec<String> {
@@ -240,4 +240,42 @@ async fn the_hints_of_the_demo_run() {
     drop(demo);
     let left: Vec<PathBuf> = std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|e| e.path()).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The functions and modules of this suite, which include its tests.
+fn names_of_tests() -> Vec<String> {
+    let sources = files_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"));
+    let texts = sources.iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let names = texts.flat_map(|text| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let named = words.windows(2).filter(|pair| matches!(pair[0], "fn" | "mod")).map(|pair| pair[1].to_owned());
+        named.collect::<Vec<_>>()
+    });
+    names.map(|name| name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+}
+
+#[test]
+fn tests_that_documents_name_exist() {
+    let names = names_of_tests();
+    let mut documents = documents();
+    documents.push("CONTRIBUTING.md".to_owned());
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for document in documents {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&document)).expect("a document");
+        let filters = text.split("--test it ").skip(1).filter_map(|rest| rest.split([' ', '`', '\n']).next());
+        let filters = filters.map(|filter| filter.trim_end_matches("::"));
+        // Settings of PostgreSQL have long names too.
+        let is_test = |word: &&str| word.matches('_').count() > 3 && !word.ends_with("_timeout");
+        let in_sentences =
+            text.split('`').skip(1).step_by(2).filter(is_test).filter(|_| document.contains("reliability"));
+        for wanted in filters.chain(in_sentences).filter(|word| word.chars().all(|c| c.is_alphanumeric() || c == '_')) {
+            count += 1;
+            if !names.iter().any(|name| name.contains(wanted)) {
+                missing.push(format!("{document}: {wanted}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(count > 15, "{count}");
 }

@@ -19,7 +19,7 @@ async fn unread(app: &TestApp, path: &str) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unread_downloads_lose_their_places() {
+async fn unread_downloads_lose_their_slots() {
     let values = [("downloads.at_once", "3"), ("downloads.per_key", "2"), ("downloads.stall", "200ms")];
     let values = values.map(|(key, value)| (key, value.to_owned())).into();
     let app = TestApp::with(Options { values, ..Options::default() }).await;

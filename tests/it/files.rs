@@ -90,7 +90,7 @@ async fn ranges_validators_and_heads() {
 }
 
 #[tokio::test]
-async fn each_form_has_its_own_tag_and_conditions_hold() {
+async fn each_representation_has_its_own_tag_and_conditions_hold() {
     let app = TestApp::start().await;
     let bytes = text(400_000);
     let number = app.portal.add(product(1, "Produto", "a.txt", bytes.clone()));

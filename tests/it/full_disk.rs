@@ -83,7 +83,7 @@ async fn a_retention_run_frees_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the right to mount a disk"]
-async fn a_retention_run_frees_it_beside_a_server_that_goes_on() {
+async fn a_retention_run_frees_it_while_a_server_runs() {
     let disk = SmallDisk::mount("48m");
     std::fs::write(disk.path().join("acervo.toml"), DECKS.replace("7d", "0s")).expect("a file");
     let mut served = Served::start(disk.path(), free_port(), "info");

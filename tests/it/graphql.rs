@@ -397,9 +397,9 @@ async fn requests_of_common_tools_are_answered() {
     assert_eq!(send(app.client.get(&url).query(&[("query", named), ("operationName", "B")])).await.0, 405);
 }
 
-on_each_database!(an_answer_is_never_older_than_what_anybody_committed);
+on_each_database!(a_response_is_never_older_than_a_commit_of_any_process);
 /// Pages are cached until something is committed, by any process.
-async fn an_answer_is_never_older_than_what_anybody_committed(db: Db) {
+async fn a_response_is_never_older_than_a_commit_of_any_process(db: Db) {
     let app = TestApp::on(db).await;
     app.portal.add(product(1, "Nome", "a.txt", "x"));
     app.archive(1).await;

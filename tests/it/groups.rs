@@ -128,16 +128,16 @@ fn bucket_of(day: Date, bucket: Bucket) -> String {
 }
 
 fn naive(one: &Publication, dimension: Dimension) -> Option<String> {
-    let shown = one.revisions.first();
+    let latest = one.revisions.first();
     match dimension {
         Dimension::Product => Some(one.product_id.0.simple().to_string()),
         Dimension::Process => Some(one.process.clone()),
         Dimension::MacroProcess => Some(one.macro_process.clone()),
-        Dimension::Status => Some(if shown.is_some() { "ARCHIVED" } else { "AWAITED" }.to_owned()),
-        Dimension::Extension => shown?.extension.clone(),
+        Dimension::Status => Some(if latest.is_some() { "ARCHIVED" } else { "AWAITED" }.to_owned()),
+        Dimension::Extension => latest?.extension.clone(),
         Dimension::Granularity => Some("DAY".to_owned()),
         Dimension::Period(bucket) => Some(bucket_of(one.period.start.0.date(), bucket)),
-        Dimension::Archived(bucket) => Some(bucket_of(sao_paulo().to_datetime(shown?.archived_at).date(), bucket)),
+        Dimension::Archived(bucket) => Some(bucket_of(sao_paulo().to_datetime(latest?.archived_at).date(), bucket)),
     }
 }
 

@@ -217,7 +217,7 @@ async fn an_older_file_takes_its_place_in_the_order(db: Db) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_beside_live_announcements_never_displaces_what_is_newer() {
+async fn an_import_after_live_announcements_never_displaces_what_is_newer() {
     let app = TestApp::start().await;
     let mut live = samples::product(9, "Deck", "hoje.txt", &b"viva"[..]);
     live.list_path = "/sites/9/1/Produtos/9".to_owned();

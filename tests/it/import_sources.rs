@@ -310,13 +310,13 @@ async fn the_memory_of_an_import_is_bounded() {
 }
 
 /// A row's path and name.
-type Taken = (String, String);
+type ParsedRow = (String, String);
 
 /// Lines that were not taken, each with its reason.
-type Refused = Vec<(u64, String)>;
+type RefusedRows = Vec<(u64, String)>;
 
 /// The rows of a manifest, and the lines that are refused.
-fn rows(bytes: &[u8], root: Root<'_>) -> Option<(Vec<Taken>, Refused)> {
+fn rows(bytes: &[u8], root: Root<'_>) -> Option<(Vec<ParsedRow>, RefusedRows)> {
     let mut refused = Vec::new();
     let reader = std::io::Cursor::new(bytes.to_vec());
     let now = jiff::Timestamp::now();

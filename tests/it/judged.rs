@@ -117,8 +117,8 @@ async fn files_in_an_unusual_form_are_archived_with_a_warning() {
     app.settled(17).await;
 }
 
-on_each_database!(earlier_files_of_a_product_tell_what_the_next_one_is);
-async fn earlier_files_of_a_product_tell_what_the_next_one_is(db: Db) {
+on_each_database!(earlier_files_of_a_product_decide_about_the_next_one);
+async fn earlier_files_of_a_product_decide_about_the_next_one(db: Db) {
     let app = TestApp::on(db).await;
     let links = FileServer::start().await;
     let first = announce(&app, &links, 1, "a.xls", 1, (EXCEL, SHEET)).await;

@@ -5,19 +5,19 @@ mod harness;
 
 /// Access: hosts, origins, credentials, and headers of a body.
 mod access;
-/// Answers to requests: their order, and what is computed for them once.
+/// Responses of GraphQL: the order of their fields, and what is computed once for concurrent requests.
 mod answers;
 /// "Enviar Tudo" and what can go wrong between the portal and the archive.
 mod bad_days;
-/// Bad notifications, each with its answer, and nothing lost.
+/// Notifications with unusual or invalid bodies: their response, and what is recorded.
 mod bad_input;
 /// Files in encodings that need another file.
 mod bases;
-/// Notification bodies in the forms that SINtegre sends, archived, sent again and imported.
+/// Notification bodies as SINtegre sends them: archived, sent again and imported.
 mod bodies;
 /// The limits of queries, and that nothing else waits for queries.
 mod bounds;
-/// Rows that are broken: each is an error that names it, and nothing else stops.
+/// Invalid rows: each is an error that names it, and everything else continues.
 mod broken_rows;
 /// The command line, run as a user runs it.
 mod cli;
@@ -25,7 +25,7 @@ mod cli;
 mod clocks;
 /// Settings and their problems.
 mod configuration;
-/// Connections that wait, and guesses at keys: whom they must not keep out.
+/// Silent connections and guessed keys: they must not block others.
 mod connections;
 /// What every store of objects must do, on each implementation.
 mod contract;
@@ -35,7 +35,7 @@ mod crash;
 mod crowds;
 /// Files of the archive that were altered on the disk.
 mod damage;
-/// The commands that documents and outputs name.
+/// The commands in documents and in printed hints.
 mod documents;
 /// Downloads whose client reads nothing.
 mod downloads;
@@ -45,7 +45,7 @@ mod export;
 mod fetch;
 /// `GET /files`: bytes, names, ranges, the stored frame, members.
 mod files;
-/// What filters and searches take: long texts, control characters, dates.
+/// Values of filters and searches: long texts, control characters, dates.
 mod filters;
 /// A full disk.
 mod full_disk;
@@ -55,7 +55,7 @@ mod graphql;
 mod groups;
 /// Links to addresses that the service must not connect to.
 mod guard;
-/// The history for tools: search, groups, coverage, the feed, subscriptions, hostile queries.
+/// Queries of tools: search, groups, coverage, the feed, subscriptions, hostile queries.
 mod history;
 /// Years of publications, as the benchmarks have them.
 #[path = "../../benches/common/history.rs"]
@@ -64,11 +64,11 @@ mod history_of_years;
 mod import;
 /// Tars, manifests and lines as other programs write them.
 mod import_sources;
-/// The index: thrown away, rebuilt, followed.
+/// The index: deleted, rebuilt, kept up to date.
 mod index;
-/// What a portal sends instead of a file, and files in unusual forms.
+/// What a portal sends instead of a file, and files in unusual formats.
 mod judged;
-/// The webhook under a load of silent connections, measured where a binary is named.
+/// The webhook under a load of silent connections; measures another build if `ACERVO_TEST_LOAD` names one.
 mod load;
 /// Locks between processes, and who may renew them.
 mod locks;
@@ -86,11 +86,11 @@ mod paging;
 mod plans;
 /// The portal's buttons.
 mod portal;
-/// The same of the real notifications, files and names.
+/// The same tests with real notifications, files and names.
 mod real;
-/// What must not be seen anywhere.
+/// Secrets, which must not appear anywhere.
 mod redaction;
-/// Several services on one PostgreSQL, and the server's own bad days.
+/// Several services on one PostgreSQL, and failures of the server.
 mod replicas;
 /// Exports over HTTP: HEAD, tags, conditions, codings, parameters.
 mod representations;
@@ -98,9 +98,9 @@ mod representations;
 mod retention;
 /// The order of revisions, against a naive model.
 mod revisions;
-/// Search for people: words in any order and form, and slips of the pen.
+/// Search: words in any order, inflected or misspelt.
 mod search;
-/// Long work that ends early when the process is asked to stop, and goes on later.
+/// Long work that ends early when the process is asked to stop, and continues later.
 mod stopping;
 /// The store of files alone.
 mod store;

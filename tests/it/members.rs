@@ -324,7 +324,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn unpacking_keeps_to_its_budget_and_leaves_room() {
+async fn unpacking_keeps_to_its_budget_and_leaves_space() {
     let (_folder, store) = store();
     let inner = zip(&[("fundo.dat", b"fundo")]);
     let zeros = vec![0; 4 << 20];

@@ -118,8 +118,8 @@ async fn has_right_values(app: &TestApp, connection: &DatabaseConnection, db: Db
     assert_eq!(replays["replays"]["nodes"][0]["announced"], 2, "{db:?}: {replays}");
     // Old rows have no warnings, and the views show the columns that came later.
     assert_eq!(texts("SELECT DISTINCT warnings FROM bi_notifications").await, [text("[]")], "{db:?}");
-    let shown = "SELECT file_name || ' ' || warnings || ' ' || COALESCE(held_by, 'nobody') FROM bi_revisions";
-    assert_eq!(texts(shown).await, [text("carga.csv [] nobody")], "{db:?}");
+    let columns = "SELECT file_name || ' ' || warnings || ' ' || COALESCE(held_by, 'none') FROM bi_revisions";
+    assert_eq!(texts(columns).await, [text("carga.csv [] none")], "{db:?}");
     let found = app.query("{ notifications(filter: { name: { eq: \"carga diaria\" } }) { totalCount } }").await;
     assert_eq!(found["notifications"]["totalCount"], 3, "{db:?}");
 }

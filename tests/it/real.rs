@@ -54,7 +54,7 @@ async fn a_renamed_product_is_one_product_with_its_aliases() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs real notifications and files"]
-async fn bodies_with_dead_links_are_imported_once() {
+async fn bodies_with_expired_links_are_imported_once() {
     bodies::are_imported_once(payloads().to_str().expect("a path"), "2025-11-24T13:37:20.000Z").await;
 }
 

@@ -60,7 +60,7 @@ async fn responses(served: &Served, link: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_link_is_in_the_log_at_the_finest_level_nor_in_an_answer() {
+async fn no_link_is_in_the_log_at_the_finest_level_nor_in_a_response() {
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
     // The first attempt of all panics, with a secret in its words.

@@ -24,20 +24,20 @@ async fn some_products(app: &TestApp) {
     app.settled(3).await;
 }
 
-struct Answer {
+struct ExportResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl ExportResponse {
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("text"))
     }
 }
 
 /// With a client that unpacks nothing.
-async fn send(app: &TestApp, method: Method, export: &str, headers: &[(&str, &str)]) -> Answer {
+async fn send(app: &TestApp, method: Method, export: &str, headers: &[(&str, &str)]) -> ExportResponse {
     let client = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
     let mut request = client.request(method, format!("{}/export/{export}", app.url)).bearer_auth(KEY);
     for (name, value) in headers {
@@ -45,10 +45,10 @@ async fn send(app: &TestApp, method: Method, export: &str, headers: &[(&str, &st
     }
     let answer = request.send().await.expect("a response");
     let (status, headers) = (answer.status(), answer.headers().clone());
-    Answer { status, headers, body: answer.bytes().await.expect("a body").to_vec() }
+    ExportResponse { status, headers, body: answer.bytes().await.expect("a body").to_vec() }
 }
 
-async fn get(app: &TestApp, export: &str, headers: &[(&str, &str)]) -> Answer {
+async fn get(app: &TestApp, export: &str, headers: &[(&str, &str)]) -> ExportResponse {
     send(app, Method::GET, export, headers).await
 }
 
@@ -295,7 +295,7 @@ fn url_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// The rows of a long export are read while they are sent, so that commits meanwhile may be in them: its tag is a weak one.
+/// The rows of a long export are read while they are sent, so that later commits may be in them: its tag is a weak one.
 #[tokio::test]
 async fn the_tag_of_an_export_that_is_read_while_it_is_sent_is_weak() {
     let app = TestApp::start().await;

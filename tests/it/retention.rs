@@ -184,8 +184,8 @@ impl Naive<'_> {
         let Some(count) = count else { return false };
         let own = &self.inventory.publications[i];
         let mut buckets: BTreeMap<String, Vec<&Publication>> = BTreeMap::new();
-        let is_beside = |o: &&Publication| o.product == own.product && self.policy_of(o) == self.policy_of(own);
-        for other in self.inventory.publications.iter().filter(is_beside) {
+        let is_sibling = |o: &&Publication| o.product == own.product && self.policy_of(o) == self.policy_of(own);
+        for other in self.inventory.publications.iter().filter(is_sibling) {
             buckets.entry(key(other)).or_default().push(other);
         }
         let newest: Vec<_> = buckets.into_iter().rev().take(count as usize).collect();

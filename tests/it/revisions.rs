@@ -108,7 +108,7 @@ async fn check(world: &World, steps: &[Step], arrivals: &[usize]) {
     acervo::jobs::catch_up(&app.app).await.expect("an index");
     for (which, naive) in naive.iter().enumerate() {
         let name = format!("{} {which}", case.name);
-        is_shown_as(&case, &name, naive).await;
+        is_listed_as(&case, &name, naive).await;
         if naive.latest().is_some() {
             is_known_as(&case, &name, naive, arrivals.len() as i64).await;
         }
@@ -157,7 +157,7 @@ async fn fetch_in_any_order(case: &Case<'_>, steps: &[Step], arrivals: &[usize])
 }
 
 /// The publication shows these revisions.
-async fn is_shown_as(case: &Case<'_>, name: &str, naive: &Naive) {
+async fn is_listed_as(case: &Case<'_>, name: &str, naive: &Naive) {
     let query = "query($n: String!) { publications(filter: { name: { eq: $n } }) {
         nodes { revisionNumber revisionCount revisions { number sha256 supersededAt } } } }";
     let found = case.app.query_with(query, json!({ "n": name })).await["publications"]["nodes"][0].clone();
@@ -168,10 +168,10 @@ async fn is_shown_as(case: &Case<'_>, name: &str, naive: &Naive) {
     assert_eq!(found["revisionCount"].as_u64(), Some(naive.revisions.len() as u64));
     assert_eq!(found["revisionNumber"].as_u64(), Some(latest as u64 + 1));
     for (i, (content, ..)) in naive.revisions.iter().enumerate() {
-        let shown = &found["revisions"][i];
-        assert_eq!(shown["number"].as_u64(), Some(i as u64 + 1));
-        assert_eq!(shown["sha256"], Digest::of(format!("{} {content}", case.name).as_bytes()).to_string());
-        assert_eq!(shown["supersededAt"].is_null(), i == latest, "{shown}");
+        let listed = &found["revisions"][i];
+        assert_eq!(listed["number"].as_u64(), Some(i as u64 + 1));
+        assert_eq!(listed["sha256"], Digest::of(format!("{} {content}", case.name).as_bytes()).to_string());
+        assert_eq!(listed["supersededAt"].is_null(), i == latest, "{listed}");
     }
 }
 
@@ -260,10 +260,10 @@ async fn lists_as_of_any_instant_are_the_naive_ones() {
                 (name, day, latest as i64 + 1)
             })
             .collect();
-        let mut shown = shown_as_of(&app, at, expected.len()).await;
+        let mut listed = listed_as_of(&app, at, expected.len()).await;
         expected.sort();
-        shown.sort();
-        assert!(expected == shown, "as of {offset}: {:?}", expected.iter().zip(&shown).find(|(a, b)| a != b));
+        listed.sort();
+        assert!(expected == listed, "as of {offset}: {:?}", expected.iter().zip(&listed).find(|(a, b)| a != b));
     }
     eprintln!("{} histories with {} announcements: no difference at 26 instants", histories(), tick);
 }
@@ -307,23 +307,23 @@ async fn claim_all(app: &TestApp, count: usize) -> HashMap<String, Claim> {
     claims
 }
 
-/// All publications as of an instant: name, day, and the number of the revision shown.
-async fn shown_as_of(app: &TestApp, at: i64, total: usize) -> Vec<(String, String, i64)> {
+/// All publications as of an instant: name, day, and the number of the revision listed.
+async fn listed_as_of(app: &TestApp, at: i64, total: usize) -> Vec<(String, String, i64)> {
     let query = "query($at: DateTime, $after: String) {
         publications(asOf: $at, first: 1000, after: $after, orderBy: NAME_ASC) {
             totalCount nodes { name referenceDate revisionNumber } pageInfo { hasNextPage endCursor } } }";
-    let (mut shown, mut after) = (Vec::new(), Value::Null);
+    let (mut listed, mut after) = (Vec::new(), Value::Null);
     loop {
         let variables = json!({ "at": timestamp(at).to_string(), "after": after });
         let list = app.query_with(query, variables).await["publications"].clone();
         assert_eq!(list["totalCount"], total, "as of {at}");
         for node in list["nodes"].as_array().expect("a list") {
             let text = |name: &str| node[name].as_str().expect("a text").to_owned();
-            shown.push((text("name"), text("referenceDate"), node["revisionNumber"].as_i64().expect("a number")));
+            listed.push((text("name"), text("referenceDate"), node["revisionNumber"].as_i64().expect("a number")));
         }
         after = list["pageInfo"]["endCursor"].clone();
         if list["pageInfo"]["hasNextPage"] == false {
-            return shown;
+            return listed;
         }
     }
 }

@@ -41,8 +41,8 @@ async fn retention_stopped_at(db: Db, fault: &str, marked: u64) {
     run_as_planned(archive, &plan, &what).await;
 }
 
-on_each_database!(a_run_of_retention_stops_between_batches_and_the_next_goes_on, 2 threads);
-async fn a_run_of_retention_stops_between_batches_and_the_next_goes_on(db: Db) {
+on_each_database!(a_run_of_retention_stops_between_batches_and_the_next_continues, 2 threads);
+async fn a_run_of_retention_stops_between_batches_and_the_next_continues(db: Db) {
     let faults =
         [("stop-in-plan=1*off->return", 0), ("stop-in-marks=1*off->return", 25), ("stop-in-sweep=9*off->return", 38)];
     for (fault, marked) in faults {
@@ -88,7 +88,7 @@ async fn without_index(publications: usize) -> Closed {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_of_the_index_stops_between_batches_and_goes_on_from_there() {
+async fn a_build_of_the_index_stops_between_batches_and_continues_from_there() {
     const COUNTS: &str = "{ publications { totalCount } products { totalCount } revisions { totalCount }
         search: publications(search: \"deck decomp\") { totalCount } }";
     let whole = without_index(1_300).await.open().await;
@@ -108,8 +108,8 @@ async fn a_build_of_the_index_stops_between_batches_and_goes_on_from_there() {
     assert_eq!(found, expected);
 }
 
-/// Bodies whose links are dead.
-fn dead_bodies(links: &FileServer, count: u32) -> String {
+/// Bodies whose links have expired.
+fn expired_bodies(links: &FileServer, count: u32) -> String {
     let now = jiff::Timestamp::now().as_second();
     let line = |n: u32| {
         let claims = json!({ "URL": format!("/sites/1/Produtos/{}/a.txt", n % 50) });
@@ -121,11 +121,11 @@ fn dead_bodies(links: &FileServer, count: u32) -> String {
     (0..count).map(line).collect()
 }
 
-on_each_database!(an_import_of_bodies_stops_between_batches_and_goes_on_when_run_again, 2 threads);
-async fn an_import_of_bodies_stops_between_batches_and_goes_on_when_run_again(db: Db) {
+on_each_database!(an_import_of_bodies_stops_between_batches_and_continues_when_run_again, 2 threads);
+async fn an_import_of_bodies_stops_between_batches_and_continues_when_run_again(db: Db) {
     let archive = Closed::of(history_on(db, 1, DECKS).await).await;
     let file = archive.folder.path().join("a.ndjson");
-    std::fs::write(&file, dead_bodies(&FileServer::start().await, 900)).expect("a file");
+    std::fs::write(&file, expired_bodies(&FileServer::start().await, 900)).expect("a file");
     let file = file.display().to_string();
     let stopped = archive.run(&["import", &file], "stop-in-import=1*off->return").await;
     assert_eq!(stopped.status.code(), Some(1), "{db:?}: {}", stderr(&stopped));
@@ -183,9 +183,9 @@ async fn an_import_of_files_stops_between_files_and_leaves_none_behind(db: Db) {
     }
 }
 
-on_each_database!(dead_links_are_erased_during_a_sweep, 2 threads);
+on_each_database!(expired_links_are_erased_during_a_sweep, 2 threads);
 /// A sweep that takes for ever keeps no link from being ended and erased, and ends when the service stops.
-async fn dead_links_are_erased_during_a_sweep(db: Db) {
+async fn expired_links_are_erased_during_a_sweep(db: Db) {
     let archive = Closed::of(history_on(db, 12, &at_once()).await).await;
     // Marked, and not swept yet.
     let killed = archive.run(&["retention", "run"], "retention-after-mark=return").await;
@@ -266,9 +266,9 @@ async fn a_run_whose_lock_was_stolen_stops(db: Db) {
     database.close().await.expect("a closed connection");
 }
 
-on_each_database!(a_run_from_the_terminal_waits_until_the_clock_is_believed, 2 threads);
+on_each_database!(a_run_from_the_terminal_waits_until_the_clock_is_trusted, 2 threads);
 /// What was noted of the time last is of an hour by which the clock would be a day ahead.
-async fn a_run_from_the_terminal_waits_until_the_clock_is_believed(db: Db) {
+async fn a_run_from_the_terminal_waits_until_the_clock_is_trusted(db: Db) {
     let archive = Closed::of(history_on(db, 12, &at_once()).await).await;
     let yesterday = jiff::Timestamp::now().saturating_sub(jiff::SignedDuration::from_hours(25)).expect("an instant");
     let app = TestApp::with(Options {
@@ -296,7 +296,7 @@ async fn a_run_from_the_terminal_waits_until_the_clock_is_believed(db: Db) {
 
 /// Beside a service that notes the time, minutes are enough.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_a_service_a_clock_that_is_minutes_ahead_is_not_believed() {
+async fn a_command_does_not_trust_a_clock_minutes_ahead_of_a_running_service() {
     for (wrong, is_believed) in [(-600_000, false), (0, true)] {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         let config = folder.path().join("acervo.toml");

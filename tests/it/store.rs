@@ -116,7 +116,7 @@ async fn good_bytes_replace_damaged_ones() {
 }
 
 #[tokio::test]
-async fn the_smaller_form_is_kept() {
+async fn the_smaller_encoding_is_stored() {
     let (_folder, store) = store();
     assert_eq!(put(&store, &b"a".repeat(1000), 100).await.file.encoding, Encoding::Zstd);
     assert_eq!(put(&store, b"a", 100).await.file.encoding, Encoding::Plain);

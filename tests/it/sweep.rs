@@ -298,7 +298,7 @@ pub const RUNS: &str = "{ retentionRuns { nodes { id endedAt removed undoneAt } 
 
 /// A run is a job: the response is sent while it continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_run_is_answered_at_once_and_goes_on() {
+async fn a_long_run_is_answered_at_once_and_continues() {
     let archive = Closed::of(history_of(40, &at_once()).await).await;
     let served = serve(&archive, "retention-between-marks=1*sleep(8000)->off").await;
     let data = served.query("mutation { runRetention(dryRun: false) { id endedAt removed } }").await;

@@ -43,7 +43,7 @@ impl Ends {
 
     /// Whether a file that begins as expected also ends so. Zips are opened, which says more.
     pub(super) fn completeness(&self, expected: Expected, format: Format) -> Verdict {
-        let ends_with = |mark: &[u8]| memchr::memmem::rfind(&self.tail, mark).is_some();
+        let ends_with = |marker: &[u8]| memchr::memmem::rfind(&self.tail, marker).is_some();
         match (expected, format) {
             (Expected::Pdf, _) if !ends_with(b"%%EOF") => {
                 Verdict::Doubtful("the PDF has no end (%%EOF): it seems cut off")

@@ -49,11 +49,11 @@ impl Expected {
 
     /// Whether files of this kind begin with a known signature. A zip may have a program in front of it, and is opened,
     /// which says more.
-    pub fn has_mark(self) -> bool {
+    pub fn has_signature(self) -> bool {
         matches!(self, Self::Pdf | Self::OfficeZip | Self::Office)
     }
 
-    /// Whether the form of the product's earlier files counts: no program opens a page as a PDF.
+    /// Whether it counts what earlier files of the product were: no program opens a page as a PDF.
     pub fn varies(self) -> bool {
         !matches!(self, Self::Pdf | Self::Zip | Self::OfficeZip | Self::Binary)
     }

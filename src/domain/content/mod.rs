@@ -34,7 +34,7 @@ pub struct FileInfo<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     File,
-    /// The published file in an unusual form: archived, with a warning.
+    /// The published file in an unusual format: archived, with a warning.
     Unusual(&'static str),
     /// Perhaps not the published file, or only a part of it: archived with a warning, and fetched once more.
     Doubtful(&'static str),
@@ -76,7 +76,7 @@ pub fn judge(file: &FileInfo<'_>, ends: &Ends) -> Verdict {
         Format::Text if expected == Expected::Binary => {
             Verdict::Doubtful("it is a text file, perhaps an error message, instead of the file")
         }
-        _ if expected.has_mark() => Verdict::Doubtful("it does not begin like a file of its type"),
+        _ if expected.has_signature() => Verdict::Doubtful("it does not begin like a file of its type"),
         _ => Verdict::File,
     }
 }
@@ -91,7 +91,7 @@ fn judge_markup(
     let is_xml = matches!(format, Format::Xml(_));
     if expected == Expected::Office && !(is_xml && markup.is_error) {
         let sent_as_office = file.content_type.is_some_and(is_office_type);
-        // By its marks, by its name and type with a table in it, or like earlier files; never with a form in it.
+        // Office wrote it, its name and type say so and it has a table, or earlier files were like it; never with an HTML form in it.
         let is_table = sent_as_office && markup.has_table;
         if !markup.has_form && (markup.is_office || is_table || file.is_usual) {
             return Verdict::Unusual(UNUSUAL_MARKUP);

@@ -113,11 +113,11 @@ fn decode(head: &[u8]) -> Cow<'_, str> {
 fn markup(text: &str) -> Format {
     let folded = text.to_ascii_lowercase();
     let found = Markup {
-        is_office: OFFICE.iter().any(|mark| folded.contains(mark)),
+        is_office: OFFICE.iter().any(|text| folded.contains(text)),
         has_table: folded.contains("<table"),
         has_form: ["<form", "type=\"password\"", "type='password'", "type=password"]
             .iter()
-            .any(|mark| folded.contains(mark)),
+            .any(|text| folded.contains(text)),
         is_error: false,
     };
     let mut rest = folded.as_str();

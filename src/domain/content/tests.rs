@@ -173,8 +173,8 @@ fn the_table_of_cases() {
     ];
     for (extension, content_type, is_usual, bytes, verdict) in cases {
         let file = FileInfo { extension: Some(extension), content_type: Some(content_type), is_usual: *is_usual };
-        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(50)]);
-        assert_eq!(kind(judge(&file, &ends(bytes))), *verdict, "{extension}, {content_type}, {is_usual}: {shown}");
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(50)]);
+        assert_eq!(kind(judge(&file, &ends(bytes))), *verdict, "{extension}, {content_type}, {is_usual}: {start}");
     }
 }
 

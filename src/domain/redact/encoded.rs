@@ -1,4 +1,4 @@
-//! Runs of letters that may be the base64 or the hexadecimal form of something else.
+//! Runs of letters that may be base64 or hexadecimal.
 use std::ops::Range;
 
 use base64::Engine as _;

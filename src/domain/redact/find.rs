@@ -1,4 +1,4 @@
-//! Secrets that are recognized by their form: e-mail addresses, tokens, and the values of parameters called `token`.
+//! Secrets that are recognized by their syntax: e-mail addresses, tokens, and the values of parameters called `token`.
 //!
 //! Every search is one pass; `steps` counts the bytes it reads.
 use std::ops::Range;
@@ -7,7 +7,7 @@ use memchr::memmem;
 
 /// What counts as an e-mail address.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum AddressForm {
+pub(super) enum AddressSyntax {
     /// Also `user@host`, and blanks around the `@`.
     Any,
     /// `user@example.com`: where an `@` may be the reading of something else.
@@ -41,12 +41,17 @@ fn is_letter(b: u8) -> bool {
 }
 
 /// E-mail addresses: each `@` with the parts on both sides of it.
-pub(super) fn find_addresses(bytes: &[u8], form: AddressForm, steps: &mut usize, note: &mut impl FnMut(Range<usize>)) {
+pub(super) fn find_addresses(
+    bytes: &[u8],
+    syntax: AddressSyntax,
+    steps: &mut usize,
+    note: &mut impl FnMut(Range<usize>),
+) {
     *steps += bytes.len();
     // An `@` belongs to neither side, so no byte is read more than twice.
     for at in memchr::memchr_iter(b'@', bytes) {
-        if let Some(start) = local_start(&bytes[..at], form, steps)
-            && let Some(end) = domain_end(bytes, at + 1, form, steps)
+        if let Some(start) = local_start(&bytes[..at], syntax, steps)
+            && let Some(end) = domain_end(bytes, at + 1, syntax, steps)
             && (end.has_dot || (end.is_adjacent && start.is_adjacent && start.has_letter))
         {
             note(start.at..end.at);
@@ -60,21 +65,21 @@ struct LocalPart {
     has_letter: bool,
 }
 
-fn local_start(before: &[u8], form: AddressForm, steps: &mut usize) -> Option<LocalPart> {
+fn local_start(before: &[u8], syntax: AddressSyntax, steps: &mut usize) -> Option<LocalPart> {
     let back = |end: usize, max: usize, belongs: fn(u8) -> bool| {
         before[..end].iter().rev().take(max).take_while(|b| belongs(**b)).count()
     };
     let is_blank: fn(u8) -> bool = |b| b.is_ascii_whitespace();
-    let blanks = if form == AddressForm::Any { back(before.len(), BLANKS_MAX, is_blank) } else { 0 };
+    let blanks = if syntax == AddressSyntax::Any { back(before.len(), BLANKS_MAX, is_blank) } else { 0 };
     let mut end = before.len() - blanks;
     let mut is_quoted = false;
-    if form != AddressForm::Ascii
+    if syntax != AddressSyntax::Ascii
         && let Some(length) = quoted(&before[..end], steps)
     {
         is_quoted = before[end - 1] == b'"';
         end -= length;
     }
-    let belongs: fn(u8) -> bool = if form == AddressForm::Ascii { |b| b < 0x80 && is_local(b) } else { is_local };
+    let belongs: fn(u8) -> bool = if syntax == AddressSyntax::Ascii { |b| b < 0x80 && is_local(b) } else { is_local };
     let length = back(end, usize::MAX, belongs);
     *steps += length + blanks;
     let run = &before[end - length..end];
@@ -114,12 +119,12 @@ struct Domain {
     has_dot: bool,
 }
 
-fn domain_end(bytes: &[u8], start: usize, form: AddressForm, steps: &mut usize) -> Option<Domain> {
+fn domain_end(bytes: &[u8], start: usize, syntax: AddressSyntax, steps: &mut usize) -> Option<Domain> {
     let run = |at: usize, max: usize, belongs: fn(u8) -> bool| {
         bytes[at..].iter().take(max).take_while(|b| belongs(**b)).count()
     };
     let blank: fn(u8) -> bool = |b| b.is_ascii_whitespace();
-    let blanks = if form == AddressForm::Any { run(start, BLANKS_MAX, blank) } else { 0 };
+    let blanks = if syntax == AddressSyntax::Any { run(start, BLANKS_MAX, blank) } else { 0 };
     let first = start + blanks;
     if bytes.get(first) == Some(&b'[') {
         let inside =
@@ -128,7 +133,7 @@ fn domain_end(bytes: &[u8], start: usize, form: AddressForm, steps: &mut usize) 
         let is_literal = inside > 0 && bytes.get(first + 1 + inside) == Some(&b']');
         return is_literal.then_some(Domain { at: first + inside + 2, is_adjacent: blanks == 0, has_dot: true });
     }
-    let belongs: fn(u8) -> bool = if form == AddressForm::Ascii { |b| b < 0x80 && is_domain(b) } else { is_domain };
+    let belongs: fn(u8) -> bool = if syntax == AddressSyntax::Ascii { |b| b < 0x80 && is_domain(b) } else { is_domain };
     let length = run(first, usize::MAX, belongs);
     *steps += length + blanks;
     let trimmed = bytes[first..first + length].iter().rev().take_while(|b| !b.is_ascii_alphanumeric() && **b < 0x80);
@@ -138,7 +143,7 @@ fn domain_end(bytes: &[u8], start: usize, form: AddressForm, steps: &mut usize) 
     }
     let mut labels: Vec<&[u8]> = vec![&bytes[first..end]];
     // `example . com . br`
-    while form == AddressForm::Any && labels.len() < LABELS_MAX && !labels[0].contains(&b'.') {
+    while syntax == AddressSyntax::Any && labels.len() < LABELS_MAX && !labels[0].contains(&b'.') {
         let dot = end + run(end, BLANKS_MAX, blank);
         let next = dot + 1 + bytes.get(dot + 1..).map_or(0, |_| run(dot + 1, BLANKS_MAX, blank));
         let label = bytes.get(next..).map_or(0, |_| run(next, usize::MAX, |b| b.is_ascii_alphanumeric() || b == b'-'));
@@ -154,7 +159,7 @@ fn domain_end(bytes: &[u8], start: usize, form: AddressForm, steps: &mut usize) 
         [.., last] => last.len() >= 2 && last.iter().all(|b| is_letter(*b)),
         [] => false,
     };
-    let may_be_host = form == AddressForm::Any && is_letter(bytes[first]);
+    let may_be_host = syntax == AddressSyntax::Any && is_letter(bytes[first]);
     (has_dot || may_be_host).then_some(Domain { at: end, is_adjacent: blanks == 0, has_dot })
 }
 

@@ -1,7 +1,7 @@
 //! Which parts of a user name identify a person on their own.
 
 /// Words that name a department, a model, a report or a plant, not a person: a company may subscribe with a shared mailbox, and
-/// `carga@example.com.br` must not remove "Carga" from the names of products. In the form in which mailboxes are written.
+/// `carga@example.com.br` must not remove "Carga" from the names of products. Spelled as in mailboxes.
 const SHARED: &[&str] = &[
     "acompanhamento",
     "acomph",

@@ -1,7 +1,7 @@
 //! Redaction: tokens, e-mail addresses and what is known to be secret are overwritten anywhere in a text, in
-//! any form.
+//! any encoding.
 //!
-//! A text is searched in a normal form ([`view`]) and with all its escapes decoded ([`escape`]), as often as they are
+//! A text is normalized ([`view`]) and searched with all its escapes decoded ([`escape`]), as often as they are
 //! nested; base64 and hexadecimal are decoded too ([`encoded`]). What is found is overwritten where it came from. The work
 //! grows with the length of the text and no faster.
 mod encoded;
@@ -18,7 +18,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use escape::Dialect;
-use find::{AddressForm, TOKEN_BYTES_MIN};
+use find::{AddressSyntax, TOKEN_BYTES_MIN};
 use fragment::Fragments;
 use view::View;
 
@@ -28,7 +28,7 @@ const ENCODINGS_MAX: usize = 3;
 /// Shorter texts are too likely to be part of ordinary words.
 const SECRET_BYTES_MIN: usize = 4;
 
-/// The secrets of one notification, in addition to everything with the form of a token or an address.
+/// The secrets of one notification, in addition to everything with the syntax of a token or an address.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// In lower case.
@@ -39,7 +39,7 @@ pub struct Secrets {
 impl Secrets {
     pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
         let mut secrets = Self::default();
-        let all: Vec<Vec<u8>> = texts.into_iter().flat_map(|text| forms(&text)).collect();
+        let all: Vec<Vec<u8>> = texts.into_iter().flat_map(|text| spellings(&text)).collect();
         let all = all.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
         secrets.add_texts(all.map(|secret| memmem::Finder::new(secret).into_owned()).collect());
         secrets
@@ -48,15 +48,15 @@ impl Secrets {
     /// A token is secret as a whole and in pieces.
     pub fn of_token(token: &str) -> Self {
         let mut secrets = Self::new([token.to_owned()]);
-        forms(token).into_iter().for_each(|form| secrets.fragments.add(form));
+        spellings(token).into_iter().for_each(|spelling| secrets.fragments.add(spelling));
         secrets
     }
 
-    /// Whom a token names: an e-mail address or a log-in name, and the part of it that stands for the person.
+    /// The user that a token names: an e-mail address or a log-in name, and the part of it that identifies the person.
     pub fn of_user(name: &str) -> Self {
         let mut secrets = Self::new([name.to_owned()]);
-        for form in forms(name) {
-            let text = String::from_utf8_lossy(&form).into_owned();
+        for spelling in spellings(name) {
+            let text = String::from_utf8_lossy(&spelling).into_owned();
             secrets.add(Self::new(mailbox::personal_parts(&text)));
         }
         secrets
@@ -98,22 +98,22 @@ pub fn redacted(text: &str) -> String {
     Secrets::default().redact(text).unwrap_or_else(|| text.to_owned())
 }
 
-/// A secret as it stands in the views of a text that repeats it.
-fn forms(secret: &str) -> Vec<Vec<u8>> {
+/// A secret as it appears in the views of a text that repeats it.
+fn spellings(secret: &str) -> Vec<Vec<u8>> {
     let plain = View::new(secret.as_bytes());
     let dialects = [Dialect::Common, Dialect::Octal, Dialect::Css, Dialect::QuotedPrintable];
     let decoded: Vec<View> = dialects.into_iter().filter_map(|dialect| plain.decoded(dialect, &mut 0)).collect();
-    let mut forms = Vec::new();
+    let mut spellings = Vec::new();
     for view in std::iter::once(&plain).chain(&decoded) {
         let without_breaks = view.without_breaks().map(|view| view.bytes);
         for bytes in std::iter::once(&view.bytes).chain(&without_breaks) {
-            let form = bytes.to_ascii_lowercase();
-            if !forms.contains(&form) {
-                forms.push(form);
+            let spelling = bytes.to_ascii_lowercase();
+            if !spellings.contains(&spelling) {
+                spellings.push(spelling);
             }
         }
     }
-    forms
+    spellings
 }
 
 /// One search of a text.
@@ -126,11 +126,11 @@ impl Search<'_> {
     fn text(&mut self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let plain = View::new(text);
-        self.view(&plain, AddressForm::Any, 0, &mut found);
+        self.view(&plain, AddressSyntax::Any, 0, &mut found);
         self.steps += text.len();
         let decoded = plain.decoded(Dialect::Common, &mut self.steps);
         if let Some(decoded) = &decoded {
-            self.view(decoded, AddressForm::Any, 0, &mut found);
+            self.view(decoded, AddressSyntax::Any, 0, &mut found);
         }
         let ambiguous = [(b'\\', Dialect::Octal), (b'\\', Dialect::Css), (b'=', Dialect::QuotedPrintable)];
         for (sign, dialect) in ambiguous {
@@ -140,7 +140,7 @@ impl Search<'_> {
             }
             let view = plain.decoded(dialect, &mut self.steps);
             if let Some(view) = view.filter(|view| decoded.as_ref().is_none_or(|decoded| decoded.bytes != view.bytes)) {
-                self.view(&view, AddressForm::Dotted, 0, &mut found);
+                self.view(&view, AddressSyntax::Dotted, 0, &mut found);
             }
         }
         if let Some(view) = decoded.as_ref().unwrap_or(&plain).without_breaks() {
@@ -156,11 +156,11 @@ impl Search<'_> {
         found
     }
 
-    fn view(&mut self, view: &View, form: AddressForm, depth: usize, found: &mut Vec<Range<usize>>) {
+    fn view(&mut self, view: &View, syntax: AddressSyntax, depth: usize, found: &mut Vec<Range<usize>>) {
         let bytes = &view.bytes;
         let lower = bytes.to_ascii_lowercase();
         let mut note = |span: Range<usize>| found.push(view.source(span));
-        find::find_addresses(bytes, form, &mut self.steps, &mut note);
+        find::find_addresses(bytes, syntax, &mut self.steps, &mut note);
         find::find_tokens(bytes, &mut self.steps, &mut note);
         find::find_parameters(&lower, &mut self.steps, &mut note);
         self.known(view, &lower, &mut note);
@@ -199,7 +199,7 @@ impl Search<'_> {
             let plain = View::new(decoded);
             let view = plain.decoded(Dialect::Octal, &mut self.steps).unwrap_or(plain);
             let mut found = Vec::new();
-            self.view(&view, AddressForm::Ascii, depth + 1, &mut found);
+            self.view(&view, AddressSyntax::Ascii, depth + 1, &mut found);
             !found.is_empty()
         })
     }

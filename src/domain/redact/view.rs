@@ -1,4 +1,4 @@
-//! A text as a search reads it: in one normal form, with its escapes decoded, and with the origin of each byte.
+//! A text as a search reads it: normalized, with its escapes decoded, and with the origin of each byte.
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
@@ -9,7 +9,7 @@ use crate::domain::text::is_invisible;
 /// Where a byte of a view came from: the first byte in the source and the one after the last.
 type Origin = (usize, usize);
 
-/// A text in normal form: compatibility characters are decomposed (a full-width `＠` is an `@`), every dash is a hyphen,
+/// A normalized text: compatibility characters are decomposed (a full-width `＠` is an `@`), every dash is a hyphen,
 /// control characters and characters without width are gone. Letters outside ASCII are in lower case.
 pub(super) struct View {
     pub bytes: Vec<u8>,
@@ -166,12 +166,12 @@ impl Stack {
     }
 }
 
-/// Whether a byte is a character that the normal form leaves as it is.
+/// Whether a byte is a character that normalizing does not change.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')
 }
 
-/// The normal form of one character. One at a time is enough: nothing is composed.
+/// One character normalized. One at a time is enough: nothing is composed.
 fn normalized(c: char, mut push: impl FnMut(char)) {
     if c.is_ascii() && is_plain(c as u8) {
         return push(c);

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 /// How long requests may take to end once the service is asked to stop; less than stopping may take in all.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long new connections are still accepted after that: load balancers poll `/readyz` meanwhile, and clients with open
+/// How long new connections are still accepted after that: load balancers see `/readyz` fail, and clients with open
 /// connections are asked to close them.
 pub(super) const ACCEPT_PERIOD: Duration = Duration::from_millis(500);
 
@@ -16,8 +16,8 @@ pub(super) const HANDSHAKE_PERIOD: Duration = Duration::from_millis(20);
 /// How long a connection that was accepted last may take to send a request.
 pub(super) const FIRST_REQUEST_PERIOD: Duration = Duration::from_millis(250);
 
-/// Has the system drop new connections unanswered: such a client tries again after a second, when nothing listens any
-/// more, and goes elsewhere. Closing the listener during a handshake would reset that connection.
+/// Makes the system drop new connections without an answer: the client tries again after a second, when nothing listens any
+/// more, and then connects elsewhere. Closing the listener during a handshake would reset that connection.
 #[cfg(target_os = "linux")]
 pub(super) fn stop_accepting(listener: &TcpListener) {
     use socket2::{SockFilter, SockRef};

@@ -233,7 +233,7 @@ async fn answer(
     Ok(response.map(|body| WatchedBody::of_response(body, end)))
 }
 
-/// Has clients close their connections once the service is stopping.
+/// Asks clients to close their connections once the service is stopping.
 pub(super) async fn close_when_stopping(State(http): State<Http>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if http.app.stopping.load(Ordering::Acquire) {

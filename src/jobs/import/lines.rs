@@ -24,7 +24,7 @@ pub(super) fn open(path: &Path) -> io::Result<(Box<dyn BufRead + Send>, Progress
     let total = file.metadata()?.len();
     let mut head = Vec::new();
     file.by_ref().take(8).read_to_end(&mut head)?;
-    if let Some((_, format)) = OTHERS.iter().find(|(mark, _)| head.starts_with(mark)) {
+    if let Some((_, format)) = OTHERS.iter().find(|(signature, _)| head.starts_with(signature)) {
         let reason =
             format!("it is compressed with {format}, which is not supported; decompress it, or use gzip or zstd");
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));

@@ -17,17 +17,17 @@ pub(super) fn plain(path: &[u8]) -> Vec<u8> {
     parts.collect::<Vec<_>>().join(&b'/')
 }
 
-/// A path as text, independent of its encoding and of how its accents are written.
-pub(super) fn readable(path: &[u8]) -> String {
+/// A path as text, the same whatever its encoding and however its accents are written.
+pub(super) fn normalized(path: &[u8]) -> String {
     let text: String = decode(path).nfc().collect();
     let text = clean(&text).replace('\\', "/");
     String::from_utf8_lossy(&plain(text.as_bytes())).into_owned()
 }
 
-/// A folder in which paths are looked up by their readable form.
+/// A folder in which paths are looked up normalized.
 pub(super) struct Folder {
     root: PathBuf,
-    /// The names in each folder that had to be listed, by their readable form.
+    /// The names in each folder that had to be listed, normalized.
     listed: Mutex<HashMap<PathBuf, Arc<Names>>>,
 }
 
@@ -55,7 +55,7 @@ impl Folder {
         Ok(found)
     }
 
-    /// The path whose parts have the same readable form.
+    /// The path whose parts are the same once normalized.
     fn search(&self, path: &str) -> Result<Option<PathBuf>, String> {
         let mut found = self.root.clone();
         for part in path.split('/') {
@@ -64,7 +64,7 @@ impl Folder {
                 continue;
             }
             let names = self.names(&found).map_err(|e| format!("`{path}` cannot be read: {e}"))?;
-            match names.get(&readable(part.as_bytes())).map(Vec::as_slice) {
+            match names.get(&normalized(part.as_bytes())).map(Vec::as_slice) {
                 None | Some([]) => return Ok(None),
                 Some([only]) => found.push(only),
                 Some(several) => {
@@ -93,7 +93,7 @@ fn list(folder: &Path) -> io::Result<Names> {
     let mut names = Names::new();
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
-        names.entry(readable(OsStr::as_bytes(&name))).or_default().push(name);
+        names.entry(normalized(OsStr::as_bytes(&name))).or_default().push(name);
     }
     Ok(names)
 }

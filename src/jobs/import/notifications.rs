@@ -211,6 +211,6 @@ pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 }
 
 pub(super) fn not_an_instant(text: &str) -> String {
-    let shown = excerpt(text);
-    format!("`receivedAt` is `{shown}`, which is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z")
+    let value = excerpt(text);
+    format!("`receivedAt` is `{value}`, which is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z")
 }

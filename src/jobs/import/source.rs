@@ -47,7 +47,7 @@ impl Source {
 pub(super) struct TarFiles {
     /// By the bytes of their names.
     files: HashMap<Vec<u8>, Result<Content, String>>,
-    /// The names, by their readable form.
+    /// The names, by what they are normalized to.
     readings: HashMap<String, Vec<Vec<u8>>>,
     /// All hard links, and those in the manifest whose file was not read yet.
     links: HashMap<Vec<u8>, Vec<u8>>,
@@ -71,7 +71,7 @@ impl TarFiles {
         let mut files = Self::default();
         files.scan(app, path, listener, |files, tar, entry, listener| {
             let name = names::plain(&entry.name);
-            let reading = names::readable(&name);
+            let reading = names::normalized(&name);
             if manifest.may_name(&reading) {
                 files.add(app, name, reading, tar, entry, dry_run);
             } else if !entry.is_name_known {
@@ -92,12 +92,12 @@ impl TarFiles {
         self.is_stopped
     }
 
-    /// The file with this exact name, else the one with the same readable form.
+    /// The file with this exact name, else the one whose name is the same once normalized.
     fn get(&self, path: &str) -> Result<Content, String> {
         if let Some(found) = self.files.get(&names::plain(path.as_bytes())) {
             return found.clone();
         }
-        let names = self.readings.get(&names::readable(path.as_bytes())).map(Vec::as_slice).unwrap_or_default();
+        let names = self.readings.get(&names::normalized(path.as_bytes())).map(Vec::as_slice).unwrap_or_default();
         match (names, &self.broken) {
             ([only], _) => self.files.get(only).cloned().unwrap_or_else(|| Err(format!("the tar has no `{path}`"))),
             ([], None) => Err(format!("the tar has no `{path}`")),
@@ -201,7 +201,7 @@ impl TarFiles {
             }
             let content = match &entry.kind {
                 Kind::HardLink(target) => contents.get(&names::plain(target)).cloned(),
-                _ if needed.contains(&name) => Some(read_entry(app, tar, entry, &names::readable(&name), dry_run)),
+                _ if needed.contains(&name) => Some(read_entry(app, tar, entry, &names::normalized(&name), dry_run)),
                 _ => None,
             };
             let Some(content) = content else { return };

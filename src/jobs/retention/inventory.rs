@@ -49,7 +49,7 @@ pub struct Publication {
     macro_process: u32,
     /// Of its latest revision.
     extension: u32,
-    /// Only set if it differs from the usual form of the period.
+    /// Only set if it is not the one that the portal writes for the period.
     unusual_reference_date: Option<Box<str>>,
     pub period: Period,
     /// The range of its revisions: from, to (exclusive).
@@ -121,19 +121,19 @@ impl Inventory {
                 held: revision.held,
             });
         }
-        let Some((latest, shown)) = latest else { return };
+        let Some((latest, latest_revision)) = latest else { return };
         let usual = publication.period.reference_date() == publication.reference_date;
         let publication = Publication {
             id: publication.id,
             product,
             process: self.text(&publication.process),
             macro_process: self.text(&publication.macro_process),
-            extension: self.text(shown.extension.as_deref().unwrap_or_default()),
+            extension: self.text(latest_revision.extension.as_deref().unwrap_or_default()),
             unusual_reference_date: (!usual).then(|| publication.reference_date.into()),
             period: publication.period,
             revisions: (from, index_of(self.revisions.len())),
             latest,
-            announced_at: shown.announced_at,
+            announced_at: latest_revision.announced_at,
         };
         self.publications.push(publication);
     }

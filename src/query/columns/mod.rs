@@ -1,5 +1,5 @@
-//! TableRow rows: one list of columns for each kind of row, with the names of the GraphQL contract. The exports are written from
-//! it, and so are lists in GraphQL of which only columns are selected.
+//! One list of columns for each kind of row, with the names of the GraphQL contract. The exports are written from it, and so are
+//! lists in GraphQL of which only columns are selected.
 mod lists;
 
 use std::borrow::Cow;

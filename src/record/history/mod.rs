@@ -1,7 +1,7 @@
 //! Reading: rows by their ids, and the log of notifications, page by page.
 mod log;
 mod packed;
-mod shown;
+mod recent_files;
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::engine::record::entity::{members, notifications, product_aliases, pro
 use crate::engine::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
 
-pub use shown::ShownFile;
+pub use recent_files::RecentFile;
 
 /// Which notifications; all given conditions must hold.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,4 @@
-//! Publications and revisions as they are shown, read packed (see `pack`).
+//! Publications and revisions, read packed (see `pack`).
 use std::collections::HashMap;
 
 use jiff::Timestamp;

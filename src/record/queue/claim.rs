@@ -313,7 +313,7 @@ impl ClaimedNotification {
     }
 }
 
-/// What the portal said of a file, if its bytes are what all these notifications' publications show.
+/// What the portal said of a file, if its bytes are the latest revision of each of these notifications' publications.
 async fn previous<'a>(
     txn: &DatabaseTransaction,
     before: &validators::Model,
@@ -321,7 +321,7 @@ async fn previous<'a>(
 ) -> Result<Option<PreviousFetch>, DbErr> {
     let publications: Vec<Option<Uuid>> = rows.map(|row| row.publication_id).collect();
     for publication in publications {
-        if shows(txn, publication, before.digest).await?.is_none() {
+        if latest_with(txn, publication, before.digest).await?.is_none() {
             return Ok(None);
         }
     }
@@ -329,8 +329,8 @@ async fn previous<'a>(
     Ok(Some(PreviousFetch { validator, digest: before.digest }))
 }
 
-/// A publication's latest revision, if it has these bytes and they are there and sound.
-pub(super) async fn shows(
+/// A publication's latest revision, if it has these bytes and they are stored and undamaged.
+pub(super) async fn latest_with(
     txn: &DatabaseTransaction,
     publication: Option<Uuid>,
     digest: Digest,
@@ -339,6 +339,6 @@ pub(super) async fn shows(
     let Some(row) = publications::Entity::find_by_id(id).one(txn).await? else { return Ok(None) };
     let Some(latest) = row.latest_revision_id else { return Ok(None) };
     let revision = revisions::Entity::find_by_id(latest).one(txn).await?;
-    let shown = revision.filter(|revision| revision.digest == digest && revision.purged_at.is_none());
-    Ok(if files::is_damaged(txn, digest).await? { None } else { shown })
+    let latest = revision.filter(|revision| revision.digest == digest && revision.purged_at.is_none());
+    Ok(if files::is_damaged(txn, digest).await? { None } else { latest })
 }

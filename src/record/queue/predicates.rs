@@ -1,4 +1,4 @@
-//! Conditions on notifications that the queue's statements share, each in the form that its index serves.
+//! Conditions on notifications that the queue's statements share, each written so that its index applies.
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition};

@@ -5,7 +5,7 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Set};
 
 use super::Queue;
-use super::claim::{Claim, shows};
+use super::claim::{Claim, latest_with};
 use super::transitions::{ended, release};
 use crate::domain::{
     FileOutcome, NotificationStatus as Status, RevisionId, StoredFile, StoredRevision, Validator, millis,
@@ -69,7 +69,7 @@ impl Queue {
     }
 
     /// Settles the claim's notifications after the portal answered that the file has not changed since the previous fetch. `None`
-    /// if that does not help because a publication shows another file by now: the claim is then released, and fetched without a
+    /// if that does not help because a publication latest_with another file by now: the claim is then released, and fetched without a
     /// condition next time.
     pub async fn settle_not_modified(&self, claim: &Claim) -> Result<Option<Settlement>, RecordError> {
         let Some(previous) = &claim.previous else {
@@ -79,7 +79,7 @@ impl Queue {
         let own = leased(&txn, claim).await?;
         let mut settled = Settlement::default();
         for row in &own {
-            let Some(revision) = shows(&txn, row.publication_id, previous.digest).await? else {
+            let Some(revision) = latest_with(&txn, row.publication_id, previous.digest).await? else {
                 validators::Entity::delete_by_id(&claim.file_key).exec(&txn).await?;
                 release(&txn, claim.is_leased()).await?;
                 txn.commit().await?;

@@ -25,7 +25,7 @@ impl From<DbErr> for HoldError {
     }
 }
 
-/// Revisions that are kept from retention.
+/// Revisions that are protected from retention.
 #[derive(Clone)]
 pub struct Holds {
     pub(in crate::engine::record) db: Db,

@@ -186,7 +186,7 @@ impl Retention {
         Ok(marked)
     }
 
-    /// Declares a run undone: from then on no sweep takes what it marked, and [`Retention::undo_batch`] restores it. Returns how
+    /// Declares a run undone: from then on no sweep deletes what it marked, and [`Retention::undo_batch`] restores it. Returns how
     /// many revisions are restored, and how many cannot be since they were swept. Where none can be, nothing changes.
     pub async fn begin_undo(&self, run: &str, now: Timestamp) -> Result<(u64, u64), RecordError> {
         use revisions::Column as C;

@@ -122,7 +122,7 @@ impl Removals {
         Ok(digests.iter().copied().filter(|digest| !used.contains(digest)).collect())
     }
 
-    /// Sets tombstones on those of these files that no revision uses. Files that were never recorded get a row for that.
+    /// Sets tombstones on the given files that no revision uses. Files that were never recorded get a row for that.
     pub async fn set_tombstones_on_unused(&self, given: &[StoredFile], now: Timestamp) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
         let mut unused: HashMap<Digest, StoredFile> = given.iter().map(|file| (file.digest, *file)).collect();
@@ -196,7 +196,7 @@ impl Removals {
     }
 }
 
-/// Sets tombstones on those of these files that are not in use, and forgets earlier failures to delete them.
+/// Sets tombstones on the given files that are not in use, and forgets earlier failures to delete them.
 pub(in crate::engine::record) async fn mark_unused(
     txn: &DatabaseTransaction,
     digests: Vec<Digest>,

@@ -1,10 +1,10 @@
 //! The definition of each view. A new column comes at the end: PostgreSQL adds columns there without touching the grants.
 use sea_orm::DbBackend;
 
-use crate::engine::record::pack::{Column, PackedRow, show_digest, show_id, show_instant, show_wall};
+use crate::engine::record::pack::{Column, PackedRow, digest_in_view, id_in_view, instant_in_view, wall_clock_in_view};
 use crate::engine::record::{Publication, Revision};
 
-/// The version that `bi_version` shows: increased when a column changes its meaning, but not for new columns.
+/// The version in `bi_version`: increased when a column changes its meaning, but not for new columns.
 const VERSION: u32 = 1;
 
 /// A view: its columns in their order, and the tables that they are read from.
@@ -20,35 +20,35 @@ impl View {
         Self { name, columns: Vec::new(), tables, backend }
     }
 
-    /// A column whose value is shown as it is stored, or an expression.
+    /// A column whose value is that of `source`, which may be an expression.
     fn plain(self, name: &'static str, source: &str) -> Self {
         self.add(name, source.to_owned())
     }
 
     fn id(self, name: &'static str, source: &str) -> Self {
-        let sql = show_id(source, self.backend);
+        let sql = id_in_view(source, self.backend);
         self.add(name, sql)
     }
 
     fn instant(self, name: &'static str, source: &str) -> Self {
-        let sql = show_instant(source, self.backend);
+        let sql = instant_in_view(source, self.backend);
         self.add(name, sql)
     }
 
     fn wall(self, name: &'static str, source: &str) -> Self {
-        let sql = show_wall(source, self.backend);
+        let sql = wall_clock_in_view(source, self.backend);
         self.add(name, sql)
     }
 
     fn digest(self, name: &'static str, source: &str) -> Self {
-        let sql = show_digest(source, self.backend);
+        let sql = digest_in_view(source, self.backend);
         self.add(name, sql)
     }
 
-    /// Columns of a row's list, as their types are shown.
+    /// Columns of a row's list, each as its type is in views.
     fn listed(mut self, columns: impl Iterator<Item = &'static Column>) -> Self {
         for column in columns {
-            let sql = (column.show)(column.source, self.backend);
+            let sql = (column.in_view)(column.source, self.backend);
             self = self.add(name_of(column), sql);
         }
         self
@@ -179,7 +179,7 @@ fn version(backend: DbBackend) -> View {
 
 /// The path of a revision's file.
 fn file_url(backend: DbBackend) -> String {
-    format!("'/files/' || {}", show_id("r.id", backend))
+    format!("'/files/' || {}", id_in_view("r.id", backend))
 }
 
 #[cfg(test)]

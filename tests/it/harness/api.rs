@@ -1,4 +1,4 @@
-//! What callers send to a service and ask of it, whether it runs in this process or in one of its own.
+//! A client of a service, which runs in this process or in one of its own.
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{KEY, TOKEN};
 pub struct Api {
     pub url: String,
     pub client: reqwest::Client,
-    /// The log of a service that is a process of its own; shown where something does not come.
+    /// The log of a service that is a process of its own; printed when a wait fails.
     log: Option<PathBuf>,
 }
 
@@ -68,7 +68,7 @@ impl Api {
         response["data"].clone()
     }
 
-    /// Waits until `total` notifications are there, none is open and the index is up to date.
+    /// Waits until `total` notifications are recorded, none is open and the index is up to date.
     pub async fn settled(&self, total: u64) {
         let query = "{ all: notifications(first: 1) { totalCount }
             open: notifications(first: 1, filter: { status: [QUEUED, FETCHING, RETRYING] }) { totalCount } }";
@@ -77,13 +77,13 @@ impl Api {
         self.indexed().await;
     }
 
-    /// Waits until the index has all changes. Asked last: the fields of one query are resolved concurrently, not at one
-    /// instant.
+    /// Waits until the index has all changes. This is queried last, because the fields of one query are resolved concurrently and
+    /// not at one instant.
     pub async fn indexed(&self) {
         self.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
     }
 
-    /// Asks until the data is as it should be.
+    /// Repeats a query until its data is as expected.
     pub async fn until(&self, query: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let polling = Polling::start();
         loop {

@@ -22,7 +22,7 @@ pub struct Burst {
     size: usize,
     next: Arc<AtomicUsize>,
     acked: Arc<Mutex<HashSet<String>>>,
-    /// Requests that were under way when they broke off, and not answered.
+    /// Requests that were interrupted and got no response.
     broken: Arc<AtomicUsize>,
     senders: Vec<tokio::task::JoinHandle<()>>,
     random: Mutex<StdRng>,
@@ -48,7 +48,7 @@ pub async fn ask(client: &reqwest::Client, url: &str, query: &str) -> Option<Val
 }
 
 impl Burst {
-    /// Begins to send `size` notifications of as many publications to a service at `url`.
+    /// Starts to send `size` notifications of as many publications to a service at `url`.
     pub async fn start(size: usize, url: &str) -> Self {
         let links = FileServer::start().await;
         let bodies: Vec<String> = (0..size).map(|i| body(&links, i)).collect();
@@ -73,7 +73,7 @@ impl Burst {
         Self { url: url.to_owned(), size, next, acked, broken, senders, random, _links: links }
     }
 
-    /// Waits until another part of the burst is out, and then a random part of 30 ms.
+    /// Waits until another part of the burst is sent, and then up to 30 ms, at random.
     pub async fn part(&self, part: usize, of: usize) {
         let (begun, next) = (part * self.size / (of + 1), &self.next);
         super::until("a part of the burst", async || (next.load(Ordering::SeqCst) >= begun).then_some(())).await;
@@ -81,7 +81,7 @@ impl Burst {
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 
-    /// Requests that broke off without an answer.
+    /// Requests that were interrupted without a response.
     pub fn broken(&self) -> usize {
         self.broken.load(Ordering::SeqCst)
     }

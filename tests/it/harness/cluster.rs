@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::ports::free_port;
 
-/// A server with an empty cluster in a temporary folder; it goes when this does, or when the process ends.
+/// A server with an empty cluster in a temporary folder; it ends when this is dropped or the process ends.
 pub struct Server {
     port: u16,
     /// Its input's end is the server's, and the folder's: that comes when this process is gone, however it ends.

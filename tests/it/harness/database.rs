@@ -1,4 +1,4 @@
-//! The database of an archive, opened by the test itself: for rows that the interface neither shows nor writes.
+//! The database of an archive, opened by the test itself: for rows that the interface neither returns nor writes.
 use std::path::Path;
 use std::time::Duration;
 

@@ -42,7 +42,7 @@ impl SmallDisk {
         }
     }
 
-    /// Takes back what filled it.
+    /// Deletes what filled it.
     pub fn empty(&self) {
         std::fs::remove_file(self.path().join("ballast")).expect("the ballast");
     }

@@ -89,11 +89,11 @@ impl Db {
     }
 }
 
-/// A service in this process, with a portal beside it, and its client.
+/// A service in this process, with a portal and a client of it.
 ///
 /// Dropping it fails where a service with jobs has work left: notifications that are queued, leased or to be tried again, and
 /// changes that the index does not have. A test therefore waits until its work is settled, or says that it does not with
-/// [`TestApp::leaves_work_unsettled`]: nothing that a test causes is left to whether the jobs come to it before the test ends.
+/// [`TestApp::leaves_work_unsettled`], so that no result depends on whether the jobs were faster than the end of the test.
 /// The drop reads the database and the index as they are and waits for nothing. It checks nothing where the test has failed
 /// already, and nothing of processes ([`process::Served`]), which are killed.
 pub struct TestApp {
@@ -115,9 +115,9 @@ pub struct Options {
     pub folder: Option<Arc<TempDir>>,
     /// A configuration file under the tests' own values.
     pub config: Option<std::path::PathBuf>,
-    /// The clock that it goes by.
+    /// The clock of the service.
     pub clock: Clock,
-    /// Leaves the queue and the index alone.
+    /// Runs no jobs: nothing is fetched or indexed.
     pub without_jobs: bool,
 }
 
@@ -213,7 +213,7 @@ impl Drop for TestApp {
     }
 }
 
-/// Random numbers of the seed that `ACERVO_TEST_SEED` has, else of one that is drawn. It is printed, and so shown where
+/// Random numbers of the seed that `ACERVO_TEST_SEED` has, else of one that is drawn. It is printed, and so seen where
 /// the test fails.
 pub fn random() -> StdRng {
     StdRng::seed_from_u64(seed())

@@ -1,4 +1,4 @@
-//! The body of a notification: sound as it is made, and changed as a test wants it.
+//! A builder for the body of a notification, valid unless a test changes it.
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ pub const NOWHERE: &str = "http://127.0.0.1:9/x";
 pub struct Notice(Map<String, Value>);
 
 impl Notice {
-    /// What must be there: a name, a reference date, and a link, which leads nowhere.
+    /// The required fields: a name, a reference date, and a link, which leads nowhere.
     pub fn new(name: impl Into<String>) -> Self {
         let body = json!({ "nome": name.into(), "dataProduto": "09/05/2025", "url": NOWHERE });
         Self(body.as_object().expect("an object").clone())
@@ -63,7 +63,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// A body as a form.
+/// A body as a URL-encoded form.
 pub fn form(body: &Value) -> Vec<u8> {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     for (key, value) in body.as_object().expect("an object") {

@@ -1,7 +1,7 @@
-//! Waiting for something by looking again and again, up to a deadline.
+//! Polling with a deadline.
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up.
+/// How long a test waits for anything before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The pause between two polls.
@@ -39,7 +39,7 @@ impl Polling {
     }
 }
 
-/// Looks again and again until something is there.
+/// Polls until there is a result.
 pub async fn until<T>(what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
     let polling = Polling::start();
     loop {

@@ -9,7 +9,7 @@ pub struct Disk {
     /// The service's data folder.
     pub folder: PathBuf,
     platter: PathBuf,
-    /// A part of a path whose syncs are promised and not done.
+    /// Syncs of paths with this part are acknowledged and not carried out.
     pub lie: String,
 }
 

@@ -118,7 +118,7 @@ impl Served {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// As a power cut ends it, but for the disk.
+    /// Kills it, as a power cut would; the disk keeps what was written.
     pub fn kill(&mut self) {
         self.child.kill().expect("a process");
         self.child.wait().expect("its end");

@@ -2,7 +2,7 @@
 use acervo::domain::Clock;
 use acervo::portal::{Content, Periodicity, Product, Version};
 
-/// The subscriber in every token: must be seen nowhere.
+/// The subscriber in every token, which must not appear anywhere.
 pub const EMAIL: &str = "canario@example.com.br";
 
 /// A product with one file.

@@ -29,7 +29,7 @@ impl Socket {
         }
     }
 
-    /// Opens a connection that has not introduced itself.
+    /// Opens a connection without `connection_init`.
     pub async fn open(url: &str) -> Self {
         Self::open_with(url, &[]).await.expect("a socket")
     }
@@ -41,13 +41,13 @@ impl Socket {
         socket
     }
 
-    /// Introduces itself, which must be acknowledged.
+    /// Sends `connection_init`, which must be acknowledged.
     pub async fn introduce(&mut self, payload: Value) {
         self.init(payload).await;
         assert_eq!(self.next().await["type"], "connection_ack");
     }
 
-    /// Introduces itself.
+    /// Sends `connection_init`.
     pub async fn init(&mut self, payload: Value) {
         self.send(json!({ "type": "connection_init", "payload": payload })).await;
     }
@@ -89,7 +89,7 @@ impl Socket {
         }
     }
 
-    /// Sends a message that the service does not take: it ends the connection and answers nothing.
+    /// Sends a message that the service refuses: it closes the connection without a response.
     pub async fn is_cut_off_by(&mut self, message: Value) {
         // It may end before the message is sent.
         let _ = self.0.send(Message::text(message.to_string())).await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{MARKED, count, dead_bodies, without_index};
+use super::{MARKED, count, expired_bodies, without_index};
 use crate::harness::database;
 use crate::harness::links::FileServer;
 use crate::harness::polling::Polling;
@@ -73,7 +73,7 @@ async fn over_a_million_rows_all_work_ends_in_time() {
     note("run", tokio::task::block_in_place(|| stop_once(retention_run, marks)));
 
     let file = folder.join("a.ndjson");
-    let bodies = dead_bodies(&FileServer::start().await, u32::try_from(rows).expect("a count"));
+    let bodies = expired_bodies(&FileServer::start().await, u32::try_from(rows).expect("a count"));
     std::fs::write(&file, bodies).expect("a file");
     let import = quietly(acervo_from(&binary, &folder).arg("import").arg(&file));
     let imported = || now("SELECT COUNT(*) FROM notifications") > 2_000;

@@ -63,7 +63,7 @@ type Object = Result<Map<String, Value>, String>;
 pub struct Manifest {
     index: Vec<IndexEntry>,
     spool: SpooledTempFile,
-    /// Hashes of the readable paths in a tar; two paths may share one.
+    /// Hashes of the normalized paths in a tar; two paths may share one.
     paths: HashSet<u64>,
     now: Timestamp,
 }
@@ -85,13 +85,13 @@ impl Manifest {
         now: Timestamp,
         refuse: &mut dyn FnMut(u64, String),
     ) -> Result<Self, ManifestError> {
-        let shown = || path.display().to_string();
-        let opened = lines::open(path).map_err(|e| ManifestError::Unreadable(shown(), e))?;
+        let name = || path.display().to_string();
+        let opened = lines::open(path).map_err(|e| ManifestError::Unreadable(name(), e))?;
         let parsed = Self::parse(opened.0, root, scratch, now, refuse);
-        match parsed.map_err(|e| ManifestError::Unreadable(shown(), e))? {
+        match parsed.map_err(|e| ManifestError::Unreadable(name(), e))? {
             Parsed::Rows(manifest) => Ok(manifest),
-            Parsed::Headless => Err(ManifestError::Headless(shown())),
-            Parsed::TooMany => Err(ManifestError::TooLarge(shown())),
+            Parsed::Headless => Err(ManifestError::Headless(name())),
+            Parsed::TooMany => Err(ManifestError::TooLarge(name())),
         }
     }
 
@@ -118,7 +118,7 @@ impl Manifest {
                     let at = row.received_at.map_or(i64::MAX, millis);
                     manifest.index.push(IndexEntry { at, line, offset, length });
                     if matches!(root, Root::Tar) {
-                        manifest.paths.insert(hash(&names::readable(row.path.as_bytes())));
+                        manifest.paths.insert(hash(&names::normalized(row.path.as_bytes())));
                     }
                     offset += u64::from(length);
                 }
@@ -137,7 +137,7 @@ impl Manifest {
         self.index.is_empty()
     }
 
-    /// Whether a row may have this path, in its readable form.
+    /// Whether a row may have this path, which is normalized.
     pub fn may_name(&self, readable: &str) -> bool {
         self.paths.contains(&hash(readable))
     }
@@ -167,7 +167,7 @@ fn hash(text: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
-/// The rows of either form.
+/// The rows of CSV or NDJSON.
 enum Objects {
     Csv(Box<csv::Csv>),
     Json { reader: Box<dyn BufRead + Send>, line: u64 },

@@ -283,7 +283,7 @@ mod tests {
 
     use super::{Kind, Tar};
 
-    /// A sparse file in GNU's form 1.0, a long name, a hard link and a plain file.
+    /// A sparse file in GNU's format 1.0, a long name, a hard link and a plain file.
     fn sound() -> Vec<u8> {
         let mut tar = ::tar::Builder::new(Vec::new());
         let mut header = ::tar::Header::new_gnu();

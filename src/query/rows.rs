@@ -34,7 +34,7 @@ pub struct RevisionRow {
     pub publication: record::Publication,
 }
 
-/// Whether the archive keeps a revision's file as a zstd frame, which can be sent as it is.
+/// Whether a revision's file is stored as a zstd frame, which can be sent as it is.
 pub fn has_zstd_frame(revision: &record::Revision) -> bool {
     revision.file.encoding == Encoding::Zstd
 }
