@@ -1,6 +1,6 @@
-use acervo::domain::{Digest, Encoding, StoredFile, timestamp};
+use acervo::domain::{Digest, Encoding, Locator, StoredFile, timestamp};
 use acervo::leaves::record::RecordError;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 use crate::harness::database::{claims, fetched_file};
 use crate::harness::samples::{product, text};
@@ -15,6 +15,26 @@ async fn a_base_stays_for_as_long_as_a_stored_file_needs_it(db: Db) {
     for is_stored_again in [false, true] {
         a_base_stays(db, is_stored_again).await;
     }
+}
+
+/// Marks the revisions of a file as swept, and gives the objects that are to be deleted then.
+async fn sweep(app: &TestApp, connection: &DatabaseConnection, file: StoredFile, at: i64) -> Vec<Locator> {
+    let digest = match connection.get_database_backend() {
+        DbBackend::Sqlite => format!("x'{}'", file.digest),
+        _ => format!("'\\x{}'::bytea", file.digest),
+    };
+    let statement = format!("UPDATE revisions SET swept_at = 1 WHERE digest = {digest}");
+    connection.execute_unprepared(&statement).await.expect("a swept revision");
+    let removals = acervo::leaves::record(&app.app).removals();
+    removals.set_tombstones_on_unused(&[file], timestamp(at)).await.expect("tombstones");
+    removals.tombstones(9).await.expect("tombstones")
+}
+
+/// Records that a file was deleted, and gives the objects that are to be deleted then.
+async fn remove(app: &TestApp, file: StoredFile, at: i64) -> Vec<Locator> {
+    let removals = acervo::leaves::record(&app.app).removals();
+    removals.clear(&[file.digest], &[], timestamp(at)).await.expect("a removal");
+    removals.tombstones(9).await.expect("tombstones")
 }
 
 /// Two files need the base: one is removed, then the other one is removed or stored again without a base.
@@ -40,20 +60,8 @@ async fn a_base_stays(db: Db, is_stored_again: bool) {
 
     // Nothing but the two files uses the base, and later one of them.
     let connection = app.database().await;
-    let sweep = async |file: StoredFile, at: i64| {
-        let digest = match db {
-            Db::Sqlite => format!("x'{}'", file.digest),
-            Db::Postgres => format!("'\\x{}'::bytea", file.digest),
-        };
-        let statement = format!("UPDATE revisions SET swept_at = 1 WHERE digest = {digest}");
-        connection.execute_unprepared(&statement).await.expect("a swept revision");
-        record.removals().set_tombstones_on_unused(&[file], timestamp(at)).await.expect("tombstones");
-        record.removals().tombstones(9).await.expect("tombstones")
-    };
-    let remove = async |file: StoredFile, at: i64| {
-        record.removals().clear(&[file.digest], &[], timestamp(at)).await.expect("a removal");
-        record.removals().tombstones(9).await.expect("tombstones")
-    };
+    let sweep = async |file, at| sweep(&app, &connection, file, at).await;
+    let remove = async |file, at| remove(&app, file, at).await;
     let later = acervo::domain::millis(now);
     assert_eq!(sweep(base, later + 1).await, [], "{db:?}");
     assert_eq!(sweep(first, later + 2).await, [first.locator()], "{db:?}");

@@ -267,6 +267,19 @@ async fn head_of_a_damaged_file_is_an_error() {
     }
 }
 
+/// Creates something that is not a file.
+fn create(what: &str, path: &Path) {
+    match what {
+        "a named pipe" => {
+            let made = std::process::Command::new("mkfifo").arg(path).status();
+            assert!(made.expect("mkfifo").success());
+        }
+        "a socket" => drop(std::os::unix::net::UnixListener::bind(path).expect("a socket")),
+        "a device" => std::os::unix::fs::symlink("/dev/zero", path).expect("a link"),
+        _ => std::fs::create_dir(path).expect("a folder"),
+    }
+}
+
 /// Something else in the place of an object: it is never opened, and good bytes replace what can be replaced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_a_file_is_an_error_and_blocks_no_request() {
@@ -285,15 +298,7 @@ async fn what_is_not_a_file_is_an_error_and_blocks_no_request() {
             let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
             let object = object(&app);
             std::fs::remove_file(&object).expect("the object");
-            match what {
-                "a named pipe" => {
-                    let made = std::process::Command::new("mkfifo").arg(&object).status();
-                    assert!(made.expect("mkfifo").success());
-                }
-                "a socket" => drop(std::os::unix::net::UnixListener::bind(&object).expect("a socket")),
-                "a device" => std::os::unix::fs::symlink("/dev/zero", &object).expect("a link"),
-                _ => std::fs::create_dir(&object).expect("a folder"),
-            }
+            create(what, &object);
             let member = format!("/files/{id}/members/dados.txt");
             let mut paths = vec![format!("/files/{id}")];
             paths.extend((name == "c.zip").then_some(member));

@@ -256,6 +256,16 @@ const BOMB: usize = 384 << 20;
 /// Well under the decompressed size of the bombs.
 const PEAK: u64 = 256 << 20;
 
+/// The header of an entry of a tar.
+fn header(kind: u8, size: u64, name: &str) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::new(kind));
+    header.set_size(size);
+    header.set_path(name).expect("a name");
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_memory_of_an_import_is_bounded() {
     let app = TestApp::start().await;
@@ -264,14 +274,6 @@ async fn the_memory_of_an_import_is_bounded() {
     std::fs::create_dir(&files).expect("a folder");
     std::fs::write(files.join("a.txt"), "a").expect("a file");
     let files = files.display().to_string();
-    let header = |kind: u8, size: u64, name: &str| {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::new(kind));
-        header.set_size(size);
-        header.set_path(name).expect("a name");
-        header.set_cksum();
-        header.as_bytes().to_vec()
-    };
     let file = |name: &str| [header(b'0', 1, name), b"a".to_vec(), vec![0; 511]].concat();
     let mut cases = Vec::new();
     for (kind, name) in [(b'L', "nome"), (b'K', "elo"), (b'x', "pax"), (b'g', "global")] {

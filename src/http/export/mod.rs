@@ -6,7 +6,7 @@ mod validators;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
@@ -60,24 +60,24 @@ pub(super) async fn export(
                 .into_response(),
             };
             let disposition = format!("attachment; filename=\"{file}\"");
-            let described = [(header::CONTENT_TYPE, format.media_type()), (header::CONTENT_DISPOSITION, &disposition)];
-            for (name, value) in described {
-                response.headers_mut().insert(name, HeaderValue::from_str(value).map_err(|e| Problem::internal(&e))?);
-            }
+            insert(&mut response, header::CONTENT_TYPE, format.media_type())?;
+            insert(&mut response, header::CONTENT_DISPOSITION, &disposition)?;
             response
         }
     };
     // The compression layer sets this only on what it compresses, and the uncompressed response depends on it as well.
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding, authorization"));
-    let validators = [
-        (header::CACHE_CONTROL, Some("private, no-cache".to_owned())),
-        (header::ETAG, tag),
-        (header::LAST_MODIFIED, changed_at.and_then(http_date)),
-    ];
-    for (name, value) in validators {
-        if let Some(value) = value {
-            response.headers_mut().insert(name, HeaderValue::from_str(&value).map_err(|e| Problem::internal(&e))?);
-        }
+    insert(&mut response, header::VARY, "accept-encoding, authorization")?;
+    insert(&mut response, header::CACHE_CONTROL, "private, no-cache")?;
+    if let Some(tag) = tag {
+        insert(&mut response, header::ETAG, &tag)?;
+    }
+    if let Some(date) = changed_at.and_then(http_date) {
+        insert(&mut response, header::LAST_MODIFIED, &date)?;
     }
     Ok(response)
+}
+
+fn insert(response: &mut Response, name: HeaderName, value: &str) -> Result<(), Problem> {
+    response.headers_mut().insert(name, HeaderValue::from_str(value).map_err(|e| Problem::internal(&e))?);
+    Ok(())
 }
