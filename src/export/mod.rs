@@ -46,6 +46,16 @@ pub enum Rows {
     Notifications(Box<NotificationQuery>, Columns<Notification>),
 }
 
+impl Rows {
+    pub fn column_names(&self) -> Vec<&'static str> {
+        match self {
+            Self::Publications(_, columns) => columns.iter().map(|column| column.name).collect(),
+            Self::Revisions(_, columns) => columns.iter().map(|column| column.name).collect(),
+            Self::Notifications(_, columns) => columns.iter().map(|column| column.name).collect(),
+        }
+    }
+}
+
 /// An export.
 pub struct Export {
     pub rows: Rows,

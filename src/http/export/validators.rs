@@ -7,8 +7,8 @@ use crate::export::{Export, Format, Rows};
 use crate::http::{Http, Problem};
 use crate::query::Order;
 
-/// Part of the ETag. To be increased when the same rows are written in another way, so also with each new column.
-const VERSION: &str = "2";
+/// Part of the ETag. To be increased when the same columns of the same rows are written in another way.
+const VERSION: &str = "3";
 
 /// The content coding that the compression layer will use: negotiation has reduced the request to one.
 pub(super) fn coding(format: Format, headers: &HeaderMap) -> Option<&str> {
@@ -42,7 +42,8 @@ pub(super) async fn validators(
         _ => String::new(),
     };
     let address = http.app.settings.public_url.as_deref().unwrap_or_default();
-    let described = format!("{VERSION} {file} {query} {rows} {scores} {address}");
+    let columns = export.rows.column_names().join(",");
+    let described = format!("{VERSION} {file} {query} {columns} {rows} {scores} {address}");
     let digest = Digest::of(described.as_bytes()).to_string();
     let suffix = coding.map(|coding| format!("-{coding}")).unwrap_or_default();
     let is_settled = |at: &Timestamp| scores.is_empty() && http.app.clock.now().duration_since(*at) >= SETTLED_AFTER;
