@@ -19,6 +19,7 @@ use super::escapes::with_known_escapes;
 use super::limits::check_text;
 use super::loaders::Loaders;
 use super::operation::operation_type;
+use super::repeat::{ListStates, Repeatable};
 use super::retention::PlanOfRequest;
 use super::rules::{PreparedRequest, Rules};
 use super::{Caller, Schema};
@@ -60,20 +61,22 @@ pub struct Executed {
     pub permit: Option<Arc<Permit>>,
     /// Whether the service was too busy to admit the request, which may be sent again soon.
     pub is_busy: bool,
+    /// Absent if the same request may get another response although nothing was committed.
+    pub repeatable: Option<Repeatable>,
 }
 
 impl Executed {
     fn refused(error: QueryError) -> Self {
         let is_busy = matches!(error, QueryError::Overloaded);
-        Self { response: failed(error), permit: None, is_busy }
+        Self { response: failed(error), permit: None, is_busy, repeatable: None }
     }
 
     fn invalid(errors: Vec<ServerError>) -> Self {
-        Self { response: with_codes(Response::from_errors(errors)), permit: None, is_busy: false }
+        Self { response: with_codes(Response::from_errors(errors)), permit: None, is_busy: false, repeatable: None }
     }
 
     fn failed(error: async_graphql::Error) -> Self {
-        Self { response: of_error(error), permit: None, is_busy: false }
+        Self { response: of_error(error), permit: None, is_busy: false, repeatable: None }
     }
 }
 
@@ -110,6 +113,13 @@ impl RequestText {
         request.data = self.data;
         Ok(request)
     }
+}
+
+/// A fault point that shows on which threads operations are executed.
+fn note_thread() {
+    fail::fail_point!("graphql.execute", |_| {
+        tracing::warn!(thread = std::thread::current().name(), "an operation is executed");
+    });
 }
 
 fn failed(error: QueryError) -> Response {
@@ -173,13 +183,18 @@ impl CheckedSchema {
         let _work = limits.stop_on_drop();
         let queries = self.queries.within(limits);
         let loaders = DataLoader::new(Loaders(queries.clone()), tokio::spawn);
-        let request = request.data(caller).data(queries).data(loaders).data(PlanOfRequest::default());
+        let states = ListStates::default();
+        let request =
+            request.data(caller).data(queries).data(loaders).data(PlanOfRequest::default()).data(states.clone());
+        note_thread();
         let timeout = settings.timeout;
         let running = tokio::time::timeout_at(deadline.into(), self.schema.execute(request));
         let response =
             running.await.map_or_else(|_| failed(QueryError::TimedOut { timeout }), |response| ready.finish(response));
         permit.end_work();
-        Executed { response: with_codes(response), permit: Some(permit), is_busy: false }
+        let state = (ready.has_lists_alone && response.is_ok()).then(|| states.common()).flatten();
+        let repeatable = state.map(|state| Repeatable { state, cost_bytes: ready.cost.bytes });
+        Executed { response: with_codes(response), permit: Some(permit), is_busy: false, repeatable }
     }
 
     /// Applies the rules to a request and admits it. A request that has to wait does so as text.

@@ -161,6 +161,11 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, FlatField<T>)>> 
     Some(all)
 }
 
+/// Whether a selection has columns alone.
+pub(super) fn has_columns_alone<T: Row>(selection: &SelectionSet) -> bool {
+    plain::<T>(selection).is_some()
+}
+
 /// Names the columns of a selection and their names in the response.
 fn form<T: Row>(wanted: &[(Name, FlatField<T>)]) -> String {
     let mut form = String::with_capacity(wanted.len() * 32);

@@ -19,6 +19,7 @@ mod operation;
 mod product;
 mod publication;
 mod query;
+mod repeat;
 mod replay;
 mod retention;
 mod revision;
@@ -46,6 +47,7 @@ pub use error::is_request_error;
 pub use execute::{CheckedSchema, Executed, SocketLimits};
 pub use flat::{FieldByField, TakesJson, to_json};
 pub use operation::{operation_type, request_of};
+pub use repeat::Repeatable;
 
 type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 

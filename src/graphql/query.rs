@@ -9,6 +9,7 @@ use super::loaders::load;
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
+use super::repeat::ListStates;
 use super::replay::Replay;
 use super::retention::{JobRun, JobStatus, PlanOfRequest, RetentionPlan, RetentionRun};
 use super::revision::Revision;
@@ -56,7 +57,9 @@ impl QueryRoot {
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        Ok(Connection::shared(ctx.data::<Queries>()?.publications(request).await.map_err(shown)?, Publication))
+        let page = ctx.data::<Queries>()?.publications(request).await.map_err(shown)?;
+        ctx.data_opt::<ListStates>().inspect(|states| states.note(page.state.as_ref()));
+        Ok(Connection::shared(page, Publication))
     }
 
     async fn publication(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Publication>> {

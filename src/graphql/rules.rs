@@ -13,6 +13,7 @@ use super::cost::{self, Cost};
 use super::limits::check_fragments;
 use super::normal::{Normal, NormalizeError, normalize};
 use super::operation::chosen;
+use super::repeat::has_lists_alone;
 use super::shape::Shape;
 use super::usages::check_usages;
 use super::variables::schema_types;
@@ -38,6 +39,8 @@ pub(super) struct Rules {
 pub(super) struct PreparedRequest {
     shape: Shape,
     pub cost: Cost,
+    /// Whether its response depends on the state of the archive alone.
+    pub has_lists_alone: bool,
 }
 
 impl PreparedRequest {
@@ -74,13 +77,14 @@ impl Rules {
         let operation = &normal.operation.node;
         let shape = Shape::of(&operation.selection_set.node);
         let cost = cost::checked(self.types, &normal.operation).map_err(|error| vec![error])?;
+        let has_lists_alone = has_lists_alone(operation);
         if normal.is_changed {
             self.validate(request).await?;
             let operations = DocumentOperations::Single(normal.operation);
             request.set_parsed_query(ExecutableDocument { operations, fragments: HashMap::new() });
             request.operation_name = None;
         }
-        Ok(PreparedRequest { shape, cost })
+        Ok(PreparedRequest { shape, cost, has_lists_alone })
     }
 
     fn normal(&self, request: &mut Request, variables: &Variables) -> Result<Option<Normal>, NormalizeError> {

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::bodies::ReceivedBody;
 use super::negotiate::AcceptedMedia;
 use super::origin::{self, HostMatch};
 use super::problem::RETRY_AFTER_SECS;
@@ -38,7 +39,7 @@ pub(super) async fn handle(
     let method = request.method().clone();
     let operation = match method {
         Method::GET => from_query(request.uri().query().unwrap_or_default()),
-        Method::POST => from_body(&http, request).await,
+        Method::POST => from_body(request),
         _ => Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "send a request by GET or POST")
             .header(header::ALLOW, "GET, POST")),
     };
@@ -60,17 +61,21 @@ pub(super) async fn handle(
     if !named.is_ours && !reads_only(&mut operation) {
         return origin::foreign_host(&http).into_response();
     }
-    let Executed { response, permit, is_busy } = http.schema.run(operation.data(TakesJson), caller.for_graphql()).await;
+    let Executed { response, permit, is_busy, repeatable } =
+        http.schema.run(operation.data(TakesJson), caller.for_graphql()).await;
     let mut response = respond(response, media, permit);
     if is_busy {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS));
     }
+    if let Some(repeatable) = repeatable {
+        response.extensions_mut().insert(repeatable);
+    }
     response
 }
 
 /// The newer media type if the client names it with no less weight than JSON.
-fn media_type(headers: &HeaderMap) -> &'static str {
+pub(super) fn media_type(headers: &HeaderMap) -> &'static str {
     let accepted = AcceptedMedia::of(headers);
     let (newer, json) = (accepted.weight(GRAPHQL_RESPONSE), accepted.weight(JSON));
     let is_wanted = newer > 0 && newer >= json && (accepted.names(GRAPHQL_RESPONSE) || json == 0);
@@ -90,18 +95,26 @@ fn from_query(query: &str) -> Result<Operation, Problem> {
     request_of(fields).map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e))
 }
 
-async fn from_body(http: &Http, request: Request<Body>) -> Result<Operation, Problem> {
-    let content_type =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+/// Refuses a body that says to be something else than JSON.
+pub(super) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = content_type.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case(JSON) {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("the content type is `{}`: send application/json", excerpt(media)),
-        ));
+    if media.eq_ignore_ascii_case(JSON) {
+        return Ok(());
     }
-    let (parts, body) = request.into_parts();
-    let body = http.api_memory.read(body, BODY_BYTES_MAX, parts.extensions.get::<Exchange>()).await?;
+    let detail = format!("the content type is `{}`: send application/json", excerpt(media));
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+pub(super) async fn read_body(http: &Http, body: Body, exchange: Option<&Exchange>) -> Result<ReceivedBody, Problem> {
+    http.api_memory.read(body, BODY_BYTES_MAX, exchange).await
+}
+
+/// The operation of a request whose body was read before it came here.
+fn from_body(mut request: Request) -> Result<Operation, Problem> {
+    check_json(request.headers())?;
+    let body = request.extensions_mut().remove::<Arc<ReceivedBody>>();
+    let body = body.ok_or_else(|| Problem::internal(&"the body of a request was not read"))?;
     match serde_json::from_slice(&body.bytes) {
         Ok(Value::Object(fields)) => request_of(fields).map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e)),
         Ok(_) => Err(Problem::new(

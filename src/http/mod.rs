@@ -12,6 +12,7 @@ mod negotiate;
 mod origin;
 mod problem;
 mod query_runtime;
+mod repeated;
 mod server;
 mod socket;
 mod subscriptions;
@@ -19,6 +20,7 @@ mod telemetry;
 mod throttle;
 mod webhook;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,20 +71,31 @@ fn has_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> b
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_text)
 }
 
-/// What the handlers share.
+/// What the handlers share. Every layer of every request clones it.
 #[derive(Clone)]
-struct Http {
+struct Http(Arc<Shared>);
+
+impl Deref for Http {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+struct Shared {
     app: App,
     receiver: Receiver,
     queries: Queries,
     schema: crate::graphql::CheckedSchema,
+    responses: repeated::Responses,
     downloads: Arc<downloads::Downloads>,
-    names: Arc<origin::Names>,
-    throttle: Arc<throttle::Throttle>,
+    names: origin::Names,
+    throttle: throttle::Throttle,
     /// Requests for anything but the webhook.
     requests: Arc<Semaphore>,
     sockets: Arc<Semaphore>,
-    health_checks: Arc<Semaphore>,
+    health_checks: Semaphore,
     webhook_memory: bodies::BodyMemory,
     api_memory: bodies::BodyMemory,
 }
@@ -90,20 +103,21 @@ struct Http {
 impl Http {
     fn new(app: &App, shares: server::Shares) -> Self {
         let queries = Queries::new(app.clone());
-        Self {
+        Self(Arc::new(Shared {
             app: app.clone(),
             receiver: Receiver::new(app.clone()),
             schema: crate::graphql::schema(app, &queries),
             queries,
+            responses: repeated::Responses::default(),
             downloads: Arc::new(downloads::Downloads::new(&app.settings.downloads)),
-            names: Arc::new(origin::Names::new(&app.settings)),
-            throttle: Arc::default(),
+            names: origin::Names::new(&app.settings),
+            throttle: throttle::Throttle::default(),
             requests: Arc::new(Semaphore::new(shares.requests)),
             sockets: Arc::new(Semaphore::new(shares.sockets)),
-            health_checks: Arc::new(Semaphore::new(health::CHECKS_MAX)),
+            health_checks: Semaphore::new(health::CHECKS_MAX),
             webhook_memory: bodies::BodyMemory::default(),
             api_memory: bodies::BodyMemory::default(),
-        }
+        }))
     }
 }
 
@@ -117,13 +131,19 @@ fn router_of(http: &Http) -> Router {
     let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
     let on_query_runtime = axum::middleware::from_fn_with_state(http.clone(), query_runtime::respond_on_query_runtime);
     let negotiated = axum::middleware::from_fn(negotiate::decide_coding);
+    // The outermost layer is the last one: requests come from the bottom.
+    let graphql = any(graphql::handle)
+        .layer(CompressionLayer::new())
+        .layer(on_query_runtime.clone())
+        .layer(axum::middleware::from_fn_with_state(http.clone(), repeated::answer_repeated))
+        .layer(negotiated.clone());
+    let export = get(export::export)
+        .layer(CompressionLayer::new().compress_when(has_text))
+        .layer(negotiated)
+        .layer(on_query_runtime.clone());
     let api = Router::new()
-        .route("/graphql", any(graphql::handle).layer(CompressionLayer::new()).layer(negotiated.clone()))
-        .route(
-            "/export/{file}",
-            get(export::export).layer(CompressionLayer::new().compress_when(has_text)).layer(negotiated),
-        )
-        .route_layer(on_query_runtime.clone())
+        .route("/graphql", graphql)
+        .route("/export/{file}", export)
         .route("/files/{revision}", get(files::get_file))
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))

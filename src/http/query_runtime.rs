@@ -18,8 +18,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::conditional::no_body;
 use super::{Http, Problem};
 
-/// Bytes of one piece.
+/// Bytes of one piece. A response that has no more is passed on as a whole.
 const PIECE_BYTES: usize = 64 << 10;
+pub(super) const WHOLE_BYTES_MAX: usize = PIECE_BYTES;
 
 /// What each piece that is read adds to a client's time: one that reads less than 32 KiB a second holds memory for nothing.
 const TIME_PER_PIECE: Duration = Duration::from_secs(2);
@@ -52,9 +53,8 @@ async fn pass_on(response: Response, is_head: bool, write_timeout: Duration) -> 
     let mut first = BytesMut::new();
     while first.len() < PIECE_BYTES || is_whole {
         match body.next().await {
-            Some(Ok(piece)) if first.is_empty() && piece.len() >= PIECE_BYTES => {
-                first = piece.into();
-            }
+            // Not copied: most bodies come in one piece.
+            Some(Ok(piece)) if first.is_empty() => first = piece.into(),
             Some(Ok(piece)) => first.extend_from_slice(&piece),
             Some(Err(e)) => return Problem::internal(&e).into_response(),
             None => return Response::from_parts(parts, Body::from(first.freeze())),

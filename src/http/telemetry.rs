@@ -55,6 +55,10 @@ pub fn install() -> anyhow::Result<()> {
         "acervo_queries_refused_total",
         "Queries and exports refused because no slot or memory was free in time"
     );
+    describe_counter!(
+        "acervo_queries_repeated_total",
+        "GraphQL queries answered with the response to an earlier one, because nothing was committed since"
+    );
     describe_gauge!("acervo_queries_waiting", "Queries and exports that wait for a slot or for memory");
     describe_counter!("acervo_responses_abandoned_total", "Responses that clients did not read in time");
     describe_gauge!("acervo_index_lag", "Changes that are not in the search index yet");

@@ -1,6 +1,6 @@
 //! Recent pages, cached for as long as nothing is committed: dashboards send the same requests again and again, many at a
 //! time, to an archive that changes a few hundred times a day.
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -28,19 +28,25 @@ const REQUEST_LENGTH_MAX: usize = 4_000;
 const PAGE_MAX: usize = 200;
 
 /// What a page depends on: the state of the record and that of the index.
-pub(super) type State = (Version, u64);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveState {
+    pub(super) record: Version,
+    pub(super) index: u64,
+}
 
 /// A page of publications, shared by all who request it.
 #[derive(Debug)]
 pub struct PublicationPage {
     pub list: ListPage<Arc<PublicationRow>>,
     pub text: PageText,
+    /// Read before the rows: as long as it lasts, they are what the archive contains. Absent if the request was not repeated.
+    pub state: Option<ArchiveState>,
 }
 
 impl PublicationPage {
-    pub(super) fn new(list: ListPage<Arc<PublicationRow>>) -> Self {
+    pub(super) fn new(list: ListPage<Arc<PublicationRow>>, state: Option<ArchiveState>) -> Self {
         let text = PageText { length_max: list.rows.len() * ROW_TEXT_BYTES, first: OnceLock::new() };
-        Self { list, text }
+        Self { list, text, state }
     }
 
     /// With its text, whether that was written already or not.
@@ -78,45 +84,17 @@ impl PageText {
 const SEEN_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 pub(super) struct ResultCache {
-    pages: Mutex<Pages>,
+    pages: Mutex<StateCache<PublicationRequest, Arc<PublicationPage>>>,
     seen: Mutex<LruCache<u64, ()>>,
     hash: RandomState,
 }
 
 impl Default for ResultCache {
     fn default() -> Self {
-        Self { pages: Mutex::default(), seen: Mutex::new(LruCache::new(SEEN_MAX)), hash: RandomState::new() }
-    }
-}
-
-/// The pages of one state. Where they take too many bytes, the least recently used ones are evicted.
-struct Pages {
-    state: Option<State>,
-    pages: LruCache<PublicationRequest, Page>,
-    bytes: usize,
-}
-
-impl Default for Pages {
-    fn default() -> Self {
-        Self { state: None, pages: LruCache::unbounded(), bytes: 0 }
-    }
-}
-
-struct Page {
-    rows: Arc<PublicationPage>,
-    bytes: usize,
-}
-
-impl Pages {
-    fn insert(&mut self, request: PublicationRequest, page: Page) {
-        self.bytes += page.bytes;
-        if let Some(replaced) = self.pages.put(request, page) {
-            self.bytes -= replaced.bytes;
-        }
-        while self.bytes > BYTES_MAX
-            && let Some((_, evicted)) = self.pages.pop_lru()
-        {
-            self.bytes -= evicted.bytes;
+        Self {
+            pages: Mutex::new(StateCache::new(BYTES_MAX)),
+            seen: Mutex::new(LruCache::new(SEEN_MAX)),
+            hash: RandomState::new(),
         }
     }
 }
@@ -129,17 +107,14 @@ impl ResultCache {
     }
 
     /// The cached page of a request, if it is of this state.
-    pub fn get(&self, state: &State, request: &PublicationRequest) -> Option<Arc<PublicationPage>> {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.state.as_ref() != Some(state) {
-            return None;
-        }
-        pages.pages.get(request).map(|page| page.rows.clone())
+    pub fn get(&self, state: &ArchiveState, request: &PublicationRequest) -> Option<Arc<PublicationPage>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).get(state, request).cloned()
     }
 
-    /// Caches a page that was read after this state was. A commit in between makes it newer than the state says, until the
+    /// Caches a page that was read after its state was. A commit in between makes it newer than the state says, until the
     /// state is read the next time.
-    pub fn insert(&self, state: State, request: PublicationRequest, page: &Arc<PublicationPage>) {
+    pub fn insert(&self, request: PublicationRequest, page: &Arc<PublicationPage>) {
+        let Some(state) = &page.state else { return };
         if page.list.rows.len() > PAGE_MAX {
             return;
         }
@@ -148,47 +123,88 @@ impl ResultCache {
         if request_bytes > REQUEST_LENGTH_MAX || bytes > PAGE_BYTES_MAX {
             return;
         }
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.state.as_ref() != Some(&state) {
-            *pages = Pages { state: Some(state), ..Pages::default() };
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).insert(state, request, page.clone(), bytes);
+    }
+}
+
+/// Values that follow from one state of the archive. When they take too many bytes, the least recently used ones are evicted.
+pub struct StateCache<Key, Value> {
+    state: Option<ArchiveState>,
+    /// Each value with the bytes that it takes.
+    values: LruCache<Key, (Value, usize)>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl<Key: Hash + Eq, Value> StateCache<Key, Value> {
+    pub fn new(bytes_max: usize) -> Self {
+        Self { state: None, values: LruCache::unbounded(), bytes: 0, bytes_max }
+    }
+
+    /// Whether there is a value, of any state.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.values.contains(key)
+    }
+
+    /// The value of a key, if it is of this state.
+    pub fn get(&mut self, state: &ArchiveState, key: &Key) -> Option<&Value> {
+        if self.state.as_ref() != Some(state) {
+            return None;
         }
-        pages.insert(request, Page { rows: page.clone(), bytes });
+        self.values.get(key).map(|(value, _)| value)
+    }
+
+    /// Adds a value of this state. Values of another one are dropped.
+    pub fn insert(&mut self, state: &ArchiveState, key: Key, value: Value, bytes: usize) {
+        if self.state.as_ref() != Some(state) {
+            *self = Self { state: Some(state.clone()), ..Self::new(self.bytes_max) };
+        }
+        self.bytes += bytes;
+        if let Some((_, replaced)) = self.values.put(key, (value, bytes)) {
+            self.bytes -= replaced;
+        }
+        while self.bytes > self.bytes_max
+            && let Some((_, (_, evicted))) = self.values.pop_lru()
+        {
+            self.bytes -= evicted;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_MAX, ListPage, Page, PageText, Pages, PublicationPage};
-    use crate::engine::index::{Filter, Order};
-    use crate::query::{Paging, PublicationRequest};
-    use std::sync::{Arc, OnceLock};
+    use super::{ArchiveState, PageText, StateCache};
+    use crate::engine::record::Version;
+    use std::sync::OnceLock;
 
-    fn request(search: &str) -> PublicationRequest {
-        PublicationRequest {
-            search: Some(search.to_owned()),
-            scored: false,
-            filter: Filter::default(),
-            as_of: None,
-            order: Order::Archived { descending: true },
-            paging: Paging::first(1),
-        }
+    fn state(index: u64) -> ArchiveState {
+        ArchiveState { record: Version::default(), index }
     }
 
     #[test]
-    fn the_least_recently_used_page_is_evicted_and_bytes_are_counted_once() {
-        let mut pages = Pages::default();
-        let list = ListPage { total: 0, rows: Vec::new(), has_next: false, has_previous: false };
-        let rows = Arc::new(PublicationPage::new(list));
-        let page = || Page { rows: rows.clone(), bytes: BYTES_MAX / 3 };
-        for search in ["a", "b", "c", "c"] {
-            pages.insert(request(search), page());
+    fn the_least_recently_used_value_is_evicted_and_bytes_are_counted_once() {
+        let mut values = StateCache::new(9);
+        for key in ["a", "b", "c", "c"] {
+            values.insert(&state(1), key, (), 3);
         }
-        assert_eq!(pages.bytes, BYTES_MAX / 3 * 3);
-        assert!(pages.pages.get(&request("a")).is_some());
-        pages.insert(request("d"), page());
-        let is_cached = |search: &str| pages.pages.contains(&request(search));
-        assert_eq!(["a", "b", "c", "d"].map(is_cached), [true, false, true, true]);
-        assert_eq!(pages.bytes, BYTES_MAX / 3 * 3);
+        assert_eq!(values.bytes, 9);
+        assert!(values.get(&state(1), &"a").is_some());
+        values.insert(&state(1), "d", (), 3);
+        assert_eq!(["a", "b", "c", "d"].map(|key| values.contains(&key)), [true, false, true, true]);
+        assert_eq!(values.bytes, 9);
+    }
+
+    #[test]
+    fn a_value_is_not_used_in_another_state() {
+        let mut values = StateCache::new(9);
+        values.insert(&state(1), "a", "old", 3);
+        assert_eq!(values.get(&state(2), &"a"), None);
+        assert_eq!(values.get(&state(1), &"a"), Some(&"old"));
+        values.insert(&state(2), "b", "new", 4);
+        assert_eq!(values.get(&state(1), &"a"), None);
+        assert_eq!(values.get(&state(2), &"a"), None);
+        assert_eq!(values.get(&state(2), &"b"), Some(&"new"));
+        assert_eq!(values.bytes, 4);
     }
 
     #[test]

@@ -31,9 +31,7 @@ pub struct MemberRow {
 impl Queries {
     pub async fn publications(&self, request: PublicationRequest) -> Result<Arc<PublicationPage>, QueryError> {
         let target = Target::Publications { as_of: request.as_of };
-        // Read before the rows: a page may be newer than its state, never older.
-        let version = if self.cache.is_repeated(&request) { self.record.version().await } else { None };
-        let state = version.map(|version| (version, self.app.index.generation()));
+        let state = if self.cache.is_repeated(&request) { self.state().await } else { None };
         if let Some(page) = state.as_ref().and_then(|state| self.cache.get(state, &request)) {
             return Ok(page);
         }
@@ -43,10 +41,8 @@ impl Queries {
         let rows = self.rows_of(&hits.hits).await?;
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, request.order), Arc::new(row)));
         let list = ListPage::new(&window, hits.total as u64, rows.collect(), hits.more);
-        let page = Arc::new(PublicationPage::new(list));
-        if let Some(state) = state {
-            self.cache.insert(state, request, &page);
-        }
+        let page = Arc::new(PublicationPage::new(list, state));
+        self.cache.insert(request, &page);
         Ok(page)
     }
 

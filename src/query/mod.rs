@@ -35,7 +35,7 @@ pub use crate::engine::record::{
 };
 pub use crate::engine::store::{Bytes as FileBytes, StoreError as FileError};
 pub use admission::{Admission, Permit};
-pub use cache::{PageText, PublicationPage};
+pub use cache::{ArchiveState, PageText, PublicationPage, StateCache};
 pub use changes::ChangeRow;
 pub use columns::{Cell, Column, Kind, TableRow};
 pub use coverage::{Coverage, CoveragePeriod, CoverageState};
@@ -123,6 +123,13 @@ impl Queries {
     /// The limits that these queries run within.
     pub fn limits(&self) -> &QueryLimits {
         &self.limits
+    }
+
+    /// The present state of the archive; `None` if the database does not answer. What is read afterwards may be newer, never
+    /// older.
+    pub async fn state(&self) -> Option<ArchiveState> {
+        let record = self.record.version().await?;
+        Some(ArchiveState { record, index: self.app.index.generation() })
     }
 
     /// Runs a computation on the index, on its own threads.

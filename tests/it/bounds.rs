@@ -32,13 +32,13 @@ async fn ask_for(url: String, body: Value) -> Value {
     request.send().await.expect("a response").json().await.expect("JSON")
 }
 
-async fn notify(url: &str, number: u32) -> u16 {
+pub async fn notify(url: &str, number: u32) -> u16 {
     let body = Notice::new(format!("Aviso {number}")).link(format!("{NOWHERE}/{number}")).to_string();
     let request = reqwest::Client::new().post(format!("{url}/webhook")).header("authorization", TOKEN);
     request.header("content-type", "application/json").body(body).send().await.expect("a response").status().as_u16()
 }
 
-async fn get(url: &str, path: &str) -> (u16, String) {
+pub async fn get(url: &str, path: &str) -> (u16, String) {
     let answer = reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(KEY).send().await.expect("a response");
     (answer.status().as_u16(), answer.text().await.expect("text"))
 }
@@ -53,7 +53,7 @@ pub async fn begun(url: &str) {
     .await;
 }
 
-fn metric(metrics: &str, name: &str) -> Option<f64> {
+pub fn metric(metrics: &str, name: &str) -> Option<f64> {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 

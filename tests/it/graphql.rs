@@ -412,6 +412,13 @@ async fn a_response_is_never_older_than_a_commit_of_any_process(db: Db) {
             let data = app.query("{ publications { nodes { name } } status { size } }").await;
             assert_eq!(data["publications"]["nodes"][0]["name"], format!("Nome {turn}"), "{db:?}");
             assert_eq!(data["status"]["size"], turn, "{db:?}");
+            // A list alone may be answered with the response to an earlier request.
+            let data = app.query("{ publications { nodes { name size } } }").await;
+            assert_eq!(
+                data["publications"]["nodes"][0],
+                json!({ "name": format!("Nome {turn}"), "size": turn }),
+                "{db:?}"
+            );
         }
     }
 }

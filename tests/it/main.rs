@@ -90,6 +90,8 @@ mod portal;
 mod real;
 /// Secrets, which must not appear anywhere.
 mod redaction;
+/// Repeated requests: the same response from memory, never an old one, and within every limit.
+mod repeated;
 /// Several services on one PostgreSQL, and failures of the server.
 mod replicas;
 /// Exports over HTTP: HEAD, tags, conditions, codings, parameters.
