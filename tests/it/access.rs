@@ -215,7 +215,7 @@ fn an_open_default_source_must_be_declared_open() {
     std::fs::write(&file, "[receiver.sources.mesa]\ntoken = \"segredo\"\n").expect("a file");
     let read = |values: &[(&str, &str)]| {
         let values = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        load(&Overrides { config: Some(file.clone()), values }, &|_| None).expect("sound settings")
+        load(&Overrides { config: Some(file.clone()), values }, &|_| None).expect("valid settings")
     };
     let refused = read(&[]).exposure().expect_err("a refusal").to_string();
     assert!(refused.contains("receiver.token") && !refused.contains("segredo"), "{refused}");

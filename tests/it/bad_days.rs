@@ -329,7 +329,7 @@ async fn silent_sources_and_denied_credentials_are_reported(db: Db) {
         data["status"]["sources"][0] == json!({ "silent": true, "denied": 7 })
     })
     .await;
-    // So are wrong keys, which belong to no source; a command beside the service sees them too.
+    // So are wrong keys, which belong to no source; a command of another process sees them too.
     for _ in 0..3 {
         let wrong = app.client.get(format!("{}/metrics", app.url)).bearer_auth("errada");
         assert_eq!(wrong.send().await.expect("a response").status(), 401);
@@ -415,7 +415,7 @@ async fn memory_stays_flat_whatever_is_fetched() {
         settled(u64::from(n)).await;
     }
     // The memory that a file used is released soon.
-    until("memory given back", async || {
+    until("memory is returned", async || {
         settled(23).await;
         (served.memory().saturating_sub(before) <= 32 << 20).then_some(())
     })

@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 use crate::harness::notice::{Notice, form};
 use crate::harness::{Db, Options, TOKEN, TestApp, on_each_database, until};
 
-fn sound() -> Value {
+fn valid() -> Value {
     Notice::full("Acomph").json()
 }
 
 fn with(change: impl FnOnce(&mut Value)) -> String {
-    let mut body = sound();
+    let mut body = valid();
     change(&mut body);
     body.to_string()
 }
@@ -263,7 +263,7 @@ async fn names_are_compared_without_white_space_and_zero_width_characters(db: Db
 async fn values_that_json_readers_cannot_hold_are_replaced_with_a_warning() {
     let app = quiet(Db::Sqlite).await;
     let deep = format!("{}7{}", "[".repeat(5_000), "]".repeat(5_000));
-    let start = sound().to_string();
+    let start = valid().to_string();
     let start = start.strip_suffix('}').expect("an object");
     let cases = [
         (format!(r#"{start},"nome":"Acomph \ud800 x"}}"#), "surrogate"),
@@ -336,7 +336,7 @@ async fn receiver_credentials_work_in_every_form() {
         ("x-other", TOKEN.to_owned(), 401),
     ];
     for (name, value, status) in cases {
-        let request = app.client.post(format!("{}/webhook", app.url)).header(name, &value).json(&sound());
+        let request = app.client.post(format!("{}/webhook", app.url)).header(name, &value).json(&valid());
         assert_eq!(request.send().await.expect("a response").status().as_u16(), status, "{name}: {value}");
     }
     // The receiver's token opens nothing else.
@@ -356,14 +356,14 @@ async fn sources_have_their_own_basic_credentials() {
             ("receiver.token".into(), TOKEN.into()),
         ],
     };
-    let settings = acervo::config::load(&overrides, &|_| None).expect("sound settings");
+    let settings = acervo::config::load(&overrides, &|_| None).expect("valid settings");
     let app =
         acervo::app::App::open(settings, acervo::app::Role::Server, Default::default()).await.expect("an archive");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { acervo::http::serve(listener, &app, std::future::pending()).await });
     let client = reqwest::Client::new();
-    let post = |path: &str| client.post(format!("{url}{path}")).json(&sound());
+    let post = |path: &str| client.post(format!("{url}{path}")).json(&valid());
     let status =
         |request: reqwest::RequestBuilder| async { request.send().await.expect("a response").status().as_u16() };
     assert_eq!(status(post("/webhook/mesa").basic_auth("ons", Some(" segredo "))).await, 202);
@@ -396,10 +396,10 @@ async fn every_spelling_of_a_body_is_read_alike() {
         "Periodicidade": "2025-05-09T03:00:00.000Z", "PeriodicidadeFinal": "2025-05-10T02:59:59.000Z",
         "Uri": "http://127.0.0.1:9/x", "Extra": { "kept": true }
     });
-    let latin: Vec<u8> = sound().to_string().replace("Acomph", "Previsão").chars().map(|c| c as u8).collect();
-    assert_eq!(app.notify(&sound().to_string()).await.0, 202);
+    let latin: Vec<u8> = valid().to_string().replace("Acomph", "Previsão").chars().map(|c| c as u8).collect();
+    assert_eq!(app.notify(&valid().to_string()).await.0, 202);
     assert_eq!(app.notify(&pascal.to_string()).await.0, 202);
-    assert_eq!(app.send(form(&sound()), "application/x-www-form-urlencoded").await.0, 202);
+    assert_eq!(app.send(form(&valid()), "application/x-www-form-urlencoded").await.0, 202);
     assert_eq!(app.send(latin, "application/json").await.0, 202);
     let query = "{ notifications { nodes { name process macroProcess referenceDate periodStart periodEnd body } }
         publications { totalCount } }";

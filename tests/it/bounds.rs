@@ -488,7 +488,8 @@ async fn exports_are_limited_and_unread_ones_are_cancelled() {
     // The webhook and queries are not affected.
     assert_eq!(notify(&app.url, 1).await, 202);
     app.query("{ notifications { totalCount } }").await;
-    let read = until("given up", async || Some(app.get(path).await).filter(|answer| answer.status() == 200)).await;
+    let read =
+        until("it is cancelled", async || Some(app.get(path).await).filter(|answer| answer.status() == 200)).await;
     assert_eq!(read.text().await.expect("text").lines().count(), 12_001);
 }
 

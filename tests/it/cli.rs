@@ -71,7 +71,7 @@ fn a_new_key_works_and_its_configuration_is_valid() {
     let file = folder.path().join("acervo.toml");
     std::fs::write(&file, lines).expect("a file");
     let overrides = acervo::config::Overrides { config: Some(file), values: Vec::new() };
-    let settings = acervo::config::load(&overrides, &|_| None).expect("sound settings");
+    let settings = acervo::config::load(&overrides, &|_| None).expect("valid settings");
     assert_eq!(settings.api.keys[0].hash, acervo::domain::Digest::of(key.as_bytes()));
     assert_eq!(settings.api.keys[0].name, "power \"bi\"");
     let checked = printed(folder.path(), &["config", "check"]);

@@ -49,7 +49,7 @@ async fn a_start_with_a_clock_far_ahead_expires_no_link_until_confirmed(db: Db) 
         announce(&app, &server.address, 0, 86_000).await;
         until_status(&app, "RETRYING").await;
         let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
-        app.leaves_work_unsettled("the next service goes on with it");
+        app.leaves_work_unsettled("the next service continues it");
         let folder = Some(app.stop().await);
         let clock = Clock::default();
         clock.set_wrong(25 * HOUR);

@@ -13,7 +13,7 @@ fn load(values: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<config:
 
 #[test]
 fn the_defaults_are_those_of_the_manual() {
-    let settings = load(&[], &[]).expect("sound defaults");
+    let settings = load(&[], &[]).expect("valid defaults");
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.data_dir.to_str(), Some("./acervo-data"));
     assert_eq!(settings.fetch.max_bytes, 4 << 30);
@@ -34,7 +34,7 @@ fn flags_override_the_environment_and_the_environment_the_file() {
     let file = file.display().to_string();
     let environment =
         [("ACERVO_CONFIG", file.as_str()), ("ACERVO_LISTEN", "127.0.0.1:2"), ("ACERVO_DATA_DIR", "environment")];
-    let settings = load(&[("listen", "127.0.0.1:3")], &environment).expect("sound settings");
+    let settings = load(&[("listen", "127.0.0.1:3")], &environment).expect("valid settings");
     assert_eq!(settings.listen.port(), 3);
     assert_eq!(settings.data_dir.to_str(), Some("environment"));
     assert_eq!(settings.fetch.retry_first.as_secs(), 1);
@@ -129,7 +129,7 @@ fn settings_that_would_lose_files_or_lock_out_are_refused() {
         refused(&[(key, value)], key);
     }
     refused(&[("receiver.username", "u"), ("receiver.password", "segredo\n")], "receiver.password");
-    let tokens = load(&[("receiver.token", " a , b\n")], &[]).expect("sound settings").receiver.credentials.tokens;
+    let tokens = load(&[("receiver.token", " a , b\n")], &[]).expect("valid settings").receiver.credentials.tokens;
     assert_eq!(tokens.iter().map(|token| token.expose_secret()).collect::<Vec<_>>(), ["a", "b"]);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("acervo.toml");
@@ -152,26 +152,26 @@ fn settings_that_would_lose_files_or_lock_out_are_refused() {
 #[test]
 fn a_reachable_address_needs_credentials() {
     let open = load(&[("listen", "0.0.0.0:8080")], &[])
-        .expect("sound settings")
+        .expect("valid settings")
         .exposure()
         .expect_err("a refusal")
         .to_string();
     assert!(open.contains("ACERVO_RECEIVER_TOKEN") && open.contains("ACERVO_API_TOKEN"), "{open}");
     let guarded = [("listen", "0.0.0.0:8080"), ("receiver.token", "a"), ("api.token", "b")];
-    load(&guarded, &[]).expect("sound settings").exposure().expect("no refusal");
+    load(&guarded, &[]).expect("valid settings").exposure().expect("no refusal");
     let meant = [("listen", "[::]:8080"), ("receiver.open", "true"), ("api.open", "true")];
-    load(&meant, &[]).expect("sound settings").exposure().expect("no refusal");
+    load(&meant, &[]).expect("valid settings").exposure().expect("no refusal");
     // A proxy in front of loopback.
     let public = ("public_url", "https://acervo.example.com");
-    let proxied = load(&[public], &[]).expect("sound settings").exposure().expect_err("a refusal").to_string();
+    let proxied = load(&[public], &[]).expect("valid settings").exposure().expect_err("a refusal").to_string();
     assert!(proxied.contains("ACERVO_RECEIVER_TOKEN") && proxied.contains("ACERVO_API_TOKEN"), "{proxied}");
     let half = [public, ("api.token", "b")];
-    let half = load(&half, &[]).expect("sound settings").exposure().expect_err("a refusal").to_string();
+    let half = load(&half, &[]).expect("valid settings").exposure().expect_err("a refusal").to_string();
     assert!(half.contains("ACERVO_RECEIVER_TOKEN") && !half.contains("ACERVO_API_TOKEN"), "{half}");
     for public in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
-        load(&[("public_url", public)], &[]).expect("sound settings").exposure().expect("no refusal");
+        load(&[("public_url", public)], &[]).expect("valid settings").exposure().expect("no refusal");
     }
-    let webhook = load(&[], &[("ACERVO_WEBHOOK_LISTEN", "0.0.0.0:8081")]).expect("sound settings");
+    let webhook = load(&[], &[("ACERVO_WEBHOOK_LISTEN", "0.0.0.0:8081")]).expect("valid settings");
     let webhook = webhook.exposure().expect_err("a refusal").to_string();
     assert!(webhook.contains("ACERVO_RECEIVER_TOKEN") && !webhook.contains("ACERVO_API_TOKEN"), "{webhook}");
     let folder = tempfile::tempdir().expect("a folder");

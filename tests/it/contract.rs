@@ -236,7 +236,7 @@ async fn an_archive_works_over_any_store() {
     }
 }
 
-/// A store has objects with a base beside those without, or refuses them.
+/// A store has objects with a base in addition to those without, or refuses them.
 #[tokio::test]
 async fn objects_with_a_base_are_objects_of_their_own_or_refused() {
     for (name, store, _folder) in stores() {

@@ -18,23 +18,23 @@ fn object(app: &TestApp) -> PathBuf {
 }
 
 /// An object, altered in many ways.
-fn altered(sound: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
-    let length = sound.len();
+fn altered(intact: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
+    let length = intact.len();
     let mut all = Vec::new();
     let from_start = [0, 1, 4, 5, 6, length / 3, length / 2].into_iter().filter(|at| *at < length);
     let from_end = [8, 4, 2, 1].into_iter().filter_map(|back| length.checked_sub(back));
     for at in from_start.chain(from_end) {
         for bit in [0x01, 0x10, 0x80] {
-            let mut other = sound.to_vec();
+            let mut other = intact.to_vec();
             other[at] ^= bit;
             all.push((format!("bit {bit:#x} of byte {at} of {length}"), Some(other)));
         }
     }
-    all.push(("cut by one".to_owned(), Some(sound[..length - 1].to_vec())));
-    all.push(("cut in the middle".to_owned(), Some(sound[..length / 2].to_vec())));
+    all.push(("cut by one".to_owned(), Some(intact[..length - 1].to_vec())));
+    all.push(("cut in the middle".to_owned(), Some(intact[..length / 2].to_vec())));
     all.push(("empty".to_owned(), Some(Vec::new())));
-    all.push(("longer by one".to_owned(), Some([sound, b"x"].concat())));
-    all.push(("twice".to_owned(), Some([sound, sound].concat())));
+    all.push(("longer by one".to_owned(), Some([intact, b"x"].concat())));
+    all.push(("twice".to_owned(), Some([intact, intact].concat())));
     all.push(("gone".to_owned(), None));
     all
 }
@@ -82,7 +82,7 @@ async fn ask_in_every_form(app: &TestApp, path: &str, bytes: &[u8], is_sound: bo
         if is_sound {
             assert!(got.as_deref() == Some(part), "{what}: {headers:?}");
         } else if headers[0].0 == "range" {
-            // Sound blocks may be sent until the damage is known.
+            // Intact blocks may be sent until the damage is known.
             assert!(got.is_none() || got.as_deref() == Some(part), "{what}: {headers:?}");
         } else {
             assert!(got.is_none(), "{what}: {headers:?} got {} bytes", got.unwrap_or_default().len());
@@ -98,8 +98,8 @@ async fn a_damaged_file_is_never_delivered_as_good() {
         let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
         let path = format!("/files/{id}");
         let object = object(&app);
-        let sound = std::fs::read(&object).expect("the object");
-        for (what, other) in altered(&sound) {
+        let intact = std::fs::read(&object).expect("the object");
+        for (what, other) in altered(&intact) {
             place(&object, other.as_deref());
             let is_sound = other.as_ref().is_some_and(|other| match object.extension() {
                 Some(_) => zstd::decode_all(&other[..]).is_ok_and(|decoded| decoded == bytes),
@@ -115,7 +115,7 @@ async fn a_damaged_file_is_never_delivered_as_good() {
                 assert!(reported["detail"].as_str().expect("text").contains("Enviar"), "{reported}");
             }
             // Put right from outside, it is good again.
-            place(&object, Some(&sound));
+            place(&object, Some(&intact));
             assert!(received(&app, &path, &[("accept-encoding", "identity")]).await.as_deref() == Some(&bytes[..]));
             assert_eq!(damaged(&app).await["damaged"], 0, "{what}");
         }
@@ -220,8 +220,8 @@ async fn a_member_of_a_damaged_zip_is_never_delivered_as_good() {
     let number = app.portal.add(product(1, "Deck", "deck.zip", deck));
     let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
     let object = object(&app);
-    let sound = std::fs::read(&object).expect("the object");
-    for (what, other) in altered(&sound) {
+    let intact = std::fs::read(&object).expect("the object");
+    for (what, other) in altered(&intact) {
         for (member, bytes) in [("dados.bin", &dados), ("dentro.zip/fundo.dat", &mais), ("mais.txt", &mais)] {
             place(&object, other.as_deref());
             let answer = app.get(&format!("/files/{id}/members/{member}")).await;
@@ -232,7 +232,7 @@ async fn a_member_of_a_damaged_zip_is_never_delivered_as_good() {
             } else {
                 assert_eq!(status, 500, "{what}: {member}: {}", answer.text().await.unwrap_or_default());
             }
-            place(&object, Some(&sound));
+            place(&object, Some(&intact));
             let answer = app.get(&format!("/files/{id}/members/{member}")).await;
             assert!(answer.bytes().await.expect("bytes") == bytes[..], "{what}: {member}");
         }

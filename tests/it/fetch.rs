@@ -129,8 +129,8 @@ async fn a_file_over_the_limit_fails_for_good() {
 #[tokio::test]
 async fn a_zip_that_does_not_open_is_kept_and_fetched_once_more() {
     let app = TestApp::start().await;
-    let sound = zip(&[("a.dat", b"dados")]);
-    let broken = sound[..sound.len() - 10].to_vec();
+    let intact = zip(&[("a.dat", b"dados")]);
+    let broken = intact[..intact.len() - 10].to_vec();
     let number = app.portal.add(product(1, "Deck", "deck.zip", broken.clone()));
     let end = app.archive(number).await;
     assert_eq!((end["status"].as_str(), end["attempts"].as_i64()), (Some("ARCHIVED"), Some(2)));
@@ -138,9 +138,9 @@ async fn a_zip_that_does_not_open_is_kept_and_fetched_once_more() {
     assert_eq!(app.portal.downloads().len(), 2);
     assert_eq!(app.query("{ revisions { totalCount } }").await["revisions"]["totalCount"], 1);
     // The next announcement brings it whole.
-    app.portal.change(number, |product| replace(product, sound.clone()));
+    app.portal.change(number, |product| replace(product, intact.clone()));
     let repaired = app.archive(number).await;
-    assert_eq!(repaired["revision"]["sha256"], sha256(&sound));
+    assert_eq!(repaired["revision"]["sha256"], sha256(&intact));
     assert_eq!(repaired["revision"]["warnings"], json!([]));
 }
 
@@ -344,8 +344,8 @@ async fn a_broken_zip_that_cannot_be_fetched_again_keeps_its_revision(db: Db) {
             ..Options::default()
         })
         .await;
-        let sound = zip(&[("a.dat", b"dados")]);
-        let number = app.portal.add(product(1, "Deck", "deck.zip", sound[..sound.len() - 10].to_vec()));
+        let intact = zip(&[("a.dat", b"dados")]);
+        let number = app.portal.add(product(1, "Deck", "deck.zip", intact[..intact.len() - 10].to_vec()));
         app.portal.enviar(number).await;
         let query = "{ notifications { nodes { status error revision { id } linkExpiresAt } } publications { nodes { status } } }";
         app.until(query, |data| data["notifications"]["nodes"][0]["status"] == "RETRYING").await;

@@ -367,11 +367,11 @@ async fn requests_of_common_tools_are_answered() {
         let kind = answer.headers()["content-type"].to_str().expect("text").to_owned();
         (answer.status().as_u16(), kind)
     };
-    let sound = json!({ "query": "{ status { version } }", "variables": null, "operationName": null });
-    assert_eq!(send(app.client.post(&url).json(&sound)).await, (200, "application/json; charset=utf-8".into()));
+    let valid = json!({ "query": "{ status { version } }", "variables": null, "operationName": null });
+    assert_eq!(send(app.client.post(&url).json(&valid)).await, (200, "application/json; charset=utf-8".into()));
     let newer = "application/graphql-response+json";
     assert_eq!(
-        send(app.client.post(&url).header("accept", newer).json(&sound)).await,
+        send(app.client.post(&url).header("accept", newer).json(&valid)).await,
         (200, format!("{newer}; charset=utf-8"))
     );
     assert_eq!(send(app.client.post(&url).header("accept", newer).json(&json!({ "query": "{" }))).await.0, 400);
@@ -391,7 +391,7 @@ async fn requests_of_common_tools_are_answered() {
         );
     }
     assert_eq!(send(app.client.post(&url).header("content-type", "text/plain").body("{}")).await.0, 415);
-    assert_eq!(send(app.client.put(&url).json(&sound)).await.0, 405);
+    assert_eq!(send(app.client.put(&url).json(&valid)).await.0, 405);
     let named = "query A { status { version } } mutation B { retryNotifications(filter: {}) { matched } }";
     assert_eq!(send(app.client.get(&url).query(&[("query", named), ("operationName", "A")])).await.0, 200);
     assert_eq!(send(app.client.get(&url).query(&[("query", named), ("operationName", "B")])).await.0, 405);

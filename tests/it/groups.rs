@@ -164,10 +164,10 @@ fn check(segments: &[Vec<Entry>]) {
     for (number, entries) in (1..).zip(segments) {
         for entry in entries {
             match entry {
-                Entry::Product(id) => writer.replace_product(&product(*id)).expect("room"),
+                Entry::Product(id) => writer.replace_product(&product(*id)).expect("space"),
                 Entry::Publication { id, product, start, archived } => {
                     let one = publication(*id, *product, *start, archived);
-                    writer.replace_publication(&one).expect("room");
+                    writer.replace_publication(&one).expect("space");
                     known.insert(*id, one);
                 }
             }

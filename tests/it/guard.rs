@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use crate::harness::notice::Notice;
 use crate::harness::{Options, TestApp};
 
-/// Whoever knocks is counted: on every address of this machine, at one port.
+/// Counts connections to one port on every address of this machine.
 struct Canary {
     port: u16,
     knocks: Arc<AtomicUsize>,

@@ -157,7 +157,7 @@ const BROKEN_SPARSE: [(&str, Records<'static>); 10] = [
     ("enorme.dat", &[("GNU.sparse.size", b"9000000000000000000"), ("GNU.sparse.map", b"0,5")]),
 ];
 
-/// A tar with broken entries between sound ones, and links to entries before and after them, or to none.
+/// A tar with broken entries between valid ones, and links to entries before and after them, or to none.
 fn tar_with_broken_entries() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     entry(&mut builder, "antes.txt", &[("comment", b"nada\nde mais")], b"antes");

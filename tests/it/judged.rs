@@ -74,7 +74,7 @@ async fn files_in_an_unusual_form_are_archived_with_a_warning() {
     let app = TestApp::start().await;
     let links = FileServer::start().await;
     let pdf = b"%PDF-1.7\nconteudo\n%%EOF\n";
-    let sound = zip(&[("[Content_Types].xml", b"<Types/>")]);
+    let intact = zip(&[("[Content_Types].xml", b"<Types/>")]);
     // The name, the type, the bytes, the attempts, a part of the warning.
     let files: Vec<(&str, &str, &[u8], i64, &str)> = vec![
         ("a.xls", EXCEL, SHEET, 1, "written as HTML or XML"),
@@ -92,9 +92,9 @@ async fn files_in_an_unusual_form_are_archived_with_a_warning() {
         ("a.html", "text/html", b"<html></html>", 1, ""),
         ("a.json", "application/json", b"{\"a\": 1}", 1, ""),
         ("a.xml", "text/xml", b"<dados/>", 1, ""),
-        ("a.xlsx", "application/octet-stream", &sound, 1, ""),
+        ("a.xlsx", "application/octet-stream", &intact, 1, ""),
         ("a.pdf", "application/pdf", &pdf[..15], 2, "no end (%%EOF)"),
-        ("a.xlsx", "application/octet-stream", &sound[..40], 2, "no zip directory"),
+        ("a.xlsx", "application/octet-stream", &intact[..40], 2, "no zip directory"),
         ("a.pdf", "application/pdf", b"{\"error\": \"expired\"}", 2, "JSON"),
         ("a.xlsx", "application/xml", b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", 2, "XML"),
         ("a.zip", "application/json", b"{\"error\": \"expired\"}", 2, "JSON"),

@@ -26,7 +26,7 @@ impl Met {
     }
 }
 
-/// Whoever sends more than this reads nothing.
+/// A client that has sent more than this reads nothing.
 const UNREAD_BYTES: usize = 100_000;
 
 /// Keeps a connection waiting, and opens another a second after it was closed.

@@ -29,7 +29,7 @@ async fn a_lock_has_an_owner(db: Db) {
     assert!(locks.take("y", "second", now, HOLD_FOR).await.expect("an answer"), "{db:?}: another lock");
     assert!(locks.release("x", "first").await.expect("an answer"), "{db:?}");
     assert!(!locks.release("x", "first").await.expect("an answer"), "{db:?}");
-    // What was given back is not renewed: it would be taken again behind its next owner.
+    // A released lock is not renewed: that would take it from its next owner.
     assert!(!locks.renew("x", "first", now, HOLD_FOR).await.expect("an answer"), "{db:?}");
     assert!(locks.take("x", "second", now, HOLD_FOR).await.expect("an answer"), "{db:?}");
 }

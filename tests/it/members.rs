@@ -293,7 +293,7 @@ proptest! {
                 })
                 .collect();
             let mut put = store.put();
-            put.write(&raw_zip(&members)).await.expect("room");
+            put.write(&raw_zip(&members)).await.expect("space");
             let file = put.finish().await.expect("a file").file;
             let budget = Budget { bytes: 64 << 20, time: crate::harness::PATIENCE };
             let listed = store.members(file, budget).await.expect("a list").members;
@@ -330,7 +330,7 @@ async fn unpacking_keeps_to_its_budget_and_leaves_space() {
     let zeros = vec![0; 4 << 20];
     let outer = zip(&[("bomba.zip", &zeros), ("dentro.zip", &inner)]);
     let mut put = store.put();
-    put.write(&outer).await.expect("room");
+    put.write(&outer).await.expect("space");
     let file = put.finish().await.expect("a file").file;
     let budget = Budget { bytes: 64 << 20, time: crate::harness::PATIENCE };
     let all = store.members(file, budget).await.expect("a list");

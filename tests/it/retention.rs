@@ -438,7 +438,7 @@ async fn marks_are_swept_after_the_grace_and_what_is_published_again_is_a_new_re
     let full = stored(&app);
     assert_eq!(app.query(RUN).await["runRetention"]["removed"], 10);
     app.app.clock.advance(Duration::from_secs(8 * 86_400));
-    // Nobody has to ask for the sweep.
+    // The sweep starts automatically.
     until("a sweep", async || (stored(&app) < full).then_some(())).await;
     let query = "{ status { storedSize } }";
     app.until(query, |data| data["status"]["storedSize"] == stored(&app)).await;

@@ -139,9 +139,9 @@ async fn announce_in_order(world: &World, case: &Case<'_>, steps: &[Step]) {
 /// Claims what was announced and settles it in another order; gives what each publication should hold then.
 async fn fetch_in_any_order(case: &Case<'_>, steps: &[Step], arrivals: &[usize]) -> [Naive; 2] {
     let queue = acervo::leaves::record(&case.app.app).queue();
-    let room = Capacity { total: 100, per_host: 100, hosts: Default::default() };
+    let capacity = Capacity { total: 100, per_host: 100, hosts: Default::default() };
     let now = case.app.app.clock.now();
-    let claims = queue.claim(now, now, Duration::from_secs(60), room).await.expect("claims");
+    let claims = queue.claim(now, now, Duration::from_secs(60), capacity).await.expect("claims");
     let mut naive = [Naive::default(), Naive::default()];
     for (tick, i) in arrivals.iter().enumerate() {
         let key = format!("{}-{i}", case.name);
@@ -295,9 +295,9 @@ async fn announce_histories(
 async fn claim_all(app: &TestApp, count: usize) -> HashMap<String, Claim> {
     let mut claims = HashMap::new();
     while claims.len() < count {
-        let room = Capacity { total: 1_000, per_host: 1_000, hosts: Default::default() };
+        let capacity = Capacity { total: 1_000, per_host: 1_000, hosts: Default::default() };
         let (now, lease) = (app.app.clock.now(), Duration::from_secs(3600));
-        let some = acervo::leaves::record(&app.app).queue().claim(now, now, lease, room).await.expect("claims");
+        let some = acervo::leaves::record(&app.app).queue().claim(now, now, lease, capacity).await.expect("claims");
         assert!(!some.is_empty(), "{} of {count} claimed", claims.len());
         claims.extend(some.into_iter().map(|claim| {
             let key = claim.file_key.rsplit('/').next().unwrap_or_default().to_owned();

@@ -294,7 +294,7 @@ async fn a_run_from_the_terminal_waits_until_the_clock_is_trusted(db: Db) {
     assert!(taken.status.success(), "{db:?}: {}", stderr(&taken));
 }
 
-/// Beside a service that notes the time, minutes are enough.
+/// Next to a service that records the time, a few minutes are enough.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_does_not_trust_a_clock_minutes_ahead_of_a_running_service() {
     for (wrong, is_believed) in [(-600_000, false), (0, true)] {

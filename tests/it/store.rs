@@ -8,7 +8,7 @@ use crate::harness::samples::noise;
 async fn put(store: &Archive, bytes: &[u8], piece: usize) -> PutResult {
     let mut put = store.put();
     for some in bytes.chunks(piece.max(1)) {
-        put.write(some).await.expect("room");
+        put.write(some).await.expect("space");
     }
     put.finish().await.expect("a file")
 }
@@ -63,15 +63,15 @@ async fn damage_is_reported_and_never_passed_on_as_whole() {
         let (folder, store) = store();
         let stored = put(&store, &bytes, 1000).await;
         let path = crate::harness::files_in(&folder.path().join("archive")).remove(0);
-        let sound = std::fs::read(&path).expect("the object");
+        let intact = std::fs::read(&path).expect("the object");
         let mut damaged = Vec::new();
-        for i in (0..sound.len()).step_by(1 + sound.len() / 40) {
-            let mut other = sound.clone();
+        for i in (0..intact.len()).step_by(1 + intact.len() / 40) {
+            let mut other = intact.clone();
             other[i] ^= 0x40;
             damaged.push(other);
         }
-        damaged.push(sound[..sound.len() - 1].to_vec());
-        damaged.push([&sound[..], b"x"].concat());
+        damaged.push(intact[..intact.len() - 1].to_vec());
+        damaged.push([&intact[..], b"x"].concat());
         damaged.push(Vec::new());
         for object in damaged {
             std::fs::write(&path, &object).expect("the object");
@@ -96,12 +96,12 @@ async fn good_bytes_replace_damaged_ones() {
         let (folder, store) = store();
         let file = put(&store, &bytes, 100_000).await.file;
         let path = crate::harness::files_in(&folder.path().join("archive")).remove(0);
-        let sound = std::fs::read(&path).expect("the object");
-        let mut flipped = sound.clone();
+        let intact = std::fs::read(&path).expect("the object");
+        let mut flipped = intact.clone();
         let middle = flipped.len() / 2;
         flipped[middle] ^= 2;
-        let cut = sound[..sound.len() - 1].to_vec();
-        for object in [flipped, cut, [&sound[..], b"x"].concat(), Vec::new()] {
+        let cut = intact[..intact.len() - 1].to_vec();
+        for object in [flipped, cut, [&intact[..], b"x"].concat(), Vec::new()] {
             std::fs::write(&path, &object).expect("the object");
             let stored = put(&store, &bytes, 100_000).await;
             assert!(stored.was_known);

@@ -339,7 +339,7 @@ on_each_database!(a_killed_undo_is_finished_by_the_next_start, 2 threads);
 async fn a_killed_undo_is_finished_by_the_next_start(db: Db) {
     let app = history_on(db, 230, DECKS).await;
     let run = app.query("mutation { runRetention(dryRun: false) { id removed } }").await["runRetention"].clone();
-    app.leaves_work_unsettled("the run goes on after the response");
+    app.leaves_work_unsettled("the run continues after the response");
     let archive = Closed::of(app).await;
     let id = run["id"].as_str().expect("an id");
     // Marking pauses between batches, and may continue after the response.

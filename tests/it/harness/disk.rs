@@ -38,7 +38,7 @@ impl SmallDisk {
         let mut ballast =
             std::fs::OpenOptions::new().create(true).append(true).open(self.path().join("ballast")).expect("a file");
         for _ in 0..taken >> 16 {
-            ballast.write_all(&vec![1; 1 << 16]).expect("room");
+            ballast.write_all(&vec![1; 1 << 16]).expect("space");
         }
     }
 

@@ -136,7 +136,7 @@ pub fn settings(folder: &Path, options: &Options) -> Settings {
     values.push(("data_dir".to_owned(), folder.display().to_string()));
     values.extend(options.database_url.clone().map(|url| ("database_url".to_owned(), url)));
     values.extend(options.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    config::load(&Overrides { config: options.config.clone(), values }, &|_| None).expect("sound settings")
+    config::load(&Overrides { config: options.config.clone(), values }, &|_| None).expect("valid settings")
 }
 
 impl TestApp {

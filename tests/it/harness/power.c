@@ -1,6 +1,6 @@
 /* A disk that forgets: what was not synced is gone when the power is cut.
  *
- * Preloaded into the service, it keeps, beside the real files, what a disk would hold: of each file its bytes as of its
+ * Preloaded into the service, it keeps, in addition to the real files, what a disk would hold: of each file its bytes as of its
  * last sync, of each folder its entries as of its last sync. `ACERVO_DISK` is the folder watched, `ACERVO_PLATTER` where
  * the image is kept: `f.INODE` for a file, `d.INODE` for a folder, one `INODE TYPE NAME` a line. `ACERVO_LIE` names a
  * part of a path whose syncs are promised and not done. A test rebuilds the folder from the image after a kill. */
