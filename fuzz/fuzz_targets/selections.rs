@@ -1,4 +1,4 @@
-//! GraphQL documents with fragments, aliases, repeated selections and conditions: the flat writer, the field resolvers and a
+//! GraphQL documents with fragments, aliases, repeated selections and conditions: the writer of rows, the field resolvers and a
 //! direct implementation of the specification give the same result.
 #![no_main]
 use std::sync::OnceLock;

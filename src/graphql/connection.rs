@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Object, ObjectType, OutputType, SimpleObject, TypeName};
 
-use super::flat::{Row, Rows};
+use super::rows::{Row, Rows};
 use crate::contract::Count;
 use crate::query::{ListPage, Paging, PublicationPage, PublicationRow};
 

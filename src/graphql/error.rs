@@ -51,7 +51,7 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
 
 /// The error of a query for the caller. Not a `From`: async-graphql turns every error that can be displayed into one of its
 /// own, internals included, so each goes through here explicitly.
-pub(super) fn shown(error: QueryError) -> Error {
+pub(super) fn query_error(error: QueryError) -> Error {
     match &error {
         QueryError::BadInput(message) => bad(message.clone()),
         QueryError::NotFound { .. } => coded(code::NOT_FOUND, error.to_string()),

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, unfold};
 use tokio::sync::Semaphore;
 
-use super::error::{internal, shown, with_codes};
+use super::error::{internal, query_error, with_codes};
 use super::escapes::with_known_escapes;
 use super::limits::check_text;
 use super::loaders::Loaders;
@@ -123,7 +123,7 @@ fn note_thread() {
 }
 
 fn failed(error: QueryError) -> Response {
-    of_error(shown(error))
+    of_error(query_error(error))
 }
 
 /// An error of the whole request, and so of no position in its document.

@@ -9,7 +9,6 @@ mod cost;
 mod error;
 mod escapes;
 mod execute;
-mod flat;
 mod limits;
 mod loaders;
 mod mutation;
@@ -23,6 +22,7 @@ mod repeat;
 mod replay;
 mod retention;
 mod revision;
+mod rows;
 mod rules;
 mod shape;
 mod stats;
@@ -45,9 +45,9 @@ use subscription::SubscriptionRoot;
 pub use caller::Caller;
 pub use error::is_request_error;
 pub use execute::{CheckedSchema, Executed, SocketLimits};
-pub use flat::{FieldByField, TakesJson, to_json};
 pub use operation::{operation_type, request_of};
 pub use repeat::Repeatable;
+pub use rows::{FieldByField, TakesJson, to_json};
 
 type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 

@@ -1,7 +1,7 @@
 use async_graphql::{Context, Error, ID, Object, Result, SimpleObject};
 
 use super::caller::{admin, operator};
-use super::error::{bad, code, coded, internal, shown};
+use super::error::{bad, code, coded, internal, query_error};
 use super::loaders::must_load;
 use super::retention::RetentionRun;
 use super::revision::Revision;
@@ -33,7 +33,7 @@ impl MutationRoot {
         operator(ctx)?;
         let which = NotificationFilter::read(Some(filter)).map_err(bad)?;
         let counts = jobs::retry(ctx.data::<App>()?, &which).await.map_err(|e| match e {
-            RetryError::Query(e) => shown(e),
+            RetryError::Query(e) => query_error(e),
             RetryError::Interrupted(e) => internal(&e),
         })?;
         Ok(RetryResult { matched: Count(counts.matched), queued: Count(counts.queued), dead: Count(counts.expired) })

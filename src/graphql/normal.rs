@@ -1,6 +1,6 @@
 //! Documents as they are executed: one operation without fragments, directives and variables, whose fields are collected and
 //! merged as the specification says (sections 6.3.2 and 6.3.3). What is left then reads the same to every resolver, and the
-//! flat writer meets each list once, with all its columns.
+//! writer of rows meets each list once, with all its columns.
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::types::{

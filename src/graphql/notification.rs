@@ -5,10 +5,10 @@ use async_graphql::registry::Registry;
 use async_graphql::{Context, ContextSelectionSet, ID, Object, OutputType, Positioned, Result, ServerResult, Value};
 
 use super::error::internal;
-use super::flat::{TakesJson, flat};
 use super::loaders::load;
 use super::publication::Publication;
 use super::revision::Revision;
+use super::rows::{TakesJson, table_rows};
 use crate::contract::{DateTime, LocalDateTime, NotificationStatus};
 use crate::domain::{ParsedNotification, body_value};
 use crate::query;
@@ -17,7 +17,7 @@ use crate::query;
 #[derive(Clone)]
 pub struct Notification(pub query::Notification);
 
-flat!(Notification => query::Notification);
+table_rows!(Notification => query::Notification);
 
 /// One POST from the portal. Every authenticated POST is recorded, whatever becomes of it.
 #[Object]

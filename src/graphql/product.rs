@@ -1,11 +1,11 @@
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::connection::{Connection, paging};
-use super::error::shown;
-use super::flat::never_flat;
+use super::error::query_error;
 use super::loaders::{LastOf, load};
 use super::notification::Notification;
 use super::publication::Publication;
+use super::rows::resolved_rows;
 use crate::contract::{DateTime, LocalDateTime, Long};
 use crate::query;
 use crate::query::{Filter, Order};
@@ -15,7 +15,7 @@ use crate::query::{PublicationRequest, Queries};
 #[derive(Clone)]
 pub struct Product(pub query::Product);
 
-never_flat!(Product);
+resolved_rows!(Product);
 
 /// A name under which a product was announced.
 #[derive(SimpleObject)]
@@ -94,6 +94,6 @@ impl Product {
             order: Order::Period { descending: true },
             paging: paging(first, after, None, None, None),
         };
-        Ok(Connection::shared(ctx.data::<Queries>()?.publications(request).await.map_err(shown)?, Publication))
+        Ok(Connection::shared(ctx.data::<Queries>()?.publications(request).await.map_err(query_error)?, Publication))
     }
 }

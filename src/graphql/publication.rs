@@ -3,13 +3,13 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{Connection, paging};
-use super::error::shown;
-use super::flat::flat;
+use super::error::query_error;
 use super::loaders::{RevisionsOf, load, must_load};
 use super::notification::Notification;
 use super::product::Product;
 use super::query::wants;
 use super::revision::Revision;
+use super::rows::table_rows;
 use crate::contract::{DateTime, Granularity, LocalDateTime, Long, PublicationStatus};
 use crate::query::NotificationQuery;
 use crate::query::{NotificationRequest, PublicationRow, Queries};
@@ -18,7 +18,7 @@ use crate::query::{NotificationRequest, PublicationRow, Queries};
 #[derive(Clone)]
 pub struct Publication(pub Arc<PublicationRow>);
 
-flat!(Publication => PublicationRow);
+table_rows!(Publication => PublicationRow);
 
 impl From<PublicationRow> for Publication {
     fn from(row: PublicationRow) -> Self {
@@ -137,6 +137,6 @@ impl Publication {
         };
         let request =
             NotificationRequest { query, paging: paging(first, after, None, None, None), bodies: wants(ctx, "body") };
-        Ok(Connection::new(ctx.data::<Queries>()?.notifications(request).await.map_err(shown)?, Notification))
+        Ok(Connection::new(ctx.data::<Queries>()?.notifications(request).await.map_err(query_error)?, Notification))
     }
 }

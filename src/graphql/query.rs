@@ -3,8 +3,7 @@ use async_graphql::{Context, ID, Object, Result};
 use super::caller::operator;
 use super::change::ChangeConnection;
 use super::connection::{Connection, paging};
-use super::error::{bad, shown};
-use super::flat::Rows;
+use super::error::{bad, query_error};
 use super::loaders::load;
 use super::notification::Notification;
 use super::product::Product;
@@ -13,6 +12,7 @@ use super::repeat::ListStates;
 use super::replay::Replay;
 use super::retention::{JobRun, JobStatus, PlanOfRequest, RetentionPlan, RetentionRun};
 use super::revision::Revision;
+use super::rows::Rows;
 use super::stats::{Coverage, StatsDimension, StatsRow, Suggestion};
 use super::status::{PausedHost, ServiceStatus};
 use crate::app::App;
@@ -57,7 +57,7 @@ impl QueryRoot {
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        let page = ctx.data::<Queries>()?.publications(request).await.map_err(shown)?;
+        let page = ctx.data::<Queries>()?.publications(request).await.map_err(query_error)?;
         ctx.data_opt::<ListStates>().inspect(|states| states.note(page.state.as_ref()));
         Ok(Connection::shared(page, Publication))
     }
@@ -85,7 +85,7 @@ impl QueryRoot {
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
-        Ok(Connection::new(ctx.data::<Queries>()?.revisions(request).await.map_err(shown)?, Revision))
+        Ok(Connection::new(ctx.data::<Queries>()?.revisions(request).await.map_err(query_error)?, Revision))
     }
 
     async fn revision(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Revision>> {
@@ -108,7 +108,7 @@ impl QueryRoot {
             order: order_by.into(),
             paging: paging(first, after, None, None, offset),
         };
-        Ok(Connection::new(ctx.data::<Queries>()?.products(request).await.map_err(shown)?, Product))
+        Ok(Connection::new(ctx.data::<Queries>()?.products(request).await.map_err(query_error)?, Product))
     }
 
     async fn product(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Product>> {
@@ -129,7 +129,7 @@ impl QueryRoot {
         let query = NotificationFilter::read(filter).map_err(bad)?;
         let bodies = wants(ctx, "body");
         let request = NotificationRequest { query, paging: paging(first, after, last, before, offset), bodies };
-        Ok(Connection::new(ctx.data::<Queries>()?.notifications(request).await.map_err(shown)?, Notification))
+        Ok(Connection::new(ctx.data::<Queries>()?.notifications(request).await.map_err(query_error)?, Notification))
     }
 
     async fn notification(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Notification>> {
@@ -151,7 +151,7 @@ impl QueryRoot {
             group_by: group_by.into_iter().map(Into::into).collect(),
             limit: limit.into(),
         };
-        let rows = ctx.data::<Queries>()?.publication_stats(request).await.map_err(shown)?;
+        let rows = ctx.data::<Queries>()?.publication_stats(request).await.map_err(query_error)?;
         Ok(rows.into_iter().map(StatsRow).collect::<Vec<_>>().into())
     }
 
@@ -162,14 +162,14 @@ impl QueryRoot {
         prefix: String,
         #[graphql(default = 10)] limit: i32,
     ) -> Result<Vec<Suggestion>> {
-        let found = ctx.data::<Queries>()?.suggest(&prefix, limit.into()).await.map_err(shown)?;
+        let found = ctx.data::<Queries>()?.suggest(&prefix, limit.into()).await.map_err(query_error)?;
         Ok(found.into_iter().map(Suggestion::from).collect())
     }
 
     /// Which periods are expected from the product's own history, and which of them are archived, late or missing.
     async fn coverage(&self, ctx: &Context<'_>, product_id: ID, from: LocalDate, to: LocalDate) -> Result<Coverage> {
         let id = ProductId(uuid("productId", &product_id).map_err(bad)?);
-        let coverage = ctx.data::<Queries>()?.coverage(id, from.0, to.0).await.map_err(shown)?;
+        let coverage = ctx.data::<Queries>()?.coverage(id, from.0, to.0).await.map_err(query_error)?;
         Ok(coverage.into())
     }
 
@@ -179,7 +179,7 @@ impl QueryRoot {
     async fn changes(&self, ctx: &Context<'_>, after: Option<String>, first: Option<i32>) -> Result<ChangeConnection> {
         let start = after.clone().unwrap_or_else(Queries::start_of_changes);
         let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.changes(&page).await.map_err(shown)?;
+        let listed = ctx.data::<Queries>()?.changes(&page).await.map_err(query_error)?;
         Ok(ChangeConnection::new(listed, start))
     }
 
@@ -190,7 +190,8 @@ impl QueryRoot {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<Replay>> {
-        let listed = ctx.data::<Queries>()?.replays(&paging(first, after, None, None, None)).await.map_err(shown)?;
+        let listed =
+            ctx.data::<Queries>()?.replays(&paging(first, after, None, None, None)).await.map_err(query_error)?;
         Ok(Connection::new(listed, Replay::from))
     }
 
@@ -208,8 +209,11 @@ impl QueryRoot {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<RetentionRun>> {
-        let listed =
-            ctx.data::<Queries>()?.retention_runs(&paging(first, after, None, None, None)).await.map_err(shown)?;
+        let listed = ctx
+            .data::<Queries>()?
+            .retention_runs(&paging(first, after, None, None, None))
+            .await
+            .map_err(query_error)?;
         Ok(Connection::new(listed, RetentionRun::from))
     }
 
@@ -222,20 +226,20 @@ impl QueryRoot {
         after: Option<String>,
     ) -> Result<Connection<JobRun>> {
         let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.job_runs(name.as_deref(), &page).await.map_err(shown)?;
+        let listed = ctx.data::<Queries>()?.job_runs(name.as_deref(), &page).await.map_err(query_error)?;
         Ok(Connection::new(listed, JobRun::from))
     }
 
     /// The state of the service.
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
         let queries = ctx.data::<Queries>()?;
-        let mut status: ServiceStatus = queries.status().await.map_err(shown)?.into();
+        let mut status: ServiceStatus = queries.status().await.map_err(query_error)?.into();
         status.paused_hosts = jobs::paused_hosts(ctx.data::<App>()?)
             .into_iter()
             .map(|(host, until)| PausedHost { host, until: DateTime(until) })
             .collect();
         for job in Job::ALL {
-            let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await.map_err(shown)?;
+            let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await.map_err(query_error)?;
             let last = last.rows.into_iter().next().map(|(_, run)| run);
             status.jobs.push(JobStatus::new(ctx.data::<App>()?, *job, last));
         }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::types::{Field, OperationDefinition, OperationType, Selection, SelectionSet};
 
-use super::flat::has_columns_alone;
 use super::publication::Publication;
+use super::rows::has_columns_alone;
 use crate::query::ArchiveState;
 
 /// Says of a response that the same request gets the same one as long as the archive is in this state.

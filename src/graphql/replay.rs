@@ -1,7 +1,7 @@
 //! Replays: "Enviar Tudo" and the like.
 use async_graphql::{ID, SimpleObject};
 
-use super::flat::never_flat;
+use super::rows::resolved_rows;
 use crate::contract::{Count, DateTime, Long};
 use crate::query;
 
@@ -28,7 +28,7 @@ pub struct Replay {
     bytes_added: Long,
 }
 
-never_flat!(Replay);
+resolved_rows!(Replay);
 
 impl From<query::Replay> for Replay {
     fn from(replay: query::Replay) -> Self {

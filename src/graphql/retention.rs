@@ -5,15 +5,15 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use tokio::sync::OnceCell;
 
 use super::connection::{Connection, paging};
-use super::error::{internal, shown};
-use super::flat::never_flat;
+use super::error::{internal, query_error};
+use super::rows::resolved_rows;
 use crate::app::App;
 use crate::contract::{Count, DateTime, Long};
 use crate::jobs::Job;
 use crate::jobs::retention::{InventoryPlan, Line, SharedPlans};
 use crate::query::{self, ListPage};
 
-never_flat!(RetentionLine, RetentionRun, JobRun);
+resolved_rows!(RetentionLine, RetentionRun, JobRun);
 
 /// What a plan does with a revision.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl RetentionPlan {
         };
         let lines = self.0.lines(ctx.data::<App>()?).filter(wanted);
         let listed =
-            ListPage::of_iterator(lines, total as u64, &paging(first, after, None, None, None)).map_err(shown)?;
+            ListPage::of_iterator(lines, total as u64, &paging(first, after, None, None, None)).map_err(query_error)?;
         Ok(Connection::new(listed, RetentionLine::from))
     }
 }

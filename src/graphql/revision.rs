@@ -1,10 +1,10 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{Connection, paging};
-use super::error::shown;
-use super::flat::{flat, never_flat};
+use super::error::query_error;
 use super::loaders::must_load;
 use super::publication::Publication;
+use super::rows::{resolved_rows, table_rows};
 use crate::contract::{DateTime, LocalDateTime, Long};
 use crate::query::{MemberRow, Queries, RevisionRow};
 
@@ -12,7 +12,7 @@ use crate::query::{MemberRow, Queries, RevisionRow};
 #[derive(Clone)]
 pub struct Revision(pub RevisionRow);
 
-flat!(Revision => RevisionRow);
+table_rows!(Revision => RevisionRow);
 
 /// One content of a publication, numbered 1, 2, … in the order of archiving.
 #[Object]
@@ -123,8 +123,11 @@ impl Revision {
         #[graphql(name = "match")] matching: Option<String>,
     ) -> Result<Connection<Member>> {
         let paging = paging(first, after, None, None, None);
-        let listed =
-            ctx.data::<Queries>()?.members(&self.0.revision, matching.as_deref(), &paging).await.map_err(shown)?;
+        let listed = ctx
+            .data::<Queries>()?
+            .members(&self.0.revision, matching.as_deref(), &paging)
+            .await
+            .map_err(query_error)?;
         Ok(Connection::new(listed, Member))
     }
 }
@@ -133,7 +136,7 @@ impl Revision {
 #[derive(Clone)]
 pub struct Member(pub MemberRow);
 
-never_flat!(Member);
+resolved_rows!(Member);
 
 /// A file inside a zip.
 #[Object]

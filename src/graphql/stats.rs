@@ -4,8 +4,8 @@ use std::str::FromStr;
 use async_graphql::{Enum, ID, Object, Result, SimpleObject};
 
 use super::error::internal;
-use super::flat::flat;
 use super::publication::Publication;
+use super::rows::table_rows;
 use crate::contract::{Count, Granularity, LocalDateTime, Long, PublicationStatus, mirror};
 use crate::domain;
 use crate::query;
@@ -50,7 +50,7 @@ impl From<StatsDimension> for Dimension {
 #[derive(Clone)]
 pub struct StatsRow(pub query::StatsRow);
 
-flat!(StatsRow => query::StatsRow);
+table_rows!(StatsRow => query::StatsRow);
 
 /// One group of publications. Dimensions that are not in `groupBy` are null.
 #[Object]

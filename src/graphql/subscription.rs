@@ -1,7 +1,7 @@
 use async_graphql::{Context, Result, Subscription};
 use futures_util::{Stream, StreamExt};
 
-use super::error::{bad, shown};
+use super::error::{bad, query_error};
 use super::notification::Notification;
 use super::revision::Revision;
 use crate::contract::PublicationFilter;
@@ -18,8 +18,9 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         filter: Option<PublicationFilter>,
     ) -> Result<impl Stream<Item = Result<Revision>> + use<>> {
-        let archived = ctx.data::<Queries>()?.archived(PublicationFilter::read(filter).map_err(bad)?).map_err(shown)?;
-        Ok(archived.map(|row| row.map(Revision).map_err(shown)))
+        let archived =
+            ctx.data::<Queries>()?.archived(PublicationFilter::read(filter).map_err(bad)?).map_err(query_error)?;
+        Ok(archived.map(|row| row.map(Revision).map_err(query_error)))
     }
 
     /// Every notification, whatever its outcome.
@@ -29,6 +30,6 @@ impl SubscriptionRoot {
     ) -> Result<impl Stream<Item = Result<Notification>> + use<>> {
         let bodies = ctx.look_ahead().field("body").exists();
         let received = ctx.data::<Queries>()?.received(bodies);
-        Ok(received.map(|row| row.map(Notification).map_err(shown)))
+        Ok(received.map(|row| row.map(Notification).map_err(query_error)))
     }
 }

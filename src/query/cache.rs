@@ -64,17 +64,17 @@ pub struct PageText {
 }
 
 impl PageText {
-    /// The rows with the columns and names that `form` describes, written by `write` unless they are cached.
-    pub fn get_or_write<E>(&self, form: &str, write: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Bytes, E> {
+    /// The rows with the columns and names that `key` describes, written by `write` unless they are cached.
+    pub fn get_or_write<E>(&self, key: &str, write: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Bytes, E> {
         if let Some((cached, text)) = self.first.get()
-            && cached == form
+            && cached == key
         {
             return Ok(text.clone());
         }
         let text = Bytes::from(write()?);
         if text.len() <= self.length_max {
             // Where another request was faster, its text stays.
-            let _ = self.first.set((form.to_owned(), text.clone()));
+            let _ = self.first.set((key.to_owned(), text.clone()));
         }
         Ok(text)
     }
@@ -211,13 +211,13 @@ mod tests {
     fn the_first_text_of_a_page_is_written_once_and_others_each_time() {
         let text = PageText { length_max: 4, first: OnceLock::new() };
         let mut written = 0;
-        let mut get = |form: &str, content: &str| {
+        let mut get = |key: &str, content: &str| {
             let content = content.as_bytes().to_vec();
             let write = || {
                 written += 1;
                 Ok::<_, ()>(content)
             };
-            (text.get_or_write(form, write).unwrap_or_default(), written)
+            (text.get_or_write(key, write).unwrap_or_default(), written)
         };
         assert_eq!(get("long", "12345"), ("12345".into(), 1));
         assert_eq!(get("a", "1234"), ("1234".into(), 2));

@@ -1,6 +1,6 @@
 //! query: every query that a caller may make, answered read-only.
 //!
-//! The index finds and orders, the record fills in; what comes back is flat rows. Bounds are checked here, once for all
+//! The index finds and orders, the record fills in; what comes back are rows. Bounds are checked here, once for all
 //! edges, and an error for the caller names the value and the bound.
 mod admission;
 mod cache;

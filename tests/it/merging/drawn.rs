@@ -22,7 +22,7 @@ const LISTS: [(&str, &str); 5] = [
 ];
 
 impl Types {
-    /// Of the schema; the columns are those of its flat rows.
+    /// Of the schema; the columns are those of its rows.
     pub fn new(columns: [Vec<&'static str>; 4]) -> Self {
         let mut all: Vec<Kind> = Vec::new();
         let mut add = |name: &'static str, fields: Vec<(&'static str, Option<usize>)>| {

@@ -1,4 +1,4 @@
-//! Lists of flat rows. A selection of columns only is filled in one loop from the list of columns that the exports write from;
+//! Lists of rows. A selection of columns only is filled in one loop from the list of columns that the exports write from;
 //! anything else is left to the resolvers, which for a list of a hundred rows take longer than finding and reading them. A list
 //! is selected once: documents come here in their normal form (`normal`). For an edge that writes the whole response by
 //! [`to_json`] the loop writes JSON itself; for others it makes values.
@@ -22,7 +22,7 @@ pub trait Row: OutputType + Clone {
     type Table: TableRow;
 
     /// What its columns are filled from.
-    fn flat(&self) -> &Self::Table;
+    fn table_row(&self) -> &Self::Table;
 }
 
 /// Rows without columns of this kind: their lists are short.
@@ -57,8 +57,8 @@ impl<T: Row> OutputType for Rows<'_, T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        let is_plain = ctx.data_opt::<FieldByField>().is_none();
-        let wanted = is_plain.then(|| plain::<T>(&ctx.item.node)).flatten();
+        let may_write = ctx.data_opt::<FieldByField>().is_none();
+        let wanted = may_write.then(|| columns_alone::<T>(&ctx.item.node)).flatten();
         let (Some(wanted), Some(queries)) = (wanted, ctx.data_opt::<Queries>()) else {
             return resolve_list(ctx, field, self.rows.iter(), Some(self.rows.len())).await;
         };
@@ -66,7 +66,7 @@ impl<T: Row> OutputType for Rows<'_, T> {
             Some(TakesJson) => {
                 let write = || rows_as_json(&self.rows, &wanted, queries, field.pos);
                 Value::Binary(match self.text {
-                    Some(text) => text.get_or_write(&form(&wanted), write)?,
+                    Some(text) => text.get_or_write(&selection_key(&wanted), write)?,
                     None => write()?.into(),
                 })
             }
@@ -128,14 +128,14 @@ fn write_value(json: &mut Vec<u8>, value: &Value) -> serde_json::Result<()> {
 }
 
 /// What an object holds under a name.
-enum FlatField<T: Row> {
+enum SelectedColumn<T: Row> {
     TypeName,
     Column(&'static Column<T::Table>),
 }
 
 /// A selection of columns alone: the names in the response and their columns. None if there is a fragment, a directive or a
 /// repeated name, none of which a normal form has.
-fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, FlatField<T>)>> {
+fn columns_alone<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, SelectedColumn<T>)>> {
     let wanted = |selection: &Positioned<Selection>| {
         let Selection::Field(field) = &selection.node else { return None };
         let field = &field.node;
@@ -145,12 +145,12 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, FlatField<T>)>> 
         let wanted = match field.name.node.as_str() {
             // Taken out of the response later, which is not possible in JSON.
             "__typename" if field.response_key().node.as_str() == PLACEHOLDER => return None,
-            "__typename" => FlatField::TypeName,
-            name => FlatField::Column(T::Table::column(name)?),
+            "__typename" => SelectedColumn::TypeName,
+            name => SelectedColumn::Column(T::Table::column(name)?),
         };
         Some((field.response_key().node.clone(), wanted))
     };
-    let mut all: Vec<(Name, FlatField<T>)> = Vec::with_capacity(selection.items.len());
+    let mut all: Vec<(Name, SelectedColumn<T>)> = Vec::with_capacity(selection.items.len());
     for item in &selection.items {
         let (name, wanted) = wanted(item)?;
         if all.iter().any(|(known, _)| *known == name) {
@@ -163,25 +163,25 @@ fn plain<T: Row>(selection: &SelectionSet) -> Option<Vec<(Name, FlatField<T>)>> 
 
 /// Whether a selection has columns alone.
 pub(super) fn has_columns_alone<T: Row>(selection: &SelectionSet) -> bool {
-    plain::<T>(selection).is_some()
+    columns_alone::<T>(selection).is_some()
 }
 
-/// Names the columns of a selection and their names in the response.
-fn form<T: Row>(wanted: &[(Name, FlatField<T>)]) -> String {
-    let mut form = String::with_capacity(wanted.len() * 32);
+/// The columns of a selection and their names in the response, as the key of the written text.
+fn selection_key<T: Row>(wanted: &[(Name, SelectedColumn<T>)]) -> String {
+    let mut key = String::with_capacity(wanted.len() * 32);
     for (name, wanted) in wanted {
         let column = match wanted {
-            FlatField::TypeName => "__typename",
-            FlatField::Column(column) => column.name,
+            SelectedColumn::TypeName => "__typename",
+            SelectedColumn::Column(column) => column.name,
         };
-        form.extend([name.as_str(), ":", column, ","]);
+        key.extend([name.as_str(), ":", column, ","]);
     }
-    form
+    key
 }
 
 fn rows_as_json<T: Row>(
     rows: &[T],
-    wanted: &[(Name, FlatField<T>)],
+    wanted: &[(Name, SelectedColumn<T>)],
     queries: &Queries,
     pos: Pos,
 ) -> ServerResult<Vec<u8>> {
@@ -197,9 +197,9 @@ fn rows_as_json<T: Row>(
             }
             json.extend_from_slice(key.as_bytes());
             match wanted {
-                FlatField::TypeName => json.extend_from_slice(type_name.as_bytes()),
-                FlatField::Column(column) => {
-                    let cell = in_range((column.cell)(row.flat(), queries), column.name, pos)?;
+                SelectedColumn::TypeName => json.extend_from_slice(type_name.as_bytes()),
+                SelectedColumn::Column(column) => {
+                    let cell = in_range((column.cell)(row.table_row(), queries), column.name, pos)?;
                     serde_json::to_writer(&mut json, &cell).map_err(|e| ServerError::new(e.to_string(), Some(pos)))?;
                 }
             }
@@ -210,12 +210,14 @@ fn rows_as_json<T: Row>(
     Ok(json)
 }
 
-fn object<T: Row>(row: &T, wanted: &[(Name, FlatField<T>)], queries: &Queries, pos: Pos) -> ServerResult<Value> {
+fn object<T: Row>(row: &T, wanted: &[(Name, SelectedColumn<T>)], queries: &Queries, pos: Pos) -> ServerResult<Value> {
     let mut object = IndexMap::with_capacity(wanted.len());
     for (name, wanted) in wanted {
         let value = match wanted {
-            FlatField::TypeName => Value::String(T::type_name().into_owned()),
-            FlatField::Column(column) => value(in_range((column.cell)(row.flat(), queries), column.name, pos)?),
+            SelectedColumn::TypeName => Value::String(T::type_name().into_owned()),
+            SelectedColumn::Column(column) => {
+                value(in_range((column.cell)(row.table_row(), queries), column.name, pos)?)
+            }
         };
         object.insert(name.clone(), value);
     }
@@ -245,30 +247,30 @@ fn value(cell: Cell<'_>) -> Value {
     }
 }
 
-/// Says that rows are filled field by field only.
-macro_rules! never_flat {
+/// Declares types whose rows are resolved field by field only.
+macro_rules! resolved_rows {
     ($($type:ty),+) => {$(
-        impl $crate::graphql::flat::Row for $type {
+        impl $crate::graphql::rows::Row for $type {
             type Table = ();
 
-            fn flat(&self) -> &() {
+            fn table_row(&self) -> &() {
                 &()
             }
         }
     )+};
 }
-pub(super) use never_flat;
+pub(super) use resolved_rows;
 
-/// Says what rows are filled from.
-macro_rules! flat {
-    ($($type:ty => $flat:ty),+) => {$(
-        impl $crate::graphql::flat::Row for $type {
-            type Table = $flat;
+/// Declares the table rows that types are filled from.
+macro_rules! table_rows {
+    ($($type:ty => $table:ty),+) => {$(
+        impl $crate::graphql::rows::Row for $type {
+            type Table = $table;
 
-            fn flat(&self) -> &$flat {
+            fn table_row(&self) -> &$table {
                 &self.0
             }
         }
     )+};
 }
-pub(super) use flat;
+pub(super) use table_rows;
