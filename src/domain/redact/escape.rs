@@ -1,6 +1,9 @@
 //! The escapes of the formats that a text may have passed through: URLs, JSON, C, JavaScript, HTML, CSS and MIME. And the
 //! words that people write for the signs of an address: `(at)`, `[dot]`.
+use std::sync::LazyLock;
+
 use html_escape::NAMED_ENTITIES;
+use memchr::{memchr, memchr2, memchr3};
 
 /// Formats disagree on what some escapes mean; a text is read once in each way.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,13 @@ impl Dialect {
     pub fn begins_with(self, byte: u8) -> bool {
         matches!(byte, b'%' | b'\\' | b'&' | b'(' | b'[') || (byte == b'=' && self == Self::QuotedPrintable)
     }
+
+    /// Whether a text has a byte with which an escape may begin; most texts have none.
+    pub fn is_in(self, text: &[u8]) -> bool {
+        memchr3(b'%', b'\\', b'&', text).is_some()
+            || memchr2(b'(', b'[', text).is_some()
+            || (self == Self::QuotedPrintable && memchr(b'=', text).is_some())
+    }
 }
 
 /// What an escape stands for.
@@ -33,13 +43,20 @@ pub(super) enum Value {
 /// The longest name in [`NAMED_ENTITIES`].
 const ENTITY_NAME_MAX: usize = 31;
 
-/// The bytes that follow the first of an escape, stored in reverse: texts are decoded from their end.
+/// The bytes that follow the first of an escape.
 #[derive(Clone, Copy)]
-pub(super) struct Ahead<'a>(pub &'a [u8]);
+pub(super) enum Ahead<'a> {
+    Forward(&'a [u8]),
+    /// The last byte comes first: texts are decoded from their end.
+    Reversed(&'a [u8]),
+}
 
 impl Ahead<'_> {
     fn get(self, at: usize) -> Option<u8> {
-        self.0.len().checked_sub(at + 1).and_then(|at| self.0.get(at)).copied()
+        match self {
+            Self::Forward(bytes) => bytes.get(at).copied(),
+            Self::Reversed(bytes) => bytes.len().checked_sub(at + 1).and_then(|at| bytes.get(at)).copied(),
+        }
     }
 
     /// The number written at a position, in at most `digits_max` digits, and how many there are. A number that exceeds every code
@@ -165,15 +182,22 @@ fn entity(rest: Ahead<'_>) -> Option<(Value, usize)> {
         name[length] = letter;
         length += 1;
     }
-    let named = |length: usize| {
-        let found = NAMED_ENTITIES.binary_search_by(|(known, _)| (*known).cmp(&name[..length])).ok()?;
-        NAMED_ENTITIES.get(found).map(|(_, text)| *text)
-    };
+    let name = &name[..length];
     if rest.get(length) == Some(b';') {
-        return Some((Value::Text(named(length)?), length + 1));
+        return Some((Value::Text(text_of(&NAMED_ENTITIES, name)?), length + 1));
     }
-    let is_ascii = |text: &&str| text.is_ascii();
-    (2..=length).rev().find_map(|length| Some((Value::Text(named(length).filter(is_ascii)?), length)))
+    (2..=length).rev().find_map(|length| Some((Value::Text(text_of(&ASCII_ENTITIES, &name[..length])?), length)))
+}
+
+type Entity = (&'static [u8], &'static str);
+
+/// The few entities that stand for an ASCII character. Each `&` of a URL asks for one of these.
+static ASCII_ENTITIES: LazyLock<Vec<Entity>> =
+    LazyLock::new(|| NAMED_ENTITIES.iter().filter(|(_, text)| text.is_ascii()).copied().collect());
+
+fn text_of(entities: &[Entity], name: &[u8]) -> Option<&'static str> {
+    let found = entities.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    entities.get(found).map(|(_, text)| *text)
 }
 
 /// Signs of an address in words, without the opening bracket.

@@ -14,6 +14,7 @@ mod tests;
 mod view;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use memchr::memmem;
 
@@ -31,17 +32,34 @@ const SECRET_BYTES_MIN: usize = 4;
 /// The secrets of one notification, in addition to everything with the syntax of a token or an address.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// In lower case.
-    texts: Vec<memmem::Finder<'static>>,
+    texts: Vec<SecretText>,
     fragments: Fragments,
+}
+
+/// A text that is overwritten wherever it stands.
+#[derive(Clone)]
+struct SecretText {
+    /// In lower case.
+    bytes: Vec<u8>,
+    /// Made when a text is searched that is long enough: most tokens are longer than all texts beside the link.
+    finder: OnceLock<memmem::Finder<'static>>,
+}
+
+impl SecretText {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, finder: OnceLock::new() }
+    }
+
+    fn finder(&self) -> &memmem::Finder<'static> {
+        self.finder.get_or_init(|| memmem::Finder::new(&self.bytes).into_owned())
+    }
 }
 
 impl Secrets {
     pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
         let mut secrets = Self::default();
-        let all: Vec<Vec<u8>> = texts.into_iter().flat_map(|text| spellings(&text)).collect();
-        let all = all.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
-        secrets.add_texts(all.map(|secret| memmem::Finder::new(secret).into_owned()).collect());
+        let all = texts.into_iter().flat_map(|text| spellings(&text));
+        secrets.add_texts(all.filter(|secret| secret.len() >= SECRET_BYTES_MIN).map(SecretText::new).collect());
         secrets
     }
 
@@ -67,10 +85,10 @@ impl Secrets {
         self.fragments.extend(others.fragments);
     }
 
-    fn add_texts(&mut self, texts: Vec<memmem::Finder<'static>>) {
+    fn add_texts(&mut self, texts: Vec<SecretText>) {
         self.texts.extend(texts);
-        self.texts.sort_by(|a, b| a.needle().cmp(b.needle()));
-        self.texts.dedup_by(|a, b| a.needle() == b.needle());
+        self.texts.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+        self.texts.dedup_by(|a, b| a.bytes == b.bytes);
     }
 
     /// A text with every secret overwritten by `*`; `None` if there is none. The length in bytes stays.
@@ -174,11 +192,11 @@ impl Search<'_> {
 
     /// What is known to be secret.
     fn known(&mut self, view: &View, lower: &[u8], note: &mut impl FnMut(Range<usize>)) {
-        for secret in self.secrets.texts.iter().filter(|secret| secret.needle().len() <= lower.len()) {
+        for secret in self.secrets.texts.iter().filter(|secret| secret.bytes.len() <= lower.len()) {
             self.steps += lower.len();
-            for at in secret.find_iter(lower) {
-                let end = at + secret.needle().len();
-                if stands_alone(view, lower, at..end, secret.needle()) {
+            for at in secret.finder().find_iter(lower) {
+                let end = at + secret.bytes.len();
+                if stands_alone(view, lower, at..end, &secret.bytes) {
                     note(at..end);
                 }
             }

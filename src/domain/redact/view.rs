@@ -65,23 +65,26 @@ impl View {
     /// any number of layers.
     pub fn decoded(&self, dialect: Dialect, steps: &mut usize) -> Option<Self> {
         *steps += self.bytes.len();
-        if !self.bytes.iter().any(|b| dialect.begins_with(*b)) {
+        let last = self.last_escape(dialect)?;
+        *steps += 2 * self.bytes.len();
+        let mut stack = Stack::of(self, last + 1);
+        for (at, byte) in self.bytes[..=last].iter().enumerate().rev() {
+            stack.push(*byte, self.origin(at));
+            while stack.decode_front(dialect, steps) {}
+        }
+        stack.bytes.reverse();
+        stack.origins.reverse();
+        Some(Self { bytes: stack.bytes, origins: stack.origins })
+    }
+
+    /// Where the last escape begins. Nothing behind it changes, so most texts need no copy.
+    fn last_escape(&self, dialect: Dialect) -> Option<usize> {
+        if !dialect.is_in(&self.bytes) {
             return None;
         }
-        *steps += 2 * self.bytes.len();
-        let mut stack = Stack { bytes: Vec::with_capacity(self.bytes.len()), origins: Vec::new() };
-        let mut has_escape = false;
-        for (at, byte) in self.bytes.iter().enumerate().rev() {
-            stack.push(*byte, self.origin(at));
-            while stack.decode_front(dialect, steps) {
-                has_escape = true;
-            }
-        }
-        has_escape.then(|| {
-            stack.bytes.reverse();
-            stack.origins.reverse();
-            Self { bytes: stack.bytes, origins: stack.origins }
-        })
+        let mut candidates = self.bytes.iter().enumerate().rev().filter(|(_, byte)| dialect.begins_with(**byte));
+        let is_escape = |at: usize, first: u8| escape(first, Ahead::Forward(&self.bytes[at + 1..]), dialect).is_some();
+        candidates.find(|(at, first)| is_escape(*at, **first)).map(|(at, _)| at)
     }
 
     /// The view without line breaks and tabs; `None` if it has none.
@@ -105,6 +108,18 @@ struct Stack {
 }
 
 impl Stack {
+    /// The end of a view, from a byte on.
+    fn of(view: &View, start: usize) -> Self {
+        let mut bytes = Vec::with_capacity(view.bytes.len());
+        bytes.extend(view.bytes[start..].iter().rev());
+        let mut origins = Vec::with_capacity(view.bytes.len());
+        match view.origins.get(start..) {
+            Some(some) if !view.origins.is_empty() => origins.extend(some.iter().rev()),
+            _ => origins.extend((start..view.bytes.len()).rev().map(|at| (at, at + 1))),
+        }
+        Self { bytes, origins }
+    }
+
     fn push(&mut self, byte: u8, origin: Origin) {
         self.bytes.push(byte);
         self.origins.push(origin);
@@ -147,7 +162,7 @@ impl Stack {
         if !dialect.begins_with(*first) {
             return false;
         }
-        let Some((value, length)) = escape(*first, Ahead(rest), dialect) else { return false };
+        let Some((value, length)) = escape(*first, Ahead::Reversed(rest), dialect) else { return false };
         *steps += length;
         let kept = rest.len() - length;
         let (start, _) = self.origins[rest.len()];
