@@ -11,6 +11,7 @@ mod m20261125_000006_hot_paths;
 mod m20261125_000007_tombstones;
 mod m20261125_000011_notices;
 mod m20261126_000012_base;
+mod m20261126_000014_unresolved;
 
 pub struct Migrator;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000007_tombstones::Migration),
             Box::new(m20261125_000011_notices::Migration),
             Box::new(m20261126_000012_base::Migration),
+            Box::new(m20261126_000014_unresolved::Migration),
         ]
     }
 }

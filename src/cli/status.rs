@@ -78,6 +78,10 @@ fn text(status: &Status) -> anyhow::Result<String> {
         format!("disk free            {}", status.disk_free.map_or_else(|| "unknown".to_owned(), output::size)),
         format!("index lag            {} changes", status.index_lag),
     ];
+    if status.unresolved.count > 0 {
+        let (count, since) = (status.unresolved.count, instant(status.unresolved.since));
+        lines.push(format!("not processed yet    {count} notifications, received since {since}"));
+    }
     if of(NotificationStatus::Expired) > 0 {
         lines.push("expired links: press \"Enviar\" for these products on the portal, or \"Enviar Tudo\"".to_owned());
     }
@@ -195,6 +199,8 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
         "nextLinkExpiry": counts.next_link_expiry.map(format_instant),
         "diskFree": status.disk_free,
         "indexLag": status.index_lag,
+        "unresolved": status.unresolved.count,
+        "unresolvedSince": status.unresolved.since.map(format_instant),
         "dyingLinks": status.expiring.count,
         "damaged": status.damaged.count,
         "damagedFiles": status.damaged.first.iter().map(|file| json!({

@@ -161,10 +161,7 @@ impl BodyReader {
             macro_process: self.optional("macroProcesso", &macro_process)?,
             reference_date: reference_date.unwrap_or_else(|| period.reference_date()),
             period,
-            identity: match &claims.list_path {
-                Some(path) => Identity::ListPath(path.clone()),
-                None => Identity::Name(fold(&name)),
-            },
+            identity: Identity::of(claims.list_path.as_deref(), &name),
             name,
         })
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 
 use super::body::{BodyReader, Value, warn_of_changes};
-use super::{Claims, Link, Period, Processes, ProductNames, Secrets, clean, json, redacted};
+use super::{Claims, Link, Period, Processes, ProductNames, Secrets, clean, fold, json, redacted};
 
 /// A notification as it is stored: the known fields, and the body without its link.
 #[derive(Debug)]
@@ -44,6 +44,14 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// The list of its files where the token names it, else the name.
+    pub fn of(list_path: Option<&str>, name: &str) -> Self {
+        match list_path {
+            Some(path) => Self::ListPath(path.to_owned()),
+            None => Self::Name(fold(name)),
+        }
+    }
+
     /// The key of the product in the database.
     pub fn key(&self) -> String {
         match self {

@@ -175,6 +175,7 @@ impl CheckedSchema {
         let admission = self.queries.admission();
         let settings = admission.settings();
         let deadline = Instant::now() + settings.timeout;
+        self.queries.caught_up().await;
         let (ready, permit) = match self.admit(&mut request, &caller).await {
             Ok(admitted) => admitted,
             Err(refused) => return refused,

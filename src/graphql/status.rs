@@ -86,6 +86,11 @@ pub struct ServiceStatus {
     disk_free: Option<Long>,
     /// Changes that are not yet in the search index.
     index_lag: Count,
+    /// Notifications that are recorded and whose publications are not known yet. More than a few for longer than a moment
+    /// means that notifications arrive faster than they are processed, or that some cannot be (see their `error`).
+    unresolved: Count,
+    /// When the first of these was received.
+    unresolved_since: Option<DateTime>,
     /// Number of stored files known to be damaged.
     damaged: Count,
     /// The files that have been damaged for longest, at most 20.
@@ -128,6 +133,8 @@ impl From<Status> for ServiceStatus {
             stored_size: counts.stored_size.into(),
             disk_free: status.disk_free.map(Into::into),
             index_lag: Count(status.index_lag.unsigned_abs()),
+            unresolved: Count(status.unresolved.count),
+            unresolved_since: status.unresolved.since.map(DateTime),
             damaged: Count(status.damaged.count),
             damaged_files: status.damaged.first.into_iter().map(DamagedFile::from).collect(),
             dying_links: Count(status.expiring.count),

@@ -23,7 +23,10 @@ pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<E
         http.health_checks.acquire().await
     };
     match http.queries.not_ready().await {
-        None => Json(json!({ "ready": true })).into_response(),
+        None => match http.queries.unresolved().await {
+            Ok(unresolved) => Json(json!({ "ready": true, "unresolved": unresolved })).into_response(),
+            Err(e) => Problem::from(e).into_response(),
+        },
         Some(reason) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
     }
 }

@@ -61,6 +61,8 @@ pub fn install() -> anyhow::Result<()> {
     );
     describe_gauge!("acervo_queries_waiting", "Queries and exports that wait for a slot or for memory");
     describe_counter!("acervo_responses_abandoned_total", "Responses that clients did not read in time");
+    describe_gauge!("acervo_notifications_unresolved", "Recorded notifications whose publications are not known yet");
+    describe_gauge!("acervo_unresolved_since_seconds", "When the first of these was received; 0 without any");
     describe_gauge!("acervo_index_lag", "Changes that are not in the search index yet");
     // A second call, by another service in one process, has nothing to add.
     let _ = EXPORTER.set(handle);
@@ -98,6 +100,8 @@ pub(super) fn render(status: &Status) -> String {
         gauge!("acervo_index_computations", "state" => state).set(count as f64);
     }
     counter!("acervo_index_overdue_total").absolute(computing.overdue_total);
+    gauge!("acervo_notifications_unresolved").set(status.unresolved.count as f64);
+    gauge!("acervo_unresolved_since_seconds").set(seconds(status.unresolved.since));
     gauge!("acervo_index_lag").set(status.index_lag as f64);
     EXPORTER.get().map(PrometheusHandle::render).unwrap_or_default()
 }

@@ -45,6 +45,7 @@ impl Jobs {
             }
             app.record.jobs().end_interrupted(app.clock.now()).await?;
         }
+        app.record.intake().resume().await?;
         // Before anything is fetched, so that no fetch has to wait until the same bytes are removed.
         if let Err(e) = retention::remove_unrecorded(app, std::time::Duration::ZERO).await {
             tracing::error!(

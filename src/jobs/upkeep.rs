@@ -12,6 +12,9 @@ const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often notifications are resolved that could not be, or that a replica that is gone left.
+const RESUME_EVERY: Duration = Duration::from_secs(60);
+
 /// A link must be erased within a minute of its expiry or of the arrival of its file.
 const ERASE_EVERY: Duration = Duration::from_secs(15);
 
@@ -24,6 +27,7 @@ const CLEAN_UP_EVERY: Duration = Duration::from_secs(3600);
 pub(super) fn start(app: &App) -> Vec<JoinHandle<()>> {
     vec![
         tokio::spawn(watch_clock(app.clone())),
+        tokio::spawn(resume_resolving(app.clone())),
         tokio::spawn(expire(app.clone())),
         tokio::spawn(erase(app.clone())),
         tokio::spawn(finish_retention(app.clone())),
@@ -80,6 +84,15 @@ async fn watch_clock(app: App) {
     while ticks.next().await {
         if let Err(e) = watch.check(&app).await {
             tracing::error!(error = %e, "cannot compare the clock with the last known time");
+        }
+    }
+}
+
+async fn resume_resolving(app: App) {
+    let mut ticks = Ticks::every(RESUME_EVERY, &app);
+    while ticks.next().await {
+        if let Err(e) = app.record.intake().resume().await {
+            tracing::error!(error = %e, "notifications that were set aside could not be taken up again");
         }
     }
 }

@@ -110,6 +110,11 @@ impl Queries {
         Self { app, record, cache: Arc::default(), counts_cache: status::CountsCache::default(), admission, limits }
     }
 
+    /// Waits until queries show what was recorded before; see [`Intake::caught_up`](crate::engine::record::Intake::caught_up).
+    pub async fn caught_up(&self) {
+        self.record.intake().caught_up().await;
+    }
+
     /// Decides when a query may start.
     pub fn admission(&self) -> &Admission {
         &self.admission

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::{Queries, QueryError};
 use crate::domain::{Digest, RevisionId};
-use crate::engine::record::{API_KEYS, Counts, ExpiringLinks, RecentWarnings, Replay, Source, Version};
+use crate::engine::record::{API_KEYS, Counts, ExpiringLinks, RecentWarnings, Replay, Source, Unresolved, Version};
 
 /// How long a warning of a notification stays in the status.
 const WARNED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -31,6 +31,8 @@ pub struct Status {
     /// Why no file is fetched now, if so.
     pub fetching_waits: Option<String>,
     pub sources: Vec<SourceStatus>,
+    /// Notifications that are recorded and have no publication yet.
+    pub unresolved: Unresolved,
     /// Links that expire within `fetch.warn_before` and whose file is still missing.
     pub expiring: ExpiringLinks,
     /// Notifications of the last seven days that were taken with a warning.
@@ -88,6 +90,8 @@ impl Queries {
 
     pub async fn status(&self) -> Result<Status, QueryError> {
         let app = &self.app;
+        // Before the counts, which then have all publications if this is nothing.
+        let unresolved = self.record.monitor().unresolved().await?;
         let counts = self.counts().await?;
         let head = self.record.feed().head().await?;
         let at = app.index.position().map(|position| position.feed).unwrap_or_default();
@@ -111,6 +115,7 @@ impl Queries {
             disk_free: app.store.space().ok().flatten().map(|space| space.free),
             fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
             sources,
+            unresolved,
             expiring: app.record.monitor().expiring_links(now, app.settings.fetch.warn_before, 5).await?,
             warned: app.record.monitor().warned(now - WARNED_WITHIN).await?,
             last_replay: app.record.replays().list(None, 1).await?.0.pop(),
@@ -133,6 +138,11 @@ impl Queries {
             revision: file.revision.and_then(named),
         });
         Ok(DamagedFiles { count, first: first.collect() })
+    }
+
+    /// How many notifications are recorded and not resolved yet.
+    pub async fn unresolved(&self) -> Result<u64, QueryError> {
+        Ok(self.record.monitor().unresolved().await?.count)
     }
 
     /// Why notifications cannot be accepted now, if so.

@@ -49,10 +49,7 @@ impl Checkpointer {
 
     /// Tries once to empty the log, if it holds erased links; `false` if a reader or another process uses it.
     pub async fn try_empty(&self) -> Result<bool, DbErr> {
-        if !self.log.is_due.load(Ordering::Acquire) {
-            return Ok(true);
-        }
-        self.log.try_empty().await
+        self.log.try_empty(|log| log.is_due.load(Ordering::Acquire)).await
     }
 }
 
@@ -73,7 +70,7 @@ async fn run(log: Log) {
             if Instant::now() < next_attempt || !(is_long || log.is_due.load(Ordering::Acquire)) {
                 return Ok(None);
             }
-            log.try_empty().await.map(Some)
+            log.try_empty(|_| true).await.map(Some)
         };
         match outcome.await {
             Ok(None) => {}
@@ -102,12 +99,16 @@ struct Checkpoint {
 }
 
 impl Log {
-    async fn try_empty(&self) -> Result<bool, DbErr> {
+    /// Nothing has to be done, and that is a success, unless it is due when nobody else writes or makes an attempt.
+    async fn try_empty(&self, is_due: impl Fn(&Self) -> bool) -> Result<bool, DbErr> {
         // Most is copied while others write; what is left takes a moment.
         self.checkpoint("PASSIVE", Duration::ZERO).await?;
         // The pool has one connection: who holds it is the only writer of this process.
         let turn = self.writer.get_sqlite_connection_pool().acquire().await;
         let turn = turn.map_err(|e| DbErr::Conn(RuntimeErr::SqlxError(e.into())))?;
+        if !is_due(self) {
+            return Ok(true);
+        }
         // Read before the attempt: links erased after it may still be in the log.
         self.is_due.store(false, Ordering::Release);
         let outcome = self.checkpoint("TRUNCATE", READERS_MAX).await;

@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 
 use super::db::Db;
 use super::entity::{notifications, products, publications, revisions};
-use super::intake::{self, announce};
+use super::intake::{self, Arrival, announce};
 use super::publications::mark_lost;
 use super::revisions::{RecordedRevision, add, publication_of, revisions_of};
 use super::{FetchedFile, NewNotification, RecordError, Removal, batch, files as stored_files};
@@ -83,7 +83,7 @@ impl Imports {
             .map(|(i, imported)| (i, imported.notification))
             .collect();
         let (positions, new): (Vec<usize>, Vec<NewNotification>) = new.into_iter().unzip();
-        let announced = announce::announce(&txn, &new).await?;
+        let announced = announce::announce(&txn, &new.iter().map(Arrival::of).collect::<Vec<_>>()).await?;
         let mut rows = Vec::with_capacity(new.len());
         let mut expired = Vec::new();
         for ((i, notification), announced) in positions.iter().zip(&new).zip(&announced) {
@@ -211,7 +211,7 @@ async fn import_file(
     confirmed: &[Removal],
 ) -> Result<Option<RevisionId>, RecordError> {
     let ImportedFile { notification, fetched } = imported;
-    let announced = announce::announce(txn, std::slice::from_ref(notification)).await?.pop().flatten();
+    let announced = announce::announce(txn, &[Arrival::of(notification)]).await?.pop().flatten();
     let missing = || RecordError::Corrupt(format!("the imported notification {} has no publication", notification.id));
     let publication_id = announced.as_ref().ok_or_else(missing)?.publication_id.0;
     let mut known = revisions_of(txn, publication_id).await?;

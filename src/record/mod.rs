@@ -60,7 +60,7 @@ pub use jobs::{JobRun, Jobs};
 pub use known_time::KnownTime;
 pub use links::Links;
 pub use locks::Locks;
-pub use monitor::{Counts, ExpiringLinks, Monitor, RecentWarnings};
+pub use monitor::{Counts, ExpiringLinks, Monitor, RecentWarnings, Unresolved};
 pub use queue::{Capacity, Claim, ClaimedNotification, FetchedFile, PreviousFetch, Queue, RetryCounts, Settlement};
 pub use replays::{Replay, Replays};
 pub use retention::{

@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, Quer
 use super::RecordError;
 use super::db::Db;
 use super::entity::{notifications, products, totals};
+use super::intake::{UNRESOLVABLE, UNRESOLVED, with_priority};
 use super::rows::{millis_of, natural, texts};
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
 use notifications::Column as N;
@@ -21,6 +22,14 @@ pub struct ExpiringLinks {
     pub first: Option<Timestamp>,
     /// Of some of their products.
     pub names: Vec<String>,
+}
+
+/// Notifications that are recorded and have no publication yet.
+#[derive(Clone, Debug, Default)]
+pub struct Unresolved {
+    pub count: u64,
+    /// When the first of them was received.
+    pub since: Option<Timestamp>,
 }
 
 /// Notifications that were accepted with a warning.
@@ -65,6 +74,23 @@ pub struct Monitor {
 }
 
 impl Monitor {
+    /// Notifications that are recorded and have no publication yet, those that could not be resolved included.
+    pub async fn unresolved(&self) -> Result<Unresolved, RecordError> {
+        let mut all = Unresolved::default();
+        for priority in [UNRESOLVED, UNRESOLVABLE] {
+            let counted = notifications::Entity::find()
+                .select_only()
+                .column_as(N::Id.count(), "n")
+                .column_as(N::ReceivedAt.min(), "since")
+                .filter(with_priority(priority));
+            let counted: Option<(i64, Option<i64>)> = counted.into_tuple().one(self.db.jobs_reader()).await?;
+            let (count, since) = counted.unwrap_or_default();
+            all.count += natural(count)?;
+            all.since = all.since.into_iter().chain(since.map(timestamp)).min();
+        }
+        Ok(all)
+    }
+
     /// Notifications accepted with a warning since an instant.
     pub async fn warned(&self, since: Timestamp) -> Result<RecentWarnings, RecordError> {
         let reader = self.db.jobs_reader();

@@ -14,7 +14,7 @@ use sea_orm::{
 
 use super::db::Db;
 use super::entity::{files, notifications, publications, replays, revisions, sources};
-use super::intake::{AnnouncedPublication, NewNotification};
+use super::intake::{AnnouncedPublication, Arrival, UNRESOLVED};
 use super::rows::{long, natural};
 use super::{RecordError, batch};
 use crate::domain::{Digest, NotificationStatus as Status, ReplayRule, Run, millis, timestamp};
@@ -46,7 +46,7 @@ pub struct Replay {
 pub(super) async fn follow(
     txn: &DatabaseTransaction,
     rule: ReplayRule,
-    batch: &[NewNotification],
+    batch: &[Arrival],
     announced: &[Option<AnnouncedPublication>],
 ) -> Result<Vec<Option<Uuid>>, RecordError> {
     let mut order: Vec<usize> = (0..batch.len()).collect();
@@ -142,7 +142,8 @@ async fn begin(txn: &DatabaseTransaction, source: &str, run: &Run<Uuid>) -> Resu
     batch::insert(txn, vec![row.into_active_model()], None).await?;
     // Written out: a plan that must serve any instant scans all that were ever received.
     let since = Expr::cust(format!("received_at >= {started_at}"));
-    let earlier = || N::Source.eq(source).and(since.clone()).and(N::ReplayId.is_null());
+    // Those that are not resolved yet come later.
+    let earlier = || N::Source.eq(source).and(since.clone()).and(N::ReplayId.is_null()).and(N::Priority.lt(UNRESOLVED));
     // Evaluated for each of these few: a list would be made of all publications that have files.
     let its_id = Expr::col((notifications::Entity, N::PublicationId));
     let with_file = Query::select()

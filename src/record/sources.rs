@@ -8,8 +8,9 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Order, Query
 
 use super::db::Db;
 use super::entity::{source_hours, sources};
+use super::intake::Arrival;
 use super::rows::{long, natural};
-use super::{NewNotification, RecordError, batch};
+use super::{RecordError, batch};
 use crate::domain::{Silence, history_start, millis, timestamp};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -32,7 +33,7 @@ fn hour_of(at: Timestamp) -> i64 {
 }
 
 /// Counts notifications by source and hour.
-pub(super) async fn count_active_hours(txn: &DatabaseTransaction, new: &[NewNotification]) -> Result<(), DbErr> {
+pub(super) async fn count_active_hours(txn: &DatabaseTransaction, new: &[Arrival]) -> Result<(), DbErr> {
     use source_hours::Column as H;
     let mut active: BTreeMap<(&str, i64), i64> = BTreeMap::new();
     for notification in new {

@@ -20,6 +20,7 @@ async fn notify(app: &TestApp, links: &FileServer, name: &str) {
     let link = links.link_at(&claims, now, now + 86_640);
     let body = json!({ "nome": name, "dataProduto": "09/05/2025", "url": link });
     assert_eq!(app.notify(&body.to_string()).await.0, 202);
+    leaves::record(&app.app).intake().caught_up().await;
 }
 
 async fn without_jobs(db: Db) -> TestApp {

@@ -44,6 +44,8 @@ async fn many(app: &TestApp, links: &FileServer) {
     };
     let accepted = join_all((0..MANY).map(|i| acervo::leaves::record(&app.app).intake().accept(new(i)))).await;
     assert!(accepted.iter().all(Result::is_ok));
+    let unresolved = async || acervo::leaves::record(&app.app).monitor().unresolved().await.expect("a count").count;
+    until("resolved notifications", async || (unresolved().await == 0).then_some(())).await;
 }
 
 /// Counts the statements of each kind and the most values that one had.

@@ -46,6 +46,7 @@ async fn the_position_of_the_index_is_what_it_finds() {
     let watch = Deadline::at(std::time::Instant::now() + crate::harness::PATIENCE);
     for turn in 1..=50 {
         assert_eq!(app.notify(&Notice::new(format!("Aviso {turn}")).to_string()).await.0, 202);
+        record.intake().caught_up().await;
         let head = record.feed().head().await.expect("a number");
         // Polled without a pause: the time between a commit and its visibility is short.
         while index.position().is_none_or(|position| position.feed < head) {

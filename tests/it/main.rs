@@ -96,6 +96,8 @@ mod repeated;
 mod replicas;
 /// Exports over HTTP: HEAD, tags, conditions, codings, parameters.
 mod representations;
+/// Notifications between their record and their publications.
+mod resolving;
 /// Policies, plans, runs and the schedule.
 mod retention;
 /// The order of revisions, against a naive model.

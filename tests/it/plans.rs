@@ -25,6 +25,8 @@ const SMALL: &[&str] = &[
     "notifications_awaiting",
     "notifications_linked",
     "notifications_bodies",
+    "notifications_unresolved",
+    "notifications_unresolvable",
     "revisions_purge",
     "files_tombstone",
     "files_removal_failed",

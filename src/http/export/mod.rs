@@ -30,6 +30,7 @@ pub(super) async fn export(
     let export = request::read(&file, &query)?;
     let format = export.format;
     let coding = coding(format, &headers);
+    http.queries.caught_up().await;
     let (mut tag, changed_at) = validators(&http, &export, &file, &query, coding).await?;
     let mut response = match Conditions::of(&headers).check(tag.as_deref(), changed_at) {
         Evaluation::Failed => {

@@ -1,22 +1,26 @@
-//! Group commit: all notifications that wait are committed and synced together, then each sender gets its reply.
+//! Group commit: all notifications that wait are committed and synced together, then each sender gets its reply. What is committed is
+//! one row each; `resolve` does the rest right afterwards.
 pub(super) mod announce;
+mod arrival;
 mod incoming;
+mod resolve;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, Set, sqlx};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::domain::{Link, NotificationStatus, ReplayRule, fold, millis};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{notifications, state};
-use crate::engine::record::replays;
 use crate::engine::record::rows::list;
-use crate::engine::record::{RecordError, batch, connect, sources};
+use crate::engine::record::{RecordError, batch, connect};
+use resolve::{Progress, Resolver};
 
+pub(super) use arrival::Arrival;
 pub(super) use incoming::AnnouncedPublication;
 pub use incoming::NewNotification;
 
@@ -38,6 +42,19 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// For how long the outcome of a probe is reused.
 const PROBE_VALID_FOR: Duration = Duration::from_secs(5);
 const REFUSE_FOR: Duration = Duration::from_secs(1);
+
+/// A notification that is recorded and waits for its publication and its place in the queue. A part of the priorities: in the index of the
+/// queue it comes after all that can be fetched.
+pub(super) const UNRESOLVED: i32 = 2;
+
+/// One whose rows are broken: it is tried again now and then, and nothing waits for it.
+pub(super) const UNRESOLVABLE: i32 = 3;
+
+/// How long a reader waits until what was recorded before is resolved.
+const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A reader does not wait for a longer backlog.
+const CAUGHT_UP_MAX: u64 = 1_000;
 
 /// Why a notification was not recorded; the portal is asked to send it again.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -64,6 +81,8 @@ pub struct Intake {
     queue: mpsc::Sender<Pending>,
     /// The last probe's outcome. Concurrent callers wait for the same one.
     probed: Arc<tokio::sync::Mutex<Option<(Instant, Outcome)>>>,
+    progress: Progress,
+    db: Db,
 }
 
 impl Intake {
@@ -85,14 +104,34 @@ impl Intake {
         *probed = Some((Instant::now(), outcome.clone()));
         outcome
     }
+
+    /// Resolves what an earlier or another process left unresolved, and what could not be resolved before.
+    pub async fn resume(&self) -> Result<(), RecordError> {
+        resolve::take_up_again(&self.db).await?;
+        self.progress.recorded.send_modify(|_| {});
+        Ok(())
+    }
+
+    /// Waits until what this process recorded before the call is resolved, so that a query shows it whole. Not behind a long backlog:
+    /// then, and after a second, notifications are shown without their publications.
+    pub async fn caught_up(&self) {
+        let recorded = *self.progress.recorded.borrow();
+        let mut resolved = self.progress.resolved.subscribe();
+        if recorded.saturating_sub(*resolved.borrow()) <= CAUGHT_UP_MAX {
+            let _ = tokio::time::timeout(CAUGHT_UP_TIMEOUT, resolved.wait_for(|n| *n >= recorded)).await;
+        }
+    }
 }
 
 impl Intake {
     /// At most `capacity` notifications wait for a commit at once. Only the intake uses `writer`.
     pub(super) fn start(db: Db, writer: DatabaseConnection, capacity: usize, rule: ReplayRule) -> Self {
         let (queue, waiting) = mpsc::channel(capacity);
-        tokio::spawn(run(db, writer, rule, waiting));
-        Self { queue, probed: Arc::default() }
+        let progress = Progress::default();
+        let resolver = Resolver::new(db.clone(), rule, progress.resolved.clone());
+        tokio::spawn(resolver.run(progress.recorded.subscribe()));
+        tokio::spawn(run(writer, progress.recorded.clone(), waiting));
+        Self { queue, probed: Arc::default(), progress, db }
     }
 
     async fn commit(&self, notification: Option<NewNotification>) -> Outcome {
@@ -106,7 +145,7 @@ impl Intake {
 }
 
 /// Ends when the last `Intake` is gone and all that waited is committed.
-async fn run(db: Db, writer: DatabaseConnection, rule: ReplayRule, mut waiting: mpsc::Receiver<Pending>) {
+async fn run(writer: DatabaseConnection, recorded: watch::Sender<u64>, mut waiting: mpsc::Receiver<Pending>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
         collect(&mut waiting, &mut batch).await;
@@ -123,11 +162,9 @@ async fn run(db: Db, writer: DatabaseConnection, rule: ReplayRule, mut waiting: 
         let until = Instant::now() + COMMIT_TIMEOUT;
         let outcome = match notifications.is_empty() {
             true => within(until, probe(&writer)).await.map_err(|e| e.error()),
-            false => commit_all(&writer, rule, &notifications, senders, until).await,
+            false => commit_all(&writer, &recorded, &notifications, senders, until).await,
         };
         probes.into_iter().for_each(|done| reply(done, outcome.clone()));
-        db.notify_queue();
-        db.notify_feed();
     }
 }
 
@@ -135,12 +172,12 @@ async fn run(db: Db, writer: DatabaseConnection, rule: ReplayRule, mut waiting: 
 /// its outcome is known. Returns whether the database accepts writes.
 async fn commit_all(
     writer: &DatabaseConnection,
-    rule: ReplayRule,
+    recorded: &watch::Sender<u64>,
     notifications: &[NewNotification],
     senders: Vec<oneshot::Sender<Outcome>>,
     until: Instant,
 ) -> Outcome {
-    let together = within(until, commit(writer, rule, notifications)).await;
+    let together = within(until, commit(writer, recorded, notifications)).await;
     let is_bad_row = match &together {
         Err(Failure::Record(e)) => is_of_a_row(e),
         Err(Failure::Late) | Ok(()) => false,
@@ -154,7 +191,7 @@ async fn commit_all(
     let mut broken: Outcome = Ok(());
     for (one, done) in notifications.iter().zip(senders) {
         let outcome = match &broken {
-            Ok(()) => within(until, commit(writer, rule, std::slice::from_ref(one))).await,
+            Ok(()) => within(until, commit(writer, recorded, std::slice::from_ref(one))).await,
             Err(error) => {
                 reply(done, Err(error.clone()));
                 continue;
@@ -249,21 +286,28 @@ async fn collect(waiting: &mut mpsc::Receiver<Pending>, batch: &mut Vec<Pending>
     }
 }
 
-async fn commit(writer: &DatabaseConnection, rule: ReplayRule, batch: &[NewNotification]) -> Result<(), RecordError> {
+async fn commit(
+    writer: &DatabaseConnection,
+    recorded: &watch::Sender<u64>,
+    notifications: &[NewNotification],
+) -> Result<(), RecordError> {
     let txn = connect::begin(writer).await?;
-    let announced = announce::announce(&txn, batch).await?;
-    let part_of = replays::follow(&txn, rule, batch, &announced).await?;
-    sources::count_active_hours(&txn, batch).await?;
-    let rows = batch.iter().zip(announced.into_iter().zip(part_of)).map(|(notification, (publication, replay))| {
-        let mut row = row(notification, publication.as_ref());
-        // New announcements go before what a replay repeats.
-        row.priority = Set((replay.is_some() && publication.is_some_and(|p| p.has_revision)).into());
-        row.replay_id = Set(replay);
+    let rows = notifications.iter().map(|notification| {
+        let mut row = row(notification, None);
+        row.priority = Set(UNRESOLVED);
+        row.next_attempt_at = Set(None);
         row
     });
     batch::insert(&txn, rows.collect(), None).await?;
     fail::fail_point!("intake-before-commit");
-    Ok(txn.commit().await?)
+    txn.commit().await?;
+    recorded.send_modify(|n| *n += notifications.len() as u64);
+    Ok(())
+}
+
+/// The value is part of the text: each of these has an index of its own.
+pub(super) fn with_priority(priority: i32) -> Expr {
+    Expr::cust(format!("priority = {priority}"))
 }
 
 /// The row of a new notification.
@@ -295,8 +339,8 @@ pub(super) fn row(
         priority: Set(0),
         name_folded: Set(notice.name.as_deref().map(fold)),
         name: Set(notice.name.clone()),
-        process: Set(notice.process.clone()),
-        macro_process: Set(notice.macro_process.clone()),
+        process: Set(used(understood.map(|a| &a.process), notice.process.as_ref())),
+        macro_process: Set(used(understood.map(|a| &a.macro_process), notice.macro_process.as_ref())),
         reference_date: Set(understood.map(|a| a.reference_date.clone()).or_else(|| notice.reference_date.clone())),
         period_start: Set(understood.map(|a| a.period.start.to_string())),
         period_end: Set(understood.map(|a| a.period.end.to_string())),
@@ -309,4 +353,9 @@ pub(super) fn row(
         replay_id: Set(None),
         warnings: Set((!notice.warnings.is_empty()).then(|| list(&notice.warnings))),
     }
+}
+
+/// An optional text as it was understood, which may be a number that was read as a text, else as it was sent.
+fn used(understood: Option<&String>, sent: Option<&String>) -> Option<String> {
+    understood.filter(|text| !text.is_empty()).or(sent).cloned()
 }

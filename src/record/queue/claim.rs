@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::Queue;
-use super::predicates::{is_abandoned, is_in, is_leased, is_waiting};
+use super::predicates::{is_abandoned, is_in, is_leased, is_queued, is_waiting};
 use super::transitions::end_without_file;
 use crate::domain::{
     Candidate, Digest, Link, NotificationId, NotificationStatus as Status, Turn, Validator, millis, timestamp,
@@ -158,7 +158,7 @@ impl Queue {
         let (exhausted, clock) = (capacity.exhausted(), self.db.shared_clock(now));
         let in_progress = in_progress(reader, &clock).await?;
         // What waits for its first attempt is due, whatever the clock said when it was received.
-        let queued = Condition::all().add(is_in(Status::Queued));
+        let queued = Condition::all().add(is_queued());
         let retrying = Condition::all().add(is_in(Status::Retrying));
         let is_due = C::NextAttemptAt.lte(millis(now));
         let mut due = Vec::new();

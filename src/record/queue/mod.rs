@@ -14,7 +14,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use tokio::sync::watch;
 
-use predicates::is_in;
+use predicates::{is_in, is_queued};
 use transitions::{end_without_file, release};
 
 use crate::domain::{NotificationStatus as Status, millis, timestamp};
@@ -112,7 +112,7 @@ impl Queue {
     pub async fn next_event(&self) -> Result<Option<Timestamp>, RecordError> {
         let select = || notifications::Entity::find().select_only();
         // What is queued is due: any of it will do.
-        let queued = select().column_as(C::NextAttemptAt, "at").filter(is_in(Status::Queued)).limit(1);
+        let queued = select().column_as(C::NextAttemptAt, "at").filter(is_queued()).limit(1);
         let retrying = select().column_as(C::NextAttemptAt.min(), "at").filter(is_in(Status::Retrying));
         let leased = select().column_as(C::LeaseUntil.min(), "at").filter(is_in(Status::Fetching));
         // Leases of a shared database go by its clock, not by ours: they are found by polling every second.

@@ -5,12 +5,18 @@ use sea_orm::{ColumnTrait, Condition};
 
 use crate::domain::{NotificationStatus as Status, millis};
 use crate::engine::record::entity::notifications;
+use crate::engine::record::intake::UNRESOLVED;
 use jiff::Timestamp;
 use notifications::Column as C;
 
 /// In a status that few notifications have. The value is part of the text: a plan that must serve every status scans the table.
 pub(super) fn is_in(status: Status) -> Expr {
     Expr::cust(format!("status = '{}'", status.as_str()))
+}
+
+/// Waiting for the first attempt. What is not resolved yet is not: in the index it comes after these.
+pub(super) fn is_queued() -> Expr {
+    is_in(Status::Queued).and(C::Priority.lt(UNRESOLVED))
 }
 
 /// Waiting for an attempt.

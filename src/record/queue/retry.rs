@@ -112,7 +112,9 @@ impl Queue {
     ) -> Result<u64, RecordError> {
         let txn = self.db.begin().await?;
         let named = named(&txn, query, page, now).await?;
-        let again: Vec<Candidate> = named.into_iter().filter(|row| WANTING.contains(&row.status)).collect();
+        // One without a publication is not resolved yet, and is queued then.
+        let wanting = |row: &Candidate| WANTING.contains(&row.status) && row.publication_id.is_some();
+        let again: Vec<Candidate> = named.into_iter().filter(wanting).collect();
         if again.is_empty() {
             txn.rollback().await?;
             return Ok(0);

@@ -7,41 +7,41 @@ mod publications;
 
 use sea_orm::DatabaseTransaction;
 
-use super::{AnnouncedPublication, NewNotification};
+use super::{AnnouncedPublication, Arrival};
 use crate::domain::{Announcement, PublicationId};
 use crate::engine::record::RecordError;
 use products::Products;
 use publications::Publications;
 
 /// In the order of announcement.
-type Announcements<'a> = Vec<(&'a NewNotification, &'a Announcement)>;
+type Announcements<'a> = Vec<(&'a Arrival, &'a Announcement)>;
 
 /// Resolves each notification of a batch to its publication (`None` for rejected ones), creating what
 /// is new and updating what changed. The batch may name one product or publication many times.
 pub(in crate::engine::record) async fn announce(
     txn: &DatabaseTransaction,
-    batch: &[NewNotification],
+    batch: &[Arrival],
 ) -> Result<Vec<Option<AnnouncedPublication>>, RecordError> {
     let mut announcements: Announcements<'_> =
-        batch.iter().filter_map(|n| n.notice.outcome.as_ref().ok().map(|a| (n, a))).collect();
+        batch.iter().filter_map(|n| n.announcement.as_ref().map(|a| (n, a))).collect();
     if announcements.is_empty() {
         return Ok(batch.iter().map(|_| None).collect());
     }
     // In the order of announcement, so that the last one of each product and publication applies.
-    announcements.sort_by_key(|(n, _)| (n.announced_at(), n.id));
+    announcements.sort_by_key(|(n, _)| (n.announced_at, n.id));
     let mut products = Products::load(txn, &announcements).await?;
     products.apply(&announcements);
     products.save_new(txn).await?;
     products.save_aliases(txn, &announcements).await?;
     let mut publications = Publications::load(txn, &products, &announcements).await?;
-    for (notification, announcement) in &announcements {
-        publications.apply(&products, notification, announcement)?;
+    for (arrival, announcement) in &announcements {
+        publications.apply(&products, arrival, announcement)?;
     }
     publications.save(txn).await?;
     products.count_new(&publications)?;
     products.save(txn).await?;
-    let announced = |notification: &NewNotification| {
-        let Ok(announcement) = &notification.notice.outcome else { return Ok(None) };
+    let announced = |arrival: &Arrival| {
+        let Some(announcement) = &arrival.announcement else { return Ok(None) };
         let product_id = products.id_of(announcement)?;
         let publication = publications.of(product_id, announcement)?;
         Ok(Some(AnnouncedPublication {

@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, Set,
 };
 
-use super::{Announcements, Entry, NewNotification, Publications, missing};
+use super::{Announcements, Arrival, Entry, Publications, missing};
 use crate::domain::{Announcement, ChangeKind, NameChange, Processes, ProductNames, fold, millis};
 use crate::engine::record::entity::{product_aliases, products, publications};
 use crate::engine::record::rows::int;
@@ -76,10 +76,10 @@ impl Products {
     }
 
     pub(super) fn apply(&mut self, announcements: &Announcements<'_>) {
-        for (notification, announcement) in announcements {
-            let announced_at = millis(notification.announced_at());
+        for (arrival, announcement) in announcements {
+            let announced_at = millis(arrival.announced_at);
             let entry = self.by_identity.entry(announcement.identity.key()).or_insert_with_key(|identity| Entry {
-                row: new_product(identity.clone(), notification, announcement),
+                row: new_product(identity.clone(), arrival, announcement),
                 is_new: true,
                 changed: false,
                 notify: false,
@@ -135,8 +135,8 @@ impl Products {
         announcements: &Announcements<'_>,
     ) -> Result<(), RecordError> {
         let mut seen: HashMap<(Uuid, &str), (i64, i64)> = HashMap::new();
-        for (notification, announcement) in announcements {
-            let at = millis(notification.announced_at());
+        for (arrival, announcement) in announcements {
+            let at = millis(arrival.announced_at);
             let span = seen.entry((self.id_of(announcement)?, &announcement.name)).or_insert((at, at));
             *span = (min(span.0, at), max(span.1, at));
         }
@@ -193,11 +193,11 @@ impl products::Model {
     }
 }
 
-fn new_product(identity: String, notification: &NewNotification, announcement: &Announcement) -> products::Model {
+fn new_product(identity: String, arrival: &Arrival, announcement: &Announcement) -> products::Model {
     products::Model {
         id: Uuid::now_v7(),
         identity,
-        list_path: notification.notice.claims.list_path.clone(),
+        list_path: arrival.list_path.clone(),
         name: announcement.name.clone(),
         process: announcement.process.clone(),
         macro_process: announcement.macro_process.clone(),

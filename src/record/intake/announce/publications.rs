@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 
-use super::{Announcements, Entry, NewNotification, Products, missing};
+use super::{Announcements, Arrival, Entry, Products, missing};
 use crate::domain::{Announcement, ChangeKind, Processes, PublicationId, PublicationStatus, millis};
 use crate::engine::record::entity::{publications, revisions};
 use crate::engine::record::{RecordError, batch, feed};
@@ -88,11 +88,11 @@ impl Publications {
     pub(super) fn apply(
         &mut self,
         products: &Products,
-        notification: &NewNotification,
+        arrival: &Arrival,
         announcement: &Announcement,
     ) -> Result<(), RecordError> {
-        let announced_at = millis(notification.announced_at());
-        let received_at = millis(notification.received_at);
+        let announced_at = millis(arrival.announced_at);
+        let received_at = millis(arrival.received_at);
         let product_id = products.id_of(announcement)?;
         let entry = self.by_key.entry(key_of(product_id, announcement)).or_insert_with(|| Entry {
             row: new_publication(product_id, announcement, announced_at, received_at),

@@ -1,0 +1,207 @@
+//! Resolving: recorded notifications get their products, publications, replays and places in the queue, in order of arrival.
+//!
+//! One task does this right after they are recorded. What a crash leaves unresolved is resolved after the next start. While
+//! notifications pour in, the task leaves most of the writer's time to them: its transactions are short, and it pauses after each.
+use std::time::Duration;
+
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, Query, TableRef, ValueTuple};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::announce::announce;
+use super::arrival::{self, Arrival};
+use super::{AnnouncedPublication, UNRESOLVABLE, UNRESOLVED, is_of_a_row, with_priority};
+use crate::domain::{ReplayRule, millis};
+use crate::engine::record::db::Db;
+use crate::engine::record::entity::notifications;
+use crate::engine::record::{RecordError, batch, replays, sources};
+use notifications::Column as N;
+
+/// Notifications of one transaction. Within these bounds their number follows the time that a transaction takes.
+const PAGE_MIN: u64 = 8;
+const PAGE_MAX: u64 = 512;
+const TRANSACTION_TIME: Duration = Duration::from_millis(10);
+
+/// How long after an error of the database the next attempt is made.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How far this process has come. Both count notifications, from the start of the process.
+#[derive(Clone, Default)]
+pub(super) struct Progress {
+    pub recorded: watch::Sender<u64>,
+    pub resolved: watch::Sender<u64>,
+}
+
+pub(super) struct Resolver {
+    db: Db,
+    rule: ReplayRule,
+    progress: watch::Sender<u64>,
+    page: u64,
+    /// How many of the next ones are resolved one by one: the database rejects one of them.
+    one_by_one: u64,
+}
+
+impl Resolver {
+    pub fn new(db: Db, rule: ReplayRule, progress: watch::Sender<u64>) -> Self {
+        Self { db, rule, progress, page: PAGE_MIN, one_by_one: 0 }
+    }
+
+    /// Works whenever `recorded` changes; ends when its sender is gone.
+    pub async fn run(mut self, mut recorded: watch::Receiver<u64>) {
+        while recorded.changed().await.is_ok() {
+            loop {
+                let before = *recorded.borrow_and_update();
+                let began = Instant::now();
+                match self.step().await {
+                    Ok(0) => {
+                        self.progress.send_replace(before);
+                        break;
+                    }
+                    Ok(resolved) => {
+                        self.progress.send_modify(|n| *n += resolved);
+                        self.db.notify_queue();
+                        self.db.notify_feed();
+                        if recorded.has_changed().unwrap_or(false) {
+                            tokio::time::sleep(began.elapsed()).await;
+                        }
+                    }
+                    Err(e) => {
+                        tracing::error!(error = %e, "recorded notifications could not be resolved; trying again");
+                        tokio::time::sleep(RETRY_AFTER).await;
+                        if recorded.has_changed().is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Resolves some notifications. Returns how many were resolved or set aside.
+    async fn step(&mut self) -> Result<u64, RecordError> {
+        let limit = if self.one_by_one > 0 { 1 } else { self.page };
+        let began = Instant::now();
+        match resolve(&self.db, self.rule, limit).await {
+            Ok(resolved) => {
+                self.one_by_one = self.one_by_one.saturating_sub(1);
+                self.adapt(resolved, began.elapsed());
+                Ok(resolved)
+            }
+            Err(e) if is_of_a_row(&e) && limit == 1 => {
+                self.one_by_one = self.one_by_one.saturating_sub(1);
+                set_aside_first(&self.db, &e).await
+            }
+            Err(e) if is_of_a_row(&e) => {
+                tracing::warn!(error = %e, "notifications could not be resolved together; resolving them one by one");
+                self.one_by_one = limit;
+                Box::pin(self.step()).await
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn adapt(&mut self, resolved: u64, took: Duration) {
+        if took > TRANSACTION_TIME {
+            self.page = std::cmp::max(self.page / 2, PAGE_MIN);
+        } else if resolved == self.page && took < TRANSACTION_TIME / 2 {
+            self.page = std::cmp::min(self.page * 2, PAGE_MAX);
+        }
+    }
+}
+
+async fn resolve(db: &Db, rule: ReplayRule, limit: u64) -> Result<u64, RecordError> {
+    fail::fail_point!("resolve-begins");
+    let txn = db.begin().await?;
+    let arrivals = Arrival::unresolved(&txn, limit).await?;
+    if arrivals.is_empty() {
+        txn.rollback().await?;
+        return Ok(0);
+    }
+    let announced = announce(&txn, &arrivals).await?;
+    let part_of = replays::follow(&txn, rule, &arrivals, &announced).await?;
+    sources::count_active_hours(&txn, &arrivals).await?;
+    let resolved = arrivals.iter().zip(announced).zip(part_of).map(|((arrival, announced), replay)| Resolved {
+        id: arrival.id.0,
+        // New announcements go before what a replay repeats.
+        priority: (replay.is_some() && announced.as_ref().is_some_and(|announced| announced.has_revision)).into(),
+        next_attempt_at: announced.as_ref().map(|_| millis(arrival.received_at)),
+        replay,
+        announced,
+    });
+    save(&txn, resolved.collect()).await?;
+    fail::fail_point!("resolve-before-commit");
+    txn.commit().await?;
+    Ok(arrivals.len() as u64)
+}
+
+/// What is written into a notification's row.
+struct Resolved {
+    id: Uuid,
+    announced: Option<AnnouncedPublication>,
+    replay: Option<Uuid>,
+    priority: i32,
+    /// `None` for a rejected one.
+    next_attempt_at: Option<i64>,
+}
+
+async fn save(txn: &DatabaseTransaction, resolved: Vec<Resolved>) -> Result<(), DbErr> {
+    let values = |row: Resolved| {
+        let announced = row.announced.as_ref();
+        ValueTuple::Many(vec![
+            row.id.into(),
+            announced.map(|announced| announced.product_id).into(),
+            announced.map(|announced| announced.publication_id.0).into(),
+            row.replay.into(),
+            row.priority.into(),
+            row.next_attempt_at.into(),
+        ])
+    };
+    let written = Alias::new("resolved");
+    // Both databases name the columns of such a list so.
+    let column = |n: u8| Expr::col((written.clone(), Alias::new(format!("column{n}"))));
+    let values = batch::padded(resolved.into_iter().map(values).collect());
+    let update = Query::update()
+        .table(notifications::Entity)
+        .from(TableRef::ValuesList(values, written.clone().into_iden()))
+        .value(N::ProductId, column(2))
+        .value(N::PublicationId, column(3))
+        .value(N::ReplayId, column(4))
+        .value(N::Priority, column(5))
+        .value(N::NextAttemptAt, column(6))
+        .and_where(Expr::col((notifications::Entity, N::Id)).eq(column(1)))
+        .to_owned();
+    txn.execute(&update).await.map(|_| ())
+}
+
+/// Sets the first unresolved notification aside, with the reason, so that those after it do not wait for it. Returns how many: one.
+async fn set_aside_first(db: &Db, reason: &RecordError) -> Result<u64, RecordError> {
+    let txn = db.begin().await?;
+    let Some(first) = arrival::first_unresolved(&txn).await? else { return Ok(0) };
+    tracing::error!(notification = %first, error = %reason, "a notification cannot be resolved; trying again every minute");
+    notifications::Entity::update_many()
+        .col_expr(N::Priority, Expr::value(UNRESOLVABLE))
+        .col_expr(N::Error, Expr::value(reason.to_string()))
+        .filter(N::Id.eq(first))
+        .exec(&txn)
+        .await?;
+    txn.commit().await?;
+    Ok(1)
+}
+
+/// Makes those that were set aside unresolved again.
+pub(super) async fn take_up_again(db: &Db) -> Result<(), RecordError> {
+    let aside = notifications::Entity::find().filter(with_priority(UNRESOLVABLE));
+    if aside.one(db.jobs_reader()).await?.is_none() {
+        return Ok(());
+    }
+    let txn = db.begin().await?;
+    notifications::Entity::update_many()
+        .col_expr(N::Priority, Expr::value(UNRESOLVED))
+        .col_expr(N::Error, Expr::value(None::<String>))
+        .filter(with_priority(UNRESOLVABLE))
+        .exec(&txn)
+        .await?;
+    Ok(txn.commit().await?)
+}
