@@ -1,8 +1,8 @@
 use acervo::leaves;
-use sea_orm::{ConnectionTrait, Database};
-use secrecy::ExposeSecret;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
+use crate::harness::database::{address, connect};
 use crate::harness::links::FileServer;
 use crate::harness::notice::{NOWHERE, Notice};
 use crate::harness::process::{Served, acervo, free_port};
@@ -44,7 +44,7 @@ async fn what_is_recorded_is_listed_before_it_is_resolved_and_after_kills(db: Db
     let readiness: serde_json::Value = served.get("/readyz").await.json().await.expect("JSON");
     assert_eq!(readiness, json!({ "ready": true, "unresolved": MANY }), "{db:?}");
     served.kill();
-    let connection = Database::connect(url.clone().unwrap_or_else(|| sqlite(&folder))).await.expect("the database");
+    let connection = connect(&address(url.as_deref(), folder.path())).await;
     for _ in 0..2 {
         let mut child = command("resolve-before-commit=pause").arg("serve").env("ACERVO_LISTEN", "127.0.0.1:0").spawn();
         until("a writer in the middle of resolving", async || is_locked(&connection, db).await.then_some(())).await;
@@ -58,10 +58,6 @@ async fn what_is_recorded_is_listed_before_it_is_resolved_and_after_kills(db: Db
     let all = served.query("{ notifications(first: 1000) { nodes { publication { product { name } } } } }").await;
     let nodes = all["notifications"]["nodes"].as_array().expect("a list");
     assert!(nodes.iter().all(|node| node["publication"]["product"]["name"].is_string()), "{db:?}");
-}
-
-fn sqlite(folder: &tempfile::TempDir) -> String {
-    format!("sqlite://{}", folder.path().join("data/acervo.db").display())
 }
 
 /// Whether another connection is in the middle of a transaction that writes.
@@ -118,9 +114,7 @@ async fn one_that_cannot_be_resolved_is_set_aside_and_resolved_once_its_rows_are
 }
 
 async fn execute(app: &TestApp, sql: &str) {
-    let url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
-    let url = url.unwrap_or_else(|| format!("sqlite://{}", app.app.settings.data_dir.join("acervo.db").display()));
-    let connection = Database::connect(url).await.expect("the database");
+    let connection = app.database().await;
     connection.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
     connection.close().await.expect("a closed connection");
 }

@@ -297,6 +297,7 @@ async fn claim_all(app: &TestApp, count: usize) -> HashMap<String, Claim> {
     while claims.len() < count {
         let capacity = Capacity { total: 1_000, per_host: 1_000, hosts: Default::default() };
         let (now, lease) = (app.app.clock.now(), Duration::from_secs(3600));
+        acervo::leaves::record(&app.app).intake().caught_up().await;
         let some = acervo::leaves::record(&app.app).queue().claim(now, now, lease, capacity).await.expect("claims");
         assert!(!some.is_empty(), "{} of {count} claimed", claims.len());
         claims.extend(some.into_iter().map(|claim| {

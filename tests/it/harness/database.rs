@@ -65,6 +65,7 @@ pub async fn claims(app: &TestApp, count: usize) -> Vec<Claim> {
     }
     let capacity = Capacity { total: count, per_host: count, hosts: Default::default() };
     let (record, now) = (acervo::leaves::record(&app.app), app.app.clock.now());
+    record.intake().caught_up().await;
     let claims = record.queue().claim(now, now, Duration::from_secs(600), capacity).await.expect("claims");
     assert_eq!(claims.len(), count);
     claims
