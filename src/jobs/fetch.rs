@@ -35,6 +35,8 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         halted = is_disk_full(&app, halted);
         if !halted {
             let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
+            // One fetch serves all that were received before it, and what is new goes before what is a replay.
+            app.record.intake().caught_up().await;
             match app
                 .record
                 .queue()

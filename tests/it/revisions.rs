@@ -138,7 +138,9 @@ async fn announce_in_order(world: &World, case: &Case<'_>, steps: &[Step]) {
 
 /// Claims what was announced and settles it in another order; gives what each publication should hold then.
 async fn fetch_in_any_order(case: &Case<'_>, steps: &[Step], arrivals: &[usize]) -> [Naive; 2] {
-    let queue = acervo::leaves::record(&case.app.app).queue();
+    let record = acervo::leaves::record(&case.app.app);
+    record.intake().caught_up().await;
+    let queue = record.queue();
     let capacity = Capacity { total: 100, per_host: 100, hosts: Default::default() };
     let now = case.app.app.clock.now();
     let claims = queue.claim(now, now, Duration::from_secs(60), capacity).await.expect("claims");

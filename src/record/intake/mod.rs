@@ -17,7 +17,7 @@ use crate::domain::{Link, NotificationStatus, ReplayRule, fold, millis};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{notifications, state};
 use crate::engine::record::rows::list;
-use crate::engine::record::{RecordError, batch, connect};
+use crate::engine::record::{Monitor, RecordError, batch, connect};
 use resolve::{Progress, Resolver};
 
 pub(super) use arrival::Arrival;
@@ -108,7 +108,8 @@ impl Intake {
     /// Resolves what an earlier or another process left unresolved, and what could not be resolved before.
     pub async fn resume(&self) -> Result<(), RecordError> {
         resolve::take_up_again(&self.db).await?;
-        self.progress.recorded.send_modify(|_| {});
+        let unresolved = Monitor { db: self.db.clone() }.unresolved().await?.count;
+        self.progress.recorded.send_modify(|n| *n += unresolved);
         Ok(())
     }
 

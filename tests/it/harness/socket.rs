@@ -72,11 +72,16 @@ impl Socket {
 
     /// The next message of an operation, which must come.
     pub async fn next(&mut self) -> Value {
-        loop {
-            if let Message::Text(text) = self.frame().await {
-                return serde_json::from_str(&text).expect("JSON");
+        let text = async {
+            loop {
+                if let Message::Text(text) = self.frame().await {
+                    return text;
+                }
             }
-        }
+        };
+        // The service's pings are frames too.
+        let text = tokio::time::timeout(PATIENCE, text).await.expect("a message in time");
+        serde_json::from_str(&text).expect("JSON")
     }
 
     /// Waits until the service closes the connection and gives its code; what comes before is left out.
