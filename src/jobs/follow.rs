@@ -17,6 +17,12 @@ const CHANGED_BATCH: usize = 50;
 /// How often the feed is polled for changes by other processes.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
+/// After so many steps during which further changes were committed, the index rests after each: a commit of the index costs nearly as
+/// much for one change as for hundreds, and its syncs delay those of new notifications.
+const BUSY_STEPS: u32 = 4;
+const REST_FACTOR: u32 = 4;
+const REST_MAX: Duration = Duration::from_millis(500);
+
 /// The pause after changes by retention. They come in thousands and are not urgent, and the first queries after each commit of
 /// the index are slower.
 const PAUSE: Duration = Duration::from_millis(2500);
@@ -58,8 +64,10 @@ async fn acquire_writer(app: &App) -> Option<Writer> {
 /// Updates the index from the feed until stopped, or until a panic loses the writer.
 async fn follow_feed(app: &App, mut writer: Writer) {
     let mut fed = app.record.feed().watch();
+    let mut busy_steps = 0;
     while !app.stop.is_cancelled() {
         fed.borrow_and_update();
+        let began = Instant::now();
         let (back, outcome) = step(app, writer, &|_, _| {}).await;
         writer = match back {
             Some(writer) => writer,
@@ -79,6 +87,10 @@ async fn follow_feed(app: &App, mut writer: Writer) {
                 Some(back) => writer = back,
                 None => return,
             }
+        }
+        busy_steps = if fed.has_changed().unwrap_or(false) { busy_steps + 1 } else { 0 };
+        if busy_steps >= BUSY_STEPS {
+            tokio::time::sleep((began.elapsed() * REST_FACTOR).min(REST_MAX)).await;
         }
         tokio::select! {
             _ = app.stop.cancelled() => {}

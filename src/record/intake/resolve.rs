@@ -20,9 +20,16 @@ use crate::engine::record::{RecordError, batch, replays, sources};
 use notifications::Column as N;
 
 /// Notifications of one transaction. Within these bounds their number follows the time that a transaction takes.
-const PAGE_MIN: u64 = 8;
+const PAGE_MIN: u64 = 64;
 const PAGE_MAX: u64 = 512;
-const TRANSACTION_TIME: Duration = Duration::from_millis(10);
+const TRANSACTION_TIME: Duration = Duration::from_millis(20);
+
+/// While notifications arrive, the pause after a transaction is so many times as long as it took.
+const PAUSE_FACTOR: u32 = 2;
+
+/// How long the first of some waits for others: a transaction costs nearly as much for one as for many, and the next notification of a
+/// sender that waits for each 202 would wait for it.
+const COLLECTION_TIME: Duration = Duration::from_millis(5);
 
 /// How long after an error of the database the next attempt is made.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -51,6 +58,7 @@ impl Resolver {
     /// Works whenever `recorded` changes; ends when its sender is gone.
     pub async fn run(mut self, mut recorded: watch::Receiver<u64>) {
         while recorded.changed().await.is_ok() {
+            tokio::time::sleep(COLLECTION_TIME).await;
             loop {
                 let before = *recorded.borrow_and_update();
                 let began = Instant::now();
@@ -64,7 +72,7 @@ impl Resolver {
                         self.db.notify_queue();
                         self.db.notify_feed();
                         if recorded.has_changed().unwrap_or(false) {
-                            tokio::time::sleep(began.elapsed()).await;
+                            tokio::time::sleep(PAUSE_FACTOR * began.elapsed()).await;
                         }
                     }
                     Err(e) => {
