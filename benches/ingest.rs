@@ -155,7 +155,7 @@ fn subjects() -> Vec<Subject> {
 
 /// All subjects in turn, several times. Of each the rate, the latency, what a notification costs the server (without a database
 /// server) and the client in microseconds of CPU time, how many processors did other work meanwhile, and how many publications
-/// were determined per second: a rate that is answered and not resolved could not go on forever.
+/// were resolved per second: a rate that is answered and not resolved could not go on forever.
 async fn compare(stand: &Stand, subjects: &[Subject], span: Span, rounds: usize) {
     let mut disk = Disk::new(stand.folder());
     let batch = CONNECTIONS * Template::new(Kind::NewPublications, "http://127.0.0.1:9").render(0).len();

@@ -77,7 +77,7 @@ pub struct Figures {
     pub written: f64,
     /// Processors that were busy with something other than the server and the client: a database server, or other work.
     pub elsewhere: f64,
-    /// Notifications per second whose publication was determined by the time of the kill. Only for Acervo.
+    /// Notifications per second that were resolved by the time of the kill. Only for Acervo.
     pub resolved: Option<f64>,
 }
 
