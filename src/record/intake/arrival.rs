@@ -1,7 +1,9 @@
 //! What resolving needs to know of a recorded notification.
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
-use sea_orm::{DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::{NewNotification, UNRESOLVED, with_priority};
 use crate::domain::{Announcement, Identity, NotificationId, NotificationStatus, Period, timestamp};
@@ -65,9 +67,9 @@ impl Arrival {
 }
 
 /// The first notification that is not resolved.
-pub(super) async fn first_unresolved(txn: &DatabaseTransaction) -> Result<Option<Uuid>, DbErr> {
+pub(super) async fn first_unresolved<C: ConnectionTrait>(db: &C) -> Result<Option<Uuid>, DbErr> {
     let first = notifications::Entity::find().select_only().column(N::Id).filter(with_priority(UNRESOLVED));
-    first.order_by_asc(N::ReceivedAt).order_by_asc(N::Id).limit(1).into_tuple().one(txn).await
+    first.order_by_asc(N::ReceivedAt).order_by_asc(N::Id).limit(1).into_tuple().one(db).await
 }
 
 #[derive(FromQueryResult)]

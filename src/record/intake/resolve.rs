@@ -87,10 +87,12 @@ impl Resolver {
         }
     }
 
-    /// Resolves some notifications. Returns how many were resolved or set aside.
+    /// Resolves some notifications, or sets one aside. Returns how many; 0 if none is left.
     async fn step(&mut self) -> Result<u64, RecordError> {
         let limit = if self.one_by_one > 0 { 1 } else { self.page };
         let began = Instant::now();
+        // Another replica may resolve it first: what is set aside must be what failed, not what is first afterwards.
+        let alone = if limit == 1 { arrival::first_unresolved(self.db.jobs_reader()).await? } else { None };
         match resolve(&self.db, self.rule, limit).await {
             Ok(resolved) => {
                 self.one_by_one = self.one_by_one.saturating_sub(1);
@@ -99,7 +101,8 @@ impl Resolver {
             }
             Err(e) if is_of_a_row(&e) && limit == 1 => {
                 self.one_by_one = self.one_by_one.saturating_sub(1);
-                set_aside_first(&self.db, &e).await
+                set_aside(&self.db, alone, &e).await?;
+                Ok(1)
             }
             Err(e) if is_of_a_row(&e) => {
                 tracing::warn!(error = %e, "notifications could not be resolved together; resolving them one by one");
@@ -183,19 +186,20 @@ async fn save(txn: &DatabaseTransaction, resolved: Vec<Resolved>) -> Result<(), 
     txn.execute(&update).await.map(|_| ())
 }
 
-/// Sets the first unresolved notification aside, with the reason, so that those after it do not wait for it. Returns how many: one.
-async fn set_aside_first(db: &Db, reason: &RecordError) -> Result<u64, RecordError> {
+/// Sets an unresolved notification aside, with the reason, so that those after it do not wait for it. One that another process has
+/// resolved by now stays resolved.
+async fn set_aside(db: &Db, notification: Option<Uuid>, reason: &RecordError) -> Result<(), RecordError> {
+    let Some(id) = notification else { return Ok(()) };
+    tracing::error!(notification = %id, error = %reason, "a notification cannot be resolved; trying again every minute");
     let txn = db.begin().await?;
-    let Some(first) = arrival::first_unresolved(&txn).await? else { return Ok(0) };
-    tracing::error!(notification = %first, error = %reason, "a notification cannot be resolved; trying again every minute");
     notifications::Entity::update_many()
         .col_expr(N::Priority, Expr::value(UNRESOLVABLE))
         .col_expr(N::Error, Expr::value(reason.to_string()))
-        .filter(N::Id.eq(first))
+        .filter(N::Id.eq(id))
+        .filter(with_priority(UNRESOLVED))
         .exec(&txn)
         .await?;
-    txn.commit().await?;
-    Ok(1)
+    Ok(txn.commit().await?)
 }
 
 /// Makes those that were set aside unresolved again.
