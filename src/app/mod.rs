@@ -183,6 +183,11 @@ impl App {
         })))
     }
 
+    /// Closes the database, when requests and jobs have ended.
+    pub async fn close(&self) -> anyhow::Result<()> {
+        self.record.close().await.context("the database could not be closed")
+    }
+
     /// Lets commands on this machine find the service.
     pub fn publish_address(&self, address: SocketAddr) {
         if let Some(lock) = &self.lock

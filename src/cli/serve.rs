@@ -47,7 +47,10 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         stop.cancelled().await;
         jobs.stop().await;
     };
-    let work = async { tokio::join!(serving, stopping).0 };
+    let work = async {
+        tokio::join!(serving, stopping).0?;
+        app.close().await
+    };
     tokio::select! {
         served = work => {
             served?;

@@ -47,6 +47,12 @@ impl Checkpointer {
         self.log.is_due.store(true, Ordering::Release);
     }
 
+    /// Ends the work. Who closes the writer afterwards leaves no log behind.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.task.abort();
+        self.log.connection.close_by_ref().await
+    }
+
     /// Tries once to empty the log, if it holds erased links; `false` if a reader or another process uses it.
     pub async fn try_empty(&self) -> Result<bool, DbErr> {
         self.log.try_empty(|log| log.is_due.load(Ordering::Acquire)).await

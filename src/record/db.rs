@@ -39,6 +39,19 @@ impl Db {
         Ok((Self(Arc::new(inner)), intake))
     }
 
+    /// Closes the connections, after those who use them have finished.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        let Inner { writer, reader, jobs_reader, checkpointer, versions, .. } = &*self.0;
+        versions.close().await?;
+        reader.close_by_ref().await?;
+        jobs_reader.close_by_ref().await?;
+        if let Some(checkpointer) = checkpointer {
+            checkpointer.close().await?;
+        }
+        // SQLite's last connection copies the log back, so it must be one that may write.
+        writer.close_by_ref().await
+    }
+
     /// A transaction that writes; see [`connect::begin`].
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         connect::begin(&self.0.writer).await

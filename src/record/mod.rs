@@ -171,6 +171,12 @@ impl Record {
         })))
     }
 
+    /// Closes the database; nothing can be read or written afterwards. The file of SQLite then contains everything: there is no
+    /// write-ahead log beside it that a copy could miss.
+    pub async fn close(&self) -> Result<(), RecordError> {
+        Ok(self.0.db.close().await?)
+    }
+
     /// Records notifications.
     pub fn intake(&self) -> &Intake {
         &self.0.intake

@@ -10,6 +10,7 @@ type Reply = oneshot::Sender<Version>;
 
 /// Reads the version once for all concurrent requests.
 pub(super) struct VersionReader {
+    connection: DatabaseConnection,
     requests: mpsc::UnboundedSender<Reply>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -17,11 +18,12 @@ pub(super) struct VersionReader {
 impl VersionReader {
     pub fn start(connection: DatabaseConnection) -> Self {
         let (requests, mut pending) = mpsc::unbounded_channel::<Reply>();
+        let reader = connection.clone();
         let task = tokio::spawn(async move {
             let mut waiting = Vec::new();
             // A request during a read gets the next one: that has what was committed before the request.
             while pending.recv_many(&mut waiting, 1_024).await > 0 {
-                match read(&connection).await {
+                match read(&reader).await {
                     Ok(version) => waiting.drain(..).for_each(|reply| drop(reply.send(version.clone()))),
                     Err(e) => {
                         tracing::debug!(error = %e, "the version of the database cannot be read");
@@ -30,7 +32,7 @@ impl VersionReader {
                 }
             }
         });
-        Self { requests, task }
+        Self { connection, requests, task }
     }
 }
 
@@ -57,6 +59,12 @@ async fn read(connection: &DatabaseConnection) -> Result<Version, DbErr> {
 }
 
 impl VersionReader {
+    /// Ends the work.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.task.abort();
+        self.connection.close_by_ref().await
+    }
+
     /// The present state; `None` if the database did not answer.
     pub async fn present(&self) -> Option<Version> {
         let (reply, version) = oneshot::channel();

@@ -1,5 +1,6 @@
 mod load;
 
+use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use crate::connections::NOTIFICATION;
 use crate::harness::links::FileServer;
 use crate::harness::polling::Polling;
-use crate::harness::process::run;
+use crate::harness::process::{Served, free_port, run};
 use crate::harness::{Db, Options, PATIENCE, TOKEN, TestApp, bytes_in, files_in, holding, on_each_database};
 use crate::history_of_years as years;
 use crate::retention::{DECKS, PLAN, history_of, history_on};
@@ -77,6 +79,28 @@ async fn a_scheduled_run_that_is_stopped_runs_again_after_the_next_start() {
         assert_eq!(data["jobRuns"]["nodes"][0]["detail"]["removed"], 10, "{db:?}: {data}");
         app.indexed().await;
     }
+}
+
+/// People copy the one file that they know. A service that ended in order has left nothing in a log beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_service_leaves_everything_in_one_database_file() {
+    let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
+    assert_eq!(app.notify(NOTIFICATION).await.0, 202);
+    let folder = app.stop().await;
+    let data = folder.path().join("data");
+    assert_eq!(files_of_database(&data), ["acervo.db"]);
+    let mut served = Served::start(folder.path(), free_port(), "info");
+    let listed = served.query("{ notifications { totalCount } }").await;
+    assert_eq!(listed["notifications"]["totalCount"], 1);
+    assert_eq!(served.notify(NOTIFICATION).await.0, 202);
+    assert_eq!(served.terminate(), Some(0), "{}", served.logged());
+    assert_eq!(files_of_database(&data), ["acervo.db"]);
+}
+
+fn files_of_database(data: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(data).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    names.filter(|name| name.starts_with("acervo.db")).collect()
 }
 
 /// An archive with so many publications, whose index was never built.

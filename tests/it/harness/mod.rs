@@ -180,6 +180,7 @@ impl TestApp {
         if let Some(jobs) = self.jobs.take() {
             jobs.stop().await;
         }
+        self.app.close().await.expect("a closed database");
         self.folder.clone()
     }
 
