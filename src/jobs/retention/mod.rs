@@ -1,7 +1,6 @@
 //! Retention: plan, then act. A run marks the revisions that its plan removes. A sweep deletes their bytes after the grace; until
 //! then the run can be undone. Every step can be interrupted and is continued by the next run.
 mod inventory;
-mod lock;
 mod plan;
 mod refusal;
 mod reserve;
@@ -27,6 +26,9 @@ pub use run::{Outcome, confirm_clock, run, start, start_undo, undo};
 pub use shared::{PlanError, SharedPlans};
 pub use sweep::SweepResult;
 pub(super) use sweep::remove_unrecorded;
+
+/// The name of the lock: one run, sweep or undo at a time, in all processes.
+const LOCK: &str = "retention";
 
 /// Publications read in one query.
 const PAGE: u64 = 5000;

@@ -4,14 +4,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
-use super::lock::Guard;
 use super::refusal::RetentionRefusal;
 use super::reserve::{self, Reserve};
 use super::sweep::{SweepResult, UNRECORDED_AFTER, failed_before, mark_unrecorded, sweep};
-use super::{BATCH, InventoryPlan, PAUSE_FACTOR, fault, make_plan, plan};
+use super::{BATCH, InventoryPlan, LOCK, PAUSE_FACTOR, fault, make_plan, plan};
 use crate::app::App;
 use crate::domain::RevisionId;
 use crate::engine::record::RetentionRun;
+use crate::jobs::lock::Guard;
 use crate::jobs::stop::{self, Stopped};
 
 /// How long a run waits for another one to end.
@@ -91,12 +91,12 @@ impl OpenRun {
             bail!(RetentionRefusal::ClockSuspect { at });
         }
         let id = uuid::Uuid::now_v7().to_string();
-        let (guard, space) = match Guard::wait(app, &id, timeout).await {
+        let (guard, space) = match Guard::wait(app, LOCK, &id, timeout).await {
             Ok(guard) => (guard, None),
             // On a full disk not even the lock can be written without the reserved space.
             Err(_) => {
                 let space = Reserve::release(app);
-                (Guard::wait(app, &id, timeout).await?, Some(space))
+                (Guard::wait(app, LOCK, &id, timeout).await?, Some(space))
             }
         };
         let Some(guard) = guard else {
@@ -208,7 +208,7 @@ pub(in crate::engine::jobs) async fn finish_pending(app: &App) -> anyhow::Result
         return Ok(());
     }
     let holder = format!("service-{}", uuid::Uuid::now_v7());
-    let Some(guard) = Guard::take(app, &holder).await? else { return Ok(()) };
+    let Some(guard) = Guard::take(app, LOCK, &holder).await? else { return Ok(()) };
     let outcome = finish_pending_locked(app, &guard, now).await;
     guard.release().await;
     outcome
@@ -248,7 +248,7 @@ async fn begin_undo(app: &App, id: &str, timeout: Duration) -> anyhow::Result<(G
     if run.dry_run {
         bail!(RetentionRefusal::DryRun { id: id.to_owned() });
     }
-    let Some(guard) = Guard::wait(app, &format!("undo-{}", uuid::Uuid::now_v7()), timeout).await? else {
+    let Some(guard) = Guard::wait(app, LOCK, &format!("undo-{}", uuid::Uuid::now_v7()), timeout).await? else {
         bail!(RetentionRefusal::Busy);
     };
     app.record.retention().end_killed_runs(app.clock.now()).await?;

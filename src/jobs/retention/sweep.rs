@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lock::Guard;
-use super::{BATCH, PAUSE_FACTOR, fault};
+use super::{BATCH, LOCK, PAUSE_FACTOR, fault};
 use crate::app::App;
+use crate::jobs::lock::Guard;
 use crate::jobs::stop;
 
 /// The delay before a file that could not be deleted is tried again, except by a run.
@@ -103,7 +103,7 @@ pub(in crate::engine::jobs) async fn remove_unrecorded(app: &App, min_age: Durat
         return Ok(());
     }
     let holder = format!("unrecorded-{}", uuid::Uuid::now_v7());
-    let Some(guard) = Guard::wait(app, &holder, REMOVE_WAIT).await? else { return Ok(()) };
+    let Some(guard) = Guard::wait(app, LOCK, &holder, REMOVE_WAIT).await? else { return Ok(()) };
     let mut swept = SweepResult::default();
     while clear(app, &guard, &mut swept).await? > 0 {}
     guard.release().await;

@@ -1,4 +1,4 @@
-//! The lock of retention: one run, sweep or undo at a time, in all processes.
+//! Locks of jobs between processes: one holder at a time, on all machines, with a heartbeat.
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,6 @@ use anyhow::bail;
 use crate::app::App;
 use crate::engine::record::RecordError;
 use crate::jobs::stop;
-
-const NAME: &str = "retention";
 
 /// How long the lock lasts unless it is renewed.
 const LOCK: Duration = Duration::from_secs(15);
@@ -25,6 +23,7 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 /// The lock, renewed until this is dropped. [`Guard::release`] frees it at once; otherwise it runs out.
 pub(super) struct Guard {
     app: App,
+    name: &'static str,
     holder: String,
     lease: Arc<Mutex<Lease>>,
     heartbeat: tokio::task::JoinHandle<()>,
@@ -40,22 +39,27 @@ enum Lease {
 }
 
 impl Guard {
-    /// Takes the lock if it is free.
-    pub async fn take(app: &App, holder: &str) -> Result<Option<Self>, RecordError> {
+    /// Takes the lock of this name if it is free.
+    pub async fn take(app: &App, name: &'static str, holder: &str) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
-        if !app.record.locks().take(NAME, holder, app.clock.now(), LOCK).await? {
+        if !app.record.locks().take(name, holder, app.clock.now(), LOCK).await? {
             return Ok(None);
         }
         let lease = Arc::new(Mutex::new(Lease::Renewed(began)));
-        let heartbeat = tokio::spawn(renew_until_lost(app.clone(), holder.to_owned(), lease.clone()));
-        Ok(Some(Self { app: app.clone(), holder: holder.to_owned(), lease, heartbeat }))
+        let heartbeat = tokio::spawn(renew_until_lost(app.clone(), name, holder.to_owned(), lease.clone()));
+        Ok(Some(Self { app: app.clone(), name, holder: holder.to_owned(), lease, heartbeat }))
     }
 
     /// Takes the lock as soon as it is free; `None` if that takes longer than `timeout` or the process is stopping.
-    pub async fn wait(app: &App, holder: &str, timeout: Duration) -> Result<Option<Self>, RecordError> {
+    pub async fn wait(
+        app: &App,
+        name: &'static str,
+        holder: &str,
+        timeout: Duration,
+    ) -> Result<Option<Self>, RecordError> {
         let began = Instant::now();
         loop {
-            if let Some(guard) = Self::take(app, holder).await? {
+            if let Some(guard) = Self::take(app, name, holder).await? {
                 return Ok(Some(guard));
             }
             if began.elapsed() > timeout || app.stop.is_cancelled() {
@@ -69,21 +73,22 @@ impl Guard {
     /// fault point of this check.
     pub fn check(&self, fault_point: &'static str) -> anyhow::Result<()> {
         stop::check(&self.app, fault_point)?;
+        let name = self.name;
         match *self.lease.lock().unwrap_or_else(PoisonError::into_inner) {
             Lease::Renewed(at) if at.elapsed() <= RENEWED_WITHIN => Ok(()),
             Lease::Renewed(_) => {
-                bail!("the lock of retention could not be renewed in time; the next run continues from here")
+                bail!("the lock of {name} could not be renewed in time; the next run continues from here")
             }
-            Lease::Lost => bail!("another process has taken the lock of retention; the next run continues from here"),
+            Lease::Lost => bail!("another process has taken the lock of {name}; the next run continues from here"),
         }
     }
 
     pub async fn release(self) {
         self.heartbeat.abort();
-        match self.app.record.locks().release(NAME, &self.holder).await {
+        match self.app.record.locks().release(self.name, &self.holder).await {
             Ok(true) => {}
-            Ok(false) => tracing::warn!("the lock of retention had been taken by another process"),
-            Err(e) => tracing::warn!(error = %e, "cannot release the lock of retention; it will run out"),
+            Ok(false) => tracing::warn!(lock = self.name, "a lock had been taken by another process"),
+            Err(e) => tracing::warn!(error = %e, lock = self.name, "a lock cannot be released; it will run out"),
         }
     }
 }
@@ -94,15 +99,15 @@ impl Drop for Guard {
     }
 }
 
-async fn renew_until_lost(app: App, holder: String, lease: Arc<Mutex<Lease>>) {
+async fn renew_until_lost(app: App, name: &'static str, holder: String, lease: Arc<Mutex<Lease>>) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
         let began = Instant::now();
-        let state = match app.record.locks().renew(NAME, &holder, app.clock.now(), LOCK).await {
+        let state = match app.record.locks().renew(name, &holder, app.clock.now(), LOCK).await {
             Ok(true) => Lease::Renewed(began),
             Ok(false) => Lease::Lost,
             Err(e) => {
-                tracing::warn!(error = %e, "the lock of retention could not be renewed");
+                tracing::warn!(error = %e, lock = name, "a lock could not be renewed");
                 continue;
             }
         };
