@@ -12,6 +12,7 @@ mod m20261125_000007_tombstones;
 mod m20261125_000011_notices;
 mod m20261126_000012_base;
 mod m20261126_000014_unresolved;
+mod m20261126_000015_verify;
 
 pub struct Migrator;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000011_notices::Migration),
             Box::new(m20261126_000012_base::Migration),
             Box::new(m20261126_000014_unresolved::Migration),
+            Box::new(m20261126_000015_verify::Migration),
         ]
     }
 }

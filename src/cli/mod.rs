@@ -18,6 +18,7 @@ mod simulate;
 mod status;
 mod target;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +88,8 @@ enum Command {
     /// Plan, run or undo retention
     #[command(subcommand)]
     Retention(retention::Command),
+    /// Read the archive back, and list everything that is broken
+    Verify(verify::Args),
     /// Rebuild the search index
     Reindex,
     /// Print the GraphQL schema
@@ -194,6 +197,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Status(args) => status::run(args, settings).await,
             Command::Import(args) => import::run(args, settings).await,
             Command::Retry(args) => retry::run(args, settings).await,
+            Command::Verify(args) => verify::run(args, settings).await,
             Command::Reindex => reindex::run(settings).await,
             Command::Hold(args) => hold::hold(args, settings).await,
             Command::Release(args) => hold::release(args, settings).await,

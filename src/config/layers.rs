@@ -38,6 +38,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_FETCH_RETRY_MAX", "fetch.retry_max"),
     ("ACERVO_FETCH_STALL", "fetch.stall"),
     ("ACERVO_RETENTION_SCHEDULE", "retention.schedule"),
+    ("ACERVO_VERIFY_SCHEDULE", "verify.schedule"),
     ("ACERVO_LOG", "log.level"),
     ("ACERVO_LOG_FORMAT", "log.format"),
 ];

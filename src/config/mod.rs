@@ -11,6 +11,7 @@ mod receiver;
 mod retention;
 mod settings;
 mod values;
+mod verify;
 
 pub use api::{Api, ApiKey, Role, hash_of_key};
 pub use fetch::Fetch;
@@ -19,7 +20,8 @@ pub use query::Query;
 pub use receiver::{Credentials, Receiver};
 pub use retention::{Glob, Policy, Retention, Schedule};
 pub use settings::{Disk, Downloads, LogFormat, Settings};
-pub use values::{HostPattern, Problem, duration_in_words, span_in_words};
+pub use values::{HostPattern, Problem, duration_in_words, positive_size, span_in_words};
+pub use verify::Verify;
 
 /// The commented default file.
 pub const DEFAULTS: &str = include_str!("default.toml");

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::layers::Layers;
 use super::values::{self, Problem};
-use super::{Api, ConfigError, Fetch, Query, Receiver, Retention};
+use super::{Api, ConfigError, Fetch, Query, Receiver, Retention, Verify};
 
 /// All settings, validated.
 #[derive(Clone, Debug)]
@@ -33,6 +33,7 @@ pub struct Settings {
     pub downloads: Downloads,
     pub query: Query,
     pub retention: Retention,
+    pub verify: Verify,
     /// Values that are allowed but probably a mistake.
     pub warnings: Vec<Problem>,
     pub metrics_open: bool,
@@ -85,6 +86,7 @@ impl Settings {
         let downloads = downloads(&mut layers);
         let query = Query::read(&mut layers);
         let retention = Retention::read(&mut layers);
+        let verify = Verify::read(&mut layers);
         let metrics_open = layers.get("metrics.open", values::flag).unwrap_or_default();
         let log_level = layers.get("log.level", log_level).unwrap_or_else(|| "info".to_owned());
         let log_format = layers.get("log.format", |value| match value {
@@ -94,7 +96,7 @@ impl Settings {
         });
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
-        match (listen, data_dir, receiver, fetch, downloads, query, retention) {
+        match (listen, data_dir, receiver, fetch, downloads, query, retention, verify) {
             (
                 Some(listen),
                 Some(data_dir),
@@ -103,6 +105,7 @@ impl Settings {
                 Some(downloads),
                 Some(query),
                 Some(retention),
+                Some(verify),
             ) if problems.is_empty() => Ok(Self {
                 listen,
                 webhook_listen,
@@ -119,6 +122,7 @@ impl Settings {
                 downloads,
                 query,
                 retention,
+                verify,
                 warnings: layers.warnings,
                 metrics_open,
                 log_level,

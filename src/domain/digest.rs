@@ -14,6 +14,32 @@ impl Digest {
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
+
+    /// The next digest in order; `None` after the last.
+    pub fn successor(self) -> Option<Self> {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            let (next, is_carried) = byte.overflowing_add(1);
+            *byte = next;
+            if !is_carried {
+                return Some(Self(bytes));
+            }
+        }
+        None
+    }
+
+    /// The digest before this one; `None` before the first.
+    pub fn predecessor(self) -> Option<Self> {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            let (before, is_borrowed) = byte.overflowing_sub(1);
+            *byte = before;
+            if !is_borrowed {
+                return Some(Self(bytes));
+            }
+        }
+        None
+    }
 }
 
 impl fmt::Display for Digest {
@@ -43,6 +69,17 @@ impl FromStr for Digest {
 #[cfg(test)]
 mod tests {
     use super::Digest;
+
+    #[test]
+    fn digests_are_counted_up_and_down() {
+        let mut digest = Digest([0; 32]);
+        digest.0[31] = 0xff;
+        let next = digest.successor().expect("a digest");
+        assert_eq!((next.0[30], next.0[31]), (1, 0));
+        assert_eq!(next.predecessor(), Some(digest));
+        assert_eq!(Digest([0xff; 32]).successor(), None);
+        assert_eq!(Digest([0; 32]).predecessor(), None);
+    }
 
     #[test]
     fn a_digest_is_read_as_it_is_written_and_nothing_else_is() {

@@ -3,6 +3,7 @@
 //! The index is derived data. It is built from the record's feed, stores its feed position with each commit, and can be
 //! deleted at any time. It has one document per revision, with the interval during which the revision was the latest, one
 //! per publication without revisions, and one per product. Filters, `asOf`, order and counts are all answered here.
+mod audit;
 mod calendar;
 mod collect;
 mod columns;
@@ -20,6 +21,7 @@ mod terms;
 mod words;
 mod write;
 
+pub use audit::Entry;
 pub use collect::{Hit, Hits, SortValue};
 pub use deadline::Deadline;
 pub use dimension::{Bucket, Dimension};

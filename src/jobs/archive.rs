@@ -95,7 +95,7 @@ async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
     {
         let Some(digest) = e.damaged() else { return Err(e.into()) };
         tracing::error!(name, error = %e, "the file on the portal has not changed and the stored one is damaged; fetching it in full");
-        app.record.files().mark_damaged(digest, app.clock.now()).await?;
+        app.record.files().mark_damaged(digest, e.breakage(), app.clock.now()).await?;
     }
     match app.record.queue().settle_not_modified(claim).await? {
         Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),

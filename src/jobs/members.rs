@@ -62,7 +62,7 @@ async fn list(app: &App, file: StoredFile) -> Result<(), RecordError> {
             if let MemberError::Store(e) = &e
                 && let Some(damaged) = e.damaged()
             {
-                app.record.files().mark_damaged(damaged, now).await?;
+                app.record.files().mark_damaged(damaged, e.breakage(), now).await?;
             }
             app.record.files().list_later(file.digest, later(now, RETRY_AFTER)).await
         }

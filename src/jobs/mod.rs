@@ -6,6 +6,7 @@ mod archive;
 mod fetch;
 mod follow;
 pub mod import;
+mod lock;
 mod members;
 pub mod retention;
 mod schedule;
@@ -14,6 +15,7 @@ mod stop;
 mod time;
 mod transfer;
 mod upkeep;
+pub mod verify;
 
 use tokio::task::{JoinError, JoinHandle};
 

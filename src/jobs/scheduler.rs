@@ -1,13 +1,15 @@
-//! Scheduled jobs: one at a time. Each slot of a schedule runs once, on one replica. Of several missed slots, one is run later.
+//! Scheduled jobs, each in its own loop, so that a long one does not delay the others. Each slot of a schedule runs once, on one replica.
+//! Of several missed slots, one is run later.
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::retention;
 use super::schedule::later;
 use super::stop::Stopped;
+use super::{retention, verify};
 use crate::app::App;
 use crate::config::Schedule;
 use crate::engine::index::Deadline;
@@ -23,15 +25,17 @@ const INDEX_SCHEDULE: &str = "15 4 * * *";
 pub enum Job {
     Retention,
     Index,
+    Verify,
 }
 
 impl Job {
-    pub const ALL: &[Self] = &[Self::Retention, Self::Index];
+    pub const ALL: &[Self] = &[Self::Retention, Self::Index, Self::Verify];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Retention => "retention",
             Self::Index => "index",
+            Self::Verify => "verify",
         }
     }
 
@@ -40,6 +44,7 @@ impl Job {
         match self {
             Self::Retention => app.settings.retention.schedule.clone(),
             Self::Index => Schedule::parse(INDEX_SCHEDULE).ok(),
+            Self::Verify => app.settings.verify.schedule.clone(),
         }
     }
 
@@ -55,6 +60,7 @@ impl Job {
                 }))
             }
             Self::Index => check_index(app).await,
+            Self::Verify => verify::scheduled(app).await,
         }
     }
 }
@@ -69,12 +75,14 @@ struct Slots {
 }
 
 pub(super) async fn run(app: App) {
-    let mut slots: Vec<(Job, Slots)> = Job::ALL.iter().map(|job| (*job, Slots::default())).collect();
+    join_all(Job::ALL.iter().map(|job| follow_schedule(&app, *job))).await;
+}
+
+async fn follow_schedule(app: &App, job: Job) {
+    let mut slots = Slots::default();
     while !app.stop.is_cancelled() {
-        for (job, slots) in &mut slots {
-            if let Err(e) = run_if_due(&app, *job, slots).await {
-                tracing::error!(job = job.name(), error = format!("{e:#}"), "the schedule could not be checked");
-            }
+        if let Err(e) = run_if_due(app, job, &mut slots).await {
+            tracing::error!(job = job.name(), error = format!("{e:#}"), "the schedule could not be checked");
         }
         tokio::select! {
             _ = app.stop.cancelled() => {}

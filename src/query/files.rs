@@ -97,6 +97,8 @@ impl Queries {
             StoreError::DiskFull(_) => QueryError::Busy(error.to_string()),
             StoreError::Missing(_)
             | StoreError::Damaged(_)
+            | StoreError::Unreadable(_)
+            | StoreError::OtherFile { .. }
             | StoreError::NotAFile { .. }
             | StoreError::UnsupportedBase { .. }
             | StoreError::Io(_)
@@ -119,7 +121,7 @@ impl Queries {
     async fn record_damage(&self, revision: RevisionId, error: &StoreError) {
         let Some(digest) = error.damaged() else { return };
         metrics::counter!("acervo_damaged_reads_total").increment(1);
-        match self.app.record.files().mark_damaged(digest, self.app.clock.now()).await {
+        match self.app.record.files().mark_damaged(digest, error.breakage(), self.app.clock.now()).await {
             Ok(true) => {
                 let name = self.name_of(revision).await;
                 let advice = advice(name.as_deref(), digest);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
 use crate::engine::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
-use crate::engine::record::{Member, Notification, NotificationQuery, Page, Product, RecordError, Revision};
+use crate::engine::record::{Member, Notification, NotificationQuery, Page, Product, RecordError, Revision, VerifyRun};
 
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
@@ -202,6 +202,14 @@ impl Queries {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.record.retention().runs(after.as_deref(), window.limit as u64 + 1).await?;
+        by_id(&window, rows, total, |run| run_id(&run.id))
+    }
+
+    /// Newest first.
+    pub async fn verify_runs(&self, paging: &Paging) -> Result<ListPage<VerifyRun>, QueryError> {
+        let window = paging.window(RECORD_ORDER)?;
+        let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
+        let (rows, total) = self.record.verify().runs(after.as_deref(), window.limit as u64 + 1).await?;
         by_id(&window, rows, total, |run| run_id(&run.id))
     }
 

@@ -3,6 +3,7 @@
 //! The index finds and orders, the record fills in; what comes back are rows. Bounds are checked here, once for all
 //! edges, and an error for the caller names the value and the bound.
 mod admission;
+mod broken;
 mod cache;
 mod changes;
 mod columns;
@@ -31,10 +32,12 @@ use crate::engine::record::Record;
 /// Rows and values of the leaves, as callers see and send them.
 pub use crate::engine::index::{Bucket, Dimension, Filter, Order};
 pub use crate::engine::record::{
-    Alias, JobRun, Member, Notification, NotificationQuery, Product, Publication, Replay, RetentionRun, Revision,
+    Alias, BrokenItem, JobRun, Member, Notification, NotificationQuery, Product, Publication, Replay, RetentionRun,
+    Revision, Use, VerifyCycle, VerifyRun,
 };
 pub use crate::engine::store::{Bytes as FileBytes, StoreError as FileError};
 pub use admission::{Admission, Permit};
+pub use broken::{BrokenRow, Verification};
 pub use cache::{ArchiveState, PageText, PublicationPage, StateCache};
 pub use changes::ChangeRow;
 pub use columns::{Cell, Column, Kind, TableRow};

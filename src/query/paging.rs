@@ -174,9 +174,9 @@ impl Cursor {
         let (id, value) = rest.split_at_checked(32).ok_or_else(broken)?;
         let mut chars = value.chars();
         let value = match (chars.next(), chars.as_str(), kind) {
-            (Some('t'), text, 'n') => SortValue::Text(text.to_owned()),
+            (Some('t'), text, 'n' | 'k') => SortValue::Text(text.to_owned()),
             (Some('s'), bits, 'v') => SortValue::Score(f32::from_bits(bits.parse().map_err(|_| broken())?)),
-            (Some('i'), number, kind) if kind != 'n' && kind != 'v' => {
+            (Some('i'), number, kind) if kind != 'n' && kind != 'v' && kind != 'k' => {
                 SortValue::Number(number.parse().map_err(|_| broken())?)
             }
             _ => return Err(broken()),

@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 pub use super::revision::revisions;
-use crate::domain::{ChangeKind, Digest, Encoding, Granularity, NotificationStatus, PublicationStatus};
+use crate::domain::{Breakage, ChangeKind, Digest, Encoding, Granularity, NotificationStatus, PublicationStatus};
 
 macro_rules! table {
     ($module:ident, $name:literal, { $($body:tt)* }) => {
@@ -81,6 +81,8 @@ table!(files, "files", {
     pub removal_failed_at: Option<i64>,
     pub damaged_at: Option<i64>,
     pub list_at: Option<i64>,
+    /// What is wrong with a damaged file.
+    pub damage: Option<Breakage>,
 });
 
 table!(members, "members", {
@@ -214,4 +216,40 @@ table!(job_runs, "job_runs", {
     pub ended_at: Option<i64>,
     pub outcome: Option<String>,
     pub detail: String,
+});
+
+table!(findings, "findings", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub kind: Breakage,
+    pub point: i64,
+    pub digest: Option<Digest>,
+    pub publication_id: Option<Uuid>,
+    pub revision_id: Option<Uuid>,
+    pub detail: String,
+    pub found_at: i64,
+    pub run: String,
+});
+
+table!(verify_runs, "verify_runs", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub scheduled: bool,
+    pub from_point: i64,
+    pub to_point: i64,
+    pub started_at: i64,
+    pub updated_at: i64,
+    pub ended_at: Option<i64>,
+    pub next: Option<Digest>,
+    pub files: i64,
+    pub bytes: i64,
+    pub broken: Option<i64>,
+});
+
+table!(verify_cycles, "verify_cycles", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub started_at: i64,
+    pub ended_at: Option<i64>,
+    pub point: i64,
 });

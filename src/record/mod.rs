@@ -40,6 +40,7 @@ mod rows;
 mod sources;
 mod statements;
 mod values;
+mod verify;
 mod version;
 mod views;
 
@@ -71,6 +72,9 @@ pub use revision::Revision;
 pub use rows::{Alias, Change, Member, Notification, Product, Publication};
 pub use sources::{API_KEYS, Source, Sources};
 pub use statements::{WatchedStatement, WatchedValue};
+pub use verify::{
+    BrokenItem, FileState, Finding, OrphanRevision, PublicationRefs, Use, Verify, VerifyCycle, VerifyRun,
+};
 pub use version::Version;
 
 /// The libraries of this module, as targets of the log. Their finer levels print statements, whose values may be links.
@@ -142,6 +146,7 @@ struct Repositories {
     jobs: Jobs,
     locks: Locks,
     known_time: KnownTime,
+    verify: Verify,
 }
 
 impl Record {
@@ -167,6 +172,7 @@ impl Record {
             jobs: Jobs { db: db.clone() },
             locks: Locks { db: db.clone() },
             known_time: KnownTime { db: db.clone() },
+            verify: Verify { db: db.clone() },
             db,
         })))
     }
@@ -259,6 +265,11 @@ impl Record {
     /// The time that has certainly passed.
     pub fn known_time(&self) -> &KnownTime {
         &self.0.known_time
+    }
+
+    /// Verification: what it reads, finds and remembers.
+    pub fn verify(&self) -> &Verify {
+        &self.0.verify
     }
 
     /// Whether other processes may work on the same queue.

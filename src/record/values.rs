@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
 
-use crate::domain::{ChangeKind, Digest, Encoding, Granularity, NotificationStatus, PublicationStatus};
+use crate::domain::{Breakage, ChangeKind, Digest, Encoding, Granularity, NotificationStatus, PublicationStatus};
 
 macro_rules! stored_as_text {
     ($($type:ident),+) => {$(
@@ -45,7 +45,7 @@ macro_rules! stored_as_text {
     )+};
 }
 
-stored_as_text!(ChangeKind, Encoding, Granularity, NotificationStatus, PublicationStatus);
+stored_as_text!(Breakage, ChangeKind, Encoding, Granularity, NotificationStatus, PublicationStatus);
 
 impl From<Digest> for Value {
     fn from(digest: Digest) -> Self {

@@ -8,7 +8,7 @@
 //! Each process has a file of its own for its notes, in `unrecorded/` of the scratch folder, and keeps it locked. The scratch
 //! folder is on this machine, whatever the store is. Notes are not synced: after a power cut a few may be missing, and their
 //! files stay stored without a use.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -143,6 +143,41 @@ impl Journal {
             }
         }
         Ok(abandoned)
+    }
+
+    /// All files that this process or another one has noted and not struck out, also while that process has its notes locked.
+    pub fn noted(&self) -> io::Result<HashSet<Digest>> {
+        // A process that rewrites its notes deletes the old ones, which may be the only ones that were listed.
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            if let Some(noted) = self.noted_once()? {
+                return Ok(noted);
+            }
+        }
+        Err(io::Error::other("the notes of unrecorded files change faster than they can be read"))
+    }
+
+    fn noted_once(&self) -> io::Result<Option<HashSet<Digest>>> {
+        let mut noted: HashSet<Digest> = self.state().files.keys().copied().collect();
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Some(noted)),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "notes") {
+                continue;
+            }
+            match std::fs::read(&path) {
+                Ok(bytes) => {
+                    let files = files_in(&String::from_utf8_lossy(&bytes));
+                    noted.extend(files.into_iter().map(|file| file.digest));
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(Some(noted))
     }
 
     /// Strikes out what was processed.
@@ -330,6 +365,10 @@ mod tests {
         notes.next().expect("a note").recorded();
         assert_eq!(digests(&journal.abandoned(Duration::ZERO).expect("a list")), [2]);
         assert!(journal.abandoned(Duration::from_secs(60)).expect("a list").files.is_empty());
+        let noted: HashSet<Digest> =
+            [2, 3].map(|n| file(n).digest).into_iter().chain([4, 5].map(|n| file(n).digest)).collect();
+        assert_eq!(journal.noted().expect("a set"), noted);
+        assert_eq!(other.noted().expect("a set"), noted, "another process sees the same");
         // The notes of a running process are not touched.
         assert!(other.abandoned(Duration::ZERO).expect("a list").files.is_empty());
         drop(again);

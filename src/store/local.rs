@@ -1,6 +1,9 @@
 //! A store in a folder: `ab/abcd…` for a plain object, `ab/abcd….zst` for a zstd frame, `incoming/` for uploads.
 //!
+//! `damaged/` has what was in the place of objects that are being repaired: `abcd….zst#` and an id.
+//!
 //! An upload is written to a file in `incoming/`, synced, renamed to the object's path, and the folder of that path is synced.
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +21,9 @@ use super::object::{Body, Object, ObjectEntry, Space, Store, Upload};
 use crate::domain::{Digest, Encoding, Locator};
 
 const INCOMING: &str = "incoming";
+
+/// Created when something is kept aside for the first time.
+const DAMAGED: &str = "damaged";
 
 /// A store in a folder of this machine. Clones share it.
 #[derive(Clone, Debug)]
@@ -100,6 +106,51 @@ impl Store for LocalStore {
         let folders: Vec<PathBuf> = folders(&self.root).collect();
         let listed = stream::iter(folders).then(|folder| async { spawn_blocking(move || list_folder(&folder)).await? });
         listed.map_ok(|objects| stream::iter(objects.into_iter().map(Ok))).try_flatten().boxed()
+    }
+
+    fn list_part(&self, first_byte: u8) -> BoxStream<'static, Result<ObjectEntry, StoreError>> {
+        let folder = self.root.join(format!("{first_byte:02x}"));
+        let listed = async move {
+            let objects = spawn_blocking(move || match list_folder(&folder) {
+                // Someone removed the folder, or put something else there: then it has no objects.
+                Err(StoreError::Io(e))
+                    if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    Ok(Vec::new())
+                }
+                listed => listed,
+            })
+            .await??;
+            let is_of_part = move |entry: &ObjectEntry| entry.locator.digest.0[0] == first_byte;
+            Ok::<_, StoreError>(stream::iter(objects.into_iter().filter(is_of_part).map(Ok)))
+        };
+        stream::once(listed).try_flatten().boxed()
+    }
+
+    async fn keep_aside(&self, locator: &Locator) -> Result<(), StoreError> {
+        let (path, folder) = (self.path_of(locator)?, self.root.join(DAMAGED));
+        Ok(spawn_blocking(move || keep_aside(&path, &folder)).await??)
+    }
+
+    async fn kept_aside(&self) -> Result<HashSet<Digest>, StoreError> {
+        let folder = self.root.join(DAMAGED);
+        let found = spawn_blocking(move || aside_in(&folder)).await??;
+        Ok(found.into_iter().map(|(digest, _)| digest).collect())
+    }
+
+    async fn discard_aside(&self, file: Digest) -> Result<(), StoreError> {
+        let folder = self.root.join(DAMAGED);
+        Ok(spawn_blocking(move || {
+            for (_, path) in aside_in(&folder)?.into_iter().filter(|(digest, _)| *digest == file) {
+                if path.symlink_metadata()?.is_dir() {
+                    std::fs::remove_dir_all(path)?;
+                } else {
+                    std::fs::remove_file(path)?;
+                }
+            }
+            Ok::<_, io::Error>(())
+        })
+        .await??)
     }
 
     async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError> {
@@ -287,6 +338,43 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Links a file to the folder of damaged objects, and moves there what is not a file.
+fn keep_aside(path: &Path, folder: &Path) -> io::Result<()> {
+    let found = match path.symlink_metadata() {
+        Ok(found) => found,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    std::fs::create_dir_all(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder.join(format!("{name}#{}", uuid::Uuid::now_v7()));
+    // A file system without hard links moves the file too: then the object is missing until it is repaired.
+    let is_linked = found.is_file() && std::fs::hard_link(path, &aside).is_ok();
+    if !is_linked {
+        std::fs::rename(path, &aside)?;
+        sync_folder_of(path)?;
+    }
+    sync_folder(folder)?;
+    sync_folder_of(folder)
+}
+
+/// What is kept aside, with the digests of its files.
+fn aside_in(folder: &Path) -> io::Result<Vec<(Digest, PathBuf)>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let object = name.to_str().and_then(|name| name.split_once('#')).and_then(|(object, _)| locator_of(object));
+        found.extend(object.map(|locator| (locator.digest, entry.path())));
+    }
+    Ok(found)
 }
 
 /// The objects of one folder. Files with other names are not objects.

@@ -6,6 +6,7 @@
 //!
 //! [`Archive`] encodes, checks and unpacks; it works over any [`Store`] of objects. [`LocalStore`] is the one in a folder.
 mod archive;
+mod audit;
 mod blocks;
 mod encode;
 mod journal;
@@ -29,7 +30,7 @@ pub use put::{Put, PutResult};
 pub use read::Bytes;
 pub use zip::{Budget, Listing, Member, MemberError};
 
-use crate::domain::{Digest, Locator};
+use crate::domain::{Breakage, Digest, Locator};
 
 /// What can go wrong with the archive.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +39,13 @@ pub enum StoreError {
     Missing(Digest),
     #[error("the file {0} is damaged: it does not read back as it was archived")]
     Damaged(Digest),
+    #[error("the file {0} is damaged: the medium does not return its bytes")]
+    Unreadable(Digest),
     #[error("the file {digest} is damaged: the archive has {what} in its place; remove that")]
     NotAFile { digest: Digest, what: &'static str },
+    /// Nothing was stored.
+    #[error("the bytes are those of another file, {found}")]
+    OtherFile { found: Digest },
     #[error(
         "the file {digest} is stored in an encoding that needs the file {base}; this version of Acervo reads and writes \
          no such encoding"
@@ -60,10 +66,31 @@ impl StoreError {
     /// The file that does not read back as it was archived, if that is the error.
     pub fn damaged(&self) -> Option<Digest> {
         match self {
-            Self::Missing(digest) | Self::Damaged(digest) | Self::NotAFile { digest, .. } => Some(*digest),
-            Self::UnsupportedBase { .. } | Self::Member(_) | Self::DiskFull(_) | Self::Io(_) | Self::Interrupted => {
-                None
-            }
+            Self::Missing(digest)
+            | Self::Damaged(digest)
+            | Self::Unreadable(digest)
+            | Self::NotAFile { digest, .. } => Some(*digest),
+            Self::OtherFile { .. }
+            | Self::UnsupportedBase { .. }
+            | Self::Member(_)
+            | Self::DiskFull(_)
+            | Self::Io(_)
+            | Self::Interrupted => None,
+        }
+    }
+
+    /// What is wrong with the file that [`StoreError::damaged`] names.
+    pub fn breakage(&self) -> Breakage {
+        match self {
+            Self::Missing(_) => Breakage::Missing,
+            Self::NotAFile { .. } => Breakage::NotAFile,
+            Self::Damaged(_) | Self::OtherFile { .. } => Breakage::Wrong,
+            Self::Unreadable(_)
+            | Self::UnsupportedBase { .. }
+            | Self::Member(_)
+            | Self::DiskFull(_)
+            | Self::Io(_)
+            | Self::Interrupted => Breakage::Unreadable,
         }
     }
 

@@ -6,15 +6,17 @@
 //! must pass.
 //!
 //! A store that cannot hold objects with a base refuses their locators with [`StoreError::UnsupportedBase`].
+use std::collections::HashSet;
 use std::io::Read;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 
 use super::StoreError;
-use crate::domain::Locator;
+use crate::domain::{Digest, Locator};
 
 /// A store of objects. Its methods may be called from any number of tasks and processes at once.
 #[async_trait]
@@ -42,6 +44,29 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// All objects, in no particular order. One that is put or deleted during the call is listed or not.
     fn list(&self) -> BoxStream<'static, Result<ObjectEntry, StoreError>>;
+
+    /// The objects of [`Store::list`] whose digest begins with a byte.
+    fn list_part(&self, first_byte: u8) -> BoxStream<'static, Result<ObjectEntry, StoreError>> {
+        let is_of_part = move |entry: &ObjectEntry| std::future::ready(entry.locator.digest.0[0] == first_byte);
+        self.list().try_filter(is_of_part).boxed()
+    }
+
+    /// Keeps what is in the place of an object aside, until [`Store::discard_aside`]. On return it survives a power cut. An object is in its
+    /// place as before. Anything else, such as a folder, is moved, so that an object can be put there. A store whose puts replace
+    /// anything, and that need not keep what was replaced, does nothing.
+    async fn keep_aside(&self, _locator: &Locator) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The files of which something is kept aside.
+    async fn kept_aside(&self) -> Result<HashSet<Digest>, StoreError> {
+        Ok(HashSet::new())
+    }
+
+    /// Removes what is kept aside of a file.
+    async fn discard_aside(&self, _file: Digest) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Removes what uploads left behind that ended without [`Upload::finish`], for instance by a crash, and that began at
     /// least `min_age` ago. Returns how many. Objects are never affected.

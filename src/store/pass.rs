@@ -72,6 +72,10 @@ impl Source {
         };
         match read {
             Ok(_) => Ok(block),
+            Err(e) if e.raw_os_error() == Some(EIO) => {
+                tracing::debug!(%digest, error = %e, "the medium does not return a file of the archive");
+                Err(StoreError::Unreadable(digest))
+            }
             Err(e) if is_damage(&e) => {
                 tracing::debug!(%digest, error = %e, "a file of the archive does not decode");
                 Err(StoreError::Damaged(digest))
@@ -97,12 +101,12 @@ impl Source {
     }
 }
 
-/// Whether an error of reading means that the object is damaged: the decoder's errors for a frame that is cut or altered,
-/// and the system's where the medium no longer returns the bytes.
+/// The system's error where the medium no longer returns the bytes.
+const EIO: i32 = 5;
+
+/// Whether an error of reading is the decoder's, for a frame that is cut or altered.
 fn is_damage(error: &io::Error) -> bool {
-    const EIO: i32 = 5;
-    error.raw_os_error() == Some(EIO)
-        || matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
+    matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
 }
 
 /// What a pass over a whole file returns.

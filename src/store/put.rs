@@ -6,7 +6,7 @@ use super::encode::{Encode, EncodedFile};
 use super::journal::UnrecordedFile;
 use super::object::Upload;
 use super::{Archive, StoreError};
-use crate::domain::{Encoding, StoredFile};
+use crate::domain::{Digest, Encoding, StoredFile};
 
 /// Bytes gathered before a thread works on them.
 const BUFFERED: usize = 256 << 10;
@@ -80,14 +80,46 @@ impl Put {
     }
 
     /// Ends the file. On return it is in the store and survives a power cut.
-    pub async fn finish(mut self) -> Result<PutResult, StoreError> {
+    pub async fn finish(self) -> Result<PutResult, StoreError> {
+        self.end().await?.store(false).await
+    }
+
+    /// Ends a file that repairs a damaged one. [`StoreError::OtherFile`] if the bytes are not those of `digest`; nothing is stored
+    /// then. What was in the place of the object is kept aside until [`Archive::discard_aside`].
+    pub async fn finish_repair(self, digest: Digest) -> Result<PutResult, StoreError> {
+        let ended = self.end().await?;
+        if ended.encoded.digest != digest {
+            if let Some(upload) = ended.upload {
+                upload.upload.abort().await?;
+            }
+            return Err(StoreError::OtherFile { found: ended.encoded.digest });
+        }
+        ended.store(true).await
+    }
+
+    async fn end(mut self) -> Result<Ended, StoreError> {
         self.advance().await?;
         let encode = self.encode.take().ok_or(StoreError::Interrupted)?;
         let encoded = tokio::task::spawn_blocking(move || encode.finish()).await??;
+        Ok(Ended { archive: self.archive, upload: self.upload, encoded })
+    }
+}
+
+/// A file whose last byte has come. Its digest is known, and nothing of it can be seen yet.
+struct Ended {
+    archive: Archive,
+    /// The beginning of the frame, where that was too large for memory.
+    upload: Option<Upstream>,
+    encoded: EncodedFile,
+}
+
+impl Ended {
+    /// Makes it visible. `keeps_damaged`: what is in its place and is damaged is kept aside.
+    async fn store(self, keeps_damaged: bool) -> Result<PutResult, StoreError> {
+        let Self { archive, upload, encoded } = self;
         let (digest, size) = (encoded.digest, encoded.size);
-        let written = self.upload.as_ref().map_or(0, |upload| upload.bytes);
+        let written = upload.as_ref().map_or(0, |upload| upload.bytes);
         let new = encoded.as_stored(written);
-        let Self { archive, upload, .. } = self;
         // Before the object becomes visible, and before an existing one is relied on that another process may be about to remove.
         let unrecorded = archive.journal.note(new)?;
         let mut damaged = None;
@@ -101,10 +133,20 @@ impl Put {
                     return Ok(PutResult { file: known, was_known: true, unrecorded });
                 }
                 Err(e) if e.damaged().is_some() => damaged = Some(known),
+                // It may be unreadable for this user, or on a bad sector. A new object replaces it.
+                Err(StoreError::Io(_)) if keeps_damaged => damaged = Some(known),
                 Err(e) => return Err(e),
             }
         }
+        if keeps_damaged {
+            let other = damaged.filter(|damaged| damaged.locator() != new.locator());
+            for file in other.into_iter().chain([new]) {
+                archive.store.keep_aside(&file.locator()).await?;
+                fault("repair-after-keep-aside");
+            }
+        }
         put_object(&archive, upload, encoded, new).await?;
+        fault("repair-after-put");
         if let Some(damaged) = damaged {
             // The good object replaced the damaged one, unless it has another encoding.
             if damaged.locator() != new.locator()
@@ -116,6 +158,12 @@ impl Put {
         }
         Ok(PutResult { file: new, was_known: damaged.is_some(), unrecorded })
     }
+}
+
+/// A fault point where tests end the process, as a power cut would.
+fn fault(name: &'static str) {
+    let _ = name;
+    fail::fail_point!(name, |_| std::process::abort());
 }
 
 /// Makes what was encoded the object of `file`. `upload` has the beginning of the frame, where that was too large for memory.

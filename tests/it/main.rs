@@ -112,3 +112,5 @@ mod store;
 mod sweep;
 /// Files that were stored and not recorded.
 mod unrecorded;
+/// Verification: what is broken, who needs it, and its repair.
+mod verify;

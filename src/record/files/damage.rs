@@ -1,12 +1,12 @@
 //! Damaged files: they do not read back as they were archived. The mark stays until good bytes have replaced the bad ones.
 use jiff::Timestamp;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::Files;
-use crate::domain::{Digest, RevisionId, millis, timestamp};
+use crate::domain::{Breakage, Digest, RevisionId, StoredFile, millis, timestamp};
 use crate::engine::record::RecordError;
 use crate::engine::record::entity::{files, revisions};
 use files::Column as F;
@@ -16,16 +16,19 @@ use files::Column as F;
 pub struct DamagedFile {
     pub digest: Digest,
     pub since: Timestamp,
+    /// What is wrong with it. Files that an earlier version found to be damaged have no kind.
+    pub damage: Option<Breakage>,
     /// The newest revision that has it, if any is left.
     pub revision: Option<RevisionId>,
 }
 
 impl Files {
-    /// Notes that a file is damaged. `false` if that was known.
-    pub async fn mark_damaged(&self, file: Digest, now: Timestamp) -> Result<bool, RecordError> {
+    /// Notes that a file is damaged, and how. `false` if it was known to be damaged.
+    pub async fn mark_damaged(&self, file: Digest, damage: Breakage, now: Timestamp) -> Result<bool, RecordError> {
         let txn = self.db.begin().await?;
         let marked = files::Entity::update_many()
             .col_expr(F::DamagedAt, Expr::value(millis(now)))
+            .col_expr(F::Damage, Expr::value(damage))
             .filter(F::Digest.eq(file))
             .filter(F::DamagedAt.is_null())
             .filter(F::RemovedAt.is_null())
@@ -37,11 +40,43 @@ impl Files {
         Ok(marked.rows_affected > 0)
     }
 
+    /// Notes how files are damaged that were read as they are given here. Returns those that are recorded in the same way still: others were
+    /// removed or replaced in the meantime.
+    pub async fn mark_read_as_damaged(
+        &self,
+        read: &[(StoredFile, Breakage)],
+        now: Timestamp,
+    ) -> Result<Vec<StoredFile>, RecordError> {
+        let mut marked = Vec::with_capacity(read.len());
+        let txn = self.db.begin().await?;
+        for (file, damage) in read {
+            let found = files::Entity::update_many()
+                .col_expr(F::DamagedAt, Expr::expr(Func::coalesce([Expr::col(F::DamagedAt), Expr::value(millis(now))])))
+                .col_expr(F::Damage, Expr::value(*damage))
+                .filter(F::Digest.eq(file.digest))
+                .filter(F::Encoding.eq(file.encoding))
+                .filter(match file.base {
+                    Some(base) => F::Base.eq(base),
+                    None => F::Base.is_null(),
+                })
+                .filter(F::RemovedAt.is_null())
+                .filter(F::TombstoneAt.is_null())
+                .exec(&txn)
+                .await?;
+            if found.rows_affected > 0 {
+                marked.push(*file);
+            }
+        }
+        txn.commit().await?;
+        Ok(marked)
+    }
+
     /// Notes that a file reads back as it was archived.
     pub async fn lift_damage(&self, file: Digest) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
         files::Entity::update_many()
             .col_expr(F::DamagedAt, Expr::value(None::<i64>))
+            .col_expr(F::Damage, Expr::value(None::<Breakage>))
             .filter(F::Digest.eq(file))
             .exec(&txn)
             .await?;
@@ -73,6 +108,7 @@ impl Files {
             damaged.push(DamagedFile {
                 digest: row.digest,
                 since: timestamp(since),
+                damage: row.damage,
                 revision: revision.map(|row| RevisionId(row.id)),
             });
         }

@@ -55,6 +55,21 @@ impl Files {
         row.map(stored_file).transpose()
     }
 
+    /// Records that good bytes of a file were stored again in place of damaged or missing ones. Files that were recorded as removed, or
+    /// not at all, although a revision uses them, are recorded again. [`RecordError::FileGone`] while the file is being removed.
+    pub async fn save_repaired(&self, file: &StoredFile, now: Timestamp) -> Result<(), RecordError> {
+        let txn = self.db.begin().await?;
+        match files::Entity::find_by_id(file.digest).one(&txn).await? {
+            Some(known) if known.tombstone_at.is_some() => return Err(RecordError::FileGone),
+            Some(known) if known.removed_at.is_none() => note_as_stored(&txn, known, file, now).await?,
+            Some(_) => {
+                _ = stored_again(file, now)?.update_without_returning(&txn).await?;
+            }
+            None => insert_file(&txn, file, None, now).await?,
+        }
+        Ok(txn.commit().await?)
+    }
+
     /// How a file is stored; `None` if the archive does not have its bytes.
     pub async fn stored_file(&self, file: Digest) -> Result<Option<StoredFile>, RecordError> {
         let row = files::Entity::find_by_id(file).filter(F::RemovedAt.is_null()).one(self.db.reader()).await?;
@@ -110,7 +125,7 @@ impl Files {
     }
 }
 
-fn stored_file(row: files::Model) -> Result<StoredFile, RecordError> {
+pub(in crate::engine::record) fn stored_file(row: files::Model) -> Result<StoredFile, RecordError> {
     Ok(StoredFile {
         digest: row.digest,
         encoding: row.encoding,
@@ -153,38 +168,52 @@ pub(in crate::engine::record) async fn save(
         if !confirmed.contains(&removal) {
             return Err(RecordError::RemovedBefore(vec![removal]));
         }
-        let back = files::ActiveModel {
-            digest: Set(digest),
-            stored_size: Set(long(fetched.file.stored_size)?),
-            encoding: Set(fetched.file.encoding),
-            base: Set(fetched.file.base),
-            stored_at: Set(millis(now)),
-            removed_at: Set(None),
-            removal_failed_at: Set(None),
-            damaged_at: Set(None),
-            ..Default::default()
-        };
-        back.update_without_returning(txn).await?;
+        stored_again(&fetched.file, now)?.update_without_returning(txn).await?;
         return release_base(txn, &known, &fetched.file, now).await;
     }
+    insert_file(txn, &fetched.file, fetched.list_later.then(|| millis(now)), now).await?;
+    insert_members(txn, fetched.file.digest, &fetched.members).await
+}
+
+/// The row of a file whose bytes are stored again after they had been removed.
+fn stored_again(file: &StoredFile, now: Timestamp) -> Result<files::ActiveModel, RecordError> {
+    Ok(files::ActiveModel {
+        digest: Set(file.digest),
+        stored_size: Set(long(file.stored_size)?),
+        encoding: Set(file.encoding),
+        base: Set(file.base),
+        stored_at: Set(millis(now)),
+        removed_at: Set(None),
+        removal_failed_at: Set(None),
+        damaged_at: Set(None),
+        damage: Set(None),
+        ..Default::default()
+    })
+}
+
+async fn insert_file(
+    txn: &DatabaseTransaction,
+    file: &StoredFile,
+    list_at: Option<i64>,
+    now: Timestamp,
+) -> Result<(), RecordError> {
     let row = files::ActiveModel {
-        digest: Set(digest),
-        size: Set(long(fetched.file.size)?),
-        stored_size: Set(long(fetched.file.stored_size)?),
-        encoding: Set(fetched.file.encoding),
-        base: Set(fetched.file.base),
+        digest: Set(file.digest),
+        size: Set(long(file.size)?),
+        stored_size: Set(long(file.stored_size)?),
+        encoding: Set(file.encoding),
+        base: Set(file.base),
         stored_at: Set(millis(now)),
         removed_at: Set(None),
         tombstone_at: Set(None),
         removal_failed_at: Set(None),
         damaged_at: Set(None),
-        list_at: Set(fetched.list_later.then(|| millis(now))),
+        damage: Set(None),
+        list_at: Set(list_at),
     };
-    files::Entity::insert(row)
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(txn)
-        .await?;
-    insert_members(txn, fetched.file.digest, &fetched.members).await
+    let unless_known = OnConflict::new().do_nothing().to_owned();
+    files::Entity::insert(row).on_conflict(unless_known).exec_without_returning(txn).await?;
+    Ok(())
 }
 
 /// [`RecordError::FileGone`] where the base of a file is not stored, may be gone, or is about to be removed: without it the file
@@ -216,6 +245,7 @@ async fn note_as_stored(
         encoding: Set(file.encoding),
         base: Set(file.base),
         damaged_at: Set(None),
+        damage: Set(None),
         ..Default::default()
     };
     row.update_without_returning(txn).await?;

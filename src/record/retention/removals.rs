@@ -140,6 +140,7 @@ impl Removals {
                 tombstone_at: Set(None),
                 removal_failed_at: Set(None),
                 damaged_at: Set(None),
+                damage: Set(None),
                 list_at: Set(None),
             })
         };

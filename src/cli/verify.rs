@@ -1,0 +1,213 @@
+//! `acervo verify`: reads the archive back and lists everything that is broken.
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::output;
+use crate::config::{Settings, positive_size};
+use crate::domain::{Sample, Share, format_instant};
+use crate::jobs::Stopped;
+use crate::jobs::verify::{self, Options, Report};
+use crate::query::{BrokenRow, FIRST_MAX, Paging, Queries, Use};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Verify one of t equal shares of the archive: 1/30, 2/30, … 30/30 are all of it
+    #[arg(long, value_name = "N/T")]
+    sample: Option<Sample>,
+    /// The output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Read at most this much per second, such as "100 MiB", or "off" for no limit [default: verify.max_rate]
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    max_rate: Option<Rate>,
+    /// Begin anew instead of continuing a run that was interrupted
+    #[arg(long)]
+    restart: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy)]
+enum Rate {
+    Unlimited,
+    BytesPerSecond(u64),
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    match text {
+        "off" => Ok(Rate::Unlimited),
+        size => positive_size(size).map(Rate::BytesPerSecond),
+    }
+}
+
+pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+    let app = super::open(settings).await?;
+    super::serve::stop_on_signal(&app.stop)?;
+    let share = args.sample.map_or(Share::ALL, Sample::share);
+    let max_rate = match args.max_rate {
+        None => Some(app.settings.verify.max_rate),
+        Some(Rate::BytesPerSecond(bytes)) => Some(bytes),
+        Some(Rate::Unlimited) => None,
+    };
+    let options = Options { share, max_rate, restart: args.restart };
+    let report = verified(&app, options).await?;
+    let queries = Queries::new(app.clone());
+    match args.format {
+        Format::Text => print_text(&queries, share, &report).await?,
+        Format::Json => print_json(&queries, share, args.sample, &report).await?,
+    }
+    Ok(if report.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Verifies, with a bar on a terminal.
+async fn verified(app: &crate::app::App, options: Options) -> anyhow::Result<Report> {
+    let bar = ProgressBar::no_length();
+    let template = "{wide_bar} {msg}{bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+    bar.set_style(ProgressStyle::with_template(template)?);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let shown = bar.clone();
+    let verified = verify::run(app, options, &move |progress| {
+        shown.set_length(progress.bytes_total);
+        shown.set_message(format!("{}/{} files, ", progress.files, progress.files_total));
+        shown.set_position(progress.bytes);
+    })
+    .await;
+    bar.finish_and_clear();
+    match verified {
+        Err(e) if e.is::<Stopped>() => Err(e).context("`acervo verify` continues here when it is run again"),
+        verified => verified,
+    }
+}
+
+async fn print_text(queries: &Queries, share: Share, report: &Report) -> anyhow::Result<()> {
+    if report.resumed {
+        output::print("continued a run that was interrupted")?;
+    }
+    let mut paging = Paging::first(FIRST_MAX);
+    loop {
+        let page = queries.broken_items(share, &paging).await?;
+        for (_, row) in &page.rows {
+            output::print(&item_text(queries, row).await?)?;
+        }
+        paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
+        if !page.has_next {
+            break;
+        }
+    }
+    if !report.index_checked {
+        output::print("the search index was not verified: it is being built, or does not have all changes yet")?;
+    }
+    output::print(&summary(report))
+}
+
+fn summary(report: &Report) -> String {
+    let megabytes_per_second = report.bytes_now as f64 / 1e6 / report.seconds.max(1e-3);
+    let broken = if report.broken == 0 { "nothing is broken".to_owned() } else { format!("{} broken", report.broken) };
+    format!(
+        "verified {} files, {} in {:.1} s ({megabytes_per_second:.1} MB/s): {broken}",
+        report.run.files,
+        output::size(report.run.bytes),
+        report.seconds
+    )
+}
+
+/// An item with everything that needs it.
+async fn item_text(queries: &Queries, row: &BrokenRow) -> anyhow::Result<String> {
+    let name = match row.item.digest {
+        Some(digest) => format!("the file {digest}: "),
+        None => String::new(),
+    };
+    let mut lines = vec![format!("{:<12} {name}{}", row.item.kind.as_str(), row.detail)];
+    let mut uses = row.uses.clone();
+    while let Some(last) = uses.last().map(|last| last.revision) {
+        lines.extend(uses.iter().map(use_text));
+        uses = queries.uses_after(row, last).await?;
+    }
+    lines.push(format!("    next: {}", row.next_step));
+    Ok(lines.join("\n"))
+}
+
+fn use_text(using: &Use) -> String {
+    let product =
+        using.product.as_deref().map_or_else(|| "a publication that does not exist".to_owned(), output::in_cell);
+    let date = using.reference_date.as_deref().map(|date| format!(" {}", output::in_cell(date))).unwrap_or_default();
+    format!(
+        "    needed by {product}{date}, revision {} ({}), publication {}: {}",
+        using.number,
+        using.revision,
+        using.publication,
+        output::in_cell(&using.file_name)
+    )
+}
+
+/// One object. The items are written as they are read, because there may be as many as files.
+async fn print_json(queries: &Queries, share: Share, sample: Option<Sample>, report: &Report) -> anyhow::Result<()> {
+    let run = &report.run;
+    let summary = json!({
+        "run": run.id,
+        "sample": sample.map(|sample| sample.to_string()),
+        "resumed": report.resumed,
+        "startedAt": format_instant(run.started_at),
+        "endedAt": run.ended_at.map(format_instant),
+        "files": run.files,
+        "bytes": run.bytes,
+        "seconds": report.seconds,
+        "bytesPerSecond": report.bytes_now as f64 / report.seconds.max(1e-3),
+        "indexChecked": report.index_checked,
+        "broken": report.broken,
+    });
+    let head = serde_json::to_string_pretty(&summary)?;
+    let head = head.strip_suffix("\n}").context("the summary is not an object")?;
+    output::print(&format!("{head},\n  \"items\": ["))?;
+    let mut paging = Paging::first(FIRST_MAX);
+    loop {
+        let page = queries.broken_items(share, &paging).await?;
+        for (i, (_, row)) in page.rows.iter().enumerate() {
+            let is_last = !page.has_next && i + 1 == page.rows.len();
+            let comma = if is_last { "" } else { "," };
+            output::print(&format!("    {}{comma}", item_json(queries, row).await?))?;
+        }
+        paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
+        if !page.has_next {
+            break;
+        }
+    }
+    output::print("  ]\n}")
+}
+
+async fn item_json(queries: &Queries, row: &BrokenRow) -> anyhow::Result<Value> {
+    let mut revisions = Vec::new();
+    let mut uses = row.uses.clone();
+    while let Some(last) = uses.last().map(|last| last.revision) {
+        revisions.extend(uses.iter().map(|using| {
+            json!({
+                "id": using.revision.to_string(),
+                "publicationId": using.publication.to_string(),
+                "name": using.product,
+                "referenceDate": using.reference_date,
+                "number": using.number,
+                "fileName": using.file_name,
+            })
+        }));
+        uses = queries.uses_after(row, last).await?;
+    }
+    Ok(json!({
+        "kind": row.item.kind.as_str(),
+        "sha256": row.item.digest.map(|digest| digest.to_string()),
+        "publicationId": row.item.publication.map(|id| id.to_string()),
+        "revisionId": row.item.revision.map(|id| id.to_string()),
+        "since": format_instant(row.item.since),
+        "detail": row.detail,
+        "nextStep": row.next_step,
+        "revisions": revisions,
+    }))
+}

@@ -1,0 +1,159 @@
+//! A run: all stored files of a share, then rows and index.
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::time::Instant;
+
+use super::orphans::Suspects;
+use super::pace::Pace;
+use super::{Busy, LOCK, Listener, Options, Progress, Report};
+use crate::app::App;
+use crate::domain::Share;
+use crate::engine::record::VerifyRun;
+use crate::jobs::lock::Guard;
+use crate::jobs::{fault, stop};
+
+/// How long a run waits for another one to end, or for the lock of a process that was killed.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A run that was interrupted longer ago is not continued: what it verified may have changed since.
+const RESUMED_WITHIN: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How often the position of a run is saved.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Verifies a share of the archive. Continues a run of the same share that was interrupted.
+pub async fn run(app: &App, options: Options, listener: &Listener<'_>) -> anyhow::Result<Report> {
+    let holder = format!("verify-{}", uuid::Uuid::now_v7());
+    let Some(guard) = Guard::wait(app, LOCK, &holder, LOCK_TIMEOUT).await? else {
+        stop::check(app, "stop-before-verify")?;
+        bail!(Busy);
+    };
+    let verified = verify(app, &guard, options, false, listener).await;
+    guard.release().await;
+    verified
+}
+
+/// Verifies a share under the lock.
+pub(super) async fn verify(
+    app: &App,
+    guard: &Guard,
+    options: Options,
+    scheduled: bool,
+    listener: &Listener<'_>,
+) -> anyhow::Result<Report> {
+    let record = app.record.verify();
+    let share = options.share;
+    let open = if options.restart { None } else { record.open_run(scheduled, Some(share)).await? };
+    let open = open.filter(|run| {
+        let age = app.clock.now().duration_since(run.updated_at);
+        age.unsigned_abs() < RESUMED_WITHIN
+    });
+    let resumed = open.is_some();
+    let run = match open {
+        Some(run) => run,
+        None => {
+            record.give_up_runs(scheduled, Some(share)).await?;
+            record.begin_run(share, scheduled, app.clock.now()).await?
+        }
+    };
+    let (files_total, bytes_total) = record.count_files(share.digests()).await?;
+    let mut pass = Pass {
+        app,
+        guard,
+        scheduled,
+        pace: Pace::new(options.max_rate),
+        listener,
+        totals: Progress { files_total, bytes_total, ..Progress::default() },
+        bytes_now: 0,
+        saved_at: Instant::now(),
+        suspects: Suspects::default(),
+        run,
+    };
+    let began = Instant::now();
+    let outcome = pass.work().await;
+    if outcome.is_err() {
+        // What was verified need not be read again.
+        pass.save().await?;
+    }
+    let index_checked = outcome?;
+    let broken = record.count_broken(share).await?;
+    let now = app.clock.now();
+    record.end_run(&pass.run.id, broken, now).await?;
+    fault("verify-after-end");
+    if share == Share::ALL {
+        record.add_cycle(pass.run.started_at, Some(now)).await?;
+    }
+    let run = VerifyRun { ended_at: Some(now), updated_at: now, broken: Some(broken), ..pass.run };
+    let seconds = began.elapsed().as_secs_f64();
+    Ok(Report { run, resumed, bytes_now: pass.bytes_now, seconds, broken, index_checked })
+}
+
+/// A run in progress.
+pub(super) struct Pass<'a> {
+    pub app: &'a App,
+    pub guard: &'a Guard,
+    pub scheduled: bool,
+    pub pace: Pace,
+    listener: &'a Listener<'a>,
+    totals: Progress,
+    pub bytes_now: u64,
+    saved_at: Instant,
+    pub suspects: Suspects,
+    pub run: VerifyRun,
+}
+
+impl Pass<'_> {
+    /// Returns whether the index was checked.
+    async fn work(&mut self) -> anyhow::Result<bool> {
+        self.tell();
+        self.verify_files().await?;
+        self.save().await?;
+        fault("verify-after-files");
+        let index_checked = self.verify_rows().await?;
+        self.discard_aside().await?;
+        fault("verify-before-forget");
+        self.app.record.verify().forget_others(&self.run.id, self.run.share, index_checked).await?;
+        fault("verify-before-end");
+        Ok(index_checked)
+    }
+
+    /// An error if the run must not continue.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.guard.check("stop-in-verify")
+    }
+
+    /// Reports the progress.
+    pub fn tell(&self) {
+        (self.listener)(Progress { files: self.run.files, bytes: self.run.bytes, ..self.totals });
+    }
+
+    /// Saves the position if it was saved some time ago.
+    pub async fn save_sometimes(&mut self) -> anyhow::Result<()> {
+        if self.saved_at.elapsed() >= SAVE_EVERY {
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    async fn save(&mut self) -> anyhow::Result<()> {
+        self.app.record.verify().save_progress(&self.run, self.app.clock.now()).await?;
+        self.saved_at = Instant::now();
+        fault("verify-after-save");
+        Ok(())
+    }
+
+    /// Removes damaged objects that an interrupted repair kept aside, where the file is sound now.
+    async fn discard_aside(&mut self) -> anyhow::Result<()> {
+        for digest in self.app.store.kept_aside().await? {
+            let states = self.app.record.verify().file_states(&[digest]).await?;
+            let Some(state) = states.get(&digest).filter(|state| !state.is_removed && !state.is_leaving) else {
+                continue;
+            };
+            if self.read(state.file).await?.is_ok() {
+                self.app.store.discard_aside(digest).await?;
+            }
+        }
+        Ok(())
+    }
+}

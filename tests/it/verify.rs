@@ -1,0 +1,396 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+
+use sea_orm::ConnectionTrait;
+use serde_json::Value;
+
+use crate::harness::samples::{noise, product, text};
+use crate::harness::{Db, Options, TestApp, files_in, on_each_database, postgres, random, sha256};
+use crate::sweep::{Closed, stderr};
+
+/// An archive of some small files, of which every third does not shrink. No service runs.
+async fn archive_of(db: Db, count: usize) -> Closed {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let archive = Closed { folder, database_url: postgres::database(db) };
+    import(&archive, count).await;
+    archive
+}
+
+fn content(n: usize) -> Vec<u8> {
+    match n % 3 {
+        0 => [format!("{n} ").into_bytes(), noise(40 + n % 50)].concat(),
+        _ => [format!("{n} ").into_bytes(), text(90 + n % 700)].concat(),
+    }
+}
+
+async fn import(archive: &Closed, count: usize) {
+    let files = archive.folder.path().join("files");
+    std::fs::create_dir(&files).expect("a folder");
+    let mut manifest = "path,nome,dataProduto,receivedAt\n".to_owned();
+    for n in 0..count {
+        std::fs::write(files.join(format!("{n}.txt")), content(n)).expect("a file");
+        manifest += &format!("{n}.txt,Deck {n},01/01/2024,2024-01-02T12:00:00Z\n");
+    }
+    let list = archive.folder.path().join("manifest.csv");
+    std::fs::write(&list, manifest).expect("a file");
+    let (files, list) = (files.display().to_string(), list.display().to_string());
+    let imported = archive.run(&["import", &files, "--manifest", &list, "--create"], "").await;
+    assert!(imported.status.success(), "{}", stderr(&imported));
+}
+
+fn objects(archive: &Closed) -> Vec<PathBuf> {
+    objects_in(archive.folder.path())
+}
+
+fn objects_in(folder: &Path) -> Vec<PathBuf> {
+    files_in(&folder.join("data/archive"))
+}
+
+/// The digest that an object is named for.
+fn digest_of(object: &Path) -> String {
+    object.file_stem().expect("a name").to_string_lossy().into_owned()
+}
+
+/// What an object decodes to, if it does.
+fn decoded(object: &Path) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(object).ok()?;
+    if object.extension().is_some() { zstd::decode_all(&bytes[..]).ok() } else { Some(bytes) }
+}
+
+/// `acervo verify`: its exit code and what it reports.
+async fn verify(archive: &Closed, args: &[&str]) -> (Option<i32>, Value) {
+    let output = verify_with(archive, args, "").await;
+    let report = serde_json::from_slice(&output.stdout);
+    (output.status.code(), report.unwrap_or_else(|e| panic!("{e}: {output:?}")))
+}
+
+async fn verify_with(archive: &Closed, args: &[&str], fault: &str) -> Output {
+    let args: Vec<&str> = ["verify", "--format", "json"].into_iter().chain(args.iter().copied()).collect();
+    archive.run(&args, fault).await
+}
+
+/// The digests and kinds of a report's items.
+fn kinds(report: &Value) -> BTreeMap<String, String> {
+    let items = report["items"].as_array().expect("a list");
+    let found: BTreeMap<String, String> =
+        items.iter().map(|item| (named(&item["sha256"]), named(&item["kind"]))).collect();
+    assert_eq!(found.len(), items.len(), "an item is listed twice: {report}");
+    assert_eq!(report["broken"], items.len(), "{report}");
+    found
+}
+
+fn named(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a text")).to_owned()
+}
+
+async fn nothing_is_broken(archive: &Closed, files: usize, what: &str) {
+    let (code, report) = verify(archive, &[]).await;
+    assert_eq!((code, &report["broken"]), (Some(0), &Value::from(0)), "{what}: {report}");
+    assert_eq!(report["files"], files, "{what}: {report}");
+    assert_eq!(report["indexChecked"], true, "{what}: {report}");
+}
+
+on_each_database!(every_file_with_a_flipped_bit_is_reported_and_no_other, 2 threads);
+async fn every_file_with_a_flipped_bit_is_reported_and_no_other(db: Db) {
+    use rand::RngExt;
+    let archive = archive_of(db, 1000).await;
+    nothing_is_broken(&archive, 1000, "before").await;
+    let mut random = random();
+    let mut flipped = BTreeSet::new();
+    let objects = objects(&archive);
+    assert_eq!(objects.len(), 1000);
+    for object in objects.iter().step_by(5) {
+        let mut bytes = std::fs::read(object).expect("an object");
+        // The first bytes of a frame have bits that no decoder looks at.
+        let first = if object.extension().is_some() { 6 } else { 0 };
+        let at = random.random_range(first..bytes.len());
+        bytes[at] ^= 1 << random.random_range(0..8);
+        std::fs::write(object, bytes).expect("an object");
+        if decoded(object).is_none_or(|bytes| sha256(&bytes) != digest_of(object)) {
+            flipped.insert(digest_of(object));
+        }
+    }
+    assert!(flipped.len() > 150, "{}", flipped.len());
+    let (code, report) = verify(&archive, &[]).await;
+    assert_eq!(code, Some(1), "{db:?}");
+    let found = kinds(&report);
+    assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), flipped, "{db:?}");
+    assert!(found.values().all(|kind| kind == "WRONG"), "{db:?}: {found:?}");
+    for item in report["items"].as_array().expect("a list") {
+        let revisions = item["revisions"].as_array().expect("a list");
+        assert_eq!(revisions.len(), 1, "{item}");
+        assert!(named(&revisions[0]["name"]).starts_with("Deck "), "{item}");
+        assert!(named(&item["nextStep"]).contains("--repair"), "{item}");
+    }
+    // Samples divide the files among themselves.
+    let (mut files, mut in_samples) = (0, BTreeSet::new());
+    for n in 1..=4 {
+        let (code, report) = verify(&archive, &["--sample", &format!("{n}/4")]).await;
+        let found: BTreeSet<String> = kinds(&report).into_keys().collect();
+        assert_eq!(code, Some(if found.is_empty() { 0 } else { 1 }), "{db:?}");
+        assert!(in_samples.is_disjoint(&found), "{db:?}");
+        files += report["files"].as_u64().expect("a number");
+        in_samples.extend(found);
+    }
+    assert_eq!((files, in_samples), (1000, flipped.clone()), "{db:?}");
+    // The text has the same, with what needs each.
+    let listed = archive.run(&["verify"], "").await;
+    let printed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert_eq!(listed.status.code(), Some(1));
+    for digest in &flipped {
+        assert!(printed.contains(digest), "{db:?}: {digest}");
+    }
+    assert_eq!(printed.matches("needed by Deck ").count(), flipped.len(), "{db:?}: {printed}");
+}
+
+on_each_database!(everything_that_can_be_wrong_is_told_apart, 2 threads);
+async fn everything_that_can_be_wrong_is_told_apart(db: Db) {
+    let archive = archive_of(db, 12).await;
+    let objects = objects(&archive);
+    let mut expected = BTreeMap::new();
+    let mut expect = |object: &Path, kind: &str| _ = expected.insert(digest_of(object), kind.to_owned());
+    std::fs::remove_file(&objects[0]).expect("an object");
+    expect(&objects[0], "MISSING");
+    let bytes = std::fs::read(&objects[1]).expect("an object");
+    std::fs::write(&objects[1], &bytes[..bytes.len() - 1]).expect("an object");
+    expect(&objects[1], "WRONG");
+    std::fs::write(&objects[2], b"").expect("an object");
+    expect(&objects[2], "WRONG");
+    let bytes = std::fs::read(&objects[3]).expect("an object");
+    std::fs::write(&objects[3], [&bytes[..], b"x"].concat()).expect("an object");
+    expect(&objects[3], "WRONG");
+    std::fs::remove_file(&objects[4]).expect("an object");
+    std::fs::create_dir(&objects[4]).expect("a folder");
+    std::fs::write(objects[4].join("x"), b"x").expect("a file");
+    expect(&objects[4], "NOT_A_FILE");
+    // Objects that no row refers to: of no file, and a second one of a file.
+    let folder = archive.folder.path().join("data/archive");
+    let stray = sha256(b"stray");
+    std::fs::write(folder.join(&stray[..2]).join(&stray), b"stray").expect("an object");
+    expected.insert(stray.clone(), "ORPHAN".to_owned());
+    let second = objects.iter().skip(5).find(|object| object.extension().is_some()).expect("an object");
+    std::fs::write(second.with_extension(""), decoded(second).expect("bytes")).expect("an object");
+    expected.insert(digest_of(second), "ORPHAN".to_owned());
+    // What is not named as an object is none.
+    std::fs::write(folder.join("ab/notes.txt"), b"x").expect("a file");
+    let (code, report) = verify(&archive, &[]).await;
+    assert_eq!((code, kinds(&report)), (Some(1), expected.clone()), "{db:?}: {report}");
+    // The same again: nothing is listed twice, and nothing is forgotten.
+    let (_, report) = verify(&archive, &[]).await;
+    assert_eq!(kinds(&report), expected, "{db:?}");
+    // What was put right is not listed any more.
+    std::fs::remove_dir_all(&objects[4]).expect("a folder");
+    std::fs::remove_file(folder.join(&stray[..2]).join(&stray)).expect("an object");
+    std::fs::remove_file(second.with_extension("")).expect("an object");
+    std::fs::write(&objects[3], bytes).expect("an object");
+    expected.retain(|_, kind| kind != "ORPHAN");
+    expected.remove(&digest_of(&objects[3]));
+    expected.insert(digest_of(&objects[4]), "MISSING".to_owned());
+    let (_, report) = verify(&archive, &[]).await;
+    assert_eq!(kinds(&report), expected, "{db:?}");
+}
+
+on_each_database!(rows_that_refer_to_nothing_and_an_index_that_differs_are_found, 2 threads);
+async fn rows_that_refer_to_nothing_and_an_index_that_differs_are_found(db: Db) {
+    let archive = archive_of(db, 9).await;
+    nothing_is_broken(&archive, 9, "before").await;
+    let database = archive.database().await;
+    let one = async |sql: &str| {
+        let statement = sea_orm::Statement::from_string(database.get_database_backend(), sql);
+        let row = database.query_one_raw(statement).await.expect("a row").expect("a row");
+        row.try_get_by_index::<String>(0).expect("a text")
+    };
+    let hex = |column: &str| match db {
+        Db::Sqlite => format!("lower(hex({column}))"),
+        Db::Postgres => format!("encode({column}, 'hex')"),
+    };
+    let bytes = |digest: &str| match db {
+        Db::Sqlite => format!("x'{digest}'"),
+        Db::Postgres => format!("decode('{digest}', 'hex')"),
+    };
+    let execute = async |sql: String| {
+        database.execute_unprepared(&sql).await.unwrap_or_else(|e| panic!("{db:?}: {e}: {sql}"));
+    };
+    let digest_at =
+        async |n: usize| one(&format!("SELECT {} FROM files ORDER BY digest LIMIT 1 OFFSET {n}", hex("digest"))).await;
+    // A revision whose file has no row, one whose file is recorded as removed, and a file that no revision has.
+    let (lost, removed, unused) = (digest_at(0).await, digest_at(1).await, digest_at(2).await);
+    execute(format!("UPDATE files SET removed_at = 1 WHERE digest = {}", bytes(&removed))).await;
+    let publication_of =
+        |digest: &str| format!("(SELECT publication_id FROM revisions WHERE digest = {})", bytes(digest));
+    execute(format!("DELETE FROM publications WHERE id = {}", publication_of(&unused))).await;
+    execute(format!("DELETE FROM revisions WHERE digest = {}", bytes(&unused))).await;
+    execute(format!("DELETE FROM files WHERE digest = {}", bytes(&lost))).await;
+    // A publication without its product, and one whose latest revision is that of another.
+    let (homeless, headless) = (digest_at(5).await, digest_at(6).await);
+    execute(format!(
+        "DELETE FROM products WHERE id = (SELECT product_id FROM publications WHERE id = {})",
+        publication_of(&homeless)
+    ))
+    .await;
+    execute(format!(
+        "UPDATE publications SET latest_revision_id = (SELECT id FROM revisions WHERE digest = {}) WHERE id = {}",
+        bytes(&homeless),
+        publication_of(&headless)
+    ))
+    .await;
+    let (code, report) = verify(&archive, &[]).await;
+    assert_eq!(code, Some(1), "{db:?}: {report}");
+    let items = report["items"].as_array().expect("a list");
+    let found = |kind: &str, part: &str| {
+        items.iter().filter(|item| item["kind"] == kind && named(&item["detail"]).contains(part)).count()
+    };
+    let of = |digest: &str| {
+        let kinds: BTreeSet<String> =
+            items.iter().filter(|item| item["sha256"] == digest).map(|item| named(&item["kind"])).collect();
+        kinds.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    // The object of a file without a row is an orphan as well.
+    assert_eq!(of(&lost), "DANGLING ORPHAN", "{db:?}: {report}");
+    assert_eq!(of(&removed), "DANGLING ORPHAN", "{db:?}: {report}");
+    assert_eq!(of(&unused), "DANGLING", "{db:?}: {report}");
+    assert_eq!(found("DANGLING", "does not exist"), 1, "{db:?}: {report}");
+    assert_eq!(found("DANGLING", "latest revision"), 1, "{db:?}: {report}");
+    // The revision whose publication is gone, and the product that is gone.
+    assert_eq!(found("NOT_RECORDED", "the revision"), 1, "{db:?}: {report}");
+    assert_eq!(found("NOT_RECORDED", "the product"), 1, "{db:?}: {report}");
+    assert_eq!(items.len(), 9, "{db:?}: {report}");
+    database.close().await.expect("a closed connection");
+}
+
+on_each_database!(a_row_that_the_index_does_not_have_is_found, 2 threads);
+async fn a_row_that_the_index_does_not_have_is_found(db: Db) {
+    let archive = archive_of(db, 3).await;
+    nothing_is_broken(&archive, 3, "before").await;
+    let database = archive.database().await;
+    // A copy of a revision, which no change of the feed announced.
+    let id = uuid::Uuid::now_v7();
+    let id = match db {
+        Db::Sqlite => format!("x'{}'", id.simple()),
+        Db::Postgres => format!("'{id}'"),
+    };
+    let columns = "publication_id, notification_id, digest, file_name, announced_at, announced_by, received_at, \
+                   archived_at, superseded_at, held, warnings";
+    let copy =
+        format!("INSERT INTO revisions (id, number, {columns}) SELECT {id}, 9, {columns} FROM revisions LIMIT 1");
+    database.execute_unprepared(&copy).await.unwrap_or_else(|e| panic!("{db:?}: {e}"));
+    let (code, report) = verify(&archive, &[]).await;
+    assert_eq!(code, Some(1), "{db:?}");
+    let items = report["items"].as_array().expect("a list");
+    assert_eq!(items.len(), 1, "{db:?}: {report}");
+    assert_eq!(items[0]["kind"], "NOT_INDEXED", "{db:?}: {report}");
+    // The index is built from the rows.
+    let reindexed = archive.run(&["reindex"], "").await;
+    assert!(reindexed.status.success(), "{}", stderr(&reindexed));
+    nothing_is_broken(&archive, 3, "after").await;
+    database.close().await.expect("a closed connection");
+}
+
+const STEPS: [&str; 6] = [
+    "verify-after-mark",
+    "verify-after-page",
+    "verify-after-files",
+    "verify-before-forget",
+    "verify-before-end",
+    "verify-after-end",
+];
+
+async fn killed_at(db: Db, step: &str) {
+    let what = format!("{db:?}, {step}");
+    let archive = archive_of(db, 40).await;
+    let objects = objects(&archive);
+    let mut expected = BTreeMap::new();
+    for object in objects.iter().step_by(4) {
+        std::fs::write(object, b"x").expect("an object");
+        expected.insert(digest_of(object), "WRONG".to_owned());
+    }
+    // In the middle of the archive.
+    let fault = if step == "verify-after-page" { format!("{step}=100*off->return") } else { format!("{step}=return") };
+    let killed = verify_with(&archive, &[], &fault).await;
+    assert!(!killed.status.success() && killed.status.code().is_none(), "{what}: {killed:?}");
+    let (code, report) = verify(&archive, &[]).await;
+    assert_eq!((code, kinds(&report)), (Some(1), expected), "{what}: {report}");
+    // Nothing was left out, whether it continued or began anew.
+    assert_eq!(report["files"], 40, "{what}: {report}");
+}
+
+on_each_database!(a_run_that_is_killed_at_any_step_is_completed_by_the_next, 2 threads);
+async fn a_run_that_is_killed_at_any_step_is_completed_by_the_next(db: Db) {
+    futures_util::future::join_all(STEPS.map(|step| killed_at(db, step))).await;
+}
+
+on_each_database!(a_run_that_is_stopped_continues_where_it_was, 2 threads);
+async fn a_run_that_is_stopped_continues_where_it_was(db: Db) {
+    let archive = archive_of(db, 60).await;
+    let object = objects(&archive).remove(0);
+    std::fs::write(&object, b"x").expect("an object");
+    let stopped = verify_with(&archive, &[], "stop-in-verify=300*off->return").await;
+    assert_eq!(stopped.status.code(), Some(1), "{db:?}: {}", stderr(&stopped));
+    assert!(stderr(&stopped).contains("stopped before the end"), "{db:?}: {}", stderr(&stopped));
+    // What was found before the stop is listed too.
+    let (code, report) = verify(&archive, &[]).await;
+    assert_eq!((code, &report["resumed"]), (Some(1), &Value::from(true)), "{db:?}: {report}");
+    assert_eq!(report["files"], 60, "{db:?}: {report}");
+    assert_eq!(kinds(&report).into_keys().collect::<Vec<_>>(), [digest_of(&object)], "{db:?}");
+    // On request it begins anew.
+    let stopped = verify_with(&archive, &["--sample", "1/1"], "stop-in-verify=300*off->return").await;
+    assert_eq!(stopped.status.code(), Some(1), "{db:?}");
+    let (_, report) = verify(&archive, &["--restart"]).await;
+    assert_eq!((&report["resumed"], &report["files"]), (&Value::from(false), &Value::from(60)), "{db:?}: {report}");
+}
+
+/// Superseded files are deleted by the run that marks them.
+const POLICY: &str = "[retention]\ngrace = \"0s\"\n[[retention.policy]]\nname = \"all\"\nkeep_last = 1\n";
+
+on_each_database!(verifying_beside_fetching_and_retention_finds_nothing_wrong, 4 threads);
+async fn verifying_beside_fetching_and_retention_finds_nothing_wrong(db: Db) {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let config = folder.path().join("acervo.toml");
+    std::fs::write(&config, POLICY).expect("a file");
+    let database_url = postgres::database(db);
+    let options = Options {
+        folder: Some(folder.clone()),
+        config: Some(config),
+        database_url: database_url.clone(),
+        ..Options::default()
+    };
+    let app = TestApp::with(options).await;
+    let archive = Closed { folder, database_url };
+    let numbers: Vec<u32> = (1..=8)
+        .map(|n| app.portal.add(product(n, &format!("Deck NEWAVE {n}"), "deck.zip", text(2000 + n as usize))))
+        .collect();
+    let mut runs = Vec::new();
+    for round in 0..6_usize {
+        for number in &numbers {
+            app.portal.change(*number, |product| {
+                crate::harness::samples::replace(product, text(3000 + 100 * round + *number as usize));
+            });
+            app.portal.enviar(*number).await.expect("a product");
+        }
+        let (verified, swept) =
+            tokio::join!(verify(&archive, &["--max-rate", "off"]), archive.run(&["retention", "run"], ""));
+        assert!(swept.status.success(), "{db:?}: {}", stderr(&swept));
+        runs.push(verified);
+    }
+    app.settled(48).await;
+    for (code, report) in runs {
+        assert_eq!((code, &report["broken"]), (Some(0), &Value::from(0)), "{db:?}: {report}");
+    }
+    let (code, report) = verify(&archive, &[]).await;
+    assert_eq!(code, Some(0), "{db:?}: {report}");
+    app.leaves_work_unsettled("a sweep may begin at any moment");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_arguments_are_refused() {
+    let archive = archive_of(Db::Sqlite, 1).await;
+    for args in
+        [["--sample", "0/3"], ["--sample", "4/3"], ["--sample", "x"], ["--max-rate", "0"], ["--max-rate", "fast"]]
+    {
+        let output = verify_with(&archive, &args, "").await;
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(stderr(&output).contains(args[1]), "{args:?}: {output:?}");
+    }
+}
