@@ -13,6 +13,7 @@ mod m20261125_000011_notices;
 mod m20261126_000012_base;
 mod m20261126_000014_unresolved;
 mod m20261126_000015_verify;
+mod m20261126_000015b_stored_digest;
 
 pub struct Migrator;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000012_base::Migration),
             Box::new(m20261126_000014_unresolved::Migration),
             Box::new(m20261126_000015_verify::Migration),
+            Box::new(m20261126_000015b_stored_digest::Migration),
         ]
     }
 }

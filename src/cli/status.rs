@@ -13,7 +13,7 @@ use crate::domain::NotificationStatus;
 use crate::domain::format_instant;
 use crate::jobs::Job;
 use crate::query::Replay;
-use crate::query::{Paging, Queries, SourceStatus, Status};
+use crate::query::{Paging, Queries, SourceStatus, Status, Verification};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -101,6 +101,7 @@ fn text(status: &Status) -> anyhow::Result<String> {
             "damaged files: press \"Enviar\" for these products on the portal, or import the files again".to_owned(),
         );
     }
+    lines.push(verification(&status.verification));
     if let Some(last) = &status.warned.last {
         let count = status.warned.count;
         lines.push(format!("with a warning       {count} in the last 7 days, the last: {}", output::in_cell(last)));
@@ -117,6 +118,17 @@ fn text(status: &Status) -> anyhow::Result<String> {
         ));
     }
     Ok(lines.join("\n"))
+}
+
+fn verification(state: &Verification) -> String {
+    let last = state.last_cycle.as_ref().and_then(|cycle| cycle.ended_at);
+    let last = last.map_or_else(|| "not complete yet".to_owned(), |at| format!("complete at {}", format_instant(at)));
+    let cycle = state.cycle.as_ref().map(|cycle| format!(", this cycle {:.0} %", 100.0 * cycle.progress()));
+    let broken = match state.broken {
+        0 => String::new(),
+        broken => format!(", {broken} BROKEN: `acervo verify` lists them with the next step"),
+    };
+    format!("verification         {last}{}{broken}", cycle.unwrap_or_default())
 }
 
 fn replay(last: Option<&Replay>) -> String {
@@ -209,6 +221,24 @@ fn object(status: &Status, service: &Service) -> serde_json::Value {
             "revisionId": file.revision.as_ref().map(|(id, _)| id.to_string()),
             "name": file.revision.as_ref().map(|(_, name)| name),
         })).collect::<Vec<_>>(),
+        "verification": {
+            "lastRun": status.verification.last_run.as_ref().map(|run| json!({
+                "id": run.id,
+                "scheduled": run.scheduled,
+                "startedAt": format_instant(run.started_at),
+                "endedAt": run.ended_at.map(format_instant),
+                "share": run.share.part(),
+                "files": run.files,
+                "bytes": run.bytes,
+                "broken": run.broken,
+            })),
+            "cycleStartedAt": status.verification.cycle.as_ref().map(|cycle| format_instant(cycle.started_at)),
+            "cycleProgress": status.verification.cycle.as_ref().map(|cycle| cycle.progress()),
+            "lastCycleEndedAt":
+                status.verification.last_cycle.as_ref().and_then(|cycle| cycle.ended_at).map(format_instant),
+            "broken": status.verification.broken,
+            "bytesRead": status.verification.bytes_read,
+        },
         "warned": status.warned.count,
         "lastWarning": status.warned.last,
         "fetchingWaits": status.fetching_waits,

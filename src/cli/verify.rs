@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::output;
+use super::{Usage, output};
 use crate::config::{Settings, positive_size};
 use crate::domain::{Sample, Share, format_instant};
 use crate::jobs::Stopped;
-use crate::jobs::verify::{self, Options, Report};
+use crate::jobs::verify::{self, Options, Outcome, Repairer, Report, Source};
 use crate::query::{BrokenRow, FIRST_MAX, Paging, Queries, Use};
 
 #[derive(clap::Args)]
@@ -25,6 +26,13 @@ pub(super) struct Args {
     /// Read at most this much per second, such as "100 MiB", or "off" for no limit [default: verify.max_rate]
     #[arg(long, value_name = "SIZE", value_parser = rate)]
     max_rate: Option<Rate>,
+    /// Repair what can be repaired: from another object of the archive, from --from, or from a link that has not expired
+    #[arg(long)]
+    repair: bool,
+    /// Repair from this: the folder of another archive, a folder with the files, or the address of another Acervo, whose key is read from
+    /// ACERVO_FROM_KEY; can be repeated
+    #[arg(long, value_name = "DIR|URL", requires = "repair")]
+    from: Vec<String>,
     /// Begin anew instead of continuing a run that was interrupted
     #[arg(long)]
     restart: bool,
@@ -52,6 +60,11 @@ fn rate(text: &str) -> Result<Rate, String> {
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     let app = super::open(settings).await?;
     super::serve::stop_on_signal(&app.stop)?;
+    let sources = args.from.iter().map(|from| {
+        let key = super::environment("ACERVO_FROM_KEY").filter(|key| !key.is_empty()).map(SecretString::from);
+        Source::new(from, key).map_err(|why| Usage(format!("--from: {why}")))
+    });
+    let sources: Vec<Source> = sources.collect::<Result<_, _>>()?;
     let share = args.sample.map_or(Share::ALL, Sample::share);
     let max_rate = match args.max_rate {
         None => Some(app.settings.verify.max_rate),
@@ -61,11 +74,53 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let options = Options { share, max_rate, restart: args.restart };
     let report = verified(&app, options).await?;
     let queries = Queries::new(app.clone());
-    match args.format {
-        Format::Text => print_text(&queries, share, &report).await?,
-        Format::Json => print_json(&queries, share, args.sample, &report).await?,
+    let repairer = if args.repair && report.broken > 0 { Some(Repairer::begin(&app, sources).await?) } else { None };
+    let mut items = Items { queries, share, repairer, repaired: 0, paging: Paging::first(FIRST_MAX), is_done: false };
+    let printed = match args.format {
+        Format::Text => print_text(&mut items, &report).await,
+        Format::Json => print_json(&mut items, args.sample, &report).await,
+    };
+    let left = report.broken.saturating_sub(items.repaired);
+    if let Some(repairer) = items.repairer {
+        repairer.end().await;
     }
-    Ok(if report.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    printed?;
+    Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is broken, page by page, repaired on the way if that was requested.
+struct Items {
+    queries: Queries,
+    share: Share,
+    repairer: Option<Repairer>,
+    repaired: u64,
+    paging: Paging,
+    is_done: bool,
+}
+
+impl Items {
+    /// The next items; `None` after the last.
+    async fn next_page(&mut self) -> anyhow::Result<Option<Vec<BrokenRow>>> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let page = self.queries.broken_items(self.share, &self.paging).await?;
+        self.is_done = !page.has_next;
+        self.paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
+        let rows: Vec<BrokenRow> = page.rows.into_iter().map(|(_, row)| row).collect();
+        if let Some(repairer) = &mut self.repairer {
+            repairer.prepare(&rows.iter().map(|row| &row.item).collect::<Vec<_>>()).await?;
+        }
+        Ok(Some(rows))
+    }
+
+    /// Repairs an item, if that was requested.
+    async fn repair(&mut self, row: &BrokenRow) -> anyhow::Result<Option<Outcome>> {
+        let Some(repairer) = &mut self.repairer else { return Ok(None) };
+        let outcome = repairer.repair(&row.item).await?;
+        self.repaired += u64::from(outcome.is_done());
+        Ok(Some(outcome))
+    }
 }
 
 /// Verifies, with a bar on a terminal.
@@ -88,25 +143,30 @@ async fn verified(app: &crate::app::App, options: Options) -> anyhow::Result<Rep
     }
 }
 
-async fn print_text(queries: &Queries, share: Share, report: &Report) -> anyhow::Result<()> {
+async fn print_text(items: &mut Items, report: &Report) -> anyhow::Result<()> {
     if report.resumed {
         output::print("continued a run that was interrupted")?;
     }
-    let mut paging = Paging::first(FIRST_MAX);
-    loop {
-        let page = queries.broken_items(share, &paging).await?;
-        for (_, row) in &page.rows {
-            output::print(&item_text(queries, row).await?)?;
-        }
-        paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        if !page.has_next {
-            break;
+    while let Some(rows) = items.next_page().await? {
+        for row in &rows {
+            let (text, outcome) = (item_text(&items.queries, row).await?, items.repair(row).await?);
+            output::print(&text)?;
+            match outcome {
+                Some(outcome) if outcome.is_done() => output::print(&format!("    {}", outcome.text()))?,
+                Some(outcome) => output::print(&format!("    {}\n    next: {}", outcome.text(), row.next_step))?,
+                None => output::print(&format!("    next: {}", row.next_step))?,
+            }
         }
     }
     if !report.index_checked {
         output::print("the search index was not verified: it is being built, or does not have all changes yet")?;
     }
-    output::print(&summary(report))
+    output::print(&summary(report))?;
+    if items.repairer.is_some() {
+        let left = report.broken.saturating_sub(items.repaired);
+        output::print(&format!("repaired {}; {left} still broken", items.repaired))?;
+    }
+    Ok(())
 }
 
 fn summary(report: &Report) -> String {
@@ -132,7 +192,6 @@ async fn item_text(queries: &Queries, row: &BrokenRow) -> anyhow::Result<String>
         lines.extend(uses.iter().map(use_text));
         uses = queries.uses_after(row, last).await?;
     }
-    lines.push(format!("    next: {}", row.next_step));
     Ok(lines.join("\n"))
 }
 
@@ -150,7 +209,7 @@ fn use_text(using: &Use) -> String {
 }
 
 /// One object. The items are written as they are read, because there may be as many as files.
-async fn print_json(queries: &Queries, share: Share, sample: Option<Sample>, report: &Report) -> anyhow::Result<()> {
+async fn print_json(items: &mut Items, sample: Option<Sample>, report: &Report) -> anyhow::Result<()> {
     let run = &report.run;
     let summary = json!({
         "run": run.id,
@@ -168,20 +227,19 @@ async fn print_json(queries: &Queries, share: Share, sample: Option<Sample>, rep
     let head = serde_json::to_string_pretty(&summary)?;
     let head = head.strip_suffix("\n}").context("the summary is not an object")?;
     output::print(&format!("{head},\n  \"items\": ["))?;
-    let mut paging = Paging::first(FIRST_MAX);
-    loop {
-        let page = queries.broken_items(share, &paging).await?;
-        for (i, (_, row)) in page.rows.iter().enumerate() {
-            let is_last = !page.has_next && i + 1 == page.rows.len();
-            let comma = if is_last { "" } else { "," };
-            output::print(&format!("    {}{comma}", item_json(queries, row).await?))?;
-        }
-        paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        if !page.has_next {
-            break;
+    while let Some(rows) = items.next_page().await? {
+        for (i, row) in rows.iter().enumerate() {
+            let mut item = item_json(&items.queries, row).await?;
+            if let Some(outcome) = items.repair(row).await? {
+                item["repaired"] = outcome.is_done().into();
+                item["repair"] = outcome.text().into();
+            }
+            let is_last = items.is_done && i + 1 == rows.len();
+            output::print(&format!("    {item}{}", if is_last { "" } else { "," }))?;
         }
     }
-    output::print("  ]\n}")
+    let repaired = items.repairer.as_ref().map(|_| items.repaired);
+    output::print(&format!("  ],\n  \"repaired\": {}\n}}", json!(repaired)))
 }
 
 async fn item_json(queries: &Queries, row: &BrokenRow) -> anyhow::Result<Value> {

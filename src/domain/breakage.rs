@@ -14,6 +14,8 @@ states! {
         Wrong = "WRONG",
         /// There is something else in the place of the object, such as a folder.
         NotAFile = "NOT_A_FILE",
+        /// The object has other bytes than were stored, and still decodes to the bytes that were archived.
+        Altered = "ALTERED",
         /// An object that no row refers to.
         Orphan = "ORPHAN",
         /// A row refers to another row that does not exist, or nothing refers to the row of a stored file.
@@ -30,7 +32,7 @@ impl Breakage {
     pub fn is_of_a_file(self) -> bool {
         match self {
             Self::Missing | Self::Unreadable | Self::Wrong | Self::NotAFile => true,
-            Self::Orphan | Self::Dangling | Self::NotIndexed | Self::NotRecorded => false,
+            Self::Altered | Self::Orphan | Self::Dangling | Self::NotIndexed | Self::NotRecorded => false,
         }
     }
 

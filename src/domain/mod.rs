@@ -45,7 +45,7 @@ pub use clock::{Clock, http_date, millis, timestamp};
 pub use content::{Ends, FileInfo, UNUSUAL_MARKUP, Verdict, is_page_type, judge};
 pub use coverage::{Cadence, SeenPublication};
 pub use dates::{WrittenDate, dates_in_name, dates_in_search};
-pub use digest::Digest;
+pub use digest::{Digest, Hasher};
 pub use file_name::{extension_of, file_name, redacted_file_name};
 pub use file_outcome::{FileOutcome, StoredRevision};
 pub use fold::{fold, fold_case, words};

@@ -34,6 +34,11 @@ impl Share {
         (from < to && to <= END).then_some(Self { from, to })
     }
 
+    /// How much of the archive it is, from 0 to 1.
+    pub fn part(self) -> f64 {
+        self.to.saturating_sub(self.from) as f64 / END as f64
+    }
+
     /// The point of a file.
     pub fn point_of_file(digest: Digest) -> u64 {
         let [a, b, c, d, ..] = digest.0;

@@ -113,7 +113,7 @@ fn guard_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 }
 
 /// The message of an error and of all its causes, each once.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

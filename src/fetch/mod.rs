@@ -8,6 +8,7 @@ mod error;
 mod guard;
 mod hosts;
 mod name;
+mod peer;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use download::Download;
 pub use error::FetchError;
 pub use hosts::{Health, HostChange, HostPermit, Hosts};
 pub use name::{from_disposition, percent_decoded};
+pub use peer::{Peer, PeerError, PeerFile};
 
 use crate::config;
 use crate::domain::{Link, Validator};

@@ -81,13 +81,13 @@ fn price(parent: &str, field: &str) -> Price {
         (
             "Query",
             "publications" | "revisions" | "products" | "notifications" | "changes" | "replays" | "retentionRuns"
-            | "jobRuns",
+            | "jobRuns" | "verifyRuns" | "brokenItems",
         )
         | ("Product", "publications")
         | ("Publication", "notifications")
         | ("Revision", "members")
         | ("RetentionPlan", "lines") => Price::Page,
-        ("Publication", "revisions") => Price::Rows(REVISIONS_OF_ONE),
+        ("Publication" | "BrokenItem", "revisions") => Price::Rows(REVISIONS_OF_ONE),
         ("Query", "publicationStats" | "suggest") => Price::Limited,
         ("Query", "coverage") => Price::Days,
         ("Query", "retentionPlan") => Price::Plan,

@@ -30,6 +30,7 @@ mod status;
 mod subscription;
 mod usages;
 mod variables;
+mod verify;
 
 use async_graphql::SchemaBuilder;
 use async_graphql::dataloader::DataLoader;

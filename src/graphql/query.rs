@@ -15,12 +15,13 @@ use super::revision::Revision;
 use super::rows::Rows;
 use super::stats::{Coverage, StatsDimension, StatsRow, Suggestion};
 use super::status::{PausedHost, ServiceStatus};
+use super::verify::{BrokenItem, VerifyRun};
 use crate::app::App;
 use crate::contract::{
     DateTime, LocalDate, NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder,
     RevisionOrder, uuid,
 };
-use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
+use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, Share};
 use crate::jobs::retention::SharedPlans;
 use crate::jobs::{self, Job};
 use crate::query::{
@@ -215,6 +216,31 @@ impl QueryRoot {
             .await
             .map_err(query_error)?;
         Ok(Connection::new(listed, RetentionRun::from))
+    }
+
+    /// Runs of verification, newest first.
+    async fn verify_runs(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<VerifyRun>> {
+        let page = paging(first, after, None, None, None);
+        let listed = ctx.data::<Queries>()?.verify_runs(&page).await.map_err(query_error)?;
+        Ok(Connection::new(listed, VerifyRun::from))
+    }
+
+    /// Everything that is known to be broken: damaged files, orphans, dangling rows, differences between the database and the search
+    /// index.
+    async fn broken_items(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<BrokenItem>> {
+        let page = paging(first, after, None, None, None);
+        let listed = ctx.data::<Queries>()?.broken_items(Share::ALL, &page).await.map_err(query_error)?;
+        Ok(Connection::new(listed, BrokenItem::from))
     }
 
     /// Runs of scheduled jobs, newest first.

@@ -2,6 +2,7 @@ use async_graphql::{ID, SimpleObject};
 
 use super::replay::Replay;
 use super::retention::JobStatus;
+use super::verify::Verification;
 use crate::contract::{Count, DateTime, Long};
 use crate::domain::NotificationStatus;
 use crate::query::{self, Status};
@@ -95,6 +96,8 @@ pub struct ServiceStatus {
     damaged: Count,
     /// The files that have been damaged for longest, at most 20.
     damaged_files: Vec<DamagedFile>,
+    /// Verification: the last run, the cycle, and how much is broken.
+    verification: Verification,
     /// Why no file is fetched at present (the disk is too full); null when fetching is possible.
     fetching_waits: Option<String>,
     /// Links that expire soon (`fetch.warn_before`) and whose file is still to be fetched.
@@ -137,6 +140,7 @@ impl From<Status> for ServiceStatus {
             unresolved_since: status.unresolved.since.map(DateTime),
             damaged: Count(status.damaged.count),
             damaged_files: status.damaged.first.into_iter().map(DamagedFile::from).collect(),
+            verification: status.verification.into(),
             dying_links: Count(status.expiring.count),
             denied_keys: Count(status.denied_keys),
             fetching_waits: status.fetching_waits,

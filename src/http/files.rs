@@ -12,7 +12,7 @@ use super::conditional::{Conditions, Evaluation, without_body};
 use super::downloads::Slot;
 use super::negotiate::AcceptedCodings;
 use super::{Http, Problem};
-use crate::domain::{RevisionId, excerpt, file_name, http_date};
+use crate::domain::{Digest, RevisionId, excerpt, file_name, http_date};
 use crate::query::Revision;
 use crate::query::{FileBytes, has_zstd_frame};
 
@@ -187,9 +187,19 @@ impl FileRequest<'_> {
 
 /// The revision whose file is requested; an error if the file was removed.
 pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
-    let no_id = || Problem::new(StatusCode::NOT_FOUND, format!("`{}` is not the id of a revision", excerpt(id)));
-    let id: RevisionId = id.parse().map_err(|_| no_id())?;
-    let revision = http.queries.revision(id).await?.revision;
+    let no_id = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("`{}` is not the id of a revision or the SHA-256 of a file", excerpt(id)),
+        )
+    };
+    let revision = match id.parse::<Digest>() {
+        Ok(digest) => http.queries.revision_with(digest).await?,
+        Err(()) => {
+            let id: RevisionId = id.parse().map_err(|_| no_id())?;
+            http.queries.revision(id).await?.revision
+        }
+    };
     match revision.purged_at {
         Some(at) => {
             let why = revision.purge_rule.unwrap_or_default();

@@ -23,8 +23,10 @@ pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<E
         http.health_checks.acquire().await
     };
     match http.queries.not_ready().await {
-        None => match http.queries.unresolved().await {
-            Ok(unresolved) => Json(json!({ "ready": true, "unresolved": unresolved })).into_response(),
+        None => match tokio::try_join!(http.queries.unresolved(), http.queries.broken_count()) {
+            Ok((unresolved, broken)) => {
+                Json(json!({ "ready": true, "unresolved": unresolved, "broken": broken })).into_response()
+            }
             Err(e) => Problem::from(e).into_response(),
         },
         Some(reason) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),

@@ -64,6 +64,13 @@ pub fn install() -> anyhow::Result<()> {
     describe_gauge!("acervo_notifications_unresolved", "Recorded notifications whose publications are not known yet");
     describe_gauge!("acervo_unresolved_since_seconds", "When the first of these was received; 0 without any");
     describe_gauge!("acervo_index_lag", "Changes that are not in the search index yet");
+    describe_gauge!("acervo_broken_items", "Damaged files and what else verification found");
+    describe_gauge!(
+        "acervo_last_verified_seconds",
+        "When the whole archive had been verified last, in one run or in many; 0 for never"
+    );
+    describe_gauge!("acervo_verify_cycle_progress", "How much of the archive the present cycle has verified, 0 to 1");
+    describe_counter!("acervo_verified_bytes_total", "Bytes read by verification, as published");
     // A second call, by another service in one process, has nothing to add.
     let _ = EXPORTER.set(handle);
     Ok(())
@@ -103,5 +110,11 @@ pub(super) fn render(status: &Status) -> String {
     gauge!("acervo_notifications_unresolved").set(status.unresolved.count as f64);
     gauge!("acervo_unresolved_since_seconds").set(seconds(status.unresolved.since));
     gauge!("acervo_index_lag").set(status.index_lag as f64);
+    let verification = &status.verification;
+    gauge!("acervo_broken_items").set(verification.broken as f64);
+    gauge!("acervo_last_verified_seconds")
+        .set(seconds(verification.last_cycle.as_ref().and_then(|cycle| cycle.ended_at)));
+    gauge!("acervo_verify_cycle_progress").set(verification.cycle.as_ref().map_or(0.0, |cycle| cycle.progress()));
+    counter!("acervo_verified_bytes_total").absolute(verification.bytes_read);
     EXPORTER.get().map(PrometheusHandle::render).unwrap_or_default()
 }

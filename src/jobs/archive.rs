@@ -45,6 +45,7 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     let again = is_doubtful && !claim.notifications.iter().any(|n| n.made_revision);
     let fetched = FetchedFile {
         file,
+        stored_digest: stored.stored_digest,
         content_type: content_type(&download, &name),
         extension,
         file_name: name,

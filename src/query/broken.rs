@@ -98,7 +98,11 @@ impl Queries {
             Breakage::Unreadable => "its object cannot be read".to_owned(),
             Breakage::Wrong => "its object does not read back as it was archived".to_owned(),
             Breakage::NotAFile => "there is something else in the place of its object".to_owned(),
-            Breakage::Orphan | Breakage::Dangling | Breakage::NotIndexed | Breakage::NotRecorded => item.detail.clone(),
+            Breakage::Altered
+            | Breakage::Orphan
+            | Breakage::Dangling
+            | Breakage::NotIndexed
+            | Breakage::NotRecorded => item.detail.clone(),
         };
         let next_step = next_step(&item, &uses);
         Ok(BrokenRow { item, detail, uses, uses_total, next_step })
@@ -127,6 +131,7 @@ fn next_step(item: &BrokenItem, uses: &[Use]) -> String {
             "check the permissions of the object and the medium; {FROM}{resend}; or import the file again \
              (`acervo import --manifest`)"
         ),
+        Breakage::Altered => "`acervo verify --repair` writes the object again; check the medium".to_owned(),
         Breakage::Orphan if !uses.is_empty() => {
             "`acervo verify --repair` removes it if the other object of the file is sound".to_owned()
         }

@@ -11,7 +11,7 @@ use super::{
     ListPage, NotificationRequest, Paging, ProductRequest, PublicationRequest, PublicationRow, Queries, QueryError,
     RevisionRequest, RevisionRow,
 };
-use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
+use crate::domain::{Digest, NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
 use crate::engine::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
 use crate::engine::record::{Member, Notification, NotificationQuery, Page, Product, RecordError, Revision, VerifyRun};
 
@@ -303,6 +303,13 @@ impl Queries {
         let found = self.record.history().notifications_by_id(ids).await?;
         self.limits().count_bytes(weigh(found.values()))?;
         Ok(found)
+    }
+
+    /// A revision that has the file of a digest, the newest one.
+    pub async fn revision_with(&self, digest: Digest) -> Result<Revision, QueryError> {
+        let no_file = || QueryError::NotFound { what: "file", id: digest.to_string() };
+        let id = self.record.verify().newest_with(digest).await?.ok_or_else(no_file)?;
+        Ok(self.revision(id).await?.revision)
     }
 
     /// A revision, for its file; an error names the id.

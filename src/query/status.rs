@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{Queries, QueryError};
+use super::{Queries, QueryError, Verification};
 use crate::domain::{Digest, RevisionId};
 use crate::engine::record::{API_KEYS, Counts, ExpiringLinks, RecentWarnings, Replay, Source, Unresolved, Version};
 
@@ -46,6 +46,8 @@ pub struct Status {
     pub last_denied_key_at: Option<Timestamp>,
     /// Files that do not read back as they were archived, as far as is known.
     pub damaged: DamagedFiles,
+    /// Verification: the last run, the cycle, and how much is broken.
+    pub verification: Verification,
     /// What the threads of the index are doing.
     pub computing: crate::engine::index::PoolStatus,
 }
@@ -123,6 +125,7 @@ impl Queries {
             denied_keys,
             last_denied_key_at,
             damaged: self.damaged().await?,
+            verification: self.verification().await?,
             computing: app.computing.status(),
         })
     }

@@ -83,6 +83,8 @@ table!(files, "files", {
     pub list_at: Option<i64>,
     /// What is wrong with a damaged file.
     pub damage: Option<Breakage>,
+    /// Of the object as stored.
+    pub stored_digest: Option<Digest>,
 });
 
 table!(members, "members", {

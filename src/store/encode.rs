@@ -15,6 +15,8 @@ pub(super) const SMALL_MAX: u64 = 8 << 20;
 /// A file being stored: its digest and frame so far.
 pub(super) struct Encode {
     hasher: sha2::Sha256,
+    /// Of the frame, as far as it was taken.
+    frame_hasher: sha2::Sha256,
     encoder: Encoder<'static, Vec<u8>>,
     /// The bytes as they came, up to [`SMALL_MAX`].
     plain: Option<Vec<u8>>,
@@ -24,6 +26,8 @@ pub(super) struct Encode {
 /// A complete file.
 pub(super) struct EncodedFile {
     pub digest: Digest,
+    /// Of the whole frame.
+    pub frame_digest: Digest,
     pub size: u64,
     /// The end of the frame, after what was taken before.
     pub frame: Vec<u8>,
@@ -34,7 +38,8 @@ impl Encode {
     pub fn new() -> std::io::Result<Self> {
         let mut encoder = Encoder::new(Vec::new(), LEVEL)?;
         encoder.include_checksum(true)?;
-        Ok(Self { hasher: sha2::Sha256::new(), encoder, plain: Some(Vec::new()), size: 0 })
+        let (hasher, frame_hasher) = (sha2::Sha256::new(), sha2::Sha256::new());
+        Ok(Self { hasher, frame_hasher, encoder, plain: Some(Vec::new()), size: 0 })
     }
 
     pub fn update(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -54,12 +59,16 @@ impl Encode {
     }
 
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(self.encoder.get_mut())
+        let frame = std::mem::take(self.encoder.get_mut());
+        self.frame_hasher.update(&frame);
+        frame
     }
 
-    pub fn finish(self) -> std::io::Result<EncodedFile> {
+    pub fn finish(mut self) -> std::io::Result<EncodedFile> {
         let frame = self.encoder.finish()?;
-        Ok(EncodedFile { digest: Digest(self.hasher.finalize().into()), size: self.size, frame, plain: self.plain })
+        self.frame_hasher.update(&frame);
+        let [digest, frame_digest] = [self.hasher, self.frame_hasher].map(|hasher| Digest(hasher.finalize().into()));
+        Ok(EncodedFile { digest, frame_digest, size: self.size, frame, plain: self.plain })
     }
 }
 

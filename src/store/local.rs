@@ -284,7 +284,7 @@ fn folders(root: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Opens a regular file and nothing else: opening a named pipe would wait for a writer without limit.
-fn open_file(path: &Path, digest: Digest) -> Result<(File, u64), StoreError> {
+pub(super) fn open_file(path: &Path, digest: Digest) -> Result<(File, u64), StoreError> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

@@ -8,6 +8,7 @@
 mod archive;
 mod audit;
 mod blocks;
+mod copies;
 mod encode;
 mod journal;
 mod local;
@@ -21,6 +22,7 @@ mod seek;
 mod zip;
 
 pub use archive::Archive;
+pub use copies::{CopyPath, copies_in};
 pub use journal::{AbandonedFiles, UnrecordedFile};
 pub use local::{LocalStore, space_of};
 pub use member::MemberReader;

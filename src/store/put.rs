@@ -27,6 +27,8 @@ pub struct Put {
 #[derive(Debug)]
 pub struct PutResult {
     pub file: StoredFile,
+    /// The digest of the object as stored; absent if the store had the object before.
+    pub stored_digest: Option<Digest>,
     /// Whether the store had it before.
     pub was_known: bool,
     /// To be notified once the file is recorded; otherwise the sweep removes it unless a revision uses it.
@@ -81,12 +83,13 @@ impl Put {
 
     /// Ends the file. On return it is in the store and survives a power cut.
     pub async fn finish(self) -> Result<PutResult, StoreError> {
-        self.end().await?.store(false).await
+        self.end().await?.store(Replaces::Damaged).await
     }
 
     /// Ends a file that repairs a damaged one. [`StoreError::OtherFile`] if the bytes are not those of `digest`; nothing is stored
-    /// then. What was in the place of the object is kept aside until [`Archive::discard_aside`].
-    pub async fn finish_repair(self, digest: Digest) -> Result<PutResult, StoreError> {
+    /// then. What was in the place of the object is kept aside until [`Archive::discard_aside`]. `replaces_sound`: an object that reads
+    /// back well is replaced too.
+    pub async fn finish_repair(self, digest: Digest, replaces_sound: bool) -> Result<PutResult, StoreError> {
         let ended = self.end().await?;
         if ended.encoded.digest != digest {
             if let Some(upload) = ended.upload {
@@ -94,7 +97,7 @@ impl Put {
             }
             return Err(StoreError::OtherFile { found: ended.encoded.digest });
         }
-        ended.store(true).await
+        ended.store(if replaces_sound { Replaces::Any } else { Replaces::Unreadable }).await
     }
 
     async fn end(mut self) -> Result<Ended, StoreError> {
@@ -103,6 +106,16 @@ impl Put {
         let encoded = tokio::task::spawn_blocking(move || encode.finish()).await??;
         Ok(Ended { archive: self.archive, upload: self.upload, encoded })
     }
+}
+
+/// Which existing object of a file is replaced. All but the first keep it aside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replaces {
+    /// One that is damaged.
+    Damaged,
+    /// One that is damaged or that this user cannot read.
+    Unreadable,
+    Any,
 }
 
 /// A file whose last byte has come. Its digest is known, and nothing of it can be seen yet.
@@ -114,31 +127,34 @@ struct Ended {
 }
 
 impl Ended {
-    /// Makes it visible. `keeps_damaged`: what is in its place and is damaged is kept aside.
-    async fn store(self, keeps_damaged: bool) -> Result<PutResult, StoreError> {
+    /// Makes it visible.
+    async fn store(self, replaces: Replaces) -> Result<PutResult, StoreError> {
         let Self { archive, upload, encoded } = self;
         let (digest, size) = (encoded.digest, encoded.size);
         let written = upload.as_ref().map_or(0, |upload| upload.bytes);
         let new = encoded.as_stored(written);
+        let stored_digest = Some(if new.encoding == Encoding::Plain { digest } else { encoded.frame_digest });
         // Before the object becomes visible, and before an existing one is relied on that another process may be about to remove.
         let unrecorded = archive.journal.note(new)?;
         let mut damaged = None;
         if let Some(known) = archive.find(digest, size).await? {
-            match archive.check(known).await {
+            let checked =
+                if replaces == Replaces::Any { Err(StoreError::Damaged(digest)) } else { archive.check(known).await };
+            match checked {
                 Ok(()) => {
                     archive.store.sync(&known.locator()).await?;
                     if let Some(upload) = upload {
                         upload.upload.abort().await?;
                     }
-                    return Ok(PutResult { file: known, was_known: true, unrecorded });
+                    return Ok(PutResult { file: known, stored_digest: None, was_known: true, unrecorded });
                 }
                 Err(e) if e.damaged().is_some() => damaged = Some(known),
                 // It may be unreadable for this user, or on a bad sector. A new object replaces it.
-                Err(StoreError::Io(_)) if keeps_damaged => damaged = Some(known),
+                Err(StoreError::Io(_)) if replaces != Replaces::Damaged => damaged = Some(known),
                 Err(e) => return Err(e),
             }
         }
-        if keeps_damaged {
+        if replaces != Replaces::Damaged {
             let other = damaged.filter(|damaged| damaged.locator() != new.locator());
             for file in other.into_iter().chain([new]) {
                 archive.store.keep_aside(&file.locator()).await?;
@@ -156,7 +172,7 @@ impl Ended {
             }
             tracing::warn!(%digest, "a damaged file of the archive was replaced by good bytes");
         }
-        Ok(PutResult { file: new, was_known: damaged.is_some(), unrecorded })
+        Ok(PutResult { file: new, stored_digest, was_known: damaged.is_some(), unrecorded })
     }
 }
 

@@ -68,6 +68,7 @@ fn prepare(folder: &Path) {
     std::fs::create_dir_all(&files).expect("a folder");
     std::fs::create_dir_all(folder.join("my-folder")).expect("a folder");
     std::fs::create_dir_all(folder.join("minha-pasta")).expect("a folder");
+    std::fs::create_dir_all(folder.join("srv/backup")).expect("a folder");
     std::fs::write(files.join("a.txt"), "antigo").expect("a file");
     let make = "printf '%s\\n' \"$LINE\" > webhooks.ndjson \
         && printf '%s\\n' \"$LINE\" | gzip > webhooks.ndjson.gz && cp webhooks.ndjson.gz webhooks-2024.ndjson.gz \

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt};
 
 use super::run::Pass;
-use crate::domain::{Breakage, Digest, DigestRange, Share, StoredFile};
+use crate::domain::{Breakage, Digest, DigestRange, Encoding, Hasher, Share, StoredFile};
 use crate::engine::record::{FileState, Finding};
 use crate::engine::store::{ObjectEntry, StoreError};
 use crate::jobs::fault;
@@ -82,17 +82,28 @@ impl Pass<'_> {
     async fn verify_each(&mut self, files: &[FileState]) -> anyhow::Result<HashSet<Digest>> {
         let record = self.app.record.files();
         let mut damaged: Vec<(StoredFile, Breakage)> = Vec::new();
+        let (mut altered, mut first_read) = (Vec::new(), Vec::new());
         for state in files {
             self.check()?;
             match self.read(state.file).await? {
-                Ok(()) if state.is_damaged => record.lift_damage(state.file.digest).await?,
-                Ok(()) => {}
+                Ok(stored) => {
+                    if state.is_damaged {
+                        record.lift_damage(state.file.digest).await?;
+                    }
+                    match (stored, state.stored_digest) {
+                        (Some(stored), None) => first_read.push((state.file, stored)),
+                        (Some(stored), Some(known)) if stored != known => altered.push(state.file.digest),
+                        (Some(_), Some(_)) | (None, _) => {}
+                    }
+                }
                 Err(e) => damaged.push((state.file, e.breakage())),
             }
             self.run.files += 1;
             self.run.bytes += state.file.size;
             self.tell();
         }
+        record.save_stored_digests(&first_read).await?;
+        self.find_altered(&altered).await?;
         let mut broken = HashSet::new();
         if damaged.is_empty() {
             return Ok(broken);
@@ -105,7 +116,7 @@ impl Pass<'_> {
         for file in marked {
             // Good bytes may have replaced damaged ones before the mark, which those who store them did not see.
             match self.read(file).await? {
-                Ok(()) => record.lift_damage(file.digest).await?,
+                Ok(_) => record.lift_damage(file.digest).await?,
                 Err(e) => {
                     if self.scheduled && !known.contains(&file.digest) {
                         tracing::error!(error = %e, "a file of the archive is damaged; `acervo verify --repair` says what can be done");
@@ -117,23 +128,68 @@ impl Pass<'_> {
         Ok(broken)
     }
 
-    /// Reads a file back. The outer error ends the run: it says nothing about the file.
-    pub async fn read(&mut self, file: StoredFile) -> anyhow::Result<Result<(), StoreError>> {
-        let mut bytes = match self.app.store.read(file, None).await {
+    /// Reads a file back. Returns the digest of its object, if that may differ from the file's. The outer error ends the run: it says
+    /// nothing about the file.
+    pub async fn read(&mut self, file: StoredFile) -> anyhow::Result<Result<Option<Digest>, StoreError>> {
+        let is_frame = file.encoding == Encoding::Zstd && file.base.is_none();
+        let opened = match is_frame {
+            // The frame is decoded on its way, and its last bytes come only if the whole matched the digest.
+            true => self.app.store.read_frame(file).await.map(|(_, bytes)| bytes),
+            false => self.app.store.read(file, None).await,
+        };
+        let mut bytes = match opened {
             Ok(bytes) => bytes,
             Err(e) => return unless_general(e).map(Err),
         };
+        let (mut hasher, mut read) = (is_frame.then(Hasher::default), 0);
         while let Some(piece) = bytes.next().await {
             match piece {
                 Ok(piece) => {
-                    self.bytes_now += piece.len() as u64;
-                    self.pace.spend(piece.len() as u64, &self.app.stop).await;
+                    if let Some(hasher) = &mut hasher {
+                        hasher.update(&piece);
+                    }
+                    read += piece.len() as u64;
+                    self.spend(file, read, piece.len() as u64).await;
                     self.check()?;
                 }
                 Err(e) => return unless_general(e).map(Err),
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(hasher.map(Hasher::finish)))
+    }
+
+    /// Waits until the next piece may be read. What counts is the published bytes, which are hashed; those of a frame are estimated from
+    /// its length.
+    async fn spend(&mut self, file: StoredFile, read: u64, piece: u64) {
+        let share = |stored: u64| (stored as f64 / file.stored_size.max(1) as f64 * file.size as f64) as u64;
+        let bytes =
+            if file.encoding == Encoding::Plain { piece } else { share(read).saturating_sub(share(read - piece)) };
+        self.bytes_now += bytes;
+        self.pace.spend(bytes, &self.app.stop).await;
+    }
+
+    /// Objects that were altered and still decode to the right bytes.
+    async fn find_altered(&mut self, altered: &[Digest]) -> anyhow::Result<()> {
+        if altered.is_empty() {
+            return Ok(());
+        }
+        // One that is being stored again has another digest until it is recorded.
+        let noted = self.app.store.noted().await?;
+        let states = self.app.record.verify().file_states(altered).await?;
+        let mut found = Vec::new();
+        for state in states.into_values() {
+            let digest = state.file.digest;
+            if noted.contains(&digest) || state.is_removed || state.is_leaving {
+                continue;
+            }
+            if let Ok(Some(stored)) = self.read(state.file).await?
+                && state.stored_digest.is_some_and(|known| known != stored)
+            {
+                let detail = "its object was altered, and still reads back as it was archived".to_owned();
+                found.push(of_file(format!("altered:{digest}"), Breakage::Altered, digest, detail));
+            }
+        }
+        self.save_findings(&found).await
     }
 
     /// Rows of stored files that neither a revision nor another file uses.

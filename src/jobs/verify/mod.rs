@@ -7,15 +7,19 @@
 mod files;
 mod orphans;
 mod pace;
+mod repair;
 mod rows;
 mod run;
 mod scheduled;
+mod sources;
 
 use crate::domain::Share;
 use crate::engine::record::VerifyRun;
 
+pub use repair::{Outcome, Repairer};
 pub use run::run;
 pub(super) use scheduled::scheduled;
+pub use sources::Source;
 
 /// The name of the lock.
 const LOCK: &str = "verification";

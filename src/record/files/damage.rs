@@ -84,6 +84,24 @@ impl Files {
         Ok(())
     }
 
+    /// Records the digests of objects as they are stored, where they were not known.
+    pub async fn save_stored_digests(&self, known: &[(StoredFile, Digest)]) -> Result<(), RecordError> {
+        if known.is_empty() {
+            return Ok(());
+        }
+        let txn = self.db.begin().await?;
+        for (file, stored) in known {
+            files::Entity::update_many()
+                .col_expr(F::StoredDigest, Expr::value(*stored))
+                .filter(F::Digest.eq(file.digest))
+                .filter(F::Encoding.eq(file.encoding))
+                .filter(F::StoredDigest.is_null())
+                .exec(&txn)
+                .await?;
+        }
+        Ok(txn.commit().await?)
+    }
+
     /// Whether a file is known to be damaged.
     pub async fn is_damaged(&self, file: Digest) -> Result<bool, RecordError> {
         Ok(is_damaged(self.db.reader(), file).await?)

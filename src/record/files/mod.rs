@@ -57,15 +57,20 @@ impl Files {
 
     /// Records that good bytes of a file were stored again in place of damaged or missing ones. Files that were recorded as removed, or
     /// not at all, although a revision uses them, are recorded again. [`RecordError::FileGone`] while the file is being removed.
-    pub async fn save_repaired(&self, file: &StoredFile, now: Timestamp) -> Result<(), RecordError> {
+    pub async fn save_repaired(
+        &self,
+        file: &StoredFile,
+        stored_digest: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
         match files::Entity::find_by_id(file.digest).one(&txn).await? {
             Some(known) if known.tombstone_at.is_some() => return Err(RecordError::FileGone),
-            Some(known) if known.removed_at.is_none() => note_as_stored(&txn, known, file, now).await?,
+            Some(known) if known.removed_at.is_none() => note_as_stored(&txn, known, file, stored_digest, now).await?,
             Some(_) => {
-                _ = stored_again(file, now)?.update_without_returning(&txn).await?;
+                _ = stored_again(file, stored_digest, now)?.update_without_returning(&txn).await?;
             }
-            None => insert_file(&txn, file, None, now).await?,
+            None => insert_file(&txn, file, stored_digest, None, now).await?,
         }
         Ok(txn.commit().await?)
     }
@@ -164,19 +169,25 @@ pub(in crate::engine::record) async fn save(
         if known.tombstone_at.is_some() {
             return Err(RecordError::FileGone);
         }
-        let Some(removal) = Removal::of(&known) else { return note_as_stored(txn, known, &fetched.file, now).await };
+        let Some(removal) = Removal::of(&known) else {
+            return note_as_stored(txn, known, &fetched.file, fetched.stored_digest, now).await;
+        };
         if !confirmed.contains(&removal) {
             return Err(RecordError::RemovedBefore(vec![removal]));
         }
-        stored_again(&fetched.file, now)?.update_without_returning(txn).await?;
+        stored_again(&fetched.file, fetched.stored_digest, now)?.update_without_returning(txn).await?;
         return release_base(txn, &known, &fetched.file, now).await;
     }
-    insert_file(txn, &fetched.file, fetched.list_later.then(|| millis(now)), now).await?;
+    insert_file(txn, &fetched.file, fetched.stored_digest, fetched.list_later.then(|| millis(now)), now).await?;
     insert_members(txn, fetched.file.digest, &fetched.members).await
 }
 
 /// The row of a file whose bytes are stored again after they had been removed.
-fn stored_again(file: &StoredFile, now: Timestamp) -> Result<files::ActiveModel, RecordError> {
+fn stored_again(
+    file: &StoredFile,
+    stored_digest: Option<Digest>,
+    now: Timestamp,
+) -> Result<files::ActiveModel, RecordError> {
     Ok(files::ActiveModel {
         digest: Set(file.digest),
         stored_size: Set(long(file.stored_size)?),
@@ -187,6 +198,7 @@ fn stored_again(file: &StoredFile, now: Timestamp) -> Result<files::ActiveModel,
         removal_failed_at: Set(None),
         damaged_at: Set(None),
         damage: Set(None),
+        stored_digest: Set(stored_digest),
         ..Default::default()
     })
 }
@@ -194,6 +206,7 @@ fn stored_again(file: &StoredFile, now: Timestamp) -> Result<files::ActiveModel,
 async fn insert_file(
     txn: &DatabaseTransaction,
     file: &StoredFile,
+    stored_digest: Option<Digest>,
     list_at: Option<i64>,
     now: Timestamp,
 ) -> Result<(), RecordError> {
@@ -209,6 +222,7 @@ async fn insert_file(
         removal_failed_at: Set(None),
         damaged_at: Set(None),
         damage: Set(None),
+        stored_digest: Set(stored_digest),
         list_at: Set(list_at),
     };
     let unless_known = OnConflict::new().do_nothing().to_owned();
@@ -232,13 +246,17 @@ async fn note_as_stored(
     txn: &DatabaseTransaction,
     known: files::Model,
     file: &StoredFile,
+    stored_digest: Option<Digest>,
     now: Timestamp,
 ) -> Result<(), RecordError> {
     let is_as_before =
         known.stored_size == long(file.stored_size)? && known.encoding == file.encoding && known.base == file.base;
-    if is_as_before && known.damaged_at.is_none() {
+    let is_same_object = stored_digest.is_none() || stored_digest == known.stored_digest;
+    if is_as_before && is_same_object && known.damaged_at.is_none() {
         return Ok(());
     }
+    // The digest of an object in another encoding, or of one whose bytes were not seen, is not known.
+    let stored_digest = stored_digest.or(known.stored_digest.filter(|_| is_as_before));
     let row = files::ActiveModel {
         digest: Set(known.digest),
         stored_size: Set(long(file.stored_size)?),
@@ -246,6 +264,7 @@ async fn note_as_stored(
         base: Set(file.base),
         damaged_at: Set(None),
         damage: Set(None),
+        stored_digest: Set(stored_digest),
         ..Default::default()
     };
     row.update_without_returning(txn).await?;

@@ -141,6 +141,7 @@ impl Removals {
                 removal_failed_at: Set(None),
                 damaged_at: Set(None),
                 damage: Set(None),
+                stored_digest: Set(None),
                 list_at: Set(None),
             })
         };

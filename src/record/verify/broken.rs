@@ -140,6 +140,21 @@ impl Verify {
         Ok((self.use_rows(page.limit(limit)).await?, total))
     }
 
+    /// The newest revision that has a file and was not removed.
+    pub async fn newest_with(&self, file: Digest) -> Result<Option<RevisionId>, RecordError> {
+        use revisions::Column as R;
+        let id: Option<Uuid> = revisions::Entity::find()
+            .select_only()
+            .column(R::Id)
+            .filter(R::Digest.eq(file))
+            .filter(R::PurgedAt.is_null())
+            .order_by_desc(R::Id)
+            .into_tuple()
+            .one(self.db.reader())
+            .await?;
+        Ok(id.map(RevisionId))
+    }
+
     /// The revision of a finding, or the revisions of its publication.
     pub async fn uses_of_rows(
         &self,

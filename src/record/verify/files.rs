@@ -17,6 +17,8 @@ use files::Column as F;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileState {
     pub file: StoredFile,
+    /// The digest of its object as stored, if it is known.
+    pub stored_digest: Option<Digest>,
     pub is_damaged: bool,
     /// The row says that the bytes are gone.
     pub is_removed: bool,
@@ -27,6 +29,7 @@ pub struct FileState {
 impl FileState {
     fn read(row: files::Model) -> Result<Self, RecordError> {
         Ok(Self {
+            stored_digest: row.stored_digest,
             is_damaged: row.damaged_at.is_some(),
             is_removed: row.removed_at.is_some(),
             is_leaving: row.tombstone_at.is_some() || row.removal_failed_at.is_some(),

@@ -44,6 +44,7 @@ impl TestApp {
 pub fn fetched_file(file: StoredFile) -> FetchedFile {
     FetchedFile {
         file,
+        stored_digest: None,
         file_name: "a.txt".into(),
         extension: Some("txt".into()),
         content_type: None,
