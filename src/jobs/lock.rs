@@ -83,6 +83,12 @@ impl Guard {
         }
     }
 
+    /// Whether no other process can have the lock.
+    pub fn is_held(&self) -> bool {
+        let lease = *self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(lease, Lease::Renewed(at) if at.elapsed() <= RENEWED_WITHIN)
+    }
+
     pub async fn release(self) {
         self.heartbeat.abort();
         match self.app.record.locks().release(self.name, &self.holder).await {

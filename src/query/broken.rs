@@ -11,6 +11,10 @@ const BROKEN_ORDER: char = 'k';
 /// Uses that are listed with an item.
 const USES_MAX: u64 = 100;
 
+/// About the memory of an item and of each use of it.
+const ROW_BYTES: usize = 1024;
+const USE_BYTES: usize = 512;
+
 /// Something broken, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenRow {
@@ -77,7 +81,7 @@ impl Queries {
         for item in items.into_iter().take(window.limit) {
             let cursor = Cursor { value: SortValue::Text(item.key.clone()), tie: uuid::Uuid::nil() };
             let row = self.broken_row(item).await?;
-            self.limits().count_bytes(4096)?;
+            self.limits().count_bytes(ROW_BYTES + row.uses.len() * USE_BYTES)?;
             rows.push((cursor.format(BROKEN_ORDER), row));
         }
         Ok(ListPage::new(&window, total, rows, more))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::local::open_file;
 use super::{Archive, StoreError};
-use crate::domain::{Digest, Encoding, StoredFile};
+use crate::domain::{Digest, Encoding, Locator};
 
 /// A file that may have the bytes of another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +36,25 @@ pub fn copies_in(folder: &Path, digest: Digest) -> Vec<CopyPath> {
 }
 
 impl Archive {
-    /// Reads the bytes of a file from its own object, which is replaced afterwards.
-    pub async fn reader_of(&self, file: StoredFile) -> Result<Box<dyn Read + Send>, StoreError> {
-        let object = self.store.open(&file.locator(), 0).await?;
+    /// The objects of a file that exist, in the encodings without a base. Whether they are sound is not known.
+    pub async fn objects_of(&self, digest: Digest) -> Result<Vec<Locator>, StoreError> {
+        let mut found = Vec::new();
+        for encoding in Encoding::WITHOUT_BASE {
+            let locator = Locator { digest, encoding, base: None };
+            match self.store.contains(&locator).await {
+                Ok(Some(_)) => found.push(locator),
+                Ok(None) | Err(StoreError::NotAFile { .. } | StoreError::Io(_)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the bytes of an object. What it decodes to is not verified.
+    pub async fn reader_of(&self, locator: Locator) -> Result<Box<dyn Read + Send>, StoreError> {
+        let object = self.store.open(&locator, 0).await?;
         let stored = object.body.into_reader();
-        Ok(match file.encoding {
+        Ok(match locator.encoding {
             Encoding::Plain => stored,
             Encoding::Zstd => Box::new(zstd::stream::read::Decoder::new(stored)?),
         })

@@ -16,8 +16,8 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
-use super::StoreError;
 use super::object::{Body, Object, ObjectEntry, Space, Store, Upload};
+use super::{StoreError, aside};
 use crate::domain::{Digest, Encoding, Locator};
 
 const INCOMING: &str = "incoming";
@@ -129,28 +129,18 @@ impl Store for LocalStore {
 
     async fn keep_aside(&self, locator: &Locator) -> Result<(), StoreError> {
         let (path, folder) = (self.path_of(locator)?, self.root.join(DAMAGED));
-        Ok(spawn_blocking(move || keep_aside(&path, &folder)).await??)
+        Ok(spawn_blocking(move || aside::keep(&path, &folder)).await??)
     }
 
     async fn kept_aside(&self) -> Result<HashSet<Digest>, StoreError> {
         let folder = self.root.join(DAMAGED);
-        let found = spawn_blocking(move || aside_in(&folder)).await??;
+        let found = spawn_blocking(move || aside::found_in(&folder)).await??;
         Ok(found.into_iter().map(|(digest, _)| digest).collect())
     }
 
     async fn discard_aside(&self, file: Digest) -> Result<(), StoreError> {
         let folder = self.root.join(DAMAGED);
-        Ok(spawn_blocking(move || {
-            for (_, path) in aside_in(&folder)?.into_iter().filter(|(digest, _)| *digest == file) {
-                if path.symlink_metadata()?.is_dir() {
-                    std::fs::remove_dir_all(path)?;
-                } else {
-                    std::fs::remove_file(path)?;
-                }
-            }
-            Ok::<_, io::Error>(())
-        })
-        .await??)
+        Ok(spawn_blocking(move || aside::discard(&folder, file)).await??)
     }
 
     async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError> {
@@ -332,49 +322,12 @@ fn special_kind(_: &std::fs::Metadata) -> &'static str {
     "something that is not a file"
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Links a file to the folder of damaged objects, and moves there what is not a file.
-fn keep_aside(path: &Path, folder: &Path) -> io::Result<()> {
-    let found = match path.symlink_metadata() {
-        Ok(found) => found,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    std::fs::create_dir_all(folder)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder.join(format!("{name}#{}", uuid::Uuid::now_v7()));
-    // A file system without hard links moves the file too: then the object is missing until it is repaired.
-    let is_linked = found.is_file() && std::fs::hard_link(path, &aside).is_ok();
-    if !is_linked {
-        std::fs::rename(path, &aside)?;
-        sync_folder_of(path)?;
-    }
-    sync_folder(folder)?;
-    sync_folder_of(folder)
-}
-
-/// What is kept aside, with the digests of its files.
-fn aside_in(folder: &Path) -> io::Result<Vec<(Digest, PathBuf)>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let object = name.to_str().and_then(|name| name.split_once('#')).and_then(|(object, _)| locator_of(object));
-        found.extend(object.map(|locator| (locator.digest, entry.path())));
-    }
-    Ok(found)
 }
 
 /// The objects of one folder. Files with other names are not objects.
@@ -393,7 +346,7 @@ fn list_folder(folder: &Path) -> Result<Vec<ObjectEntry>, StoreError> {
     Ok(objects)
 }
 
-fn locator_of(name: &str) -> Option<Locator> {
+pub(super) fn locator_of(name: &str) -> Option<Locator> {
     let (name, encoding) = match name.strip_suffix(".zst") {
         Some(name) => (name, Encoding::Zstd),
         None => (name, Encoding::Plain),

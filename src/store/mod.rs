@@ -6,6 +6,7 @@
 //!
 //! [`Archive`] encodes, checks and unpacks; it works over any [`Store`] of objects. [`LocalStore`] is the one in a folder.
 mod archive;
+mod aside;
 mod audit;
 mod blocks;
 mod copies;

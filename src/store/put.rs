@@ -170,7 +170,9 @@ impl Ended {
             {
                 tracing::warn!(error = %e, %digest, "a damaged object was replaced in another encoding, and cannot be deleted");
             }
-            tracing::warn!(%digest, "a damaged file of the archive was replaced by good bytes");
+            if replaces == Replaces::Damaged {
+                tracing::warn!(%digest, "a damaged file of the archive was replaced by good bytes");
+            }
         }
         Ok(PutResult { file: new, stored_digest, was_known: damaged.is_some(), unrecorded })
     }

@@ -169,6 +169,45 @@ async fn all_objects_are_listed() {
     }
 }
 
+#[tokio::test]
+async fn the_parts_of_a_list_are_the_list() {
+    for (name, store, _folder) in stores() {
+        for n in 0..200_u32 {
+            put(&*store, &locator(n, if n % 3 == 0 { Encoding::Plain } else { Encoding::Zstd }), b"x", 9).await;
+        }
+        let mut parts = BTreeMap::new();
+        for first in 0..=u8::MAX {
+            let part: Vec<_> = store.list_part(first).try_collect().await.expect("a list");
+            assert!(part.iter().all(|entry| entry.locator.digest.0[0] == first), "{name}");
+            parts.extend(part.into_iter().map(|entry| (format!("{:?}", entry.locator), entry.stored_size)));
+        }
+        assert_eq!(parts, listed(&*store).await, "{name}");
+    }
+}
+
+/// A store that keeps nothing aside replaces objects all the same.
+#[tokio::test]
+async fn an_object_that_is_kept_aside_is_in_its_place_until_it_is_replaced() {
+    for (name, store, _folder) in stores() {
+        let locator = locator(1, Encoding::Zstd);
+        // There may be nothing to keep.
+        store.keep_aside(&locator).await.expect("nothing");
+        assert!(store.kept_aside().await.expect("a set").is_empty(), "{name}");
+        put(&*store, &locator, b"damaged", 9).await;
+        for _ in 0..2 {
+            store.keep_aside(&locator).await.expect("an object aside");
+            assert_eq!(read(&*store, &locator, 0).await, b"damaged", "{name}");
+        }
+        assert_eq!(listed(&*store).await.len(), 1, "{name}");
+        put(&*store, &locator, b"sound", 9).await;
+        for _ in 0..2 {
+            store.discard_aside(locator.digest).await.expect("nothing aside");
+            assert!(store.kept_aside().await.expect("a set").is_empty(), "{name}");
+            assert_eq!(read(&*store, &locator, 0).await, b"sound", "{name}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_see_whole_objects() {
     for (name, store, _folder) in stores() {

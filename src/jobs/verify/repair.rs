@@ -36,6 +36,8 @@ pub enum Outcome {
     Queued { notifications: u64 },
     /// A second object of a file was removed.
     Removed,
+    /// A row refers to the object by now.
+    InUse,
     /// The index was built again, or the service is building it.
     Reindexed,
     /// Says what was tried.
@@ -46,7 +48,7 @@ impl Outcome {
     /// Whether the item is not broken any more.
     pub fn is_done(&self) -> bool {
         match self {
-            Self::Repaired { .. } | Self::Removed | Self::Reindexed => true,
+            Self::Repaired { .. } | Self::Removed | Self::InUse | Self::Reindexed => true,
             Self::Queued { .. } | Self::NotRepaired { .. } => false,
         }
     }
@@ -60,6 +62,7 @@ impl Outcome {
                     "queued {notifications} notifications whose links have not expired: the service fetches the file again"
                 )
             }
+            Self::InUse => "a row refers to the object again".to_owned(),
             Self::Removed => "removed: the other object of the file is sound".to_owned(),
             Self::Reindexed => "the search index is built again".to_owned(),
             Self::NotRepaired { reasons } if reasons.is_empty() => {
@@ -145,10 +148,11 @@ impl Repairer {
         if self.app.store.noted().await?.contains(&digest) {
             return stays("the file is being stored at this moment");
         }
-        for copy in self.app.store.other_copies(state.file).await? {
-            self.app.store.remove_copy(copy).await?;
+        let copies = self.app.store.other_copies(state.file).await?;
+        for copy in &copies {
+            self.app.store.remove_copy(*copy).await?;
         }
-        Ok(Outcome::Removed)
+        Ok(if copies.is_empty() { Outcome::InUse } else { Outcome::Removed })
     }
 
     /// Writes an object again from its own bytes.
@@ -156,7 +160,7 @@ impl Repairer {
         let Some(file) = self.app.record.files().stored_file(digest).await? else {
             return Ok(Outcome::NotRepaired { reasons: vec!["the file is not stored any more".to_owned()] });
         };
-        let put = pour_reader(&self.app, self.app.store.reader_of(file).await?, file.size).await;
+        let put = pour_reader(&self.app, self.app.store.reader_of(file.locator()).await?, file.size).await;
         Ok(match self.finish(put, file.digest, true).await? {
             Ok(()) => Outcome::Repaired { from: "its own bytes".to_owned() },
             Err(reason) => Outcome::NotRepaired { reasons: vec![reason] },
@@ -167,16 +171,18 @@ impl Repairer {
     async fn restore(&mut self, digest: Digest, file: Option<StoredFile>) -> anyhow::Result<Outcome> {
         let mut reasons = Vec::new();
         let size_max = file.map_or(self.app.settings.fetch.max_bytes, |file| file.size);
-        if let Some(file) = file {
-            for copy in self.app.store.other_copies(file).await? {
-                let put = match self.app.store.check(copy).await {
-                    Ok(()) => pour_reader(&self.app, self.app.store.reader_of(copy).await?, size_max).await,
-                    Err(_) => continue,
-                };
-                match self.finish(put, digest, false).await? {
-                    Ok(()) => return Ok(Outcome::Repaired { from: "another object of the archive".to_owned() }),
-                    Err(reason) => reasons.push(reason),
-                }
+        // Another object of the file; where it has no row, any of its objects.
+        for locator in self.app.store.objects_of(digest).await? {
+            if file.is_some_and(|file| file.locator() == locator) {
+                continue;
+            }
+            let put = match self.app.store.reader_of(locator).await {
+                Ok(reader) => pour_reader(&self.app, reader, size_max).await,
+                Err(e) => Err(e.into()),
+            };
+            match self.finish(put, digest, false).await? {
+                Ok(()) => return Ok(Outcome::Repaired { from: "another object of the archive".to_owned() }),
+                Err(reason) => reasons.push(format!("the object in {}: {reason}", locator.encoding.as_str())),
             }
         }
         let (uses, _) = self.app.record.verify().uses(digest, None, USES_MAX).await?;
@@ -256,8 +262,10 @@ impl Repairer {
         self.guard.check("stop-in-repair")?;
         let stored = match put.finish_repair(digest, replaces_sound).await {
             Ok(stored) => stored,
-            Err(e @ StoreError::OtherFile { .. }) => return Ok(Err(e.to_string())),
-            Err(e) => return Err(e).context("the file cannot be stored"),
+            Err(e) if e.is_full() || matches!(e, StoreError::DiskFull(_) | StoreError::Interrupted) => {
+                return Err(e).context("the file cannot be stored");
+            }
+            Err(e) => return Ok(Err(e.to_string())),
         };
         if let Err(e) = self.app.store.check(stored.file).await {
             return Ok(Err(format!("what was stored does not read back: {e}")));
@@ -265,7 +273,7 @@ impl Repairer {
         fault("repair-before-record");
         match self.app.record.files().save_repaired(&stored.file, stored.stored_digest, self.app.clock.now()).await {
             Ok(()) => stored.unrecorded.recorded(),
-            Err(RecordError::FileGone) => return Ok(Err("the file is being removed".to_owned())),
+            Err(RecordError::FileGone) => return Ok(Err("the file was removed, or is being removed".to_owned())),
             Err(e) => return Err(e.into()),
         }
         fault("repair-after-record");

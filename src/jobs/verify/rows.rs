@@ -8,7 +8,7 @@ use super::run::Pass;
 use crate::domain::{Breakage, ProductId, PublicationId, RevisionId, Share};
 use crate::engine::index::{Deadline, Entry, Index, IndexError};
 use crate::engine::record::{Finding, PublicationRefs};
-use crate::jobs::follow;
+use crate::jobs::{Stopped, follow};
 
 /// Publications compared with the index at once. Each time all ids of the index are walked through.
 const PAGE: u64 = 5000;
@@ -26,9 +26,7 @@ const WALK_TIMEOUT: Duration = Duration::from_secs(60);
 impl Pass<'_> {
     /// Compares rows with each other and with the index. Returns whether the index could be compared.
     pub async fn verify_rows(&mut self) -> anyhow::Result<bool> {
-        // Where no service writes the index, this process does.
-        follow::catch_up(self.app).await?;
-        let mut is_index_checked = self.is_index_current().await?;
+        let mut is_index_checked = self.prepare_index().await?;
         let mut after = None;
         loop {
             self.check()?;
@@ -39,9 +37,7 @@ impl Pass<'_> {
             let rows = self.rows_of(&own).await?;
             self.find_dangling(&rows).await?;
             if is_index_checked {
-                let entries = self.entries(move |index, watch| index.entries(after, to, watch)).await?;
-                let differing = differing(&rows, &entries);
-                is_index_checked = differing.is_empty() || self.confirm(differing.into_iter().collect()).await?;
+                is_index_checked = self.compare(&rows, after, to).await.or_else(unless_unreadable)?;
             }
             after = to;
             if is_last {
@@ -50,7 +46,31 @@ impl Pass<'_> {
             tokio::task::yield_now().await;
         }
         self.find_lost_revisions().await?;
-        Ok(is_index_checked && self.compare_products().await?)
+        Ok(is_index_checked && self.compare_products().await.or_else(unless_unreadable)?)
+    }
+
+    /// Whether the index can be compared. Where no service writes it, this process brings it up to date.
+    async fn prepare_index(&self) -> anyhow::Result<bool> {
+        if let Err(e) = follow::catch_up(self.app).await {
+            if e.is::<Stopped>() {
+                return Err(e);
+            }
+            tracing::warn!(error = format!("{e:#}"), "the search index cannot be brought up to date");
+            return Ok(false);
+        }
+        self.is_index_current().await.or_else(unless_unreadable)
+    }
+
+    /// Compares publications with the entries of the index for the same range of ids. Returns whether that was possible.
+    async fn compare(
+        &self,
+        rows: &[PublicationRefs],
+        after: Option<PublicationId>,
+        to: Option<PublicationId>,
+    ) -> anyhow::Result<bool> {
+        let entries = self.entries(move |index, watch| index.entries(after, to, watch)).await?;
+        let differing = differing(rows, &entries);
+        Ok(differing.is_empty() || self.confirm(differing.into_iter().collect()).await?)
     }
 
     /// Whether a row is in the share.
@@ -222,6 +242,17 @@ impl Pass<'_> {
                 Some(_) | None => return Ok(()),
             }
         }
+    }
+}
+
+/// An index that cannot be read is not verified; any other error ends the run.
+fn unless_unreadable(error: anyhow::Error) -> anyhow::Result<bool> {
+    match error.downcast::<IndexError>() {
+        Ok(e) => {
+            tracing::error!(error = %e, "the search index cannot be read, and is not verified; `acervo reindex` builds it again");
+            Ok(false)
+        }
+        Err(other) => Err(other),
     }
 }
 

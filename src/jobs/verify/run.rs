@@ -72,8 +72,8 @@ pub(super) async fn verify(
     };
     let began = Instant::now();
     let outcome = pass.work().await;
-    if outcome.is_err() {
-        // What was verified need not be read again.
+    if outcome.is_err() && guard.is_held() {
+        // What was verified need not be read again. Without the lock, another process may have continued the run.
         pass.save().await?;
     }
     let index_checked = outcome?;
@@ -113,6 +113,7 @@ impl Pass<'_> {
         let index_checked = self.verify_rows().await?;
         self.discard_aside().await?;
         fault("verify-before-forget");
+        self.check()?;
         self.app.record.verify().forget_others(&self.run.id, self.run.share, index_checked).await?;
         fault("verify-before-end");
         Ok(index_checked)
@@ -143,14 +144,16 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Removes damaged objects that an interrupted repair kept aside, where the file is sound now.
+    /// Removes damaged objects that an interrupted repair kept aside, where the file is sound or removed now.
     async fn discard_aside(&mut self) -> anyhow::Result<()> {
         for digest in self.app.store.kept_aside().await? {
             let states = self.app.record.verify().file_states(&[digest]).await?;
-            let Some(state) = states.get(&digest).filter(|state| !state.is_removed && !state.is_leaving) else {
-                continue;
+            let is_settled = match states.get(&digest) {
+                Some(state) if state.is_leaving => false,
+                Some(state) => state.is_removed || self.read(state.file).await?.is_ok(),
+                None => false,
             };
-            if self.read(state.file).await?.is_ok() {
+            if is_settled {
                 self.app.store.discard_aside(digest).await?;
             }
         }

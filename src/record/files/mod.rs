@@ -56,7 +56,8 @@ impl Files {
     }
 
     /// Records that good bytes of a file were stored again in place of damaged or missing ones. Files that were recorded as removed, or
-    /// not at all, although a revision uses them, are recorded again. [`RecordError::FileGone`] while the file is being removed.
+    /// not at all, although a revision uses them, are recorded again. [`RecordError::FileGone`] while the file is being removed, and if it
+    /// was removed because nothing uses it.
     pub async fn save_repaired(
         &self,
         file: &StoredFile,
@@ -67,10 +68,15 @@ impl Files {
         match files::Entity::find_by_id(file.digest).one(&txn).await? {
             Some(known) if known.tombstone_at.is_some() => return Err(RecordError::FileGone),
             Some(known) if known.removed_at.is_none() => note_as_stored(&txn, known, file, stored_digest, now).await?,
-            Some(_) => {
-                _ = stored_again(file, stored_digest, now)?.update_without_returning(&txn).await?;
+            known => {
+                if !has_revision(&txn, file.digest).await? {
+                    return Err(RecordError::FileGone);
+                }
+                match known {
+                    Some(_) => _ = stored_again(file, stored_digest, now)?.update_without_returning(&txn).await?,
+                    None => insert_file(&txn, file, stored_digest, None, now).await?,
+                }
             }
-            None => insert_file(&txn, file, stored_digest, None, now).await?,
         }
         Ok(txn.commit().await?)
     }
@@ -180,6 +186,13 @@ pub(in crate::engine::record) async fn save(
     }
     insert_file(txn, &fetched.file, fetched.stored_digest, fetched.list_later.then(|| millis(now)), now).await?;
     insert_members(txn, fetched.file.digest, &fetched.members).await
+}
+
+/// Whether a revision that was not swept has a file.
+async fn has_revision(txn: &DatabaseTransaction, file: Digest) -> Result<bool, RecordError> {
+    use revisions::Column as R;
+    let some = revisions::Entity::find().filter(R::Digest.eq(file)).filter(R::SweptAt.is_null());
+    Ok(some.one(txn).await?.is_some())
 }
 
 /// The row of a file whose bytes are stored again after they had been removed.

@@ -115,6 +115,7 @@ impl Verify {
             .col_expr(R::Files, Expr::value(long(run.files)?))
             .col_expr(R::Bytes, Expr::value(long(run.bytes)?))
             .filter(R::Id.eq(&run.id))
+            .filter(R::EndedAt.is_null())
             .exec(&txn)
             .await?;
         Ok(txn.commit().await?)
