@@ -1,6 +1,6 @@
 //! engine: the leaves, and the use cases over them.
 //!
-//! The leaves (`record`, `fetch`, `store`, `index`) are private to this module, and so are their values in [`app::App`]: an edge
+//! The leaves (`record`, `fetch`, `store`, `dense`, `index`) are private to this module, and so are their values in [`app::App`]: an edge
 //! can name neither and calls a use case. What an edge shows of a leaf, such as a row, `query` re-exports.
 //!
 //! ```compile_fail,E0603
@@ -18,6 +18,9 @@
 //! ```
 
 // Some of what a leaf offers is called by tests alone.
+#[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
+#[path = "dense/mod.rs"]
+mod dense;
 #[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
 #[path = "fetch/mod.rs"]
 mod fetch;
@@ -49,6 +52,9 @@ pub mod reindex;
 pub mod leaves {
     use super::app::App;
 
+    pub mod dense {
+        pub use crate::engine::dense::*;
+    }
     pub mod fetch {
         pub use crate::engine::fetch::*;
     }

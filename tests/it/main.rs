@@ -35,6 +35,8 @@ mod crash;
 mod crowds;
 /// Files of the archive that were altered on the disk.
 mod damage;
+/// The dense encodings: what they cost, and what damage and hostile files can do.
+mod dense;
 /// The commands in documents and in printed hints.
 mod documents;
 /// Downloads whose client reads nothing.
