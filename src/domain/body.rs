@@ -2,6 +2,8 @@
 //!
 //! The reader is lenient, with warnings: the file of a rejected notification is lost when the link expires, and a wrong period
 //! can be corrected later.
+use std::cell::OnceCell;
+
 use super::notification::{Announcement, Identity, ParsedNotification, Rejection};
 use super::text::{FIELD_CHARS_MAX, NAME_CHARS_MAX, clean, first_chars, indexable_prefix, is_blank};
 use super::{Claims, Link, LinkError, LocalDateTime, Period, Secrets, fold, json};
@@ -30,6 +32,17 @@ struct Field {
     value: Option<Value>,
     /// The field was there and blank.
     is_blank: bool,
+    /// The text as it is stored, once it was asked for.
+    cleaned: OnceCell<String>,
+}
+
+impl Field {
+    /// The text as sent; the JSON of what is not a text.
+    fn text(&self) -> Option<&str> {
+        match self.value.as_ref()? {
+            Value::Text(text) | Value::Other(text) => Some(text),
+        }
+    }
 }
 
 /// Collects the known fields of a body.
@@ -42,8 +55,8 @@ pub(super) struct BodyReader {
     period_start: Field,
     period_end: Field,
     link: Field,
-    /// Every value of a link field.
-    links: Vec<String>,
+    /// Every value of a link field, and how it was read.
+    links: Vec<(String, Result<Link, LinkError>)>,
     secrets: Secrets,
     warnings: Vec<String>,
     /// The body describes an existing file and has no link.
@@ -91,7 +104,7 @@ impl BodyReader {
                 Value::Text(text) | Value::Other(text) => text,
             };
             if self.links.len() < LINKS_MAX {
-                self.links.push(text.trim().to_owned());
+                self.links.push((text.trim().to_owned(), Link::parse(text)));
             }
         }
         let differs = field.value.as_ref().is_some_and(|before| *before != value);
@@ -112,23 +125,23 @@ impl BodyReader {
 
     /// What must be redacted in this body. To be called after all fields are taken.
     pub fn find_secrets(&mut self) -> Secrets {
-        let parsed = self.links.iter().filter_map(|text| Link::parse(text).ok());
-        let mut secrets = Secrets::new(self.links.iter().filter(|text| text.len() > 5).cloned());
-        parsed.for_each(|link| secrets.add(link.secrets()));
+        let texts = self.links.iter().map(|(text, _)| text).filter(|text| text.len() > 5);
+        let mut secrets = Secrets::new(texts.cloned());
+        self.links.iter().filter_map(|(_, link)| link.as_ref().ok()).for_each(|link| secrets.add(link.secrets()));
         self.secrets = secrets.clone();
         secrets
     }
 
     pub fn into_notification(mut self, body: Vec<u8>, claims: Option<Claims>) -> ParsedNotification {
         let parsed = match &self.link.value {
-            Some(Value::Text(text)) => Some(Link::parse(text)),
+            Some(Value::Text(text)) => Some(self.link_of(text)),
             Some(Value::Other(_)) => Some(Err(LinkError::NotAbsolute)),
             None => None,
         };
         let link = parsed.as_ref().and_then(|parsed| parsed.clone().ok());
         let claims = claims.or_else(|| link.as_ref().map(Link::claims)).unwrap_or_default();
         let stored = |reader: &Self, field: &Field, chars_max: usize| match &field.value {
-            Some(Value::Text(text)) => Some(indexable_prefix(&reader.cleaned(text), chars_max).to_owned()),
+            Some(Value::Text(_)) => Some(indexable_prefix(reader.cleaned_field(field), chars_max).to_owned()),
             _ => None,
         };
         ParsedNotification {
@@ -167,19 +180,21 @@ impl BodyReader {
     }
 
     fn name(&mut self) -> Result<String, Rejection> {
-        match std::mem::take(&mut self.name).value {
-            Some(Value::Text(text)) if !fold(&text).is_empty() => self.bounded("nome", &text, NAME_CHARS_MAX),
-            Some(Value::Other(json)) => reject(&format!("`nome` is `{}`, not a text", self.short(&json))),
+        let field = std::mem::take(&mut self.name);
+        match &field.value {
+            Some(Value::Text(text)) if !fold(text).is_empty() => self.bounded("nome", &field, NAME_CHARS_MAX),
+            Some(Value::Other(json)) => reject(&format!("`nome` is `{}`, not a text", self.short(json))),
             _ => reject("`nome` is missing: the product's name"),
         }
     }
 
     fn reference_date(&mut self) -> Result<Option<String>, Rejection> {
-        match std::mem::take(&mut self.reference_date).value {
+        let field = std::mem::take(&mut self.reference_date);
+        match &field.value {
             None => Ok(None),
-            Some(Value::Text(text)) => self.bounded("dataProduto", &text, REFERENCE_DATE_CHARS_MAX).map(Some),
+            Some(Value::Text(_)) => self.bounded("dataProduto", &field, REFERENCE_DATE_CHARS_MAX).map(Some),
             Some(Value::Other(json)) => {
-                let value = self.short(&json);
+                let value = self.short(json);
                 if matches!(self.instant(&self.period_start), Instant::Missing | Instant::Blank) {
                     return reject(&format!("`dataProduto` is `{value}`, not a text"));
                 }
@@ -193,21 +208,21 @@ impl BodyReader {
     fn optional(&mut self, name: &str, field: &Field) -> Result<String, Rejection> {
         match &field.value {
             None => Ok(String::new()),
-            Some(Value::Text(text)) => self.bounded(name, text, NAME_CHARS_MAX),
+            Some(Value::Text(_)) => self.bounded(name, field, NAME_CHARS_MAX),
             Some(Value::Other(json)) if json.starts_with(['{', '[']) => {
                 self.warn(format!("`{name}` is `{}`, not a text; left it empty", self.short(json)));
                 Ok(String::new())
             }
             Some(Value::Other(json)) => {
                 self.warn(format!("`{name}` is `{}`, not a text; read it as one", self.short(json)));
-                self.bounded(name, json, NAME_CHARS_MAX)
+                self.bounded(name, field, NAME_CHARS_MAX)
             }
         }
     }
 
     /// A text within its limits: truncated with a warning above `chars_max`, rejected above `FIELD_CHARS_MAX`.
-    fn bounded(&mut self, name: &str, text: &str, chars_max: usize) -> Result<String, Rejection> {
-        let cleaned = self.cleaned(text);
+    fn bounded(&mut self, name: &str, field: &Field, chars_max: usize) -> Result<String, Rejection> {
+        let (text, cleaned) = (field.text().unwrap_or_default(), self.cleaned_field(field));
         let chars = cleaned.chars().count();
         if chars > FIELD_CHARS_MAX {
             return reject(&format!("`{name}` has {chars} characters; at most {FIELD_CHARS_MAX} are accepted"));
@@ -218,7 +233,7 @@ impl BodyReader {
         if text.contains(char::REPLACEMENT_CHARACTER) {
             self.warn(format!("`{name}` holds characters that could not be decoded; they are shown as U+FFFD"));
         }
-        let cut = indexable_prefix(&cleaned, chars_max);
+        let cut = indexable_prefix(cleaned, chars_max);
         if cut.len() < cleaned.len() {
             self.warn(format!("`{name}` has {chars} characters; only the first {} are stored", cut.chars().count()));
         }
@@ -335,6 +350,16 @@ impl BodyReader {
     fn cleaned(&self, text: &str) -> String {
         // Redacted first: a control character within a secret becomes a blank.
         clean(&self.secrets.redact(text).unwrap_or_else(|| text.to_owned()))
+    }
+
+    fn cleaned_field<'a>(&self, field: &'a Field) -> &'a str {
+        field.cleaned.get_or_init(|| self.cleaned(field.text().unwrap_or_default()))
+    }
+
+    /// The link of a value that was taken.
+    fn link_of(&self, text: &str) -> Result<Link, LinkError> {
+        let taken = self.links.iter().find(|(taken, _)| taken == text.trim());
+        taken.map_or_else(|| Link::parse(text), |(_, link)| link.clone())
     }
 
     /// A value as a message repeats it.

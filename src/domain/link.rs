@@ -1,4 +1,6 @@
 //! The link of a notification, which is a bearer secret, and the claims of its token, which are not.
+use std::sync::OnceLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -24,8 +26,39 @@ const TOKEN_PARTS: usize = 3;
 const SECRET_PART_BYTES_MIN: usize = 8;
 
 /// The URL of a notification's file. With its token anyone can download the file, and the token names a person.
-#[derive(Clone, Debug)]
-pub struct Link(SecretString);
+#[derive(Clone)]
+pub struct Link {
+    text: SecretString,
+    /// Read when it is asked for; `None` if the text is not a URL.
+    contents: OnceLock<Option<Box<Contents>>>,
+}
+
+/// The parts of a link.
+#[derive(Clone)]
+struct Contents {
+    url: Url,
+    token: Option<String>,
+    /// The payload of the token.
+    payload: Option<Value>,
+    /// The user whom the token names.
+    user: Secrets,
+}
+
+impl Contents {
+    fn read(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let token = token(&url);
+        let payload = token.as_deref().and_then(payload);
+        let user = payload.as_ref().and_then(user_name).map(Secrets::of_user).unwrap_or_default();
+        Some(Self { url, token, payload, user })
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Link([redacted])")
+    }
+}
 
 impl PartialEq for Link {
     fn eq(&self, other: &Self) -> bool {
@@ -74,20 +107,25 @@ impl Link {
         if text.chars().nth(LINK_CHARS_MAX).is_some() {
             return Err(LinkError::TooLong(text.chars().count()));
         }
-        let url = Url::parse(&text).map_err(|_| LinkError::NotAbsolute)?;
-        match url.host_str().map_or(0, str::len) {
+        let link = Self::from_stored(text);
+        let contents = link.contents().ok_or(LinkError::NotAbsolute)?;
+        match contents.url.host_str().map_or(0, str::len) {
             bytes if bytes > HOST_BYTES_MAX => Err(LinkError::HostTooLong(bytes)),
-            _ => Ok(Self(SecretString::from(text))),
+            _ => Ok(link),
         }
     }
 
     /// A link from the database, which was parsed before it was stored.
     pub fn from_stored(text: String) -> Self {
-        Self(SecretString::from(text))
+        Self { text: SecretString::from(text), contents: OnceLock::new() }
+    }
+
+    fn contents(&self) -> Option<&Contents> {
+        self.contents.get_or_init(|| Contents::read(self.expose()).map(Box::new)).as_deref()
     }
 
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.text.expose_secret()
     }
 
     /// A key that equal links to a file have in common and that reveals nothing of the link: the path in the token, else the
@@ -98,23 +136,20 @@ impl Link {
 
     /// The host of the URL, in lower case.
     pub fn host(&self) -> Option<String> {
-        Url::parse(self.expose()).ok()?.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase())
+        self.contents()?.url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase())
     }
 
     /// What must be redacted: the link, its query, its token and any piece of it, and the user whom the token names.
     pub fn secrets(&self) -> Secrets {
-        let mut secrets = Secrets::default();
         let mut all = vec![self.expose().to_owned()];
-        let Ok(url) = Url::parse(self.expose()) else { return Secrets::new(all) };
+        let Some(Contents { url, token, user, .. }) = self.contents() else { return Secrets::new(all) };
         all.push(url.as_str().to_owned());
         all.extend(url.query().filter(|query| query.len() >= SECRET_PART_BYTES_MIN).map(str::to_owned));
-        if let Some(token) = token(&url) {
+        let mut secrets = user.clone();
+        if let Some(token) = token {
             let parts = token.split('.').filter(|part| part.len() >= SECRET_PART_BYTES_MIN).take(TOKEN_PARTS);
             all.extend(parts.map(str::to_owned));
-            secrets.add(Secrets::of_token(&token));
-        }
-        if let Some(user) = self.token_payload().as_ref().and_then(user_name) {
-            secrets.add(Secrets::of_user(user));
+            secrets.add(Secrets::of_token(token));
         }
         secrets.add(Secrets::new(all));
         secrets
@@ -122,18 +157,18 @@ impl Link {
 
     /// The claims of the token; those that cannot be parsed are absent.
     pub fn claims(&self) -> Claims {
-        self.token_payload().map(|payload| Claims::parse(&payload)).unwrap_or_default()
-    }
-
-    fn token_payload(&self) -> Option<Value> {
-        let token = token(&Url::parse(self.expose()).ok()?)?;
-        let payload = token.split('.').nth(1)?.trim_end_matches('=').replace('+', "-").replace('/', "_");
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+        let contents = self.contents();
+        contents.and_then(|Contents { payload, user, .. }| Some(Claims::parse(payload.as_ref()?, user))).unwrap_or_default()
     }
 }
 
 fn token(url: &Url) -> Option<String> {
     url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case("token")).map(|(_, token)| token.into_owned())
+}
+
+fn payload(token: &str) -> Option<Value> {
+    let payload = token.split('.').nth(1)?.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
 /// A claim, its name in any case.
@@ -147,17 +182,16 @@ fn user_name(payload: &Value) -> Option<&str> {
 }
 
 impl Claims {
-    fn parse(payload: &Value) -> Self {
+    fn parse(payload: &Value, user: &Secrets) -> Self {
         let find = |name: &str| find(payload, name);
         let number = |name: &str| match find(name)? {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float as i64)),
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        let secrets = user_name(payload).map(Secrets::of_user).unwrap_or_default();
         let path = find("URL")
             .and_then(Value::as_str)
-            .map(|path| super::clean(&secrets.redact(path).unwrap_or_else(|| path.to_owned())))
+            .map(|path| super::clean(&user.redact(path).unwrap_or_else(|| path.to_owned())))
             .filter(|path| !path.is_empty() && path.len() <= PATH_BYTES_MAX);
         Self {
             list_path: path.as_deref().and_then(list_path),

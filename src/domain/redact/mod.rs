@@ -58,7 +58,10 @@ impl SecretText {
 impl Secrets {
     pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
         let mut secrets = Self::default();
-        let all = texts.into_iter().flat_map(|text| spellings(&text));
+        let mut texts: Vec<String> = texts.into_iter().collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let all = texts.iter().flat_map(|text| spellings(text));
         secrets.add_texts(all.filter(|secret| secret.len() >= SECRET_BYTES_MIN).map(SecretText::new).collect());
         secrets
     }
@@ -119,10 +122,11 @@ pub fn redacted(text: &str) -> String {
 /// A secret as it appears in the views of a text that repeats it.
 fn spellings(secret: &str) -> Vec<Vec<u8>> {
     let plain = View::new(secret.as_bytes());
-    let dialects = [Dialect::Common, Dialect::Octal, Dialect::Css, Dialect::QuotedPrintable];
-    let decoded: Vec<View> = dialects.into_iter().filter_map(|dialect| plain.decoded(dialect, &mut 0)).collect();
+    let common = plain.decoded(Dialect::Common, &mut 0);
+    let others: Vec<View> =
+        ambiguous_in(&plain, common.as_ref()).filter_map(|dialect| plain.decoded(dialect, &mut 0)).collect();
     let mut spellings = Vec::new();
-    for view in std::iter::once(&plain).chain(&decoded) {
+    for view in std::iter::once(&plain).chain(&common).chain(&others) {
         let without_breaks = view.without_breaks().map(|view| view.bytes);
         for bytes in std::iter::once(&view.bytes).chain(&without_breaks) {
             let spelling = bytes.to_ascii_lowercase();
@@ -132,6 +136,15 @@ fn spellings(secret: &str) -> Vec<Vec<u8>> {
         }
     }
     spellings
+}
+
+/// The dialects in which a text may mean something else than in the common one.
+fn ambiguous_in(plain: &View, common: Option<&View>) -> impl Iterator<Item = Dialect> + use<> {
+    // The sign itself may be the result of an escape.
+    let has = |sign: u8| plain.bytes.contains(&sign) || common.is_some_and(|view| view.bytes.contains(&sign));
+    let by_backslash = has(b'\\').then_some([Dialect::Octal, Dialect::Css]);
+    let by_equals = has(b'=').then_some(Dialect::QuotedPrintable);
+    by_backslash.into_iter().flatten().chain(by_equals)
 }
 
 /// One search of a text.
@@ -150,12 +163,7 @@ impl Search<'_> {
         if let Some(decoded) = &decoded {
             self.view(decoded, AddressSyntax::Any, 0, &mut found);
         }
-        let ambiguous = [(b'\\', Dialect::Octal), (b'\\', Dialect::Css), (b'=', Dialect::QuotedPrintable)];
-        for (sign, dialect) in ambiguous {
-            // The sign itself may be the result of an escape.
-            if !(plain.bytes.contains(&sign) || decoded.as_ref().is_some_and(|view| view.bytes.contains(&sign))) {
-                continue;
-            }
+        for dialect in ambiguous_in(&plain, decoded.as_ref()) {
             let view = plain.decoded(dialect, &mut self.steps);
             if let Some(view) = view.filter(|view| decoded.as_ref().is_none_or(|decoded| decoded.bytes != view.bytes)) {
                 self.view(&view, AddressSyntax::Dotted, 0, &mut found);
