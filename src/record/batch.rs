@@ -1,7 +1,7 @@
 //! Many rows in few statements, of few lengths: a statement whose text was seen before need not be prepared again. And
 //! long work in pages, one commit each.
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait};
 use tokio::time::Instant;
 
 /// Rows that long work reads and writes at once: few enough that a notification waits for milliseconds.
@@ -11,9 +11,10 @@ pub(super) const PAGE: u64 = 500;
 const ROWS_MAX: usize = 256;
 
 /// Inserts rows; `or` says what is done with those that exist.
-pub(super) async fn insert<A>(txn: &DatabaseTransaction, rows: Vec<A>, or: Option<OnConflict>) -> Result<(), DbErr>
+pub(super) async fn insert<A, C>(txn: &C, rows: Vec<A>, or: Option<OnConflict>) -> Result<(), DbErr>
 where
     A: ActiveModelTrait + Send,
+    C: ConnectionTrait,
 {
     let mut rows = rows;
     while !rows.is_empty() {
@@ -28,7 +29,7 @@ where
 }
 
 /// How many of `n` rows go into the next statement: 1, 2, 4 or some eights.
-fn length(n: usize) -> usize {
+pub(super) fn length(n: usize) -> usize {
     if n < 8 { 1 << n.ilog2() } else { (n - n % 8).min(ROWS_MAX) }
 }
 

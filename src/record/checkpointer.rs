@@ -3,8 +3,9 @@
 //! An empty log needs a moment in which nobody writes and no reader is in the log. While others write that moment never comes by
 //! itself, so the writers of this process wait for it, but not longer than [`READERS_MAX`]: a reader that begins meanwhile reads
 //! from the database alone, and one that stays longer must not keep a notification waiting.
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, Statement};
@@ -16,10 +17,13 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 /// A longer log is emptied: every reader searches it, and its file does not shrink. 16 MiB.
 const LOG_PAGES_MAX: i32 = 4096;
 
+/// Jobs that write wait until a log of this length is emptied: they write faster than it is copied back. 32 MiB.
+const LOG_BYTES_MAX: u64 = 2 * LOG_PAGES_MAX as u64 * 4096;
+
 /// How long the writers wait for readers to leave the log.
 const READERS_MAX: Duration = Duration::from_millis(25);
 
-/// The shortest time between two attempts to empty the log.
+/// The shortest time between two attempts to empty the log, unless it is too long and nothing blocks it.
 const EMPTY_EVERY: Duration = Duration::from_secs(1);
 
 /// A reader that keeps the log from being emptied for longer is logged.
@@ -36,15 +40,31 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     /// `connection` is used for nothing else; `writer` is the only one of this process that writes.
-    pub fn start(connection: DatabaseConnection, writer: DatabaseConnection) -> Self {
-        // The last run may have ended before it emptied the log.
-        let log = Log { connection, writer, is_due: Arc::new(AtomicBool::new(true)) };
+    pub fn start(database: &Path, connection: DatabaseConnection, writer: DatabaseConnection) -> Self {
+        let mut file = database.as_os_str().to_owned();
+        file.push("-wal");
+        let log = Log {
+            connection,
+            writer,
+            file: file.into(),
+            // The last run may have ended before it emptied the log.
+            has_erased: Arc::new(AtomicBool::new(true)),
+            blocked_at: Arc::default(),
+        };
         Self { task: tokio::spawn(run(log.clone())), log }
     }
 
     /// Requests that the log is emptied soon: it holds erased links.
     pub fn empty_soon(&self) {
-        self.log.is_due.store(true, Ordering::Release);
+        self.log.empty_soon();
+    }
+
+    /// Empties a log that is too long. To be called before each transaction of a job.
+    pub async fn keep_short(&self) {
+        // The task reports what fails.
+        if self.log.is_too_long() && !self.log.is_blocked() {
+            let _ = self.log.try_empty(Log::is_too_long).await;
+        }
     }
 
     /// Ends the work. Who closes the writer afterwards leaves no log behind.
@@ -55,7 +75,7 @@ impl Checkpointer {
 
     /// Tries once to empty the log, if it holds erased links; `false` if a reader or another process uses it.
     pub async fn try_empty(&self) -> Result<bool, DbErr> {
-        self.log.try_empty(|log| log.is_due.load(Ordering::Acquire)).await
+        self.log.try_empty(|log| log.has_erased.load(Ordering::Acquire)).await
     }
 }
 
@@ -73,7 +93,7 @@ async fn run(log: Log) {
         // `None`: nothing had to be emptied.
         let outcome = async {
             let is_long = log.checkpoint("PASSIVE", Duration::ZERO).await?.pages >= LOG_PAGES_MAX;
-            if Instant::now() < next_attempt || !(is_long || log.is_due.load(Ordering::Acquire)) {
+            if Instant::now() < next_attempt || !(is_long || log.has_erased.load(Ordering::Acquire)) {
                 return Ok(None);
             }
             log.try_empty(|_| true).await.map(Some)
@@ -93,8 +113,11 @@ async fn run(log: Log) {
 struct Log {
     connection: DatabaseConnection,
     writer: DatabaseConnection,
+    file: PathBuf,
     /// It holds erased links.
-    is_due: Arc<AtomicBool>,
+    has_erased: Arc<AtomicBool>,
+    /// When a reader kept it from being emptied last.
+    blocked_at: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What `PRAGMA wal_checkpoint` reports: <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
@@ -105,6 +128,16 @@ struct Checkpoint {
 }
 
 impl Log {
+    fn is_too_long(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.len() > LOG_BYTES_MAX)
+    }
+
+    /// Whether an attempt has just failed. Each keeps the writers waiting.
+    fn is_blocked(&self) -> bool {
+        let blocked_at = *self.blocked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        blocked_at.is_some_and(|at| at.elapsed() < EMPTY_EVERY)
+    }
+
     /// Nothing has to be done, and that is a success, unless it is due when nobody else writes or makes an attempt.
     async fn try_empty(&self, is_due: impl Fn(&Self) -> bool) -> Result<bool, DbErr> {
         // Most is copied while others write; what is left takes a moment.
@@ -116,14 +149,19 @@ impl Log {
             return Ok(true);
         }
         // Read before the attempt: links erased after it may still be in the log.
-        self.is_due.store(false, Ordering::Release);
+        let had_erased = self.has_erased.swap(false, Ordering::AcqRel);
         let outcome = self.checkpoint("TRUNCATE", READERS_MAX).await;
         drop(turn);
         let is_empty = outcome.as_ref().is_ok_and(|checkpoint| checkpoint.is_complete);
-        if !is_empty {
-            self.is_due.store(true, Ordering::Release);
+        if had_erased && !is_empty {
+            self.empty_soon();
         }
+        *self.blocked_at.lock().unwrap_or_else(PoisonError::into_inner) = (!is_empty).then(Instant::now);
         outcome.map(|_| is_empty)
+    }
+
+    fn empty_soon(&self) {
+        self.has_erased.store(true, Ordering::Release);
     }
 
     async fn checkpoint(&self, mode: &str, wait: Duration) -> Result<Checkpoint, DbErr> {

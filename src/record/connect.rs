@@ -77,7 +77,7 @@ pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Co
         Location::Sqlite(path) => {
             let writer = sqlite(path, 1, false).await?;
             migrate(&writer).await?;
-            let checkpointer = Some(Checkpointer::start(sqlite(path, 1, false).await?, writer.clone()));
+            let checkpointer = Some(Checkpointer::start(path, sqlite(path, 1, false).await?, writer.clone()));
             // A connection that does nothing else: `data_version` changes only with the commits of others.
             let versions = VersionReader::start(sqlite(path, 1, true).await?);
             let (reader, jobs_reader) = (sqlite(path, 8, true).await?, sqlite(path, 2, true).await?);
@@ -124,6 +124,9 @@ async fn sqlite(path: &Path, connections_max: u32, read_only: bool) -> Result<Da
             .pragma("secure_delete", "ON")
             // The checkpointer does this, so that no commit waits for it.
             .pragma("wal_autocheckpoint", "0")
+            // The journal of a statement of the writer may hold links: it must not become a file, which would be outside of
+            // the data folder. It is bounded by the transaction.
+            .pragma("temp_store", if read_only { "DEFAULT" } else { "MEMORY" })
             // In KiB. The writer caches the ends of its indexes; readers rely on the system's page cache.
             .pragma("cache_size", if read_only { "-2000" } else { "-16000" })
             .statement_cache_capacity(300)

@@ -54,6 +54,9 @@ impl Db {
 
     /// A transaction that writes; see [`connect::begin`].
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        if let Some(checkpointer) = &self.0.checkpointer {
+            checkpointer.keep_short().await;
+        }
         connect::begin(&self.0.writer).await
     }
 

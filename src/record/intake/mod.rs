@@ -1,5 +1,8 @@
-//! Group commit: all notifications that wait are committed and synced together, then each sender gets its reply. What is committed is
+//! Group commit: the notifications that wait are committed and synced together, then each sender gets its reply. What is committed is
 //! one row each; `resolve` does the rest right afterwards.
+//!
+//! A commit takes as many as fit into one statement of a length that is used again and again, and leaves the others to the next one.
+//! SQLite then needs one call for all: a statement outside of a transaction is one of its own.
 pub(super) mod announce;
 mod arrival;
 mod incoming;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, Set, sqlx};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr, Set, sqlx};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -148,10 +151,10 @@ impl Intake {
 /// Ends when the last `Intake` is gone and all that waited is committed.
 async fn run(writer: DatabaseConnection, recorded: watch::Sender<u64>, mut waiting: mpsc::Receiver<Pending>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while !batch.is_empty() || waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
         collect(&mut waiting, &mut batch).await;
         let (mut notifications, mut senders, mut probes) = (Vec::new(), Vec::new(), Vec::new());
-        for Pending { notification, done } in batch.drain(..) {
+        for Pending { notification, done } in batch.drain(..batch::length(batch.len())) {
             match notification {
                 Some(notification) => {
                     notifications.push(notification);
@@ -292,16 +295,22 @@ async fn commit(
     recorded: &watch::Sender<u64>,
     notifications: &[NewNotification],
 ) -> Result<(), RecordError> {
-    let txn = connect::begin(writer).await?;
     let rows = notifications.iter().map(|notification| {
         let mut row = row(notification, None);
         row.priority = Set(UNRESOLVED);
         row.next_attempt_at = Set(None);
         row
     });
-    batch::insert(&txn, rows.collect(), None).await?;
-    fail::fail_point!("intake-before-commit");
-    txn.commit().await?;
+    let is_one_statement = batch::length(notifications.len()) == notifications.len();
+    if writer.get_database_backend() == DbBackend::Sqlite && is_one_statement {
+        fail::fail_point!("intake-before-commit");
+        batch::insert(writer, rows.collect(), None).await?;
+    } else {
+        let txn = connect::begin(writer).await?;
+        batch::insert(&txn, rows.collect(), None).await?;
+        fail::fail_point!("intake-before-commit");
+        txn.commit().await?;
+    }
     recorded.send_modify(|n| *n += notifications.len() as u64);
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! One task does this right after they are recorded. What a crash leaves unresolved is resolved after the next start. While
 //! notifications pour in, the task leaves most of the writer's time to them: its transactions are short, and it pauses after each.
+//! They wait in the database, not in memory.
 use std::time::Duration;
 
 use sea_orm::prelude::Uuid;
@@ -26,6 +27,13 @@ const TRANSACTION_TIME: Duration = Duration::from_millis(20);
 
 /// While notifications arrive, the pause after a transaction is so many times as long as it took.
 const PAUSE_FACTOR: u32 = 2;
+
+/// The same while more arrive in a second than can be resolved in a third of the time.
+const PAUSE_FACTOR_FLOOD: u32 = 8;
+const FLOOD_PER_SECOND: f64 = 2000.0;
+
+/// A flood that does not end is resolved too, once some have waited for so long.
+const BEHIND_MAX: Duration = Duration::from_secs(60);
 
 /// How long the first of some waits for others: a transaction costs nearly as much for one as for many, and the next notification of a
 /// sender that waits for each 202 would wait for it.
@@ -59,9 +67,12 @@ impl Resolver {
     pub async fn run(mut self, mut recorded: watch::Receiver<u64>) {
         while recorded.changed().await.is_ok() {
             tokio::time::sleep(COLLECTION_TIME).await;
+            let behind_since = Instant::now();
+            let mut last = (*recorded.borrow(), behind_since);
             loop {
-                let before = *recorded.borrow_and_update();
-                let began = Instant::now();
+                let (before, began) = (*recorded.borrow_and_update(), Instant::now());
+                let per_second = (before - last.0) as f64 / (began - last.1).as_secs_f64();
+                last = (before, began);
                 match self.step().await {
                     Ok(0) => {
                         self.progress.send_replace(before);
@@ -72,7 +83,9 @@ impl Resolver {
                         self.db.notify_queue();
                         self.db.notify_feed();
                         if recorded.has_changed().unwrap_or(false) {
-                            tokio::time::sleep(PAUSE_FACTOR * began.elapsed()).await;
+                            let is_flood = per_second > FLOOD_PER_SECOND && behind_since.elapsed() < BEHIND_MAX;
+                            let factor = if is_flood { PAUSE_FACTOR_FLOOD } else { PAUSE_FACTOR };
+                            tokio::time::sleep(factor * began.elapsed()).await;
                         }
                     }
                     Err(e) => {
