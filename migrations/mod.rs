@@ -14,6 +14,7 @@ mod m20261126_000012_base;
 mod m20261126_000014_unresolved;
 mod m20261126_000015_verify;
 mod m20261126_000015b_stored_digest;
+mod m20261126_000016_queue_by_host;
 
 pub struct Migrator;
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000014_unresolved::Migration),
             Box::new(m20261126_000015_verify::Migration),
             Box::new(m20261126_000015b_stored_digest::Migration),
+            Box::new(m20261126_000016_queue_by_host::Migration),
         ]
     }
 }

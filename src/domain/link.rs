@@ -158,7 +158,9 @@ impl Link {
     /// The claims of the token; those that cannot be parsed are absent.
     pub fn claims(&self) -> Claims {
         let contents = self.contents();
-        contents.and_then(|Contents { payload, user, .. }| Some(Claims::parse(payload.as_ref()?, user))).unwrap_or_default()
+        contents
+            .and_then(|Contents { payload, user, .. }| Some(Claims::parse(payload.as_ref()?, user)))
+            .unwrap_or_default()
     }
 }
 

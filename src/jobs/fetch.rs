@@ -1,6 +1,6 @@
 //! The workers that fetch files: claim, transfer, settle. The settings limit how many run at once.
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -23,12 +23,6 @@ const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// How often the queue is polled for work from other processes.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// A search of the queue that found nothing and took longer is not repeated at once: where a host is paused, all that waits for it
-/// is passed over.
-const VAIN_SEARCH_MIN: Duration = Duration::from_millis(10);
-const VAIN_PAUSE_FACTOR: u32 = 10;
-const VAIN_PAUSE_MAX: Duration = Duration::from_secs(1);
-
 /// How long to wait for other workers to finish, so that the next files are claimed together.
 const BATCH_DELAY: Duration = Duration::from_millis(4);
 
@@ -37,14 +31,12 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut workers = JoinSet::new();
     let mut halted = false;
     while !stop.is_cancelled() {
-        let mut pause = Duration::ZERO;
         queued.borrow_and_update();
         halted = is_disk_full(&app, halted);
         if !halted {
             let free = app.settings.fetch.concurrency.saturating_sub(workers.len());
             // One fetch serves all that were received before it, and what is new goes before what is a replay.
             app.record.intake().caught_up().await;
-            let began = Instant::now();
             match app
                 .record
                 .queue()
@@ -52,9 +44,6 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
                 .await
             {
                 Ok(claims) => {
-                    if claims.is_empty() {
-                        pause = pause_after(began.elapsed());
-                    }
                     for claim in claims {
                         let permit = app.fetcher.hosts().begin(&claim.host);
                         workers.spawn(work_catching_panics(app.clone(), claim, permit, stop.clone()));
@@ -68,20 +57,12 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         let wait = if idle { wait(&app).await } else { CHECK_EVERY };
         tokio::select! {
             _ = stop.cancelled() => {}
-            _ = tokio::time::sleep(pause) => {}
-        }
-        tokio::select! {
-            _ = stop.cancelled() => {}
             Some(_) = workers.join_next() => join_soon(&mut workers).await,
             _ = queued.changed(), if idle => {}
             _ = tokio::time::sleep(wait) => {}
         }
     }
     while workers.join_next().await.is_some() {}
-}
-
-fn pause_after(vain_search: Duration) -> Duration {
-    if vain_search < VAIN_SEARCH_MIN { Duration::ZERO } else { (vain_search * VAIN_PAUSE_FACTOR).min(VAIN_PAUSE_MAX) }
 }
 
 /// Waits for workers that are about to end, so that the next files are claimed together: under load a claim costs as much as

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Order,
-    QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
+    FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 
 use super::Queue;
-use super::predicates::{is_abandoned, is_in, is_leased, is_queued, is_waiting};
+use super::predicates::{is_abandoned, is_in, is_leased, is_waiting};
 use super::transitions::end_without_file;
 use crate::domain::{
     Candidate, Digest, Link, NotificationId, NotificationStatus as Status, Turn, Validator, millis, timestamp,
@@ -24,6 +24,9 @@ use notifications::Column as C;
 
 /// Notifications that one claim takes at most.
 const NOTIFICATIONS_MAX: u64 = 1000;
+
+/// New announcements, and what a replay repeats.
+const PRIORITIES: [i32; 2] = [0, 1];
 
 /// Work for one fetch: all notifications that wait for one file.
 #[derive(Debug)]
@@ -151,36 +154,71 @@ impl Queue {
         Ok(claimed)
     }
 
-    /// What may be claimed, in the order in which it is to be. Read outside the writer: where hosts are paused, most of the queue
-    /// may have to be searched.
+    /// What may be claimed, in the order in which it is to be. Read outside the writer. Host by host, so that what waits for a paused
+    /// or busy host is not read, however much it is.
     async fn due(&self, now: Timestamp, certain: Timestamp, capacity: &Capacity) -> Result<Vec<Due>, RecordError> {
         let reader = self.db.jobs_reader();
         let (exhausted, clock) = (capacity.exhausted(), self.db.shared_clock(now));
         let in_progress = in_progress(reader, &clock).await?;
-        // What waits for its first attempt is due, whatever the clock said when it was received.
-        let queued = Condition::all().add(is_queued());
-        let retrying = Condition::all().add(is_in(Status::Retrying));
-        let is_due = C::NextAttemptAt.lte(millis(now));
-        let mut due = Vec::new();
-        // One status after the other, so that each look-up reads a short part of its index, however long the queue is.
-        for state in [queued, retrying.add(is_due), is_abandoned(&clock)] {
-            let some = notifications::Entity::find()
+        let select = |state: Condition| {
+            notifications::Entity::find()
                 .select_only()
                 .columns([C::Id, C::FileKey, C::Host, C::Priority, C::LinkExpiresAt])
                 .filter(state)
                 .filter(C::LinkExpiresAt.gt(millis(certain)))
                 .filter(C::FileKey.is_not_in(&in_progress))
-                .filter(Condition::any().add(C::Host.is_null()).add(C::Host.is_not_in(&exhausted)))
                 .order_by(C::Priority, Order::Asc)
                 .order_by(C::LinkExpiresAt, Order::Asc)
                 .order_by(C::Id, Order::Asc)
                 // Several notifications may wait for one file.
-                .limit(capacity.total as u64 * 4);
-            due.append(&mut some.into_model::<Due>().all(reader).await?);
+                .limit(capacity.total as u64 * 4)
+                .into_model::<Due>()
+        };
+        let mut due = Vec::new();
+        // What waits for its first attempt is due, whatever the clock said when it was received.
+        for priority in PRIORITIES {
+            let queued = || Condition::all().add(is_in(Status::Queued)).add(C::Priority.eq(priority));
+            for host in hosts(reader, Status::Queued, priority).await?.iter().filter(|host| !exhausted.contains(host)) {
+                due.append(&mut select(queued().add(C::Host.eq(host))).all(reader).await?);
+            }
+            due.append(&mut select(queued().add(C::Host.is_null())).all(reader).await?);
         }
+        let is_open = Condition::any().add(C::Host.is_null()).add(C::Host.is_not_in(&exhausted));
+        if self.may_retry(&exhausted).await? {
+            let retrying = Condition::all().add(is_in(Status::Retrying)).add(C::NextAttemptAt.lte(millis(now)));
+            due.append(&mut select(retrying.add(is_open.clone())).all(reader).await?);
+        }
+        due.append(&mut select(is_abandoned(&clock).add(is_open)).all(reader).await?);
         due.sort_by_key(|row| (row.priority, row.link_expires_at, row.id));
         Ok(due)
     }
+
+    /// Whether something between two attempts waits for a host that is not exhausted.
+    async fn may_retry(&self, exhausted: &[String]) -> Result<bool, RecordError> {
+        if exhausted.is_empty() {
+            return Ok(true);
+        }
+        let reader = self.db.jobs_reader();
+        for priority in PRIORITIES {
+            if hosts(reader, Status::Retrying, priority).await?.iter().any(|host| !exhausted.contains(host)) {
+                return Ok(true);
+            }
+        }
+        let without_host = Condition::all().add(is_in(Status::Retrying)).add(C::Host.is_null());
+        Ok(notifications::Entity::find().filter(without_host).one(reader).await?.is_some())
+    }
+}
+
+/// The hosts that notifications of a status and a priority wait for. One look-up for each.
+async fn hosts(db: &DatabaseConnection, status: Status, priority: i32) -> Result<Vec<String>, DbErr> {
+    let those = format!("SELECT MIN(host) FROM notifications WHERE status = '{status}' AND priority = {priority}");
+    let statement = format!(
+        "WITH RECURSIVE hosts(host) AS (SELECT ({those}) UNION ALL \
+         SELECT ({those} AND notifications.host > hosts.host) FROM hosts WHERE hosts.host IS NOT NULL) \
+         SELECT host FROM hosts WHERE host IS NOT NULL"
+    );
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), statement)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
 /// The files that are being fetched. One fetch of a file at a time: notifications that are recorded in the meantime are served, all together, by
