@@ -239,17 +239,6 @@ fn bombs_stay_as_published() {
     assert_bounded("lying sizes", &member("lying", 3, 0, &deflated(&deck(2000, 1), 6)));
 }
 
-#[test]
-#[ignore = "takes minutes without optimization"]
-fn large_bombs_stay_as_published() {
-    assert_bounded("many large members", &member("zeros", 8 << 20, 0, &zeros(8)).repeat(12));
-    assert_bounded("one large member", &member("zeros", 31 << 20, 0, &zeros(31)));
-    assert_bounded("overlapping entries", &overlapping(2000, &zeros(31)));
-    // Long chains of matches that are nearly the longest.
-    let period: Vec<u8> = (0..24 << 20).map(|n: u32| if n % 259 == n / 259 % 7 { b'x' } else { b'a' }).collect();
-    assert_bounded("long chains", &member("chains", 9, 0, &deflated(&period, 9)));
-}
-
 /// An object that is not damaged, with data for preflate-rs that it did not make.
 #[test]
 fn nonsense_for_preflate_is_an_error() {
@@ -402,19 +391,6 @@ fn fixture_files() -> Vec<(Kind, Vec<u8>)> {
 }
 
 #[test]
-#[ignore = "writes the fixture, once for each version of the format and of preflate-rs"]
-fn write_the_fixture() {
-    let (mut objects, mut bases) = (Objects::default(), Vec::new());
-    std::fs::create_dir_all(FIXTURES).expect("a folder");
-    for (index, (kind, file)) in fixture_files().into_iter().enumerate() {
-        let encoded = objects.add(&file, &mut bases);
-        assert_eq!(encoded.header.kind, kind);
-        bases.drain(..bases.len() - 1);
-        std::fs::write(format!("{FIXTURES}/{index}-{}.dense", Digest::of(&file)), encoded.bytes).expect("an object");
-    }
-}
-
-#[test]
 fn objects_of_each_version_decode() {
     let entries = std::fs::read_dir(FIXTURES).expect("the fixture").map(|entry| entry.expect("an entry").path());
     let mut objects = Vec::new();
@@ -432,5 +408,35 @@ fn objects_of_each_version_decode() {
         let mut out = Vec::new();
         decode(*digest, encoded, &store, &work(), &mut out).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(Digest::of(&out), *digest, "{name}");
+    }
+}
+
+/// Not part of the suite.
+mod load {
+    use super::*;
+
+    #[test]
+    #[ignore = "takes minutes without optimization"]
+    fn large_bombs_stay_as_published() {
+        assert_bounded("many large members", &member("zeros", 8 << 20, 0, &zeros(8)).repeat(12));
+        assert_bounded("one large member", &member("zeros", 31 << 20, 0, &zeros(31)));
+        assert_bounded("overlapping entries", &overlapping(2000, &zeros(31)));
+        // Long chains of matches that are nearly the longest.
+        let period: Vec<u8> = (0..24 << 20).map(|n: u32| if n % 259 == n / 259 % 7 { b'x' } else { b'a' }).collect();
+        assert_bounded("long chains", &member("chains", 9, 0, &deflated(&period, 9)));
+    }
+
+    #[test]
+    #[ignore = "writes the fixture, once for each version of the format and of preflate-rs"]
+    fn write_the_fixture() {
+        let (mut objects, mut bases) = (Objects::default(), Vec::new());
+        std::fs::create_dir_all(FIXTURES).expect("a folder");
+        for (index, (kind, file)) in fixture_files().into_iter().enumerate() {
+            let encoded = objects.add(&file, &mut bases);
+            assert_eq!(encoded.header.kind, kind);
+            bases.drain(..bases.len() - 1);
+            std::fs::write(format!("{FIXTURES}/{index}-{}.dense", Digest::of(&file)), encoded.bytes)
+                .expect("an object");
+        }
     }
 }
