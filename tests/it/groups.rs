@@ -6,13 +6,14 @@ use acervo::domain::{
     Granularity, LocalDateTime, Period, ProductId, PublicationId, PublicationStatus, RevisionId, sao_paulo,
 };
 use acervo::leaves::index::{
-    Bucket, Deadline, Dimension, Filter, Groups, Index, Position, Product, Publication, Revision,
+    Bucket, Deadline, Dimension, Filter, Groups, Index, IndexError, Position, Product, Publication, Revision, Writer,
 };
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use crate::harness::polling::Polling;
 use crate::harness::{Options, TestApp, process};
 
 const DIMENSIONS: [Dimension; 12] = [
@@ -156,10 +157,21 @@ fn counted(groups: &Groups) -> BTreeMap<Vec<Option<String>>, u64> {
     all
 }
 
+/// A process that another test starts has the lock of the opening for the moment until it is the other program.
+fn writer(index: &Index) -> Writer {
+    let polling = Polling::start();
+    loop {
+        match index.writer() {
+            Err(IndexError::InUse) => polling.pause_thread(|| "the index stays in use".to_owned()),
+            opened => return opened.expect("a writer"),
+        }
+    }
+}
+
 fn check(segments: &[Vec<Entry>]) {
     let folder = tempfile::tempdir().expect("a folder");
     let index = Index::open(folder.path()).expect("an index");
-    let mut writer = index.writer().expect("a writer");
+    let mut writer = writer(&index);
     let mut known = BTreeMap::new();
     for (number, entries) in (1..).zip(segments) {
         for entry in entries {
