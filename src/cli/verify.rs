@@ -80,12 +80,12 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Format::Text => print_text(&mut items, &report).await,
         Format::Json => print_json(&mut items, args.sample, &report).await,
     };
-    let left = report.broken.saturating_sub(items.repaired);
+    let left = items.left(&report).await;
     if let Some(repairer) = items.repairer {
         repairer.end().await;
     }
     printed?;
-    Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if left? == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What is broken, page by page, repaired on the way if that was requested.
@@ -112,6 +112,14 @@ impl Items {
             repairer.prepare(&rows.iter().map(|row| &row.item).collect::<Vec<_>>()).await?;
         }
         Ok(Some(rows))
+    }
+
+    /// How much is broken now. After a repair it is counted again: a reader may have found damage meanwhile.
+    async fn left(&self, report: &Report) -> anyhow::Result<u64> {
+        match self.repairer {
+            Some(_) => Ok(self.queries.broken_in(self.share).await?),
+            None => Ok(report.broken),
+        }
     }
 
     /// Repairs an item, if that was requested.
@@ -163,7 +171,7 @@ async fn print_text(items: &mut Items, report: &Report) -> anyhow::Result<()> {
     }
     output::print(&summary(report))?;
     if items.repairer.is_some() {
-        let left = report.broken.saturating_sub(items.repaired);
+        let left = items.left(report).await?;
         output::print(&format!("repaired {}; {left} still broken", items.repaired))?;
     }
     Ok(())
@@ -227,15 +235,17 @@ async fn print_json(items: &mut Items, sample: Option<Sample>, report: &Report) 
     let head = serde_json::to_string_pretty(&summary)?;
     let head = head.strip_suffix("\n}").context("the summary is not an object")?;
     output::print(&format!("{head},\n  \"items\": ["))?;
+    // A comma is written before an item, not after: the page that should have followed may be empty by the time that it is read.
+    let mut comma = "";
     while let Some(rows) = items.next_page().await? {
-        for (i, row) in rows.iter().enumerate() {
+        for row in &rows {
             let mut item = item_json(&items.queries, row).await?;
             if let Some(outcome) = items.repair(row).await? {
                 item["repaired"] = outcome.is_done().into();
                 item["repair"] = outcome.text().into();
             }
-            let is_last = items.is_done && i + 1 == rows.len();
-            output::print(&format!("    {item}{}", if is_last { "" } else { "," }))?;
+            output::print(&format!("    {comma}{item}"))?;
+            comma = ",";
         }
     }
     let repaired = items.repairer.as_ref().map(|_| items.repaired);

@@ -46,6 +46,9 @@ impl Peer {
         if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
             return Err(wrong("the address contains a user, a password or a query; give the key in ACERVO_FROM_KEY"));
         }
+        if base.fragment().is_some() {
+            return Err(wrong("the address contains a fragment (`#`)"));
+        }
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             .no_proxy()

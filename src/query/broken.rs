@@ -55,9 +55,14 @@ impl Queries {
         })
     }
 
+    /// How much is broken in a share, as far as is known.
+    pub async fn broken_in(&self, share: Share) -> Result<u64, QueryError> {
+        Ok(self.record.verify().count_broken(share).await?)
+    }
+
     /// How much is broken, as far as is known.
     pub async fn broken_count(&self) -> Result<u64, QueryError> {
-        Ok(self.record.verify().count_broken(Share::ALL).await?)
+        self.broken_in(Share::ALL).await
     }
 
     /// Everything that is broken in a share: damaged files in the order of their digests, and then the rest.

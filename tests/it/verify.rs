@@ -722,4 +722,15 @@ async fn wrong_arguments_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
         assert!(stderr(&output).contains(args[1]), "{args:?}: {output:?}");
     }
+    // A refused address is not repeated: it may hold a password or a key.
+    for address in [
+        "HTTPS://ana:segredo@acervo2.example.com",
+        "ftp://x.example.com/?key=segredo",
+        "https://x.example.com/#segredo",
+    ] {
+        let output = verify_with(&archive, &["--repair", "--from", address], "").await;
+        assert_eq!(output.status.code(), Some(2), "{address}: {output:?}");
+        assert!(stderr(&output).contains("--from: the address"), "{address}: {output:?}");
+        assert!(!format!("{output:?}").contains("segredo"), "{address}: {output:?}");
+    }
 }

@@ -26,7 +26,8 @@ pub enum Source {
 impl Source {
     /// A folder, or the address of another Acervo with the key for it.
     pub fn new(text: &str, key: Option<SecretString>) -> Result<Self, String> {
-        if text.starts_with("http://") || text.starts_with("https://") {
+        // Whatever looks like a URL may contain a password or a key, and is not repeated in an error.
+        if text.contains("://") {
             return Peer::new(text, key).map(Self::Peer).map_err(|e| e.to_string());
         }
         match std::fs::metadata(text) {
