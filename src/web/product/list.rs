@@ -1,0 +1,137 @@
+//! All products, each with its last days: what is late is seen at a glance.
+use jiff::ToSpan;
+use maud::{Markup, html};
+
+use super::calendar;
+use crate::domain::TextMatch;
+use crate::lang::{Lang, text};
+use crate::query::{CoverageRequest, CoverageState, FIRST_MAX, Filter, Paging, ProductCoverage, Queries};
+use crate::web::visit::address;
+use crate::web::{Nav, Page, ViewError, Visit, parts, units};
+
+/// The days that are shown, today included.
+const DAYS: i64 = 35;
+
+/// Products of a page.
+const ROWS: i64 = 100;
+
+/// Pages that are read to find the products of one state.
+const PAGES_MAX: usize = 10;
+
+/// The states by which the list is narrowed.
+const STATES: [CoverageState; 3] = [CoverageState::Late, CoverageState::Missing, CoverageState::Lost];
+
+pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
+    let lang = visit.lang;
+    let today = units::local(visit.now).date();
+    let from = today.saturating_sub((DAYS - 1).days());
+    let name = visit.parameter("name");
+    let state = visit.parameter("state").and_then(|text| STATES.into_iter().find(|state| state.as_str() == text));
+    let filter = Filter { name: name.map(TextMatch::containing), ..Filter::default() };
+    let request = CoverageRequest { filter, from, to: today, states: None };
+    let (rows, next) = match state {
+        None => {
+            let after = visit.parameter("after").map(str::to_owned);
+            let page = queries.coverage_overview(&request, Paging { after, ..Paging::first(ROWS) }).await?;
+            let next = page.rows.last().map(|(cursor, _)| cursor.clone()).filter(|_| page.has_next);
+            (page.rows.into_iter().map(|(_, row)| row).collect(), next)
+        }
+        Some(state) => (all_in(queries, &request, state).await?, None),
+    };
+    let next = next.map(|cursor| address("/products", [("name", name.unwrap_or_default()), ("after", &cursor)]));
+    let choices = std::iter::once(None).chain(STATES.into_iter().map(Some));
+    let body = html! {
+        h1 { (text!(lang, "nav-products")) }
+        form.search.products role="search" action="/products" method="get" data-search {
+            div.box {
+                label.visually-hidden for="search" { (text!(lang, "products-label")) }
+                input #search type="search" name="name" value=[name] maxlength="500" placeholder=(text!(lang, "products-label"))
+                    autocomplete="off" spellcheck="false" aria-keyshortcuts="/";
+                @if let Some(state) = state { input type="hidden" name="state" value=(state.as_str()); }
+                button type="submit" { (text!(lang, "search-button")) }
+            }
+        }
+        nav.tabs aria-label=(text!(lang, "status")) {
+            @for choice in choices {
+                @let value = choice.map_or("", CoverageState::as_str);
+                a href=(address("/products", [("name", name.unwrap_or_default()), ("state", value)]))
+                    aria-current=[(choice == state).then_some("true")] { (choice_text(lang, choice)) }
+            }
+        }
+        @if rows.is_empty() {
+            p.empty { @if state.is_some() { (text!(lang, "products-none-in-state")) } @else { (text!(lang, "search-empty")) } }
+        } @else {
+            (table(visit, &rows, from))
+        }
+        (parts::pager(lang, None, next.as_deref()))
+    };
+    Ok(Page { title: text!(lang, "nav-products"), nav: Nav::Products, body })
+}
+
+fn choice_text(lang: Lang, choice: Option<CoverageState>) -> String {
+    match choice {
+        None => text!(lang, "products-all"),
+        Some(CoverageState::Late) => text!(lang, "products-late"),
+        Some(CoverageState::Missing) => text!(lang, "products-missing"),
+        Some(_) => text!(lang, "products-lost"),
+    }
+}
+
+/// The products with a period in a state.
+async fn all_in(
+    queries: &Queries,
+    request: &CoverageRequest,
+    state: CoverageState,
+) -> Result<Vec<ProductCoverage>, ViewError> {
+    let mut found = Vec::new();
+    let mut paging = Paging::first(FIRST_MAX);
+    for _ in 0..PAGES_MAX {
+        let page = queries.coverage_overview(request, paging).await?;
+        let after = page.rows.last().map(|(cursor, _)| cursor.clone());
+        found.extend(page.rows.into_iter().map(|(_, row)| row).filter(|row| row.count(state) > 0));
+        if !page.has_next || after.is_none() {
+            break;
+        }
+        paging = Paging { after, ..Paging::first(FIRST_MAX) };
+    }
+    Ok(found)
+}
+
+fn table(visit: &Visit, rows: &[ProductCoverage], from: jiff::civil::Date) -> Markup {
+    let lang = visit.lang;
+    let today = units::local(visit.now).date();
+    html! {
+        div.scroll tabindex="0" role="group" aria-label=(text!(lang, "nav-products")) {
+            table.list data-rows {
+                thead { tr {
+                    th scope="col" { (text!(lang, "product")) }
+                    th scope="col" { (text!(lang, "products-last-days", days = DAYS)) }
+                    th scope="col" { (text!(lang, "status")) }
+                    th.right scope="col" { (text!(lang, "publications")) }
+                    th.right scope="col" { (text!(lang, "size-published")) }
+                } }
+                tbody {
+                    @for row in rows {
+                        @let product = &row.product;
+                        tr {
+                            th scope="row" {
+                                a.title href={ "/products/" (product.id) } data-row { (parts::name(&product.name)) }
+                                div.under { (parts::name(&product.process)) }
+                            }
+                            td { (calendar::strip(lang, &row.periods, from, today)) }
+                            td {
+                                @for state in STATES {
+                                    @if row.count(state) > 0 {
+                                        (calendar::badge(lang, state)) " " (row.count(state)) " "
+                                    }
+                                }
+                            }
+                            td.right { (units::number(lang, units::count(product.publication_count))) }
+                            td.right { (units::size(lang, units::count(product.size))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The results as a table.
+use maud::{Markup, html};
+
+use crate::domain::PublicationStatus;
+use crate::lang::text;
+use crate::query::{PublicationRow, Revision};
+use crate::web::{Visit, parts, units};
+
+/// Publications of any products. `heading` is the id of what names the table.
+pub fn table<'a>(visit: &Visit, rows: impl Iterator<Item = &'a PublicationRow>, heading: &str) -> Markup {
+    table_of(visit, rows, heading, false)
+}
+
+/// Publications of one product: each is named by its period.
+pub fn table_of_product<'a>(visit: &Visit, rows: impl Iterator<Item = &'a PublicationRow>, heading: &str) -> Markup {
+    table_of(visit, rows, heading, true)
+}
+
+fn table_of<'a>(
+    visit: &Visit,
+    rows: impl Iterator<Item = &'a PublicationRow>,
+    heading: &str,
+    is_of_product: bool,
+) -> Markup {
+    let lang = visit.lang;
+    html! {
+        div.scroll tabindex="0" role="group" aria-labelledby=(heading) {
+            table.list data-rows {
+                thead {
+                    tr {
+                        @if !is_of_product { th scope="col" { (text!(lang, "product")) } }
+                        th scope="col" { (text!(lang, "period")) }
+                        th scope="col" { (text!(lang, "revision")) }
+                        th.right scope="col" { (text!(lang, "size")) }
+                        th scope="col" { (text!(lang, "arrived")) }
+                        th scope="col" { span.visually-hidden { (text!(lang, "download")) } }
+                    }
+                }
+                tbody { @for one in rows { (row(visit, one, is_of_product)) } }
+            }
+        }
+    }
+}
+
+fn row(visit: &Visit, row: &PublicationRow, is_of_product: bool) -> Markup {
+    let lang = visit.lang;
+    let publication = &row.publication;
+    let file_name = row.revision.as_ref().map(|revision| revision.file_name.as_str());
+    html! {
+        tr {
+            th scope="row" {
+                a.title href={ "/publications/" (publication.id) } data-row {
+                    @if is_of_product { (units::period(lang, publication.period)) } @else { (parts::name(&publication.name)) }
+                }
+                div.under {
+                    @if row.status() != PublicationStatus::Archived { (parts::status(lang, row.status())) " " }
+                    @if let Some(file_name) = file_name { (parts::name(file_name)) } @else { (parts::name(&publication.process)) }
+                }
+            }
+            @if !is_of_product { td { (units::period(lang, publication.period)) } }
+            td {
+                @if let Some(revision) = &row.revision {
+                    (text!(lang, "revision-of", number = revision.number, count = publication.revision_count))
+                }
+            }
+            td.right { @if let Some(revision) = &row.revision { (units::size(lang, revision.file.size)) } }
+            td { (units::instant(lang, visit.now, row.received_at())) }
+            td { @if let Some(revision) = &row.revision { (download(visit, revision)) } }
+        }
+    }
+}
+
+/// The link to a revision's file, while it is stored.
+fn download(visit: &Visit, revision: &Revision) -> Markup {
+    let lang = visit.lang;
+    html! {
+        @if revision.purged_at.is_none() {
+            a.download href={ "/files/" (revision.id) } download {
+                span aria-hidden="true" { "↓" }
+                span.visually-hidden { (text!(lang, "download-of", name = revision.file_name.clone())) }
+            }
+        }
+    }
+}
