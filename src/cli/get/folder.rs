@@ -1,0 +1,53 @@
+//! `acervo get -d DIR`: the files of all publications that are found.
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::language::say;
+use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::cli::search::FilterOptions;
+use crate::config::Settings;
+use crate::export::{FileList, FolderEvent, FolderReport, write_folder};
+use crate::jobs;
+use crate::query::{Paging, Queries};
+
+pub(super) async fn download(
+    search: Option<String>,
+    filter: FilterOptions,
+    folder: &Path,
+    force: bool,
+    settings: Settings,
+) -> anyhow::Result<ExitCode> {
+    let request = filter.request(search, Paging::first(1));
+    let app = crate::cli::open(settings).await?;
+    // Without a server nothing else updates the index.
+    jobs::catch_up(&app).await?;
+    let queries = Queries::new(app);
+    let list = FileList::of(&queries, request, None).await?;
+    let mut progress = Progress::new(&say!("cli-column-files"))?;
+    let outcome = write_folder(&list, &queries, folder, force, &mut |event| match event {
+        FolderEvent::Progress { done, total } => progress.set(done, total),
+        FolderEvent::Left { path, reason } => {
+            progress.message(&say!("cli-get-not-written", path = path.to_string(), reason = reason.to_string()))
+        }
+    })
+    .await;
+    progress.finish();
+    let report = outcome?;
+    output::print(&summary(&report))?;
+    Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn summary(report: &FolderReport) -> String {
+    let FolderReport { added, bytes_added, present, replaced, other, failed, missing, awaited } = report;
+    let lines = [
+        (true, say!("cli-get-added", count = *added, size = output::size(*bytes_added))),
+        (true, say!("cli-get-present", count = *present)),
+        (*replaced > 0, say!("cli-get-replaced", count = *replaced)),
+        (*other > 0, say!("cli-get-other", count = *other)),
+        (*failed > 0, say!("cli-get-failed", count = *failed)),
+        (*missing > 0, say!("cli-get-missing", count = *missing)),
+        (*awaited > 0, say!("cli-get-awaited", count = *awaited)),
+    ];
+    lines.into_iter().filter(|(is_shown, _)| *is_shown).map(|(_, line)| line).collect::<Vec<_>>().join("\n")
+}
