@@ -1,0 +1,143 @@
+//! A real browser: Chromium without a window, driven over WebDriver.
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+
+use super::polling::Polling;
+
+/// A browser with one window. Dropping it kills the driver, and with it the browser.
+pub struct Browser {
+    driver: Child,
+    pub client: Client,
+    _profile: tempfile::TempDir,
+}
+
+/// How the browser is set up.
+#[derive(Clone, Copy)]
+pub struct BrowserOptions {
+    pub language: &'static str,
+    pub width: u32,
+    pub height: u32,
+    pub javascript: bool,
+}
+
+impl Default for BrowserOptions {
+    fn default() -> Self {
+        Self { language: "pt-BR", width: 1280, height: 900, javascript: true }
+    }
+}
+
+impl Browser {
+    pub async fn start(options: BrowserOptions) -> Self {
+        let profile = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new("chromedriver");
+        let mut driver =
+            command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver");
+        let port = port_of(&mut driver);
+        let arguments = [
+            "--headless=new".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            format!("--lang={}", options.language),
+            format!("--window-size={},{}", options.width, options.height),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let scripts = if options.javascript { 1 } else { 2 };
+        let preferences = json!({
+            "intl.accept_languages": options.language,
+            "profile.managed_default_content_settings.javascript": scripts,
+        });
+        let capabilities = json!({ "goog:chromeOptions": { "args": arguments, "prefs": preferences } });
+        let Value::Object(capabilities) = capabilities else { panic!("an object") };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities);
+        let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a session");
+        if options.width < 500 {
+            // Windows are not that narrow; screens are.
+            client.set_window_size(options.width, options.height).await.expect("a window");
+        }
+        Self { driver, client, _profile: profile }
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.client.goto(url).await.expect("a page");
+    }
+
+    pub async fn find(&self, selector: &str) -> Element {
+        let found = self.client.find(Locator::Css(selector)).await;
+        match found {
+            Ok(found) => found,
+            Err(e) => panic!("{selector}: {e}: {}", self.text().await),
+        }
+    }
+
+    /// Waits until an element is there.
+    pub async fn wait(&self, selector: &str) -> Element {
+        let polling = Polling::start();
+        loop {
+            if let Ok(found) = self.client.find(Locator::Css(selector)).await {
+                return found;
+            }
+            polling.pause(|| selector.to_owned()).await;
+        }
+    }
+
+    pub async fn click(&self, selector: &str) {
+        self.find(selector).await.click().await.expect("a click");
+    }
+
+    /// Follows the link with exactly this text.
+    pub async fn follow(&self, text: &str) {
+        let link = self.client.find(Locator::LinkText(text)).await;
+        let link = match link {
+            Ok(link) => link,
+            Err(e) => panic!("`{text}`: {e}: {}", self.text().await),
+        };
+        link.click().await.expect("a click");
+    }
+
+    /// What a reader sees.
+    pub async fn text(&self) -> String {
+        self.client.find(Locator::Css("body")).await.expect("a body").text().await.expect("text")
+    }
+
+    /// Waits until a reader sees this.
+    pub async fn sees(&self, wanted: &str) {
+        let polling = Polling::start();
+        loop {
+            let text = self.text().await;
+            if text.contains(wanted) {
+                return;
+            }
+            polling.pause(|| format!("`{wanted}` in: {text}")).await;
+        }
+    }
+
+    pub async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.expect("a script")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver ends its browser when it is asked to end.
+        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        let _ = self.driver.wait();
+    }
+}
+
+fn port_of(driver: &mut Child) -> u16 {
+    let output = BufReader::new(driver.stdout.take().expect("its output"));
+    for line in output.lines() {
+        let line = line.expect("a line");
+        if let Some((_, port)) = line.split_once("started successfully on port ") {
+            return port.trim_end_matches('.').parse().expect("a port");
+        }
+    }
+    panic!("chromedriver has ended without a port")
+}
