@@ -119,7 +119,7 @@ fn dense(files: &[PathBuf], work: &Work, sizes: &mut Sizes, reads: &mut HashMap<
         sizes.zstd_19 += compressed(19);
         sizes.zstd_3 += compressed(3);
         let begun = Instant::now();
-        let content = Arc::new(Content::of(&bytes[..]));
+        let content = Arc::new(Content::of(bytes.clone()));
         let encoded = encode(&content, &bases, work).expect("an object");
         *encoding += begun.elapsed();
         sizes.dense += encoded.bytes.len() as u64;

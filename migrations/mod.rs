@@ -15,6 +15,14 @@ mod m20261126_000014_unresolved;
 mod m20261126_000015_verify;
 mod m20261126_000015b_stored_digest;
 mod m20261126_000016_queue_by_host;
+mod m20261126_000017_dense;
+mod m20261126_000022_hooks;
+mod m20261126_000023_periods;
+mod m20261126_000024_losses;
+mod m20261126_000025_api_keys;
+mod m20261126_000031_sessions;
+mod m20261126_000031b_operation;
+mod m20261126_000032_product_removals;
 
 pub struct Migrator;
 
@@ -34,6 +42,14 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000015_verify::Migration),
             Box::new(m20261126_000015b_stored_digest::Migration),
             Box::new(m20261126_000016_queue_by_host::Migration),
+            Box::new(m20261126_000017_dense::Migration),
+            Box::new(m20261126_000022_hooks::Migration),
+            Box::new(m20261126_000023_periods::Migration),
+            Box::new(m20261126_000024_losses::Migration),
+            Box::new(m20261126_000025_api_keys::Migration),
+            Box::new(m20261126_000031_sessions::Migration),
+            Box::new(m20261126_000031b_operation::Migration),
+            Box::new(m20261126_000032_product_removals::Migration),
         ]
     }
 }

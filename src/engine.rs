@@ -1,6 +1,7 @@
 //! engine: the leaves, and the use cases over them.
 //!
-//! The leaves (`record`, `fetch`, `store`, `dense`, `index`) are private to this module, and so are their values in [`app::App`]: an edge
+//! The leaves (`record`, `fetch`, `store`, `index`, `hooks`), `outgoing`, which the clients of other services share, and the codecs
+//! `dense`, `compare` and `extract` are private to this module, and so are their values in [`app::App`]: an edge
 //! can name neither and calls a use case. What an edge shows of a leaf, such as a row, `query` re-exports.
 //!
 //! ```compile_fail,E0603
@@ -17,16 +18,26 @@
 //! }
 //! ```
 
+#[path = "compare/mod.rs"]
+mod compare;
+
 // Some of what a leaf offers is called by tests alone.
 #[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
 #[path = "dense/mod.rs"]
 mod dense;
+#[path = "extract/mod.rs"]
+mod extract;
 #[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
 #[path = "fetch/mod.rs"]
 mod fetch;
 #[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
+#[path = "hooks/mod.rs"]
+mod hooks;
+#[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
 #[path = "index/mod.rs"]
 mod index;
+#[path = "outgoing.rs"]
+mod outgoing;
 #[cfg_attr(not(feature = "testsuite"), allow(dead_code, unused_imports))]
 #[path = "record/mod.rs"]
 mod record;
@@ -40,6 +51,8 @@ pub mod app;
 pub mod holds;
 #[path = "jobs/mod.rs"]
 pub mod jobs;
+#[path = "losses.rs"]
+pub mod losses;
 #[path = "query/mod.rs"]
 pub mod query;
 #[path = "receive/mod.rs"]
@@ -55,8 +68,14 @@ pub mod leaves {
     pub mod dense {
         pub use crate::engine::dense::*;
     }
+    pub mod extract {
+        pub use crate::engine::extract::*;
+    }
     pub mod fetch {
         pub use crate::engine::fetch::*;
+    }
+    pub mod hooks {
+        pub use crate::engine::hooks::*;
     }
     pub mod index {
         pub use crate::engine::index::*;

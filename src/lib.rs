@@ -11,9 +11,12 @@ pub mod engine;
 pub mod export;
 pub mod graphql;
 pub mod http;
+pub mod lang;
 pub mod portal;
+pub mod stage;
 pub mod threads;
+pub mod web;
 
 #[cfg(feature = "testsuite")]
 pub use engine::leaves;
-pub use engine::{app, holds, jobs, query, receive, reindex};
+pub use engine::{app, holds, jobs, losses, query, receive, reindex};

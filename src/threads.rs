@@ -20,6 +20,19 @@ pub fn lower_priority() {
     }
 }
 
+/// Lowers the priority of the calling thread as far as possible: it runs when nothing else does.
+#[cfg(target_os = "linux")]
+pub fn lower_priority_to_lowest() {
+    const LOWEST: i32 = 19;
+    if let Err(e) = rustix::process::nice(LOWEST) {
+        tracing::debug!(error = %e, "cannot lower the priority of a thread");
+    }
+}
+
+/// On other systems the priority belongs to the process, so it is not changed.
+#[cfg(not(target_os = "linux"))]
+pub fn lower_priority_to_lowest() {}
+
 /// On other systems the priority belongs to the process, so it is not changed.
 #[cfg(not(target_os = "linux"))]
 pub fn lower_priority() {

@@ -9,11 +9,14 @@ use anyhow::{Context, bail};
 
 use crate::engine::store::space_of;
 
-/// Locked by the process that serves; contains the address that it serves on.
+/// Locked by the process that serves; contains the address that it serves on, and a token for commands on this machine.
 const LOCK: &str = "serve.lock";
 
 /// A file that only reserves space for the moment when the disk is full.
 pub const RESERVE: &str = "reserve";
+
+/// A file that says that the folder is a backup, from its first moment on.
+pub const BACKUP_MARK: &str = "acervo-backup";
 
 /// With less free space the database cannot be opened.
 const OPENING_BYTES: u64 = 4 << 20;
@@ -70,18 +73,120 @@ pub(super) fn require_folder(key: &'static str, folder: &Path) -> Result<(), Not
     Ok(())
 }
 
-/// Creates the folder if it does not exist, and makes it private: it contains links that work without a password.
-pub(super) fn make_private(folder: &Path) -> anyhow::Result<()> {
+/// Fails in a backup that was interrupted before it had a database: a new archive there would look like the one that was to be saved.
+pub(super) fn require_complete(folder: &Path, database: &Path) -> anyhow::Result<()> {
+    if folder.join(BACKUP_MARK).exists() && !database.exists() {
+        bail!("{} is a backup that is not complete; run `acervo backup` again", folder.display());
+    }
+    Ok(())
+}
+
+/// Creates the folder if it does not exist, and makes it private with everything in it: it contains links that work without a
+/// password.
+pub fn make_private(folder: &Path) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).with_context(|| format!("data_dir: the folder {} cannot be created", folder.display()))?;
-    narrow(folder, 0o700)
+    builder.create(folder).with_context(|| format!("the folder {} cannot be created", folder.display()))?;
+    narrow(folder, 0o700)?;
+    narrow_below(folder)
+}
+
+/// The same for the folder of an archive, which contains published files and no links: where its file system refuses, as a network
+/// share may, that is only logged.
+pub(super) fn make_archive_private(folder: &Path) {
+    if !folder.exists() {
+        return;
+    }
+    if let Err(e) = make_private(folder) {
+        tracing::warn!("{e:#}");
+    }
+}
+
+/// Entries of a folder that a message names.
+#[cfg(unix)]
+const NAMED_MAX: usize = 5;
+
+/// Narrows what others could read in a private folder. An entry that is private already is not searched: an archive may have millions
+/// of files, and nobody reaches those below it.
+#[cfg(unix)]
+fn narrow_below(folder: &Path) -> anyhow::Result<()> {
+    let open = open_entries(folder)?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    narrow_tree(folder)?;
+    let names = open.iter().take(NAMED_MAX).filter_map(|(path, _)| path.file_name()?.to_str());
+    // An open folder has been reported; below a private one nobody reached them.
+    tracing::info!(
+        path = %folder.display(),
+        entries = names.collect::<Vec<_>>().join(", "),
+        count = open.len(),
+        "entries of this folder were open to other users of this machine; they are private now, with everything in them"
+    );
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn narrow_below(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn narrow_tree(folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for (path, mode) in open_entries(folder)? {
+        match std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)) {
+            // A service or a command has deleted it meanwhile.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            set => set.with_context(|| is_open(&path, mode))?,
+        }
+        if mode == 0o700 {
+            narrow_tree(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The files and folders in a folder that are open to others, with the permissions that they are to have. What symbolic links point to
+/// is not ours.
+#[cfg(unix)]
+fn open_entries(folder: &Path) -> anyhow::Result<Vec<(PathBuf, u32)>> {
+    use std::os::unix::fs::PermissionsExt;
+    let cannot = || format!("{} cannot be read", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        // What is gone meanwhile needs nothing.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.permissions().mode() & 0o077 != 0 && (metadata.is_dir() || metadata.is_file()) {
+            found.push((entry.path(), if metadata.is_dir() { 0o700 } else { 0o600 }));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(unix)]
+fn is_open(path: &Path, mode: u32) -> String {
+    let path = path.display();
+    format!("{path} is open to other users of this machine; make it private with `chmod {mode:o}`")
+}
+
+/// Makes SQLite's files private. A log that is there already keeps its permissions otherwise.
+pub(super) fn make_database_private(path: &Path) -> anyhow::Result<()> {
+    create_private_file(path)?;
+    narrow(path, 0o600)?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        narrow(Path::new(&beside), 0o600)?;
+    }
+    Ok(())
 }
 
 /// Creates an empty private file if it does not exist. SQLite gives the same permissions to the files that it creates next to it.
-pub(super) fn create_private_file(path: &Path) -> anyhow::Result<()> {
+fn create_private_file(path: &Path) -> anyhow::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -95,7 +200,7 @@ pub(super) fn create_private_file(path: &Path) -> anyhow::Result<()> {
 
 /// Removes the permissions of group and others from a file or folder.
 #[cfg(unix)]
-pub(super) fn narrow(path: &Path, mode: u32) -> anyhow::Result<()> {
+fn narrow(path: &Path, mode: u32) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
     let found = found.permissions().mode() & 0o777;
@@ -116,7 +221,7 @@ pub(super) fn narrow(path: &Path, mode: u32) -> anyhow::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn narrow(_: &Path, _: u32) -> anyhow::Result<()> {
+fn narrow(_: &Path, _: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
@@ -132,8 +237,11 @@ pub(super) fn free_reserve(folder: &Path) {
 /// Locks the folder for this process, which serves from it.
 pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = lock_path(folder);
-    let options = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let file = options.with_context(|| format!("{} cannot be written", path.display()))?;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).with_context(|| format!("{} cannot be written", path.display()))?;
     // A command that checks whether a service runs takes the lock for a moment.
     let mut tries_left = LOCK_TRIES;
     let locked = loop {
@@ -155,11 +263,16 @@ pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Writes the address of the service into the lock file.
-pub(super) fn publish(mut lock: &File, address: SocketAddr) -> std::io::Result<()> {
+/// Writes the address of the service into the lock file, and the token with which commands on this machine reach it.
+pub(super) fn publish(mut lock: &File, address: SocketAddr, control_token: &str) -> std::io::Result<()> {
     lock.set_len(0)?;
     lock.rewind()?;
-    lock.write_all(address.to_string().as_bytes())
+    lock.write_all(format!("{address}\n{control_token}\n").as_bytes())
+}
+
+/// The token of the service that runs on a folder.
+pub fn control_token(folder: &Path) -> Option<String> {
+    std::fs::read_to_string(lock_path(folder)).ok()?.lines().nth(1).map(str::to_owned)
 }
 
 /// Whether a service runs on this folder of this machine, and its address.
@@ -175,7 +288,8 @@ pub fn service(folder: &Path) -> anyhow::Result<Service> {
     match file.try_lock_shared() {
         Ok(()) => Ok(Service::Stopped),
         Err(TryLockError::WouldBlock) => {
-            Ok(Service::Running(std::fs::read_to_string(&path).with_context(cannot)?.parse().ok()))
+            let text = std::fs::read_to_string(&path).with_context(cannot)?;
+            Ok(Service::Running(text.lines().next().and_then(|address| address.parse().ok())))
         }
         Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("{} cannot be locked", path.display())),
     }

@@ -1,31 +1,36 @@
 //! app: builds the leaves from the configuration and keeps them for the use cases; edges and tests get it.
+mod access;
+mod archive;
 mod disk;
 mod folder;
+mod sessions;
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::domain::{Clock, TrustedClock};
 use crate::engine::fetch::Fetcher;
-use crate::engine::index::{Index, IndexError, Pool, Writer};
+use crate::engine::index::{Contents, Index, IndexError, Pool, Writer};
 use crate::engine::record::{Location, Record, ReplayRule};
 use crate::engine::store::Archive;
 use crate::threads::QueryRuntime;
 
 pub use crate::engine::record::LOG_TARGETS as DATABASE_LOG_TARGETS;
+pub use access::{Access, Derived, KeyState, Reloaded};
 pub use disk::{Disk, DiskFull};
-pub use folder::{ArchiveNotFound, NotAFolder, RESERVE, Service, service};
+pub use folder::{ArchiveNotFound, BACKUP_MARK, NotAFolder, RESERVE, Service, control_token, make_private, service};
+pub use sessions::NewSession;
 
 /// How often the service saves the time, so that a clock that jumps ahead is detected across processes.
 pub const TIME_SAVED_EVERY: Duration = Duration::from_secs(15);
@@ -44,7 +49,10 @@ impl Deref for App {
 
 /// The parts of [`App`]. Only the use cases see the leaves.
 pub struct Parts {
+    /// As they were read at the start; `access` has those that were read again.
     pub settings: Settings,
+    /// Who may use the service.
+    pub access: Access,
     pub clock: Clock,
     /// The time by which links expire and sweeps are due; does not trust a clock that jumped ahead.
     pub(super) trust: TrustedClock,
@@ -60,8 +68,8 @@ pub struct Parts {
     /// Denied requests that the database has not counted yet.
     pub denied: DenialCounts,
     pub started_at: Timestamp,
-    /// Set once the service is stopping.
-    pub stopping: AtomicBool,
+    /// Cancelled once the service is stopping: requests that wait for something are answered.
+    pub stopping: CancellationToken,
     /// Cancelled once the process has been asked to stop; long work checks it between two batches.
     pub stop: CancellationToken,
     /// Locked while this process serves from the data folder.
@@ -74,6 +82,15 @@ pub struct DenialCounts {
     by_source: Mutex<HashMap<String, u64>>,
     keys: AtomicU64,
     hosts: AtomicU64,
+    unrecorded: Mutex<Option<Unrecorded>>,
+}
+
+/// Notifications that were answered 503.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    pub count: u64,
+    /// Why the last one was.
+    pub reason: String,
 }
 
 impl DenialCounts {
@@ -106,6 +123,18 @@ impl DenialCounts {
         self.hosts.load(Ordering::Relaxed)
     }
 
+    /// Counts a notification that could not be recorded.
+    pub fn note_unrecorded(&self, why: &dyn std::fmt::Display) {
+        let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = unrecorded.as_ref().map_or(0, |unrecorded| unrecorded.count) + 1;
+        *unrecorded = Some(Unrecorded { count, reason: why.to_string() });
+    }
+
+    /// Returns and resets the count of those, if there are any.
+    pub fn take_unrecorded(&self) -> Option<Unrecorded> {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Returns and resets the counts by source.
     pub fn take(&self) -> HashMap<String, u64> {
         std::mem::take(&mut *self.counts())
@@ -123,47 +152,63 @@ pub enum Role {
     Server,
     /// Read or change something, perhaps while a service runs. Only some commands may create an archive.
     Command { may_create: bool },
+    /// Restore an export into it; nothing else may use it meanwhile.
+    Restore,
 }
 
 impl App {
     pub async fn open(settings: Settings, role: Role, clock: Clock) -> anyhow::Result<Self> {
         let folder = &settings.data_dir;
         folder::require_folder("data_dir", folder)?;
-        let archive = settings.archive_dir.clone().unwrap_or_else(|| folder.join("archive"));
-        folder::require_folder("archive_url", &archive)?;
+        let archive = settings.archive();
+        if let Some(archive) = archive.folder() {
+            folder::require_folder("archive_url", archive)?;
+        }
         let location = location(&settings);
+        if let Location::Sqlite(path) = &location {
+            folder::require_complete(folder, path)?;
+        }
         if role == (Role::Command { may_create: false }) {
             require_archive(&settings, &location).await?;
         }
-        folder::make_private(folder)?;
+        folder::make_private(folder).context("data_dir")?;
+        if let Some(archive) = archive.folder() {
+            folder::make_archive_private(archive);
+        }
         folder::free_reserve(folder);
         let lock = match role {
-            Role::Server => Some(folder::lock(folder)?),
+            Role::Server | Role::Restore => Some(folder::lock(folder)?),
             Role::Command { .. } => None,
         };
         if let Location::Sqlite(path) = &location {
-            folder::create_private_file(path)?;
-            folder::narrow(path, 0o600)?;
+            folder::make_database_private(path)?;
         }
         let receiver = &settings.receiver;
         let rule = ReplayRule { at_least: receiver.replay_at_least as u64, gap: receiver.replay_gap };
         let record = Record::open(&location, receiver.queue, rule).await.context("the database cannot be opened")?;
+        if role != Role::Restore && record.dump().restoring().await?.is_some() {
+            record.close().await?;
+            bail!("the archive is half restored; run `acervo restore` with the same folder again to complete it");
+        }
         let trust = TrustedClock::default();
         let last_known = record.known_time().last().await?;
         match (role, service(folder)?) {
             (Role::Command { .. }, Service::Running(_)) => {
                 trust.begin_while_service_runs(last_known, TIME_SAVED_EVERY, &clock);
             }
-            (Role::Command { .. } | Role::Server, _) => trust.begin(last_known, &clock),
+            (Role::Command { .. } | Role::Server | Role::Restore, _) => trust.begin(last_known, &clock),
         }
-        let store = Archive::open(&archive, &folder.join("tmp"))
-            .with_context(|| format!("the archive folder {} cannot be opened", archive.display()))?;
-        let index = open_index(&folder.join("index")).await?;
+        let store = archive::open(&archive, &folder.join("tmp"), role).await?;
+        let index = open_index("index", &folder.join("index"), Index::open).await?;
+        if settings.content.index {
+            index.search_in(open_index("index of contents", &folder.join("content"), Contents::open).await?);
+        }
         let fetcher = Fetcher::new(&settings.fetch)?;
         let disk = Disk::new(store.clone(), folder, !record.is_shared(), &settings.disk);
         let disk_of_scratch = disk.clone();
         let store = store.with_space_check(move |bytes| disk_of_scratch.may_spool(bytes).map_err(|e| e.to_string()));
-        Ok(Self(Arc::new(Parts {
+        let app = Self(Arc::new(Parts {
+            access: Access::new(settings.clone()),
             started_at: clock.now(),
             clock,
             trust,
@@ -176,11 +221,13 @@ impl App {
             fetcher,
             disk,
             denied: DenialCounts::default(),
-            stopping: AtomicBool::default(),
+            stopping: CancellationToken::new(),
             stop: CancellationToken::new(),
             lock,
             settings,
-        })))
+        }));
+        app.read_revoked_keys().await?;
+        Ok(app)
     }
 
     /// Closes the database, when requests and jobs have ended.
@@ -191,7 +238,7 @@ impl App {
     /// Lets commands on this machine find the service.
     pub fn publish_address(&self, address: SocketAddr) {
         if let Some(lock) = &self.lock
-            && let Err(e) = folder::publish(lock, address)
+            && let Err(e) = folder::publish(lock, address, &self.access.control_token)
         {
             tracing::warn!(error = %e, "`acervo status` will not find the address of the service");
         }
@@ -205,6 +252,11 @@ impl App {
             Err(e) => Err(e),
         }
     }
+}
+
+/// Locks another data folder, on which no service may run.
+pub(super) fn lock_folder(folder: &Path) -> anyhow::Result<File> {
+    folder::lock(folder)
 }
 
 /// The location of the database.
@@ -235,15 +287,15 @@ async fn require_archive(settings: &Settings, location: &Location) -> anyhow::Re
 /// How long a process waits for another one that is replacing an index of another version.
 const INDEX_REPLACED_TIMEOUT: Duration = Duration::from_secs(30);
 
-async fn open_index(folder: &Path) -> anyhow::Result<Index> {
+async fn open_index<T>(what: &str, folder: &Path, open: impl Fn(&Path) -> Result<T, IndexError>) -> anyhow::Result<T> {
     let began = Instant::now();
     loop {
-        match Index::open(folder) {
+        match open(folder) {
             Err(IndexError::InUse) if began.elapsed() < INDEX_REPLACED_TIMEOUT => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             opened => {
-                return opened.with_context(|| format!("the search index in {} cannot be opened", folder.display()));
+                return opened.with_context(|| format!("the search {what} in {} cannot be opened", folder.display()));
             }
         }
     }

@@ -1,7 +1,11 @@
 //! `acervo config check`: every problem of the configuration by its key, and its meaning in words.
 use std::process::ExitCode;
 
+use anyhow::bail;
+
+use super::language::say;
 use super::output;
+use super::service::{self, Told};
 use crate::config::{Retention, Settings, duration_in_words, span_in_words};
 use crate::jobs::retention;
 
@@ -11,41 +15,69 @@ pub(super) enum Command {
     Check,
     /// Print all settings with their defaults
     Default,
+    /// Let the running service read its configuration again
+    Reload,
 }
 
 /// Problems are reported when the settings are read; this prints what the settings mean.
-pub(super) async fn run(_: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    if let Command::Reload = command {
+        return reload(&settings).await;
+    }
     settings.exposure()?;
     let is_open = settings.receiver.open || settings.receiver.credentials.is_empty();
-    let receiver = if is_open { "open to anyone who can connect" } else { "with credentials" };
-    let webhook = settings.webhook_listen.map(|address| format!(", {address} only for the webhook"));
+    let receiver = if is_open { say!("cli-config-open") } else { say!("cli-config-credentials") };
+    let webhook = settings.webhook_listen.map(|address| say!("cli-config-webhook", address = address.to_string()));
     let api = match settings.api.keys.len() {
-        0 => "open to anyone who can connect".to_owned(),
-        n => format!(
-            "{n} {}{}",
-            if n == 1 { "key" } else { "keys" },
-            if settings.api.open { ", reading needs no key" } else { "" }
-        ),
+        0 => say!("cli-config-open"),
+        count if settings.api.open => say!("cli-config-keys", count = count) + &say!("cli-config-reading-open"),
+        count => say!("cli-config-keys", count = count),
     };
     let hosts: Vec<String> = settings.fetch.allowed_hosts.iter().map(ToString::to_string).collect();
-    let schedule = settings.retention.schedule.as_ref().map_or_else(|| "by hand".to_owned(), ToString::to_string);
-    output::print(&format!(
-        "the configuration is valid\nlisten     {}{}\ndata       {}\nreceiver   {receiver}\napi        {api}\nfetch      from {}\nretention  {schedule}, {} {}",
-        settings.listen,
-        webhook.unwrap_or_default(),
-        settings.data_dir.display(),
-        hosts.join(", "),
-        settings.retention.policies.len(),
-        if settings.retention.policies.len() == 1 { "policy" } else { "policies" },
+    let schedule = settings.retention.schedule.as_ref().map_or_else(|| say!("cli-config-by-hand"), ToString::to_string);
+    let policies_count = say!("cli-config-policies", count = settings.retention.policies.len());
+    output::print(&say!(
+        "cli-config-valid",
+        listen = format!("{}{}", settings.listen, webhook.unwrap_or_default()),
+        data = settings.data_dir.display().to_string(),
+        receiver = receiver,
+        api = api,
+        hosts = hosts.join(", "),
+        retention = format!("{schedule}, {policies_count}")
     ))?;
     for warning in settings.exposure_warnings() {
-        output::print(&format!("warning: {warning}"))?;
+        output::print(&say!("cli-warning", text = warning.to_string()))?;
     }
     times(&settings)?;
     for warning in &settings.warnings {
-        output::print(&format!("warning: {warning}"))?;
+        output::print(&say!("cli-warning", text = warning.to_string()))?;
     }
     policies(settings).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The service answers what it took over; it reads the files and variables that it was started with.
+async fn reload(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let answer = match service::tell(settings, "reload").await? {
+        Told::Done(answer) => answer,
+        Told::NotRunning => bail!(say!("cli-config-no-service", path = settings.data_dir.display().to_string())),
+        Told::Failed(why) => bail!(say!("cli-config-not-taken", why = why)),
+    };
+    let keys = |name: &str| -> Vec<String> {
+        let keys = answer[name].as_array().into_iter().flatten();
+        keys.filter_map(|key| key.as_str().map(str::to_owned)).collect()
+    };
+    let (applied, needs_restart) = (keys("applied"), keys("needsRestart"));
+    match applied.is_empty() {
+        true => output::print(&say!("cli-config-nothing-changed"))?,
+        false => output::print(&say!("cli-config-taken", keys = applied.join(", ")))?,
+    }
+    if !needs_restart.is_empty() {
+        output::print(&say!("cli-config-restart", keys = needs_restart.join(", ")))?;
+    }
+    for warning in keys("warnings") {
+        output::print(&say!("cli-warning", text = warning))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -89,16 +121,16 @@ async fn policies(settings: Settings) -> anyhow::Result<()> {
         }
         false => None,
     };
-    let removes = |count: usize| output::print(&format!("  it would remove {count} revisions now"));
+    let removes = |count: usize| output::print(&say!("cli-config-would-remove", count = count));
     for (i, policy) in policies.iter().enumerate() {
-        output::print(&format!("\npolicy `{}`: {}", policy.name, policy.describe()))?;
+        output::print(&say!("cli-config-policy", name = policy.name.as_str(), rules = policy.describe()))?;
         let Some((effect, own)) = effect.as_ref().and_then(|effect| Some((effect, effect.policies.get(i)?))) else {
             continue;
         };
         removes(own.removed)?;
-        output::print(&format!("  its names match {} of {} products", own.matched, effect.products))?;
+        output::print(&say!("cli-config-matches", matched = own.matched, products = effect.products))?;
         for pattern in &own.unmatched {
-            output::print(&format!("  warning: `{pattern}` matches no product"))?;
+            output::print(&say!("cli-config-unmatched", pattern = pattern.to_string()))?;
         }
     }
     if let Some(bytes) = max_stored {

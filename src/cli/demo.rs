@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
 
+use super::language::say;
 use super::output;
 use super::status::size_of;
 use crate::app::{App, Role};
@@ -52,39 +53,39 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     };
     let products = portal::builtin(args.products, app.clock.now());
     let example = products.iter().find(|product| product.number == EXAMPLE).or(products.first());
-    let example = example.context("`--products 0` is not valid; the portal needs at least one product")?.number;
+    let example = example.with_context(|| say!("cli-demo-no-products"))?.number;
     let portal = Portal::start(TcpListener::bind("127.0.0.1:0").await?, portal_settings, products)?;
-    output::print(&format!(
-        "portal  {}  ({} products, simulated)\nacervo  http://{address}\n\npressing \"Enviar Tudo\" …",
-        portal.address(),
-        args.products
-    ))?;
+    let url = format!("http://{address}");
+    output::print(&say!("cli-demo-portal", address = portal.address(), count = args.products, url = url.as_str()))?;
     let began = std::time::Instant::now();
     let sent = portal.enviar_tudo().await;
     if sent.delivered < sent.sent {
-        bail!("{} of {} notifications were not accepted", sent.sent - sent.delivered, sent.sent);
+        bail!(say!("cli-demo-not-accepted", count = sent.sent - sent.delivered, sent = sent.sent));
     }
     let queries = Queries::new(app.clone());
     let status = watch(&queries, u64::from(sent.sent)).await?;
     output::print(&summary(&status, began.elapsed())?)?;
     let schema = crate::graphql::schema(&app, &queries);
-    for (title, text) in EXAMPLES {
+    for (title, text) in examples() {
         output::print(&format!("\n# {title}\n{text}"))?;
-        let answer = async_graphql::Executor::execute(&schema, (*text).into()).await;
+        let answer = async_graphql::Executor::execute(&schema, text.into()).await;
         if let Some(error) = answer.errors.first() {
-            bail!("the example failed: {}", error.message);
+            bail!(say!("cli-demo-example-failed", why = error.message.as_str()));
         }
         output::print(&serde_json::to_string_pretty(&answer.data)?)?;
     }
-    output::print(&format!(
-        "\nask      curl -s http://{address}/graphql -H 'content-type: application/json' -d '{{\"query\":\"{{ status {{ publications size storedSize }} }}\"}}'\n\
-         publish  acervo simulate publicar {example} --at {}\n\
-         data     {}  (removed at the end)",
-        portal.address().trim_start_matches("http://"),
-        folder.path().display()
+    let ask = format!(
+        "curl -s {url}/graphql -H 'content-type: application/json' -d '{{\"query\":\"{{ status {{ publications size storedSize }} }}\"}}'"
+    );
+    output::print(&say!(
+        "cli-demo-hints",
+        ask = ask,
+        product = example.to_string(),
+        portal = portal.address().trim_start_matches("http://"),
+        folder = folder.path().display().to_string()
     ))?;
     if !args.exit {
-        output::print("\nCtrl-C ends it")?;
+        output::print(&say!("cli-demo-ends"))?;
         super::serve::stop_signal()?.await;
     }
     let _ = stop.send(());
@@ -93,29 +94,31 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-const EXAMPLES: &[(&str, &str)] = &[
-    (
-        "What was published last?",
-        "{ publications(first: 3, orderBy: ARCHIVED_DESC) { totalCount nodes { name referenceDate fileName size } } }",
-    ),
-    (
-        "NEWAVE decks: words in any order, without accents, the last one incomplete",
-        "{ publications(search: \"deck newav\", orderBy: RELEVANCE) { nodes { name process periodStart periodEnd revisionNumber sha256 fileUrl } } }",
-    ),
-    (
-        "Which files are in them?",
-        "{ revisions(search: \"newave definitivo\", first: 1) { nodes { fileName members(first: 4) { totalCount nodes { path size } } } } }",
-    ),
-];
+fn examples() -> [(String, &'static str); 3] {
+    [
+        (
+            say!("cli-demo-last"),
+            "{ publications(first: 3, orderBy: ARCHIVED_DESC) { totalCount nodes { name referenceDate fileName size } } }",
+        ),
+        (
+            say!("cli-demo-newave"),
+            "{ publications(search: \"deck newav\", orderBy: RELEVANCE) { nodes { name process periodStart periodEnd revisionNumber sha256 fileUrl } } }",
+        ),
+        (
+            say!("cli-demo-members"),
+            "{ revisions(search: \"newave definitivo\", first: 1) { nodes { fileName members(first: 4) { totalCount nodes { path size } } } } }",
+        ),
+    ]
+}
 
 /// Binds the configured address, or another loopback port if it is in use.
 async fn listen(wanted: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     if !wanted.ip().is_loopback() {
-        bail!("listen: others can reach {wanted}; the demo only runs on a loopback address");
+        bail!(say!("cli-demo-loopback", address = wanted.to_string()));
     }
     match TcpListener::bind(wanted).await {
         Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("no free port"),
+        Err(_) => TcpListener::bind("127.0.0.1:0").await.with_context(|| say!("cli-demo-no-port")),
     }
 }
 
@@ -123,7 +126,7 @@ async fn listen(wanted: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
 fn of_the_demo(mut settings: Settings, public_url: &str, folder: &std::path::Path) -> anyhow::Result<Settings> {
     settings.data_dir = folder.to_owned();
     settings.database_url = None;
-    settings.archive_dir = None;
+    settings.archive = None;
     settings.public_url = Some(public_url.to_owned());
     settings.receiver.credentials = Default::default();
     settings.receiver.sources = Vec::new();
@@ -138,20 +141,23 @@ fn of_the_demo(mut settings: Settings, public_url: &str, folder: &std::path::Pat
 /// Shows progress until everything is archived and indexed.
 async fn watch(queries: &Queries, expected: u64) -> anyhow::Result<Status> {
     let bar = ProgressBar::new(expected);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} archived  {msg}")?);
+    bar.set_style(ProgressStyle::with_template(&format!(
+        "{{bar:40}} {{pos}}/{{len}} {}  {{msg}}",
+        say!("cli-demo-progress")
+    ))?);
     let began = std::time::Instant::now();
     loop {
         let status = queries.status().await?;
         let counts = &status.counts;
         let done = counts.of(NotificationStatus::Archived) + counts.of(NotificationStatus::Unchanged);
         bar.set_position(done);
-        bar.set_message(format!("{}  index {} behind", size_of(counts.size)?, status.index_lag));
+        bar.set_message(say!("cli-demo-progress-index", size = size_of(counts.size)?, lag = status.index_lag));
         if done >= expected && status.index_lag == 0 {
             bar.finish_and_clear();
             return Ok(status);
         }
         if began.elapsed() > FIRST_PASS_TIMEOUT {
-            bail!("{done} of {expected} were archived in {} s", FIRST_PASS_TIMEOUT.as_secs());
+            bail!(say!("cli-demo-slow", done = done, expected = expected, seconds = FIRST_PASS_TIMEOUT.as_secs()));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -159,12 +165,12 @@ async fn watch(queries: &Queries, expected: u64) -> anyhow::Result<Status> {
 
 fn summary(status: &Status, took: Duration) -> anyhow::Result<String> {
     let counts = &status.counts;
-    Ok(format!(
-        "archived {} files of {} products in {:.1} s: {} published, {} stored",
-        counts.revisions,
-        counts.products,
-        took.as_secs_f64(),
-        size_of(counts.size)?,
-        size_of(counts.stored_size)?
+    Ok(say!(
+        "cli-demo-archived",
+        files = counts.revisions,
+        products = counts.products,
+        seconds = output::decimal(took.as_secs_f64()),
+        published = size_of(counts.size)?,
+        stored = size_of(counts.stored_size)?
     ))
 }

@@ -1,11 +1,17 @@
-//! `acervo get`: downloads an archived file.
+//! `acervo get`: downloads archived files: one, a member of it, or all that a search finds; and lists the members of one.
+mod folder;
+mod members;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use clap::ValueEnum;
 use futures_util::StreamExt;
 
+use super::language::say;
 use super::output;
+use super::search::FilterOptions;
 use super::target::Target;
 use crate::config::Settings;
 use crate::domain::{PublicationId, RevisionId, file_name};
@@ -15,41 +21,82 @@ use crate::query::Revision;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The id of a revision, or of a publication for its latest revision
-    #[arg(value_parser = id)]
-    id: uuid::Uuid,
+    #[arg(value_parser = id, required_unless_present = "folder")]
+    pub(super) id: Option<uuid::Uuid>,
     /// The file to write, or - for standard output [default: the published name, in the current folder]
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Extract this file from the zip
-    #[arg(long, value_name = "PATH")]
-    member: Option<String>,
-    /// Overwrite an existing file
+    #[arg(short, long, value_name = "FILE", requires = "id")]
+    pub(super) output: Option<PathBuf>,
+    /// Extract this file from the zip; of a nested zip outer.zip/inner.dat
+    #[arg(long, value_name = "PATH", requires = "id")]
+    pub(super) member: Option<String>,
+    /// List the members of the zip, nested ones included
+    #[arg(long, requires = "id", conflicts_with_all = ["output", "member", "force"])]
+    pub(super) list: bool,
+    /// The output format of --list
+    #[arg(long, value_enum, default_value_t = Format::Table, requires = "list")]
+    format: Format,
+    /// Download the files of all publications that are found into this folder, as product/period/published name. Files that are
+    /// there already are kept, so an interrupted download can be repeated
+    #[arg(short = 'd', long = "dir", value_name = "DIR", conflicts_with = "id")]
+    folder: Option<PathBuf>,
+    /// With -d: words to find, in any order; the last one may be incomplete
+    #[arg(long, value_name = "TEXT", requires = "folder")]
+    search: Option<String>,
+    #[command(flatten)]
+    filter: FilterOptions,
+    /// Overwrite existing files that have other bytes
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
 }
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    let queries = Queries::new(super::open(settings).await?);
-    let revision = find(&queries, args.id).await?;
-    if let Some(at) = revision.purged_at {
-        let why = revision.purge_rule.unwrap_or_default();
-        bail!("the file of revision {} was removed by retention at {at:.0}: {why}", revision.id);
+    let Some(id) = args.id else {
+        let folder = args.folder.with_context(|| say!("cli-get-what"))?;
+        return folder::download(args.search, args.filter, &folder, args.force, settings).await;
+    };
+    if args.filter.is_given() {
+        return Err(super::Usage(say!("cli-get-filters")).into());
     }
-    let own_name = match &args.member {
+    let queries = Queries::new(super::open(settings).await?);
+    let revision = find(&queries, id).await?;
+    if args.list {
+        return members::list(&queries, &revision, args.format).await;
+    }
+    download(&queries, &revision, args.output, args.member.as_deref(), args.force).await
+}
+
+async fn download(
+    queries: &Queries,
+    revision: &Revision,
+    output: Option<PathBuf>,
+    member: Option<&str>,
+    force: bool,
+) -> anyhow::Result<ExitCode> {
+    if let Some(at) = revision.purged_at {
+        let why = revision.purge_rule.as_deref().unwrap_or_default();
+        bail!("{}: {why}", say!("cli-get-purged", id = revision.id.to_string(), at = output::instant(at)));
+    }
+    let own_name = match member {
         Some(path) => file_name(path),
         None => file_name(&revision.file_name),
     };
     // `-` means standard output only if the user gives it, not as the name of a file.
     let own_path = own_name.map(|name| PathBuf::from(if name == "-" { "./-".to_owned() } else { name }));
-    let path = args.output.or(own_path).context("the file has no name; give a path with -o")?;
-    let mut target = Target::open(&path, args.force)?;
-    queries.require_sound(&revision).await?;
-    let mut bytes = match &args.member {
+    let path = output.or(own_path).with_context(|| say!("cli-get-no-name"))?;
+    let mut target = Target::open(&path, force)?;
+    queries.require_sound(revision).await?;
+    let mut bytes = match member {
         Some(path) => {
-            let found = queries.member(&revision, path).await?;
-            queries.member_bytes(&revision, found).await?
+            let found = queries.member(revision, path).await?;
+            queries.member_bytes(revision, found).await?
         }
-        None => queries.file(&revision, None).await?,
+        None => queries.file(revision, None).await?,
     };
     while let Some(piece) = bytes.next().await {
         target.write(&piece?)?;
@@ -60,8 +107,8 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn id(text: &str) -> Result<uuid::Uuid, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a valid id; `acervo search` lists them"))
+pub(super) fn id(text: &str) -> Result<uuid::Uuid, String> {
+    text.parse().map_err(|_| say!("cli-not-an-id", text = text))
 }
 
 async fn find(queries: &Queries, id: uuid::Uuid) -> anyhow::Result<Revision> {
@@ -69,9 +116,9 @@ async fn find(queries: &Queries, id: uuid::Uuid) -> anyhow::Result<Revision> {
         return Ok(row.revision);
     }
     let Some(row) = queries.publication_rows(&[PublicationId(id)]).await?.remove(&PublicationId(id)) else {
-        bail!("no revision or publication has the id {id}; `acervo search` lists them");
+        bail!(say!("cli-no-such-id", id = id.to_string()));
     };
     row.revision.with_context(|| {
-        format!("the publication {id} has no file yet: it is {}", row.publication.status.as_str().to_lowercase())
+        say!("cli-get-no-file", id = id.to_string(), status = row.publication.status.as_str().to_lowercase())
     })
 }

@@ -1,6 +1,7 @@
 //! `acervo hold` and `acervo release`: protect a revision from retention, and end the protection.
 use std::process::ExitCode;
 
+use super::language::say;
 use super::output;
 use crate::config::Settings;
 use crate::domain::{HoldReason, RevisionId};
@@ -28,7 +29,7 @@ pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<E
     let app = super::open(settings).await?;
     let user = super::environment("USER").unwrap_or_else(|| "unknown".to_owned());
     holds::hold(&app, id, &reason, &format!("{user} on this machine")).await?;
-    output::print(&format!("{id} is held: {}", reason.as_str()))?;
+    output::print(&say!("cli-hold-held", id = id.to_string(), reason = reason.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -36,10 +37,10 @@ pub(super) async fn release(args: ReleaseArgs, settings: Settings) -> anyhow::Re
     let id = args.id;
     let app = super::open(settings).await?;
     holds::release(&app, id).await?;
-    output::print(&format!("{id} is no longer held"))?;
+    output::print(&say!("cli-hold-released", id = id.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn revision(text: &str) -> Result<RevisionId, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a valid id of a revision; `acervo search` lists them"))
+    text.parse().map_err(|_| say!("cli-not-a-revision-id", text = text))
 }

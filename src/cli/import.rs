@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::language::say;
+use super::progress::eta;
 use super::{Usage, output};
 use crate::app::{self, App, Role};
 use crate::config::Settings;
-use crate::domain::Clock;
+use crate::domain::{Clock, printable};
 use crate::jobs::import::{self, Event, Report};
 
 #[derive(clap::Args)]
@@ -34,14 +36,13 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
     if args.manifest.is_some() && args.paths.len() > 1 {
-        return Err(Usage("--manifest describes one folder or tar; give one PATH with it".to_owned()).into());
+        return Err(Usage(say!("cli-import-one-path")).into());
     }
     for path in &args.paths {
-        let kind = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let kind = std::fs::metadata(path)
+            .with_context(|| say!("cli-import-unreadable", path = path.display().to_string()))?;
         if kind.is_dir() && args.manifest.is_none() {
-            return Err(
-                Usage(format!("{} is a folder; give --manifest, which describes its files", path.display())).into()
-            );
+            return Err(Usage(say!("cli-import-is-folder", path = path.display().to_string())).into());
         }
     }
     let may_create =
@@ -80,36 +81,41 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
 /// Asks for confirmation at the terminal, if there is one.
 fn confirm_create(settings: &Settings) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Usage(format!(
-            "there is no archive in {}: give --create to create one, or give the archive's folder with --data-dir or ACERVO_DATA_DIR",
-            settings.data_dir.display()
-        ))
-        .into());
+        return Err(Usage(say!("cli-import-no-archive", path = settings.data_dir.display().to_string())).into());
     }
-    write!(std::io::stderr(), "There is no archive in {}. Create one? [y/N] ", settings.data_dir.display())?;
+    let question = say!("cli-import-ask-create", path = settings.data_dir.display().to_string());
+    write!(std::io::stderr(), "{} ", printable(&question))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "s" | "sim"))
 }
 
 fn summary(report: &Report, files: bool, dry_run: bool) -> String {
-    let would = if dry_run { "would have been " } else { "" };
     let Report { read, queued, expired, archived, known, refused, stopped } = report;
-    let mut lines = vec![format!("{read} {} read", if files { "files" } else { "notifications" })];
-    if files {
-        lines.push(format!("{archived} {would}archived as revisions"));
-    } else {
-        lines.push(format!("{queued} {would}queued; `acervo serve` fetches their files"));
-        lines.push(format!(
-            "{expired} {would}recorded as expired; \"Enviar Tudo\" on the portal sends the current ones again"
-        ));
-    }
-    lines.push(format!("{known} skipped because they exist already"));
+    let mut lines = match (files, dry_run) {
+        (true, true) => {
+            vec![say!("cli-import-files-read", count = *read), say!("cli-import-would-archive", count = *archived)]
+        }
+        (true, false) => {
+            vec![say!("cli-import-files-read", count = *read), say!("cli-import-archived", count = *archived)]
+        }
+        (false, true) => vec![
+            say!("cli-import-read", count = *read),
+            say!("cli-import-would-queue", count = *queued),
+            say!("cli-import-would-expire", count = *expired),
+        ],
+        (false, false) => vec![
+            say!("cli-import-read", count = *read),
+            say!("cli-import-queued", count = *queued),
+            say!("cli-import-expired", count = *expired),
+        ],
+    };
+    lines.push(say!("cli-import-known", count = *known));
     if *refused > 0 {
-        lines.push(format!("{refused} refused for the reasons above"));
+        lines.push(say!("cli-import-refused", count = *refused));
     }
     if *stopped {
-        lines.push("stopped before the end; import again to continue".to_owned());
+        lines.push(say!("cli-import-stopped"));
     }
     lines.join("\n")
 }
@@ -126,12 +132,13 @@ impl ProgressPrinter {
     fn new(rows: bool) -> anyhow::Result<Self> {
         let on_terminal = std::io::stderr().is_terminal();
         let bar = if on_terminal { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        let (files, eta) = (say!("cli-column-files"), eta());
         let template = if rows {
-            "{wide_bar} {pos}/{len} files, {per_sec}, {eta} left"
+            format!("{{wide_bar}} {{pos}}/{{len}} {files}, {{per_sec}}, {eta}")
         } else {
-            "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
+            format!("{{wide_bar}} {{bytes}}/{{total_bytes}}, {{bytes_per_sec}}, {eta}")
         };
-        bar.set_style(ProgressStyle::with_template(template)?);
+        bar.set_style(ProgressStyle::with_template(&template)?);
         Ok(Self { bar, on_terminal, began: Instant::now(), printed_at: Instant::now() })
     }
 
@@ -146,7 +153,12 @@ impl ProgressPrinter {
                 if !self.on_terminal && self.printed_at.elapsed() >= PROGRESS_INTERVAL {
                     self.printed_at = Instant::now();
                     let left = self.began.elapsed().mul_f64((*total as f64 / (*done).max(1) as f64 - 1.0).max(0.0));
-                    let _ = writeln!(std::io::stderr(), "{done} of {total}, {} s left", left.as_secs());
+                    output::print_message(&say!(
+                        "cli-progress-left",
+                        done = *done,
+                        total = *total,
+                        seconds = left.as_secs()
+                    ));
                 }
             }
         }

@@ -3,9 +3,12 @@
 use std::io::Write;
 
 use anyhow::bail;
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::domain::{first_chars, printable};
+use super::language::{language, say};
+use crate::domain::{first_chars, format_instant, printable, sao_paulo};
+use crate::lang::Lang;
 
 /// The longest text in a cell of a table.
 const CELL_CHARS_MAX: usize = 200;
@@ -25,6 +28,39 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
         .map_err(write_error)
 }
 
+/// How a line is shown on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    Bold,
+    Red,
+    Green,
+    Yellow,
+    Cyan,
+}
+
+/// Prints lines to standard output, each in its style.
+pub(super) fn print_lines<'a>(lines: impl Iterator<Item = (Style, &'a str)>) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for (style, line) in lines {
+        let line = printable(line);
+        let code = match style {
+            Style::Plain => "",
+            Style::Bold => "1",
+            Style::Red => "31",
+            Style::Green => "32",
+            Style::Yellow => "33",
+            Style::Cyan => "36",
+        };
+        match code {
+            "" => writeln!(out, "{line}"),
+            code => writeln!(out, "\x1b[{code}m{line}\x1b[0m"),
+        }
+        .map_err(write_error)?;
+    }
+    out.flush().map_err(write_error)
+}
+
 /// Prints a line to standard error, and ignores errors.
 pub(super) fn print_message(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));
@@ -37,17 +73,72 @@ pub(super) fn in_cell(text: &str) -> String {
     if start.len() < text.len() { line + "…" } else { line }
 }
 
+/// How wide a table may be: the terminal's width, or `COLUMNS` where that is set; `None` where the output is neither.
+pub(super) fn width() -> Option<usize> {
+    let wanted = super::environment("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    wanted.or_else(|| console::Term::stdout().size_checked().map(|(_, columns)| columns.into()))
+}
+
 /// What a failed write to standard output means.
 pub(super) fn write_error(error: std::io::Error) -> anyhow::Error {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => OutputClosed.into(),
-        _ => anyhow::Error::new(error).context("standard output cannot be written"),
+        _ => anyhow::Error::new(error).context(say!("cli-stdout-closed")),
     }
 }
 
 /// Bytes for a person: `1.2 MiB`.
 pub(super) fn size(bytes: u64) -> String {
-    bytesize::ByteSize(bytes).to_string()
+    let size = bytesize::ByteSize(bytes).to_string();
+    let (number, unit) = size.split_once(' ').unwrap_or((&size, ""));
+    format!("{} {unit}", language().number(number))
+}
+
+/// A whole number for a person.
+pub(super) fn count(number: impl std::fmt::Display) -> String {
+    language().number(&number.to_string())
+}
+
+/// A number with one decimal, for a person.
+pub(super) fn decimal(number: f64) -> String {
+    language().number(&format!("{number:.1}"))
+}
+
+/// A line of a block: a label in a column, and its value.
+pub(super) fn line(label: &str, value: &str) -> String {
+    format!("{label:<20} {value}")
+}
+
+/// An instant for a person, as the clocks of São Paulo show it: `2026-11-26 14:24`, in Portuguese `26/11/2026 14:24`.
+pub(super) fn local(at: Timestamp) -> String {
+    let format = match language() {
+        Lang::English => "%Y-%m-%d %H:%M",
+        Lang::Portuguese => "%d/%m/%Y %H:%M",
+    };
+    at.to_zoned_datetime(sao_paulo().clone()).strftime(format).to_string()
+}
+
+/// An instant as commands list it: in English as the API has it.
+pub(super) fn instant(at: Timestamp) -> String {
+    match language() {
+        Lang::English => format_instant(at),
+        Lang::Portuguese => local(at),
+    }
+}
+
+/// The same with its distance from now: `2026-11-26 14:24 (12 min ago)`.
+pub(super) fn when(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(at).as_secs();
+    let distance = match seconds.unsigned_abs() {
+        0..60 => format!("{} s", seconds.abs()),
+        60..3_600 => format!("{} min", seconds.abs() / 60),
+        3_600..172_800 => format!("{} h", seconds.abs() / 3_600),
+        _ => say!("cli-time-days", count = seconds.abs() / 86_400),
+    };
+    match seconds < 0 {
+        true => say!("cli-time-in", at = local(at), distance = distance),
+        false => say!("cli-time-ago", at = local(at), distance = distance),
+    }
 }
 
 /// Objects without nested values as CSV (RFC 4180); the keys of the first one are the columns.
@@ -68,5 +159,25 @@ fn cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::when;
+
+    #[test]
+    fn instants_for_people_are_local_and_say_how_long_ago() {
+        let at = |text: &str| text.parse().expect("an instant");
+        let now = at("2026-11-26T17:24:30Z");
+        for (instant, expected) in [
+            ("2026-11-26T17:24:30Z", "2026-11-26 14:24 (0 s ago)"),
+            ("2026-11-26T17:12:30Z", "2026-11-26 14:12 (12 min ago)"),
+            ("2026-11-26T02:24:30Z", "2026-11-25 23:24 (15 h ago)"),
+            ("2026-11-01T17:24:30Z", "2026-11-01 14:24 (25 days ago)"),
+            ("2026-11-26T17:25:30Z", "2026-11-26 14:25 (in 1 min)"),
+        ] {
+            assert_eq!(when(at(instant), now), expected);
+        }
     }
 }

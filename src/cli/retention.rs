@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::language::say;
 use super::output;
 use crate::app::App;
 use crate::config::Settings;
@@ -75,13 +76,13 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
             }
             if swept.failed > 0 {
                 let failed = swept.failed;
-                eprintln!("{failed} files could not be deleted (see the log); they will be tried again");
+                output::print_message(&say!("cli-retention-not-deleted", count = failed));
                 return Ok(ExitCode::FAILURE);
             }
         }
         Command::Undo { run } => {
             let (_, restored) = retention::undo(&app, &run).await?;
-            output::print(&format!("restored {restored} revisions"))?;
+            output::print(&say!("cli-retention-restored", count = restored))?;
         }
         Command::Runs => {
             let runs = Queries::new(app).retention_runs(&Paging::first(20)).await?;
@@ -94,21 +95,22 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z"))
+    text.parse().map_err(|_| say!("cli-not-an-instant", text = text))
 }
 
 fn run_text(run: &RetentionRun) -> String {
-    let kind = if run.dry_run { "would remove" } else { "removed" };
+    let kind = if run.dry_run { "dry" } else { "done" };
+    let id = run.id.to_string();
     let after = match (run.undone_at, run.swept_at, run.sweep_after) {
-        (Some(at), ..) => format!("undone at {}", format_instant(at)),
-        (None, Some(at), _) => format!("swept at {}", format_instant(at)),
+        (Some(at), ..) => say!("cli-retention-undone", at = output::instant(at)),
+        (None, Some(at), _) => say!("cli-retention-swept", at = output::instant(at)),
         (None, None, Some(at)) => {
-            format!("swept after {}; until then: acervo retention undo {}", format_instant(at), run.id)
+            say!("cli-retention-sweep-after", at = output::instant(at), id = id.as_str())
         }
-        (None, None, None) => "nothing was changed".to_owned(),
+        (None, None, None) => say!("cli-retention-unchanged"),
     };
-    format!("run {}: {kind} {} revisions, {}; {after}", run.id, run.removed, output::size(run.bytes_freed))
+    let size = output::size(run.bytes_freed);
+    say!("cli-retention-run", id = id, kind = kind, count = run.removed, size = size, after = after)
 }
 
 /// The run as JSON, with the fields of GraphQL.
@@ -128,7 +130,14 @@ fn run_fields(run: &RetentionRun) -> Value {
 fn table(app: &App, planned: &InventoryPlan) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["name", "reference date", "rev", "policy", "why", "frees"]);
+    table.set_header([
+        say!("cli-column-name"),
+        say!("cli-column-reference-date"),
+        say!("cli-column-rev"),
+        say!("cli-column-policy"),
+        say!("cli-column-why"),
+        say!("cli-column-frees"),
+    ]);
     for line in planned.lines(app).filter(|line| !line.keep) {
         let policy = line.policy.unwrap_or_default();
         table.add_row([
@@ -140,13 +149,17 @@ fn table(app: &App, planned: &InventoryPlan) -> String {
             output::size(line.bytes_freed),
         ]);
     }
-    let summary = format!(
-        "{} kept, {} removed, {} freed",
-        planned.plan.keep,
-        planned.plan.remove,
-        output::size(planned.plan.bytes_freed)
+    let summary = say!(
+        "cli-retention-summary",
+        keep = planned.plan.keep,
+        remove = planned.plan.remove,
+        size = output::size(planned.plan.bytes_freed)
     );
-    if planned.plan.remove == 0 { format!("nothing to remove: {summary}") } else { format!("{table}\n{summary}") }
+    if planned.plan.remove == 0 {
+        say!("cli-retention-nothing", summary = summary)
+    } else {
+        format!("{table}\n{summary}")
+    }
 }
 
 /// The plan as JSON, with the fields of GraphQL and all lines in one list.

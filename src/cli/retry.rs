@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::language::say;
 use super::output;
 use crate::config::Settings;
 use crate::domain::{NotificationStatus, TextMatch, millis, timestamp};
@@ -47,19 +48,19 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         ..Default::default()
     };
     let counts = jobs::retry(&app, &which).await?;
-    output::print(&format!(
-        "{} matched, {} queued again, {} with expired links",
-        counts.matched, counts.queued, counts.expired
+    output::print(&say!(
+        "cli-retry-counts",
+        matched = counts.matched,
+        queued = counts.queued,
+        expired = counts.expired
     ))?;
     if counts.expired > 0 {
-        output::print("expired links: press \"Enviar\" for these products on the portal")?;
+        output::print(&say!("cli-retry-expired"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn since(text: &str) -> Result<Since, String> {
     let parsed = text.parse().map(Since::Instant).or_else(|_| text.parse().map(Since::Ago));
-    parsed.map_err(|_| {
-        format!("`{text}` is not a valid instant or duration; expected one such as 2025-02-20T12:00:00Z or 6h")
-    })
+    parsed.map_err(|_| say!("cli-not-a-since", text = text))
 }

@@ -1,23 +1,62 @@
 //! `acervo search`: searches the archive.
+mod content;
+mod members;
+
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::ask::{Archive, Remote, take};
+use super::language::say;
 use super::output;
+use super::table::{Column, Table};
 use crate::config::Settings;
-use crate::domain::{LocalDateTime, TextMatch, parse_local_date};
+use crate::domain::{
+    LocalDateTime, MemberPattern, PublicationStatus, TextMatch, format_instant, parse_as_of, parse_local_date,
+    sao_paulo,
+};
 use crate::jobs;
-use crate::query::{Column, Paging, PublicationRequest, PublicationRow, Queries, TableRow};
-use crate::query::{Filter, Order};
+use crate::query;
+use crate::query::{Filter, Order, SearchIn};
+use crate::query::{Paging, PublicationRequest, PublicationRow, Queries, TableRow};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Words to find, in any order; the last one may be incomplete
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Where to look for the words
+    #[arg(long = "in", value_enum, default_value_t = Place::Names)]
+    place: Place,
+    /// The order of the rows [default: relevance with words to find, else period]
+    #[arg(long, value_enum)]
+    order: Option<SearchOrder>,
+    /// The maximum number of rows
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    limit: i64,
+    /// The output format
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Which publications, with the words to find as arguments.
+#[derive(clap::Args)]
+pub(super) struct FilterArgs {
+    /// Words to find, in any order; the last one may be incomplete. Dates and months find by period: 20/11/2025, nov/2025, novembro
     text: Vec<String>,
+    /// List the members of zips whose path contains this text, or matches a pattern such as *vazoes*.dat
+    #[arg(long, value_name = "PATTERN", value_parser = MemberPattern::parse)]
+    member: Option<MemberPattern>,
+    #[command(flatten)]
+    options: FilterOptions,
+}
+
+/// Which publications.
+#[derive(clap::Args)]
+pub(super) struct FilterOptions {
     /// Only processes whose name contains this text
     #[arg(long)]
     process: Option<String>,
@@ -27,15 +66,92 @@ pub(super) struct Args {
     /// Only periods that start on this day or earlier (YYYY-MM-DD)
     #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<Date>,
-    /// Show the archive as it was then (2025-02-20 or 2025-02-20T12:00:00Z)
+    /// Only these: awaited, archived, lost, purged
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
+    status: Vec<PublicationStatus>,
+    /// Show the archive as it was at an instant (2025-02-20T12:00:00Z), or at the end of a day in São Paulo (2025-02-20)
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     as_of: Option<Timestamp>,
-    /// The maximum number of rows
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
-    limit: i64,
-    /// The output format
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+}
+
+impl FilterArgs {
+    fn words(&self) -> Option<String> {
+        Some(self.text.join(" ").trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    pub fn request(self, paging: Paging) -> PublicationRequest {
+        let words = self.words();
+        let mut request = self.options.request(words, paging);
+        request.filter.member = self.member;
+        request
+    }
+
+    /// The options that are given, by their names; `None` if there are none.
+    pub fn options(&self) -> Option<Value> {
+        let member = self.member.as_ref().map(|pattern| pattern.as_str().to_owned());
+        let given: Map<String, Value> = [("text", self.words()), ("member", member)]
+            .into_iter()
+            .chain(self.options.given())
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
+            .collect();
+        (!given.is_empty()).then_some(Value::Object(given))
+    }
+
+    /// The variables of a query for these publications.
+    fn variables(&self) -> Value {
+        let FilterOptions { process, from, to, status, as_of } = &self.options;
+        let status: Vec<&str> = status.iter().map(|status| status.as_str()).collect();
+        let mut filter = Map::new();
+        if let Some(process) = process {
+            filter.insert("process".to_owned(), json!({ "contains": process }));
+        }
+        if from.is_some() || to.is_some() {
+            let day = |day: &Option<Date>| day.map(|day| day.to_string());
+            filter.insert("period".to_owned(), json!({ "from": day(from), "to": day(to) }));
+        }
+        if !status.is_empty() {
+            filter.insert("status".to_owned(), json!(status));
+        }
+        json!({ "search": self.words(), "filter": filter, "asOf": as_of.map(format_instant) })
+    }
+}
+
+impl FilterOptions {
+    pub fn request(self, search: Option<String>, paging: Paging) -> PublicationRequest {
+        let search = search.filter(|text| !text.trim().is_empty());
+        PublicationRequest {
+            scored: false,
+            order: if search.is_none() { Order::Period { descending: true } } else { Order::Relevance },
+            search,
+            search_in: SearchIn::Names,
+            filter: Filter {
+                process: self.process.map(TextMatch::containing),
+                period_from: self.from.map(LocalDateTime::start_of),
+                period_to: self.to.map(LocalDateTime::end_of),
+                status: Some(self.status).filter(|all| !all.is_empty()),
+                ..Filter::default()
+            },
+            as_of: self.as_of,
+            paging,
+        }
+    }
+
+    /// Whether any is given.
+    pub fn is_given(&self) -> bool {
+        self.given().iter().any(|(_, value)| value.is_some())
+    }
+
+    /// The options, by their names.
+    fn given(&self) -> [(&'static str, Option<String>); 5] {
+        let status: Vec<&str> = self.status.iter().map(|status| status.as_str()).collect();
+        [
+            ("process", self.process.clone()),
+            ("from", self.from.map(|day| day.to_string())),
+            ("to", self.to.map(|day| day.to_string())),
+            ("status", Some(status.join(",")).filter(|status| !status.is_empty())),
+            ("asOf", self.as_of.map(|at| at.to_string())),
+        ]
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,84 +161,169 @@ pub(super) enum Format {
     Csv,
 }
 
-pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    let text = args.text.join(" ");
-    let request = PublicationRequest {
-        scored: false,
-        order: if text.trim().is_empty() { Order::Period { descending: true } } else { Order::Relevance },
-        search: Some(text).filter(|text| !text.trim().is_empty()),
-        filter: Filter {
-            process: args.process.map(TextMatch::containing),
-            period_from: args.from.map(LocalDateTime::start_of),
-            period_to: args.to.map(LocalDateTime::end_of),
-            ..Filter::default()
-        },
-        as_of: args.as_of,
-        paging: Paging::first(args.limit),
-    };
-    let app = super::open(settings).await?;
-    // Without a server nothing else updates the index.
-    jobs::catch_up(&app).await?;
-    let queries = Queries::new(app);
-    let found = &queries.publications(request).await?.list;
-    let rows: Vec<&PublicationRow> = found.rows.iter().map(|(_, row)| &**row).collect();
-    let objects = || rows.iter().map(|row| object(row, &queries)).collect::<serde_json::Result<Vec<Value>>>();
+/// Where to look for words.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Place {
+    /// Names, processes, file names and the paths of members
+    Names,
+    /// The text inside files: PDFs, workbooks, CSV and other plain text, also inside zips
+    Content,
+}
+
+/// The orders of publications.
+#[derive(Clone, Copy, ValueEnum)]
+enum SearchOrder {
+    /// What matches best; of what matches as well, the newest period
+    Relevance,
+    /// The newest period first
+    #[value(alias = "period-desc")]
+    Period,
+    /// The oldest period first
+    PeriodAsc,
+    /// What was archived last first
+    #[value(alias = "archived-desc")]
+    Archived,
+    /// What was archived first first
+    ArchivedAsc,
+    /// What was announced last first
+    #[value(alias = "received-desc")]
+    Received,
+    /// By name
+    #[value(alias = "name-asc")]
+    Name,
+    /// The largest first
+    #[value(alias = "size-desc")]
+    Size,
+}
+
+impl SearchOrder {
+    /// In the words of the API.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Relevance => "RELEVANCE",
+            Self::Period => "PERIOD_DESC",
+            Self::PeriodAsc => "PERIOD_ASC",
+            Self::Archived => "ARCHIVED_DESC",
+            Self::ArchivedAsc => "ARCHIVED_ASC",
+            Self::Received => "RECEIVED_DESC",
+            Self::Name => "NAME_ASC",
+            Self::Size => "SIZE_DESC",
+        }
+    }
+}
+
+pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
+    if args.filter.member.is_some() {
+        if args.place == Place::Content {
+            return Err(super::Usage(say!("cli-members-in-content")).into());
+        }
+        return members(args, remote.as_ref(), settings).await;
+    }
+    let has_words = args.filter.words().is_some();
+    let is_inside = args.place == Place::Content;
+    if is_inside && !has_words {
+        return Err(super::Usage(say!("cli-content-needs-words")).into());
+    }
+    let order = args.order.unwrap_or(if has_words { SearchOrder::Relevance } else { SearchOrder::Period });
+    let mut variables = args.filter.variables();
+    variables["first"] = args.limit.into();
+    variables["order"] = order.name().into();
+    // The columns of the API, without the score, which depends on the search.
+    let columns: Vec<&str> =
+        PublicationRow::COLUMNS.iter().map(|column| column.name).filter(|name| *name != "score").collect();
+    // Without it, instances that cannot search inside files understand the query too.
+    let (place, matches) = if is_inside { (", in: CONTENT", content::FIELDS) } else { ("", "") };
+    let document = format!(
+        "query($search: String, $filter: PublicationFilter, $asOf: DateTime, $order: PublicationOrder!, $first: Int) {{
+           publications(search: $search{place}, filter: $filter, asOf: $asOf, orderBy: $order, first: $first) {{
+             totalCount nodes {{ {} {matches} }} }} }}",
+        columns.join(" ")
+    );
+    let archive = Archive::open(remote, settings, is_inside).await?;
+    let mut found = take(&mut archive.query(&document, variables).await?, "publications");
+    let Value::Array(rows) = take(&mut found, "nodes") else { anyhow::bail!("the answer has no rows") };
+    if is_inside {
+        content::print(rows, &found["totalCount"], args.format)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     match args.format {
-        Format::Table => output::print(&table(&rows, found.total))?,
-        Format::Json => output::print(&serde_json::to_string_pretty(&objects()?)?)?,
-        Format::Csv => output::print(&output::csv(objects()?.into_iter())?)?,
+        Format::Table => output::print(&table(&rows, &found["totalCount"])?)?,
+        Format::Json => output::print(&serde_json::to_string_pretty(&rows)?)?,
+        Format::Csv => output::print(&output::csv(rows.into_iter())?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn day(text: &str) -> Result<Date, String> {
-    parse_local_date(text).ok_or_else(|| format!("`{text}` is not a valid day; expected one such as 2025-02-20"))
+pub(super) fn day(text: &str) -> Result<Date, String> {
+    parse_local_date(text).ok_or_else(|| say!("cli-not-a-day", text = text))
+}
+
+fn status(text: &str) -> Result<PublicationStatus, String> {
+    let wrong = |_| say!("cli-not-a-status", text = text);
+    text.trim().to_uppercase().parse().map_err(wrong)
 }
 
 /// An instant, or the end of a day in São Paulo.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    let wrong = || {
-        format!("`{text}` is not a valid day or instant; expected 2025-02-20, or RFC 3339 such as 2025-02-20T12:00:00Z")
-    };
-    if let Some(day) = parse_local_date(text) {
-        let end = LocalDateTime::end_of(day).0;
-        return crate::domain::sao_paulo().to_timestamp(end).map_err(|_| wrong());
-    }
-    text.parse().map_err(|_| wrong())
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    parse_as_of(text).ok_or_else(|| say!("cli-not-an-as-of", text = text))
 }
 
-fn table(rows: &[&PublicationRow], total: u64) -> String {
+/// The columns of the table. In a narrow terminal those with a higher number are left out first.
+const COLUMNS: [Column; 8] = [
+    Column::flexible("cli-column-name", 0),
+    Column::fixed("cli-column-reference-date", 1),
+    Column::fixed("cli-column-rev", 4),
+    Column::fixed("cli-column-status", 2),
+    Column::fixed("cli-column-archived", 3),
+    Column::flexible("cli-column-file", 6),
+    Column::right("cli-column-size", 5),
+    Column::fixed("cli-column-revision-id", 0),
+];
+
+fn table(rows: &[Value], total: &Value) -> anyhow::Result<String> {
     if rows.is_empty() {
-        return "nothing found\n".to_owned();
+        return Ok(say!("cli-nothing-found") + "\n");
     }
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["name", "reference date", "rev", "status", "file", "size", "revision id"]);
+    let mut table = Table::new(&COLUMNS);
     for row in rows {
-        let revision = row.revision.as_ref();
-        table.add_row([
-            output::in_cell(&row.publication.name),
-            output::in_cell(&row.publication.reference_date),
-            revision
-                .map(|revision| format!("{}/{}", revision.number, row.publication.revision_count))
-                .unwrap_or_default(),
-            row.status().as_str().to_lowercase(),
-            revision.map(|revision| output::in_cell(&revision.file_name)).unwrap_or_default(),
-            revision.map(|revision| output::size(revision.file.size)).unwrap_or_default(),
-            revision.map(|revision| revision.id.to_string()).unwrap_or_default(),
+        let text = |name: &str| row[name].as_str().unwrap_or_default();
+        let number = row["revisionNumber"].as_u64();
+        let archived_at = row["archivedAt"].as_str().map(local_time).transpose()?;
+        table.add([
+            output::in_cell(text("name")),
+            output::in_cell(text("referenceDate")),
+            number.map(|number| format!("{number}/{}", row["revisionCount"])).unwrap_or_default(),
+            text("status").to_lowercase(),
+            archived_at.unwrap_or_default(),
+            output::in_cell(text("fileName")),
+            row["size"].as_u64().map(output::size).unwrap_or_default(),
+            text("revisionId").to_owned(),
         ]);
     }
-    if let Some(column) = table.column_mut(5) {
-        column.set_cell_alignment(CellAlignment::Right);
+    let summary = say!("cli-rows-of", count = rows.len(), total = total.as_f64().unwrap_or_default());
+    Ok(format!("{}{summary}\n", table.text(output::width())))
+}
+
+/// An instant of the API for a person: the clock in São Paulo, to the minute.
+pub(super) fn local_time(text: &str) -> anyhow::Result<String> {
+    let at: Timestamp = text.parse().with_context(|| format!("`{text}` is not a valid instant"))?;
+    Ok(sao_paulo().to_datetime(at).strftime("%d/%m/%Y %H:%M").to_string())
+}
+
+async fn members(args: Args, remote: Option<&Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
+    if remote.is_some() {
+        return Err(super::Usage(say!("cli-members-local")).into());
     }
-    format!("{table}\n{} of {total}\n", rows.len())
+    let app = super::open(settings).await?;
+    // Without a server nothing else updates the index.
+    jobs::catch_up(&app).await?;
+    members::run(&Queries::new(app), args.filter.request(Paging::first(args.limit)), args.format).await
 }
 
 /// The columns of the API, without the score, which depends on the search.
-fn object(row: &PublicationRow, queries: &Queries) -> serde_json::Result<Value> {
-    let columns = PublicationRow::COLUMNS.iter().filter(|column| column.name != "score");
-    let cell = |column: &Column<PublicationRow>| {
-        Ok((column.name.to_owned(), serde_json::to_value((column.cell)(row, queries))?))
-    };
+fn object<Row: TableRow>(row: &Row, queries: &Queries) -> serde_json::Result<Value> {
+    let columns = Row::COLUMNS.iter().filter(|column| column.name != "score");
+    let cell =
+        |column: &query::Column<Row>| Ok((column.name.to_owned(), serde_json::to_value((column.cell)(row, queries))?));
     Ok(Value::Object(columns.map(cell).collect::<serde_json::Result<_>>()?))
 }

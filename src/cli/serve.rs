@@ -7,13 +7,17 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Role};
-use crate::config::Settings;
+use super::systemd;
+use crate::app::{App, Reloaded, Role};
+use crate::config::{ConfigError, Settings};
 use crate::domain::Clock;
 use crate::http;
 use crate::jobs::Jobs;
 
-pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    settings: Settings,
+    load: impl Fn() -> Result<Settings, ConfigError> + Send + Sync + 'static,
+) -> anyhow::Result<ExitCode> {
     settings.exposure()?;
     http::install_metrics()?;
     let address = settings.listen;
@@ -29,13 +33,17 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let app = App::open(settings, Role::Server, Clock::default()).await?;
+    app.access.set_loader(load);
     let jobs = Jobs::start(&app).await?;
     let stop = app.stop.clone();
     cancel_on_signal(stop.clone())?;
+    reload_on_signal(app.clone())?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
     if let Some(webhook) = &webhook {
         tracing::info!(address = %webhook.local_addr()?, "serving only the webhook");
     }
+    systemd::ready();
+    systemd::feed_watchdog();
     let serving = async {
         let served = http::serve_all(listener, webhook, &app, stop.clone().cancelled_owned()).await;
         // Without a listener there is nothing left to do.
@@ -45,6 +53,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     // Fetches are returned to the queue at once, while requests in progress finish.
     let stopping = async {
         stop.cancelled().await;
+        systemd::stopping();
         jobs.stop().await;
     };
     let work = async {
@@ -64,7 +73,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How long stopping may take, so that the process is gone within 25 s. The unit in README.md gives it more.
+/// How long stopping may take, so that the process is gone within 25 s. `deploy/acervo.service` gives it more.
 const STOP_TIMEOUT: Duration = Duration::from_secs(24);
 
 /// Completes when stopping has taken too long.
@@ -81,6 +90,34 @@ fn cancel_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
         stop.cancel();
     });
     Ok(())
+}
+
+/// Reads the configuration again at each SIGHUP. The log says what came of it.
+fn reload_on_signal(app: App) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            log_reload(app.reload());
+        }
+    });
+    Ok(())
+}
+
+fn log_reload(outcome: anyhow::Result<Reloaded>) {
+    match outcome {
+        Ok(done) => {
+            for warning in &done.warnings {
+                tracing::warn!("the configuration: {warning}");
+            }
+            if !done.needs_restart.is_empty() {
+                tracing::warn!(keys = done.needs_restart.join(", "), "these settings changed and need a restart");
+            }
+            tracing::info!(applied = done.applied.join(", "), "the configuration was read again");
+        }
+        Err(e) => {
+            tracing::error!(error = format!("{e:#}"), "the configuration cannot be used; the service keeps its own")
+        }
+    }
 }
 
 /// Stops a command between two batches when the process is asked to stop, and ends the process if that takes too long.

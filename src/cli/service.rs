@@ -2,23 +2,47 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::language::{language, say};
+use super::output::line;
 use crate::app;
 use crate::config::Settings;
+use crate::lang::{Lang, text};
 
 /// A service that takes longer to respond is not ready.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For a command to the service.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The state of the service.
 pub(super) struct Service {
     /// The address that was tried.
     address: Option<SocketAddr>,
     state: State,
+    /// Hosts that it sends no requests to for a while, and until when.
+    paused_hosts: Vec<(String, Timestamp)>,
+}
+
+/// What a service answers that is ready.
+#[derive(Deserialize)]
+struct Ready {
+    #[serde(default, rename = "pausedHosts")]
+    paused_hosts: Vec<PausedHost>,
+}
+
+#[derive(Deserialize)]
+struct PausedHost {
+    host: String,
+    until: Timestamp,
 }
 
 enum State {
     Ready,
+    Starting,
     /// With the reason from the service, or why the request failed.
     NotReady(String),
     NotRunning,
@@ -27,20 +51,46 @@ enum State {
 impl Service {
     /// Requests `/readyz` of the service.
     pub async fn query(settings: &Settings) -> anyhow::Result<Self> {
-        match app::service(&settings.data_dir)? {
+        let (address, answer) = match app::service(&settings.data_dir)? {
             app::Service::Running(Some(address)) => {
-                let state = query(reachable(address)).await.unwrap_or_else(|e| State::NotReady(e.to_string()));
-                Ok(Self { address: Some(address), state })
+                let answer = query(reachable(address)).await;
+                (Some(address), answer.unwrap_or_else(|e| (State::NotReady(e.to_string()), Vec::new())))
             }
-            app::Service::Running(None) => {
-                Ok(Self { address: None, state: State::NotReady("it is starting".to_owned()) })
-            }
+            app::Service::Running(None) => (None, (State::Starting, Vec::new())),
             // On a shared database the service may run elsewhere, or under another data folder.
             app::Service::Stopped if settings.database_url.is_some() => {
-                let state = query(reachable(settings.listen)).await.unwrap_or(State::NotRunning);
-                Ok(Self { address: Some(settings.listen), state })
+                let answer = query(reachable(settings.listen)).await;
+                (Some(settings.listen), answer.unwrap_or((State::NotRunning, Vec::new())))
             }
-            app::Service::Stopped => Ok(Self { address: None, state: State::NotRunning }),
+            app::Service::Stopped => (None, (State::NotRunning, Vec::new())),
+        };
+        let (state, paused_hosts) = answer;
+        Ok(Self { address, state, paused_hosts })
+    }
+
+    pub fn paused_hosts(&self) -> &[(String, Timestamp)] {
+        &self.paused_hosts
+    }
+
+    /// Why the service is not ready, if it runs and is not.
+    fn why(&self, lang: Lang) -> Option<String> {
+        match &self.state {
+            State::NotReady(why) => Some(why.clone()),
+            State::Starting => Some(text!(lang, "cli-status-starting")),
+            State::Ready | State::NotRunning => None,
+        }
+    }
+
+    /// What is wrong with the service and what helps, if something is.
+    pub fn need(&self, lang: Lang) -> Option<(String, String)> {
+        match (self.why(lang), &self.state) {
+            (Some(why), _) => {
+                Some((text!(lang, "cli-need-not-ready", why = why), text!(lang, "cli-need-not-ready-helps")))
+            }
+            (None, State::NotRunning) => {
+                Some((text!(lang, "cli-need-not-running"), text!(lang, "cli-need-not-running-helps")))
+            }
+            (None, _) => None,
         }
     }
 
@@ -49,39 +99,37 @@ impl Service {
     }
 
     pub fn text(&self) -> String {
-        let at = self.address.map(|address| format!(" at {address}")).unwrap_or_default();
-        match &self.state {
-            State::Ready => format!("service              running{at}\nready                yes"),
-            State::NotReady(why) => format!("service              running{at}\nready                no: {why}"),
-            State::NotRunning => {
-                format!("service              not running{at}; start it with `acervo serve`\nready                no")
-            }
-        }
+        let at = self.address.map(|address| say!("cli-status-at", address = address.to_string())).unwrap_or_default();
+        let (service, ready) = match (self.why(language()), &self.state) {
+            (Some(why), _) => (say!("cli-status-running", at = at), say!("cli-status-not-ready", why = why)),
+            (None, State::NotRunning) => (say!("cli-status-not-running", at = at), say!("cli-status-no")),
+            (None, _) => (say!("cli-status-running", at = at), say!("cli-status-yes")),
+        };
+        format!("{}\n{}", line(&say!("cli-status-service"), &service), line(&say!("cli-status-ready"), &ready))
     }
 
     pub fn object(&self) -> Value {
-        let why = match &self.state {
-            State::NotReady(why) => Some(why),
-            State::Ready | State::NotRunning => None,
-        };
         json!({
             "running": !matches!(self.state, State::NotRunning),
             "address": self.address.map(|address| address.to_string()),
-            "notReady": why,
+            "notReady": self.why(Lang::English),
         })
     }
 }
 
-async fn query(address: SocketAddr) -> anyhow::Result<State> {
+async fn query(address: SocketAddr) -> anyhow::Result<(State, Vec<(String, Timestamp)>)> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().timeout(RESPONSE_TIMEOUT).build()?;
     let response = client.get(format!("http://{address}/readyz")).send().await?;
     let status = response.status();
     if status.is_success() {
-        return Ok(State::Ready);
+        let ready: Ready = serde_json::from_str(&response.text().await?)?;
+        let paused = ready.paused_hosts.into_iter().map(|paused| (paused.host, paused.until));
+        return Ok((State::Ready, paused.collect()));
     }
     let body: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
-    Ok(State::NotReady(body["detail"].as_str().map_or_else(|| status.to_string(), str::to_owned)))
+    let why = body["detail"].as_str().map_or_else(|| status.to_string(), str::to_owned);
+    Ok((State::NotReady(why), Vec::new()))
 }
 
 /// The address to connect to: loopback if the service listens on every interface.
@@ -93,4 +141,37 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
+}
+
+/// What came of telling the running service something.
+pub(super) enum Told {
+    Done(Value),
+    NotRunning,
+    /// With the reason.
+    Failed(String),
+}
+
+/// Tells the service that runs on the data folder to do something, and waits until it has.
+pub(super) async fn tell(settings: &Settings, command: &str) -> anyhow::Result<Told> {
+    let address = match app::service(&settings.data_dir)? {
+        app::Service::Stopped => return Ok(Told::NotRunning),
+        app::Service::Running(None) => return Ok(Told::Failed(say!("cli-status-starting"))),
+        app::Service::Running(Some(address)) => address,
+    };
+    let Some(token) = app::control_token(&settings.data_dir) else {
+        return Ok(Told::Failed(say!("cli-status-other-version")));
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().timeout(CONTROL_TIMEOUT).build()?;
+    let request = client.post(format!("http://{}/control/{command}", reachable(address))).bearer_auth(token);
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(e) => return Ok(Told::Failed(e.to_string())),
+    };
+    let status = response.status();
+    let body: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
+    if status.is_success() {
+        return Ok(Told::Done(body));
+    }
+    Ok(Told::Failed(body["detail"].as_str().map_or_else(|| status.to_string(), str::to_owned)))
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use super::language::say;
 use super::{Usage, output};
 use crate::domain::Clock;
 use crate::portal::{self, Credentials, Portal, PortalSettings, Webhook};
@@ -31,6 +32,7 @@ pub(super) struct Args {
     /// The user name to send with notifications (HTTP Basic)
     #[arg(long, requires = "password")]
     username: Option<String>,
+    /// The password to send with notifications (HTTP Basic)
     #[arg(long)]
     password: Option<String>,
     /// The lifetime of links
@@ -50,17 +52,26 @@ pub(super) struct Args {
 #[derive(clap::Subcommand)]
 enum Button {
     /// Send the last version of one product
-    Enviar { number: u32 },
+    Enviar {
+        /// The number of the product
+        number: u32,
+    },
     /// Send the last version of every product
     EnviarTudo,
     /// Send the products whose last POST was not answered 20x
     ReenviarPendentes,
     /// Publish the next version of a product and send it
-    Publicar { number: u32 },
+    Publicar {
+        /// The number of the product
+        number: u32,
+    },
     /// Show the result of the last POST of each product ("Exibir Detalhes")
     Detalhes,
     /// Make downloads fail, as JSON: '{"status":503,"times":10}'; '{}' stops that
-    Falhas { faults: String },
+    Falhas {
+        /// The failures, in JSON
+        faults: String,
+    },
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -85,14 +96,11 @@ async fn press(at: &str, button: &Button) -> anyhow::Result<()> {
             client.put(url("falhas".to_owned())).header("content-type", "application/json").body(faults.clone())
         }
     };
-    let response = request
-        .send()
-        .await
-        .with_context(|| format!("there is no portal at {at}; start one with `acervo simulate`"))?;
+    let response = request.send().await.with_context(|| say!("cli-simulate-no-portal", address = at))?;
     let status = response.status();
     let text = response.text().await?;
     if !status.is_success() {
-        bail!("the portal answered {status}: {}", text.trim());
+        bail!(say!("cli-simulate-answered", status = status.to_string(), text = text.trim()));
     }
     output::print(&text)?;
     Ok(())
@@ -101,8 +109,9 @@ async fn press(at: &str, button: &Button) -> anyhow::Result<()> {
 async fn serve(args: &Args) -> anyhow::Result<()> {
     let clock = Clock::default();
     let products = match &args.files {
-        Some(folder) => portal::from_folder(folder, clock.now())
-            .map_err(|e| Usage(format!("--files: {} cannot be read: {e:#}", folder.display())))?,
+        Some(folder) => portal::from_folder(folder, clock.now()).map_err(|e| {
+            Usage(say!("cli-simulate-files", path = folder.display().to_string(), why = format!("{e:#}")))
+        })?,
         None => portal::builtin(args.products, clock.now()),
     };
     let credentials = match (&args.token, &args.username, &args.password) {
@@ -118,21 +127,20 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         subscriber: "assinante@example.com.br".to_owned(),
         clock,
     };
-    let listener = TcpListener::bind(&args.at).await.with_context(|| format!("--at: cannot listen on {}", args.at))?;
+    let listener =
+        TcpListener::bind(&args.at).await.with_context(|| say!("cli-simulate-listen", address = args.at.as_str()))?;
     let numbers: Vec<u32> = products.iter().map(|product| product.number).collect();
     let portal = Portal::start(listener, settings, products)?;
     let address = portal.address().trim_start_matches("http://").to_owned();
     let at = if address == DEFAULT_AT { String::new() } else { format!(" --at {address}") };
     let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-    output::print(&format!(
-        "simulated portal at {} with {} products, sending to {}\n\
-         \n\
-         press its buttons from another terminal: acervo simulate enviar-tudo{at}\n\
-         its links point to this machine; to fetch them, start the service with\n\
-         acervo serve --set fetch.allowed_hosts={host} --set fetch.allow_private=true",
-        portal.address(),
-        numbers.len(),
-        args.webhook
+    output::print(&say!(
+        "cli-simulate-started",
+        address = portal.address(),
+        count = numbers.len(),
+        webhook = args.webhook.as_str(),
+        at = at,
+        host = host
     ))?;
     let stop = super::serve::stop_signal()?;
     match args.publish_every {
@@ -152,15 +160,15 @@ async fn publish(portal: &Portal, numbers: &[u32], every: Duration) -> anyhow::R
     for number in numbers.iter().cycle() {
         tokio::time::sleep(every).await;
         if let Some(delivery) = portal.publish(*number).await {
-            let response = delivery.status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
-            output::print(&format!("published a version of product {number}: {response}"))?;
+            let response =
+                delivery.status.map_or_else(|| say!("cli-simulate-no-response"), |status| status.to_string());
+            output::print(&say!("cli-simulate-published", number = number.to_string(), response = response))?;
         }
     }
     Ok(())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration =
-        text.parse().map_err(|_| format!("`{text}` is not a valid duration; expected one such as 30s or 24h"))?;
-    Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative"))
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| say!("cli-not-a-duration", text = text))?;
+    Duration::try_from(parsed).map_err(|_| say!("cli-negative", text = text))
 }

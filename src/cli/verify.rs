@@ -8,12 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::language::say;
+use super::progress::eta;
 use super::{Usage, output};
 use crate::config::{Settings, positive_size};
 use crate::domain::{Sample, Share, format_instant};
 use crate::jobs::Stopped;
 use crate::jobs::verify::{self, Options, Outcome, Repairer, Report, Source};
-use crate::query::{BrokenRow, FIRST_MAX, Paging, Queries, Use};
+use crate::query::{BrokenRow, FIRST_MAX, Paging, Queries, USES_MAX, Use};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -36,6 +38,10 @@ pub(super) struct Args {
     /// Begin anew instead of continuing a run that was interrupted
     #[arg(long)]
     restart: bool,
+    /// Verify an archive folder without any object, as after the loss of a disk: all files are missing. Otherwise that is an error, because
+    /// the folder is probably not mounted
+    #[arg(long)]
+    accept_empty: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -71,10 +77,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Some(Rate::BytesPerSecond(bytes)) => Some(bytes),
         Some(Rate::Unlimited) => None,
     };
-    let options = Options { share, max_rate, restart: args.restart };
+    let options = Options { share, max_rate, restart: args.restart, accepts_empty: args.accept_empty };
     let report = verified(&app, options).await?;
     let queries = Queries::new(app.clone());
-    let repairer = if args.repair && report.broken > 0 { Some(Repairer::begin(&app, sources).await?) } else { None };
+    let repairer =
+        if args.repair && report.broken > 0 { Some(Repairer::begin(&app, sources, share).await?) } else { None };
     let mut items = Items { queries, share, repairer, repaired: 0, paging: Paging::first(FIRST_MAX), is_done: false };
     let printed = match args.format {
         Format::Text => print_text(&mut items, &report).await,
@@ -104,14 +111,10 @@ impl Items {
         if self.is_done {
             return Ok(None);
         }
-        let page = self.queries.broken_items(self.share, &self.paging).await?;
+        let page = self.queries.broken_items(self.share, USES_MAX, &self.paging).await?;
         self.is_done = !page.has_next;
         self.paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        let rows: Vec<BrokenRow> = page.rows.into_iter().map(|(_, row)| row).collect();
-        if let Some(repairer) = &mut self.repairer {
-            repairer.prepare(&rows.iter().map(|row| &row.item).collect::<Vec<_>>()).await?;
-        }
-        Ok(Some(rows))
+        Ok(Some(page.rows.into_iter().map(|(_, row)| row).collect()))
     }
 
     /// How much is broken now. After a repair it is counted again: a reader may have found damage meanwhile.
@@ -134,64 +137,70 @@ impl Items {
 /// Verifies, with a bar on a terminal.
 async fn verified(app: &crate::app::App, options: Options) -> anyhow::Result<Report> {
     let bar = ProgressBar::no_length();
-    let template = "{wide_bar} {msg}{bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-    bar.set_style(ProgressStyle::with_template(template)?);
+    let template = format!("{{wide_bar}} {{msg}}{{bytes}}/{{total_bytes}}, {{bytes_per_sec}}, {}", eta());
+    bar.set_style(ProgressStyle::with_template(&template)?);
     bar.enable_steady_tick(Duration::from_millis(200));
     let shown = bar.clone();
     let verified = verify::run(app, options, &move |progress| {
         shown.set_length(progress.bytes_total);
-        shown.set_message(format!("{}/{} files, ", progress.files, progress.files_total));
+        shown.set_message(say!("cli-progress-files", done = progress.files, total = progress.files_total));
         shown.set_position(progress.bytes);
     })
     .await;
     bar.finish_and_clear();
     match verified {
-        Err(e) if e.is::<Stopped>() => Err(e).context("`acervo verify` continues here when it is run again"),
+        Err(e) if e.is::<Stopped>() => Err(e).context(say!("cli-verify-continues")),
         verified => verified,
     }
 }
 
 async fn print_text(items: &mut Items, report: &Report) -> anyhow::Result<()> {
     if report.resumed {
-        output::print("continued a run that was interrupted")?;
+        output::print(&say!("cli-verify-continued"))?;
     }
     while let Some(rows) = items.next_page().await? {
         for row in &rows {
+            let next = say!("cli-verify-next", step = row.next_step.to_string());
             let (text, outcome) = (item_text(&items.queries, row).await?, items.repair(row).await?);
             output::print(&text)?;
             match outcome {
                 Some(outcome) if outcome.is_done() => output::print(&format!("    {}", outcome.text()))?,
-                Some(outcome) => output::print(&format!("    {}\n    next: {}", outcome.text(), row.next_step))?,
-                None => output::print(&format!("    next: {}", row.next_step))?,
+                Some(outcome) => output::print(&format!("    {}\n    {next}", outcome.text()))?,
+                None => output::print(&format!("    {next}"))?,
             }
         }
     }
     if !report.index_checked {
-        output::print("the search index was not verified: it is being built, or does not have all changes yet")?;
+        output::print(&say!("cli-verify-index"))?;
     }
     output::print(&summary(report))?;
     if items.repairer.is_some() {
         let left = items.left(report).await?;
-        output::print(&format!("repaired {}; {left} still broken", items.repaired))?;
+        output::print(&say!("cli-verify-repaired", count = items.repaired, left = left))?;
     }
     Ok(())
 }
 
 fn summary(report: &Report) -> String {
     let megabytes_per_second = report.bytes_now as f64 / 1e6 / report.seconds.max(1e-3);
-    let broken = if report.broken == 0 { "nothing is broken".to_owned() } else { format!("{} broken", report.broken) };
-    format!(
-        "verified {} files, {} in {:.1} s ({megabytes_per_second:.1} MB/s): {broken}",
-        report.run.files,
-        output::size(report.run.bytes),
-        report.seconds
+    let broken = match report.broken {
+        0 => say!("cli-verify-nothing"),
+        broken => say!("cli-verify-broken", count = broken),
+    };
+    say!(
+        "cli-verify-summary",
+        files = report.run.files,
+        size = output::size(report.run.bytes),
+        seconds = output::decimal(report.seconds),
+        rate = output::decimal(megabytes_per_second),
+        broken = broken
     )
 }
 
 /// An item with everything that needs it.
 async fn item_text(queries: &Queries, row: &BrokenRow) -> anyhow::Result<String> {
     let name = match row.item.digest {
-        Some(digest) => format!("the file {digest}: "),
+        Some(digest) => say!("cli-verify-file", digest = digest.to_string()),
         None => String::new(),
     };
     let mut lines = vec![format!("{:<12} {name}{}", row.item.kind.as_str(), row.detail)];
@@ -204,16 +213,17 @@ async fn item_text(queries: &Queries, row: &BrokenRow) -> anyhow::Result<String>
 }
 
 fn use_text(using: &Use) -> String {
-    let product =
-        using.product.as_deref().map_or_else(|| "a publication that does not exist".to_owned(), output::in_cell);
+    let product = using.product.as_deref().map_or_else(|| say!("cli-verify-no-publication"), output::in_cell);
     let date = using.reference_date.as_deref().map(|date| format!(" {}", output::in_cell(date))).unwrap_or_default();
-    format!(
-        "    needed by {product}{date}, revision {} ({}), publication {}: {}",
-        using.number,
-        using.revision,
-        using.publication,
-        output::in_cell(&using.file_name)
-    )
+    let needed = say!(
+        "cli-verify-needed",
+        product = product + &date,
+        number = using.number.to_string(),
+        revision = using.revision.to_string(),
+        publication = using.publication.to_string(),
+        file = output::in_cell(&using.file_name)
+    );
+    format!("    {needed}")
 }
 
 /// One object. The items are written as they are read, because there may be as many as files.

@@ -1,10 +1,14 @@
 //! The keys of the API and their roles.
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
 use super::layers::Layers;
 use super::values::{self, Problem};
-use crate::domain::Digest;
+use crate::domain::{Digest, sao_paulo};
 
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -12,13 +16,17 @@ pub struct Api {
     /// Origins of web pages that may use the API from a browser.
     pub cors_origins: Vec<String>,
     pub open: bool,
+    /// How long a log-in on the page lasts.
+    pub session_lifetime: SignedDuration,
 }
 
 impl Api {
     pub(super) fn read(layers: &mut Layers) -> Self {
         let mut keys = Vec::new();
+        layers.secret_from_file("api.token");
         if let Some(token) = layers.get("api.token", values::api_key) {
-            keys.push(ApiKey { name: "api.token".to_owned(), role: Role::Admin, hash: Digest::of(token.as_bytes()) });
+            let hash = Digest::of(token.as_bytes());
+            keys.push(ApiKey { name: API_TOKEN.to_owned(), role: Role::Admin, hash, expires: None });
         } else if layers.has("api.token") && layers.problems.iter().all(|problem| problem.key != "api.token") {
             layers.problems.push(Problem::new("api.token", "is blank: write a key, or leave it out"));
         }
@@ -32,8 +40,14 @@ impl Api {
                 };
                 value.strip_prefix("sha256:").ok_or_else(wrong)?.parse().map_err(|()| wrong())
             });
+            let expires = layers.get(&format!("{key}.expires"), expiry);
+            if let Some(expires) = expires.filter(|expires| *expires <= Timestamp::now()) {
+                let message =
+                    format!("the key `{name}` expired at {expires:.0}, so it is refused; make a new one, or remove it");
+                layers.warnings.push(Problem::new(&format!("{key}.expires"), message));
+            }
             if let (Some(role), Some(hash)) = (role, hash) {
-                keys.push(ApiKey { name, role, hash });
+                keys.push(ApiKey { name, role, hash, expires });
                 continue;
             }
             // An invalid value was reported when it was read.
@@ -46,7 +60,8 @@ impl Api {
             }
         }
         let cors_origins = layers.list("api.cors_origins", origin);
-        Self { keys, cors_origins, open: layers.get("api.open", values::flag).unwrap_or_default() }
+        let session_lifetime = layers.get("api.session_lifetime", lifetime).unwrap_or(SESSION_LIFETIME);
+        Self { keys, cors_origins, open: layers.get("api.open", values::flag).unwrap_or_default(), session_lifetime }
     }
 }
 
@@ -56,6 +71,43 @@ pub struct ApiKey {
     pub name: String,
     pub role: Role,
     pub hash: Digest,
+    /// From when on it is refused.
+    pub expires: Option<Timestamp>,
+}
+
+/// Where a wrong value was reported, so that everything else is checked as well.
+const SESSION_LIFETIME: SignedDuration = SignedDuration::from_hours(12);
+
+/// A longer session would outlive browsers, which keep a cookie for at most 400 days.
+const SESSION_LIFETIME_MAX: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// The name of the key that `api.token` sets.
+pub const API_TOKEN: &str = "api.token";
+
+/// The instant at which a key expires: a date means the end of that day in São Paulo.
+pub fn expiry(value: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = value.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let end = value.parse::<Date>().ok().and_then(|day| {
+        let next = day.tomorrow().ok()?;
+        sao_paulo().to_timestamp(next.at(0, 0, 0, 0)).ok()
+    });
+    // A date-time without an offset parses as a date, too.
+    end.filter(|_| value.len() == "2027-01-31".len()).ok_or_else(|| {
+        format!(
+            "`{value}` is not a valid date or instant; expected 2027-01-31, or RFC 3339 such as 2027-01-31T12:00:00Z"
+        )
+    })
+}
+
+fn lifetime(value: &str) -> Result<SignedDuration, String> {
+    let lifetime = values::duration(value)?;
+    if lifetime > SESSION_LIFETIME_MAX {
+        return Err(format!("`{value}` is more than 400 days (9600h); give a shorter duration"));
+    }
+    SignedDuration::try_from(lifetime)
+        .map_err(|_| format!("`{value}` is not a valid duration; expected one such as \"12h\""))
 }
 
 /// What a key may do. Each role includes those before it.

@@ -33,6 +33,7 @@ impl Fetch {
         }
         let allow_private = layers.get("fetch.allow_private", values::flag);
         let max_bytes = layers.get("fetch.max_bytes", values::positive_size);
+        layers.secret_from_file("fetch.proxy");
         let proxy = layers.get("fetch.proxy", |value| match url::Url::parse(value) {
             Ok(url) if url.scheme() == "http" && url.has_host() => Ok(SecretString::from(value)),
             _ => Err("is not a valid address; expected one such as \"http://proxy.example.com:3128\"".to_owned()),

@@ -1,12 +1,16 @@
 //! The four layers of the configuration. The first layer that has a value wins.
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
 use strsim::levenshtein;
 use toml::{Table, Value};
 
 use super::DEFAULTS;
+use super::archive::VARIABLES;
+use super::secret_files::{self, SECRETS};
 use super::values::Problem;
-use crate::domain::is_blank;
+use crate::domain::{Digest, is_blank};
 
 /// Values given on the command line, as typed.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +43,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_FETCH_STALL", "fetch.stall"),
     ("ACERVO_RETENTION_SCHEDULE", "retention.schedule"),
     ("ACERVO_VERIFY_SCHEDULE", "verify.schedule"),
+    ("ACERVO_COMPACT_SCHEDULE", "compact.schedule"),
     ("ACERVO_LOG", "log.level"),
     ("ACERVO_LOG_FORMAT", "log.format"),
+    ("ACERVO_LOG_ACCESS", "log.access"),
 ];
 
 /// All values, and the keys that have been read so far.
@@ -49,6 +55,8 @@ pub struct Layers {
     tables: Vec<Table>,
     file: Option<Table>,
     read_keys: Vec<String>,
+    /// The variables of [`VARIABLES`] that are set.
+    pub aws: Vec<(String, SecretString)>,
     pub problems: Vec<Problem>,
     /// Values that are allowed but probably a mistake.
     pub warnings: Vec<Problem>,
@@ -68,16 +76,34 @@ impl Layers {
                 insert(&mut variables, key, &value);
             }
         }
-        let defaults = DEFAULTS.parse().map_err(|e| Problem::new("default.toml", format!("{e}")))?;
-        let tables = [Some(flags), Some(variables), file.clone(), Some(defaults)].into_iter().flatten().collect();
-        let read_keys = Vec::new();
+        for (name, key) in SECRETS {
+            if let Some(path) = environment(&format!("{name}_FILE")).filter(|path| !path.is_empty()) {
+                insert(&mut variables, &format!("{key}_file"), &path);
+            }
+        }
         let mut problems = Vec::new();
+        let mut credentials = Table::new();
+        if let Some(folder) = environment("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()) {
+            let (found, mut wrong) = secret_files::credentials(Path::new(&folder));
+            problems.append(&mut wrong);
+            for (key, secret) in found {
+                insert(&mut credentials, key, &secret);
+            }
+        }
+        let defaults = DEFAULTS.parse().map_err(|e| Problem::new("default.toml", format!("{e}")))?;
+        let tables = [Some(flags), Some(variables), Some(credentials), file.clone(), Some(defaults)];
+        let tables = tables.into_iter().flatten().collect();
+        let read_keys = Vec::new();
+        let aws = VARIABLES
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), environment(name).filter(|value| !value.is_empty())?.into())))
+            .collect();
         for (key, _) in &overrides.values {
             if key.trim().is_empty() {
                 problems.push(Problem::new("--set", "is not valid; expected KEY=VALUE, such as fetch.concurrency=4"));
             }
         }
-        Ok(Self { tables, file, read_keys, problems, warnings: Vec::new() })
+        Ok(Self { tables, file, read_keys, aws, problems, warnings: Vec::new() })
     }
 
     /// The value of a key. A value that `parse` refuses is recorded as a problem and treated as absent.
@@ -104,6 +130,12 @@ impl Layers {
         };
         let checked = written.and_then(|text| check(&text));
         self.note(key, checked).filter(|text| !text.is_empty())
+    }
+
+    /// A secret key, which may come from a file: see [`Layers::secret_from_file`].
+    pub fn secret_or_file(&mut self, key: &str, check: fn(&str) -> Result<String, String>) -> Option<String> {
+        self.secret_from_file(key);
+        self.secret(key, check)
     }
 
     /// A list: an array, or comma-separated text. A list of blank items is a problem; an empty list is not.
@@ -160,6 +192,56 @@ impl Layers {
         }
     }
 
+    /// Notes that a key exists.
+    pub(super) fn mark_read(&mut self, key: &str) {
+        self.read_keys.push(key.to_owned());
+    }
+
+    /// The layers that give a path for a key, highest priority first.
+    pub(super) fn path_in_each_layer(&self, key: &str) -> Result<Vec<(usize, String)>, String> {
+        let given = self.tables.iter().enumerate().filter_map(|(i, table)| Some((i, lookup(table, key)?)));
+        let mut found = Vec::new();
+        for (i, value) in given {
+            let Value::String(path) = value else { return Err("is not the path of a file".to_owned()) };
+            if !path.is_empty() {
+                found.push((i, path.clone()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a layer has a value for a key.
+    pub(super) fn has_in_layer(&self, layer: usize, key: &str) -> bool {
+        let value = self.tables.get(layer).and_then(|table| lookup(table, key));
+        value.is_some_and(|value| value.as_str() != Some(""))
+    }
+
+    /// Whether a layer of higher priority decides about a key. There an empty value does, as it does for every key.
+    pub(super) fn has_above(&self, layer: usize, key: &str) -> bool {
+        self.tables.iter().take(layer).any(|table| lookup(table, key).is_some())
+    }
+
+    /// Sets a key in a layer, as if it had been written there. It is beside a key that is there.
+    pub(super) fn set_in_layer(&mut self, layer: usize, key: &str, value: String) {
+        let (parent, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if let Some(table) = self.tables.get_mut(layer).and_then(|table| table_at(table, parent)) {
+            table.insert(name.to_owned(), Value::String(value));
+        }
+    }
+
+    /// The digest of every value as it applies, by key. What they are cannot be told from it, so secrets may be among them.
+    pub fn digests(&self) -> BTreeMap<String, Digest> {
+        let mut found = BTreeMap::new();
+        for table in self.tables.iter().rev() {
+            walk(table, "", &mut |key| {
+                if let Some(value) = lookup(table, key) {
+                    found.insert(key.to_owned(), Digest::of(value.to_string().as_bytes()));
+                }
+            });
+        }
+        found
+    }
+
     /// Keys that were never read, so probably misspelt.
     pub fn unknown_keys(&self) -> Vec<Problem> {
         let mut found = Vec::new();
@@ -214,6 +296,20 @@ fn insert(table: &mut Table, key: &str, value: &str) {
     }
 }
 
+fn table_at<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Table> {
+    let mut parts = path.split('.').filter(|part| !part.is_empty());
+    let Some(first) = parts.next() else { return Some(table) };
+    let mut value = table.get_mut(first)?;
+    for part in parts {
+        value = match value {
+            Value::Table(table) => table.get_mut(part)?,
+            Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    value.as_table_mut()
+}
+
 fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     let mut parts = key.split('.');
     let mut value = table.get(parts.next()?)?;
@@ -233,7 +329,8 @@ fn scalar(value: &Value) -> Result<String, String> {
         Value::Integer(number) => Ok(number.to_string()),
         Value::Boolean(flag) => Ok(flag.to_string()),
         Value::Float(number) => Ok(number.to_string()),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err("is not a single value".to_owned()),
+        Value::Datetime(at) => Ok(at.to_string()),
+        Value::Array(_) | Value::Table(_) => Err("is not a single value".to_owned()),
     }
 }
 

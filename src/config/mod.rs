@@ -3,22 +3,33 @@
 //! Flags override the environment, which overrides `acervo.toml`, which overrides `default.toml`. That file is compiled in
 //! and documents every key. All problems are reported at once, each with its key. No other module reads the environment.
 mod api;
+mod archive;
+mod compact;
+mod content;
 mod exposure;
 mod fetch;
+mod hooks;
 mod layers;
+mod matching;
 mod query;
 mod receiver;
+mod reload;
 mod retention;
+mod secret_files;
 mod settings;
 mod values;
 mod verify;
 
-pub use api::{Api, ApiKey, Role, hash_of_key};
+pub use api::{API_TOKEN, Api, ApiKey, Role, expiry, hash_of_key};
+pub use archive::{ArchiveLocation, Bucket};
+pub use compact::Compact;
+pub use content::Content;
 pub use fetch::Fetch;
+pub use hooks::{Endpoint, Hook, Hooks, MailServer, Mailbox, SmtpTls, Target};
 pub use layers::{Layers, Overrides};
 pub use query::Query;
 pub use receiver::{Credentials, Receiver};
-pub use retention::{Glob, Policy, Retention, Schedule};
+pub use retention::{Policy, Retention, Schedule};
 pub use settings::{Disk, Downloads, LogFormat, Settings};
 pub use values::{HostPattern, Problem, duration_in_words, positive_size, span_in_words};
 pub use verify::Verify;

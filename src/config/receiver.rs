@@ -60,6 +60,9 @@ impl Credentials {
     }
 
     fn read(layers: &mut Layers, key: &str) -> Self {
+        for secret in ["username", "password", "token"] {
+            layers.secret_from_file(&format!("{key}.{secret}"));
+        }
         let username = layers.secret(&format!("{key}.username"), values::username);
         let password = layers.secret(&format!("{key}.password"), values::credential);
         // White space around a header value is not part of it, so it is trimmed from tokens.
@@ -67,6 +70,8 @@ impl Credentials {
         let basic = match (username, password) {
             (Some(username), Some(password)) => Some((username, SecretString::from(password))),
             (None, None) => None,
+            // A file that cannot be read was reported.
+            _ if layers.problems.iter().any(|problem| is_file_of(&problem.key, key)) => None,
             (Some(_), None) => {
                 layers.problems.push(Problem::new(&format!("{key}.password"), "is missing; a username needs one"));
                 None
@@ -78,4 +83,9 @@ impl Credentials {
         };
         Self { basic, tokens }
     }
+}
+
+/// Whether a key names the file of a user name or password of a source.
+fn is_file_of(key: &str, source: &str) -> bool {
+    key.strip_prefix(source).is_some_and(|rest| matches!(rest, ".username_file" | ".password_file"))
 }

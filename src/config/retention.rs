@@ -8,8 +8,9 @@ use croner::Cron;
 use jiff::{SignedDuration, Span, Timestamp};
 
 use super::layers::Layers;
+use super::matching;
 use super::values::{self, Problem};
-use crate::domain::{fold, sao_paulo};
+use crate::domain::{Glob, ProductMatch, fold, sao_paulo};
 
 #[derive(Clone, Debug)]
 pub struct Retention {
@@ -27,12 +28,7 @@ pub struct Retention {
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     pub name: String,
-    /// One of these patterns must match; an empty list matches everything. The same holds for the lists below.
-    pub names: Vec<Glob>,
-    pub processes: Vec<Glob>,
-    pub macro_processes: Vec<Glob>,
-    /// Folded, without the dot.
-    pub extensions: Vec<String>,
+    pub matching: ProductMatch,
     /// The file must be larger than this, in bytes.
     pub larger_than: Option<u64>,
     pub keep_last: Option<u32>,
@@ -43,56 +39,6 @@ pub struct Policy {
     pub keep_monthly: Option<u32>,
     pub keep_yearly: Option<u32>,
     pub keep_all: bool,
-}
-
-/// A name pattern that ignores case and accents. `*` matches any number of characters, `?` exactly one.
-///
-/// Not `globset`: its `?` is one byte, and `[`, `{` and `\` have a meaning there, which names may contain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob {
-    written: String,
-    folded: Vec<char>,
-}
-
-impl Glob {
-    pub fn new(pattern: &str) -> Self {
-        Self { written: pattern.to_owned(), folded: fold(pattern).chars().collect() }
-    }
-
-    /// Whether the pattern matches a folded text.
-    pub fn matches(&self, folded: &str) -> bool {
-        let text: Vec<char> = folded.chars().collect();
-        let (mut at, mut from) = (0, 0);
-        let mut star: Option<(usize, usize)> = None;
-        while from < text.len() {
-            match self.folded.get(at) {
-                Some('*') => {
-                    star = Some((at, from));
-                    at += 1;
-                }
-                Some(c) if *c == '?' || *c == text[from] => {
-                    at += 1;
-                    from += 1;
-                }
-                // Let the last star match one more character.
-                _ => match star {
-                    Some((star_at, eaten)) => {
-                        star = Some((star_at, eaten + 1));
-                        at = star_at + 1;
-                        from = eaten + 1;
-                    }
-                    None => return false,
-                },
-            }
-        }
-        self.folded[at..].iter().all(|c| *c == '*')
-    }
-}
-
-impl fmt::Display for Glob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
-    }
 }
 
 /// A cron expression in São Paulo time.
@@ -231,16 +177,12 @@ fn warn(layers: &mut Layers, schedule: Option<&Schedule>, grace: Option<&Span>, 
 
 fn policy(layers: &mut Layers, key: &str) -> Policy {
     let of = |name: &str| format!("{key}.{name}");
-    let glob = |value: &str| Ok(Glob::new(value));
     let number = |value: &str| {
         values::count(value).and_then(|n| u32::try_from(n).map_err(|_| format!("`{value}` is too large")))
     };
     let policy = Policy {
         name: layers.get(&of("name"), values::text).unwrap_or_default(),
-        names: layers.patterns(&of("match.name"), glob),
-        processes: layers.patterns(&of("match.process"), glob),
-        macro_processes: layers.patterns(&of("match.macro_process"), glob),
-        extensions: layers.patterns(&of("match.extension"), |value| Ok(fold(value.trim_start_matches('.')))),
+        matching: matching::read(layers, &of("match")),
         larger_than: layers.get(&of("match.larger_than"), values::size),
         keep_last: layers.get(&of("keep_last"), number),
         keep_superseded: layers.get(&of("keep_superseded"), values::positive_span),
@@ -287,10 +229,10 @@ impl Policy {
         let any = |what: &str, of: Vec<String>| (!of.is_empty()).then(|| format!("{what} {}", of.join(" or ")));
         let texts = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
         let matches: Vec<String> = [
-            any("the name", texts(&self.names)),
-            any("the process", texts(&self.processes)),
-            any("the macro-process", texts(&self.macro_processes)),
-            any("the extension", self.extensions.clone()),
+            any("the name", texts(&self.matching.names)),
+            any("the process", texts(&self.matching.processes)),
+            any("the macro-process", texts(&self.matching.macro_processes)),
+            any("the extension", self.matching.extensions.clone()),
             self.larger_than.map(|n| format!("more than {}", bytesize::ByteSize(n))),
         ]
         .into_iter()

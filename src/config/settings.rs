@@ -1,4 +1,5 @@
 //! The settings as the program uses them.
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use secrecy::SecretString;
 
 use super::layers::Layers;
 use super::values::{self, Problem};
-use super::{Api, ConfigError, Fetch, Query, Receiver, Retention, Verify};
+use super::{Api, ArchiveLocation, Compact, ConfigError, Content, Fetch, Hooks, Query, Receiver, Retention, Verify};
+use crate::domain::{Digest, RevisionId};
 
 /// All settings, validated.
 #[derive(Clone, Debug)]
@@ -25,7 +27,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// May contain a password.
     pub database_url: Option<SecretString>,
-    pub archive_dir: Option<PathBuf>,
+    /// Where the archive is, if not in `archive/` of the data folder.
+    pub archive: Option<ArchiveLocation>,
     pub receiver: Receiver,
     pub api: Api,
     pub fetch: Fetch,
@@ -34,11 +37,18 @@ pub struct Settings {
     pub query: Query,
     pub retention: Retention,
     pub verify: Verify,
+    pub compact: Compact,
+    pub content: Content,
+    pub hooks: Hooks,
     /// Values that are allowed but probably a mistake.
     pub warnings: Vec<Problem>,
     pub metrics_open: bool,
     pub log_level: String,
     pub log_format: Option<LogFormat>,
+    /// Log a line for each request.
+    pub log_access: bool,
+    /// The digest of every value as it is written, by key: tells what changed.
+    pub(super) written: BTreeMap<String, Digest>,
 }
 
 /// Free disk space to maintain, in bytes. Where absent, it is derived from the size of the disk.
@@ -66,6 +76,16 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// Where the archive is.
+    pub fn archive(&self) -> ArchiveLocation {
+        self.archive.clone().unwrap_or_else(|| ArchiveLocation::Folder(self.data_dir.join("archive")))
+    }
+
+    /// The `fileUrl` of a revision: absolute if the public address is known.
+    pub fn file_url(&self, id: RevisionId) -> String {
+        format!("{}/files/{id}", self.public_url.as_deref().unwrap_or_default())
+    }
+
     /// Reads every key once, so that a key that was not read is known to be misspelt.
     pub(super) fn read(mut layers: Layers) -> Result<Self, ConfigError> {
         let listen = layers.get("listen", address);
@@ -74,8 +94,9 @@ impl Settings {
         let trusted_proxies = layers.list("trusted_proxies", network);
         let data_dir = layers.get("data_dir", |value| Ok(PathBuf::from(value)));
         let public_url = layers.get("public_url", public_url);
+        layers.secret_from_file("database_url");
         let database_url = layers.get("database_url", database_url);
-        let archive_dir = layers.get("archive_url", archive_dir);
+        let archive = super::archive::read(&mut layers);
         let receiver = Receiver::read(&mut layers);
         let api = Api::read(&mut layers);
         let fetch = Fetch::read(&mut layers);
@@ -87,6 +108,9 @@ impl Settings {
         let query = Query::read(&mut layers);
         let retention = Retention::read(&mut layers);
         let verify = Verify::read(&mut layers);
+        let compact = Compact::read(&mut layers);
+        let content = Content::read(&mut layers);
+        let hooks = Hooks::read(&mut layers);
         let metrics_open = layers.get("metrics.open", values::flag).unwrap_or_default();
         let log_level = layers.get("log.level", log_level).unwrap_or_else(|| "info".to_owned());
         let log_format = layers.get("log.format", |value| match value {
@@ -94,9 +118,11 @@ impl Settings {
             "json" => Ok(LogFormat::Json),
             _ => Err(format!("`{value}` is not valid; expected text or json")),
         });
+        let log_access = layers.get("log.access", values::flag).unwrap_or_default();
+        let written = layers.digests();
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
-        match (listen, data_dir, receiver, fetch, downloads, query, retention, verify) {
+        match (listen, data_dir, receiver, fetch, downloads, query, retention, verify, compact, content, hooks) {
             (
                 Some(listen),
                 Some(data_dir),
@@ -106,6 +132,9 @@ impl Settings {
                 Some(query),
                 Some(retention),
                 Some(verify),
+                Some(compact),
+                Some(content),
+                Some(hooks),
             ) if problems.is_empty() => Ok(Self {
                 listen,
                 webhook_listen,
@@ -114,7 +143,7 @@ impl Settings {
                 data_dir,
                 public_url,
                 database_url,
-                archive_dir,
+                archive,
                 receiver,
                 api,
                 fetch,
@@ -123,10 +152,15 @@ impl Settings {
                 query,
                 retention,
                 verify,
+                compact,
+                content,
+                hooks,
                 warnings: layers.warnings,
                 metrics_open,
                 log_level,
                 log_format,
+                log_access,
+                written,
             }),
             _ => Err(ConfigError(problems)),
         }
@@ -174,20 +208,6 @@ fn database_url(value: &str) -> Result<SecretString, String> {
         Ok(SecretString::from(value))
     } else {
         Err("is not a valid database URL; expected one that begins with sqlite:// or postgres://".to_owned())
-    }
-}
-
-fn archive_dir(value: &str) -> Result<PathBuf, String> {
-    if value.starts_with("s3://") {
-        return Err("object stores are not supported by this version; expected file:///path".to_owned());
-    }
-    let url = url::Url::parse(value)
-        .map_err(|_| format!("`{value}` is not a valid address; expected one such as \"file:///srv/acervo\""))?;
-    match url.scheme() {
-        "file" => url.to_file_path().map_err(|()| {
-            format!("`{value}` does not name a local folder; expected one such as \"file:///srv/acervo\"")
-        }),
-        _ => Err(format!("`{value}` is not a valid address; expected one such as \"file:///srv/acervo\"")),
     }
 }
 

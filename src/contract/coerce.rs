@@ -5,7 +5,7 @@ use async_graphql::{ID, InputType, Name, Number, Pos};
 use async_graphql_value::ConstValue;
 
 use super::scalar::{DateTime, LocalDate, LocalDateTime, Long};
-use crate::domain::excerpt;
+use crate::domain::{excerpt, parse_local_date};
 
 /// Types by name.
 pub(crate) struct Types(Registry);
@@ -119,11 +119,17 @@ fn scalar(name: &str, value: ConstValue, source: Source) -> Result<ConstValue, S
             ConstValue::Number(n) => ConstValue::String(n.to_string()),
             value => value,
         }),
+        // The argument `asOf` takes a day too; every other one refuses it.
+        "DateTime" if source == Source::Variables && is_day(&value) => Ok(value),
         "DateTime" => parsed::<DateTime>(value),
         "LocalDate" => parsed::<LocalDate>(value),
         "LocalDateTime" => parsed::<LocalDateTime>(value),
         _ => Ok(value),
     }
+}
+
+fn is_day(value: &ConstValue) -> bool {
+    matches!(value, ConstValue::String(text) if parse_local_date(text).is_some())
 }
 
 /// The value, if the scalar takes it.

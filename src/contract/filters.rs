@@ -3,7 +3,7 @@ use async_graphql::{Enum, ID, InputObject};
 use uuid::Uuid;
 
 use super::scalar::{DateTime, LocalDate};
-use crate::domain::{self, NotificationId, ProductId, TextMatch, excerpt};
+use crate::domain::{self, MemberPattern, NotificationId, ProductId, TextMatch, excerpt};
 use crate::query::NotificationQuery;
 use crate::query::{Filter, Order};
 
@@ -186,6 +186,9 @@ pub struct PublicationFilter {
     process: Option<TextFilter>,
     macro_process: Option<TextFilter>,
     file_name: Option<TextFilter>,
+    /// The file is a zip with a member whose path contains this text; with `*` or `?`, whose path or name matches it as a
+    /// whole. Case and accents are ignored.
+    member: Option<String>,
     reference_date: Option<TextFilter>,
     /// The publication's period overlaps this range.
     period: Option<LocalDateRange>,
@@ -208,6 +211,7 @@ impl PublicationFilter {
             process: filter.process.map(Into::into),
             macro_process: filter.macro_process.map(Into::into),
             file_name: filter.file_name.map(Into::into),
+            member: filter.member.map(|text| member_pattern("filter.member", &text)).transpose()?,
             reference_date: filter.reference_date.map(Into::into),
             list_path: None,
             period_from: period.0.map(|day| domain::LocalDateTime::start_of(day.0)),
@@ -272,6 +276,11 @@ impl NotificationFilter {
             received_to,
         })
     }
+}
+
+/// The pattern of a member's path that is given; `name` is the argument's.
+pub fn member_pattern(name: &str, text: &str) -> Result<MemberPattern, String> {
+    MemberPattern::parse(text).map_err(|e| format!("`{name}`: {e}"))
 }
 
 fn uuids(name: &str, ids: Option<Vec<ID>>) -> Result<Option<Vec<Uuid>>, String> {

@@ -11,7 +11,7 @@ pub(crate) use coerce::{Source, Types};
 pub(crate) use filters::mirror;
 pub use filters::{
     Granularity, NotificationFilter, NotificationStatus, ProductFilter, ProductOrder, PublicationFilter,
-    PublicationOrder, PublicationStatus, RevisionOrder, uuid,
+    PublicationOrder, PublicationStatus, RevisionOrder, member_pattern, uuid,
 };
 pub use json::{notification_filter, publication_filter, publication_order, revision_order};
 pub use scalar::{Count, DateTime, LocalDate, LocalDateTime, Long, too_large};

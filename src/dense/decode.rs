@@ -1,12 +1,13 @@
 //! Decoding.
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use sha2::Digest as _;
 
 use super::form::{self, FormHash};
 use super::header::{FormRef, Header};
 use super::streams::PREFLATE_VERSION;
-use super::{DEPTH_MAX, DenseError, Kind, Work, expand, frame};
+use super::{DEPTH_MAX, DenseError, FILE_MAX, Kind, Work, expand, frame};
 use crate::domain::Digest;
 
 /// The longest expanded form that is decoded: the lengths of its parts come on top of them.
@@ -16,14 +17,14 @@ const FORM_MAX: usize = expand::EXPANDED_MAX + 64;
 #[derive(Debug)]
 pub struct Content {
     digest: Digest,
-    published: OnceLock<Arc<[u8]>>,
+    published: OnceLock<Bytes>,
     form: OnceLock<Option<Form>>,
 }
 
 /// An expanded form.
 #[derive(Clone, Debug)]
 pub(super) struct Form {
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
     pub hash: FormHash,
 }
 
@@ -35,7 +36,7 @@ impl Form {
 
 impl Content {
     /// A file's published bytes.
-    pub fn of(published: impl Into<Arc<[u8]>>) -> Self {
+    pub fn of(published: impl Into<Bytes>) -> Self {
         let published = published.into();
         let digest = Digest::of(&published);
         Self { digest, published: OnceLock::from(published), form: OnceLock::new() }
@@ -52,7 +53,7 @@ impl Content {
     }
 
     /// The published bytes.
-    pub fn published(&self, work: &Work) -> Result<Arc<[u8]>, DenseError> {
+    pub fn published(&self, work: &Work) -> Result<Bytes, DenseError> {
         if let Some(published) = self.published.get() {
             return Ok(published.clone());
         }
@@ -142,10 +143,15 @@ fn decode_within(
     let mut sink = |bytes: &[u8]| check.write(bytes);
     match header.kind {
         Kind::Plain => sink(payload)?,
-        Kind::Zstd => frame::decompress_to(payload, &[], work, &mut sink)?,
-        Kind::Delta => {
-            let prefix = decode_base(&header, bases, work, left)?.published(work)?;
-            frame::decompress_to(payload, &prefix, work, &mut sink)?;
+        Kind::Zstd | Kind::Delta => {
+            let len = usize::try_from(header.size).ok().filter(|len| *len <= FILE_MAX);
+            let len = len.ok_or(DenseError::Damaged("its file is too long"))?;
+            let prefix = match header.kind {
+                Kind::Delta => decode_base(&header, bases, work, left)?.published(work)?,
+                _ => Bytes::new(),
+            };
+            work.check()?;
+            sink(&frame::decompress(payload, &prefix, len)?)?;
         }
         Kind::Expanded | Kind::ExpandedDelta => {
             let form = decode_form(&header, payload, bases, work, left)?;
@@ -155,10 +161,22 @@ fn decode_within(
     check.finish(digest)
 }
 
+/// The content of a file, decoded after its bases. It is passed to [`Bases::keep`] like that of a base.
+pub fn content(digest: Digest, bases: &dyn Bases, work: &Work) -> Result<Arc<Content>, DenseError> {
+    decode_file(digest, bases, work, DEPTH_MAX)
+}
+
 /// Decodes the base of a file, after its own. `left`: how many bases the chain may still have.
 fn decode_base(header: &Header, bases: &dyn Bases, work: &Work, left: u8) -> Result<Arc<Content>, DenseError> {
     let digest = header.base.ok_or(DenseError::Damaged("it has no base"))?.digest;
     let left = left.checked_sub(1).ok_or(DenseError::Damaged("its chain of bases is too long"))?;
+    decode_file(digest, bases, work, left).map_err(|e| match e {
+        DenseError::Damaged(reason) => DenseError::Base { digest, reason: reason.to_owned() },
+        e => e,
+    })
+}
+
+fn decode_file(digest: Digest, bases: &dyn Bases, work: &Work, left: u8) -> Result<Arc<Content>, DenseError> {
     if let Some(content) = bases.kept(digest) {
         return Ok(content);
     }
@@ -167,7 +185,7 @@ fn decode_base(header: &Header, bases: &dyn Bases, work: &Work, left: u8) -> Res
         Object::Encoded(encoded) => decode_content(digest, &encoded, bases, work, left)?,
     };
     if content.digest() != digest {
-        return Err(DenseError::Base { digest, reason: "its bytes are those of another file".to_owned() });
+        return Err(DenseError::Damaged("it decodes to other bytes"));
     }
     let content = Arc::new(content);
     bases.keep(&content);
@@ -188,7 +206,7 @@ fn decode_content(
     }
     let mut published = Vec::new();
     decode_within(digest, encoded, bases, work, left, &mut published)?;
-    Ok(Content { digest, published: OnceLock::from(Arc::from(published)), form: OnceLock::new() })
+    Ok(Content { digest, published: OnceLock::from(Bytes::from(published)), form: OnceLock::new() })
 }
 
 fn decode_form(header: &Header, payload: &[u8], bases: &dyn Bases, work: &Work, left: u8) -> Result<Form, DenseError> {
@@ -200,7 +218,7 @@ fn decode_form(header: &Header, payload: &[u8], bases: &dyn Bases, work: &Work, 
     let len = len.ok_or(DenseError::Damaged("its expanded form is too long"))?;
     let prefix = match header.base.and_then(|base| base.form) {
         Some(form) => decode_base(header, bases, work, left)?.form_of(form, work)?.bytes,
-        None => Arc::default(),
+        None => Bytes::new(),
     };
     work.check()?;
     let form = Form::new(frame::decompress(payload, &prefix, len)?);

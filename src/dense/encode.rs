@@ -1,6 +1,8 @@
 //! Encoding: the candidates, and which of them is kept.
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::decode::{Bases, Content, Object, decode};
 use super::header::{BaseRef, FormRef, Header};
 use super::streams::PREFLATE_VERSION;
@@ -35,42 +37,57 @@ pub fn encode(file: &Content, bases: &[Base], work: &Work) -> Result<Encoded, De
         return Err(DenseError::TooLarge { size: published.len() as u64, max: max as u64 });
     }
     let mut best = Encoded::plain(&published);
-    if let Some(candidate) = most_promising(file, bases, work)? {
+    let mut least = best.bytes.len();
+    for candidate in candidates(file, bases, work)? {
         let encoded = candidate.encode(file, work.limits.effort, work)?;
-        if encoded.bytes.len() < best.bytes.len() {
-            best = encoded;
+        let weight = weight(encoded.bytes.len(), &candidate);
+        if weight < least {
+            (least, best) = (weight, encoded);
         }
     }
     decode(file.digest(), &best.bytes, &Given(bases), work, &mut std::io::sink())?;
     Ok(best)
 }
 
-fn most_promising<'a>(file: &Content, bases: &'a [Base], work: &Work) -> Result<Option<Candidate<'a>>, DenseError> {
+/// The candidates that are worth the full effort: the best of the published bytes and the best of the expanded form.
+fn candidates<'a>(file: &Content, bases: &'a [Base], work: &Work) -> Result<Vec<Candidate<'a>>, DenseError> {
+    let is_usable = |base: &&Base| base.depth < DEPTH_MAX && base.content.digest() != file.digest();
+    let bases: Vec<&Base> = bases.iter().filter(is_usable).collect();
     let is_expandable = file.form(work)?.is_some();
-    let mut candidates = vec![Candidate { kind: Kind::Zstd, base: None }];
+    let mut published = vec![Candidate { kind: Kind::Zstd, base: None }];
+    // Where both have an expanded form, the published bytes do not save more, and making those of the base takes long.
+    let published_bases = bases.iter().filter(|base| !(is_expandable && base.is_expanded));
+    published.extend(published_bases.map(|base| Candidate { kind: Kind::Delta, base: Some(base) }));
+    let mut expanded = Vec::new();
     if is_expandable {
-        candidates.push(Candidate { kind: Kind::Expanded, base: None });
-    }
-    for base in bases.iter().filter(|base| base.depth < DEPTH_MAX && base.content.digest() != file.digest()) {
-        candidates.push(Candidate { kind: Kind::Delta, base: Some(base) });
+        expanded.push(Candidate { kind: Kind::Expanded, base: None });
         // A base that is stored as published would have to be expanded again each time that the file is decoded, and always in
         // exactly the same way.
-        if is_expandable && base.is_expanded {
-            candidates.push(Candidate { kind: Kind::ExpandedDelta, base: Some(base) });
-        }
+        let bases = bases.iter().filter(|base| base.is_expanded);
+        expanded.extend(bases.map(|base| Candidate { kind: Kind::ExpandedDelta, base: Some(base) }));
     }
-    let mut best = None;
-    for candidate in candidates {
-        let mut estimate = candidate.encode(file, ESTIMATE, work)?.bytes.len();
-        if candidate.kind.is_expanded() {
-            estimate -= estimate / EXPANDED_BONUS;
+    let mut best = Vec::new();
+    for group in [expanded, published] {
+        let mut least: Option<(usize, Candidate)> = None;
+        for candidate in group {
+            let estimate = weight(candidate.encode(file, ESTIMATE, work)?.bytes.len(), &candidate);
+            if least.as_ref().is_none_or(|(least, _)| estimate < *least) {
+                least = Some((estimate, candidate));
+            }
         }
-        estimate += estimate / DEPTH_MALUS * candidate.base.map_or(0, |base| usize::from(base.depth));
-        if best.as_ref().is_none_or(|(least, _)| estimate < *least) {
-            best = Some((estimate, candidate));
-        }
+        best.extend(least);
     }
-    Ok(best.map(|(_, candidate)| candidate))
+    // What is twice as large at a low level does not become the smaller one at a high level.
+    let least = best.iter().map(|(estimate, _)| *estimate).min().unwrap_or_default();
+    best.retain(|(estimate, _)| *estimate / 2 <= least);
+    Ok(best.into_iter().map(|(_, candidate)| candidate).collect())
+}
+
+/// The size of a candidate, for comparing it with others.
+fn weight(size: usize, candidate: &Candidate) -> usize {
+    let bonus = if candidate.kind.is_expanded() { size / EXPANDED_BONUS } else { 0 };
+    let depth = candidate.base.map_or(0, |base| usize::from(base.depth));
+    size - bonus + size / DEPTH_MALUS * depth
 }
 
 /// An expanded form may be larger by one part in so many: the next revision can use it.
@@ -90,7 +107,7 @@ impl Candidate<'_> {
         const NO_FORM: DenseError = DenseError::Damaged("it has no expanded form");
         let published = file.published(work)?;
         let mut header = Header { kind: self.kind, size: published.len() as u64, base: None, form: None };
-        let mut prefix: Arc<[u8]> = Arc::default();
+        let mut prefix = Bytes::new();
         let form = if self.kind.is_expanded() { Some(file.form(work)?.ok_or(NO_FORM)?) } else { None };
         if let Some(Base { content, depth, .. }) = self.base {
             let mut base = BaseRef { digest: content.digest(), depth: depth + 1, form: None };

@@ -56,13 +56,14 @@ impl FormBuilder {
 
     pub fn finish(mut self) -> Vec<u8> {
         self.number(END);
-        let mut form = Vec::with_capacity(self.len() + 16);
-        varint::write(&mut form, self.operations.len() as u64);
-        form.append(&mut self.operations);
-        varint::write(&mut form, self.corrections.len() as u64);
-        form.append(&mut self.corrections);
-        form.append(&mut self.plain);
-        form
+        let mut head = Vec::new();
+        varint::write(&mut head, self.operations.len() as u64);
+        head.append(&mut self.operations);
+        varint::write(&mut head, self.corrections.len() as u64);
+        head.append(&mut self.corrections);
+        // In place: the plain bytes may be most of what the process has in memory.
+        self.plain.splice(0..0, head);
+        self.plain
     }
 }
 

@@ -1,12 +1,7 @@
-//! zstd frames, with or without a prefix, made in pieces so that they can be interrupted.
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
-
-use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{ZSTD_e_continue, ZSTD_e_end};
+//! zstd frames, with or without a prefix.
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name};
 
 use super::{DenseError, Work};
-
-/// Bytes compressed between two looks at whether to go on.
-const PIECE: usize = 256 << 10;
 
 /// The largest window that is written: 128 MiB. Whoever decodes a frame without its prefix needs that much memory.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -42,27 +37,12 @@ pub(super) fn compress(data: &[u8], prefix: &[u8], effort: Effort, work: &Work) 
     if !prefix.is_empty() {
         context.ref_prefix(prefix).map_err(failed)?;
     }
-    let mut out = Vec::with_capacity(CCtx::out_size());
-    let mut pieces = data.chunks(PIECE).peekable();
-    loop {
-        work.check()?;
-        let piece = pieces.next().unwrap_or_default();
-        let end = if pieces.peek().is_none() { ZSTD_e_end } else { ZSTD_e_continue };
-        let mut input = InBuffer::around(piece);
-        loop {
-            out.reserve(CCtx::out_size());
-            let at = out.len();
-            let mut output = OutBuffer::around_pos(&mut out, at);
-            let left = context.compress_stream2(&mut output, &mut input, end).map_err(failed)?;
-            let is_taken = input.pos() == piece.len() && (end == ZSTD_e_continue || left == 0);
-            if is_taken {
-                break;
-            }
-        }
-        if end == ZSTD_e_end {
-            return Ok(out);
-        }
-    }
+    work.check()?;
+    // All at once: with pieces, zstd would keep a copy of everything that it may look back to.
+    let mut out = Vec::with_capacity(compress_bound(data.len()));
+    context.compress2(&mut out, data).map_err(failed)?;
+    out.shrink_to_fit();
+    Ok(out)
 }
 
 /// Decompresses a frame to exactly `len` bytes, the caller's bound.
@@ -81,36 +61,5 @@ pub(super) fn decompress(frame: &[u8], prefix: &[u8], len: usize) -> Result<Vec<
     match context.decompress(&mut out, frame) {
         Ok(n) if n == len => Ok(out),
         _ => Err(DAMAGED),
-    }
-}
-
-/// Decompresses a frame to at most `len` bytes, some at a time; `sink` must check what it gets.
-pub(super) fn decompress_to(
-    frame: &[u8],
-    prefix: &[u8],
-    work: &Work,
-    sink: &mut dyn FnMut(&[u8]) -> Result<(), DenseError>,
-) -> Result<(), DenseError> {
-    const DAMAGED: DenseError = DenseError::Damaged("its zstd frame doesn't decode");
-    let mut context = DCtx::try_create().ok_or(DenseError::Zstd("no memory"))?;
-    context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(failed)?;
-    if !prefix.is_empty() {
-        context.ref_prefix(prefix).map_err(failed)?;
-    }
-    let mut input = InBuffer::around(frame);
-    let mut piece = Vec::with_capacity(DCtx::out_size());
-    loop {
-        work.check()?;
-        piece.clear();
-        let mut output = OutBuffer::around(&mut piece);
-        let left = context.decompress_stream(&mut output, &mut input).map_err(|_| DAMAGED)?;
-        let is_stuck = piece.is_empty() && input.pos() == frame.len();
-        sink(&piece)?;
-        match left {
-            0 if input.pos() == frame.len() => return Ok(()),
-            0 => return Err(DAMAGED),
-            _ if is_stuck => return Err(DAMAGED),
-            _ => {}
-        }
     }
 }

@@ -19,18 +19,20 @@ mod varint;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use decode::{Bases, Content, Object, decode};
+pub use decode::{Bases, Content, Object, content, decode};
 pub use encode::{Base, Encoded, encode};
 pub use frame::Effort;
 pub use header::{BaseRef, FormRef, Header};
 
-/// The longest chain: bases that are decoded before a file is.
-pub const DEPTH_MAX: u8 = 8;
+pub use crate::domain::DEPTH_MAX;
+
+/// Longer files are neither encoded nor decoded: they would need too much memory.
+pub const FILE_MAX: usize = 64 << 20;
 
 /// What is done by default.
 impl Default for Limits {
     fn default() -> Self {
-        Self { file_max: 256 << 20, effort: Effort { level: 19, table_log_max: 24 } }
+        Self { file_max: FILE_MAX, effort: Effort { level: 19, table_log_max: 23 } }
     }
 }
 

@@ -16,13 +16,20 @@ pub fn link_had_expired_at_import() -> String {
     format!("the link had expired when it was imported; {ENVIAR}")
 }
 
+/// For a notification that waited for its file when the archive was exported without links.
+pub fn link_not_restored() -> String {
+    format!("the archive was restored from an export, which had no links; {ENVIAR}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{link_expired, link_had_expired_at_import};
+    use super::{link_expired, link_had_expired_at_import, link_not_restored};
 
     #[test]
     fn every_message_names_the_button_that_helps_and_the_one_that_does_not() {
-        for message in [link_expired(None), link_expired(Some("status 500")), link_had_expired_at_import()] {
+        let all =
+            [link_expired(None), link_expired(Some("status 500")), link_had_expired_at_import(), link_not_restored()];
+        for message in all {
             assert!(
                 message.contains("\"Enviar\"") && message.contains("\"Reenviar Pendentes\" leaves it out"),
                 "{message}"

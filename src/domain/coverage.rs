@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{Granularity, LocalDateTime, Period, millis, timestamp};
 
@@ -26,26 +26,41 @@ pub struct Cadence {
 }
 
 /// How many of the newest publications count; older ones say little about the present.
-const HISTORY_MAX: usize = 60;
+pub const HISTORY_MAX: usize = 60;
 
 /// A day of the week with a publication in fewer weeks than this share is not one of the product's days.
 const USUAL_SHARE_MIN: f64 = 0.4;
 
 impl Cadence {
-    /// Learns from publications in any order.
+    /// Learns from publications in any order: the newest ones are enough.
     pub fn learn(history: &[SeenPublication]) -> Self {
         let mut newest: Vec<&SeenPublication> = history.iter().collect();
         newest.sort_by_key(|seen| std::cmp::Reverse(seen.period.start.0));
         let first = newest.last().map(|seen| seen.period.start.0.date());
-        let granularity = most_frequent(newest.iter().take(HISTORY_MAX).map(|seen| seen.period.granularity()));
-        newest.retain(|seen| seen.period.granularity() == granularity);
         newest.truncate(HISTORY_MAX);
+        let granularity = most_frequent(newest.iter().map(|seen| seen.period.granularity()));
+        newest.retain(|seen| seen.period.granularity() == granularity);
         let delays = newest.iter().map(|seen| millis(seen.seen_at) - start_of(seen.period));
         // A much longer delay is that of a backfill, and says nothing about the publication.
         let mut delays: Vec<i64> = delays.filter(|delay| *delay <= backfilled_after(granularity)).collect();
         delays.sort_unstable();
         let usual_delay = delays.get(delays.len().saturating_sub(1) * 9 / 10).copied().unwrap_or(DAY_MS);
         Self { granularity, days: days(&newest, granularity), first, usual_delay }
+    }
+
+    /// The same of a product whose first publication is older than those that were learned from.
+    pub fn since(mut self, first: Option<Date>) -> Self {
+        self.first = first.into_iter().chain(self.first).min();
+        self
+    }
+
+    /// How much later than it was due a period's file arrived, if it was late. Nothing is known of a period of another length, nor
+    /// of one whose file came so much later that it was imported, or sent again.
+    pub fn late_by(&self, period: Period, arrived_at: Timestamp) -> Option<SignedDuration> {
+        let delay = millis(arrived_at) - start_of(period);
+        let is_judged = period.granularity() == self.granularity && delay <= backfilled_after(self.granularity);
+        let late_by = arrived_at.duration_since(self.due_at(period));
+        (is_judged && late_by.is_positive()).then_some(late_by)
     }
 
     /// The periods that are expected to start within a span of days, both included; none before the first publication.
@@ -186,7 +201,21 @@ mod tests {
         let due = cadence.due_at(expected[0]);
         assert_eq!(due.to_string(), "2025-04-04T15:00:00Z");
         assert!(cadence.missed_at(expected[0]) > due);
+        let late = |hours| cadence.late_by(expected[0], due + hours * SignedDuration::from_hours(1));
+        assert_eq!(late(0), None);
+        assert_eq!(late(5), Some(SignedDuration::from_hours(5)));
+        assert_eq!(late(24 * 30), None, "imported, or sent again");
+        let week = Period { end: LocalDateTime::end_of(date("2025-04-10")), ..expected[0] };
+        assert_eq!(cadence.late_by(week, due + SignedDuration::from_hours(5)), None, "a period of another length");
         assert!(cadence.expected(date("2024-01-01"), date("2025-01-05")).is_empty(), "before the first publication");
+    }
+
+    #[test]
+    fn the_newest_publications_are_enough() {
+        let all = history(date("2015-01-01").series(1.day()).take(3_000), day);
+        let whole = Cadence::learn(&all);
+        let newest = Cadence::learn(&all[all.len() - HISTORY_MAX..]).since(Some(date("2015-01-01")));
+        assert_eq!(format!("{whole:?}"), format!("{newest:?}"));
     }
 
     #[test]

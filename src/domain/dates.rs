@@ -1,8 +1,10 @@
 //! Dates as people and file names write them: `24/09/2025`, `2025-09-24`, `24.09.2025`, `20250924`, `24092025`, `09/2025`,
-//! `2025-09`, `202509`.
+//! `2025-09`, `202509`. In a search also with the names of months (`months`).
 use std::ops::Range;
 
 use jiff::civil::Date;
+
+use super::months::months;
 
 /// A day or a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,18 +29,40 @@ impl WrittenDate {
     }
 }
 
+/// What a search says of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchedDate {
+    Written(WrittenDate),
+    /// From 1 on.
+    MonthOfAnyYear(i16),
+}
+
+impl SearchedDate {
+    /// The days and months that it may be.
+    pub fn written(self) -> Vec<WrittenDate> {
+        match self {
+            Self::Written(date) => vec![date],
+            Self::MonthOfAnyYear(number) => YEARS.filter_map(|year| month(year, number)).collect(),
+        }
+    }
+}
+
 /// Numbers outside of these years are not dates.
 const YEARS: std::ops::RangeInclusive<i16> = 1980..=2100;
 
 /// The dates in a search text, with their positions. A date next to a letter or digit does not count.
-pub fn dates_in_search(folded: &str) -> Vec<(Range<usize>, WrittenDate)> {
+pub fn dates_in_search(folded: &str) -> Vec<(Range<usize>, SearchedDate)> {
     let alone = |range: &Range<usize>| {
         let before = folded[..range.start].chars().next_back();
         let after = folded[range.end..].chars().next();
         ![before, after].into_iter().flatten().any(char::is_alphanumeric)
     };
-    let mut found = dates(folded);
-    found.retain(|(range, _)| alone(range));
+    let mut found = months(folded);
+    let overlaps = |one: &Range<usize>, other: &Range<usize>| one.start < other.end && other.start < one.end;
+    let mut in_digits = dates(folded);
+    in_digits.retain(|(range, _)| alone(range) && !found.iter().any(|(month, _)| overlaps(month, range)));
+    found.extend(in_digits.into_iter().map(|(range, date)| (range, SearchedDate::Written(date))));
+    found.sort_by_key(|(range, _)| range.start);
     found
 }
 
@@ -110,19 +134,19 @@ fn run_together(digits: &str, length: usize) -> Option<WrittenDate> {
     }
 }
 
-fn day(year: i16, month: i16, day: i16) -> Option<WrittenDate> {
+pub(super) fn day(year: i16, month: i16, day: i16) -> Option<WrittenDate> {
     let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
     YEARS.contains(&year).then_some(WrittenDate::Day(date))
 }
 
-fn month(year: i16, month: i16) -> Option<WrittenDate> {
+pub(super) fn month(year: i16, month: i16) -> Option<WrittenDate> {
     let first = Date::new(year, i8::try_from(month).ok()?, 1).ok()?;
     YEARS.contains(&year).then_some(WrittenDate::Month(first))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{WrittenDate, dates_in_name, dates_in_search};
+    use super::{SearchedDate, WrittenDate, dates_in_name, dates_in_search};
 
     #[test]
     fn dates_are_read_as_they_are_typed() {
@@ -152,7 +176,8 @@ mod tests {
             ("12345678901", vec![]),
             ("10.10.10.10", vec![]),
         ] {
-            let found: Vec<String> = dates_in_search(text).into_iter().map(|(_, date)| date.term()).collect();
+            let written = dates_in_search(text).into_iter().flat_map(|(_, date)| SearchedDate::written(date));
+            let found: Vec<String> = written.map(WrittenDate::term).collect();
             assert_eq!(found, terms, "{text}");
         }
     }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::Stamp;
 use super::state::states;
@@ -109,6 +109,20 @@ impl LocalDateTime {
 impl fmt::Display for LocalDateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Stamp::of_local(self.0).as_str())
+    }
+}
+
+/// The last instant of a day in São Paulo.
+pub fn end_of_day(day: Date) -> Option<Timestamp> {
+    let next = day.tomorrow().ok()?.at(0, 0, 0, 0);
+    sao_paulo().to_timestamp(next).ok()?.checked_sub(SignedDuration::from_millis(1)).ok()
+}
+
+/// What `asOf` takes: an instant in RFC 3339, or a day, which means its end in São Paulo.
+pub fn parse_as_of(text: &str) -> Option<Timestamp> {
+    match parse_local_date(text) {
+        Some(day) => end_of_day(day),
+        None => super::parse_instant(text),
     }
 }
 

@@ -23,12 +23,21 @@ impl Stamp {
         if utc.year() < 0 {
             return Self::by_jiff(format_args!("{at:.3}"));
         }
-        let mut stamp = Self::of_local(utc);
-        let millisecond = utc.millisecond().unsigned_abs();
+        let mut stamp = Self::of_local_millis(utc);
+        stamp.push(b'Z');
+        stamp
+    }
+
+    /// With milliseconds, without an offset.
+    pub fn of_local_millis(at: DateTime) -> Self {
+        if at.year() < 0 {
+            return Self::by_jiff(format_args!("{at:.3}"));
+        }
+        let mut stamp = Self::of_local(at);
+        let millisecond = at.millisecond().unsigned_abs();
         stamp.push(b'.');
         stamp.push(digit(millisecond / 100));
         stamp.pair(millisecond % 100);
-        stamp.push(b'Z');
         stamp
     }
 

@@ -1,22 +1,36 @@
-//! export: streams the rows of `query` as CSV, NDJSON and Parquet.
+//! export: streams the rows of `query` as CSV, NDJSON, Parquet and Excel workbooks, and the files of a query as one zip.
 //!
 //! All formats use the same list of columns. They write page by page and hold at most one page in memory (Parquet: one row
-//! group). This module knows nothing of HTTP: it takes values and produces bytes.
+//! group); workbooks are made in temporary files. This module knows nothing of HTTP: it takes values and produces bytes.
 mod csv;
+mod files;
+mod folder;
+mod headers;
 mod parquet;
+mod scratch;
 mod text;
+mod xlsx;
+mod zip;
 
 use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::stream::{iter, unfold};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::query::{
-    Cell, Column, PublicationRequest, PublicationRow, Queries, QueryError, RevisionRequest, RevisionRow, TableRow,
+    Cell, Column, CoverageRequest, CoverageRow, FileMember, PublicationRequest, PublicationRow, Queries, QueryError,
+    RevisionRequest, RevisionRow, TableRow,
 };
-use crate::query::{Notification, NotificationQuery};
-pub use csv::CsvOptions;
+use crate::query::{Notification, NotificationQuery, NotificationRequest, Paging};
+pub use csv::{CsvOptions, Dates};
+pub use files::{FileLine, FileLines, FileList, ListedFile};
+pub use folder::{FolderEvent, FolderReport, write_folder};
+pub use headers::{Headers, PORTUGUESE};
+pub use scratch::ScratchFile;
 
 /// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +38,7 @@ pub enum Format {
     Csv(CsvOptions),
     Ndjson,
     Parquet,
+    Xlsx,
 }
 
 impl Format {
@@ -32,6 +47,7 @@ impl Format {
             Self::Csv(_) => "text/csv; charset=utf-8; header=present",
             Self::Ndjson => "application/x-ndjson",
             Self::Parquet => "application/vnd.apache.parquet",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         }
     }
 }
@@ -44,6 +60,9 @@ pub enum Rows {
     Publications(Box<PublicationRequest>, Columns<PublicationRow>),
     Revisions(Box<RevisionRequest>, Columns<RevisionRow>),
     Notifications(Box<NotificationQuery>, Columns<Notification>),
+    Coverage(Box<CoverageRequest>, Columns<CoverageRow>),
+    /// The members of the zips of publications.
+    Members(Box<PublicationRequest>, Columns<FileMember>),
 }
 
 impl Rows {
@@ -52,6 +71,8 @@ impl Rows {
             Self::Publications(_, columns) => columns.iter().map(|column| column.name).collect(),
             Self::Revisions(_, columns) => columns.iter().map(|column| column.name).collect(),
             Self::Notifications(_, columns) => columns.iter().map(|column| column.name).collect(),
+            Self::Coverage(_, columns) => columns.iter().map(|column| column.name).collect(),
+            Self::Members(_, columns) => columns.iter().map(|column| column.name).collect(),
         }
     }
 }
@@ -62,6 +83,9 @@ pub struct Export {
     pub format: Format,
     /// The maximum number of rows; `None` exports all.
     pub limit: Option<u64>,
+    /// The zone whose local time instants are written in; `None` writes them in UTC.
+    pub zone: Option<TimeZone>,
+    pub headers: Headers,
 }
 
 /// Why an export is incomplete.
@@ -79,29 +103,87 @@ pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ExportError>> + Send>>
 /// An export whose first rows are read.
 pub struct RunningExport {
     pub chunks: Chunks,
-    /// Whether these are all the rows, so that no later commit can be in them.
+    /// Whether all the rows are read, so that no later commit can be in them.
     pub is_whole: bool,
 }
 
 impl Export {
     /// Starts the export. The first pages are read before this returns, so that an invalid query is an error here and not a file
     /// that ends after its header.
-    pub async fn start(&self, queries: &Queries) -> Result<RunningExport, QueryError> {
-        let (format, limit) = (self.format, self.limit);
-        Ok(match &self.rows {
+    pub async fn start(&self, queries: &Queries) -> Result<RunningExport, ExportError> {
+        if self.format == Format::Xlsx && self.row_count(queries).await?.is_some_and(|rows| rows > xlsx::rows_max()) {
+            return Err(xlsx::too_many_rows().into());
+        }
+        let limit = self.limit;
+        match &self.rows {
             Rows::Publications(request, columns) => {
-                let pages = prefetched(limited(queries.all_publications((**request).clone())?, limit)).await?;
-                write(format, pages, Sheet { columns: columns.clone(), queries: queries.clone() })
+                self.write(limited(queries.all_publications((**request).clone())?, limit), columns, queries).await
             }
             Rows::Revisions(request, columns) => {
-                let pages = prefetched(limited(queries.all_revisions((**request).clone())?, limit)).await?;
-                write(format, pages, Sheet { columns: columns.clone(), queries: queries.clone() })
+                self.write(limited(queries.all_revisions((**request).clone())?, limit), columns, queries).await
             }
             Rows::Notifications(query, columns) => {
-                let pages = prefetched(limited(queries.all_notifications((**query).clone())?, limit)).await?;
-                write(format, pages, Sheet { columns: columns.clone(), queries: queries.clone() })
+                self.write(limited(queries.all_notifications((**query).clone())?, limit), columns, queries).await
             }
-        })
+            Rows::Coverage(request, columns) => {
+                self.write(limited(queries.all_coverage((**request).clone())?, limit), columns, queries).await
+            }
+            Rows::Members(request, columns) => {
+                self.write(limited(queries.all_members((**request).clone())?, limit), columns, queries).await
+            }
+        }
+    }
+
+    /// Writes the whole export to a temporary file.
+    pub async fn to_file(&self, queries: &Queries) -> Result<ScratchFile, ExportError> {
+        let mut chunks = self.start(queries).await?.chunks;
+        let mut file = scratch::Scratch::new(queries);
+        while let Some(chunk) = chunks.next().await {
+            file.append(&chunk?).await.map_err(QueryError::from)?;
+        }
+        Ok(file.finish().await.map_err(QueryError::from)?)
+    }
+
+    async fn write<Row: TableRow>(
+        &self,
+        pages: Pages<Row>,
+        columns: &Columns<Row>,
+        queries: &Queries,
+    ) -> Result<RunningExport, ExportError> {
+        let (zone, headers) = (self.zone.clone(), self.headers);
+        let sheet = Sheet { columns: columns.clone(), queries: queries.clone(), zone, headers };
+        let (pages, is_whole) = prefetched(pages).await?;
+        let chunks = match self.format {
+            Format::Csv(options) => csv::write(pages, sheet, options),
+            Format::Ndjson => text::write(pages, sheet),
+            Format::Parquet => parquet::write(pages, sheet),
+            Format::Xlsx => {
+                let file = xlsx::write(pages, sheet).await?;
+                let chunks = file.stream(0..file.length()).map_err(|e| QueryError::from(e).into()).boxed();
+                return Ok(RunningExport { chunks, is_whole: true });
+            }
+        };
+        // A consumer may poll again after the last chunk.
+        Ok(RunningExport { chunks: chunks.fuse().boxed(), is_whole })
+    }
+
+    /// The number of rows; `None` if they are not counted before they are read.
+    async fn row_count(&self, queries: &Queries) -> Result<Option<u64>, QueryError> {
+        let paging = Paging::first(0);
+        let total = match &self.rows {
+            Rows::Publications(request, _) => {
+                queries.publications(PublicationRequest { paging, ..(**request).clone() }).await?.list.total
+            }
+            Rows::Revisions(request, _) => {
+                queries.revisions(RevisionRequest { paging, ..(**request).clone() }).await?.total
+            }
+            Rows::Notifications(query, _) => {
+                let request = NotificationRequest { query: (**query).clone(), paging, bodies: false };
+                queries.notifications(request).await?.total
+            }
+            Rows::Coverage(..) | Rows::Members(..) => return Ok(None),
+        };
+        Ok(Some(self.limit.map_or(total, |limit| total.min(limit))))
     }
 }
 
@@ -117,6 +199,20 @@ async fn prefetched<Row: TableRow>(mut pages: Pages<Row>) -> Result<(Pages<Row>,
 struct Sheet<Row: 'static> {
     columns: Columns<Row>,
     queries: Queries,
+    zone: Option<TimeZone>,
+    headers: Headers,
+}
+
+impl<Row: 'static> Sheet<Row> {
+    /// An instant as local time, if that is requested.
+    fn local(&self, at: Timestamp) -> Option<DateTime> {
+        self.zone.as_ref().map(|zone| zone.to_datetime(at))
+    }
+
+    /// An instant as local time, or else in UTC.
+    fn civil(&self, at: Timestamp) -> DateTime {
+        self.local(at).unwrap_or_else(|| TimeZone::UTC.to_datetime(at))
+    }
 }
 
 impl<Row: TableRow> Sheet<Row> {
@@ -126,16 +222,6 @@ impl<Row: TableRow> Sheet<Row> {
 }
 
 type Pages<Row> = Pin<Box<dyn Stream<Item = Result<Vec<Row>, QueryError>> + Send>>;
-
-fn write<Row: TableRow>(format: Format, (pages, is_whole): (Pages<Row>, bool), sheet: Sheet<Row>) -> RunningExport {
-    let chunks = match format {
-        Format::Csv(options) => csv::write(pages, sheet, options),
-        Format::Ndjson => text::write(pages, sheet),
-        Format::Parquet => parquet::write(pages, sheet),
-    };
-    // A consumer may poll again after the last chunk.
-    RunningExport { chunks: chunks.fuse().boxed(), is_whole }
-}
 
 /// Ends the stream after `limit` rows.
 fn limited<Row: TableRow>(

@@ -1,4 +1,4 @@
-//! Parquet with typed columns: instants are UTC timestamps, wall-clock times are timestamps without a zone, sizes are 64-bit
+//! Parquet with typed columns: instants are UTC timestamps (in a zone, timestamps without one), wall-clock times are timestamps without a zone, sizes are 64-bit
 //! integers. At most one row group is held in memory.
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,9 @@ use ::parquet::schema::types::Type;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use super::{Cell, Chunks, Column, ExportError, Pages, Sheet, TableRow};
 use crate::domain::millis;
@@ -28,7 +31,7 @@ impl From<ParquetError> for ExportError {
 
 pub(super) fn write<Row: TableRow>(pages: Pages<Row>, sheet: Sheet<Row>) -> Chunks {
     let buffer = Buffer::default();
-    let writer = open(&sheet.columns, buffer.clone());
+    let writer = open(&sheet, buffer.clone());
     let state = State { pages, sheet: Arc::new(sheet), buffer, writer: Some(writer) };
     unfold(state, |mut state| async move {
         let chunk = state.next().await.transpose()?;
@@ -98,14 +101,15 @@ impl<Row: TableRow> State<Row> {
     }
 }
 
-fn open<Row>(columns: &[&Column<Row>], sink: Buffer) -> Result<Writer, ParquetError> {
-    let fields: Result<Vec<_>, ParquetError> = columns.iter().map(|column| field(column).map(Arc::new)).collect();
+fn open<Row: 'static>(sheet: &Sheet<Row>, sink: Buffer) -> Result<Writer, ParquetError> {
+    let fields: Result<Vec<_>, ParquetError> =
+        sheet.columns.iter().map(|column| field(sheet, column).map(Arc::new)).collect();
     let schema = Type::group_type_builder("acervo").with_fields(fields?).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     SerializedFileWriter::new(sink, Arc::new(schema), Arc::new(properties))
 }
 
-fn field<Row>(column: &Column<Row>) -> Result<Type, ParquetError> {
+fn field<Row: 'static>(sheet: &Sheet<Row>, column: &Column<Row>) -> Result<Type, ParquetError> {
     let timestamp = |in_utc| LogicalType::timestamp(in_utc, TimeUnit::MILLIS);
     let (physical, logical) = match column.kind {
         Kind::Text | Kind::Texts => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
@@ -113,11 +117,12 @@ fn field<Row>(column: &Column<Row>) -> Result<Type, ParquetError> {
         Kind::Long => (Physical::INT64, None),
         Kind::Float => (Physical::DOUBLE, None),
         Kind::Flag => (Physical::BOOLEAN, None),
-        Kind::Instant => (Physical::INT64, Some(timestamp(true))),
+        Kind::Instant => (Physical::INT64, Some(timestamp(sheet.zone.is_none()))),
         Kind::Wall => (Physical::INT64, Some(timestamp(false))),
     };
     let repetition = if column.is_nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED };
-    Type::primitive_type_builder(column.name, physical).with_logical_type(logical).with_repetition(repetition).build()
+    let name = sheet.headers.name(column.name);
+    Type::primitive_type_builder(name, physical).with_logical_type(logical).with_repetition(repetition).build()
 }
 
 fn write_group<Row: TableRow>(writer: &mut Writer, sheet: &Sheet<Row>, rows: &[Row]) -> Result<(), ParquetError> {
@@ -127,15 +132,16 @@ fn write_group<Row: TableRow>(writer: &mut Writer, sheet: &Sheet<Row>, rows: &[R
         let cells: Vec<Cell<'_>> = rows.iter().map(|row| (column.cell)(row, &sheet.queries)).collect();
         let levels: Vec<i16> = cells.iter().map(|cell| i16::from(*cell != Cell::Null)).collect();
         let levels = column.is_nullable.then_some(levels.as_slice());
-        write_column(&mut out, column.kind, &cells, levels)?;
+        write_column(&mut out, sheet, column.kind, &cells, levels)?;
         out.close()?;
     }
     group.close()?;
     Ok(())
 }
 
-fn write_column(
+fn write_column<Row: 'static>(
     out: &mut SerializedColumnWriter<'_>,
+    sheet: &Sheet<Row>,
     kind: Kind,
     cells: &[Cell<'_>],
     levels: Option<&[i16]>,
@@ -176,10 +182,17 @@ fn write_column(
         }
         Kind::Float => batch!(DoubleType, Cell::Float(n) => *n),
         Kind::Flag => batch!(BoolType, Cell::Flag(flag) => *flag),
-        Kind::Instant => batch!(Int64Type, Cell::Instant(at) => millis(*at)),
+        Kind::Instant => {
+            batch!(Int64Type, Cell::Instant(at) => sheet.local(*at).map_or_else(|| millis(*at), local_millis))
+        }
         Kind::Wall => batch!(Int64Type, Cell::Wall(at) => at.as_number() * 1000),
     }?;
     Ok(())
+}
+
+/// Milliseconds since 1970 on the wall clock.
+fn local_millis(at: DateTime) -> i64 {
+    TimeZone::UTC.to_timestamp(at).map_or_else(|_| Timestamp::MAX.as_millisecond(), |at| at.as_millisecond())
 }
 
 fn out_of_range(number: &dyn std::fmt::Display) -> ParquetError {

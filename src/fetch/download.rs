@@ -2,14 +2,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{
-    CONTENT_DISPOSITION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER,
-};
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE, DATE, ETAG, HeaderName, LAST_MODIFIED};
 use reqwest::{Response, StatusCode};
 use tokio::time::Instant;
 
 use super::{FetchError, name};
 use crate::domain::{Link, Validator};
+use crate::engine::outgoing::retry_after;
 
 /// A file whose bytes are being received.
 pub struct Download {
@@ -92,14 +91,4 @@ impl Download {
 fn media_type(value: &str) -> Option<String> {
     let value = value.split_once(';').map_or(value, |(media_type, _)| media_type);
     Some(value.trim().to_ascii_lowercase()).filter(|value| value.contains('/'))
-}
-
-/// The header is a number of seconds or a date. A date in the past asks for no delay.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
 }

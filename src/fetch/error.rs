@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use super::guard::GuardError;
 use super::hosts::Health;
 use crate::domain::Secrets;
+use crate::engine::outgoing::{PrivateAddress, causes};
 
 /// Why a file was not fetched. No error holds the link or a part of it.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ impl FetchError {
     }
 
     pub(super) fn network(error: reqwest::Error) -> Self {
-        match guard_error(&error) {
+        match PrivateAddress::cause_of(&error) {
             Some(reason) => Self::Misdirected(reason),
             None => Self::Network(causes(&error.without_url())),
         }
@@ -104,24 +104,13 @@ impl FetchError {
     }
 }
 
-/// The guard's error, if it is the cause of another.
-fn guard_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    match error.downcast_ref::<GuardError>() {
-        Some(error) => Some(error.to_string()),
-        None => guard_error(error.source()?),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::FetchError;
 
-/// The message of an error and of all its causes, each once.
-pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
+    #[test]
+    fn a_private_address_of_a_host_is_not_final() {
+        assert!(!FetchError::Misdirected("the host resolves to 10.0.0.1".to_owned()).is_final());
+        assert!(FetchError::Guarded("the link has no host".to_owned()).is_final());
     }
-    text
 }

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::CONNECT_TIMEOUT;
-use super::error::causes;
+use crate::engine::outgoing::causes;
 
 /// A body that brings nothing for this long is given up.
 const STALL: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use super::publication::Publication;
 use super::revision::Revision;
 use crate::contract::{DateTime, mirror};
 use crate::domain;
-use crate::query::{ChangeRow, ListPage};
+use crate::query::{ChangeRow, ChangesPage};
 
 mirror! {
     /// What happened to a publication.
@@ -73,12 +73,11 @@ pub struct ChangeEdge {
 }
 
 impl ChangeConnection {
-    /// A page that was read from `start` on. A reader stores the end of each page, which for an empty one is its start, so that
-    /// the reader continues there.
-    pub fn new(listed: ListPage<ChangeRow>, start: String) -> Self {
-        let page_info = PageInfo::of(&listed).ending_at_least_at(start);
+    /// A reader stores the end of each page, also of an empty one, and continues there.
+    pub fn new(page: ChangesPage) -> Self {
+        let page_info = PageInfo::of(&page.list).ending_at_least_at(page.end);
         let edges: Vec<ChangeEdge> =
-            listed.rows.into_iter().map(|(cursor, row)| ChangeEdge { cursor, node: Change(row) }).collect();
+            page.list.rows.into_iter().map(|(cursor, row)| ChangeEdge { cursor, node: Change(row) }).collect();
         Self { nodes: edges.iter().map(|edge| edge.node.clone()).collect(), edges, page_info }
     }
 }

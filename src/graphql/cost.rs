@@ -10,7 +10,7 @@ use super::error::{code, request_error};
 use super::operation::root;
 use crate::contract::Types;
 use crate::domain::parse_local_date;
-use crate::query::{FIRST_MAX, STATS_LIMIT_MAX};
+use crate::query::{CONTENT_MATCHES_MAX, FIRST_MAX, STATS_LIMIT_MAX};
 
 /// Deeper operations are mistakes or worse; introspection needs 13.
 const DEPTH_MAX: usize = 15;
@@ -31,6 +31,9 @@ const OBJECT: Cost = Cost { values: 1, bytes: 2_000 };
 /// Of a field that reads much and returns little.
 const SUMMARY: Cost = Cost { values: 500, bytes: 64 << 10 };
 
+/// Of looking up what needs a broken item.
+const USED: Cost = Cost { values: 8, bytes: 1_000 };
+
 /// Of a plan of retention, which reads every revision.
 const PLAN: Cost = Cost { values: 50_000, bytes: 16 << 20 };
 
@@ -39,6 +42,22 @@ const PAGE_DEFAULT: u64 = 100;
 
 /// Revisions that a publication is expected to have; they are not paged.
 const REVISIONS_OF_ONE: u64 = 5;
+
+/// Members that are expected to differ between two files; they are not paged.
+const CHANGES_OF_ONE: u64 = 500;
+
+/// Texts with the words of a search that are listed for each file at most. Each has its line, in a few fragments.
+const MATCHES_OF_ONE: u64 = CONTENT_MATCHES_MAX as u64;
+const FRAGMENTS_OF_ONE: u64 = 3;
+
+/// Of finding these texts, and unpacking them to find their lines.
+const LINES: Cost = Cost { values: 30, bytes: 4_000 };
+
+/// Cells that are expected to differ in a member: most are not workbooks.
+const CELLS_OF_ONE: u64 = 10;
+
+/// Periods of a product that are expected to need a look; how many there are in all is bounded by `query`.
+const PERIODS_OF_ONE: u64 = 5;
 
 /// Days of a span at most; longer ones are refused by `query`.
 const DAYS_MAX: u64 = 4_000;
@@ -66,9 +85,15 @@ enum Price {
     Summary,
     /// As many rows as `first` or `last` says.
     Page,
+    /// The same of broken items. What needs each is looked up, whatever is selected.
+    Broken,
     Rows(u64),
+    /// So many small objects, which are there already.
+    Parts(u64),
     /// As many rows as `limit` says, found by a summary.
     Limited,
+    /// As many texts as `first` says, found in each row.
+    Matches,
     /// A row a day of a span, found by a summary.
     Days,
     /// Counted once in an operation: all its fields are given the same plan.
@@ -81,17 +106,24 @@ fn price(parent: &str, field: &str) -> Price {
         (
             "Query",
             "publications" | "revisions" | "products" | "notifications" | "changes" | "replays" | "retentionRuns"
-            | "jobRuns" | "verifyRuns" | "brokenItems",
+            | "jobRuns" | "verifyRuns" | "coverageOverview" | "members" | "hookDeliveries" | "hookDeadLetters"
+            | "productRemovals",
         )
         | ("Product", "publications")
         | ("Publication", "notifications")
         | ("Revision", "members")
         | ("RetentionPlan", "lines") => Price::Page,
+        ("Query", "brokenItems") => Price::Broken,
         ("Publication" | "BrokenItem", "revisions") => Price::Rows(REVISIONS_OF_ONE),
+        ("ProductCoverage", "periods") => Price::Rows(PERIODS_OF_ONE),
         ("Query", "publicationStats" | "suggest") => Price::Limited,
         ("Query", "coverage") => Price::Days,
         ("Query", "retentionPlan") => Price::Plan,
-        ("Query", "status") => Price::Summary,
+        ("Query", "status" | "hooks" | "revisionDiff") => Price::Summary,
+        ("RevisionDiff", "members" | "renamed" | "cells") => Price::Rows(CHANGES_OF_ONE),
+        ("Publication" | "Revision", "contentMatches") => Price::Matches,
+        ("ContentMatch", "fragments") => Price::Parts(FRAGMENTS_OF_ONE),
+        ("MemberChange", "cells") => Price::Rows(CELLS_OF_ONE),
         _ => Price::Value,
     }
 }
@@ -142,10 +174,8 @@ impl Traversal<'_> {
             Price::Value if field.selection_set.node.items.is_empty() => VALUE,
             Price::Value => below.plus(OBJECT),
             Price::Summary => below.plus(SUMMARY),
-            Price::Page => {
-                let rows = number(field, "first").or_else(|| number(field, "last")).unwrap_or(PAGE_DEFAULT);
-                below.plus(ROW).times(rows.clamp(1, FIRST_MAX.unsigned_abs()))
-            }
+            Price::Page => below.plus(ROW).times(page_rows(field)),
+            Price::Broken => below.plus(ROW).plus(USED).times(page_rows(field)).plus(SUMMARY),
             Price::Rows(rows) => below.plus(ROW).times(rows),
             Price::Limited => {
                 let default = meta.and_then(|meta| meta.args.get("limit")?.default_value.as_deref()?.parse().ok());
@@ -153,11 +183,22 @@ impl Traversal<'_> {
                 let row = Cost { values: 2, ..ROW };
                 below.plus(row).times(rows.clamp(1, STATS_LIMIT_MAX as u64)).plus(SUMMARY)
             }
+            Price::Parts(parts) => below.plus(VALUE).times(parts),
+            Price::Matches => {
+                let first = number(field, "first").unwrap_or(3).clamp(1, MATCHES_OF_ONE);
+                below.plus(OBJECT).times(first).plus(LINES)
+            }
             Price::Days => below.plus(ROW).times(days(field)).plus(SUMMARY),
             Price::Plan if std::mem::replace(&mut self.has_plan, true) => below.plus(VALUE),
             Price::Plan => below.plus(PLAN),
         }
     }
+}
+
+/// The rows of a page at most.
+fn page_rows(field: &Field) -> u64 {
+    let rows = number(field, "first").or_else(|| number(field, "last")).unwrap_or(PAGE_DEFAULT);
+    rows.clamp(1, FIRST_MAX.unsigned_abs())
 }
 
 fn days(field: &Field) -> u64 {
@@ -186,7 +227,8 @@ mod tests {
         let mut connections = 0;
         for (parent, field) in schema_types().fields() {
             if field.ty.trim_end_matches('!').ends_with("Connection") {
-                assert_eq!(price(parent, &field.name), Price::Page, "{parent}.{}", field.name);
+                let price = price(parent, &field.name);
+                assert!(matches!(price, Price::Page | Price::Broken), "{parent}.{}: {price:?}", field.name);
                 connections += 1;
             }
             if field.args.contains_key("limit") {

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, unfold};
 use tokio::sync::Semaphore;
 
-use super::error::{internal, query_error, with_codes};
+use super::error::{code, coded, internal, query_error, with_codes};
 use super::escapes::with_known_escapes;
 use super::limits::check_text;
 use super::loaders::Loaders;
@@ -22,6 +22,7 @@ use super::operation::operation_type;
 use super::repeat::{ListStates, Repeatable};
 use super::retention::PlanOfRequest;
 use super::rules::{PreparedRequest, Rules};
+use super::wait::{REQUEST_BYTES_MAX, Wait, Waited};
 use super::{Caller, Schema};
 use crate::query::{Permit, Queries, QueryError, QueryLimits};
 use crate::threads::Task;
@@ -67,7 +68,7 @@ pub struct Executed {
 
 impl Executed {
     fn refused(error: QueryError) -> Self {
-        let is_busy = matches!(error, QueryError::Overloaded);
+        let is_busy = matches!(error, QueryError::Overloaded | QueryError::Crowded { .. });
         Self { response: failed(error), permit: None, is_busy, repeatable: None }
     }
 
@@ -174,9 +175,9 @@ impl CheckedSchema {
     pub async fn run(&self, mut request: Request, caller: Caller) -> Executed {
         let admission = self.queries.admission();
         let settings = admission.settings();
-        let deadline = Instant::now() + settings.timeout;
+        let mut deadline = Instant::now() + settings.timeout;
         self.queries.caught_up().await;
-        let (ready, permit) = match self.admit(&mut request, &caller).await {
+        let (ready, permit) = match self.admit(&mut request, &caller, &mut deadline).await {
             Ok(admitted) => admitted,
             Err(refused) => return refused,
         };
@@ -199,21 +200,48 @@ impl CheckedSchema {
     }
 
     /// Applies the rules to a request and admits it. A request that has to wait does so as text.
-    async fn admit(&self, request: &mut Request, caller: &Caller) -> Result<(PreparedRequest, Arc<Permit>), Executed> {
+    /// The deadline of one that waits for changes begins when that ends.
+    async fn admit(
+        &self,
+        request: &mut Request,
+        caller: &Caller,
+        deadline: &mut Instant,
+    ) -> Result<(PreparedRequest, Arc<Permit>), Executed> {
         let admission = self.queries.admission();
         let sent = (request.operation_name.clone(), request.variables.clone());
-        let ready = self.rules.apply(request).await.map_err(Executed::invalid)?;
-        if let Some(permit) = admission.try_admit(&caller.name, ready.cost.bytes) {
+        let mut ready = self.rules.apply(request).await.map_err(Executed::invalid)?;
+        let wait = ready.wait.take();
+        if wait.is_none()
+            && let Some(permit) = admission.try_admit(&caller.name, ready.cost.bytes)
+        {
             return Ok((ready, Arc::new(permit)));
         }
         let bytes = ready.cost.bytes;
         drop(ready);
-        let text = RequestText::take(request, sent).map_err(|e| Executed::failed(internal(&e)))?;
+        let mut text = RequestText::take(request, sent).map_err(|e| Executed::failed(internal(&e)))?;
+        if let Some(wait) = wait {
+            let waited = self.wait(wait, &text, caller).await?;
+            text.data.insert(waited);
+            *deadline = Instant::now() + admission.settings().timeout;
+        }
         let permit = admission.admit(&caller.name, bytes).await.map_err(Executed::refused)?;
         *request = text.into_request().map_err(|e| Executed::failed(internal(&e)))?;
         self.prepare(request).map_err(|error| Executed::invalid(vec![error]))?;
         let ready = self.rules.apply(request).await.map_err(Executed::invalid)?;
         Ok((ready, Arc::new(permit)))
+    }
+
+    /// Waits for what a request waits for.
+    async fn wait(&self, wait: Wait, text: &RequestText, caller: &Caller) -> Result<Waited, Executed> {
+        let bytes = text.query.len() + text.variables.len();
+        if bytes > REQUEST_BYTES_MAX {
+            let message = format!(
+                "the request has {bytes} bytes: one with `wait` may have {REQUEST_BYTES_MAX}; list fewer values in the filter"
+            );
+            return Err(Executed::failed(coded(code::TOO_COMPLEX, message)));
+        }
+        let position = self.queries.wait_for_change(&wait.request, wait.longest, &caller.name).await;
+        position.map(Waited).map_err(Executed::refused)
     }
 
     /// The same for a socket, on a separate task. The permit lasts until the response was sent.

@@ -9,7 +9,7 @@ use super::rows::resolved_rows;
 use crate::contract::{DateTime, LocalDateTime, Long};
 use crate::query;
 use crate::query::{Filter, Order};
-use crate::query::{PublicationRequest, Queries};
+use crate::query::{PublicationRequest, Queries, SearchIn};
 
 /// A series that ONS publishes.
 #[derive(Clone)]
@@ -89,6 +89,7 @@ impl Product {
         let request = PublicationRequest {
             scored: false,
             search: None,
+            search_in: SearchIn::Names,
             filter: Filter { product_ids: Some(vec![self.0.id.0]), ..Filter::default() },
             as_of: as_of.map(|at| at.0),
             order: Order::Period { descending: true },

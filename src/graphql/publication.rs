@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{Connection, paging};
+use super::contents::ContentMatch;
 use super::error::query_error;
 use super::loaders::{RevisionsOf, load, must_load};
 use super::notification::Notification;
@@ -114,6 +115,18 @@ impl Publication {
     /// How well the publication matches `search`; null without one.
     async fn score(&self) -> Option<f32> {
         self.0.score
+    }
+    /// Where the words of `search` are in its file, one line for each text that has them: at most `first`, up to 20. Empty unless the list was
+    /// requested with `in: CONTENT`.
+    async fn content_matches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 3)] first: i32,
+    ) -> Result<Vec<ContentMatch>> {
+        let (Some(revision), Some(search)) = (&self.0.revision, &self.0.content_search) else { return Ok(Vec::new()) };
+        let queries = ctx.data::<Queries>()?;
+        let found = queries.content_matches(revision, search, first.into()).await.map_err(query_error)?;
+        Ok(found.into_iter().map(|one| ContentMatch::new(one, revision.id, queries)).collect())
     }
     async fn product(&self, ctx: &Context<'_>) -> Result<Product> {
         must_load(ctx, self.0.publication.product_id).await.map(Product)

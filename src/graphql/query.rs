@@ -1,32 +1,44 @@
 use async_graphql::{Context, ID, Object, Result};
 
-use super::caller::operator;
+use super::caller::{Caller, operator};
 use super::change::ChangeConnection;
 use super::connection::{Connection, paging};
-use super::error::{bad, query_error};
+use super::contents::SearchIn;
+use super::coverage::{Coverage, CoverageState, ProductCoverage};
+use super::diff::RevisionDiff;
+use super::error::{bad, internal, query_error};
+use super::hook::{Hook, HookDeadLetter, HookDelivery};
 use super::loaders::load;
+use super::member::FileMemberConnection;
 use super::notification::Notification;
 use super::product::Product;
 use super::publication::Publication;
+use super::removal::ProductRemoval;
 use super::repeat::ListStates;
 use super::replay::Replay;
 use super::retention::{JobRun, JobStatus, PlanOfRequest, RetentionPlan, RetentionRun};
 use super::revision::Revision;
 use super::rows::Rows;
-use super::stats::{Coverage, StatsDimension, StatsRow, Suggestion};
-use super::status::{PausedHost, ServiceStatus};
+use super::stats::{StatsDimension, StatsRow, Suggestion};
+use super::status::{ApiKey, PausedHost, ServiceStatus};
 use super::verify::{BrokenItem, VerifyRun};
+use super::wait::{self, Waited};
 use crate::app::App;
 use crate::contract::{
     DateTime, LocalDate, NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder,
-    RevisionOrder, uuid,
+    RevisionOrder, member_pattern, uuid,
 };
 use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, Share};
 use crate::jobs::retention::SharedPlans;
 use crate::jobs::{self, Job};
+use crate::losses;
 use crate::query::{
-    NotificationRequest, Paging, ProductRequest, PublicationRequest, Queries, RevisionRequest, StatsRequest,
+    ChangesRequest, CoverageRequest, CoverageStates, NotificationRequest, Paging, ProductRequest, PublicationRequest,
+    Queries, RevisionRequest, StatsRequest, USES_MAX,
 };
+
+/// Lost publications in the status.
+const LOST_LISTED_MAX: u64 = 20;
 
 pub struct QueryRoot;
 
@@ -35,11 +47,13 @@ pub struct QueryRoot;
 #[allow(clippy::too_many_arguments, reason = "the arguments are the contract's")]
 impl QueryRoot {
     /// Publications with the file that is, or with `asOf` was, the latest. `search` matches words as people type them;
-    /// `filter` matches exactly; with both, both must match. `first` is 100 by default and at most 1000.
+    /// `filter` matches exactly; with both, both must match. `asOf` also takes a day (2025-02-20), which means its end in São Paulo.
+    /// `first` is 100 by default and at most 1000. `in: CONTENT` searches inside files; see `contentMatches`.
     async fn publications(
         &self,
         ctx: &Context<'_>,
         search: Option<String>,
+        #[graphql(name = "in", default)] search_in: SearchIn,
         filter: Option<PublicationFilter>,
         as_of: Option<DateTime>,
         #[graphql(default_with = "PublicationOrder::PeriodDesc")] order_by: PublicationOrder,
@@ -51,6 +65,7 @@ impl QueryRoot {
     ) -> Result<Connection<Publication>> {
         let request = PublicationRequest {
             search,
+            search_in: search_in.into(),
             // A score costs more than the search itself.
             scored: wants(ctx, "score"),
             filter: PublicationFilter::read(filter).map_err(bad)?,
@@ -72,6 +87,7 @@ impl QueryRoot {
         &self,
         ctx: &Context<'_>,
         search: Option<String>,
+        #[graphql(name = "in", default)] search_in: SearchIn,
         filter: Option<PublicationFilter>,
         #[graphql(default_with = "RevisionOrder::ArchivedDesc")] order_by: RevisionOrder,
         first: Option<i32>,
@@ -82,11 +98,47 @@ impl QueryRoot {
     ) -> Result<Connection<Revision>> {
         let request = RevisionRequest {
             search,
+            search_in: search_in.into(),
             filter: PublicationFilter::read(filter).map_err(bad)?,
             order: order_by.into(),
             paging: paging(first, after, last, before, offset),
         };
         Ok(Connection::new(ctx.data::<Queries>()?.revisions(request).await.map_err(query_error)?, Revision))
+    }
+
+    /// Members of zips across files: those of the file of each publication that is, or with `asOf` was, the latest. `match` keeps
+    /// paths that contain the text; with `*` or `?`, paths or names that match it as a whole.
+    async fn members(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "match")] matching: Option<String>,
+        search: Option<String>,
+        #[graphql(name = "in", default)] search_in: SearchIn,
+        filter: Option<PublicationFilter>,
+        as_of: Option<DateTime>,
+        #[graphql(default_with = "PublicationOrder::PeriodDesc")] order_by: PublicationOrder,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<FileMemberConnection> {
+        let mut filter = PublicationFilter::read(filter).map_err(bad)?;
+        match matching.map(|text| member_pattern("match", &text)).transpose().map_err(bad)? {
+            Some(_) if filter.member.is_some() => {
+                return Err(bad("`match` and `filter.member` are both given: give one of them".to_owned()));
+            }
+            Some(pattern) => filter.member = Some(pattern),
+            None => {}
+        }
+        let request = PublicationRequest {
+            search,
+            search_in: search_in.into(),
+            scored: false,
+            filter,
+            as_of: as_of.map(|at| at.0),
+            order: order_by.into(),
+            paging: paging(first, after, None, None, None),
+        };
+        let listed = ctx.data::<Queries>()?.members_of_files(request).await.map_err(query_error)?;
+        Ok(FileMemberConnection::new(listed))
     }
 
     async fn revision(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Revision>> {
@@ -174,14 +226,69 @@ impl QueryRoot {
         Ok(coverage.into())
     }
 
-    /// All committed changes in commit order, oldest first. Cursors never expire and no change is skipped: store
-    /// `endCursor` and pass it as `after` to continue. On an empty page `endCursor` equals `after`, or the start of the
-    /// feed.
-    async fn changes(&self, ctx: &Context<'_>, after: Option<String>, first: Option<i32>) -> Result<ChangeConnection> {
-        let start = after.clone().unwrap_or_else(Queries::start_of_changes);
+    /// The coverage of many products, by name: how many periods that start from `from` to `to` (both included, at most 366 days) are
+    /// archived, late or missing, and which ones need a look. `state` chooses which periods are listed; by default those that are late,
+    /// missing or lost, or whose file arrived late.
+    async fn coverage_overview(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<ProductFilter>,
+        from: LocalDate,
+        to: LocalDate,
+        state: Option<Vec<CoverageState>>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<ProductCoverage>> {
+        let states = state.map_or_else(CoverageStates::noted, |states| CoverageStates {
+            states: states.into_iter().map(Into::into).collect(),
+            arrived_late: false,
+        });
+        let filter = ProductFilter::read(filter).map_err(bad)?;
+        let request = CoverageRequest { filter, from: from.0, to: to.0, states: Some(states) };
         let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.changes(&page).await.map_err(query_error)?;
-        Ok(ChangeConnection::new(listed, start))
+        let listed = ctx.data::<Queries>()?.coverage_overview(&request, page).await.map_err(query_error)?;
+        Ok(Connection::new(listed, ProductCoverage::from))
+    }
+
+    /// All committed changes in commit order, oldest first. Cursors never expire and no change is skipped: store
+    /// `endCursor` and pass it as `after` to continue, at once if `hasNextPage`.
+    ///
+    /// With `filter`, only changes whose publication matches now, as in `publications`. A request compares at most 50,000
+    /// changes, so a page may be empty although `hasNextPage`.
+    ///
+    /// With `wait`, a request that finds nothing is answered when something matches, or after that many seconds (at most 60).
+    ///
+    /// On an empty page `endCursor` is the last change that was compared: without a filter `after`, or the start of the feed.
+    async fn changes(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        filter: Option<PublicationFilter>,
+        wait: Option<i32>,
+    ) -> Result<ChangeConnection> {
+        let waits = wait::seconds(wait)? > 0;
+        let request = ChangesRequest {
+            after,
+            first: first.map(i64::from),
+            filter: PublicationFilter::read(filter).map_err(bad)?,
+            passed: ctx.data_opt::<Waited>().filter(|_| waits).map(|waited| waited.0),
+        };
+        let page = ctx.data::<Queries>()?.changes(&request).await.map_err(query_error)?;
+        Ok(ChangeConnection::new(page))
+    }
+
+    /// The cursor of this moment: `changes(after: it)` returns what is committed from now on.
+    async fn changes_cursor(&self, ctx: &Context<'_>) -> Result<String> {
+        ctx.data::<Queries>()?.changes_cursor().await.map_err(query_error)
+    }
+
+    /// What changed from one revision's file to another's: members by path where both are zips, text by line. Bounded in time and
+    /// size; `notes` says what was not compared.
+    async fn revision_diff(&self, ctx: &Context<'_>, from: ID, to: ID) -> Result<RevisionDiff> {
+        let from = RevisionId(uuid("from", &from).map_err(bad)?);
+        let to = RevisionId(uuid("to", &to).map_err(bad)?);
+        Ok(RevisionDiff(ctx.data::<Queries>()?.revision_diff(from, to).await.map_err(query_error)?))
     }
 
     /// Replays, newest first.
@@ -218,6 +325,18 @@ impl QueryRoot {
         Ok(Connection::new(listed, RetentionRun::from))
     }
 
+    /// Products that administrators removed, newest first: who, when and why.
+    async fn product_removals(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<ProductRemoval>> {
+        let page = paging(first, after, None, None, None);
+        let listed = ctx.data::<Queries>()?.product_removals(&page).await.map_err(query_error)?;
+        Ok(Connection::new(listed, ProductRemoval::from))
+    }
+
     /// Runs of verification, newest first.
     async fn verify_runs(
         &self,
@@ -231,15 +350,17 @@ impl QueryRoot {
     }
 
     /// Everything that is known to be broken: damaged files, orphans, dangling rows, differences between the database and the search
-    /// index.
+    /// index. Needs the role operator or admin.
     async fn broken_items(
         &self,
         ctx: &Context<'_>,
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Connection<BrokenItem>> {
+        operator(ctx)?;
         let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.broken_items(Share::ALL, &page).await.map_err(query_error)?;
+        let uses_max = if wants(ctx, "revisions") { USES_MAX } else { 1 };
+        let listed = ctx.data::<Queries>()?.broken_items(Share::ALL, uses_max, &page).await.map_err(query_error)?;
         Ok(Connection::new(listed, BrokenItem::from))
     }
 
@@ -256,6 +377,41 @@ impl QueryRoot {
         Ok(Connection::new(listed, JobRun::from))
     }
 
+    /// The hooks: how far each has come, and what went wrong. Needs the role operator or admin.
+    async fn hooks(&self, ctx: &Context<'_>) -> Result<Vec<Hook>> {
+        operator(ctx)?;
+        let rows = ctx.data::<Queries>()?.hooks().await.map_err(query_error)?;
+        Ok(rows.into_iter().map(Hook::from).collect())
+    }
+
+    /// The last attempts to deliver events, newest first. Needs the role operator or admin.
+    async fn hook_deliveries(
+        &self,
+        ctx: &Context<'_>,
+        hook: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<HookDelivery>> {
+        operator(ctx)?;
+        let page = paging(first, after, None, None, None);
+        let listed = ctx.data::<Queries>()?.hook_deliveries(hook.as_deref(), &page).await.map_err(query_error)?;
+        Ok(Connection::new(listed, HookDelivery::from))
+    }
+
+    /// Events that hooks gave up, newest first. Needs the role operator or admin.
+    async fn hook_dead_letters(
+        &self,
+        ctx: &Context<'_>,
+        hook: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<HookDeadLetter>> {
+        operator(ctx)?;
+        let page = paging(first, after, None, None, None);
+        let listed = ctx.data::<Queries>()?.hook_letters(hook.as_deref(), &page).await.map_err(query_error)?;
+        Ok(Connection::new(listed, HookDeadLetter::from))
+    }
+
     /// The state of the service.
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
         let queries = ctx.data::<Queries>()?;
@@ -264,10 +420,17 @@ impl QueryRoot {
             .into_iter()
             .map(|(host, until)| PausedHost { host, until: DateTime(until) })
             .collect();
+        if ctx.look_ahead().field("lostPublications").exists() {
+            let lost = losses::list(ctx.data::<App>()?, true, LOST_LISTED_MAX).await.map_err(|e| internal(&e))?;
+            status.lost_publications = lost.into_iter().map(Into::into).collect();
+        }
         for job in Job::ALL {
             let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await.map_err(query_error)?;
             let last = last.rows.into_iter().next().map(|(_, run)| run);
             status.jobs.push(JobStatus::new(ctx.data::<App>()?, *job, last));
+        }
+        if ctx.data::<Caller>()?.may_operate {
+            status.keys = Some(queries.keys().await.map_err(query_error)?.into_iter().map(ApiKey::from).collect());
         }
         Ok(status)
     }

@@ -1,6 +1,7 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{Connection, paging};
+use super::contents::{ContentMatch, RevisionText};
 use super::error::query_error;
 use super::loaders::must_load;
 use super::publication::Publication;
@@ -110,6 +111,23 @@ impl Revision {
     /// What seems wrong with the file.
     async fn warnings(&self) -> &[String] {
         &self.0.revision.warnings
+    }
+    /// How much of its file can be found by `in: CONTENT`. Null once retention removed the file, and where such text is not indexed.
+    async fn text(&self, ctx: &Context<'_>) -> Result<Option<RevisionText>> {
+        let found = ctx.data::<Queries>()?.revision_text(&self.0.revision).await.map_err(query_error)?;
+        Ok(found.map(RevisionText::from))
+    }
+    /// Where the words of `search` are in its file, one line for each text that has them: at most `first`, up to 20. Empty unless the list was
+    /// requested with `in: CONTENT`.
+    async fn content_matches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 3)] first: i32,
+    ) -> Result<Vec<ContentMatch>> {
+        let (revision, Some(search)) = (&self.0.revision, &self.0.content_search) else { return Ok(Vec::new()) };
+        let queries = ctx.data::<Queries>()?;
+        let found = queries.content_matches(revision, search, first.into()).await.map_err(query_error)?;
+        Ok(found.into_iter().map(|one| ContentMatch::new(one, revision.id, queries)).collect())
     }
     async fn publication(&self, ctx: &Context<'_>) -> Result<Publication> {
         must_load(ctx, self.0.revision.publication_id).await.map(Publication::from)

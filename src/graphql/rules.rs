@@ -17,6 +17,7 @@ use super::repeat::has_lists_alone;
 use super::shape::Shape;
 use super::usages::check_usages;
 use super::variables::schema_types;
+use super::wait::{Wait, wait_of};
 use super::{Schema, builder};
 use crate::contract::Types;
 
@@ -41,6 +42,8 @@ pub(super) struct PreparedRequest {
     pub cost: Cost,
     /// Whether its response depends on the state of the archive alone.
     pub has_lists_alone: bool,
+    /// What it waits for before it is executed.
+    pub wait: Option<Wait>,
 }
 
 impl PreparedRequest {
@@ -78,13 +81,14 @@ impl Rules {
         let shape = Shape::of(&operation.selection_set.node);
         let cost = cost::checked(self.types, &normal.operation).map_err(|error| vec![error])?;
         let has_lists_alone = has_lists_alone(operation);
+        let wait = wait_of(operation).map_err(|error| vec![error])?;
         if normal.is_changed {
             self.validate(request).await?;
             let operations = DocumentOperations::Single(normal.operation);
             request.set_parsed_query(ExecutableDocument { operations, fragments: HashMap::new() });
             request.operation_name = None;
         }
-        Ok(PreparedRequest { shape, cost, has_lists_alone })
+        Ok(PreparedRequest { shape, cost, has_lists_alone, wait })
     }
 
     fn normal(&self, request: &mut Request, variables: &Variables) -> Result<Option<Normal>, NormalizeError> {

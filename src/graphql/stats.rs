@@ -1,12 +1,11 @@
-//! Counts in groups, suggestions, coverage.
+//! Counts in groups, and suggestions.
 use std::str::FromStr;
 
 use async_graphql::{Enum, ID, Object, Result, SimpleObject};
 
 use super::error::internal;
-use super::publication::Publication;
 use super::rows::table_rows;
-use crate::contract::{Count, Granularity, LocalDateTime, Long, PublicationStatus, mirror};
+use crate::contract::{Count, Granularity, Long, PublicationStatus, mirror};
 use crate::domain;
 use crate::query;
 use crate::query::{Bucket, Dimension};
@@ -118,71 +117,6 @@ impl From<query::Suggestion> for Suggestion {
             kind: found.kind.into(),
             product_id: found.product_id.map(|id| id.0.into()),
             publications: Count(found.publications),
-        }
-    }
-}
-
-mirror! {
-    /// The state of a period.
-    CoverageState => query::CoverageState {
-        /// Its file is archived.
-        Archived,
-        /// Overdue, but may still be published.
-        Late,
-        /// Announced, or not due yet.
-        Awaited,
-        /// Overdue for so long that it is unlikely to be published without action.
-        Missing,
-        /// Announced, but the link expired before the file was fetched.
-        Lost,
-        /// Removed by a retention policy.
-        Purged,
-    }
-}
-
-/// Which periods are expected from the product's own history, and the state of each.
-#[derive(SimpleObject)]
-pub struct Coverage {
-    granularity: Granularity,
-    /// Number of periods: those expected, and published ones beyond these.
-    expected: Count,
-    archived: Count,
-    late: Count,
-    missing: Count,
-    /// The periods in chronological order.
-    periods: Vec<CoveragePeriod>,
-}
-
-impl From<query::Coverage> for Coverage {
-    fn from(coverage: query::Coverage) -> Self {
-        let count = |state| Count(coverage.count(state) as u64);
-        Self {
-            granularity: coverage.granularity.into(),
-            expected: Count(coverage.periods.len() as u64),
-            archived: count(query::CoverageState::Archived),
-            late: count(query::CoverageState::Late),
-            missing: count(query::CoverageState::Missing),
-            periods: coverage.periods.into_iter().map(CoveragePeriod::from).collect(),
-        }
-    }
-}
-
-/// One period and its state.
-#[derive(SimpleObject)]
-pub struct CoveragePeriod {
-    period_start: LocalDateTime,
-    period_end: LocalDateTime,
-    state: CoverageState,
-    publication: Option<Publication>,
-}
-
-impl From<query::CoveragePeriod> for CoveragePeriod {
-    fn from(one: query::CoveragePeriod) -> Self {
-        Self {
-            period_start: LocalDateTime(one.period.start),
-            period_end: LocalDateTime(one.period.end),
-            state: one.state.into(),
-            publication: one.publication.map(Publication::from),
         }
     }
 }

@@ -1,8 +1,10 @@
 use async_graphql::{ID, SimpleObject};
 
+use super::losses::LostPublication;
 use super::replay::Replay;
 use super::retention::JobStatus;
 use super::verify::Verification;
+use crate::app::KeyState;
 use crate::contract::{Count, DateTime, Long};
 use crate::domain::NotificationStatus;
 use crate::query::{self, Status};
@@ -58,6 +60,60 @@ impl From<query::DamagedFile> for DamagedFile {
     }
 }
 
+/// A key of the API.
+#[derive(SimpleObject)]
+pub struct ApiKey {
+    name: String,
+    /// reader, operator or admin.
+    role: String,
+    /// When it expires; null if it does not.
+    expires_at: Option<DateTime>,
+    /// When it was revoked; null if it was not.
+    revoked_at: Option<DateTime>,
+    /// When it was last used; null if it never was.
+    last_used_at: Option<DateTime>,
+}
+
+impl From<query::KeyStatus> for ApiKey {
+    fn from(status: query::KeyStatus) -> Self {
+        let revoked_at = match status.state {
+            KeyState::Revoked(at) => Some(DateTime(at)),
+            KeyState::Valid | KeyState::Expired(_) => None,
+        };
+        Self {
+            name: status.key.name,
+            role: status.key.role.to_string(),
+            expires_at: status.key.expires.map(DateTime),
+            revoked_at,
+            last_used_at: status.last_used_at.map(DateTime),
+        }
+    }
+}
+
+/// How far the text inside files is indexed.
+#[derive(SimpleObject)]
+pub struct ContentStatus {
+    /// Changes whose files were not read yet.
+    lag: Count,
+    /// Files whose whole text is found.
+    read: Count,
+    /// Files of which something was left out: limits did not suffice, or a member could not be read.
+    partly: Count,
+    /// Files that could not be read.
+    unreadable: Count,
+}
+
+impl From<query::ContentStatus> for ContentStatus {
+    fn from(status: query::ContentStatus) -> Self {
+        Self {
+            lag: Count(status.lag.unsigned_abs()),
+            read: Count(status.read),
+            partly: Count(status.partly),
+            unreadable: Count(status.unreadable),
+        }
+    }
+}
+
 /// The state of the service.
 #[derive(SimpleObject)]
 pub struct ServiceStatus {
@@ -87,6 +143,10 @@ pub struct ServiceStatus {
     disk_free: Option<Long>,
     /// Changes that are not yet in the search index.
     index_lag: Count,
+    /// How far the text inside files is indexed; null if it is not (`content.index`).
+    content: Option<ContentStatus>,
+    /// Requests for `changes` that wait for the next one.
+    waiting_polls: Count,
     /// Notifications that are recorded and whose publications are not known yet. More than a few for longer than a moment
     /// means that notifications arrive faster than they are processed, or that some cannot be (see their `error`).
     unresolved: Count,
@@ -102,6 +162,10 @@ pub struct ServiceStatus {
     fetching_waits: Option<String>,
     /// Links that expire soon (`fetch.warn_before`) and whose file is still to be fetched.
     dying_links: Count,
+    /// Publications whose file is lost and that no operator has acknowledged (`acknowledgeLost`).
+    lost: Count,
+    /// Lost publications, at most 20: those that are not acknowledged first, the last ones first.
+    pub lost_publications: Vec<LostPublication>,
     /// Total number of requests to the API with a wrong key. Wrong credentials on the webhook are counted per source.
     denied_keys: Count,
     /// The sources of notifications.
@@ -114,6 +178,8 @@ pub struct ServiceStatus {
     pub paused_hosts: Vec<PausedHost>,
     /// The scheduled jobs.
     pub jobs: Vec<JobStatus>,
+    /// The keys of the API, for callers with the role operator or admin; null for others.
+    pub keys: Option<Vec<ApiKey>>,
 }
 
 impl From<Status> for ServiceStatus {
@@ -136,12 +202,16 @@ impl From<Status> for ServiceStatus {
             stored_size: counts.stored_size.into(),
             disk_free: status.disk_free.map(Into::into),
             index_lag: Count(status.index_lag.unsigned_abs()),
+            content: status.content.map(ContentStatus::from),
+            waiting_polls: Count(status.waiting_polls as u64),
             unresolved: Count(status.unresolved.count),
             unresolved_since: status.unresolved.since.map(DateTime),
             damaged: Count(status.damaged.count),
             damaged_files: status.damaged.first.into_iter().map(DamagedFile::from).collect(),
             verification: status.verification.into(),
             dying_links: Count(status.expiring.count),
+            lost: Count(status.lost.unacknowledged),
+            lost_publications: Vec::new(),
             denied_keys: Count(status.denied_keys),
             fetching_waits: status.fetching_waits,
             sources: status.sources.into_iter().map(SourceStatus::from).collect(),
@@ -149,6 +219,7 @@ impl From<Status> for ServiceStatus {
             last_replay: status.last_replay.map(Replay::from),
             paused_hosts: Vec::new(),
             jobs: Vec::new(),
+            keys: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::mutation::MutationRoot;
 use super::query::QueryRoot;
 use super::subscription::SubscriptionRoot;
 use crate::contract::{Source, Types};
+use crate::domain::{end_of_day, format_instant, parse_local_date};
 
 static TYPES: LazyLock<Types> = LazyLock::new(|| {
     let mut registry = Registry::default();
@@ -63,8 +64,19 @@ pub(super) fn argument(
     name: &Positioned<Name>,
 ) -> Result<ConstValue, ServerError> {
     let Some(argument) = argument else { return Ok(value) };
+    let value = if name.node == AS_OF { with_end_of_day(value) } else { value };
     let wrong = |what: String| bad_request(format!("argument `{}`: {what}", name.node), name.pos);
     types.coerce(&argument.ty, value, Source::Document).map_err(wrong)
+}
+
+/// The argument that takes a day too.
+const AS_OF: &str = "asOf";
+
+/// A day as the instant at which it ends in São Paulo; anything else as it is.
+fn with_end_of_day(value: ConstValue) -> ConstValue {
+    let ConstValue::String(text) = &value else { return value };
+    let end = parse_local_date(text).and_then(end_of_day);
+    end.map_or(value, |end| ConstValue::String(format_instant(end)))
 }
 
 /// A value with its variables filled in. The outer `None`: a variable that the operation does not declare. The inner one:

@@ -10,10 +10,14 @@ use subtle::ConstantTimeEq;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::origin::{self, HostMatch};
+use super::access_log::AdmittedKey;
+use super::language::say;
+use super::origin::{self, HostMatch, Initiator};
 use super::server::Exchange;
+use super::session::{self, SessionToken};
 use super::{Http, Problem, bodies, throttle};
-use crate::config::{Api, Role};
+use crate::app::{App, KeyState};
+use crate::config::Role;
 use crate::domain::Digest;
 use crate::graphql;
 use crate::receive::decodings;
@@ -27,8 +31,22 @@ pub(super) struct Caller {
     pub role: Role,
     /// Name of the key.
     pub name: String,
+    /// The hash of the key; none if none was needed.
+    pub key: Option<Digest>,
     /// Administrator only because no key is configured.
     pub is_implicit: bool,
+    /// The session whose cookie came with the request instead of a key.
+    pub session: Option<SessionToken>,
+}
+
+/// Why nobody is known by what a request presents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No key was presented, and one is needed.
+    Missing,
+    Unknown,
+    /// The key was valid, so nobody guesses it: its holder is told.
+    Ended(&'static str),
 }
 
 impl Caller {
@@ -41,9 +59,17 @@ impl Caller {
         }
     }
 
-    /// A caller without a key must use one of our host names: this stops DNS rebinding.
-    pub fn may_ask(&self, named: HostMatch) -> bool {
-        !self.is_implicit || named.is_ours
+    /// Refuses a caller without a key who names a foreign host (DNS rebinding), or whose request a foreign page sent.
+    pub fn check_page(&self, http: &Http, named: HostMatch) -> Result<(), Problem> {
+        if self.key.is_some() {
+            return Ok(());
+        }
+        let is_ours = if self.is_implicit { named.is_ours } else { named.may_be_ours };
+        match named.initiator {
+            _ if !is_ours => Err(origin::foreign_host(http)),
+            Initiator::Foreign => Err(origin::foreign_page()),
+            Initiator::Ours | Initiator::Listed | Initiator::Link => Ok(()),
+        }
     }
 }
 
@@ -51,18 +77,38 @@ impl Caller {
 pub(super) struct PresentedKey(Vec<String>);
 
 /// Requires a valid API key and attaches its role to the request; if the API is open, any caller passes.
-pub(super) async fn require_key(State(http): State<Http>, mut request: Request, next: Next) -> Response {
+pub(super) async fn require_key(State(http): State<Http>, request: Request, next: Next) -> Response {
     let presented = presented_key(request.method(), request.uri(), request.headers());
-    let Some(caller) = caller(&http.app.settings.api, presented.as_ref()) else {
-        return match presented {
-            Some(_) => deny(&http, "api", request).await,
-            None => bodies::refuse(unauthenticated(false), request).await,
-        };
-    };
-    if !caller.may_ask(named(&request)) {
-        return bodies::refuse(origin::foreign_host(&http), request).await;
+    match caller(&http.app, presented.as_ref()) {
+        Ok(caller) => admit(&http, caller, request, next).await,
+        Err(refusal) => refuse(&http, &refusal, request).await,
     }
-    let Some(permit) = permit(&http, request.extensions().get::<Exchange>()).await else {
+}
+
+/// The same, and the cookie of a session counts like its key.
+pub(super) async fn require_caller(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let presented = session::Presented::by(&http, &request);
+    match presented.caller(&http).await {
+        Ok(Ok(caller)) => admit(&http, caller, request, next).await,
+        Ok(Err(refusal)) => refuse(&http, &refusal, request).await,
+        Err(problem) => bodies::refuse(problem, request).await,
+    }
+}
+
+/// The response to a caller who was not recognised.
+pub(super) async fn refuse(http: &Http, refusal: &Refusal, request: Request) -> Response {
+    match refusal {
+        Refusal::Unknown => deny(http, "api", request).await,
+        Refusal::Missing | Refusal::Ended(_) => bodies::refuse(unauthenticated_because(refusal), request).await,
+    }
+}
+
+/// Passes the request of a known caller on, within the limit of requests in progress.
+pub(super) async fn admit(http: &Http, caller: Caller, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = caller.check_page(http, named(&request)) {
+        return bodies::refuse(problem, request).await;
+    }
+    let Some(permit) = permit(http, request.extensions().get::<Exchange>()).await else {
         return bodies::refuse(busy(), request).await;
     };
     // Kept until the response has been sent if the connection is known, else until it is made.
@@ -73,15 +119,18 @@ pub(super) async fn require_key(State(http): State<Http>, mut request: Request, 
         }
         None => Some(permit),
     };
+    let admitted = AdmittedKey(caller.name.clone());
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(admitted);
+    response
 }
 
 /// How long a request waits for another one to end.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A permit for one request. If none is free, a request that withholds its body loses its permit.
-async fn permit(http: &Http, exchange: Option<&Exchange>) -> Option<OwnedSemaphorePermit> {
+pub(super) async fn permit(http: &Http, exchange: Option<&Exchange>) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = http.requests.clone().try_acquire_owned() {
         return Some(permit);
     }
@@ -90,14 +139,13 @@ async fn permit(http: &Http, exchange: Option<&Exchange>) -> Option<OwnedSemapho
     timeout(PERMIT_TIMEOUT, http.requests.clone().acquire_owned()).await.ok()?.ok()
 }
 
-fn named(request: &Request) -> HostMatch {
-    request.extensions().get::<HostMatch>().copied().unwrap_or(HostMatch { is_ours: false, may_be_ours: false })
+pub(super) fn named(request: &Request) -> HostMatch {
+    request.extensions().get::<HostMatch>().copied().unwrap_or(HostMatch::UNKNOWN)
 }
 
 /// The response if the maximum of requests is in progress.
 pub(super) fn busy() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in progress; try again in a moment")
-        .header(header::RETRY_AFTER, "1")
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, say!("problem-busy")).header(header::RETRY_AFTER, "1")
 }
 
 /// The response to a wrong key, delayed so that guessing is slow.
@@ -109,8 +157,7 @@ pub(super) async fn deny(http: &Http, door: &'static str, request: Request<Body>
     drop(parts);
     bodies::discard(body).await;
     let is_throttled = wait_denied(http, until, exchange.as_ref()).await;
-    let mut response =
-        if is_throttled { too_many().into_response() } else { unauthenticated_at(door, true).into_response() };
+    let mut response = if is_throttled { too_many().into_response() } else { unauthenticated_at(door).into_response() };
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -155,42 +202,68 @@ pub(super) async fn wait_denied(http: &Http, until: Until, exchange: Option<&Exc
 }
 
 fn too_many() -> Problem {
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many wrong keys came from this address; try again in a while")
-        .header(header::RETRY_AFTER, "10")
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, say!("problem-too-many-keys")).header(header::RETRY_AFTER, "10")
 }
 
-/// The response to a missing or unknown key.
-pub(super) fn unauthenticated(has_key: bool) -> Problem {
-    let detail = if has_key { "the key is not known here" } else { "a key is needed: `Authorization: Bearer KEY`" };
+/// The response to an unknown key.
+fn unauthenticated() -> Problem {
+    unauthenticated_because(&Refusal::Unknown)
+}
+
+pub(super) fn unauthenticated_because(refusal: &Refusal) -> Problem {
+    let detail = match refusal {
+        Refusal::Missing => say!("problem-no-key"),
+        Refusal::Unknown => say!("problem-unknown-key"),
+        Refusal::Ended(why) => why.to_string(),
+    };
     Problem::new(StatusCode::UNAUTHORIZED, detail)
         .header(header::WWW_AUTHENTICATE, "Bearer")
         .header(header::WWW_AUTHENTICATE, BASIC_CHALLENGE)
 }
 
-fn unauthenticated_at(door: &str, has_key: bool) -> Problem {
+fn unauthenticated_at(door: &str) -> Problem {
     match door {
         "webhook" => crate::receive::ReceiveError::Unauthenticated.into(),
-        _ => unauthenticated(has_key),
+        _ => unauthenticated(),
     }
 }
 
-pub(super) fn caller(api: &Api, presented: Option<&PresentedKey>) -> Option<Caller> {
+/// The caller who presents a key, or none.
+pub(super) fn caller(app: &App, presented: Option<&PresentedKey>) -> Result<Caller, Refusal> {
+    let settings = app.access.settings();
+    let api = &settings.api;
     if let Some(PresentedKey(decodings)) = presented {
         let digests: Vec<Digest> = decodings.iter().map(|key| Digest::of(key.as_bytes())).collect();
         let found = api.keys.iter().find(|known| digests.iter().any(|digest| known.hash.0.ct_eq(&digest.0).into()));
         if let Some(known) = found {
-            return Some(Caller { role: known.role, name: known.name.clone(), is_implicit: false });
+            let now = app.clock.now();
+            match app.access.state_of(known, now) {
+                KeyState::Valid => {}
+                KeyState::Expired(_) => return Err(Refusal::Ended("the key has expired; ask for a new one")),
+                KeyState::Revoked(_) => return Err(Refusal::Ended("the key was revoked; ask for a new one")),
+            }
+            app.access.note_use(&known.name, now);
+            let (role, name) = (known.role, known.name.clone());
+            return Ok(Caller { role, name, key: Some(known.hash), is_implicit: false, session: None });
         }
         // A wrong key is an error even if none is needed.
         if !api.keys.is_empty() {
-            return None;
+            return Err(Refusal::Unknown);
         }
     }
     match (api.open, api.keys.is_empty()) {
         // Only this machine can connect: that was checked at start.
-        (false, true) => Some(Caller { role: Role::Admin, name: "this machine".to_owned(), is_implicit: true }),
-        (true, _) => Some(Caller { role: Role::Reader, name: "anyone".to_owned(), is_implicit: false }),
-        (false, false) => None,
+        (false, true) => Ok(Caller {
+            role: Role::Admin,
+            name: "this machine".to_owned(),
+            key: None,
+            is_implicit: true,
+            session: None,
+        }),
+        (true, _) => {
+            Ok(Caller { role: Role::Reader, name: "anyone".to_owned(), key: None, is_implicit: false, session: None })
+        }
+        (false, false) => Err(Refusal::Missing),
     }
 }
 

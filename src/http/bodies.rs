@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Problem;
+use super::language::say;
 use super::server::Exchange;
 
 /// For a whole body.
@@ -75,10 +76,7 @@ impl BodyMemory {
             }
         }
         if length > bytes_max {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body has more than {bytes_max} bytes"),
-            ));
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, say!("problem-body-bytes", bytes = bytes_max)));
         }
         Ok(ReceivedBody { bytes: read.into(), _memory: permit })
     }
@@ -102,11 +100,8 @@ impl BodyMemory {
                 return Ok(());
             }
             if Instant::now() >= until {
-                return Err(Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "too many requests are being read at once; send it again",
-                )
-                .header(axum::http::header::RETRY_AFTER, "10"));
+                return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, say!("problem-reading"))
+                    .header(axum::http::header::RETRY_AFTER, "10"));
             }
             if let Some(exchange) = exchange {
                 exchange.evict_withheld_body();

@@ -144,7 +144,8 @@ fn is_strong(etag: &str) -> bool {
     !etag.starts_with("W/")
 }
 
-fn opaque(etag: &str) -> &str {
+/// A tag without the mark of a weak one.
+pub(super) fn opaque(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag)
 }
 

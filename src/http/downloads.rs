@@ -8,12 +8,12 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 
 use super::Problem;
 use crate::config;
-use crate::query::{FileBytes, FileError};
+use crate::query::FileError;
 
 /// How long a request waits for a slot.
 const WAIT: Duration = Duration::from_secs(5);
@@ -33,8 +33,8 @@ pub(super) struct Slot {
 }
 
 /// What a download's task hands over.
-enum Part {
-    Piece(Result<bytes::Bytes, FileError>),
+enum Part<E> {
+    Piece(Result<bytes::Bytes, E>),
     /// A stream that ends without it was interrupted.
     End,
 }
@@ -70,7 +70,14 @@ impl Downloads {
 
     /// A body that reads no further than the client does. A client that takes nothing for too long is cut off, and so is one
     /// whose file turns out damaged: the connection ends before the body's length, so the download is not taken as complete.
-    pub fn body(&self, mut bytes: FileBytes, slot: Slot) -> Body {
+    pub fn body<E>(
+        &self,
+        mut bytes: impl Stream<Item = Result<bytes::Bytes, E>> + Send + Unpin + 'static,
+        slot: Slot,
+    ) -> Body
+    where
+        E: From<FileError> + std::error::Error + Send + Sync + 'static,
+    {
         let stall = self.settings.stall;
         let (parts, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -97,7 +104,7 @@ impl Downloads {
             }
         });
         // A channel that closes early must not be mistaken for the end.
-        let interrupted = tokio_stream::once(Part::Piece(Err(FileError::Interrupted)));
+        let interrupted = tokio_stream::once(Part::Piece(Err(FileError::Interrupted.into())));
         let pieces = ReceiverStream::new(receiver).chain(interrupted).map_while(|part| match part {
             Part::Piece(piece) => Some(piece),
             Part::End => None,

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::auth::Caller;
 use super::conditional::{Conditions, Evaluation, without_body};
 use super::downloads::Slot;
+use super::language::say;
 use super::negotiate::AcceptedCodings;
 use super::{Http, Problem};
 use crate::domain::{Digest, RevisionId, excerpt, file_name, http_date};
@@ -18,6 +19,9 @@ use crate::query::{FileBytes, has_zstd_frame};
 
 /// A revision never changes, so a cached copy needs no revalidation.
 const CACHE: &str = "private, max-age=31536000, immutable";
+
+/// Published files are somebody else's: even where a browser shows one, nothing in it runs on our origin.
+pub(super) const SANDBOX: &str = "default-src 'none'; sandbox";
 
 pub(super) async fn get_file(
     State(http): State<Http>,
@@ -73,6 +77,7 @@ pub(super) async fn get_file(
         (header::CONTENT_DISPOSITION, HeaderValue::from_str(&disposition(&revision.file_name))),
         (header::CONTENT_TYPE, Ok(media_type(revision.content_type.as_deref()))),
         (header::X_CONTENT_TYPE_OPTIONS, Ok(HeaderValue::from_static("nosniff"))),
+        (header::CONTENT_SECURITY_POLICY, Ok(HeaderValue::from_static(SANDBOX))),
     ];
     for (name, value) in described {
         response.headers_mut().insert(name, value.map_err(|e| Problem::internal(&e))?);
@@ -132,7 +137,7 @@ fn describe(headers: &mut HeaderMap, etag: &str, revision: &Revision) -> Result<
     Ok(())
 }
 
-fn beyond_the_end(size: u64) -> Response {
+pub(super) fn beyond_the_end(size: u64) -> Response {
     let mut response =
         Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, format!("the file has {size} bytes")).into_response();
     if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
@@ -187,12 +192,7 @@ impl FileRequest<'_> {
 
 /// The revision whose file is requested; an error if the file was removed.
 pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
-    let no_id = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            format!("`{}` is not the id of a revision or the SHA-256 of a file", excerpt(id)),
-        )
-    };
+    let no_id = || Problem::new(StatusCode::NOT_FOUND, say!("problem-not-a-file-id", id = excerpt(id).to_string()));
     let revision = match id.parse::<Digest>() {
         Ok(digest) => http.queries.revision_with(digest).await?,
         Err(()) => {
@@ -205,16 +205,18 @@ pub(super) async fn find(http: &Http, id: &str) -> Result<Revision, Problem> {
             let why = revision.purge_rule.unwrap_or_default();
             Err(Problem::new(
                 StatusCode::GONE,
-                format!("the file was removed by retention at {}: {why}", crate::domain::format_instant(at)),
+                say!("problem-purged", at = crate::domain::format_instant(at), why = why),
             ))
         }
         None => Ok(revision),
     }
 }
 
-enum Part {
+/// What a `Range` requests.
+pub(super) enum Part {
     Whole,
     Some(Range<u64>),
+    /// Nothing: it lies beyond the end.
     None,
 }
 
@@ -226,8 +228,13 @@ fn wanted_part(method: &Method, headers: &HeaderMap, conditions: &Conditions, re
     if !conditions.allow_range(Some(&Representation::Plain.etag(revision)), Some(revision.archived_at)) {
         return Part::Whole;
     }
+    part_of(range, revision.file.size)
+}
+
+/// The part that a `Range` names of something with `size` bytes.
+pub(super) fn part_of(range: &str, size: u64) -> Part {
     let Ok(parsed) = http_range_header::parse_range_header(range) else { return Part::Whole };
-    match parsed.validate(revision.file.size).as_deref() {
+    match parsed.validate(size).as_deref() {
         Ok([one]) => Part::Some(*one.start()..*one.end() + 1),
         // Multipart ranges are not supported; the whole file is a valid response.
         Ok(_) => Part::Whole,

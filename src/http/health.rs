@@ -1,4 +1,6 @@
 //! Health checks and metrics.
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -7,6 +9,8 @@ use serde_json::json;
 
 use super::server::Exchange;
 use super::{Http, Problem, telemetry};
+use crate::domain::format_instant;
+use crate::jobs;
 
 /// Health checks at once.
 pub(super) const CHECKS_MAX: usize = 8;
@@ -25,7 +29,14 @@ pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<E
     match http.queries.not_ready().await {
         None => match tokio::try_join!(http.queries.unresolved(), http.queries.broken_count()) {
             Ok((unresolved, broken)) => {
-                Json(json!({ "ready": true, "unresolved": unresolved, "broken": broken })).into_response()
+                let paused = jobs::paused_hosts(&http.app).into_iter();
+                let paused = paused.map(|(host, until)| json!({ "host": host, "until": format_instant(until) }));
+                let paused: Vec<_> = paused.collect();
+                let mut state = json!({ "ready": true, "unresolved": unresolved, "broken": broken });
+                if !paused.is_empty() {
+                    state["pausedHosts"] = paused.into();
+                }
+                Json(state).into_response()
             }
             Err(e) => Problem::from(e).into_response(),
         },
@@ -34,11 +45,25 @@ pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<E
 }
 
 /// About the bytes that the metrics take.
-const METRICS_BYTES: u64 = 64 << 10;
+const METRICS_BYTES: u64 = 256 << 10;
+
+/// How long counting what is late may take, less than the time-out of a scrape.
+const COVERAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn metrics(State(http): State<Http>) -> Result<Response, Problem> {
     // The counts read much, so a scrape is admitted like any query.
     let _permit = http.queries.admission().admit("metrics", METRICS_BYTES).await?;
     let status = http.queries.status().await?;
-    Ok(([("content-type", "text/plain; version=0.0.4")], telemetry::render(&status)).into_response())
+    // An index that is stuck, or busy with other queries, must not take the other metrics with it.
+    let coverage = match tokio::time::timeout(COVERAGE_TIMEOUT, http.queries.coverage_by_process()).await {
+        Ok(Ok(coverage)) => Some(coverage),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "late and missing periods cannot be counted for the metrics");
+            None
+        }
+        Err(_) => None,
+    };
+    let paused_hosts = jobs::paused_hosts(&http.app).len();
+    let text = telemetry::render(&status, coverage.as_deref(), paused_hosts, http.app.clock.now());
+    Ok(([("content-type", "text/plain; version=0.0.4")], text).into_response())
 }

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::files::{build, disposition, find, media_type};
+use super::files::{SANDBOX, build, disposition, find, media_type};
 use super::{Http, Problem};
 use crate::domain::file_name;
 use crate::query::{FIRST_MAX, MemberRow, Paging};
@@ -59,5 +59,6 @@ fn described(path: &str, size: u64) -> Builder {
         .header(header::CONTENT_DISPOSITION, disposition(&name))
         .header(header::CONTENT_TYPE, media_type(mime_guess::from_path(&name).first_raw()))
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::CONTENT_SECURITY_POLICY, SANDBOX)
         .header(header::CONTENT_LENGTH, size)
 }

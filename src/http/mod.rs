@@ -1,19 +1,27 @@
-//! http: routes, middleware, errors as status codes; mounts `receive`, `graphql`, `export` and the files.
+//! http: routes, middleware, errors as status codes; mounts `receive`, `graphql`, `export`, `web` and the files.
+mod access_log;
 mod auth;
 mod bodies;
 mod conditional;
+mod control;
+mod diff;
 mod downloads;
 mod export;
 mod files;
 mod graphql;
 mod health;
+mod language;
+mod live;
 mod members;
 mod negotiate;
+mod operation;
 mod origin;
+mod page;
 mod problem;
 mod query_runtime;
 mod repeated;
 mod server;
+mod session;
 mod socket;
 mod subscriptions;
 mod telemetry;
@@ -25,15 +33,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version, header};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::app::App;
-use crate::config;
+use crate::app::{App, Derived};
+use crate::jobs::retention::SharedPlans;
 use crate::query::Queries;
 use crate::receive::Receiver;
 use problem::Problem;
@@ -42,13 +51,13 @@ pub use server::{serve, serve_all};
 pub use telemetry::install as install_metrics;
 
 /// Allows pages of the listed origins; a browser sends its preflight request without a key.
-fn cors(api: &config::Api) -> CorsLayer {
-    let origins: Vec<HeaderValue> = api.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
-    if origins.is_empty() {
-        return CorsLayer::new();
-    }
+fn cors(app: &App) -> CorsLayer {
+    let app = app.clone();
+    let is_listed = move |origin: &HeaderValue, _: &Parts| {
+        app.access.settings().api.cors_origins.iter().any(|listed| origin.as_bytes() == listed.as_bytes())
+    };
     CorsLayer::new()
-        .allow_origin(origins)
+        .allow_origin(AllowOrigin::predicate(is_listed))
         .allow_methods([Method::GET, Method::POST, Method::HEAD])
         .allow_headers([
             header::AUTHORIZATION,
@@ -58,7 +67,13 @@ fn cors(api: &config::Api) -> CorsLayer {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
         ])
-        .expose_headers([header::ETAG, header::LAST_MODIFIED, header::CONTENT_DISPOSITION, header::CONTENT_RANGE])
+        .expose_headers([
+            header::ETAG,
+            header::LAST_MODIFIED,
+            header::CONTENT_DISPOSITION,
+            header::CONTENT_RANGE,
+            header::ACCEPT_RANGES,
+        ])
         .max_age(Duration::from_secs(3600))
 }
 
@@ -90,11 +105,16 @@ struct Shared {
     schema: crate::graphql::CheckedSchema,
     responses: repeated::Responses,
     downloads: Arc<downloads::Downloads>,
-    names: origin::Names,
+    snapshots: export::Snapshots,
+    names: Derived<origin::Names>,
     throttle: throttle::Throttle,
     /// Requests for anything but the webhook.
     requests: Arc<Semaphore>,
     sockets: Arc<Semaphore>,
+    /// Plans of retention that are being made for the page.
+    plans: SharedPlans,
+    /// What the forms of callers without a session are signed with.
+    form_secret: [u8; 32],
     health_checks: Semaphore,
     webhook_memory: bodies::BodyMemory,
     api_memory: bodies::BodyMemory,
@@ -103,6 +123,8 @@ struct Shared {
 impl Http {
     fn new(app: &App, shares: server::Shares) -> Self {
         let queries = Queries::new(app.clone());
+        // Requests that wait leave half of the slots to others.
+        queries.admission().limit_polls(shares.requests / 2);
         Self(Arc::new(Shared {
             app: app.clone(),
             receiver: Receiver::new(app.clone()),
@@ -110,10 +132,13 @@ impl Http {
             queries,
             responses: repeated::Responses::default(),
             downloads: Arc::new(downloads::Downloads::new(&app.settings.downloads)),
-            names: origin::Names::new(&app.settings),
+            snapshots: export::Snapshots::default(),
+            names: Derived::new(app, origin::Names::new),
             throttle: throttle::Throttle::default(),
             requests: Arc::new(Semaphore::new(shares.requests)),
             sockets: Arc::new(Semaphore::new(shares.sockets)),
+            plans: SharedPlans::default(),
+            form_secret: rand::random(),
             health_checks: Semaphore::new(health::CHECKS_MAX),
             webhook_memory: bodies::BodyMemory::default(),
             api_memory: bodies::BodyMemory::default(),
@@ -128,7 +153,9 @@ pub fn router(app: &App) -> Router {
 
 fn router_of(http: &Http) -> Router {
     let settings = &http.app.settings;
-    let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
+    let guarded = axum::middleware::from_fn_with_state(http.clone(), auth::require_caller);
+    let keyed = axum::middleware::from_fn_with_state(http.clone(), auth::require_key);
+    let named = axum::middleware::from_fn_with_state(http.clone(), origin::require_own_host);
     let on_query_runtime = axum::middleware::from_fn_with_state(http.clone(), query_runtime::respond_on_query_runtime);
     let negotiated = axum::middleware::from_fn(negotiate::decide_coding);
     // The outermost layer is the last one: requests come from the bottom.
@@ -141,19 +168,27 @@ fn router_of(http: &Http) -> Router {
         .layer(CompressionLayer::new().compress_when(has_text))
         .layer(negotiated)
         .layer(on_query_runtime.clone());
+    let diff = get(diff::get_diff)
+        .layer(CompressionLayer::new().compress_when(has_text))
+        .layer(axum::middleware::from_fn(negotiate::decide_coding))
+        .layer(on_query_runtime.clone());
     let api = Router::new()
         .route("/graphql", graphql)
         .route("/export/{file}", export)
         .route("/files/{revision}", get(files::get_file))
+        .route("/files/{revision}/diff/{other}", diff)
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))
-        .layer(guarded.clone())
-        .layer(cors(&settings.api));
+        .layer(guarded)
+        .layer(cors(&http.app));
     let metrics = Router::new().route("/metrics", get(health::metrics)).route_layer(on_query_runtime.clone());
-    let metrics = if settings.metrics_open { metrics } else { metrics.layer(guarded) };
+    let metrics = if settings.metrics_open { metrics.layer(named) } else { metrics.layer(keyed) };
     let routes = webhook_routes()
+        .route("/control/{command}", post(control::command))
+        .merge(session::routes(http))
         .route("/graphql/ws", get(subscriptions::subscribe).layer(on_query_runtime))
         .merge(api)
+        .merge(page::routes(http))
         .merge(metrics);
     finished(routes, http)
 }
@@ -175,9 +210,12 @@ fn webhook_routes() -> Router<Http> {
 
 fn finished(routes: Router<Http>, http: &Http) -> Router {
     routes
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address") })
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, language::say!("problem-no-page")) })
         .layer(axum::middleware::from_fn_with_state(http.clone(), origin::check))
+        .layer(axum::middleware::from_fn_with_state(http.clone(), access_log::log))
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(axum::middleware::from_fn_with_state(http.clone(), server::close_when_stopping))
+        .layer(axum::middleware::from_fn(telemetry::count_request))
+        .layer(axum::middleware::from_fn(language::prefer))
         .with_state(http.clone())
 }

@@ -3,6 +3,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::language::{self, say};
 use crate::query::QueryError;
 
 /// When a client that found the service busy is to try again.
@@ -33,52 +34,63 @@ impl Problem {
         self
     }
 
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a request could not be answered");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the log of the service has the details")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, say!("problem-internal"))
     }
 }
+
+/// What a problem says, for edges that write it in another form.
+#[derive(Clone, Debug)]
+pub(super) struct ProblemDetail(pub String);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = json!({
             "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or_default(),
+            "title": language::title(self.status),
             "status": self.status.as_u16(),
-            "detail": self.detail,
+            "detail": &self.detail,
         });
         for (name, value) in self.extra {
             body[name] = value.into();
         }
         let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        let mut response = (self.status, [content_type], body.to_string()).into_response();
+        let content_language = (header::CONTENT_LANGUAGE, HeaderValue::from_static(language::language().tag()));
+        let mut response = (self.status, [content_type, content_language], body.to_string()).into_response();
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-language"));
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
+        response.extensions_mut().insert(ProblemDetail(self.detail));
         response
     }
+}
+
+fn unavailable(detail: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(header::RETRY_AFTER, RETRY_AFTER_SECS)
 }
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         match &error {
             QueryError::BadInput(message) => Self::new(StatusCode::BAD_REQUEST, message.clone()),
-            QueryError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            QueryError::NotFound { what, id } => {
+                Self::new(StatusCode::NOT_FOUND, say!("problem-not-found", what = *what, id = id.as_str()))
+            }
+            QueryError::Purged(why) => Self::new(StatusCode::GONE, why.clone()),
             QueryError::Damaged { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             QueryError::Unsupported(_) => Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()),
             QueryError::Busy(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).header(header::RETRY_AFTER, "60")
             }
-            QueryError::TimedOut { .. }
-            | QueryError::Overloaded
-            | QueryError::Crowded { .. }
-            | QueryError::IndexStopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-                .header(header::RETRY_AFTER, RETRY_AFTER_SECS),
-            QueryError::TooLarge { .. } => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
+            QueryError::TimedOut { timeout } => unavailable(say!("problem-timeout", seconds = timeout.as_secs())),
+            QueryError::Overloaded => unavailable(say!("problem-overloaded")),
+            QueryError::IndexStopped => unavailable(say!("problem-index-stopped")),
+            QueryError::Crowded { .. } => unavailable(error.to_string()),
+            QueryError::TooLarge { bytes_max } => {
+                Self::new(StatusCode::BAD_REQUEST, say!("problem-too-large", mebibytes = bytes_max >> 20))
+            }
             QueryError::Record(e) => Self::internal(e),
             QueryError::Index(e) => Self::internal(e),
             QueryError::Store(e) => Self::internal(e),

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::conditional::no_body;
+use super::language;
 use super::{Http, Problem};
 
 /// Bytes of one piece. A response that has no more is passed on as a whole.
@@ -28,10 +29,13 @@ const TIME_PER_PIECE: Duration = Duration::from_secs(2);
 pub(super) async fn respond_on_query_runtime(State(http): State<Http>, request: Request, next: Next) -> Response {
     let write_timeout = http.app.settings.query.write_timeout;
     let is_head = request.method() == Method::HEAD;
-    let responding =
-        http.app.query_runtime.run(async move { pass_on(next.run(request).await, is_head, write_timeout).await });
+    let lang = language::language();
+    let responding = http
+        .app
+        .query_runtime
+        .run(language::within(lang, async move { pass_on(next.run(request).await, is_head, write_timeout).await }));
     let Some(responding) = responding else {
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping").into_response();
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, language::say!("problem-stopping")).into_response();
     };
     responding.await.unwrap_or_else(|e| Problem::internal(&e).into_response())
 }

@@ -17,11 +17,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_stream::StreamMap;
 
-use super::auth::{self, Caller};
+use super::auth::{self, Caller, Refusal};
 use super::origin::{self, HostMatch};
 use super::server::Exchange;
 use super::socket::{self, ClientMessage, Event, PROTOCOLS, Protocol};
 use super::{Http, Problem, bodies};
+use crate::app::App;
+use crate::domain::Digest;
 use crate::graphql::CheckedSchema;
 
 /// The longest message taken: a document and its variables.
@@ -52,10 +54,13 @@ pub(super) async fn subscribe(
         return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
     };
     let presented = auth::presented_key(request.method(), request.uri(), request.headers());
-    let known = auth::caller(&http.app.settings.api, presented.as_ref());
-    if presented.is_some() && known.is_none() {
-        return auth::deny(&http, "socket", request).await;
-    }
+    let known = match auth::caller(&http.app, presented.as_ref()) {
+        Ok(caller) => Some(caller),
+        // The key may come in the first message.
+        Err(Refusal::Missing) => None,
+        Err(Refusal::Unknown) => return auth::deny(&http, "socket", request).await,
+        Err(refusal) => return bodies::refuse(auth::unauthenticated_because(&refusal), request).await,
+    };
     let Ok(permit) = known.as_ref().map(|_| http.sockets.clone().try_acquire_owned()).transpose() else {
         return bodies::refuse(auth::busy(), request).await;
     };
@@ -107,6 +112,7 @@ impl Client {
         });
         let mut messages = std::pin::pin!(messages);
         let schema = self.http.schema.clone();
+        let mut keys = self.http.app.access.changes();
         let mut conversation = Conversation {
             schema,
             protocol,
@@ -130,6 +136,7 @@ impl Client {
                 admitted = admitted(init), if init.is_some() => Step::Permit(Box::new(admitted)),
                 Some((id, event)) = operations.next(), if !operations.is_empty() => Step::Event(id, Box::new(event)),
                 _ = ping.tick() => Step::Ping,
+                Ok(()) = keys.changed() => Step::KeysChanged,
                 () = sleep_until(init_deadline), if session.is_none() => Step::InitTimedOut,
             };
             if conversation.take(next).await.is_break() {
@@ -145,7 +152,12 @@ impl Client {
             found.and_then(|(_, value)| value.as_str()).map(auth::key_in_text)
         };
         let presented = find("authorization").or_else(|| find("key"));
-        let caller = self.known.or_else(|| auth::caller(&self.http.app.settings.api, presented.as_ref()));
+        let caller = self.known.map_or_else(|| auth::caller(&self.http.app, presented.as_ref()), Ok);
+        let caller = match caller {
+            Ok(caller) => Some(caller),
+            Err(Refusal::Ended(reason)) => return Err(Denial { code: socket::FORBIDDEN, reason }),
+            Err(Refusal::Missing | Refusal::Unknown) => None,
+        };
         let Some(caller) = caller else {
             if presented.is_some() {
                 let until = auth::denied_until(&self.http, "socket", self.exchange.as_ref(), &self.headers);
@@ -164,10 +176,11 @@ impl Client {
         if let Some(exchange) = &self.exchange {
             exchange.connection.initialized();
         }
+        let key = caller.key;
         let mut data = Data::default();
         data.insert(caller.for_graphql());
         data.insert(self.http.schema.socket_limits());
-        Ok(Session { data: Arc::new(data), _permit: permit })
+        Ok(Session { data: Arc::new(data), key, app: self.http.app.clone(), _permit: permit })
     }
 }
 
@@ -181,7 +194,16 @@ struct Denial {
 struct Session {
     /// What its operations are executed with.
     data: Arc<Data>,
+    key: Option<Digest>,
+    app: App,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Session {
+    /// Whether the key of the client has expired, was revoked, or is no longer configured.
+    fn has_ended(&self) -> bool {
+        self.key.is_some_and(|key| !self.app.access.is_valid(key, self.app.clock.now()))
+    }
 }
 
 /// What happens on a socket.
@@ -190,6 +212,8 @@ enum Step {
     Permit(Box<Result<Session, Denial>>),
     Event(String, Box<Event>),
     Ping,
+    /// Keys were added, changed or revoked.
+    KeysChanged,
     InitTimedOut,
 }
 
@@ -242,6 +266,10 @@ impl Conversation {
                     _ => ControlFlow::Continue(()),
                 }
             }
+            Step::Ping | Step::KeysChanged if self.session.as_ref().is_some_and(Session::has_ended) => {
+                self.close(socket::FORBIDDEN, "the key is not valid any more").await
+            }
+            Step::KeysChanged => ControlFlow::Continue(()),
             Step::Ping => self.send(Message::Ping(Default::default())).await,
             Step::InitTimedOut => {
                 metrics::counter!("acervo_connections_closed_total", "reason" => "socket_init").increment(1);

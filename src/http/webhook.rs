@@ -1,6 +1,4 @@
 //! `POST /webhook`: the portal's notifications.
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -35,15 +33,7 @@ async fn answer(State(http): State<Http>, source: &str, request: Request) -> Res
                 .into_response();
         }
     }
-    let began = Instant::now();
-    let outcome = receive(&http, source, request).await;
-    let status = outcome.as_ref().map_or_else(|problem| problem.status(), |response| response.status());
-    metrics::counter!("acervo_notifications_total", "status" => status.as_str().to_owned()).increment(1);
-    // The response to wrong credentials is delayed on purpose.
-    if status != StatusCode::UNAUTHORIZED {
-        metrics::histogram!("acervo_notification_seconds").record(began.elapsed());
-    }
-    outcome.into_response()
+    receive(&http, source, request).await.into_response()
 }
 
 async fn receive(http: &Http, source: &str, request: Request) -> Result<Response, Problem> {
@@ -105,14 +95,12 @@ impl From<ReceiveError> for Problem {
                 .header(header::ACCEPT_ENCODING, "gzip, deflate, zstd"),
             ReceiveError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
             ReceiveError::NotAnObject(_) | ReceiveError::BadEncoding(_) => Self::new(StatusCode::BAD_REQUEST, detail),
-            ReceiveError::Overloaded(refusal) => unavailable(&refusal, detail),
-            ReceiveError::DiskFull(disk_full) => unavailable(&disk_full, detail),
+            ReceiveError::Overloaded(_) | ReceiveError::DiskFull(_) => unavailable(detail),
         }
     }
 }
 
-/// The portal keeps such a notification as pending and sends it again.
-fn unavailable(why: &dyn std::fmt::Display, detail: String) -> Problem {
-    tracing::error!(error = %why, "a notification was answered 503");
+/// The portal keeps such a notification as pending and sends it again. `jobs/alarms.rs` logs how many there were, and why.
+fn unavailable(detail: String) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(header::RETRY_AFTER, "10")
 }

@@ -25,23 +25,49 @@ impl Entry {
     }
 }
 
+/// Documents of publications in the order of their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryPage {
+    pub entries: Vec<Entry>,
+    /// The last publication whose documents are among them; `None`: they are all to the end.
+    pub to: Option<PublicationId>,
+}
+
+/// Keeps the first entries in their order: about `limit`, and all of a publication's or none. Returns the last publication.
+fn keep_first(entries: &mut Vec<Entry>, limit: usize) -> PublicationId {
+    let (_, last, _) = entries.select_nth_unstable(limit);
+    let to = last.publication;
+    entries.retain(|entry| entry.publication <= to);
+    to
+}
+
 impl Index {
-    /// The documents of publications after one id, up to another, sorted. Without `to`, those to the end.
+    /// The documents of wanted publications after one id, in order: about `limit` of them, and never only a part of a publication's. Walks
+    /// through all documents, whatever the limit.
     pub fn entries(
         &self,
         after: Option<PublicationId>,
-        to: Option<PublicationId>,
+        limit: usize,
+        is_wanted: impl Fn(PublicationId) -> bool,
         deadline: &Deadline,
-    ) -> Result<Vec<Entry>, IndexError> {
-        let mut found = Vec::new();
+    ) -> Result<EntryPage, IndexError> {
+        let (mut entries, mut to) = (Vec::new(), None);
+        let mut length_max = limit.saturating_mul(2);
         self.walk(deadline, |id, revision, is_product| {
-            let is_wanted = after.is_none_or(|after| id > after.0) && to.is_none_or(|to| id <= to.0);
-            if is_wanted && !is_product {
-                found.push(Entry::new(id, revision));
+            let id = PublicationId(id);
+            let is_within = after.is_none_or(|after| id > after) && to.is_none_or(|to| id <= to);
+            if is_product || !is_within || !is_wanted(id) {
+                return;
+            }
+            entries.push(Entry::new(id.0, revision));
+            if entries.len() > length_max {
+                to = Some(keep_first(&mut entries, limit));
+                // More where a single publication has more.
+                length_max = length_max.max(entries.len().saturating_mul(2));
             }
         })?;
-        found.sort_unstable();
-        Ok(found)
+        entries.sort_unstable();
+        Ok(EntryPage { entries, to })
     }
 
     /// All documents of some publications, sorted.
@@ -79,6 +105,7 @@ impl Index {
 
     /// Visits the id and the revision of every document, which is nil where it has none, and whether it is that of a product.
     fn walk(&self, deadline: &Deadline, mut visit: impl FnMut(Uuid, Uuid, bool)) -> Result<(), IndexError> {
+        fail::fail_point!("index-walk", |_| Err(std::io::Error::other("the medium does not return it").into()));
         let searcher = self.inner.reader.searcher();
         for segment in searcher.segment_readers() {
             self.walk_segment(segment, deadline, &mut visit).map_err(|e| deadline.explain(e))?;
@@ -117,5 +144,29 @@ impl Index {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_all_entries_of_its_publications() {
+        let publication = |n: u64| PublicationId(Uuid::from_u64_pair(n, 0));
+        let entry = |n: u64, revision: u64| Entry {
+            publication: publication(n),
+            revision: Some(RevisionId(Uuid::from_u64_pair(1, revision))),
+        };
+        let all: Vec<Entry> = (0..40).map(|n| entry(n * 7 % 10, n)).collect();
+        for limit in 0..all.len() {
+            let mut kept = all.clone();
+            let to = keep_first(&mut kept, limit);
+            assert!(kept.len() > limit, "{limit}");
+            let expected: Vec<Entry> = all.iter().copied().filter(|entry| entry.publication <= to).collect();
+            kept.sort_unstable();
+            assert!(kept.iter().all(|entry| expected.contains(entry)) && kept.len() == expected.len(), "{limit}");
+            assert!(kept.len() - limit <= 4, "{limit}: {}", kept.len());
+        }
     }
 }

@@ -17,7 +17,15 @@ use crate::domain::{ProductId, PublicationId, RevisionId};
 pub enum SortValue {
     Number(i64),
     Text(String),
-    Score(f32),
+    Score(Relevance),
+}
+
+/// How well a hit matches; of two that match as well, the one with the later period comes first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relevance {
+    pub score: f32,
+    /// The hour in which its period starts, from 1970 on.
+    pub hour: u32,
 }
 
 impl SortValue {
@@ -25,7 +33,7 @@ impl SortValue {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.cmp(b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
-            (Self::Score(a), Self::Score(b)) => a.total_cmp(b),
+            (Self::Score(a), Self::Score(b)) => relevance_rank(*a).cmp(&relevance_rank(*b)),
             // Cursors were checked against the order before.
             _ => Ordering::Equal,
         }
@@ -110,6 +118,7 @@ impl Index {
         let query = Query {
             target: Target::Publications { as_of: None },
             search: None,
+            search_in: super::SearchIn::Names,
             scored: false,
             filter: super::Filter::default(),
             order: Order::Name,
@@ -159,7 +168,8 @@ impl TopHits {
 enum Values {
     Number(Column<i64>),
     Text(Option<StrColumn>),
-    Score,
+    /// With the start of the period, in seconds.
+    Score(Column<i64>),
 }
 
 impl Values {
@@ -172,7 +182,7 @@ impl Values {
             Order::Received { .. } => number("received_at"),
             Order::Size { .. } => number("size"),
             Order::Name => Ok(Self::Text(segment.fast_fields().str("name_sort")?)),
-            Order::Relevance => Ok(Self::Score),
+            Order::Relevance => columns.i64(segment, "period_start").map(Self::Score),
         }
     }
 
@@ -185,7 +195,10 @@ impl Values {
                 let ord = column.as_ref().and_then(|column| column.ords().first(doc)).unwrap_or_default();
                 text_rank(ord, true)
             }
-            Self::Score => score_rank(score),
+            Self::Score(starts) => {
+                let hours = starts.first(doc).unwrap_or_default().div_euclid(3_600);
+                relevance_rank(Relevance { score, hour: u32::try_from(hours.max(0)).unwrap_or(u32::MAX) })
+            }
         }
     }
 
@@ -206,7 +219,7 @@ impl Values {
                 text_rank(low, found)
             }
             (_, SortValue::Number(number)) => *number,
-            (_, SortValue::Score(score)) => score_rank(*score),
+            (_, SortValue::Score(relevance)) => relevance_rank(*relevance),
             (_, SortValue::Text(_)) => i64::MIN,
         })
     }
@@ -220,7 +233,7 @@ impl Values {
                 column.ord_to_str((rank / 2) as u64, &mut text)?;
                 SortValue::Text(text)
             }
-            Self::Score => SortValue::Score(score_of(rank)),
+            Self::Score(_) => SortValue::Score(relevance_of(rank)),
         })
     }
 }
@@ -230,13 +243,14 @@ fn text_rank(ord: u64, found: bool) -> i64 {
     i64::try_from(ord).unwrap_or(i64::MAX / 4) * 2 + i64::from(found)
 }
 
-/// Scores are not negative, and the bits of such floats sort like the floats.
-fn score_rank(score: Score) -> i64 {
-    i64::from(score.max(0.0).to_bits())
+/// Scores are not negative, and the bits of such floats sort like the floats; the first one is 0.
+fn relevance_rank(Relevance { score, hour }: Relevance) -> i64 {
+    (i64::from(score.max(0.0).to_bits()) << 32) | i64::from(hour)
 }
 
-fn score_of(rank: i64) -> f32 {
-    f32::from_bits(u32::try_from(rank).unwrap_or_default())
+fn relevance_of(rank: i64) -> Relevance {
+    let part = |bits: i64| u32::try_from(bits & i64::from(u32::MAX)).unwrap_or_default();
+    Relevance { score: f32::from_bits(part(rank >> 32)), hour: part(rank) }
 }
 
 impl Collector for TopHits {

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::calendar;
 use super::schema::{Fields, Flag};
 use crate::domain::{
-    Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, dates_in_name, fold, millis, stem,
-    words,
+    Digest, Granularity, Period, ProductId, PublicationId, PublicationStatus, RevisionId, dates_in_name, fold, millis,
+    stem, words,
 };
 
 /// A product with its searchable values.
@@ -47,6 +47,7 @@ pub struct Publication {
 #[derive(Clone, Debug)]
 pub struct Revision {
     pub id: RevisionId,
+    pub digest: Digest,
     pub file_name: String,
     pub extension: Option<String>,
     pub member_names: Vec<String>,
@@ -151,6 +152,7 @@ impl Product {
         builder.doc.add_i64(fields.revision_count, 0);
         builder.doc.add_u64(fields.revision_high, 0);
         builder.doc.add_u64(fields.revision_low, 0);
+        builder.doc.add_u64(fields.digest_high, 0);
         builder.doc.add_i64(fields.size, self.size);
         builder.build()
     }
@@ -191,6 +193,7 @@ impl Publication {
                 builder.doc.add_i64(fields.received_at, millis(self.received_at));
                 builder.doc.add_u64(fields.revision_high, 0);
                 builder.doc.add_u64(fields.revision_low, 0);
+                builder.doc.add_u64(fields.digest_high, 0);
             }
         }
         builder.build()
@@ -206,6 +209,7 @@ impl Revision {
         doc.add_text(fields.revision, term(self.id.0));
         doc.add_u64(fields.revision_high, high);
         doc.add_u64(fields.revision_low, low);
+        doc.add_u64(fields.digest_high, super::contents::high_of(self.digest));
         let status = if self.purged { PublicationStatus::Purged } else { PublicationStatus::Archived };
         doc.add_text(fields.status, status.as_str());
         doc.add_text(fields.file_name, fold(&self.file_name));
@@ -218,7 +222,10 @@ impl Revision {
         doc.add_i64(fields.size, self.size);
         doc.add_i64(fields.stored_size, self.stored_size);
         builder.named(&self.file_name);
-        self.member_names.iter().for_each(|name| builder.dated(name));
+        for name in &self.member_names {
+            builder.dated(name);
+            builder.doc.add_text(fields.member, fold(name));
+        }
         let mut members: Vec<String> = self.member_names.iter().flat_map(|name| words(name)).collect();
         members.sort();
         members.dedup();

@@ -7,8 +7,11 @@ mod audit;
 mod calendar;
 mod collect;
 mod columns;
+mod contained;
+mod contents;
 mod deadline;
 mod dimension;
+mod directory;
 mod document;
 mod open;
 mod patterns;
@@ -21,14 +24,15 @@ mod terms;
 mod words;
 mod write;
 
-pub use audit::Entry;
-pub use collect::{Hit, Hits, SortValue};
+pub use audit::{Entry, EntryPage};
+pub use collect::{Hit, Hits, Relevance, SortValue};
+pub use contents::{ContentMatch, ContentWriter, Contents, FileText, Fragment, MarkedLine, Outcome, TextDocument};
 pub use deadline::Deadline;
 pub use dimension::{Bucket, Dimension};
 pub use document::{Product, Publication, Revision};
 pub use open::{Index, Position, Progress, UnfinishedBuild};
 pub use pool::{Pool, PoolStatus};
-pub use query::{Filter, Order, Query, Target};
+pub use query::{Filter, Order, Query, SearchIn, Target};
 pub use stats::{Groups, Sums};
 pub use write::Writer;
 
@@ -47,4 +51,9 @@ pub enum IndexError {
     /// The queue of the pool is full.
     #[error("too many computations on the index are waiting")]
     Busy,
+    /// The text inside files is not indexed.
+    #[error("the text inside files is not indexed")]
+    NoContents,
+    #[error("more than {limit} files have these words")]
+    TooManyFiles { limit: usize },
 }

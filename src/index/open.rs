@@ -1,21 +1,22 @@
 //! Opens an index. One that is missing, broken or of another version is replaced by an empty one.
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tantivy::directory::error::LockError;
-use tantivy::directory::{Directory, INDEX_WRITER_LOCK, MmapDirectory};
+use tantivy::directory::{Directory, DirectoryLock, INDEX_WRITER_LOCK};
 use tantivy::schema::Schema;
 use tantivy::{IndexReader, ReloadPolicy};
 use tokio::sync::watch;
 
 use super::columns::OpenColumns;
+use super::directory::IndexDirectory;
 use super::schema::{self, Fields};
 use super::words::WordCache;
-use super::{IndexError, Writer};
+use super::{Contents, IndexError, Writer};
 use crate::domain::PublicationId;
 
 /// The file that makes a folder an index.
-const META: &str = "meta.json";
+pub(super) const META: &str = "meta.json";
 
 /// How much of the feed the index contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,10 +112,13 @@ pub struct Index {
 
 pub(super) struct Inner {
     pub index: tantivy::Index,
+    pub directory: IndexDirectory,
     pub reader: IndexReader,
     pub fields: Fields,
     pub columns: OpenColumns,
     pub word_cache: WordCache,
+    /// The index of the text inside files, if there is one.
+    contents: OnceLock<Contents>,
     progress: watch::Sender<Progress>,
 }
 
@@ -155,13 +159,9 @@ impl Index {
             Err(e) => e,
         };
         std::fs::create_dir_all(folder)?;
-        let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
+        let directory = IndexDirectory::open(folder)?;
         // No other process may write the files that are removed below.
-        let _lock = match directory.acquire_lock(&INDEX_WRITER_LOCK) {
-            Ok(lock) => lock,
-            Err(LockError::LockBusy) => return Err(IndexError::InUse),
-            Err(LockError::IoError(e)) => return Err(IndexError::Io(std::io::Error::new(e.kind(), e))),
-        };
+        let _lock = lock_writer(&directory)?;
         // Another process may have created it while this one waited for the lock.
         if let Ok(index) = Self::open_existing(folder) {
             return Ok(index);
@@ -171,14 +171,15 @@ impl Index {
         }
         empty(folder)?;
         let (schema, fields) = schema::build();
-        Self::with(tantivy::Index::create_in_dir(folder, schema)?, fields)
+        let index = tantivy::Index::create(directory.clone(), schema, tantivy::IndexSettings::default())?;
+        Self::with(index, directory, fields)
     }
 
     /// Opens an existing index.
     fn open_existing(folder: &Path) -> Result<Self, IndexError> {
         let (schema, fields) = schema::build();
-        let index = tantivy::Index::open_in_dir(folder)?;
-        let opened = Self::with(index, fields)?;
+        let directory = IndexDirectory::open(folder)?;
+        let opened = Self::with(tantivy::Index::open(directory.clone())?, directory, fields)?;
         if !opened.is_of(&schema) {
             return Err(IndexError::Io(std::io::Error::other("the index has another version")));
         }
@@ -193,7 +194,7 @@ impl Index {
         Ok(writer)
     }
 
-    fn with(mut index: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
+    fn with(mut index: tantivy::Index, directory: IndexDirectory, fields: Fields) -> Result<Self, IndexError> {
         // A query runs on all processors, each for some of the segments. Threads inherit the priority of the thread that
         // starts them.
         std::thread::scope(|scope| {
@@ -210,13 +211,26 @@ impl Index {
         Ok(Self {
             inner: Arc::new(Inner {
                 index,
+                directory,
                 reader,
                 fields,
                 columns: OpenColumns::default(),
                 word_cache: WordCache::default(),
+                contents: OnceLock::new(),
                 progress,
             }),
         })
+    }
+
+    /// Searches inside files use this index from now on.
+    pub fn search_in(&self, contents: Contents) {
+        // It is set once, when the archive is opened.
+        let _ = self.inner.contents.set(contents);
+    }
+
+    /// The index of the text inside files.
+    pub fn contents(&self) -> Result<&Contents, IndexError> {
+        self.inner.contents.get().ok_or(IndexError::NoContents)
     }
 
     fn is_of(&self, schema: &Schema) -> bool {
@@ -240,8 +254,16 @@ impl Index {
     }
 }
 
+/// Locks an index against other writers; [`IndexError::InUse`] while another process has it locked.
+pub(super) fn lock_writer(directory: &IndexDirectory) -> Result<DirectoryLock, IndexError> {
+    directory.acquire_lock(&INDEX_WRITER_LOCK).map_err(|e| match e {
+        LockError::LockBusy => IndexError::InUse,
+        LockError::IoError(e) => IndexError::Io(std::io::Error::new(e.kind(), e)),
+    })
+}
+
 /// Empties a folder but does not remove it, because it may be a mount point. Lock files stay, because they may be locked.
-fn empty(folder: &Path) -> Result<(), IndexError> {
+pub(super) fn empty(folder: &Path) -> Result<(), IndexError> {
     for entry in std::fs::read_dir(folder)? {
         let path: PathBuf = entry?.path();
         if path.extension().is_some_and(|extension| extension == "lock") {

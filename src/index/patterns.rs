@@ -5,6 +5,8 @@ use tantivy::query::{AutomatonWeight, EnableScoring, Query as TantivyQuery, Weig
 use tantivy::schema::Field;
 use tantivy_fst::Automaton;
 
+use crate::domain::{MatchState, MemberPattern};
+
 /// Documents with a term that matches.
 #[derive(Clone, Debug)]
 pub(super) struct PatternQuery {
@@ -27,6 +29,52 @@ impl PatternQuery {
 impl TantivyQuery for PatternQuery {
     fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
         Ok(Box::new(AutomatonWeight::<Pattern>::new(self.field, self.pattern.clone())))
+    }
+}
+
+/// Documents with a path of a member that matches.
+#[derive(Clone, Debug)]
+pub(super) struct PathQuery {
+    field: Field,
+    pattern: Arc<PathPattern>,
+}
+
+impl PathQuery {
+    pub fn new(field: Field, pattern: MemberPattern) -> Self {
+        Self { field, pattern: Arc::new(PathPattern(pattern)) }
+    }
+}
+
+impl TantivyQuery for PathQuery {
+    fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
+        Ok(Box::new(AutomatonWeight::<PathPattern>::new(self.field, self.pattern.clone())))
+    }
+}
+
+#[derive(Debug)]
+struct PathPattern(MemberPattern);
+
+impl Automaton for PathPattern {
+    type State = MatchState;
+
+    fn start(&self) -> Self::State {
+        self.0.start()
+    }
+
+    fn is_match(&self, state: &Self::State) -> bool {
+        self.0.is_match(state)
+    }
+
+    fn can_match(&self, state: &Self::State) -> bool {
+        !state.is_dead()
+    }
+
+    fn will_always_match(&self, state: &Self::State) -> bool {
+        self.0.always_matches(state)
+    }
+
+    fn accept(&self, state: &Self::State, byte: u8) -> Self::State {
+        self.0.step(*state, byte)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Queries, and how they are compiled for tantivy.
 use std::ops::Bound;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tantivy::query::doc_predicate_query::{DocPredicateQuery, FunctionPredicate};
@@ -9,12 +10,13 @@ use tantivy::{DocId, Searcher, SegmentReader, Term};
 use uuid::Uuid;
 
 use super::collect::SortValue;
+use super::contained::ContainedQuery;
 use super::document::term;
-use super::patterns::PatternQuery;
+use super::patterns::{PathQuery, PatternQuery};
 use super::schema::Flag;
 use super::terms::any_of;
 use super::{Deadline, Index, IndexError, calendar, words};
-use crate::domain::{Granularity, LocalDateTime, PublicationStatus, TextMatch, fold, millis};
+use crate::domain::{Granularity, LocalDateTime, MemberPattern, PublicationStatus, TextMatch, fold, millis};
 
 /// The kind of documents to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Filter {
     pub process: Option<TextMatch>,
     pub macro_process: Option<TextMatch>,
     pub file_name: Option<TextMatch>,
+    /// The file is a zip with such a member.
+    pub member: Option<MemberPattern>,
     pub reference_date: Option<TextMatch>,
     pub list_path: Option<TextMatch>,
     /// The period overlaps this range, both ends included.
@@ -63,12 +67,23 @@ pub enum Order {
     Relevance,
 }
 
+/// Where the words of a search are looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SearchIn {
+    /// Names, aliases, processes, file names and the paths of members.
+    #[default]
+    Names,
+    /// The text inside files.
+    Content,
+}
+
 /// A query.
 #[derive(Clone, Debug)]
 pub struct Query {
     pub target: Target,
     /// Free text: every word must match, the last one also as a prefix.
     pub search: Option<String>,
+    pub search_in: SearchIn,
     /// Whether hits have a score, whatever their order.
     pub scored: bool,
     pub filter: Filter,
@@ -107,7 +122,12 @@ impl Index {
             Target::Revisions => all.flag(Flag::Revision),
             Target::Products => all.flag(Flag::Product),
         }
-        if let Some(text) = &query.search {
+        if let (Some(text), SearchIn::Content) = (&query.search, query.search_in) {
+            let matching = Arc::new(self.contents()?.matching(text, query.is_scored(), deadline)?);
+            all.must(ContainedQuery { matching, deadline: deadline.clone() });
+            // What was removed cannot be read, so its words are not found either.
+            all.any_of(fields.status, vec![PublicationStatus::Archived.as_str().to_owned()]);
+        } else if let Some(text) = &query.search {
             let words = words::parse(text, (fields, &self.inner.word_cache), (searcher, deadline), query.is_scored())?;
             all.clauses.extend(words.into_iter().map(|word| (Occur::Must, word)));
         }
@@ -199,6 +219,9 @@ impl Clauses<'_> {
         self.text(fields.process, &filter.process);
         self.text(fields.macro_process, &filter.macro_process);
         self.text(fields.file_name, &filter.file_name);
+        if let Some(pattern) = &filter.member {
+            self.must(BoostQuery::new(Box::new(PathQuery::new(fields.member, pattern.clone())), 0.0));
+        }
         self.text(fields.reference_date, &filter.reference_date);
         self.text(fields.list_path, &filter.list_path);
         self.period(target, filter);

@@ -2,7 +2,7 @@
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 
 /// Incremented with every change to the fields or their content. An index of another version is rebuilt.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 7;
 
 /// The handles of the fields.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub(super) struct Fields {
     pub process: Field,
     pub macro_process: Field,
     pub file_name: Field,
+    /// The paths of the zip's members, folded.
+    pub member: Field,
     pub reference_date: Field,
     pub extension: Field,
     pub granularity: Field,
@@ -37,6 +39,8 @@ pub(super) struct Fields {
     /// Zero if there is no revision.
     pub revision_high: Field,
     pub revision_low: Field,
+    /// The first half of the bits of the file's digest; zero if there is no file.
+    pub digest_high: Field,
     pub name_sort: Field,
     /// The months and years that the period overlaps.
     pub calendar: Field,
@@ -86,6 +90,7 @@ pub(super) fn build() -> (Schema, Fields) {
         process: schema.add_text_field("process", STRING),
         macro_process: schema.add_text_field("macro_process", STRING),
         file_name: schema.add_text_field("file_name", STRING),
+        member: schema.add_text_field("member", STRING),
         reference_date: schema.add_text_field("reference_date", STRING),
         extension: schema.add_text_field("extension", STRING | FAST),
         granularity: schema.add_text_field("granularity", STRING | FAST),
@@ -100,6 +105,7 @@ pub(super) fn build() -> (Schema, Fields) {
         id_low: schema.add_u64_field("id_low", FAST),
         revision_high: schema.add_u64_field("revision_high", FAST),
         revision_low: schema.add_u64_field("revision_low", FAST),
+        digest_high: schema.add_u64_field("digest_high", FAST),
         name_sort: schema.add_text_field("name_sort", TextOptions::default().set_fast("raw")),
         calendar: schema.add_text_field("calendar", STRING),
         period_start: schema.add_i64_field("period_start", FAST | INDEXED),

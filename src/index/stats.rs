@@ -77,6 +77,7 @@ impl Index {
         let query = Query {
             target: Target::Publications { as_of: None },
             search,
+            search_in: super::SearchIn::Names,
             scored: false,
             filter,
             order: Order::Name,

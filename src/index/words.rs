@@ -12,7 +12,7 @@ use super::patterns::PatternQuery;
 use super::schema::Fields;
 use super::terms::any_of;
 use super::{IndexError, calendar};
-use crate::domain::{WrittenDate, dates_in_search, fold, is_stop_word, stem, words};
+use crate::domain::{SearchedDate, WrittenDate, dates_in_search, fold, is_stop_word, stem, words};
 
 /// The weight of a word found by its stem, as a prefix, or with a typing error, compared with an exact match.
 const STEM_WEIGHT: f32 = 0.5;
@@ -89,14 +89,16 @@ pub(super) fn parse(
 }
 
 /// Documents whose period contains the day or overlaps the month, or whose names contain either.
-fn date_query(date: WrittenDate, fields: &Fields) -> Box<dyn TantivyQuery> {
-    let named = Term::from_field_text(fields.dates, &date.term());
-    match date {
-        WrittenDate::Day(_) => any_of(vec![named]),
-        WrittenDate::Month(first) => {
-            any_of(vec![named, Term::from_field_text(fields.calendar, &calendar::term_of_month(first))])
-        }
-    }
+fn date_query(date: SearchedDate, fields: &Fields) -> Box<dyn TantivyQuery> {
+    let terms = date.written().into_iter().flat_map(|date| {
+        let named = Term::from_field_text(fields.dates, &date.term());
+        let overlapped = match date {
+            WrittenDate::Day(_) => None,
+            WrittenDate::Month(first) => Some(Term::from_field_text(fields.calendar, &calendar::term_of_month(first))),
+        };
+        [Some(named), overlapped].into_iter().flatten()
+    });
+    any_of(terms.collect())
 }
 
 /// The same for a text without dates. `is_last`: the text ends the input, so its last word may be incomplete.

@@ -71,6 +71,7 @@ impl Writer {
 
     /// Discards uncommitted changes, which also lets the writer continue after a full disk.
     pub fn recover(&mut self) -> Result<(), IndexError> {
+        self.inner().directory.forget_unsynced();
         self.writer.rollback()?;
         Ok(())
     }

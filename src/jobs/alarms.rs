@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::hooks;
 use crate::app::App;
 use crate::engine::record::{API_KEYS, RecordError};
 
@@ -17,6 +18,9 @@ const SLOW_CHECK_EVERY: Duration = Duration::from_secs(15);
 
 /// The shortest time between two warnings about refused logins.
 const DENIED_EVERY: SignedDuration = SignedDuration::from_secs(600);
+
+/// The shortest time between two errors about notifications that cannot be recorded.
+const UNRECORDED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Products named in one warning.
 const NAMES_MAX: usize = 5;
@@ -32,6 +36,9 @@ struct Alarms {
     hosts: RepeatedWarning,
     /// How many requests with a wrong host are counted in `hosts`.
     hosts_counted: u64,
+    unrecorded: RepeatedWarning,
+    /// Why the last notification could not be recorded.
+    unrecorded_why: String,
 }
 
 /// A rate-limited warning: logged with the first event, and then at a minimum interval.
@@ -48,8 +55,8 @@ impl RepeatedWarning {
     }
 
     /// The number of events since the last warning, if the next one is due.
-    fn take_due(&mut self, now: Timestamp) -> Option<u64> {
-        let is_due = self.warned_at.is_none_or(|at| now.duration_since(at) >= DENIED_EVERY);
+    fn take_due(&mut self, now: Timestamp, every: SignedDuration) -> Option<u64> {
+        let is_due = self.warned_at.is_none_or(|at| now.duration_since(at) >= every);
         if self.pending == 0 || !is_due {
             return None;
         }
@@ -68,6 +75,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
             _ = stop.cancelled() => break,
             _ = tick.tick() => {}
         }
+        check_unrecorded(&app, &mut alarms);
         log_failure(check_denied(&app, &mut alarms).await);
         log_failure(end_replays(&app).await);
         if checked_at.is_none_or(|at| at.elapsed() >= SLOW_CHECK_EVERY) {
@@ -107,7 +115,9 @@ async fn check_silence(app: &App, alarms: &mut Alarms) -> Result<(), RecordError
     let floor = app.settings.receiver.silence_floor;
     for source in app.record.sources().all().await? {
         let is_silent = app.record.sources().is_silent(&source, floor, now).await?;
-        if is_silent && alarms.silent.insert(source.name.clone()) {
+        if is_silent && !alarms.silent.contains(&source.name) {
+            app.record.hooks().raise(&hooks::silent(&source, now)).await?;
+            alarms.silent.insert(source.name.clone());
             tracing::warn!(
                 source = source.name,
                 last = source.last_notification_at.map(tracing::field::display),
@@ -122,6 +132,21 @@ async fn check_silence(app: &App, alarms: &mut Alarms) -> Result<(), RecordError
     Ok(())
 }
 
+/// One line a minute, however many there are: the database may be what is slow, so nothing is written into it.
+fn check_unrecorded(app: &App, alarms: &mut Alarms) {
+    if let Some(unrecorded) = app.denied.take_unrecorded() {
+        alarms.unrecorded.add(unrecorded.count);
+        alarms.unrecorded_why = unrecorded.reason;
+    }
+    if let Some(count) = alarms.unrecorded.take_due(app.clock.now(), UNRECORDED_EVERY) {
+        tracing::error!(
+            count,
+            error = alarms.unrecorded_why,
+            "notifications were answered 503; the portal keeps them as pending, for \"Reenviar Pendentes\""
+        );
+    }
+}
+
 async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError> {
     let now = app.clock.now();
     for (source, count) in app.denied.take() {
@@ -129,7 +154,7 @@ async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError>
         alarms.denied.entry(source).or_default().add(count);
     }
     for (source, denied) in &mut alarms.denied {
-        if let Some(count) = denied.take_due(now) {
+        if let Some(count) = denied.take_due(now, DENIED_EVERY) {
             tracing::warn!(
                 source,
                 count,
@@ -142,13 +167,13 @@ async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError>
         app.record.sources().note_denied(API_KEYS, keys, now).await?;
         alarms.keys.add(keys);
     }
-    if let Some(count) = alarms.keys.take_due(now) {
+    if let Some(count) = alarms.keys.take_due(now, DENIED_EVERY) {
         tracing::warn!(count, "requests to the API had an unknown key");
     }
     let hosts = app.denied.hosts();
     alarms.hosts.add(hosts.saturating_sub(alarms.hosts_counted));
     alarms.hosts_counted = hosts;
-    if let Some(count) = alarms.hosts.take_due(now) {
+    if let Some(count) = alarms.hosts.take_due(now, DENIED_EVERY) {
         tracing::warn!(
             count,
             "requests were rejected because their Host is not a name of this service: check `public_url` and `host_names`"
@@ -158,7 +183,8 @@ async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError>
 }
 
 async fn end_replays(app: &App) -> Result<(), RecordError> {
-    for replay in app.record.replays().end(app.clock.now()).await? {
+    let now = app.clock.now();
+    for replay in app.record.replays().end(now, |replay| hooks::burst_ended(replay, now)).await? {
         tracing::info!(
             replay = %replay.id,
             source = replay.source,
@@ -183,13 +209,13 @@ mod tests {
         let start = Timestamp::UNIX_EPOCH;
         let after = |seconds| start.saturating_add(SignedDuration::from_secs(seconds)).expect("an instant");
         let mut repeated = RepeatedWarning::default();
-        assert_eq!(repeated.take_due(start), None);
+        assert_eq!(repeated.take_due(start, DENIED_EVERY), None);
         repeated.add(3);
-        assert_eq!(repeated.take_due(start), Some(3));
+        assert_eq!(repeated.take_due(start, DENIED_EVERY), Some(3));
         repeated.add(2);
-        assert_eq!(repeated.take_due(after(599)), None);
+        assert_eq!(repeated.take_due(after(599), DENIED_EVERY), None);
         repeated.add(1);
-        assert_eq!(repeated.take_due(after(600)), Some(3));
-        assert_eq!(repeated.take_due(after(9_000)), None);
+        assert_eq!(repeated.take_due(after(600), DENIED_EVERY), Some(3));
+        assert_eq!(repeated.take_due(after(9_000), DENIED_EVERY), None);
     }
 }

@@ -7,15 +7,13 @@ use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
 use crate::domain::{
-    Ends, FileInfo, LocalDateTime, StoredFile, UNUSUAL_MARKUP, Verdict, extension_of, file_name, is_page_type, judge,
-    redacted_file_name,
+    Ends, FileInfo, LocalDateTime, ObjectChange, StoredFile, UNUSUAL_MARKUP, Verdict, extension_of, file_name,
+    has_members, is_page_type, is_zip, judge, redacted_file_name,
 };
 use crate::engine::fetch::{Download, FetchError, Response, percent_decoded};
 use crate::engine::record::{Claim, ClaimedNotification, FetchedFile, Member, RecordError, Settlement};
 use crate::engine::store::{Budget, Listing, MemberError, Put, StoreError};
-
-/// The first bytes of a zip, and of an empty one.
-const ZIP_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+use crate::stage::Stage;
 
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let Some(lead) = claim.lead() else { return Ok(()) };
@@ -39,12 +37,14 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     let verdict = judge_response(app, lead, sent_as, extension.as_deref(), &ends).await?;
     let stored = put.finish().await?;
     let file = stored.file;
+    reached(app, claim, Stage::Fetched);
     metrics::counter!("acervo_fetched_bytes_total").increment(file.size);
     let contents = list_members(app, file, extension.as_deref(), ends.head()).await?;
     let is_doubtful = contents.broken.is_some() || matches!(verdict, Verdict::Doubtful(_));
     let again = is_doubtful && !claim.notifications.iter().any(|n| n.made_revision);
     let fetched = FetchedFile {
         file,
+        change: stored.change,
         stored_digest: stored.stored_digest,
         content_type: content_type(&download, &name),
         extension,
@@ -58,16 +58,45 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
     super::fault("fetch-before-record");
     let settled = settle(app, claim, &fetched).await?;
     stored.unrecorded.recorded();
+    reached(app, claim, Stage::Archived);
     tracing::info!(
+        notifications = ids_of(claim),
+        revisions = listed(settled.new_revisions.iter()),
+        sha256 = %file.digest,
         name = lead.name,
         file = fetched.file_name,
         size = file.size,
-        stored = if stored.was_known { 0 } else { file.stored_size },
+        stored = if stored.change == ObjectChange::New { file.stored_size } else { 0 },
         new_revisions = settled.new_revisions.len(),
         unchanged = settled.unchanged,
         "archived"
     );
     Ok(())
+}
+
+/// Ids in one line of the log.
+const IDS_LOGGED: usize = 5;
+
+/// The notifications of a claim, for the log.
+pub(super) fn ids_of(claim: &Claim) -> String {
+    listed(claim.notifications.iter().map(|notification| notification.id))
+}
+
+fn listed(ids: impl ExactSizeIterator<Item: std::fmt::Display>) -> String {
+    let more = ids.len().saturating_sub(IDS_LOGGED);
+    let mut text = ids.take(IDS_LOGGED).map(|id| id.to_string()).collect::<Vec<_>>().join(" ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// Measures a stage of the claim's notifications, the first time that they reach it.
+fn reached(app: &App, claim: &Claim, stage: Stage) {
+    let now = app.clock.now();
+    for notification in claim.notifications.iter().filter(|notification| !notification.made_revision) {
+        stage.reached(notification.received_at, now);
+    }
 }
 
 /// Settles the claim with a file that is in the store. Whether bytes that a sweep once removed exist again is checked between two
@@ -94,12 +123,17 @@ async fn not_modified(app: &App, claim: &Claim) -> Result<(), TransferError> {
         && let Some(file) = app.record.files().stored_file(previous.digest).await?
         && let Err(e) = app.store.check(file).await
     {
-        let Some(digest) = e.damaged() else { return Err(e.into()) };
+        if e.damaged().is_none() {
+            return Err(e.into());
+        }
         tracing::error!(name, error = %e, "the file on the portal has not changed and the stored one is damaged; fetching it in full");
-        app.record.files().mark_damaged(digest, e.breakage(), app.clock.now()).await?;
+        app.record.files().mark_damaged(&file, e.breakage(), app.clock.now()).await?;
     }
     match app.record.queue().settle_not_modified(claim).await? {
-        Some(settled) => tracing::info!(name, unchanged = settled.unchanged, "not modified"),
+        Some(settled) => {
+            reached(app, claim, Stage::Archived);
+            tracing::info!(notifications = ids_of(claim), name, unchanged = settled.unchanged, "not modified");
+        }
         None => {
             tracing::info!(name, "not modified, but the publication shows another file by now; fetching it in full")
         }
@@ -230,10 +264,6 @@ fn extension_for(content_type: &str) -> Option<&'static str> {
     }
 }
 
-fn is_zip(head: &[u8]) -> bool {
-    ZIP_SIGNATURES.iter().any(|signature| head.starts_with(signature))
-}
-
 fn content_type(download: &Download, name: &str) -> Option<String> {
     let vague =
         ["application/octet-stream", "application/force-download", "application/x-download", "binary/octet-stream"];
@@ -278,10 +308,7 @@ pub(super) async fn list_members(
     extension: Option<&str>,
     head: &[u8],
 ) -> Result<ZipContents, TransferError> {
-    // Workbooks are zips as well, but their parts are not useful as members.
-    let is_office = extension
-        .is_some_and(|e| matches!(e, "xlsx" | "xlsm" | "xlsb" | "docx" | "docm" | "pptx" | "odt" | "ods" | "jar"));
-    if is_office || !(extension == Some("zip") || is_zip(head)) {
+    if !has_members(extension, head) {
         return Ok(ZipContents::default());
     }
     match app.store.members(file, BUDGET_BEFORE_RECORD).await {

@@ -166,9 +166,10 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
     let Some(lead) = claim.lead() else { return };
     let now = app.clock.now();
     let name = lead.name.as_str();
+    let notifications = archive::ids_of(claim);
     let settled = match &error {
         TransferError::Fetch(e) if e.is_final() => {
-            tracing::error!(name, error = %e, "a file cannot be fetched");
+            tracing::error!(notifications, name, error = %e, "a file cannot be fetched");
             app.record.queue().settle_failed(claim, now, &e.to_string()).await
         }
         TransferError::Fetch(e) => {
@@ -176,25 +177,25 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
             let planned = schedule::delay(settings, lead.attempt, e);
             let try_another = claim.has_another_link() && e.is_of_the_link();
             let next = later(now, if try_another { planned.min(settings.retry_first) } else { planned });
-            tracing::warn!(name, attempt = lead.attempt, error = %e, next = %next, "an attempt failed");
+            tracing::warn!(notifications, name, attempt = lead.attempt, error = %e, next = %next, "an attempt failed");
             app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::Store(e) => {
             let next = later(now, app.settings.fetch.retry_first);
-            tracing::error!(name, error = %e, full = e.is_full(), next = %next, "a file cannot be stored");
+            tracing::error!(notifications, name, error = %e, full = e.is_full(), next = %next, "a file cannot be stored");
             app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::DiskFull(e) => {
             let next = later(now, app.settings.fetch.retry_first);
-            tracing::error!(name, error = %e, next = %next, "a file waits for disk space");
+            tracing::error!(notifications, name, error = %e, next = %next, "a file waits for disk space");
             app.record.queue().settle_retry(claim, next, &e.to_string()).await
         }
         TransferError::Record(RecordError::LeaseLost) => {
-            tracing::warn!(name, "the lease was lost; another worker has the work");
+            tracing::warn!(notifications, name, "the lease was lost; another worker has the work");
             return;
         }
         TransferError::Record(e) => {
-            tracing::error!(name, error = %e, "a stored file cannot be recorded; it will be fetched again");
+            tracing::error!(notifications, name, error = %e, "a stored file cannot be recorded; it will be fetched again");
             app.record
                 .queue()
                 .settle_retry(
@@ -206,6 +207,6 @@ async fn settle_failure(app: &App, claim: &Claim, error: TransferError) {
         }
     };
     if let Err(e) = settled {
-        tracing::error!(name, error = %e, "cannot record a failed attempt; its lease will run out");
+        tracing::error!(notifications, name, error = %e, "cannot record a failed attempt; its lease will run out");
     }
 }

@@ -2,11 +2,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::stop::{self, Stopped};
 use crate::app::App;
-use crate::domain::{ChangeKind, Digest, ProductId, PublicationId};
+use crate::domain::{ChangeKind, Digest, ProductId, PublicationId, RevisionId};
 use crate::engine::index::{self, Position, UnfinishedBuild, Writer};
 use crate::engine::record::{Product, Publication, Record, RecordError, Revision};
+use crate::stage::Stage;
 
 /// Publications read and indexed in one batch.
 const BATCH: u64 = 500;
@@ -81,7 +84,8 @@ async fn follow_feed(app: &App, mut writer: Writer) {
             tokio::time::sleep(CHECK_EVERY).await;
             let mut slot = Some(writer);
             if let Err(e) = on_thread(&mut slot, |writer| writer.recover()).await {
-                tracing::error!(error = format!("{e:#}"), "the search index cannot be written yet");
+                // A writer that could not be rolled back cannot be used any more, so another one is taken.
+                return tracing::error!(error = format!("{e:#}"), "the search index cannot be written yet");
             }
             match slot {
                 Some(back) => writer = back,
@@ -154,12 +158,22 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
         let mut seen = HashSet::new();
         let ids: Vec<PublicationId> =
             changes.iter().map(|change| change.publication_id).filter(|id| seen.insert(*id)).collect();
+        let archived: HashSet<RevisionId> = changes
+            .iter()
+            .filter(|change| change.kind == ChangeKind::Archived)
+            .filter_map(|change| change.revision_id)
+            .collect();
+        let mut arrivals = Vec::new();
         for some in ids.chunks(CHANGED_BATCH) {
             stop::check(app, "stop-in-feed")?;
             let batch = Batch::load(&app.record, some).await?;
+            arrivals.extend(batch.received(&archived).filter(|at| *at >= app.started_at));
             on_thread(slot, move |writer| batch.replace(writer)).await?;
         }
         on_thread(slot, move |writer| writer.commit(at)).await?;
+        // Only what was received since the start: an import brings revisions of years ago.
+        let now = app.clock.now();
+        arrivals.into_iter().for_each(|received_at| Stage::Indexed.reached(received_at, now));
         if changes.iter().all(|change| change.kind == ChangeKind::Purged) {
             tokio::time::sleep(PAUSE).await;
         }
@@ -256,6 +270,12 @@ impl Batch {
         Ok(Self { publications, products: products.into_values().map(product_document).collect() })
     }
 
+    /// When the notifications of these revisions were received.
+    fn received<'a>(&'a self, which: &'a HashSet<RevisionId>) -> impl Iterator<Item = Timestamp> + 'a {
+        let revisions = self.publications.iter().flat_map(|publication| &publication.revisions);
+        revisions.filter(|revision| which.contains(&revision.id)).map(|revision| revision.received_at)
+    }
+
     /// Adds publications that the index does not have, and their products, which it `may_have`.
     fn add(&self, writer: &mut Writer, may_have: bool) -> Result<(), index::IndexError> {
         self.publications.iter().try_for_each(|publication| writer.add_publication(publication))?;
@@ -298,6 +318,7 @@ fn publication_document(
     let revision = |revision: Revision| {
         Ok(index::Revision {
             id: revision.id,
+            digest: revision.file.digest,
             // Only zips have members.
             member_names: members.get(&revision.file.digest).cloned().unwrap_or_default(),
             file_name: revision.file_name,

@@ -60,14 +60,17 @@ async fn list(app: &App, file: StoredFile) -> Result<(), RecordError> {
         Err(e @ (MemberError::Store(_) | MemberError::Cancelled)) => {
             tracing::error!(error = %e, digest = %file.digest, "the members of a zip cannot be listed; trying again later");
             if let MemberError::Store(e) = &e
-                && let Some(damaged) = e.damaged()
+                && e.damaged().is_some()
             {
-                app.record.files().mark_damaged(damaged, e.breakage(), now).await?;
+                app.record.files().mark_damaged(&file, e.breakage(), now).await?;
             }
             app.record.files().list_later(file.digest, later(now, RETRY_AFTER)).await
         }
-        Err(e @ (MemberError::NotAZip(_) | MemberError::NoMember(_) | MemberError::Unsupported(_))) => {
-            app.record.files().save_members(file.digest, &[], Some(&format!("the zip does not open: {e}")), now).await
-        }
+        Err(
+            e @ (MemberError::NotAZip(_)
+            | MemberError::NoMember(_)
+            | MemberError::Ambiguous { .. }
+            | MemberError::Unsupported(_)),
+        ) => app.record.files().save_members(file.digest, &[], Some(&format!("the zip does not open: {e}")), now).await,
     }
 }

@@ -3,11 +3,16 @@
 //! Every job is safe to run twice and to kill at any point: what it has not committed is done again.
 mod alarms;
 mod archive;
+pub mod backup;
+pub mod compact;
+mod content;
 mod fetch;
 mod follow;
+pub mod hooks;
 pub mod import;
 mod lock;
 mod members;
+pub mod plain;
 pub mod retention;
 mod schedule;
 mod scheduler;
@@ -23,6 +28,7 @@ use crate::app::App;
 use crate::engine::record::{NotificationQuery, RetryCounts};
 use crate::query::{QueryError, check_notifications};
 
+pub use content::{catch_up_content, run_extraction};
 pub use follow::{catch_up, rebuild};
 pub use scheduler::Job;
 pub use stop::Stopped;
@@ -56,14 +62,18 @@ impl Jobs {
             );
         }
         retention::reserve(app);
+        // Before anything is fetched: a new hook tells about all that happens from here on.
+        let hooks = hooks::start(app).await?;
         let mut tasks = vec![
             tokio::spawn(fetch::run(app.clone(), app.stop.clone())),
             tokio::spawn(alarms::run(app.clone(), app.stop.clone())),
             tokio::spawn(scheduler::run(app.clone())),
             tokio::spawn(members::run(app.clone(), app.stop.clone())),
             tokio::spawn(follow::run(app.clone())),
+            tokio::spawn(content::run(app.clone())),
         ];
         tasks.extend(upkeep::start(app));
+        tasks.extend(hooks);
         Ok(Self { app: app.clone(), tasks })
     }
 

@@ -11,12 +11,17 @@ use crate::engine::fetch::FetchError;
 /// The delay before the next attempt. It doubles from the first to the longest delay, is at least the portal's `Retry-After`,
 /// and is the longest at once if the portal does not know the link. A jitter of 10 % spreads links that failed together.
 pub(super) fn delay(settings: &config::Fetch, attempt: u32, error: &FetchError) -> Duration {
-    let doubled = settings.retry_first.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(30)));
-    let planned = if error.is_unknown_to_portal() { settings.retry_max } else { doubled.min(settings.retry_max) };
-    let jittered = planned.mul_f64(rand::rng().random_range(0.9..=1.1));
+    let first = if error.is_unknown_to_portal() { settings.retry_max } else { settings.retry_first };
+    let jittered = back_off(first, settings.retry_max, attempt);
     // Limited, so that a portal that asks for a day does not cost us the link.
     let requested = error.retry_after().map(|delay| delay.min(settings.retry_max)).unwrap_or_default();
     jittered.max(requested)
+}
+
+/// The delay after an attempt: doubled from the first to the longest, with a jitter of 10 %.
+pub(super) fn back_off(first: Duration, longest: Duration, attempt: u32) -> Duration {
+    let doubled = first.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(30)));
+    doubled.min(longest).mul_f64(rand::rng().random_range(0.9..=1.1))
 }
 
 pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {

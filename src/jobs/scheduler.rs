@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::schedule::later;
 use super::stop::Stopped;
-use super::{retention, verify};
+use super::{compact, retention, verify};
 use crate::app::App;
 use crate::config::Schedule;
 use crate::engine::index::Deadline;
@@ -26,16 +26,18 @@ pub enum Job {
     Retention,
     Index,
     Verify,
+    Compact,
 }
 
 impl Job {
-    pub const ALL: &[Self] = &[Self::Retention, Self::Index, Self::Verify];
+    pub const ALL: &[Self] = &[Self::Retention, Self::Index, Self::Verify, Self::Compact];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Retention => "retention",
             Self::Index => "index",
             Self::Verify => "verify",
+            Self::Compact => "compact",
         }
     }
 
@@ -45,6 +47,7 @@ impl Job {
             Self::Retention => app.settings.retention.schedule.clone(),
             Self::Index => Schedule::parse(INDEX_SCHEDULE).ok(),
             Self::Verify => app.settings.verify.schedule.clone(),
+            Self::Compact => app.settings.compact.schedule.clone(),
         }
     }
 
@@ -61,6 +64,7 @@ impl Job {
             }
             Self::Index => check_index(app).await,
             Self::Verify => verify::scheduled(app).await,
+            Self::Compact => compact::scheduled(app).await,
         }
     }
 }
@@ -123,8 +127,8 @@ async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()
             ("failed", json!({ "error": format!("{e:#}") }))
         }
     };
-    metrics::counter!("acervo_job_runs_total", "job" => job.name(), "outcome" => outcome).increment(1);
-    metrics::gauge!("acervo_job_failing", "job" => job.name()).set(if outcome == "failed" { 1.0 } else { 0.0 });
+    metrics::counter!("acervo_job_runs_total", "name" => job.name(), "outcome" => outcome).increment(1);
+    metrics::gauge!("acervo_job_failing", "name" => job.name()).set(if outcome == "failed" { 1.0 } else { 0.0 });
     app.record.jobs().end(&id, outcome, &detail, app.clock.now()).await?;
     Ok(())
 }

@@ -32,12 +32,20 @@ pub(super) fn start(app: &App) -> Vec<JoinHandle<()>> {
         tokio::spawn(erase(app.clone())),
         tokio::spawn(finish_retention(app.clone())),
         tokio::spawn(clean_up(app.clone())),
+        tokio::spawn(follow_keys(app.clone())),
     ]
 }
+
+/// How soon a service learns of keys that were revoked elsewhere, on another machine with the same database. Commands on its own
+/// machine tell it.
+const KEYS_EVERY: Duration = Duration::from_secs(2);
 
 /// The last step after all jobs have ended: erases links that expired or were used, also from the write-ahead log.
 pub(super) async fn finish(app: &App) {
     erase_expired_links(app).await;
+    if let Err(e) = app.write_key_uses(true).await {
+        tracing::error!(error = format!("{e:#}"), "the last uses of keys could not be written");
+    }
     match app.record.links().empty_log().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
@@ -141,6 +149,19 @@ async fn clean_up(app: App) {
             None | Some(Ok(0)) => {}
             Some(Ok(removed)) => tracing::info!(removed, "removed unfinished uploads that a crash had left"),
             Some(Err(e)) => tracing::error!(error = %e, "unfinished uploads that a crash left could not be removed"),
+        }
+    }
+}
+
+async fn follow_keys(app: App) {
+    let mut ticks = Ticks::every(KEYS_EVERY, &app);
+    while ticks.next().await {
+        let written = async {
+            app.read_revoked_keys().await?;
+            app.write_key_uses(false).await
+        };
+        if let Some(Err(e)) = unless_stopped(&app, written).await {
+            tracing::error!(error = format!("{e:#}"), "the keys of the API could not be compared with the database");
         }
     }
 }

@@ -34,6 +34,8 @@ struct Inner {
     keys: Keys,
     exports: Kind,
     subscriptions: Arc<Semaphore>,
+    polls: Kind,
+    polls_max: AtomicUsize,
     waiting: AtomicUsize,
 }
 
@@ -153,6 +155,11 @@ impl Admission {
                 keys: Keys::new(settings.exports_per_key),
             },
             subscriptions: Arc::new(Semaphore::new(settings.subscriptions)),
+            polls: Kind {
+                slots: Arc::new(Semaphore::new(settings.subscriptions)),
+                keys: Keys::new(settings.subscriptions.div_ceil(2)),
+            },
+            polls_max: AtomicUsize::new(settings.subscriptions),
             waiting: AtomicUsize::default(),
             settings: settings.clone(),
         }))
@@ -205,6 +212,31 @@ impl Admission {
         })
     }
 
+    /// Lets no more than `max` polls wait.
+    pub fn limit_polls(&self, max: usize) {
+        let before = self.0.polls_max.fetch_min(max, Ordering::Relaxed);
+        self.0.polls.slots.forget_permits(before.saturating_sub(max));
+    }
+
+    /// How many polls wait now.
+    pub fn waiting_polls(&self) -> usize {
+        let polls_max = self.0.polls_max.load(Ordering::Relaxed);
+        polls_max.saturating_sub(self.0.polls.slots.available_permits())
+    }
+
+    /// Admits a poll that waits for a change, or refuses it at once.
+    pub fn admit_poll(&self, key: &str) -> Result<PollPlace, QueryError> {
+        let polls = &self.0.polls;
+        let crowded = |what, max| QueryError::Crowded { what, max };
+        let each = polls.keys.each;
+        let own = polls.keys.slots(key).try_acquire_owned();
+        let own = own.map_err(|_| crowded("requests that wait for changes with this key", each))?;
+        let slot = polls.slots.clone().try_acquire_owned();
+        let slots_max = self.0.polls_max.load(Ordering::Relaxed);
+        let slot = slot.map_err(|_| crowded("requests that wait for changes on this service", slots_max))?;
+        Ok(PollPlace { _slots: [own, slot] })
+    }
+
     async fn wait<T>(&self, admitted: impl Future<Output = Result<T, QueryError>>) -> Result<T, QueryError> {
         let waiting = Waiting::new(&self.0.waiting);
         if waiting.others >= WAITING_MAX {
@@ -218,6 +250,12 @@ impl Admission {
         }
         admitted
     }
+}
+
+/// The place of a poll that waits; free again when this is dropped.
+#[derive(Debug)]
+pub struct PollPlace {
+    _slots: [OwnedSemaphorePermit; 2],
 }
 
 /// Counts a query that waits, until it is dropped.

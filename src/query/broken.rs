@@ -1,15 +1,18 @@
 //! What is broken, with all that needs it and what can be done.
 use super::paging::Cursor;
 use super::{ListPage, Paging, Queries, QueryError};
-use crate::domain::{Breakage, RevisionId, Share};
+use crate::domain::{Breakage, Digest, PublicationId, RevisionId, Share};
 use crate::engine::index::SortValue;
-use crate::engine::record::{BrokenItem, Use, VerifyCycle, VerifyRun};
+use crate::engine::record::{BrokenItem, Use, Uses, VerifyCycle, VerifyRun};
 
 /// The letter of cursors into the list of what is broken.
 const BROKEN_ORDER: char = 'k';
 
-/// Uses that are listed with an item.
-const USES_MAX: u64 = 100;
+/// Uses that are listed with an item at most.
+pub const USES_MAX: u64 = 100;
+
+/// Items whose uses are read in one statement.
+const ITEMS_AT_ONCE: usize = 250;
 
 /// About the memory of an item and of each use of it.
 const ROW_BYTES: usize = 1024;
@@ -21,7 +24,7 @@ pub struct BrokenRow {
     pub item: BrokenItem,
     /// What is wrong, in words.
     pub detail: String,
-    /// The revisions that need it: the first hundred.
+    /// The first revisions that need it.
     pub uses: Vec<Use>,
     pub uses_total: u64,
     /// What to do next.
@@ -65,63 +68,85 @@ impl Queries {
         self.broken_in(Share::ALL).await
     }
 
-    /// Everything that is broken in a share: damaged files in the order of their digests, and then the rest.
-    pub async fn broken_items(&self, share: Share, paging: &Paging) -> Result<ListPage<BrokenRow>, QueryError> {
+    /// Everything that is broken in a share: damaged files in the order of their digests, and then the rest. Each item comes with the first
+    /// `uses_max` revisions that need it, at least one.
+    pub async fn broken_items(
+        &self,
+        share: Share,
+        uses_max: u64,
+        paging: &Paging,
+    ) -> Result<ListPage<BrokenRow>, QueryError> {
         let window = paging.window(BROKEN_ORDER)?;
         if window.backwards || window.offset > 0 {
             return Err(QueryError::bad("this list is read forwards, with `first` and `after`"));
         }
         let after = window.beyond.as_ref().map(|cursor| match &cursor.value {
-            SortValue::Text(key) => Ok(key.as_str()),
-            SortValue::Number(_) | SortValue::Score(_) => {
+            SortValue::Text(key) if BrokenItem::is_key(key) => Ok(key.as_str()),
+            SortValue::Text(_) | SortValue::Number(_) | SortValue::Score(_) => {
                 Err(QueryError::bad("the cursor is not one of this list; take it from `endCursor`"))
             }
         });
         let after = after.transpose()?;
         let record = self.record.verify();
         let total = record.count_broken(share).await?;
-        let items = record.broken(share, after, window.limit as u64 + 1).await?;
+        let mut items = record.broken(share, after, window.limit as u64 + 1).await?;
         let more = items.len() > window.limit;
-        let mut rows = Vec::with_capacity(items.len().min(window.limit));
-        for item in items.into_iter().take(window.limit) {
-            let cursor = Cursor { value: SortValue::Text(item.key.clone()), tie: uuid::Uuid::nil() };
-            let row = self.broken_row(item).await?;
-            self.limits().count_bytes(ROW_BYTES + row.uses.len() * USE_BYTES)?;
-            rows.push((cursor.format(BROKEN_ORDER), row));
+        items.truncate(window.limit);
+        let mut rows = Vec::with_capacity(items.len());
+        for some in items.chunks(ITEMS_AT_ONCE) {
+            for row in self.broken_rows(some, uses_max.clamp(1, USES_MAX)).await? {
+                self.limits().count_bytes(ROW_BYTES + row.uses.len() * USE_BYTES)?;
+                let cursor = Cursor { value: SortValue::Text(row.item.key.clone()), tie: uuid::Uuid::nil() };
+                rows.push((cursor.format(BROKEN_ORDER), row));
+            }
         }
         Ok(ListPage::new(&window, total, rows, more))
     }
 
-    async fn broken_row(&self, item: BrokenItem) -> Result<BrokenRow, QueryError> {
+    /// Items with what needs them, in at most three statements.
+    async fn broken_rows(&self, items: &[BrokenItem], uses_max: u64) -> Result<Vec<BrokenRow>, QueryError> {
         let record = self.record.verify();
-        let (uses, uses_total) = match item.digest {
-            Some(digest) => record.uses(digest, None, USES_MAX).await?,
-            None => {
-                let uses = record.uses_of_rows(item.publication, item.revision, USES_MAX).await?;
-                let total = uses.len() as u64;
-                (uses, total)
-            }
+        let files: Vec<Digest> = items.iter().filter_map(|item| item.digest).collect();
+        let of_rows = || items.iter().filter(|item| item.digest.is_none());
+        let revisions: Vec<RevisionId> = of_rows().filter_map(|item| item.revision).collect();
+        let publications: Vec<PublicationId> =
+            of_rows().filter(|item| item.revision.is_none()).filter_map(|item| item.publication).collect();
+        let by_file = record.uses_of_files(&files, uses_max).await?;
+        let by_revision = record.uses_of_revisions(&revisions).await?;
+        let by_publication = record.uses_of_publications(&publications, uses_max).await?;
+        let uses_of = |item: &BrokenItem| match (item.digest, item.revision, item.publication) {
+            (Some(digest), _, _) => by_file.get(&digest),
+            (None, Some(id), _) => by_revision.get(&id),
+            (None, None, Some(id)) => by_publication.get(&id),
+            (None, None, None) => None,
         };
-        let detail = match item.kind {
-            Breakage::Missing => "the archive does not have its object".to_owned(),
-            Breakage::Unreadable => "its object cannot be read".to_owned(),
-            Breakage::Wrong => "its object does not read back as it was archived".to_owned(),
-            Breakage::NotAFile => "there is something else in the place of its object".to_owned(),
-            Breakage::Altered
-            | Breakage::Orphan
-            | Breakage::Dangling
-            | Breakage::NotIndexed
-            | Breakage::NotRecorded => item.detail.clone(),
-        };
-        let next_step = next_step(&item, &uses);
-        Ok(BrokenRow { item, detail, uses, uses_total, next_step })
+        Ok(items.iter().map(|item| broken_row(item.clone(), uses_of(item).cloned().unwrap_or_default())).collect())
     }
 
     /// Further revisions that need a file.
     pub async fn uses_after(&self, row: &BrokenRow, after: RevisionId) -> Result<Vec<Use>, QueryError> {
         let Some(digest) = row.item.digest else { return Ok(Vec::new()) };
-        Ok(self.record.verify().uses(digest, Some(after), USES_MAX).await?.0)
+        Ok(self.record.verify().uses(digest, Some(after), USES_MAX).await?)
     }
+}
+
+fn broken_row(item: BrokenItem, uses: Uses) -> BrokenRow {
+    let Uses { first: uses, total: uses_total } = uses;
+    let detail = match item.kind {
+        Breakage::Missing => "the archive does not have its object".to_owned(),
+        Breakage::Unreadable if item.digest.is_some() => "its object cannot be read".to_owned(),
+        Breakage::Wrong => "its object does not read back as it was archived".to_owned(),
+        Breakage::NotAFile => "there is something else in the place of its object".to_owned(),
+        // A folder.
+        Breakage::Unreadable
+        | Breakage::Altered
+        | Breakage::Orphan
+        | Breakage::Dangling
+        | Breakage::NotIndexed
+        | Breakage::NotRecorded => item.detail.clone(),
+    };
+    let next_step = next_step(&item, &uses);
+    BrokenRow { item, detail, uses, uses_total, next_step }
 }
 
 /// What to do about something broken.
@@ -135,6 +160,9 @@ fn next_step(item: &BrokenItem, uses: &[Use]) -> String {
     match item.kind {
         Breakage::Missing | Breakage::Wrong | Breakage::NotAFile => {
             format!("{FROM}{resend}; or import the file again (`acervo import --manifest`)")
+        }
+        Breakage::Unreadable if item.digest.is_none() => {
+            "check the permissions of the folder and the medium, and verify again".to_owned()
         }
         Breakage::Unreadable => format!(
             "check the permissions of the object and the medium; {FROM}{resend}; or import the file again \

@@ -1,12 +1,14 @@
 //! Files and members of zips. A damaged file is recorded as such, and the error says how to repair it.
+use std::collections::HashMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use futures_util::{StreamExt, stream};
 
 use super::{Queries, QueryError};
-use crate::domain::{Digest, RevisionId, first_chars};
+use crate::domain::{Digest, ProductFolders, RevisionId, StoredFile, first_chars};
 use crate::engine::record::Revision;
-use crate::engine::store::{Bytes, MemberError, MemberReader, StoreError};
+use crate::engine::store::{Bytes, MemberError, MemberReader, Spool, StoreError};
 
 impl Queries {
     /// The published bytes: all, or a part. The first of them have been read when this returns.
@@ -34,10 +36,45 @@ impl Queries {
             self.app.record.files().lift_damage(file.digest).await?;
             tracing::info!(digest = %file.digest, "a file that was damaged reads back as it was archived again");
         }
-        match self.app.store.require(file.locator()).await {
+        match self.app.store.require(file).await {
             Ok(()) => Ok(()),
             Err(e) => Err(self.record_and_explain(revision, e).await),
         }
+    }
+
+    /// Those of some revisions whose files are damaged, each with the error for the caller. Files that are not known to be damaged are
+    /// not read.
+    pub async fn damaged_among(&self, revisions: &[&Revision]) -> Result<HashMap<RevisionId, String>, QueryError> {
+        let digests: Vec<Digest> = revisions.iter().map(|revision| revision.file.digest).collect();
+        let known = self.app.record.files().damaged_among(&digests).await?;
+        let mut damaged = HashMap::new();
+        for revision in revisions.iter().filter(|revision| known.contains(&revision.file.digest)) {
+            match self.require_sound(revision).await {
+                Ok(()) => {}
+                Err(QueryError::Damaged { error, .. }) => _ = damaged.insert(revision.id, error),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// The folder for temporary files.
+    pub fn scratch_folder(&self) -> PathBuf {
+        self.app.store.scratch_folder().to_owned()
+    }
+
+    /// An empty temporary file, for what is prepared before it is sent.
+    pub fn spool(&self) -> Spool {
+        self.app.store.spool()
+    }
+
+    /// The folder of every product of the archive, for paths of files. `reserved` are names that no product gets.
+    pub async fn product_folders(&self, reserved: &[&str]) -> Result<ProductFolders, QueryError> {
+        let mut folders = ProductFolders::new(reserved);
+        for (id, name) in self.record.history().product_names().await? {
+            folders.assign(id.0, &name);
+        }
+        Ok(folders)
     }
 
     /// Finds a member by its path.
@@ -47,6 +84,7 @@ impl Queries {
             Err(MemberError::Store(e)) => Err(self.record_and_explain(revision, e).await),
             Err(MemberError::Unsupported(why)) => Err(QueryError::Unsupported(why)),
             Err(MemberError::NoMember(_) | MemberError::NotAZip(_)) => Err(no_member(revision, path)),
+            Err(MemberError::Ambiguous { candidates, .. }) => Err(ambiguous(path, &candidates)),
             Err(MemberError::Cancelled) => Err(StoreError::Interrupted.into()),
         }
     }
@@ -72,12 +110,12 @@ impl Queries {
             Some(Ok(first)) => Some(Ok(first)),
             None => None,
         };
-        let (queries, revision) = (self.clone(), revision.id);
+        let (queries, revision, file) = (self.clone(), revision.id, revision.file);
         let rest = bytes.then(move |piece| {
             let queries = queries.clone();
             async move {
                 if let Err(e) = &piece {
-                    queries.record_damage(revision, e).await;
+                    queries.record_damage(revision, &file, e).await;
                 }
                 piece
             }
@@ -86,11 +124,15 @@ impl Queries {
     }
 
     /// An error of the archive as the caller gets it. Damage is recorded.
-    async fn record_and_explain(&self, revision: &Revision, error: StoreError) -> QueryError {
-        self.record_damage(revision.id, &error).await;
+    pub(super) async fn record_and_explain(&self, revision: &Revision, error: StoreError) -> QueryError {
+        self.record_damage(revision.id, &revision.file, &error).await;
         if let Some(digest) = error.damaged() {
             let name = self.name_of(revision.id).await;
             return QueryError::Damaged { error: error.to_string(), advice: advice(name.as_deref(), digest) };
+        }
+        if error.is_away() {
+            tracing::warn!(%error, revision = %revision.id, "a file cannot be read; the archive cannot be reached");
+            return QueryError::Busy("the archive cannot be reached; try again in a moment".to_owned());
         }
         match error {
             StoreError::Member(why) => QueryError::Unsupported(why),
@@ -100,7 +142,8 @@ impl Queries {
             | StoreError::Unreadable(_)
             | StoreError::OtherFile { .. }
             | StoreError::NotAFile { .. }
-            | StoreError::UnsupportedBase { .. }
+            | StoreError::BaseDamaged { .. }
+            | StoreError::Undecodable { .. }
             | StoreError::Io(_)
             | StoreError::Interrupted => error.into(),
         }
@@ -118,10 +161,10 @@ impl Queries {
     }
 
     /// Records that a file is damaged, and logs it the first time.
-    async fn record_damage(&self, revision: RevisionId, error: &StoreError) {
+    async fn record_damage(&self, revision: RevisionId, file: &StoredFile, error: &StoreError) {
         let Some(digest) = error.damaged() else { return };
         metrics::counter!("acervo_damaged_reads_total").increment(1);
-        match self.app.record.files().mark_damaged(digest, error.breakage(), self.app.clock.now()).await {
+        match self.app.record.files().mark_damaged(file, error.breakage(), self.app.clock.now()).await {
             Ok(true) => {
                 let name = self.name_of(revision).await;
                 let advice = advice(name.as_deref(), digest);
@@ -140,6 +183,19 @@ fn advice(name: Option<&str>, digest: Digest) -> String {
         "press \"Enviar\" for {product} on the portal, which sends its last version again; or import the file \
          again (`acervo import --manifest`), or put the object {digest} back from a backup of the archive folder"
     )
+}
+
+/// Paths that a message names.
+const CANDIDATES_NAMED: usize = 10;
+
+fn ambiguous(path: &str, candidates: &[String]) -> QueryError {
+    let path = first_chars(path, 200);
+    let named: Vec<String> = candidates.iter().take(CANDIDATES_NAMED).map(|path| format!("`{path}`")).collect();
+    let more = if candidates.len() > CANDIDATES_NAMED { ", and others" } else { "" };
+    QueryError::bad(format!(
+        "no member has exactly the path `{path}`, and several differ from it only in the case of letters: {}{more}; give one of these",
+        named.join(", ")
+    ))
 }
 
 fn no_member(revision: &Revision, path: &str) -> QueryError {

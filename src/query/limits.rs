@@ -55,6 +55,11 @@ impl QueryLimits {
         StopOnDrop(self.0.deadline.clone())
     }
 
+    /// When the response must be made.
+    pub(super) fn deadline(&self) -> Instant {
+        self.0.deadline.instant()
+    }
+
     /// For one computation: the permit to start it, and its deadline.
     pub(super) async fn step(&self) -> (Option<SemaphorePermit<'_>>, Deadline) {
         // The semaphore is never closed.

@@ -12,8 +12,10 @@ use super::{
     RevisionRequest, RevisionRow,
 };
 use crate::domain::{Digest, NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
-use crate::engine::index::{Filter, Hit, Hits, Order, Query, SortValue, Target};
-use crate::engine::record::{Member, Notification, NotificationQuery, Page, Product, RecordError, Revision, VerifyRun};
+use crate::engine::index::{Filter, Hit, Hits, Order, Query, SearchIn, SortValue, Target};
+use crate::engine::record::{
+    Member, Notification, NotificationQuery, Page, Product, ProductRemoval, RecordError, Revision, VerifyRun,
+};
 
 /// The letter of cursors into lists that the record orders.
 const RECORD_ORDER: char = 'l';
@@ -31,14 +33,18 @@ pub struct MemberRow {
 impl Queries {
     pub async fn publications(&self, request: PublicationRequest) -> Result<Arc<PublicationPage>, QueryError> {
         let target = Target::Publications { as_of: request.as_of };
-        let state = if self.cache.is_repeated(&request) { self.state().await } else { None };
+        // What is inside files is indexed on its own, so a state does not cover it.
+        let is_cached = request.search_in == SearchIn::Names;
+        let state = if is_cached && self.cache.is_repeated(&request) { self.state().await } else { None };
         if let Some(page) = state.as_ref().and_then(|state| self.cache.get(state, &request)) {
             return Ok(page);
         }
-        let search = SearchText::new(request.search.clone(), request.scored)?;
+        let search = SearchText::new(request.search.clone(), request.search_in, request.scored)?;
+        let content_search = search.in_content();
         let (window, hits) =
             self.search(target, search, request.filter.clone(), request.order, &request.paging).await?;
-        let rows = self.rows_of(&hits.hits).await?;
+        let mut rows = self.rows_of(&hits.hits).await?;
+        rows.iter_mut().for_each(|(_, row)| row.content_search = content_search.clone());
         let rows = rows.into_iter().map(|(hit, row)| (cursor(hit, target, request.order), Arc::new(row)));
         let list = ListPage::new(&window, hits.total as u64, rows.collect(), hits.more);
         let page = Arc::new(PublicationPage::new(list, state));
@@ -60,6 +66,7 @@ impl Queries {
                 publication: publications.remove(&hit.publication())?,
                 revision: hit.revision().and_then(|id| revisions.remove(&id)),
                 score: hit.score,
+                content_search: None,
             };
             Some((hit, row))
         };
@@ -70,11 +77,12 @@ impl Queries {
 
     pub async fn revisions(&self, request: RevisionRequest) -> Result<ListPage<RevisionRow>, QueryError> {
         let target = Target::Revisions;
-        let (window, hits) = self
-            .search(target, SearchText::new(request.search, false)?, request.filter, request.order, &request.paging)
-            .await?;
+        let search = SearchText::new(request.search, request.search_in, false)?;
+        let content_search = search.in_content();
+        let (window, hits) = self.search(target, search, request.filter, request.order, &request.paging).await?;
         let ids: Vec<RevisionId> = hits.hits.iter().filter_map(Hit::revision).collect();
         let mut rows = self.revision_rows(&ids).await?;
+        rows.values_mut().for_each(|row| row.content_search = content_search.clone());
         let rows = hits
             .hits
             .iter()
@@ -84,9 +92,8 @@ impl Queries {
 
     pub async fn products(&self, request: ProductRequest) -> Result<ListPage<Product>, QueryError> {
         let target = Target::Products;
-        let (window, hits) = self
-            .search(target, SearchText::new(request.search, false)?, request.filter, request.order, &request.paging)
-            .await?;
+        let search = SearchText::new(request.search, SearchIn::Names, false)?;
+        let (window, hits) = self.search(target, search, request.filter, request.order, &request.paging).await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(Hit::product).collect();
         let mut products = self.products_by_id(&ids).await?;
         let rows = hits
@@ -109,6 +116,7 @@ impl Queries {
         let query = Query {
             target,
             search: search.text,
+            search_in: search.within,
             scored: search.scored,
             filter,
             order,
@@ -188,7 +196,7 @@ impl Queries {
         let more = rows.len() as u64 > limit;
         let rows = rows.into_iter().take(window.limit).map(|(position, member)| {
             let cursor = Cursor { value: SortValue::Number(position.into()), tie: uuid::Uuid::nil() };
-            let url = format!("{}/members/{}", self.file_url(revision.id), path_in_url(&member.path));
+            let url = self.member_url(revision.id, &member.path);
             (cursor.format(RECORD_ORDER), MemberRow { member, url })
         });
         Ok(ListPage::new(&window, total, rows.collect(), more))
@@ -203,6 +211,14 @@ impl Queries {
         let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
         let (rows, total) = self.record.retention().runs(after.as_deref(), window.limit as u64 + 1).await?;
         by_id(&window, rows, total, |run| run_id(&run.id))
+    }
+
+    /// Newest first.
+    pub async fn product_removals(&self, paging: &Paging) -> Result<ListPage<ProductRemoval>, QueryError> {
+        let window = paging.window(RECORD_ORDER)?;
+        let after = window.beyond.as_ref().map(|cursor| cursor.tie.to_string());
+        let (rows, total) = self.record.product_removals().list(after.as_deref(), window.limit as u64 + 1).await?;
+        by_id(&window, rows, total, |removal| run_id(&removal.run.id))
     }
 
     /// Newest first.
@@ -244,7 +260,7 @@ impl Queries {
         let mut revisions = self.record.history().revisions_by_id(&revision_ids).await?;
         let row = |(id, publication): (_, crate::engine::record::Publication)| {
             let revision = publication.latest_revision.and_then(|id| revisions.remove(&id));
-            (id, PublicationRow { publication, revision, score: None })
+            (id, PublicationRow { publication, revision, score: None, content_search: None })
         };
         let rows: HashMap<_, _> = publications.into_iter().map(row).collect();
         self.limits().count_bytes(weigh(rows.values()))?;
@@ -257,7 +273,7 @@ impl Queries {
         let publications = self.record.history().publications_by_id(&publications).await?;
         let row = |(id, revision): (_, Revision)| {
             let publication = publications.get(&revision.publication_id)?.clone();
-            Some((id, RevisionRow { revision, publication }))
+            Some((id, RevisionRow { revision, publication, content_search: None }))
         };
         let rows: HashMap<_, _> = revisions.into_iter().filter_map(row).collect();
         self.limits().count_bytes(weigh(rows.values()))?;
@@ -273,8 +289,11 @@ impl Queries {
         let mut found = HashMap::with_capacity(ids.len());
         for (id, revisions) in self.record.history().revisions_of(ids).await? {
             if let Some(publication) = publications.get(&id) {
-                let rows =
-                    revisions.into_iter().map(|revision| RevisionRow { revision, publication: publication.clone() });
+                let rows = revisions.into_iter().map(|revision| RevisionRow {
+                    revision,
+                    publication: publication.clone(),
+                    content_search: None,
+                });
                 let rows: Vec<RevisionRow> = rows.collect();
                 self.limits().count_bytes(weigh(&rows))?;
                 found.insert(id, rows);
@@ -341,7 +360,7 @@ fn cursor(hit: &Hit, target: Target, order: Order) -> String {
 }
 
 /// A member's path in an address: everything but letters, digits and a few signs is escaped.
-fn path_in_url(path: &str) -> String {
+pub(super) fn path_in_url(path: &str) -> String {
     const UNESCAPED: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     percent_encoding::utf8_percent_encode(path, UNESCAPED).to_string()

@@ -7,12 +7,20 @@ mod broken;
 mod cache;
 mod changes;
 mod columns;
+mod contents;
 mod coverage;
+mod diff;
+mod facets;
 mod files;
 mod filters;
+mod hooks;
+mod keys;
 mod limits;
 mod lists;
+mod members;
+mod operation;
 mod paging;
+mod preview;
 mod request;
 mod rows;
 mod search_text;
@@ -25,27 +33,41 @@ mod weight;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::app::App;
 use crate::engine::index::{Deadline, Index, IndexError};
 use crate::engine::record::Record;
 
 /// Rows and values of the leaves, as callers see and send them.
-pub use crate::engine::index::{Bucket, Dimension, Filter, Order};
+pub use crate::engine::index::{Bucket, ContentMatch, Dimension, Filter, Fragment, Order, Outcome, SearchIn};
 pub use crate::engine::record::{
-    Alias, BrokenItem, JobRun, Member, Notification, NotificationQuery, Product, Publication, Replay, RetentionRun,
-    Revision, Use, VerifyCycle, VerifyRun,
+    Alias, BrokenItem, DayOfActivity, Failure, HeldRevision, HookDelivery, HookLetter, JobRun, LossCounts, Member,
+    Notification, NotificationQuery, OpenLink, Product, ProductRemoval, Publication, Replay, RetentionRun, Revision,
+    Use, VerifyCycle, VerifyRun,
 };
-pub use crate::engine::store::{Bytes as FileBytes, StoreError as FileError};
+pub use crate::engine::store::{Bytes as FileBytes, Spool, StoreError as FileError};
 pub use admission::{Admission, Permit};
-pub use broken::{BrokenRow, Verification};
+pub use broken::{BrokenRow, USES_MAX, Verification};
 pub use cache::{ArchiveState, PageText, PublicationPage, StateCache};
-pub use changes::ChangeRow;
+pub use changes::{ChangeRow, ChangesPage, ChangesRequest, FeedPosition};
 pub use columns::{Cell, Column, Kind, TableRow};
-pub use coverage::{Coverage, CoveragePeriod, CoverageState};
+pub use contents::{CONTENT_MATCHES_MAX, ContentStatus, RevisionText};
+pub use coverage::{
+    Coverage, CoverageByProcess, CoveragePeriod, CoverageRequest, CoverageRow, CoverageState, CoverageStates,
+    JudgedPeriod, ProductCoverage,
+};
+pub use diff::{CellChange, ChosenRevisions, ContentChange, DiffText, MemberChange, MemberChangeKind, RevisionDiff};
+pub use facets::{Chosen, FACET_VALUES_MAX, FacetValue, Facets};
 pub use filters::check_notifications;
+pub use hooks::{HookRow, HookSettings};
+pub use keys::KeyStatus;
 pub use limits::{QueryLimits, StopOnDrop};
 pub use lists::MemberRow;
+pub use members::FileMember;
+pub use operation::Activity;
 pub use paging::{FIRST_MAX, ListPage, Paging};
+pub use preview::{Preview, PreviewContent, inline_media};
 pub use request::{NotificationRequest, ProductRequest, PublicationRequest, RevisionRequest};
 pub use rows::{PublicationRow, RevisionRow, has_zstd_frame};
 pub use stats::{STATS_LIMIT_MAX, StatsRequest, StatsRow, Suggestion, SuggestionKind};
@@ -62,6 +84,9 @@ pub enum QueryError {
     /// The file does not read back as it was archived.
     #[error("{error}; {advice}")]
     Damaged { error: String, advice: String },
+    /// The file existed, and retention removed it.
+    #[error("{0}")]
+    Purged(String),
     /// What was requested exists, and cannot be sent in this form.
     #[error("{0}")]
     Unsupported(String),
@@ -78,7 +103,7 @@ pub enum QueryError {
     TooLarge { bytes_max: u64 },
     #[error("there are {max} {what} already, which is the most; end one of them first")]
     Crowded { what: &'static str, max: usize },
-    #[error("the search index is not written by this service now, so nothing new is found; subscribe again later")]
+    #[error("the search index is not written by this service now, so nothing new is found; try again later")]
     IndexStopped,
     #[error(transparent)]
     Record(#[from] crate::engine::record::RecordError),
@@ -100,9 +125,15 @@ pub struct Queries {
     app: App,
     record: Record,
     cache: Arc<cache::ResultCache>,
+    facet_cache: Arc<facets::FacetCache>,
     counts_cache: status::CountsCache,
+    feed_head: changes::FeedHead,
+    process_coverage: coverage::ProcessCoverageCache,
+    activity: operation::ActivityCache,
     admission: Admission,
     limits: QueryLimits,
+    /// Comparisons of files at once.
+    comparisons: Arc<Semaphore>,
 }
 
 impl Queries {
@@ -110,7 +141,20 @@ impl Queries {
         let admission = Admission::new(&app.settings.query);
         let limits = QueryLimits::lasting(app.settings.query.timeout);
         let record = app.record.clone();
-        Self { app, record, cache: Arc::default(), counts_cache: status::CountsCache::default(), admission, limits }
+        let comparisons = Arc::new(Semaphore::new(diff::AT_ONCE));
+        Self {
+            app,
+            record,
+            cache: Arc::default(),
+            facet_cache: Arc::default(),
+            counts_cache: status::CountsCache::default(),
+            feed_head: changes::FeedHead::default(),
+            process_coverage: coverage::ProcessCoverageCache::default(),
+            activity: operation::ActivityCache::default(),
+            admission,
+            limits,
+            comparisons,
+        }
     }
 
     /// Waits until queries show what was recorded before; see [`Intake::caught_up`](crate::engine::record::Intake::caught_up).
@@ -151,12 +195,18 @@ impl Queries {
         computed.map_err(|e| match e {
             IndexError::Interrupted => QueryError::TimedOut { timeout: self.app.settings.query.timeout },
             IndexError::Busy => QueryError::Overloaded,
+            IndexError::NoContents => QueryError::bad(
+                "the text inside files is not searched here: set `content.index = true`, or leave out `in`",
+            ),
+            IndexError::TooManyFiles { limit } => {
+                QueryError::bad(format!("more than {limit} files have these words: add another word to `search`"))
+            }
             e => QueryError::Index(e),
         })
     }
 
     /// The `fileUrl` of a revision: absolute if the public address is known.
     pub fn file_url(&self, id: crate::domain::RevisionId) -> String {
-        format!("{}/files/{id}", self.app.settings.public_url.as_deref().unwrap_or_default())
+        self.app.settings.file_url(id)
     }
 }

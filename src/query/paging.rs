@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::QueryError;
 use crate::domain::excerpt;
-use crate::engine::index::{Order, SortValue};
+use crate::engine::index::{Order, Relevance, SortValue};
 
 /// Rows of one page at most.
 pub const FIRST_MAX: i64 = 1000;
@@ -156,7 +156,7 @@ impl Cursor {
         let value = match &self.value {
             SortValue::Number(number) => format!("i{number}"),
             SortValue::Text(text) => format!("t{text}"),
-            SortValue::Score(score) => format!("s{}", score.to_bits()),
+            SortValue::Score(relevance) => format!("s{}.{}", relevance.score.to_bits(), relevance.hour),
         };
         URL_SAFE_NO_PAD.encode(format!("{kind}{}{value}", self.tie.simple()))
     }
@@ -175,7 +175,11 @@ impl Cursor {
         let mut chars = value.chars();
         let value = match (chars.next(), chars.as_str(), kind) {
             (Some('t'), text, 'n' | 'k') => SortValue::Text(text.to_owned()),
-            (Some('s'), bits, 'v') => SortValue::Score(f32::from_bits(bits.parse().map_err(|_| broken())?)),
+            (Some('s'), parts, 'v') => {
+                let (bits, hour) = parts.split_once('.').ok_or_else(broken)?;
+                let score = f32::from_bits(bits.parse().map_err(|_| broken())?);
+                SortValue::Score(Relevance { score, hour: hour.parse().map_err(|_| broken())? })
+            }
             (Some('i'), number, kind) if kind != 'n' && kind != 'v' && kind != 'k' => {
                 SortValue::Number(number.parse().map_err(|_| broken())?)
             }

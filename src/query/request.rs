@@ -2,13 +2,14 @@
 use jiff::Timestamp;
 
 use super::Paging;
-use crate::engine::index::{Filter, Order};
+use crate::engine::index::{Filter, Order, SearchIn};
 use crate::engine::record::NotificationQuery;
 
 /// A page of publications.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PublicationRequest {
     pub search: Option<String>,
+    pub search_in: SearchIn,
     /// Whether rows need their score, whatever their order.
     pub scored: bool,
     pub filter: Filter,
@@ -21,6 +22,7 @@ pub struct PublicationRequest {
 #[derive(Clone, Debug)]
 pub struct RevisionRequest {
     pub search: Option<String>,
+    pub search_in: SearchIn,
     pub filter: Filter,
     pub order: Order,
     pub paging: Paging,

@@ -1,4 +1,6 @@
 //! Rows as callers see them.
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::domain::{Encoding, PublicationStatus};
@@ -10,6 +12,8 @@ pub struct PublicationRow {
     pub publication: record::Publication,
     pub revision: Option<record::Revision>,
     pub score: Option<f32>,
+    /// The search that found words inside its file.
+    pub content_search: Option<Arc<str>>,
 }
 
 impl PublicationRow {
@@ -32,6 +36,8 @@ impl PublicationRow {
 pub struct RevisionRow {
     pub revision: record::Revision,
     pub publication: record::Publication,
+    /// The search that found words inside its file.
+    pub content_search: Option<Arc<str>>,
 }
 
 /// Whether a revision's file is stored as a zstd frame, which can be sent as it is.

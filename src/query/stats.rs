@@ -4,7 +4,7 @@ use super::search_text::SearchText;
 use super::weight::weigh;
 use super::{Queries, QueryError};
 use crate::domain::{ProductId, TextMatch, fold, words};
-use crate::engine::index::{Dimension, Filter, Groups, Order, Query, Sums, Target};
+use crate::engine::index::{Dimension, Filter, Groups, Order, Query, SearchIn, Sums, Target};
 use crate::engine::record::RecordError;
 
 /// Groups in a response at most.
@@ -68,7 +68,7 @@ impl Queries {
             return Err(QueryError::bad("`groupBy` names a dimension twice"));
         }
         check_filter(&request.filter)?;
-        let search = SearchText::new(request.search, false)?.text;
+        let search = SearchText::new(request.search, SearchIn::Names, false)?.text;
         let dimensions = request.group_by.clone();
         let mut found =
             self.query_index(move |index, watch| index.stats(search, request.filter, &dimensions, watch)).await?;
@@ -100,7 +100,7 @@ impl Queries {
     /// Names of products, present and past, of processes and of files that begin with a text, or have a word that does.
     pub async fn suggest(&self, prefix: &str, limit: i64) -> Result<Vec<Suggestion>, QueryError> {
         let limit = self::limit(limit, SUGGESTIONS_MAX)?;
-        SearchText::new(Some(prefix.to_owned()), false)?;
+        SearchText::new(Some(prefix.to_owned()), SearchIn::Names, false)?;
         if words(prefix).is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
@@ -198,8 +198,18 @@ impl Queries {
         limit: usize,
     ) -> Result<crate::engine::index::Hits, QueryError> {
         let order = if search.is_some() { Order::Relevance } else { Order::Archived { descending: true } };
-        let query =
-            Query { target, search, scored: false, filter, order, beyond: None, backwards: false, offset: 0, limit };
+        let query = Query {
+            target,
+            search,
+            search_in: SearchIn::Names,
+            scored: false,
+            filter,
+            order,
+            beyond: None,
+            backwards: false,
+            offset: 0,
+            limit,
+        };
         self.query_index(move |index, watch| index.search(&query, watch)).await
     }
 }

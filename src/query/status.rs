@@ -1,13 +1,14 @@
 //! The status of the service.
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{Queries, QueryError, Verification};
+use super::{ContentStatus, HookRow, Queries, QueryError, Verification};
 use crate::domain::{Digest, RevisionId};
-use crate::engine::record::{API_KEYS, Counts, ExpiringLinks, RecentWarnings, Replay, Source, Unresolved, Version};
+use crate::engine::record::{
+    API_KEYS, Counts, ExpiringLinks, Failure, LossCounts, RecentWarnings, Replay, Source, Unresolved, Version,
+};
 
 /// How long a warning of a notification stays in the status.
 const WARNED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -25,9 +26,12 @@ pub struct SourceStatus {
 pub struct Status {
     pub version: &'static str,
     pub ready: bool,
+    /// The time of this status.
+    pub at: Timestamp,
     pub started_at: Timestamp,
     pub counts: Counts,
     pub disk_free: Option<u64>,
+    pub disk_size: Option<u64>,
     /// Why no file is fetched now, if so.
     pub fetching_waits: Option<String>,
     pub sources: Vec<SourceStatus>,
@@ -37,10 +41,16 @@ pub struct Status {
     pub expiring: ExpiringLinks,
     /// Notifications of the last seven days that were taken with a warning.
     pub warned: RecentWarnings,
+    /// Publications whose file is lost.
+    pub lost: LossCounts,
     /// The newest replay.
     pub last_replay: Option<Replay>,
     /// Changes that the search index has not indexed yet.
     pub index_lag: i64,
+    /// The text inside files; absent if it is not indexed.
+    pub content: Option<ContentStatus>,
+    /// Requests that wait for the next change.
+    pub waiting_polls: usize,
     /// Wrong keys of the API since the archive exists, and when the last were counted.
     pub denied_keys: u64,
     pub last_denied_key_at: Option<Timestamp>,
@@ -48,8 +58,17 @@ pub struct Status {
     pub damaged: DamagedFiles,
     /// Verification: the last run, the cycle, and how much is broken.
     pub verification: Verification,
+    /// Hooks: how far each has come.
+    pub hooks: Vec<HookRow>,
     /// What the threads of the index are doing.
     pub computing: crate::engine::index::PoolStatus,
+}
+
+impl Status {
+    /// When the oldest notification was received that waits for its publication or its file.
+    pub fn waiting_since(&self) -> Option<Timestamp> {
+        self.counts.waiting_since.into_iter().chain(self.unresolved.since).min()
+    }
 }
 
 /// The damaged files of the archive.
@@ -98,6 +117,7 @@ impl Queries {
         let head = self.record.feed().head().await?;
         let at = app.index.position().map(|position| position.feed).unwrap_or_default();
         let now = app.clock.now();
+        let space = app.store.space().ok().flatten();
         let mut sources = Vec::new();
         let (mut denied_keys, mut last_denied_key_at) = (app.denied.keys(), None);
         for source in self.record.sources().all().await? {
@@ -112,20 +132,26 @@ impl Queries {
         Ok(Status {
             version: env!("CARGO_PKG_VERSION"),
             ready: self.not_ready().await.is_none(),
+            at: now,
             started_at: app.started_at,
             counts,
-            disk_free: app.store.space().ok().flatten().map(|space| space.free),
+            disk_free: space.as_ref().map(|space| space.free),
+            disk_size: space.as_ref().map(|space| space.total),
             fetching_waits: app.disk.may_fetch().err().map(|e| e.to_string()),
             sources,
             unresolved,
             expiring: app.record.monitor().expiring_links(now, app.settings.fetch.warn_before, 5).await?,
             warned: app.record.monitor().warned(now - WARNED_WITHIN).await?,
+            lost: app.record.losses().counts().await?,
             last_replay: app.record.replays().list(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
+            content: self.content_status(head)?,
+            waiting_polls: self.admission().waiting_polls(),
             denied_keys,
             last_denied_key_at,
             damaged: self.damaged().await?,
             verification: self.verification().await?,
+            hooks: self.hooks().await?,
             computing: app.computing.status(),
         })
     }
@@ -143,6 +169,16 @@ impl Queries {
         Ok(DamagedFiles { count, first: first.collect() })
     }
 
+    /// Why notifications have no file: those that are tried again, and those of the last seven days that ended without one.
+    pub async fn failures(&self) -> Result<Vec<Failure>, QueryError> {
+        Ok(self.app.record.monitor().failures(self.app.clock.now() - WARNED_WITHIN).await?)
+    }
+
+    /// How many publications are lost.
+    pub async fn lost(&self) -> Result<LossCounts, QueryError> {
+        Ok(self.app.record.losses().counts().await?)
+    }
+
     /// How many notifications are recorded and not resolved yet.
     pub async fn unresolved(&self) -> Result<u64, QueryError> {
         Ok(self.record.monitor().unresolved().await?.count)
@@ -150,7 +186,7 @@ impl Queries {
 
     /// Why notifications cannot be accepted now, if so.
     pub async fn not_ready(&self) -> Option<String> {
-        if self.app.stopping.load(Ordering::Acquire) {
+        if self.app.stopping.is_cancelled() {
             return Some("the service is stopping".to_owned());
         }
         if let Err(e) = self.app.record.intake().can_write().await {

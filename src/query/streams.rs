@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::filters::check_filter;
 use super::{Queries, QueryError, RevisionRow};
 use crate::domain::{ChangeKind, NotificationId, RevisionId, millis};
-use crate::engine::index::{Filter, Hit, Order, Progress, Query, Target};
+use crate::engine::index::{Filter, Hit, Order, Progress, Query, SearchIn, Target};
 use crate::engine::record::Notification;
 
 /// Rows that are read at once.
@@ -78,8 +78,29 @@ impl Queries {
     }
 }
 
+impl Queries {
+    /// Waits until the index has reached a number of the feed; an error if nothing writes it any more.
+    pub(super) async fn until_indexed(&self, number: i64) -> Result<(), QueryError> {
+        let mut progress = self.app.index.progress();
+        let is_there = |progress: &Progress| progress.position.is_some_and(|position| position.feed >= number);
+        let gone = || QueryError::IndexStopped;
+        loop {
+            let now = *progress.borrow_and_update();
+            if is_there(&now) {
+                return Ok(());
+            }
+            if now.has_writer {
+                progress.changed().await.map_err(|_| gone())?;
+                continue;
+            }
+            let moved = progress.wait_for(|progress| progress.has_writer || is_there(progress));
+            tokio::time::timeout(WRITER_TIMEOUT, moved).await.map_err(|_| gone())?.map_err(|_| gone())?;
+        }
+    }
+}
+
 /// Waits for the next poll after one at `polled_at` that found nothing.
-async fn wait(commits: &mut watch::Receiver<u64>, polled_at: Instant) {
+pub(super) async fn wait(commits: &mut watch::Receiver<u64>, polled_at: Instant) {
     let _ = tokio::time::timeout(POLL_INTERVAL, commits.changed()).await;
     tokio::time::sleep_until(polled_at + POLL_INTERVAL_MIN).await;
 }
@@ -129,7 +150,7 @@ impl Archived {
         changes: &[crate::engine::record::Change],
         revisions: &[RevisionId],
     ) -> Result<HashSet<RevisionId>, QueryError> {
-        self.until_indexed(last).await?;
+        self.queries.until_indexed(last).await?;
         let mut filter = self.filter.clone();
         let changed = changes.iter().map(|change| change.publication_id.0);
         let wanted = filter.ids.take();
@@ -137,6 +158,7 @@ impl Archived {
         let mut query = Query {
             target: Target::Revisions,
             search: None,
+            search_in: SearchIn::Names,
             scored: false,
             filter,
             order: Order::Archived { descending: true },
@@ -155,25 +177,6 @@ impl Archived {
             if !found.more || matching.len() == revisions.len() {
                 return Ok(matching);
             }
-        }
-    }
-
-    /// Waits until the index has reached a number of the feed; an error if nothing writes it any more.
-    async fn until_indexed(&self, number: i64) -> Result<(), QueryError> {
-        let mut progress = self.queries.app.index.progress();
-        let is_there = |progress: &Progress| progress.position.is_some_and(|position| position.feed >= number);
-        let gone = || QueryError::IndexStopped;
-        loop {
-            let now = *progress.borrow_and_update();
-            if is_there(&now) {
-                return Ok(());
-            }
-            if now.has_writer {
-                progress.changed().await.map_err(|_| gone())?;
-                continue;
-            }
-            let moved = progress.wait_for(|progress| progress.has_writer || is_there(progress));
-            tokio::time::timeout(WRITER_TIMEOUT, moved).await.map_err(|_| gone())?.map_err(|_| gone())?;
         }
     }
 }

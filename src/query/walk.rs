@@ -28,8 +28,12 @@ impl Queries {
     ) -> Result<impl Stream<Item = Result<Vec<PublicationRow>, QueryError>> + Send + use<>, QueryError> {
         check_filter(&request.filter)?;
         let target = Target::Publications { as_of: request.as_of };
-        let hits =
-            self.all_hits(target, SearchText::new(request.search, request.scored)?, request.filter, request.order);
+        let hits = self.all_hits(
+            target,
+            SearchText::new(request.search, request.search_in, request.scored)?,
+            request.filter,
+            request.order,
+        );
         let queries = self.clone();
         let page = move |hits: Result<Vec<Hit>, QueryError>| {
             let queries = queries.clone();
@@ -48,8 +52,8 @@ impl Queries {
         request: RevisionRequest,
     ) -> Result<impl Stream<Item = Result<Vec<RevisionRow>, QueryError>> + Send + use<>, QueryError> {
         check_filter(&request.filter)?;
-        let hits =
-            self.all_hits(Target::Revisions, SearchText::new(request.search, false)?, request.filter, request.order);
+        let search = SearchText::new(request.search, request.search_in, false)?;
+        let hits = self.all_hits(Target::Revisions, search, request.filter, request.order);
         let queries = self.clone();
         let page = move |hits: Result<Vec<Hit>, QueryError>| {
             let queries = queries.clone();
@@ -98,6 +102,7 @@ impl Queries {
         let query = Query {
             target,
             search: search.text,
+            search_in: search.within,
             scored: search.scored,
             filter,
             order,

@@ -1,7 +1,7 @@
 //! Estimates of the bytes that rows take in memory, for the limits of responses.
 use std::mem::size_of_val;
 
-use super::{PublicationRow, RevisionRow, StatsRow};
+use super::{FileMember, PublicationRow, RevisionRow, StatsRow};
 use crate::engine::record::{Member, Notification, Product, Publication, Revision};
 
 /// A body becomes a tree of values, which takes several times as much as its text.
@@ -54,6 +54,12 @@ impl Weight for Revision {
             + file_name.len()
             + texts.into_iter().map(|one| text(one.as_ref())).sum::<usize>()
             + warnings.iter().map(|warning| warning.len() + size_of_val(warning)).sum::<usize>()
+    }
+}
+
+impl Weight for FileMember {
+    fn weight(&self) -> usize {
+        self.publication.weight() + self.revision.weight() + self.member.weight()
     }
 }
 

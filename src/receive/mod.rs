@@ -5,10 +5,12 @@ mod credentials;
 mod unpack;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::app::{App, DiskFull};
+use crate::app::{App, Derived, DiskFull};
 use crate::domain::{Digest, NotificationId, ParsedNotification, excerpt};
 use crate::engine::record::{IntakeError, NewNotification};
+use crate::stage::Stage;
 
 pub use credentials::{Access, PresentedCredentials, basic_decodings, decodings};
 
@@ -47,7 +49,7 @@ pub enum ReceiveError {
 #[derive(Clone)]
 pub struct Receiver {
     app: App,
-    authenticator: Arc<credentials::Authenticator>,
+    authenticator: Arc<Derived<credentials::Authenticator>>,
 }
 
 /// The format that `Content-Type` declares.
@@ -70,7 +72,8 @@ pub struct BodyHeaders<'a> {
 
 impl Receiver {
     pub fn new(app: App) -> Self {
-        let authenticator = Arc::new(credentials::Authenticator::new(&app.settings.receiver));
+        let authenticator =
+            Arc::new(Derived::new(&app, |settings| credentials::Authenticator::new(&settings.receiver)));
         Self { app, authenticator }
     }
 
@@ -80,20 +83,32 @@ impl Receiver {
         if source.is_empty() || source.len() > 64 || !source.bytes().all(is_allowed) {
             return Err(ReceiveError::UnknownSource);
         }
-        self.authenticator.authenticate(source, presented).ok_or_else(|| {
+        let authenticator = self.authenticator.get(&self.app);
+        authenticator.authenticate(source, presented).ok_or_else(|| {
             // Unknown names, which any client can invent, are counted under `default`.
-            self.app.denied.note(if self.authenticator.is_configured(source) { source } else { "default" });
+            self.app.denied.note(if authenticator.is_configured(source) { source } else { "default" });
             ReceiveError::Unauthenticated
         })
     }
 
     /// Records a notification whose credentials were checked.
     pub async fn receive(&self, source: &str, headers: BodyHeaders<'_>, body: &[u8]) -> Result<Receipt, ReceiveError> {
+        let received = self.record(source, headers, body).await;
+        match &received {
+            Err(ReceiveError::Overloaded(why)) => self.app.denied.note_unrecorded(why),
+            Err(ReceiveError::DiskFull(why)) => self.app.denied.note_unrecorded(why),
+            Ok(_) | Err(_) => {}
+        }
+        received
+    }
+
+    async fn record(&self, source: &str, headers: BodyHeaders<'_>, body: &[u8]) -> Result<Receipt, ReceiveError> {
         self.app.disk.may_receive()?;
         let body = &*unpack::unpack(headers.content_encoding, body, ParsedNotification::BYTES_MAX)?;
         let notice = notice_of(declared_format(headers.content_type), body)?;
         let rejected = notice.outcome.as_ref().err().map(ToString::to_string);
         let id = NotificationId::new();
+        let received = Instant::now();
         let notification = NewNotification {
             id,
             source: source.to_owned(),
@@ -103,6 +118,7 @@ impl Receiver {
         };
         // Recorded before the response is sent: after a 202 the portal does not send it again.
         self.app.record.intake().accept(notification).await?;
+        Stage::Durable.reached_after(received.elapsed());
         if let Some(reason) = &rejected {
             tracing::warn!(%id, source, reason, "a notification was rejected");
         }

@@ -3,7 +3,10 @@
 use sea_orm::entity::prelude::*;
 
 pub use super::revision::revisions;
-use crate::domain::{Breakage, ChangeKind, Digest, Encoding, Granularity, NotificationStatus, PublicationStatus};
+use crate::domain::{
+    Breakage, ChangeKind, DeliveryOutcome, Digest, Encoding, Granularity, HookEvent, NotificationStatus,
+    PublicationStatus,
+};
 
 macro_rules! table {
     ($module:ident, $name:literal, { $($body:tt)* }) => {
@@ -65,6 +68,11 @@ table!(publications, "publications", {
     pub revision_count: i32,
     /// When its first notification was received; absent if that was before this column existed.
     pub first_received_at: Option<i64>,
+    /// When it was last marked as LOST.
+    pub lost_at: Option<i64>,
+    /// Both are absent, or none is.
+    pub lost_acknowledged_at: Option<i64>,
+    pub lost_acknowledged_by: Option<String>,
 });
 
 table!(files, "files", {
@@ -85,6 +93,10 @@ table!(files, "files", {
     pub damage: Option<Breakage>,
     /// Of the object as stored.
     pub stored_digest: Option<Digest>,
+    /// How many bases are decoded one after another before it.
+    pub depth: i32,
+    /// When compaction looked at it as it is stored now.
+    pub compacted_at: Option<i64>,
 });
 
 table!(members, "members", {
@@ -134,6 +146,27 @@ table!(notifications, "notifications", {
     pub replay_id: Option<Uuid>,
     /// A JSON list of texts; absent if there is none.
     pub warnings: Option<String>,
+});
+
+table!(key_uses, "key_uses", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    pub last_used_at: i64,
+});
+
+table!(revoked_keys, "revoked_keys", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub hash: String,
+    pub name: String,
+    pub revoked_at: i64,
+});
+
+table!(sessions, "sessions", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub hash: String,
+    pub key_hash: String,
+    pub started_at: i64,
+    pub expires_at: i64,
 });
 
 table!(sources, "sources", {
@@ -209,6 +242,18 @@ table!(retention_runs, "retention_runs", {
     pub swept_at: Option<i64>,
 });
 
+table!(product_removals, "product_removals", {
+    /// That of its retention run.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub product_id: Uuid,
+    pub name: String,
+    pub reason: String,
+    pub requested_by: String,
+    pub requested_at: i64,
+    pub completed_at: Option<i64>,
+});
+
 table!(job_runs, "job_runs", {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
@@ -254,4 +299,60 @@ table!(verify_cycles, "verify_cycles", {
     pub started_at: i64,
     pub ended_at: Option<i64>,
     pub point: i64,
+});
+
+table!(hooks, "hooks", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    pub created_at: i64,
+    pub feed: i64,
+    pub event: i64,
+    pub pending: Option<String>,
+    pub pending_at: Option<i64>,
+    pub attempts: i32,
+    pub failing_since: Option<i64>,
+    pub next_attempt_at: Option<i64>,
+    pub last_error: Option<String>,
+    pub delivered: i64,
+    pub failed: i64,
+    pub last_delivered_at: Option<i64>,
+    pub disabled_at: Option<i64>,
+});
+
+table!(hook_events, "hook_events", {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub at: i64,
+    pub feed: i64,
+    pub kind: HookEvent,
+    pub name: String,
+    pub data: String,
+});
+
+table!(hook_letters, "hook_letters", {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub hook: String,
+    pub kind: HookEvent,
+    pub change: Option<i64>,
+    pub event: Option<i64>,
+    pub at: i64,
+    pub dead_at: i64,
+    pub attempts: i32,
+    pub error: String,
+    pub redeliver_at: Option<i64>,
+});
+
+table!(hook_deliveries, "hook_deliveries", {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub hook: String,
+    pub message: String,
+    pub kind: String,
+    pub at: i64,
+    pub attempt: i32,
+    pub outcome: DeliveryOutcome,
+    pub status: Option<i32>,
+    pub error: Option<String>,
+    pub took: i64,
 });

@@ -86,17 +86,13 @@ impl Feed {
             .limit(limit)
             .all(self.db.jobs_reader())
             .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Change {
-                    number: row.number,
-                    at: timestamp(row.at),
-                    kind: row.kind,
-                    publication_id: PublicationId(row.publication_id),
-                    revision_id: row.revision_id.map(RevisionId),
-                })
-            })
-            .collect()
+        Ok(rows.into_iter().map(change_of).collect())
+    }
+
+    /// One change.
+    pub async fn change(&self, number: i64) -> Result<Option<Change>, RecordError> {
+        let row = changes::Entity::find_by_id(number).one(self.db.jobs_reader()).await?;
+        Ok(row.map(change_of))
     }
 
     /// The last number assigned; 0 before the first.
@@ -127,6 +123,16 @@ impl Feed {
         txn.commit().await?;
         self.db.notify_feed();
         Ok(next)
+    }
+}
+
+fn change_of(row: changes::Model) -> Change {
+    Change {
+        number: row.number,
+        at: timestamp(row.at),
+        kind: row.kind,
+        publication_id: PublicationId(row.publication_id),
+        revision_id: row.revision_id.map(RevisionId),
     }
 }
 

@@ -135,7 +135,11 @@ impl Imports {
             let revision = import_file(&attempt, imported, now, confirmed).await;
             match revision {
                 Ok(Some(_)) => attempt.commit().await?,
-                Ok(None) | Err(RecordError::FileGone) => attempt.rollback().await?,
+                Ok(None) => {
+                    attempt.rollback().await?;
+                    note_known(&txn, &imported.fetched, now).await?;
+                }
+                Err(RecordError::FileGone) => attempt.rollback().await?,
                 Err(e) => return Err(e),
             }
             made.push(revision);
@@ -202,6 +206,15 @@ async fn known(txn: &DatabaseTransaction, batch: &[ImportedNotification]) -> Res
 
 fn intervals(known: &[RecordedRevision]) -> Vec<Interval> {
     known.iter().map(|revision| revision.interval).collect()
+}
+
+/// The file is recorded already, and what the archive had of it was verified, or replaced if it was damaged or missing.
+async fn note_known(txn: &DatabaseTransaction, fetched: &FetchedFile, now: Timestamp) -> Result<(), RecordError> {
+    match stored_files::save_stored_again(txn, &fetched.file, fetched.stored_digest, now).await {
+        // Nothing needs it any more.
+        Ok(()) | Err(RecordError::FileGone) => Ok(()),
+        Err(e) => Err(e),
+    }
 }
 
 async fn import_file(

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, Set};
 
+use super::compaction::LockHolder;
 use super::db::Db;
 use super::entity::state;
 use super::rows::millis_of;
@@ -72,6 +73,14 @@ impl Locks {
         let txn = self.db.begin().await?;
         let now = read_clock(&txn, self.db.shared_clock(now)).await?;
         Ok((txn, now))
+    }
+}
+
+/// An error unless the lock is held by this holder, for a transaction that nobody else may make.
+pub(super) async fn require_held(txn: &DatabaseTransaction, lock: LockHolder<'_>) -> Result<(), RecordError> {
+    match read(txn, lock.lock).await? {
+        Some(found) if found.holder == lock.holder => Ok(()),
+        Some(_) | None => Err(RecordError::LockLost(lock.lock.to_owned())),
     }
 }
 

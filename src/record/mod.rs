@@ -11,23 +11,30 @@
 //! connection for them, PostgreSQL an advisory lock), so a transaction reads and writes as if it were alone. Two things write
 //! outside of it and change no row: SQLite's checkpoints (`checkpointer`), and migrations, which take the same lock without a time
 //! limit (`connect`).
+mod backup;
 mod batch;
 mod checkpointer;
+mod compaction;
 mod connect;
 mod db;
+mod dump;
 mod entity;
 mod feed;
 mod files;
 mod history;
+mod hooks;
 mod imports;
 mod intake;
 mod jobs;
+mod keys;
 mod known_time;
 mod links;
 mod locks;
+mod losses;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 mod monitor;
+mod operation;
 mod pack;
 mod postgres;
 mod publications;
@@ -37,6 +44,7 @@ mod retention;
 mod revision;
 mod revisions;
 mod rows;
+mod sessions;
 mod sources;
 mod statements;
 mod values;
@@ -51,29 +59,40 @@ use sea_orm::DbErr;
 pub use crate::domain::ReplayRule;
 use db::Db;
 
+pub use backup::{Backup, DatabaseCopy, StoredObject};
+pub use compaction::{Compaction, LockHolder, ProductToCompact, Replacement, TimelineFile, TimelineKey};
 pub use connect::Location;
+pub use dump::{Columns, Cursor, Dump, RestoreState, RowKind, Snapshot};
 pub use feed::Feed;
 pub use files::{DamagedFile, Files, Removal};
-pub use history::{History, NotificationQuery, Page, RecentFile};
+pub use history::{CoveredPublication, History, NotificationQuery, Page, RecentFile};
+pub use hooks::{
+    HookAttempt, HookDelivery, HookEventRow, HookFailure, HookLetter, HookPosition, HookState, Hooks, LetterSubject,
+    NewHookEvent, NewLetter, PendingMessage,
+};
 pub use imports::{IMPORT, Imported, ImportedFile, ImportedNotification, Imports};
 pub use intake::{Intake, IntakeError, NewNotification};
 pub use jobs::{JobRun, Jobs};
+pub use keys::{Keys, RevokedKey};
 pub use known_time::KnownTime;
 pub use links::Links;
 pub use locks::Locks;
-pub use monitor::{Counts, ExpiringLinks, Monitor, RecentWarnings, Unresolved};
+pub use losses::{AcknowledgeError, Acknowledgement, Loss, LossCounts, Losses};
+pub use monitor::{Counts, ExpiringLinks, Failure, Monitor, RecentWarnings, Unresolved};
+pub use operation::{DayOfActivity, HeldRevision, OpenLink};
 pub use queue::{Capacity, Claim, ClaimedNotification, FetchedFile, PreviousFetch, Queue, RetryCounts, Settlement};
 pub use replays::{Replay, Replays};
 pub use retention::{
-    HoldError, Holds, Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision, Removals,
-    Retention, RetentionRun,
+    HoldError, Holds, Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision,
+    ProductRemoval, ProductRemovals, RemovalExtent, Removals, Retention, RetentionRun,
 };
 pub use revision::Revision;
 pub use rows::{Alias, Change, Member, Notification, Product, Publication};
+pub use sessions::{Session, Sessions};
 pub use sources::{API_KEYS, Source, Sources};
 pub use statements::{WatchedStatement, WatchedValue};
 pub use verify::{
-    BrokenItem, FileState, Finding, OrphanRevision, PublicationRefs, Use, Verify, VerifyCycle, VerifyRun,
+    BrokenItem, FileState, Finding, OrphanRevision, PublicationRefs, Use, Uses, Verify, VerifyCycle, VerifyRun,
 };
 pub use version::Version;
 
@@ -91,8 +110,13 @@ pub enum RecordError {
     Corrupt(String),
     #[error("the lease ran out; another worker has the notification")]
     LeaseLost,
+    #[error("another process has taken the lock of {0}")]
+    LockLost(String),
     #[error("retention has removed the same bytes, or is about to")]
     FileGone,
+    /// A row of an export.
+    #[error("{0}")]
+    InvalidRow(String),
     #[error("{0} does not fit into a number column of the database")]
     OutOfRange(String),
     /// The caller checks whether the store has the bytes, and repeats the call with the removals of those that it has.
@@ -138,15 +162,23 @@ struct Repositories {
     inventory: Inventory,
     holds: Holds,
     removals: Removals,
+    product_removals: ProductRemovals,
     imports: Imports,
     feed: Feed,
     replays: Replays,
     sources: Sources,
     monitor: Monitor,
     jobs: Jobs,
+    keys: Keys,
+    sessions: Sessions,
     locks: Locks,
+    losses: Losses,
     known_time: KnownTime,
     verify: Verify,
+    compaction: Compaction,
+    dump: Dump,
+    backup: Backup,
+    hooks: Hooks,
 }
 
 impl Record {
@@ -164,15 +196,23 @@ impl Record {
             inventory: Inventory { db: db.clone() },
             holds: Holds { db: db.clone() },
             removals: Removals { db: db.clone() },
+            product_removals: ProductRemovals { db: db.clone() },
             imports: Imports { db: db.clone() },
             feed: Feed { db: db.clone() },
             replays: Replays { db: db.clone(), rule },
             sources: Sources { db: db.clone() },
             monitor: Monitor { db: db.clone() },
             jobs: Jobs { db: db.clone() },
+            keys: Keys { db: db.clone() },
+            sessions: Sessions { db: db.clone() },
             locks: Locks { db: db.clone() },
+            losses: Losses { db: db.clone() },
             known_time: KnownTime { db: db.clone() },
             verify: Verify { db: db.clone() },
+            compaction: Compaction { db: db.clone() },
+            dump: Dump { db: db.clone() },
+            backup: Backup { db: db.clone() },
+            hooks: Hooks { db: db.clone() },
             db,
         })))
     }
@@ -223,6 +263,11 @@ impl Record {
         &self.0.holds
     }
 
+    /// Removals of whole products.
+    pub fn product_removals(&self) -> &ProductRemovals {
+        &self.0.product_removals
+    }
+
     /// Files that are being deleted.
     pub fn removals(&self) -> &Removals {
         &self.0.removals
@@ -257,9 +302,24 @@ impl Record {
         &self.0.jobs
     }
 
+    /// Keys of the API: when each was last used, and which were revoked.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Sessions of people who logged in on the page.
+    pub fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
     /// Locks between processes.
     pub fn locks(&self) -> &Locks {
         &self.0.locks
+    }
+
+    /// Lost publications, and who has acknowledged them.
+    pub fn losses(&self) -> &Losses {
+        &self.0.losses
     }
 
     /// The time that has certainly passed.
@@ -270,6 +330,26 @@ impl Record {
     /// Verification: what it reads, finds and remembers.
     pub fn verify(&self) -> &Verify {
         &self.0.verify
+    }
+
+    /// Compaction: files to encode densely, and the change from one object to another.
+    pub fn compaction(&self) -> &Compaction {
+        &self.0.compaction
+    }
+
+    /// Whole rows, for exports and restores.
+    pub fn dump(&self) -> &Dump {
+        &self.0.dump
+    }
+
+    /// Copies of SQLite's database.
+    pub fn backup(&self) -> &Backup {
+        &self.0.backup
+    }
+
+    /// Hooks: how far each has come, their dead letters and deliveries.
+    pub fn hooks(&self) -> &Hooks {
+        &self.0.hooks
     }
 
     /// Whether other processes may work on the same queue.

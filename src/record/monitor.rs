@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::RecordError;
 use super::db::Db;
@@ -43,6 +43,25 @@ pub struct RecentWarnings {
 /// Notifications received within this time are normally being fetched.
 const SETTLING: Duration = Duration::from_secs(60);
 
+/// A reason why notifications have no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// RETRYING, FAILED or EXPIRED.
+    pub status: Status,
+    pub reason: String,
+    /// How many of the last ones have it.
+    pub count: u64,
+    /// The product of one of them.
+    pub name: Option<String>,
+}
+
+/// Notifications of each kind whose reasons are counted, and reasons that are listed.
+const FAILURES_READ: u64 = 1_000;
+const REASONS_MAX: usize = 5;
+
+/// Waiting notifications among which the oldest is looked for.
+const OLDEST_OF: u64 = 10_000;
+
 /// The state of the whole archive.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
@@ -51,6 +70,8 @@ pub struct Counts {
     /// When the next link expires whose file is not archived yet.
     pub next_link_expiry: Option<Timestamp>,
     pub last_notification_at: Option<Timestamp>,
+    /// When the oldest notification was received whose file is still to be fetched.
+    pub waiting_since: Option<Timestamp>,
     pub products: u64,
     pub publications: u64,
     pub revisions: u64,
@@ -106,6 +127,38 @@ impl Monitor {
         Ok(RecentWarnings { count: natural(count.unwrap_or_default())?, last })
     }
 
+    /// Why notifications have no file, the most frequent reasons first: of those between two attempts, and of those received since an
+    /// instant that ended without one.
+    pub async fn failures(&self, since: Timestamp) -> Result<Vec<Failure>, RecordError> {
+        let retrying = notifications::Entity::find()
+            .filter(Expr::cust(format!("status = '{}'", Status::Retrying)))
+            .order_by(N::NextAttemptAt, Order::Asc);
+        let ended = notifications::Entity::find()
+            .filter(N::Status.is_in([Status::Failed, Status::Expired]))
+            .filter(N::ReceivedAt.gte(millis(since)))
+            .order_by(N::ReceivedAt, Order::Desc);
+        let mut failures: Vec<Failure> = Vec::new();
+        for kind in [retrying, ended] {
+            let rows: Vec<(Status, Option<String>, Option<String>)> = kind
+                .select_only()
+                .columns([N::Status, N::Error, N::Name])
+                .limit(FAILURES_READ)
+                .into_tuple()
+                .all(self.db.jobs_reader())
+                .await?;
+            for (status, reason, name) in rows {
+                let reason = reason.unwrap_or_default();
+                match failures.iter_mut().find(|known| known.status == status && known.reason == reason) {
+                    Some(known) => known.count += 1,
+                    None => failures.push(Failure { status, reason, count: 1, name }),
+                }
+            }
+        }
+        failures.sort_by_key(|failure| std::cmp::Reverse(failure.count));
+        failures.truncate(REASONS_MAX);
+        Ok(failures)
+    }
+
     /// The totals are maintained by the database's triggers, so nothing is scanned.
     pub async fn counts(&self) -> Result<Counts, RecordError> {
         let reader = self.db.jobs_reader();
@@ -136,6 +189,7 @@ impl Monitor {
             by_status: by_status.into_iter().filter(|(_, n)| *n > 0).collect(),
             next_link_expiry: next.flatten().map(timestamp),
             last_notification_at: last.map(timestamp),
+            waiting_since: self.waiting_since().await?,
             products: products::Entity::find().count(reader).await?,
             publications: natural(total("publications")?)?,
             revisions: natural(total("revisions")?)?,
@@ -143,6 +197,26 @@ impl Monitor {
             size: total("files/size")?,
             stored_size: total("files/stored_size")?,
         })
+    }
+
+    /// When the oldest notification was received that waits for its file: exact for up to [`OLDEST_OF`] of them, else the oldest of
+    /// those whose links expire first, which are the oldest as long as all links live equally long.
+    async fn waiting_since(&self) -> Result<Option<Timestamp>, RecordError> {
+        let expiring = Query::select()
+            .column(N::ReceivedAt)
+            .from(notifications::Entity)
+            .and_where(N::NextAttemptAt.is_not_null())
+            .order_by(N::LinkExpiresAt, Order::Asc)
+            .limit(OLDEST_OF)
+            .to_owned();
+        let waiting = Alias::new("waiting");
+        let oldest = Query::select()
+            .expr_as(Expr::col((waiting.clone(), N::ReceivedAt)).min(), Alias::new("at"))
+            .from_subquery(expiring, waiting)
+            .to_owned();
+        let row = self.db.jobs_reader().query_one(&oldest).await?;
+        let at: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+        Ok(at.map(timestamp))
     }
 
     /// The links that expire within some time and whose files are not archived yet, with up to `names` of their products.

@@ -48,13 +48,18 @@ pub(super) trait PackedRow: DeserializeOwned {
 
     /// The SQL that makes one JSON text of all rows.
     fn select(backend: DbBackend) -> String {
+        Self::select_from(backend, Self::FROM)
+    }
+
+    /// The same, of some rows of these tables, under the same names.
+    fn select_from(backend: DbBackend, from: &str) -> String {
         let columns: Vec<String> = Self::COLUMNS.iter().map(|column| (column.pack)(column.source, backend)).collect();
         let row = array(&columns.join(","), backend);
         let rows = match backend {
             DbBackend::Sqlite => format!("json_group_array({row})"),
             _ => format!("CAST(json_agg({row}) AS text)"),
         };
-        format!("SELECT {rows} FROM {}", Self::FROM)
+        format!("SELECT {rows} FROM {from}")
     }
 }
 

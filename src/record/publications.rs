@@ -30,6 +30,7 @@ pub(super) async fn mark_lost(txn: &DatabaseTransaction, of: Vec<Uuid>, now: Tim
         let open: HashSet<Uuid> = open.into_iter().collect();
         let others = some.iter().filter(|id| !open.contains(id)).copied().collect();
         let lost = set_status(txn, others, PublicationStatus::Awaited, PublicationStatus::Lost).await?;
+        note_loss(txn, &lost, now).await?;
         feed::append(
             txn,
             millis(now),
@@ -37,6 +38,22 @@ pub(super) async fn mark_lost(txn: &DatabaseTransaction, of: Vec<Uuid>, now: Tim
         )
         .await?;
     }
+    Ok(())
+}
+
+/// Who acknowledged an earlier loss does not know of this one.
+async fn note_loss(txn: &DatabaseTransaction, lost: &[Uuid], now: Timestamp) -> Result<(), DbErr> {
+    use publications::Column as P;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    publications::Entity::update_many()
+        .col_expr(P::LostAt, Expr::value(millis(now)))
+        .col_expr(P::LostAcknowledgedAt, Expr::value(None::<i64>))
+        .col_expr(P::LostAcknowledgedBy, Expr::value(None::<String>))
+        .filter(P::Id.is_in(padded(lost.to_vec())))
+        .exec(txn)
+        .await?;
     Ok(())
 }
 

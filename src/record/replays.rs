@@ -16,7 +16,7 @@ use super::db::Db;
 use super::entity::{files, notifications, publications, replays, revisions, sources};
 use super::intake::{AnnouncedPublication, Arrival, UNRESOLVED};
 use super::rows::{long, natural};
-use super::{RecordError, batch};
+use super::{NewHookEvent, RecordError, batch, hooks};
 use crate::domain::{Digest, NotificationStatus as Status, ReplayRule, Run, millis, timestamp};
 use notifications::Column as N;
 
@@ -206,8 +206,12 @@ impl Replays {
     }
 
     /// Ends the replays whose last notification is too long ago, and returns those of which no notification waits any more. Each
-    /// is returned once.
-    pub async fn end(&self, now: Timestamp) -> Result<Vec<Replay>, RecordError> {
+    /// is returned once, and the event that `event` makes of it is recorded with its end.
+    pub async fn end(
+        &self,
+        now: Timestamp,
+        event: impl Fn(&Replay) -> NewHookEvent,
+    ) -> Result<Vec<Replay>, RecordError> {
         use replays::Column as R;
         let open = replays::Entity::find().filter(R::Told.eq(false)).all(self.db.jobs_reader()).await?;
         let mut done = Vec::new();
@@ -240,9 +244,16 @@ impl Replays {
                 .filter(R::Told.eq(false))
                 .exec(&txn)
                 .await?;
-            txn.commit().await?;
             // One of several replicas reports it.
-            done.extend((ended.rows_affected > 0).then_some(replay));
+            let is_first = ended.rows_affected > 0;
+            if is_first {
+                hooks::append(&txn, &event(&replay)).await?;
+            }
+            txn.commit().await?;
+            if is_first {
+                self.db.notify_feed();
+                done.push(replay);
+            }
         }
         Ok(done)
     }

@@ -3,7 +3,10 @@
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
 
-use crate::domain::{Breakage, ChangeKind, Digest, Encoding, Granularity, NotificationStatus, PublicationStatus};
+use crate::domain::{
+    Breakage, ChangeKind, DeliveryOutcome, Digest, Encoding, Granularity, HookEvent, NotificationStatus,
+    PublicationStatus,
+};
 
 macro_rules! stored_as_text {
     ($($type:ident),+) => {$(
@@ -45,7 +48,16 @@ macro_rules! stored_as_text {
     )+};
 }
 
-stored_as_text!(Breakage, ChangeKind, Encoding, Granularity, NotificationStatus, PublicationStatus);
+stored_as_text!(
+    Breakage,
+    ChangeKind,
+    DeliveryOutcome,
+    Encoding,
+    Granularity,
+    HookEvent,
+    NotificationStatus,
+    PublicationStatus
+);
 
 impl From<Digest> for Value {
     fn from(digest: Digest) -> Self {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::blocks::BlockLists;
+use super::dense::DecodedBases;
 use super::journal::{AbandonedFiles, Journal};
 use super::{LocalStore, Put, Space, Store, StoreError};
 use crate::domain::{Digest, Encoding, Locator, StoredFile};
@@ -22,6 +23,9 @@ pub struct Archive {
     pub(super) space_check: Option<Arc<SpaceCheck>>,
     /// How many threads read at once.
     pub(super) readers: Arc<Semaphore>,
+    /// How many dense objects are decoded at once.
+    pub(super) decoders: Arc<Semaphore>,
+    pub(super) decoded_bases: Arc<DecodedBases>,
     pub(super) block_lists: Arc<BlockLists>,
     pub(super) journal: Arc<Journal>,
 }
@@ -43,6 +47,8 @@ impl Archive {
             scratch: scratch.to_owned(),
             space_check: None,
             readers: super::read::reader_permits(),
+            decoders: Arc::new(Semaphore::new(super::dense::DECODERS)),
+            decoded_bases: Arc::default(),
             block_lists: Arc::default(),
             journal: Arc::new(Journal::open(scratch)?),
         })
@@ -60,12 +66,27 @@ impl Archive {
 
     /// The file with these bytes as it is stored, if it is, damaged or not.
     pub(super) async fn find(&self, digest: Digest, size: u64) -> Result<Option<StoredFile>, StoreError> {
-        for encoding in Encoding::WITHOUT_BASE {
+        self.find_in(&Encoding::ALL, digest, size).await
+    }
+
+    /// Like [`Archive::find`], if it is stored in one of these encodings.
+    pub(super) async fn find_in(
+        &self,
+        encodings: &[Encoding],
+        digest: Digest,
+        size: u64,
+    ) -> Result<Option<StoredFile>, StoreError> {
+        for encoding in encodings.iter().copied() {
             let mut file = StoredFile { digest, encoding, base: None, size, stored_size: 0 };
             match self.store.contains(&file.locator()).await {
                 Ok(None) => {}
                 Ok(Some(stored_size)) => {
                     file.stored_size = stored_size;
+                    if encoding == Encoding::Dense {
+                        // If its header cannot be read, reading the file fails as well.
+                        let header = self.dense_header(digest).await.ok();
+                        file.base = header.and_then(|header| header.base).map(|base| base.digest);
+                    }
                     return Ok(Some(file));
                 }
                 // Reading it fails for the same reason.
@@ -76,9 +97,12 @@ impl Archive {
         Ok(None)
     }
 
-    /// Fails if the object of a file does not exist.
-    pub async fn require(&self, locator: Locator) -> Result<(), StoreError> {
-        self.store.contains(&locator).await?.map(|_| ()).ok_or(StoreError::Missing(locator.digest))
+    /// Fails if a file has no object.
+    pub async fn require(&self, file: StoredFile) -> Result<(), StoreError> {
+        // Its encoding may just have changed.
+        let is_there =
+            self.store.contains(&file.locator()).await?.is_some() || !self.other_copies(file).await?.is_empty();
+        if is_there { Ok(()) } else { Err(StoreError::Missing(file.digest)) }
     }
 
     /// Whether the object of a file exists.
@@ -93,9 +117,9 @@ impl Archive {
     /// Removes a file's object; one that is gone already is not an error. Only the sweep does this, and records it.
     pub async fn remove(&self, locator: Locator) -> Result<(), StoreError> {
         self.store.delete(&locator).await?;
-        // A crash may have left another one, while good bytes replaced a damaged object in another encoding.
-        for encoding in Encoding::WITHOUT_BASE.into_iter().filter(|encoding| *encoding != locator.encoding) {
-            self.store.delete(&Locator { encoding, base: None, ..locator }).await?;
+        // A crash may have left another one, while its encoding was changed or a damaged object was replaced.
+        for encoding in Encoding::ALL.into_iter().filter(|encoding| *encoding != locator.encoding) {
+            self.store.delete(&Locator { encoding, ..locator }).await?;
         }
         Ok(())
     }

@@ -9,13 +9,14 @@
 //! folder is on this machine, whatever the store is. Notes are not synced: after a power cut a few may be missing, and their
 //! files stay stored without a use.
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::notes::{self, Notes, files_in, read_left};
 use crate::domain::{Digest, StoredFile};
 
 /// Notes are rewritten when they have this size, and at least this many bytes for each file that is not struck out. The second bound
@@ -44,13 +45,12 @@ struct Entry {
     abandoned_at: Option<Instant>,
 }
 
-/// The notes of this process.
-#[derive(Debug)]
-struct Notes {
-    path: PathBuf,
-    /// Locked, and opened for appending.
-    file: File,
-    written: u64,
+/// Which notes are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    ByAll,
+    /// Not those of processes that ended.
+    ByRunning,
 }
 
 /// A file that was stored and may still become recorded. Dropped before [`UnrecordedFile::recorded`], it counts as abandoned.
@@ -91,7 +91,7 @@ impl Journal {
     /// Notes a file whose object is about to become visible.
     pub fn note(self: &Arc<Self>, file: StoredFile) -> io::Result<UnrecordedFile> {
         let mut state = self.state();
-        state.write(&self.folder, &line(&file))?;
+        state.write(&self.folder, &notes::noted(&file))?;
         let entry = state.files.entry(file.digest).or_insert(Entry { file, live: 0, abandoned_at: None });
         entry.live += 1;
         Ok(UnrecordedFile { journal: self.clone(), digest: file.digest, is_recorded: AtomicBool::new(false) })
@@ -124,7 +124,7 @@ impl Journal {
                 }
             }
             let live = state.files.iter().filter(|(_, entry)| entry.live > 0).map(|(digest, _)| *digest).collect();
-            (state.notes.as_ref().map(|notes| notes.path.clone()), live)
+            (state.notes.as_ref().map(|notes| notes.path().to_owned()), live)
         };
         let entries = match std::fs::read_dir(&self.folder) {
             // The scratch folder was emptied.
@@ -133,7 +133,7 @@ impl Journal {
         };
         for entry in entries {
             let path = entry?.path();
-            if own_path.as_ref() == Some(&path) || path.extension().is_none_or(|extension| extension != "notes") {
+            if own_path.as_ref() == Some(&path) || !notes::are_notes(&path) {
                 continue;
             }
             if let Some((file, text)) = read_left(&path)? {
@@ -147,25 +147,42 @@ impl Journal {
 
     /// All files that this process or another one has noted and not struck out, also while that process has its notes locked.
     pub fn noted(&self) -> io::Result<HashSet<Digest>> {
+        self.files_of(Noted::ByAll)
+    }
+
+    /// Those of them that a running process may still record.
+    pub fn live(&self) -> io::Result<HashSet<Digest>> {
+        self.files_of(Noted::ByRunning)
+    }
+
+    fn files_of(&self, which: Noted) -> io::Result<HashSet<Digest>> {
         // A process that rewrites its notes deletes the old ones, which may be the only ones that were listed.
         const TRIES: usize = 100;
         for _ in 0..TRIES {
-            if let Some(noted) = self.noted_once()? {
+            if let Some(noted) = self.files_of_once(which)? {
                 return Ok(noted);
             }
         }
         Err(io::Error::other("the notes of unrecorded files change faster than they can be read"))
     }
 
-    fn noted_once(&self) -> io::Result<Option<HashSet<Digest>>> {
-        let mut noted: HashSet<Digest> = self.state().files.keys().copied().collect();
+    fn files_of_once(&self, which: Noted) -> io::Result<Option<HashSet<Digest>>> {
+        let (mut noted, own_path): (HashSet<Digest>, _) = {
+            let state = self.state();
+            let is_wanted = |entry: &Entry| which == Noted::ByAll || entry.live > 0;
+            let own = state.files.iter().filter(|(_, entry)| is_wanted(entry)).map(|(digest, _)| *digest).collect();
+            (own, state.notes.as_ref().map(|notes| notes.path().to_owned()))
+        };
         let entries = match std::fs::read_dir(&self.folder) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Some(noted)),
             entries => entries?,
         };
         for entry in entries {
             let path = entry?.path();
-            if path.extension().is_none_or(|extension| extension != "notes") {
+            if !notes::are_notes(&path) || own_path.as_ref() == Some(&path) {
+                continue;
+            }
+            if which == Noted::ByRunning && read_left(&path)?.is_some() {
                 continue;
             }
             match std::fs::read(&path) {
@@ -208,8 +225,7 @@ impl State {
             self.notes = Some(Notes::create(folder)?);
         }
         if let Some(notes) = &mut self.notes {
-            notes.file.write_all(text.as_bytes())?;
-            notes.written += text.len() as u64;
+            notes.append(text)?;
         }
         Ok(())
     }
@@ -220,7 +236,7 @@ impl State {
         let rewrite_at = REWRITE_BYTES.max(self.files.len() as u64 * REWRITE_BYTES_PER_FILE);
         let struck = match &mut self.notes {
             Some(notes) if self.files.is_empty() => notes.clear(),
-            Some(notes) if notes.written < rewrite_at => self.write(folder, &format!("- {digest}\n")),
+            Some(notes) if notes.written() < rewrite_at => self.write(folder, &notes::struck_out(digest)),
             Some(_) => self.rewrite(folder),
             None => Ok(()),
         };
@@ -231,31 +247,10 @@ impl State {
 
     fn rewrite(&mut self, folder: &Path) -> io::Result<()> {
         let mut notes = Notes::create(folder)?;
-        let text: String = self.files.values().map(|entry| line(&entry.file)).collect();
-        notes.file.write_all(text.as_bytes())?;
-        notes.written = text.len() as u64;
+        let text: String = self.files.values().map(|entry| notes::noted(&entry.file)).collect();
+        notes.append(&text)?;
         let before = self.notes.replace(notes);
-        before.map_or(Ok(()), |before| std::fs::remove_file(before.path))
-    }
-}
-
-impl Notes {
-    fn create(folder: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let id = uuid::Uuid::now_v7();
-        let path = folder.join(format!("{id}.notes"));
-        // Locked before it has its final name: others treat an unlocked one as that of a process that ended.
-        let unnamed = folder.join(format!("{id}.new"));
-        let file = OpenOptions::new().append(true).create_new(true).open(&unnamed)?;
-        file.lock()?;
-        std::fs::rename(unnamed, &path)?;
-        Ok(Self { path, file, written: 0 })
-    }
-
-    fn clear(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.written = 0;
-        Ok(())
+        before.map_or(Ok(()), |before| std::fs::remove_file(before.path()))
     }
 }
 
@@ -263,7 +258,7 @@ impl Drop for Journal {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(notes) = state.notes.as_ref().filter(|_| state.files.is_empty())
-            && let Err(e) = std::fs::remove_file(&notes.path)
+            && let Err(e) = std::fs::remove_file(notes.path())
         {
             tracing::debug!(error = %e, "an empty file of notes could not be removed");
         }
@@ -281,59 +276,6 @@ impl Drop for UnrecordedFile {
     fn drop(&mut self) {
         self.journal.end(self.digest, self.is_recorded.load(Ordering::Relaxed));
     }
-}
-
-fn line(file: &StoredFile) -> String {
-    let base = file.base.map(|base| format!(" {base}")).unwrap_or_default();
-    format!("+ {} {} {} {}{base}\n", file.digest, file.encoding.as_str(), file.size, file.stored_size)
-}
-
-/// The notes of a process that ended, locked; `None` if it is running or another process has them locked.
-fn read_left(path: &Path) -> io::Result<Option<(File, String)>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
-        Err(std::fs::TryLockError::Error(e)) => return Err(e),
-    }
-    // The previous owner of the lock may have removed it.
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some((file, String::from_utf8_lossy(&bytes).into_owned()))),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
-/// The files that were noted and not struck out. A line that a crash cut short names no visible object.
-fn files_in(text: &str) -> Vec<StoredFile> {
-    let mut files = HashMap::new();
-    for line in text.lines() {
-        match (line.strip_prefix("+ ").and_then(parse), line.strip_prefix("- ").map(str::parse::<Digest>)) {
-            (Some(file), _) => _ = files.insert(file.digest, file),
-            (None, Some(Ok(digest))) => _ = files.remove(&digest),
-            (None, _) => tracing::debug!(line, "a note of an unrecorded file cannot be read"),
-        }
-    }
-    files.into_values().collect()
-}
-
-fn parse(line: &str) -> Option<StoredFile> {
-    let mut words = line.split(' ');
-    let mut word = || words.next();
-    Some(StoredFile {
-        digest: word()?.parse().ok()?,
-        encoding: word()?.parse().ok()?,
-        size: word()?.parse().ok()?,
-        stored_size: word()?.parse().ok()?,
-        base: match word() {
-            Some(base) => Some(base.parse().ok()?),
-            None => None,
-        },
-    })
 }
 
 #[cfg(test)]
@@ -380,7 +322,7 @@ mod tests {
         live.recorded();
         drop(live);
         // The notes of a process that ended are not locked.
-        let text = [line(&file(8)), line(&file(9)), format!("- {}\n", file(9).digest)].concat();
+        let text = [notes::noted(&file(8)), notes::noted(&file(9)), notes::struck_out(file(9).digest)].concat();
         let left = scratch.path().join("unrecorded/ended.notes");
         std::fs::write(&left, text).expect("notes");
         let found = other.abandoned(Duration::ZERO).expect("a list");
@@ -388,11 +330,15 @@ mod tests {
         assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty(), "two process the same notes");
         // Not forgotten, they are found again; what is being stored again here is not touched.
         drop(found);
+        let is_noted = |files: HashSet<Digest>| files.contains(&file(8).digest);
+        assert!(is_noted(journal.noted().expect("a set")) && !is_noted(journal.live().expect("a set")));
         let again = journal.note(file(8)).expect("a note");
         assert!(journal.abandoned(Duration::ZERO).expect("a list").files.is_empty());
         other.forget(other.abandoned(Duration::ZERO).expect("a list")).expect("it to forget");
         assert!(!left.exists());
+        assert!(is_noted(journal.live().expect("a set")) && is_noted(other.live().expect("a set")));
         drop(again);
+        assert!(!is_noted(journal.live().expect("a set")));
         assert_eq!(digests(&journal.abandoned(Duration::ZERO).expect("a list")), [8]);
     }
 
@@ -418,15 +364,5 @@ mod tests {
         assert_eq!(std::fs::metadata(&notes[0]).expect("notes").len(), 0);
         drop(journal);
         assert_eq!(files().count(), 0);
-    }
-
-    #[test]
-    fn a_note_that_was_cut_short_is_left_out() {
-        let whole = line(&file(7));
-        let text = format!("{whole}{}", &whole[..whole.len() / 2]);
-        assert_eq!(files_in(&text), [file(7)]);
-        let with_base = StoredFile { base: Some(file(8).digest), ..file(7) };
-        assert_eq!(files_in(&line(&with_base)), [with_base]);
-        assert_eq!(files_in("+ x plain 1 1\n- y\n\nnonsense\n"), []);
     }
 }

@@ -1,14 +1,14 @@
-//! A store in a folder: `ab/abcd…` for a plain object, `ab/abcd….zst` for a zstd frame, `incoming/` for uploads.
+//! A store in a folder: `ab/abcd…` for a plain object, `ab/abcd….zst` for a zstd frame, `ab/abcd….acvd` for a dense object,
+//! `incoming/` for uploads.
 //!
 //! `damaged/` has what was in the place of objects that are being repaired: `abcd….zst#` and an id.
 //!
 //! An upload is written to a file in `incoming/`, synced, renamed to the object's path, and the folder of that path is synced.
-use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,9 +16,12 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
-use super::object::{Body, Object, ObjectEntry, Space, Store, Upload};
+use super::folder::{
+    explained, folders, list_folder, name_of, open_file, remove_older, require_file, sync_folder, sync_folder_of,
+};
+use super::object::{AsideObject, Body, Object, ObjectEntry, Space, Store, Upload};
 use super::{StoreError, aside};
-use crate::domain::{Digest, Encoding, Locator};
+use crate::domain::Locator;
 
 const INCOMING: &str = "incoming";
 
@@ -47,15 +50,9 @@ impl LocalStore {
         Ok(Self { root: root.into() })
     }
 
-    /// The names of files do not contain a base, so objects with one are refused.
-    fn path_of(&self, locator: &Locator) -> Result<PathBuf, StoreError> {
-        super::require_no_base(locator)?;
-        let name = locator.digest.to_string();
-        let folder = self.root.join(&name[..2]);
-        Ok(match locator.encoding {
-            Encoding::Plain => folder.join(name),
-            Encoding::Zstd => folder.join(name + ".zst"),
-        })
+    fn path_of(&self, locator: &Locator) -> PathBuf {
+        let folder = format!("{:02x}", locator.digest.0[0]);
+        self.root.join(folder).join(name_of(locator.digest, locator.encoding))
     }
 }
 
@@ -66,7 +63,7 @@ impl Store for LocalStore {
     }
 
     async fn open(&self, locator: &Locator, offset: u64) -> Result<Object, StoreError> {
-        let (path, digest) = (self.path_of(locator)?, locator.digest);
+        let (path, digest) = (self.path_of(locator), locator.digest);
         spawn_blocking(move || {
             let (mut file, stored_size) = open_file(&path, digest)?;
             if offset > 0 {
@@ -78,7 +75,7 @@ impl Store for LocalStore {
     }
 
     async fn contains(&self, locator: &Locator) -> Result<Option<u64>, StoreError> {
-        let (path, digest) = (self.path_of(locator)?, locator.digest);
+        let (path, digest) = (self.path_of(locator), locator.digest);
         spawn_blocking(move || match std::fs::metadata(path) {
             Ok(found) => require_file(&found, digest).map(|()| Some(found.len())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -88,12 +85,12 @@ impl Store for LocalStore {
     }
 
     async fn sync(&self, locator: &Locator) -> Result<(), StoreError> {
-        let path = self.path_of(locator)?;
+        let path = self.path_of(locator);
         Ok(spawn_blocking(move || sync_folder_of(&path)).await??)
     }
 
     async fn delete(&self, locator: &Locator) -> Result<(), StoreError> {
-        let (path, digest) = (self.path_of(locator)?, locator.digest);
+        let (path, digest) = (self.path_of(locator), locator.digest);
         spawn_blocking(move || match std::fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -128,19 +125,53 @@ impl Store for LocalStore {
     }
 
     async fn keep_aside(&self, locator: &Locator) -> Result<(), StoreError> {
-        let (path, folder) = (self.path_of(locator)?, self.root.join(DAMAGED));
+        let (path, folder) = (self.path_of(locator), self.root.join(DAMAGED));
         Ok(spawn_blocking(move || aside::keep(&path, &folder)).await??)
     }
 
-    async fn kept_aside(&self) -> Result<HashSet<Digest>, StoreError> {
-        let folder = self.root.join(DAMAGED);
-        let found = spawn_blocking(move || aside::found_in(&folder)).await??;
-        Ok(found.into_iter().map(|(digest, _)| digest).collect())
+    async fn take_away(&self, locator: &Locator) -> Result<(), StoreError> {
+        let (path, folder) = (self.path_of(locator), self.root.join(DAMAGED));
+        Ok(spawn_blocking(move || aside::take_away(&path, &folder)).await??)
     }
 
-    async fn discard_aside(&self, file: Digest) -> Result<(), StoreError> {
+    async fn kept_aside(&self) -> Result<Vec<AsideObject>, StoreError> {
         let folder = self.root.join(DAMAGED);
-        Ok(spawn_blocking(move || aside::discard(&folder, file)).await??)
+        Ok(spawn_blocking(move || aside::found_in(&folder)).await??)
+    }
+
+    async fn open_aside(&self, aside: &AsideObject) -> Result<Object, StoreError> {
+        let (folder, aside) = (self.root.join(DAMAGED), aside.clone());
+        spawn_blocking(move || aside::open(&folder, &aside)).await?
+    }
+
+    async fn discard(&self, aside: &AsideObject) -> Result<(), StoreError> {
+        let (folder, aside) = (self.root.join(DAMAGED), aside.clone());
+        Ok(spawn_blocking(move || aside::discard(&folder, &aside)).await??)
+    }
+
+    fn file_of(&self, locator: &Locator) -> Option<PathBuf> {
+        Some(self.path_of(locator))
+    }
+
+    async fn share(&self, file: &Path, locator: &Locator) -> Result<bool, StoreError> {
+        let (path, digest) = (self.path_of(locator), locator.digest);
+        let (file, incoming) = (file.to_owned(), self.root.join(INCOMING));
+        spawn_blocking(move || {
+            let staged = incoming.join(uuid::Uuid::now_v7().to_string());
+            // An own file that shares its blocks, else another name of the same file.
+            if !(is_cloned(&file, &staged) || std::fs::hard_link(&file, &staged).is_ok()) {
+                return Ok(false);
+            }
+            let placed =
+                File::open(&staged).and_then(|file| file.sync_all()).and_then(|()| std::fs::rename(&staged, &path));
+            if let Err(e) = placed {
+                std::fs::remove_file(&staged)?;
+                return Err(explained(e, &path, digest));
+            }
+            sync_folder_of(&path)?;
+            Ok(true)
+        })
+        .await?
     }
 
     async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError> {
@@ -159,6 +190,27 @@ impl Store for LocalStore {
     fn space(&self) -> Result<Option<Space>, StoreError> {
         Ok(Some(space_of(&self.root)?))
     }
+}
+
+/// Makes a new file that shares its blocks with another one, where the file system can.
+#[cfg(target_os = "linux")]
+fn is_cloned(from: &Path, to: &Path) -> bool {
+    let clone = || {
+        let from = File::open(from)?;
+        let to = OpenOptions::new().write(true).create_new(true).open(to)?;
+        Ok::<_, io::Error>(rustix::fs::ioctl_ficlone(&to, &from)?)
+    };
+    if clone().is_ok() {
+        return true;
+    }
+    // The empty file that could not become a clone.
+    let _ = std::fs::remove_file(to);
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_cloned(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// The space of the disk that a folder is on.
@@ -228,7 +280,7 @@ impl Upload for LocalUpload {
     }
 
     async fn finish(mut self: Box<Self>, locator: &Locator) -> Result<(), StoreError> {
-        let (path, digest) = (self.store.path_of(locator)?, locator.digest);
+        let (path, digest) = (self.store.path_of(locator), locator.digest);
         self.with_file(move |mut staged| {
             staged.file.sync_all()?;
             std::fs::rename(&staged.path, &path).map_err(|e| explained(e, &path, digest))?;
@@ -266,116 +318,4 @@ impl Drop for StagedFile {
             tracing::warn!(error = %e, path = %self.path.display(), "an unfinished upload could not be removed; it is removed after a day");
         }
     }
-}
-
-/// The folders of objects.
-fn folders(root: &Path) -> impl Iterator<Item = PathBuf> {
-    (0..=u8::MAX).map(move |first| root.join(format!("{first:02x}")))
-}
-
-/// Opens a regular file and nothing else: opening a named pipe would wait for a writer without limit.
-pub(super) fn open_file(path: &Path, digest: Digest) -> Result<(File, u64), StoreError> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::Missing(digest)),
-        // Some special files cannot be opened at all.
-        Err(e) => return Err(explained(e, path, digest)),
-    };
-    let metadata = file.metadata()?;
-    require_file(&metadata, digest)?;
-    Ok((file, metadata.len()))
-}
-
-/// The error of an operation on the path of an object; [`StoreError::NotAFile`] where that is the reason.
-fn explained(error: io::Error, path: &Path, digest: Digest) -> StoreError {
-    let found = std::fs::metadata(path).map(|found| require_file(&found, digest));
-    match found {
-        Ok(Err(not_a_file)) => not_a_file,
-        Ok(Ok(())) | Err(_) => error.into(),
-    }
-}
-
-fn require_file(found: &std::fs::Metadata, digest: Digest) -> Result<(), StoreError> {
-    if found.is_file() {
-        return Ok(());
-    }
-    let what = if found.is_dir() { "a folder" } else { special_kind(found) };
-    Err(StoreError::NotAFile { digest, what })
-}
-
-#[cfg(unix)]
-fn special_kind(found: &std::fs::Metadata) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-    match found.file_type() {
-        kind if kind.is_fifo() => "a named pipe",
-        kind if kind.is_socket() => "a socket",
-        _ => "a device",
-    }
-}
-
-#[cfg(not(unix))]
-fn special_kind(_: &std::fs::Metadata) -> &'static str {
-    "something that is not a file"
-}
-
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// The objects of one folder. Files with other names are not objects.
-fn list_folder(folder: &Path) -> Result<Vec<ObjectEntry>, StoreError> {
-    let mut objects = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let Some(locator) = entry.file_name().to_str().and_then(locator_of) else { continue };
-        match std::fs::metadata(entry.path()) {
-            Ok(found) if found.is_file() => objects.push(ObjectEntry { locator, stored_size: found.len() }),
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(objects)
-}
-
-pub(super) fn locator_of(name: &str) -> Option<Locator> {
-    let (name, encoding) = match name.strip_suffix(".zst") {
-        Some(name) => (name, Encoding::Zstd),
-        None => (name, Encoding::Plain),
-    };
-    let digest: Digest = name.parse().ok()?;
-    (digest.to_string() == name).then_some(Locator { digest, encoding, base: None })
-}
-
-fn remove_older(folder: &Path, min_age: Duration, is_upload: impl Fn(&str) -> bool) -> io::Result<u64> {
-    let now = SystemTime::now();
-    let mut removed = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if !is_upload(&entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        let removed_one = match entry.metadata().and_then(|found| found.modified()) {
-            Ok(began) if now.duration_since(began).is_ok_and(|age| age >= min_age) => {
-                std::fs::remove_file(entry.path())
-            }
-            Ok(_) => continue,
-            Err(e) => Err(e),
-        };
-        match removed_one {
-            Ok(()) => removed += 1,
-            // It was finished or aborted at this moment.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(removed)
 }

@@ -24,10 +24,12 @@ pub struct MemberReader {
     zip: Box<dyn Seekable>,
     entry: ZipFileEntry<'static>,
     path: String,
+    /// With the folders of the nested zips on the way.
+    full_path: String,
 }
 
 /// How a path may name a member.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Match {
     Exact,
     /// As earlier versions listed members: with another code page, or without blanks at the ends.
@@ -37,8 +39,8 @@ enum Match {
 }
 
 impl Archive {
-    /// Finds a member by the path that [`Archive::members`] lists it under, or else by one that differs only in the case of
-    /// letters. Nested zips on the way are unpacked to temporary files. Ends soon after the future is dropped.
+    /// Finds a member by the path that [`Archive::members`] lists it under, or else the only one whose path differs only in the
+    /// case of letters. Nested zips on the way are unpacked to temporary files. Ends soon after the future is dropped.
     pub async fn member(&self, file: StoredFile, path: &str) -> Result<MemberReader, MemberError> {
         let zip = self.seekable(file, true).await?;
         let (archive, path) = (self.clone(), path.to_owned());
@@ -48,6 +50,7 @@ impl Archive {
             let found = archive.find_member(zip, &path, 0, &mut work);
             found.map_err(|e| match e {
                 MemberError::NoMember(_) => MemberError::NoMember(path),
+                MemberError::Ambiguous { candidates, .. } => MemberError::Ambiguous { path, candidates },
                 other => other,
             })
         });
@@ -61,82 +64,169 @@ impl Archive {
         depth: usize,
         work: &mut Work,
     ) -> Result<MemberReader, MemberError> {
-        let none = || MemberError::NoMember(path.to_owned());
-        let mut outer: Option<(Match, ZipFileEntry<'static>, String)> = None;
-        let mut best: Option<(Match, ZipFileEntry<'static>, String)> = None;
-        let mut paths = Paths::default();
-        let mut folders: Option<Folders> = None;
-        let mut zip = open(&mut file)?;
-        let files = zip.files().map_err(not_a_zip)?;
-        let mut index = 0;
-        while let Some(entry) = files.next() {
-            let entry = entry.map_err(not_a_zip)?;
-            let listed = path_of(&entry, index, &mut paths);
-            index += 1;
-            let Some(listed) = listed else { continue };
-            if let Some(how) = matches(&entry, &listed, path) {
-                if best.as_ref().is_none_or(|(before, ..)| how < *before) {
-                    best = Some((how, entry, listed));
-                }
-                if how == Match::Exact {
-                    break;
-                }
-            } else if is_zip(&listed)
-                && depth < DEPTH_MAX
-                && path.contains('/')
-                && let Some((how, rest)) = {
-                    let folders = match &mut folders {
-                        Some(known) => known,
-                        none => none.insert(folders_of(files.reader_mut(), work)?),
-                    };
-                    leads_into_nested(&folders.of_nested(&listed), &listed, path)
-                }
-                // The longest match with a nested zip is the right one.
-                && outer.as_ref().is_none_or(|(before, _, other)| (how, rest.len()) < (*before, other.len()))
-            {
-                outer = Some((how, entry, rest.to_owned()));
-            }
+        let candidates = candidates(&mut file, path, depth, work)?;
+        if let Some((entry, listed)) = candidates.exact {
+            return reader(entry, listed, file);
         }
         // A path into a nested zip, as listed, has precedence over a member's path that is only similar.
-        let is_nested = outer.as_ref().is_some_and(|(how, ..)| best.as_ref().is_none_or(|(other, ..)| how < other));
-        let wanted = path;
-        if let Some((_, entry, path)) = best {
-            let nested = match outer.filter(|_| is_nested) {
-                Some((_, outer, rest)) => self.find_nested(outer, wanted, &rest, &mut file, depth, work),
-                None => Err(none()),
-            };
-            match nested {
-                Err(MemberError::NoMember(_) | MemberError::Unsupported(_)) => {}
-                other => return other,
+        if let Some(nested) = candidates.exact_nested {
+            match self.find_nested(nested, path, &mut file, depth, work) {
+                Err(MemberError::NoMember(_) | MemberError::Unsupported(_)) if candidates.has_others => {}
+                found => return found,
             }
-            check_method(&entry, &path)?;
-            check_dictionary(&entry, &path, &mut file)?;
-            return Ok(MemberReader { zip: file, entry, path });
         }
-        let (_, entry, rest) = outer.ok_or_else(none)?;
-        self.find_nested(entry, path, &rest, &mut file, depth, work)
+        if let Some((entry, listed)) = candidates.earlier {
+            return reader(entry, listed, file);
+        }
+        self.only_one(candidates.folded, candidates.folded_nested, path, file, depth, work)
+    }
+
+    /// The member among those whose paths differ in the case of letters, if there is exactly one.
+    fn only_one(
+        &self,
+        mut members: Vec<(Entry, String)>,
+        nested: Vec<Nested>,
+        path: &str,
+        mut file: Box<dyn Seekable>,
+        depth: usize,
+        work: &mut Work,
+    ) -> Result<MemberReader, MemberError> {
+        let mut paths: Vec<String> = members.iter().map(|(_, listed)| listed.clone()).collect();
+        let mut found = None;
+        let mut unsupported = None;
+        for nested in nested {
+            match self.find_nested(nested, path, &mut file, depth, work) {
+                Ok(reader) => {
+                    paths.push(reader.full_path.clone());
+                    found = Some(reader);
+                }
+                Err(MemberError::Ambiguous { candidates, .. }) => paths.extend(candidates),
+                Err(MemberError::NoMember(_)) => {}
+                Err(e @ MemberError::Unsupported(_)) => unsupported = Some(e),
+                Err(e) => return Err(e),
+            }
+        }
+        if paths.len() > 1 {
+            return Err(MemberError::Ambiguous { path: path.to_owned(), candidates: paths });
+        }
+        match (members.pop(), found) {
+            (Some((entry, listed)), _) => reader(entry, listed, file),
+            (None, Some(found)) => Ok(found),
+            (None, None) => Err(unsupported.unwrap_or_else(|| MemberError::NoMember(path.to_owned()))),
+        }
     }
 
     /// Finds a member of a nested zip.
     fn find_nested(
         &self,
-        entry: ZipFileEntry<'static>,
+        nested: Nested,
         path: &str,
-        rest: &str,
         file: &mut Box<dyn Seekable>,
         depth: usize,
         work: &mut Work,
     ) -> Result<MemberReader, MemberError> {
         let none = || MemberError::NoMember(path.to_owned());
-        check_method(&entry, path)?;
-        check_dictionary(&entry, path, file)?;
-        let nested = self.unpack_nested(entry, file, work)?.ok_or_else(none)?;
-        self.find_member(nested, rest, depth + 1, work).map_err(|e| match e {
+        check_method(&nested.entry, path)?;
+        check_dictionary(&nested.entry, path, file)?;
+        let zip = self.unpack_nested(nested.entry, file, work)?.ok_or_else(none)?;
+        let inside = |inner: &str| format!("{}/{inner}", nested.folder);
+        match self.find_member(zip, &nested.rest, depth + 1, work) {
+            Ok(mut reader) => {
+                reader.full_path = inside(&reader.full_path);
+                Ok(reader)
+            }
+            Err(MemberError::Ambiguous { candidates, .. }) => {
+                let candidates = candidates.iter().map(|inner| inside(inner)).collect();
+                Err(MemberError::Ambiguous { path: path.to_owned(), candidates })
+            }
             // The nested zip does not open, so it has no such member.
-            MemberError::NotAZip(_) => none(),
-            other => other,
-        })
+            Err(MemberError::NotAZip(_)) => Err(none()),
+            Err(e) => Err(e),
+        }
     }
+}
+
+type Entry = ZipFileEntry<'static>;
+
+/// A nested zip that a path may lead into.
+struct Nested {
+    entry: Entry,
+    /// The folder that it is listed as.
+    folder: String,
+    /// The path in it.
+    rest: String,
+}
+
+/// Members that differ from a path in the case of letters, and nested zips that such a path leads into, up to this number of each.
+const FOLDED_MAX: usize = 20;
+
+/// What a path may name in a zip.
+#[derive(Default)]
+struct Candidates {
+    exact: Option<(Entry, String)>,
+    /// The longest match is the right one.
+    exact_nested: Option<Nested>,
+    earlier: Option<(Entry, String)>,
+    folded: Vec<(Entry, String)>,
+    folded_nested: Vec<Nested>,
+    /// Whether there is any besides the exact ones.
+    has_others: bool,
+}
+
+fn candidates(
+    file: &mut Box<dyn Seekable>,
+    path: &str,
+    depth: usize,
+    work: &mut Work,
+) -> Result<Candidates, MemberError> {
+    let mut found = Candidates::default();
+    let mut paths = Paths::default();
+    let mut folders: Option<Folders> = None;
+    let mut zip = open(file)?;
+    let files = zip.files().map_err(not_a_zip)?;
+    let mut index = 0;
+    while let Some(entry) = files.next() {
+        let entry = entry.map_err(not_a_zip)?;
+        let listed = path_of(&entry, index, &mut paths);
+        index += 1;
+        let Some(listed) = listed else { continue };
+        match matches(&entry, &listed, path) {
+            Some(Match::Exact) => {
+                found.exact = Some((entry, listed));
+                break;
+            }
+            Some(Match::AsListedBefore) => _ = found.earlier.get_or_insert((entry, listed)),
+            Some(Match::Folded) if found.folded.len() < FOLDED_MAX => found.folded.push((entry, listed)),
+            Some(Match::Folded) => {}
+            None if is_zip(&listed) && depth < DEPTH_MAX && path.contains('/') => {
+                let folders = match &mut folders {
+                    Some(known) => known,
+                    none => none.insert(folders_of(files.reader_mut(), work)?),
+                };
+                let folder = folders.of_nested(&listed);
+                let Some((how, rest)) = leads_into_nested(&folder, &listed, path) else { continue };
+                let nested = Nested { entry, folder, rest: rest.to_owned() };
+                if how == Match::Exact {
+                    let is_longer = |before: &Nested| nested.rest.len() < before.rest.len();
+                    if found.exact_nested.as_ref().is_none_or(is_longer) {
+                        found.exact_nested = Some(nested);
+                    }
+                } else if found.folded_nested.len() < FOLDED_MAX {
+                    found.folded_nested.push(nested);
+                }
+            }
+            None => {}
+        }
+    }
+    found.has_others = found.earlier.is_some() || !found.folded.is_empty() || !found.folded_nested.is_empty();
+    Ok(found)
+}
+
+/// A reader of a member, if it can be unpacked.
+fn reader(entry: Entry, path: String, mut zip: Box<dyn Seekable>) -> Result<MemberReader, MemberError> {
+    check_method(&entry, &path)?;
+    check_dictionary(&entry, &path, &mut zip)?;
+    Ok(MemberReader { zip, entry, full_path: path.clone(), path })
 }
 
 fn matches(entry: &ZipFileEntry<'_>, listed: &str, wanted: &str) -> Option<Match> {
@@ -168,7 +258,7 @@ fn leads_into<'a>(outer: &str, path: &'a str) -> Option<(Match, &'a str)> {
 }
 
 /// An error if a member is listed but cannot be unpacked, which names its compression method.
-fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError> {
+pub(super) fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError> {
     let advice = "download the whole zip and unpack it with another program";
     if entry.encrypted() {
         return Err(MemberError::Unsupported(format!("the member `{path}` is encrypted; {advice}")));
@@ -185,7 +275,11 @@ fn check_method(entry: &ZipFileEntry<'_>, path: &str) -> Result<(), MemberError>
 const DICTIONARY_MAX: u32 = 64 << 20;
 
 /// An error if unpacking would take too much memory: an LZMA stream names the size of its dictionary.
-fn check_dictionary(entry: &ZipFileEntry<'_>, path: &str, zip: &mut dyn Seekable) -> Result<(), MemberError> {
+pub(super) fn check_dictionary(
+    entry: &ZipFileEntry<'_>,
+    path: &str,
+    zip: &mut dyn Seekable,
+) -> Result<(), MemberError> {
     if entry.compression() != CompressionMethod::LZMA {
         return Ok(());
     }

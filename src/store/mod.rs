@@ -4,36 +4,51 @@
 //! Once [`Put::finish`] returns, the file survives a power cut and reads back byte for byte, or reading it fails: whatever is
 //! read, whole or in part, is verified before its last byte is returned. The same bytes are stored once.
 //!
-//! [`Archive`] encodes, checks and unpacks; it works over any [`Store`] of objects. [`LocalStore`] is the one in a folder.
+//! [`Archive`] encodes, checks and unpacks; it works over any [`Store`] of objects. [`LocalStore`] is the one in a folder,
+//! [`S3Store`] the one in a bucket.
 mod archive;
 mod aside;
 mod audit;
 mod blocks;
 mod copies;
+mod dense;
+mod duplicate;
 mod encode;
+mod folder;
 mod journal;
 mod local;
 mod member;
 mod names;
+mod notes;
 mod object;
 mod pass;
 mod put;
 mod read;
+mod s3;
 mod seek;
+mod unzip;
 mod zip;
 
 pub use archive::Archive;
+pub use audit::Access;
 pub use copies::{CopyPath, copies_in};
+pub use duplicate::Copied;
 pub use journal::{AbandonedFiles, UnrecordedFile};
 pub use local::{LocalStore, space_of};
 pub use member::MemberReader;
 pub use names::{Paths, member_path};
-pub use object::{Body, Object, ObjectEntry, Space, Store, Upload};
+pub use object::{AsideObject, Body, Object, ObjectEntry, Space, Store, Upload};
 pub use put::{Put, PutResult};
 pub use read::Bytes;
-pub use zip::{Budget, Listing, Member, MemberError};
+pub use s3::{BucketError, S3Store};
+pub use seek::Spool;
+pub use unzip::{Beginning, OpenFile, OpenMember, OpenZip};
+pub use zip::{Budget, CancelOnDrop, Listing, Member, MemberError, Work};
 
-use crate::domain::{Breakage, Digest, Locator};
+use crate::domain::{Breakage, Digest};
+
+/// The kind of an error of [`StoreError::is_away`]. No local file gives it, and no decoder.
+const AWAY: std::io::ErrorKind = std::io::ErrorKind::ConnectionAborted;
 
 /// What can go wrong with the archive.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +64,11 @@ pub enum StoreError {
     /// Nothing was stored.
     #[error("the bytes are those of another file, {found}")]
     OtherFile { found: Digest },
-    #[error(
-        "the file {digest} is stored in an encoding that needs the file {base}; this version of Acervo reads and writes \
-         no such encoding"
-    )]
-    UnsupportedBase { digest: Digest, base: Digest },
+    /// The object may be sound.
+    #[error("the file {digest} cannot be decoded: {reason}")]
+    Undecodable { digest: Digest, reason: String },
+    #[error("the file {digest} cannot be decoded: its base {base} is damaged or missing")]
+    BaseDamaged { digest: Digest, base: Digest },
     /// Says which member of a zip, and why. The zip itself is as it was archived.
     #[error("{0}")]
     Member(String),
@@ -72,9 +87,10 @@ impl StoreError {
             Self::Missing(digest)
             | Self::Damaged(digest)
             | Self::Unreadable(digest)
+            | Self::BaseDamaged { digest, .. }
             | Self::NotAFile { digest, .. } => Some(*digest),
             Self::OtherFile { .. }
-            | Self::UnsupportedBase { .. }
+            | Self::Undecodable { .. }
             | Self::Member(_)
             | Self::DiskFull(_)
             | Self::Io(_)
@@ -89,7 +105,8 @@ impl StoreError {
             Self::NotAFile { .. } => Breakage::NotAFile,
             Self::Damaged(_) | Self::OtherFile { .. } => Breakage::Wrong,
             Self::Unreadable(_)
-            | Self::UnsupportedBase { .. }
+            | Self::BaseDamaged { .. }
+            | Self::Undecodable { .. }
             | Self::Member(_)
             | Self::DiskFull(_)
             | Self::Io(_)
@@ -97,18 +114,20 @@ impl StoreError {
         }
     }
 
+    /// Whether the system denied access: the object may be sound, and other users may be able to read it.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied)
+    }
+
+    /// Whether the service of a bucket cannot be reached, or failed at every try: that says nothing about a file.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Io(e) if e.kind() == AWAY)
+    }
+
     /// Whether the disk is full.
     pub fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::Io(e) if matches!(e.kind(), StorageFull | QuotaExceeded))
-    }
-}
-
-/// Encodings with a base are not implemented; where one is met, that is an error and not damage.
-fn require_no_base(locator: &Locator) -> Result<(), StoreError> {
-    match locator.base {
-        Some(base) => Err(StoreError::UnsupportedBase { digest: locator.digest, base }),
-        None => Ok(()),
     }
 }
 

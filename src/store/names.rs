@@ -5,18 +5,10 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use crate::domain::{is_deceptive, redacted};
+use crate::domain::{CP437, CP850, PORTUGUESE, capitals_inside_words, is_deceptive, redacted, with_code_page};
 
 /// Longer paths lose their beginning: the name of the file is at the end.
 const CHARS_MAX: usize = 500;
-
-/// The upper halves of the DOS code pages that packers without Unicode use: those of the United States, and of western
-/// Europe and Brazil.
-const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
-const CP850: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{ad}±‗¾¶§÷¸°¨·¹³²■\u{a0}";
-
-/// The letters and signs of Portuguese file names outside ASCII. The dashes and quotes exist only in Windows-1252.
-const PORTUGUESE: &str = "áâãàçéêíóôõúüÁÂÃÀÇÉÊÍÓÔÕÚÜñÑªº°§–—‘’";
 
 /// A member's name as text. `is_utf8`: the zip says that it is UTF-8.
 ///
@@ -36,19 +28,6 @@ fn decode(raw: &[u8], is_utf8: bool) -> String {
     let is_portuguese = |text: &String| text.chars().all(|c| c.is_ascii() || PORTUGUESE.contains(c));
     let portuguese = [with_code_page(raw, CP850), windows].into_iter().filter(is_portuguese);
     portuguese.min_by_key(|text| capitals_inside_words(text)).unwrap_or_else(|| with_code_page(raw, CP437))
-}
-
-fn with_code_page(raw: &[u8], page: &str) -> String {
-    let upper: Vec<char> = page.chars().collect();
-    let one = |b: &u8| match b.checked_sub(0x80) {
-        Some(at) => upper.get(usize::from(at)).copied().unwrap_or(char::REPLACEMENT_CHARACTER),
-        None => char::from(*b),
-    };
-    raw.iter().map(one).collect()
-}
-
-fn capitals_inside_words(text: &str) -> usize {
-    text.chars().zip(text.chars().skip(1)).filter(|(before, c)| before.is_lowercase() && c.is_uppercase()).count()
 }
 
 /// The paths that earlier versions gave a member whose name has no UTF-8 flag: they did not know Windows-1252.

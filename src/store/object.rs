@@ -4,10 +4,8 @@
 //! replacing an object by another put under its locator changes nothing that a reader can notice. A store does not check the
 //! content of objects; [`super::Archive`] does. `tests/it/contract.rs` has the tests that every implementation
 //! must pass.
-//!
-//! A store that cannot hold objects with a base refuses their locators with [`StoreError::UnsupportedBase`].
-use std::collections::HashSet;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -51,21 +49,51 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         self.list().try_filter(is_of_part).boxed()
     }
 
-    /// Keeps what is in the place of an object aside, until [`Store::discard_aside`]. On return it survives a power cut. An object is in its
-    /// place as before. Anything else, such as a folder, is moved, so that an object can be put there. A store whose puts replace
-    /// anything, and that need not keep what was replaced, does nothing.
+    /// Keeps what is in the place of an object aside, until [`Store::discard`]. On return it survives a power cut. An object is in its
+    /// place as before, at every moment. Anything else, such as a folder, is moved, so that an object can be put there. A store whose puts
+    /// replace anything, and that need not keep what was replaced, does nothing.
     async fn keep_aside(&self, _locator: &Locator) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// The files of which something is kept aside.
-    async fn kept_aside(&self) -> Result<HashSet<Digest>, StoreError> {
-        Ok(HashSet::new())
+    /// Removes an object from its place and keeps it aside, until [`Store::discard`]; one that does not exist is not an error. A power
+    /// cut leaves it in its place or aside. A store that keeps nothing aside deletes it.
+    async fn take_away(&self, locator: &Locator) -> Result<(), StoreError> {
+        self.delete(locator).await
+    }
+
+    /// What is kept aside.
+    async fn kept_aside(&self) -> Result<Vec<AsideObject>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Opens an object that is kept aside.
+    async fn open_aside(&self, aside: &AsideObject) -> Result<Object, StoreError> {
+        Err(StoreError::Missing(aside.locator.digest))
+    }
+
+    /// Removes something that is kept aside; what does not exist is not an error.
+    async fn discard(&self, _aside: &AsideObject) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Removes what is kept aside of a file.
-    async fn discard_aside(&self, _file: Digest) -> Result<(), StoreError> {
+    async fn discard_aside(&self, file: Digest) -> Result<(), StoreError> {
+        for aside in self.kept_aside().await?.iter().filter(|aside| aside.locator.digest == file) {
+            self.discard(aside).await?;
+        }
         Ok(())
+    }
+
+    /// The file of this machine that is the object, where a store has its objects in files. It may not exist.
+    fn file_of(&self, _locator: &Locator) -> Option<PathBuf> {
+        None
+    }
+
+    /// Makes a file of this machine the object of `locator` without copying its bytes, which must never be changed in place. On return
+    /// it survives a power cut. `false`, and nothing is done, where that is not possible.
+    async fn share(&self, _file: &Path, _locator: &Locator) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     /// Removes what uploads left behind that ended without [`Upload::finish`], for instance by a crash, and that began at
@@ -122,6 +150,14 @@ impl Body {
 pub struct ObjectEntry {
     pub locator: Locator,
     pub stored_size: u64,
+}
+
+/// Something that is kept aside. What is kept aside later has another id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AsideObject {
+    /// What it was the object of.
+    pub locator: Locator,
+    pub id: String,
 }
 
 /// Bytes of a disk.

@@ -60,6 +60,10 @@ impl Source {
                 let tee = Tee { inner, copy: copies.then(Vec::new) };
                 Self::Zstd(Box::new(Decoder::with_buffer(BufReader::with_capacity(BLOCK, tee))?))
             }
+            Encoding::Dense => {
+                let reason = "a dense object was read as a stream".to_owned();
+                return Err(StoreError::Undecodable { digest: file.digest, reason });
+            }
         })
     }
 
@@ -72,15 +76,7 @@ impl Source {
         };
         match read {
             Ok(_) => Ok(block),
-            Err(e) if e.raw_os_error() == Some(EIO) => {
-                tracing::debug!(%digest, error = %e, "the medium does not return a file of the archive");
-                Err(StoreError::Unreadable(digest))
-            }
-            Err(e) if is_damage(&e) => {
-                tracing::debug!(%digest, error = %e, "a file of the archive does not decode");
-                Err(StoreError::Damaged(digest))
-            }
-            Err(e) => Err(e.into()),
+            Err(e) => Err(explained(e, digest)),
         }
     }
 
@@ -99,6 +95,19 @@ impl Source {
     fn copy_len(&mut self) -> usize {
         self.copy().map_or(0, |copy| copy.len())
     }
+}
+
+/// An error of reading the object of a file.
+pub(super) fn explained(error: io::Error, digest: Digest) -> StoreError {
+    if error.raw_os_error() == Some(EIO) {
+        tracing::debug!(%digest, %error, "the medium does not return a file of the archive");
+        return StoreError::Unreadable(digest);
+    }
+    if is_damage(&error) {
+        tracing::debug!(%digest, %error, "a file of the archive does not decode");
+        return StoreError::Damaged(digest);
+    }
+    error.into()
 }
 
 /// The system's error where the medium no longer returns the bytes.
@@ -204,7 +213,7 @@ impl Part {
     pub fn first_block(file: StoredFile, wanted: &Range<u64>) -> u64 {
         match file.encoding {
             Encoding::Plain => wanted.start - wanted.start % BLOCK as u64,
-            Encoding::Zstd => 0,
+            Encoding::Zstd | Encoding::Dense => 0,
         }
     }
 

@@ -6,7 +6,7 @@ use super::encode::{Encode, EncodedFile};
 use super::journal::UnrecordedFile;
 use super::object::Upload;
 use super::{Archive, StoreError};
-use crate::domain::{Digest, Encoding, StoredFile};
+use crate::domain::{Digest, Encoding, ObjectChange, StoredFile};
 
 /// Bytes gathered before a thread works on them.
 const BUFFERED: usize = 256 << 10;
@@ -29,8 +29,7 @@ pub struct PutResult {
     pub file: StoredFile,
     /// The digest of the object as stored; absent if the store had the object before.
     pub stored_digest: Option<Digest>,
-    /// Whether the store had it before.
-    pub was_known: bool,
+    pub change: ObjectChange,
     /// To be notified once the file is recorded; otherwise the sweep removes it unless a revision uses it.
     pub unrecorded: UnrecordedFile,
 }
@@ -86,17 +85,22 @@ impl Put {
         self.end().await?.store(Replaces::Damaged).await
     }
 
+    /// Ends a file that has a dense object, which stays beside the new one. [`StoreError::OtherFile`] if the bytes are not those of
+    /// `digest`; nothing is stored then.
+    pub(super) async fn finish_fresh(self, digest: Digest) -> Result<PutResult, StoreError> {
+        self.end().await?.of(digest).await?.store(Replaces::Fresh).await
+    }
+
+    /// Ends a file that must be `digest`. [`StoreError::OtherFile`] if its bytes are others; nothing is stored then.
+    pub async fn finish_as(self, digest: Digest) -> Result<PutResult, StoreError> {
+        self.end().await?.of(digest).await?.store(Replaces::Damaged).await
+    }
+
     /// Ends a file that repairs a damaged one. [`StoreError::OtherFile`] if the bytes are not those of `digest`; nothing is stored
     /// then. What was in the place of the object is kept aside until [`Archive::discard_aside`]. `replaces_sound`: an object that reads
     /// back well is replaced too.
     pub async fn finish_repair(self, digest: Digest, replaces_sound: bool) -> Result<PutResult, StoreError> {
-        let ended = self.end().await?;
-        if ended.encoded.digest != digest {
-            if let Some(upload) = ended.upload {
-                upload.upload.abort().await?;
-            }
-            return Err(StoreError::OtherFile { found: ended.encoded.digest });
-        }
+        let ended = self.end().await?.of(digest).await?;
         ended.store(if replaces_sound { Replaces::Any } else { Replaces::Unreadable }).await
     }
 
@@ -108,14 +112,23 @@ impl Put {
     }
 }
 
-/// Which existing object of a file is replaced. All but the first keep it aside.
+/// Which existing object of a file is replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Replaces {
-    /// One that is damaged.
+    /// One that is damaged, or that this user may not read.
     Damaged,
-    /// One that is damaged or that this user cannot read.
+    /// One that is damaged and not dense.
+    Fresh,
+    /// One that is damaged or that cannot be read.
     Unreadable,
     Any,
+}
+
+impl Replaces {
+    /// Whether what is replaced may be all that is left of the file, so that it is kept aside.
+    fn is_repair(self) -> bool {
+        matches!(self, Self::Unreadable | Self::Any)
+    }
 }
 
 /// A file whose last byte has come. Its digest is known, and nothing of it can be seen yet.
@@ -127,6 +140,18 @@ struct Ended {
 }
 
 impl Ended {
+    /// An error unless it is the file with this digest.
+    async fn of(self, digest: Digest) -> Result<Self, StoreError> {
+        let found = self.encoded.digest;
+        if found == digest {
+            return Ok(self);
+        }
+        if let Some(upload) = self.upload {
+            upload.upload.abort().await?;
+        }
+        Err(StoreError::OtherFile { found })
+    }
+
     /// Makes it visible.
     async fn store(self, replaces: Replaces) -> Result<PutResult, StoreError> {
         let Self { archive, upload, encoded } = self;
@@ -137,7 +162,11 @@ impl Ended {
         // Before the object becomes visible, and before an existing one is relied on that another process may be about to remove.
         let unrecorded = archive.journal.note(new)?;
         let mut damaged = None;
-        if let Some(known) = archive.find(digest, size).await? {
+        let known = match replaces {
+            Replaces::Fresh => archive.find_in(&[Encoding::Zstd, Encoding::Plain], digest, size).await?,
+            Replaces::Damaged | Replaces::Unreadable | Replaces::Any => archive.find(digest, size).await?,
+        };
+        if let Some(known) = known {
             let checked =
                 if replaces == Replaces::Any { Err(StoreError::Damaged(digest)) } else { archive.check(known).await };
             match checked {
@@ -146,15 +175,19 @@ impl Ended {
                     if let Some(upload) = upload {
                         upload.upload.abort().await?;
                     }
-                    return Ok(PutResult { file: known, stored_digest: None, was_known: true, unrecorded });
+                    return Ok(PutResult { file: known, stored_digest: None, change: ObjectChange::Kept, unrecorded });
                 }
                 Err(e) if e.damaged().is_some() => damaged = Some(known),
-                // It may be unreadable for this user, or on a bad sector. A new object replaces it.
-                Err(StoreError::Io(_)) if replaces != Replaces::Damaged => damaged = Some(known),
+                // Good bytes are at hand, whatever the reason.
+                Err(StoreError::Undecodable { .. }) => damaged = Some(known),
+                // This user may not read it. The new object has the same bytes, and can be read.
+                Err(e) if e.is_denied() => damaged = Some(known),
+                // It may be on a bad sector. A new object replaces it.
+                Err(e @ StoreError::Io(_)) if replaces.is_repair() && !e.is_away() => damaged = Some(known),
                 Err(e) => return Err(e),
             }
         }
-        if replaces != Replaces::Damaged {
+        if replaces.is_repair() {
             let other = damaged.filter(|damaged| damaged.locator() != new.locator());
             for file in other.into_iter().chain([new]) {
                 archive.store.keep_aside(&file.locator()).await?;
@@ -166,15 +199,16 @@ impl Ended {
         if let Some(damaged) = damaged {
             // The good object replaced the damaged one, unless it has another encoding.
             if damaged.locator() != new.locator()
-                && let Err(e) = archive.store.delete(&damaged.locator()).await
+                && let Err(e) = archive.store.take_away(&damaged.locator()).await
             {
-                tracing::warn!(error = %e, %digest, "a damaged object was replaced in another encoding, and cannot be deleted");
+                tracing::warn!(error = %e, %digest, "a damaged object was replaced in another encoding, and cannot be moved away");
             }
-            if replaces == Replaces::Damaged {
+            if !replaces.is_repair() {
                 tracing::warn!(%digest, "a damaged file of the archive was replaced by good bytes");
             }
         }
-        Ok(PutResult { file: new, stored_digest, was_known: damaged.is_some(), unrecorded })
+        let change = damaged.map_or(ObjectChange::New, |damaged| ObjectChange::Replaced(damaged.encoding));
+        Ok(PutResult { file: new, stored_digest, change, unrecorded })
     }
 }
 

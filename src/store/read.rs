@@ -22,7 +22,23 @@ pub type Bytes = Pin<Box<dyn Stream<Item = Result<bytes::Bytes, StoreError>> + S
 impl Archive {
     /// The published bytes: all of them, or a part. Every byte of a part is checked before it is returned; of the whole,
     /// only the last block waits for the check.
+    ///
+    /// A file whose object is gone is read from another one if there is one: its encoding may just have changed.
     pub async fn read(&self, file: StoredFile, part: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+        match self.read_object(file, part.clone()).await {
+            Err(StoreError::Missing(digest)) if digest == file.digest => match self.other_copies(file).await?.first() {
+                Some(other) => self.read_object(*other, part).await,
+                None => Err(StoreError::Missing(digest)),
+            },
+            read => read,
+        }
+    }
+
+    /// The published bytes of exactly the object that a file is recorded with.
+    pub async fn read_object(&self, file: StoredFile, part: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+        if file.encoding == Encoding::Dense {
+            return self.read_dense(file, part).await;
+        }
         let Some(part) = part else { return self.decode(self.open_object(file).await?, file) };
         let blocks = self.block_list(file).await?;
         let at = Part::first_block(file, &part);
@@ -44,9 +60,10 @@ impl Archive {
         Ok((stored_size, self.run(Whole::new(Source::new(object, file, true)?, file, Emit::Stored))))
     }
 
-    /// Reads all of a file and checks it.
+    /// Reads all of the object that a file is recorded with, and checks it. Another object of the file does not count: whoever checks one may
+    /// be about to remove the others.
     pub async fn check(&self, file: StoredFile) -> Result<(), StoreError> {
-        let mut bytes = self.read(file, None).await?;
+        let mut bytes = self.read_object(file, None).await?;
         while bytes.next().await.transpose()?.is_some() {}
         Ok(())
     }
@@ -71,7 +88,6 @@ impl Archive {
     }
 
     async fn open_object(&self, file: StoredFile) -> Result<Object, StoreError> {
-        super::require_no_base(&file.locator())?;
         self.store.open(&file.locator(), 0).await
     }
 
@@ -108,21 +124,27 @@ impl Archive {
 
     /// A file that can be read out of order. `is_checked`: no byte is returned that differs from what was archived.
     pub(super) async fn seekable(&self, file: StoredFile, is_checked: bool) -> Result<Box<dyn Seekable>, StoreError> {
-        if file.encoding == Encoding::Plain {
-            let blocks = if is_checked { Some(self.block_list(file).await?) } else { None };
-            if let Body::File(opened) = self.open_object(file).await?.body {
-                return Ok(match blocks {
-                    Some(blocks) => Box::new(CheckedFile::new(opened, file, blocks)),
-                    None => Box::new(BufReader::new(opened)),
-                });
+        match file.encoding {
+            Encoding::Dense if self.contains(file.locator()).await? => {
+                return Ok(Box::new(self.decode_dense(file.digest, file.size).await?));
             }
+            Encoding::Plain if self.contains(file.locator()).await? => {
+                let blocks = if is_checked { Some(self.block_list(file).await?) } else { None };
+                if let Body::File(opened) = self.open_object(file).await?.body {
+                    return Ok(match blocks {
+                        Some(blocks) => Box::new(CheckedFile::new(opened, file, blocks)),
+                        None => Box::new(BufReader::new(opened)),
+                    });
+                }
+            }
+            Encoding::Dense | Encoding::Plain | Encoding::Zstd => {}
         }
         let mut spool = self.spool();
         spool.check_space(file.size)?;
         let mut bytes = self.read(file, None).await?;
         while let Some(piece) = bytes.next().await {
             let piece = piece?;
-            spool = tokio::task::spawn_blocking(move || spool.write(&piece).map(|()| spool)).await??;
+            spool = tokio::task::spawn_blocking(move || spool.append(&piece).map(|()| spool)).await??;
         }
         Ok(Box::new(spool.into_reader()?))
     }

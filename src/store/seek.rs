@@ -15,8 +15,8 @@ const CHECK_SPACE_BYTES: u64 = 16 << 20;
 pub(super) trait Seekable: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Seekable for T {}
 
-/// A temporary copy, which leaves free the disk space that others need.
-pub(super) struct Spool {
+/// A temporary file, which leaves free the disk space that others need.
+pub struct Spool {
     archive: Archive,
     file: tempfile::SpooledTempFile,
     written: u64,
@@ -24,13 +24,24 @@ pub(super) struct Spool {
 }
 
 impl Archive {
-    pub(super) fn spool(&self) -> Spool {
+    /// The folder for temporary files.
+    pub fn scratch_folder(&self) -> &std::path::Path {
+        &self.scratch
+    }
+
+    /// An empty temporary file. It needs no removal.
+    pub fn spool(&self) -> Spool {
         let file = tempfile::spooled_tempfile_in(IN_MEMORY_MAX, &self.scratch);
         Spool { archive: self.clone(), file, written: 0, checked_at: 0 }
     }
 }
 
 impl Spool {
+    /// Bytes that were written.
+    pub fn length(&self) -> u64 {
+        self.written
+    }
+
     /// An error if there is no space for `bytes` more.
     pub fn check_space(&self, bytes: u64) -> Result<(), StoreError> {
         match &self.archive.space_check {
@@ -39,7 +50,7 @@ impl Spool {
         }
     }
 
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.written += bytes.len() as u64;
         if self.written > self.checked_at + CHECK_SPACE_BYTES {
             self.checked_at = self.written;

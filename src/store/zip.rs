@@ -21,7 +21,7 @@ use crate::domain::StoredFile;
 pub(super) const DEPTH_MAX: usize = 3;
 
 /// Members listed of one file.
-const MEMBERS_MAX: usize = 20_000;
+pub(super) const MEMBERS_MAX: usize = 20_000;
 
 /// The largest nested zip that is opened, as unpacked.
 pub(super) const NESTED_MAX: u64 = 1 << 30;
@@ -64,6 +64,8 @@ pub enum MemberError {
     NotAZip(String),
     #[error("the zip has no member `{0}`")]
     NoMember(String),
+    #[error("`{path}` may be any of {}", candidates.join(", "))]
+    Ambiguous { path: String, candidates: Vec<String> },
     /// Names the member and how it is packed.
     #[error("{0}")]
     Unsupported(String),
@@ -74,7 +76,7 @@ pub enum MemberError {
 }
 
 /// What is left of a budget; shared by all zips inside a file.
-pub(super) struct Work {
+pub struct Work {
     bytes: u64,
     until: Instant,
     is_over: bool,
@@ -82,18 +84,23 @@ pub(super) struct Work {
 }
 
 impl Work {
-    fn new(budget: Budget, cancelled: Arc<AtomicBool>) -> Self {
+    pub fn new(budget: Budget, cancelled: Arc<AtomicBool>) -> Self {
         Self { bytes: budget.bytes, until: Instant::now() + budget.time, is_over: false, cancelled }
     }
 
     /// Without a limit; its caller cancels it.
-    pub fn unbounded(cancelled: Arc<AtomicBool>) -> Self {
+    pub(super) fn unbounded(cancelled: Arc<AtomicBool>) -> Self {
         const A_DAY: Duration = Duration::from_secs(86_400);
         Self::new(Budget { bytes: u64::MAX, time: A_DAY }, cancelled)
     }
 
+    /// Whether the budget did not suffice for something.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Takes bytes from the budget. Returns whether it suffices.
-    fn take(&mut self, bytes: u64) -> Result<bool, MemberError> {
+    pub(super) fn take(&mut self, bytes: u64) -> Result<bool, MemberError> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(MemberError::Cancelled);
         }
@@ -104,7 +111,7 @@ impl Work {
 }
 
 /// Cancels the work on a thread once its result is not needed any more.
-pub(super) struct CancelOnDrop(pub Arc<AtomicBool>);
+pub struct CancelOnDrop(pub Arc<AtomicBool>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -133,7 +140,7 @@ impl Archive {
     /// Unpacks a nested zip to a temporary file; `None` if it is too large or the budget does not suffice.
     pub(super) fn unpack_nested<R: Read + Seek>(
         &self,
-        entry: ZipFileEntry<'static>,
+        entry: ZipFileEntry<'_>,
         file: &mut R,
         work: &mut Work,
     ) -> Result<Option<Box<dyn Seekable>>, MemberError> {
@@ -152,7 +159,7 @@ impl Archive {
             if !work.take(n as u64)? {
                 return Ok(None);
             }
-            spool.write(&piece[..n])?;
+            spool.append(&piece[..n])?;
         }
     }
 }

@@ -3,7 +3,6 @@ use acervo::leaves::record::RecordError;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 use crate::harness::database::{claims, fetched_file};
-use crate::harness::samples::{product, text};
 use crate::harness::{Db, Options, TestApp, on_each_database, postgres};
 
 fn stored(content: &str, base: Option<Digest>) -> StoredFile {
@@ -79,21 +78,5 @@ async fn a_base_stays(db: Db, is_stored_again: bool) {
     assert!(matches!(settle(4, third).await, Err(RecordError::FileGone)), "{db:?}");
     assert_eq!(remove(base, later + 6).await, [], "{db:?}");
     assert!(matches!(settle(4, third).await, Err(RecordError::FileGone)), "{db:?}");
-    connection.close().await.expect("a closed connection");
-}
-
-on_each_database!(a_file_that_needs_a_base_is_refused_with_a_clear_error);
-async fn a_file_that_needs_a_base_is_refused_with_a_clear_error(db: Db) {
-    let app = TestApp::with(Options { database_url: postgres::database(db), ..Options::default() }).await;
-    let number = app.portal.add(product(1, "Produto", "a.txt", text(900)));
-    let id = app.archive(number).await["revision"]["id"].as_str().expect("an id").to_owned();
-    let connection = app.database().await;
-    // As a later version may leave it.
-    connection.execute_unprepared("UPDATE files SET base = digest").await.expect("a base");
-    let answer = app.get(&format!("/files/{id}")).await;
-    assert_eq!(answer.status(), 500, "{db:?}");
-    // It is not damaged.
-    let status = app.query("{ status { damaged } }").await;
-    assert_eq!(status["status"]["damaged"], 0, "{db:?}: {status}");
     connection.close().await.expect("a closed connection");
 }

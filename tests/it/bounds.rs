@@ -211,7 +211,7 @@ async fn a_query_that_waited_gets_the_response_of_one_that_did_not() {
         query Named($text: String = \"none\", $some: Boolean!) {
             notifications(filter: { name: { contains: $text } }) { totalCount nodes { ...Known name @include(if: $some) } }
         }
-        fragment Known on Notification { status }";
+        fragment Known on Notification { id }";
     let body = json!({ "query": document, "operationName": "Named", "variables": { "text": "Aviso", "some": true } });
     let mut socket = Socket::connect(&url).await;
     socket.send(json!({ "id": "waiting", "type": "subscribe", "payload": body })).await;

@@ -427,3 +427,62 @@ async fn get_writes_into_devices_and_pipes_and_heeds_the_mask() {
         assert!(!left.iter().any(|name| name.starts_with(".tmp")), "{left:?}");
     });
 }
+
+/// The list of a search fits the terminal: a line a row, no rules, São Paulo's clock, the order and the status that are asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_fits_the_terminal() {
+    let app = TestApp::start().await;
+    for number in 1..=4 {
+        let name = format!("Deck NEWAVE Preliminar de um nome muito longo que não cabe em linha nenhuma {number}");
+        let file = format!("um_nome_de_arquivo_tambem_muito_longo_{number}.txt");
+        app.portal.add(product(number, &name, &file, format!("deck {number}")));
+        app.archive(number).await;
+    }
+    app.leaves_work_unsettled("a link leads nowhere");
+    assert_eq!(app.notify(&Notice::new("Deck aguardado").to_string()).await.0, 202);
+    app.until("{ publications { totalCount } status { indexLag } }", |data| {
+        data["publications"]["totalCount"] == 5 && data["status"]["indexLag"] == 0
+    })
+    .await;
+    let folder = app.folder.clone();
+    let check = || {
+        let search = |columns: Option<&str>, args: &[&str]| {
+            let mut command = acervo(folder.path());
+            command.envs(columns.map(|columns| ("COLUMNS", columns)));
+            let output = command.arg("search").args(args).output().expect("a binary that starts");
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        for columns in [60, 80, 100, 120, 160, 240] {
+            let table = search(Some(&columns.to_string()), &["deck"]);
+            let lines: Vec<&str> = table.lines().collect();
+            assert_eq!(lines.len(), 1 + 5 + 1, "{columns}: {table}");
+            assert!(lines.iter().all(|line| line.chars().count() <= columns), "{columns}: {table}");
+            assert!(!table.contains('─') && table.contains("revision id"), "{columns}: {table}");
+        }
+        let table = search(None, &["deck"]);
+        assert!(table.contains("que não cabe em linha nenhuma 4") && table.contains("longo_4.txt"), "{table}");
+        let rows: Value = serde_json::from_str(&search(None, &["deck", "--format", "json"])).expect("JSON");
+        let archived_at = rows.as_array().expect("a list").iter().find_map(|row| row["archivedAt"].as_str());
+        let archived_at: jiff::Timestamp = archived_at.expect("an instant").parse().expect("an instant");
+        let clock = acervo::domain::sao_paulo().to_datetime(archived_at).strftime("%d/%m/%Y %H:%M").to_string();
+        assert!(table.contains(&clock), "{clock}: {table}");
+        let names = |args: &[&str]| -> Vec<String> {
+            let rows: Value = serde_json::from_str(&search(None, args)).expect("JSON");
+            rows.as_array()
+                .expect("a list")
+                .iter()
+                .map(|row| row["name"].as_str().expect("a name").to_owned())
+                .collect()
+        };
+        assert_eq!(names(&["--status", "awaited", "--format", "json"]), ["Deck aguardado"]);
+        assert_eq!(names(&["--status", "archived,LOST", "--format", "json"]).len(), 4);
+        assert_eq!(names(&["deck", "--order", "name", "--limit", "1", "--format", "json"]), ["Deck aguardado"]);
+        let last = names(&["--order", "archived", "--status", "archived", "--limit", "1", "--format", "json"]);
+        assert!(last[0].ends_with(" 4"), "{last:?}");
+        for args in [&["search", "--status", "x"][..], &["search", "--order", "x"]] {
+            assert_eq!(run(folder.path(), args).status.code(), Some(2), "{args:?}");
+        }
+    };
+    tokio::task::block_in_place(check);
+}

@@ -1,29 +1,40 @@
 //! What every store of objects must do, as [`acervo::leaves::store::Store`] says. A new implementation is added to `stores`.
+//! `ACERVO_TEST_S3` adds a bucket of an S3-compatible service, which `s3s-fs` is.
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acervo::domain::{Digest, Encoding, Locator, StoredFile};
-use acervo::leaves::store::{Archive, Body, Budget, LocalStore, Object, Store, StoreError};
+use acervo::domain::{Digest, Encoding, Locator};
+use acervo::leaves::store::{Archive, Body, Budget, LocalStore, Object, S3Store, Store, StoreError};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::harness::memory::MemoryStore;
+use crate::harness::s3::{Proxy, TestBucket};
 use crate::harness::samples::{noise, text, zip};
 
 /// A store, with the folder that it may be in.
 type Subject = (&'static str, Arc<dyn Store>, tempfile::TempDir);
 
-fn stores() -> Vec<Subject> {
+async fn stores() -> Vec<Subject> {
     let folder = || tempfile::tempdir().expect("a folder");
     let local = folder();
     let in_folder = LocalStore::open(&local.path().join("store")).expect("a store");
-    vec![("local", Arc::new(in_folder), local), ("memory", Arc::new(MemoryStore::default()), folder())]
+    let mut stores: Vec<Subject> =
+        vec![("local", Arc::new(in_folder), local), ("memory", Arc::new(MemoryStore::default()), folder())];
+    if std::env::var_os("ACERVO_TEST_S3").is_some() {
+        let bucket = TestBucket::new();
+        let proxy = Proxy::start(&bucket, 6).await;
+        let in_bucket = |bucket: &TestBucket| Arc::new(S3Store::open(&bucket.settings()).expect("a store"));
+        stores.push(("bucket", in_bucket(&bucket), folder()));
+        stores.push(("bucket with faults", in_bucket(&TestBucket::new().behind(&proxy)), folder()));
+    }
+    stores
 }
 
 fn locator(n: u32, encoding: Encoding) -> Locator {
-    Locator { digest: Digest::of(&n.to_le_bytes()), encoding, base: None }
+    Locator { digest: Digest::of(&n.to_le_bytes()), encoding }
 }
 
 async fn put(store: &dyn Store, locator: &Locator, bytes: &[u8], piece: usize) {
@@ -58,7 +69,7 @@ async fn listed(store: &dyn Store) -> BTreeMap<String, u64> {
 
 #[tokio::test]
 async fn what_was_put_is_read_from_any_offset() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         for (n, size) in [0, 1, 1000, 300_000, 9 << 20].into_iter().enumerate() {
             let bytes = noise(size);
             let locator = locator(n as u32, Encoding::Plain);
@@ -76,7 +87,7 @@ async fn what_was_put_is_read_from_any_offset() {
 
 #[tokio::test]
 async fn an_upload_is_not_seen_before_it_is_finished() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         let locator = locator(1, Encoding::Zstd);
         let absent = async || {
             assert_eq!(store.contains(&locator).await.expect("an answer"), None, "{name}");
@@ -108,7 +119,7 @@ async fn an_upload_is_not_seen_before_it_is_finished() {
 
 #[tokio::test]
 async fn an_upload_can_be_read_back() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         let locator = locator(1, Encoding::Plain);
         for writes in [1, 3] {
             let mut upload = store.put().await.expect("an upload");
@@ -126,7 +137,7 @@ async fn an_upload_can_be_read_back() {
 
 #[tokio::test]
 async fn a_put_replaces_and_a_delete_can_be_repeated() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         let (plain, zstd) = (locator(1, Encoding::Plain), locator(1, Encoding::Zstd));
         put(&*store, &plain, b"old bytes", 4).await;
         put(&*store, &zstd, b"another object", 100).await;
@@ -152,7 +163,7 @@ async fn a_put_replaces_and_a_delete_can_be_repeated() {
 
 #[tokio::test]
 async fn all_objects_are_listed() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         let mut expected = BTreeMap::new();
         for n in 0..300_u32 {
             let locator = locator(n, if n % 3 == 0 { Encoding::Plain } else { Encoding::Zstd });
@@ -171,7 +182,7 @@ async fn all_objects_are_listed() {
 
 #[tokio::test]
 async fn the_parts_of_a_list_are_the_list() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         for n in 0..200_u32 {
             put(&*store, &locator(n, if n % 3 == 0 { Encoding::Plain } else { Encoding::Zstd }), b"x", 9).await;
         }
@@ -188,7 +199,7 @@ async fn the_parts_of_a_list_are_the_list() {
 /// A store that keeps nothing aside replaces objects all the same.
 #[tokio::test]
 async fn an_object_that_is_kept_aside_is_in_its_place_until_it_is_replaced() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         let locator = locator(1, Encoding::Zstd);
         // There may be nothing to keep.
         store.keep_aside(&locator).await.expect("nothing");
@@ -210,7 +221,7 @@ async fn an_object_that_is_kept_aside_is_in_its_place_until_it_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_see_whole_objects() {
-    for (name, store, _folder) in stores() {
+    for (name, store, _folder) in stores().await {
         let shared = locator(1, Encoding::Plain);
         let bytes = noise(200_000);
         let work = (0..24_u32).map(|n| {
@@ -243,7 +254,7 @@ async fn many_at_once_see_whole_objects() {
 #[tokio::test]
 async fn an_archive_works_over_any_store() {
     let deck = zip(&[("A.DAT", &noise(300_000)), ("dentro.zip", &zip(&[("B.DAT", b"de dentro")]))]);
-    for (name, store, folder) in stores() {
+    for (name, store, folder) in stores().await {
         let archive = Archive::over(store.clone(), &folder.path().join("tmp")).expect("an archive");
         // The last is uploaded as a frame, which turns out no smaller than its bytes.
         for bytes in [b"1".to_vec(), text(800_000), noise(500_000), noise(17 << 20)] {
@@ -272,43 +283,6 @@ async fn an_archive_works_over_any_store() {
         archive.remove(file.locator()).await.expect("a removal");
         assert!(matches!(archive.check(file).await, Err(StoreError::Missing(_))), "{name}");
         assert!(!archive.contains(file.locator()).await.expect("an answer"), "{name}");
-    }
-}
-
-/// A store has objects with a base in addition to those without, or refuses them.
-#[tokio::test]
-async fn objects_with_a_base_are_objects_of_their_own_or_refused() {
-    for (name, store, _folder) in stores() {
-        let bare = locator(1, Encoding::Zstd);
-        let based = Locator { base: Some(Digest::of(b"base")), ..bare };
-        put(&*store, &bare, b"bare", 9).await;
-        let mut upload = store.put().await.expect("an upload");
-        upload.write(Bytes::from_static(b"based")).await.expect("a write");
-        let is_refused = |error: &StoreError| matches!(error, StoreError::UnsupportedBase { .. });
-        match upload.finish(&based).await {
-            Ok(()) => {
-                assert_eq!(read(&*store, &based, 0).await, b"based", "{name}");
-                store.delete(&based).await.expect("a deletion");
-                assert_eq!(store.contains(&based).await.expect("an answer"), None, "{name}");
-            }
-            Err(e) => {
-                assert!(is_refused(&e) && e.to_string().contains(&Digest::of(b"base").to_string()), "{name}: {e}");
-                assert!(store.open(&based, 0).await.is_err_and(|e| is_refused(&e)), "{name}");
-                assert!(store.contains(&based).await.is_err_and(|e| is_refused(&e)), "{name}");
-                assert!(store.sync(&based).await.is_err_and(|e| is_refused(&e)), "{name}");
-                assert!(store.delete(&based).await.is_err_and(|e| is_refused(&e)), "{name}");
-            }
-        }
-        assert_eq!(read(&*store, &bare, 0).await, b"bare", "{name}");
-        assert_eq!(listed(&*store).await.len(), 1, "{name}");
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    let archive = Archive::over(Arc::new(MemoryStore::default()), folder.path()).expect("an archive");
-    let digest = Digest::of(b"x");
-    let file = StoredFile { digest, encoding: Encoding::Plain, base: Some(digest), size: 1, stored_size: 1 };
-    for part in [None, Some(0..1)] {
-        let refused = archive.read(file, part).await;
-        assert!(matches!(refused, Err(StoreError::UnsupportedBase { .. })));
     }
 }
 

@@ -423,7 +423,7 @@ async fn the_recipes_for_grafana_are_answered() {
     }
 }
 
-/// Requests of docs/bi.md as Python's `requests` sends them, the feed, and a deck, one member of its zip at a time.
+/// Requests of docs/bi.md as Python's `requests` sends them, and a deck, one member of its zip at a time.
 #[tokio::test]
 async fn the_recipes_for_python_are_answered() {
     let app = TestApp::start().await;
@@ -434,12 +434,6 @@ async fn the_recipes_for_python_are_answered() {
         asOf=2099-09-04T12%3A00%3A00Z";
     let request = plain.get(url(known)).bearer_auth(KEY).header("accept-encoding", "gzip, deflate");
     assert_eq!(request.send().await.expect("a response").status(), 200);
-    let feed = "query($after: String) { changes(after: $after, first: 1000) {
-        nodes { at kind publication { name referenceDate } revision { number fileUrl } }
-        pageInfo { endCursor hasNextPage } } }";
-    let page = app.query_with(feed, json!({ "after": null })).await;
-    let after = page["changes"]["pageInfo"]["endCursor"].clone();
-    assert_eq!(app.query_with(feed, json!({ "after": after })).await["changes"]["nodes"], json!([]));
     let deck = samples::zip(&[("DGER.DAT", b"DADOS GERAIS"), ("SISTEMA.DAT", b"SISTEMA")]);
     let number = app.portal.add(samples::product(900, "Deck NEWAVE Definitivo", "deck.zip", deck));
     app.archive(number).await;

@@ -90,6 +90,7 @@ fn product(id: u128) -> Product {
 fn publication(id: u128, product: u128, start: Date, archived: &Option<(i64, Option<String>)>) -> Publication {
     let revisions = archived.iter().map(|(at, extension)| Revision {
         id: RevisionId(Uuid::from_u128(id + 1000)),
+        digest: acervo::domain::Digest::of(&id.to_be_bytes()),
         file_name: "a".to_owned(),
         extension: extension.clone(),
         member_names: Vec::new(),

@@ -151,6 +151,206 @@ async fn a_nested_zip_shares_no_path_with_a_folder() {
     }
 }
 
+/// A path that several members have except for the case of letters.
+#[tokio::test]
+async fn an_ambiguous_path_names_its_candidates() {
+    let app = TestApp::start().await;
+    let inner = |text: &[u8]| zip(&[("x.dat", text), ("so.dat", b"so")]);
+    let (one, other, empty) = (inner(b"um"), inner(b"dois"), zip(&[("y.dat", b"y")]));
+    let deepest = zip(&[("Dger.dat", b"a"), ("DGER.dat", b"b"), ("unico.DAT", b"c")]);
+    let members: [(&[u8], &[u8]); 9] = [
+        (b"Vazoes.dat", b"1"),
+        (b"VAZOES.DAT", b"2"),
+        (b"So.txt", b"3"),
+        (b"Deck.zip", &one),
+        (b"DECK.zip", &other),
+        (b"deck.ZIP", &empty),
+        (b"fundo.zip", &deepest),
+        (b"DUPLO.zip", &deepest),
+        (b"duplo.ZIP/unico.dat", b"d"),
+    ];
+    let raw: Vec<RawMember> = members.iter().map(|(name, bytes)| RawMember::stored(name, bytes)).collect();
+    let id = archive(&app, raw_zip(&raw)).await;
+    for (path, found) in [
+        ("Vazoes.dat", Ok("1")),
+        ("VAZOES.DAT", Ok("2")),
+        ("vazoes.dat", Err("`Vazoes.dat`, `VAZOES.DAT`")),
+        ("SO.TXT", Ok("3")),
+        ("Deck.zip/x.dat", Ok("um")),
+        ("Deck.zip/X.DAT", Ok("um")),
+        ("DECK.zip/X.DAT", Ok("dois")),
+        ("deck.zip/x.dat", Err("`Deck.zip/x.dat`, `DECK.zip/x.dat`")),
+        // Only one of the nested zips has it.
+        ("deck.zip/Y.dat", Ok("y")),
+        ("Deck.zip/y.dat", Ok("y")),
+        ("FUNDO.zip/unico.dat", Ok("c")),
+        ("fundo.zip/dger.dat", Err("`fundo.zip/Dger.dat`, `fundo.zip/DGER.dat`")),
+        ("FUNDO.ZIP/dger.dat", Err("`fundo.zip/Dger.dat`, `fundo.zip/DGER.dat`")),
+        ("duplo.zip/UNICO.dat", Err("`duplo.ZIP/unico.dat`, `DUPLO.zip/unico.DAT`")),
+        ("DUPLO.zip/unico.DAT", Ok("c")),
+    ] {
+        let path = format!("/files/{id}/members/{path}");
+        let answer = app.get(&path).await;
+        let status = answer.status().as_u16();
+        match found {
+            Ok(bytes) => assert_eq!((status, answer.text().await.expect("text")), (200, bytes.to_owned()), "{path}"),
+            Err(candidates) => {
+                let detail: Value = answer.json().await.expect("JSON");
+                let detail = detail["detail"].as_str().expect("text").to_owned();
+                assert!(status == 400 && detail.contains(candidates), "{path}: {status}: {detail}");
+            }
+        }
+        assert_eq!(head(&app, &path).await, status, "{path}");
+    }
+}
+
+/// Three publications with zips, one of them with two revisions, and a file that is no zip. Returns when the first was archived.
+async fn some_zips(app: &TestApp) -> String {
+    let inner = zip(&[("VAZÕES.DAT", b"dentro")]);
+    let decks = [
+        ("Deck A", zip(&[("vazoes.dat", b"um"), ("outro.txt", b"x")])),
+        ("Deck B", zip(&[("pasta/Prevs_Vazoes_1.rv0", b"dois"), ("fundo.zip", &inner)])),
+        ("Deck C", zip(&[("nada.txt", b"nada")])),
+        ("Texto", b"vazoes.dat".to_vec()),
+    ];
+    for (number, (name, bytes)) in (1..).zip(decks) {
+        app.archive(app.portal.add(product(number, name, &format!("{name}.zip"), bytes))).await;
+    }
+    let first = app.query("{ publications(search: \"deck a\") { nodes { archivedAt } } }").await;
+    app.portal.change(1, |deck| crate::harness::samples::replace(deck, zip(&[("vazoes2.dat", b"novo")])));
+    app.archive(1).await;
+    first["publications"]["nodes"][0]["archivedAt"].as_str().expect("an instant").to_owned()
+}
+
+on_each_database!(members_are_found_across_files);
+async fn members_are_found_across_files(db: Db) {
+    let app = TestApp::on(db).await;
+    let first_at = some_zips(&app).await;
+    let paths = async |arguments: &str| -> Vec<String> {
+        let query = format!("{{ members(orderBy: NAME_ASC, {arguments}) {{ nodes {{ name path }} }} }}");
+        let data = app.query(&query).await;
+        let node = |node: &Value| {
+            format!("{}: {}", node["name"].as_str().expect("text"), node["path"].as_str().expect("text"))
+        };
+        data["members"]["nodes"].as_array().expect("a list").iter().map(node).collect()
+    };
+    let (a, b, nested) = ("Deck A: vazoes2.dat", "Deck B: pasta/Prevs_Vazoes_1.rv0", "Deck B: fundo.zip/VAZÕES.DAT");
+    for (arguments, expected) in [
+        ("match: \"*vazoes*\"", vec![a, b, nested]),
+        ("match: \"VAZÕES\"", vec![a, b, nested]),
+        ("match: \"vazoes.*\"", vec![nested]),
+        ("match: \"vazoes?.dat\"", vec![a]),
+        ("match: \"fundo.zip/*\"", vec![nested]),
+        ("match: \"vazoes\", search: \"deck b\"", vec![b, nested]),
+        ("match: \"vazoes\", filter: { name: { eq: \"deck a\" } }", vec![a]),
+        ("filter: { member: \"vazoes\", name: { eq: \"deck a\" } }", vec![a]),
+        ("match: \"ausente\"", vec![]),
+        ("first: 0", vec![]),
+        ("search: \"deck c\"", vec!["Deck C: nada.txt"]),
+    ] {
+        assert_eq!(paths(arguments).await, expected, "{arguments}");
+    }
+    let then =
+        paths(&format!("match: \"vazoes\", filter: {{ name: {{ eq: \"deck a\" }} }}, asOf: \"{first_at}\"")).await;
+    assert_eq!(then, ["Deck A: vazoes.dat"]);
+    // All of them, one by one: no member is left out or repeated.
+    let (mut all, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let query = "query($after: String) { members(orderBy: NAME_ASC, first: 1, after: $after) {
+            nodes { path size url revision { number } publication { name } } pageInfo { hasNextPage endCursor } } }";
+        let page = app.query_with(query, json!({ "after": after })).await["members"].clone();
+        let node = &page["nodes"][0];
+        let bytes = app.get(node["url"].as_str().expect("text")).await.bytes().await.expect("bytes");
+        assert_eq!(node["size"].as_u64(), Some(bytes.len() as u64));
+        all.push(node["path"].as_str().expect("text").to_owned());
+        after = page["pageInfo"]["endCursor"].clone();
+        if page["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+    }
+    let expected = ["vazoes2.dat", "pasta/Prevs_Vazoes_1.rv0", "fundo.zip", "fundo.zip/VAZÕES.DAT", "nada.txt"];
+    assert_eq!(all, expected);
+    // The files that have one, and the same in exports and in SQL.
+    let files =
+        app.query("{ publications(orderBy: NAME_ASC, filter: { member: \"*vazoes*\" }) { nodes { name } } }").await;
+    assert_eq!(files["publications"]["nodes"], json!([{ "name": "Deck A" }, { "name": "Deck B" }]));
+    for format in ["csv", "ndjson", "parquet"] {
+        let answer =
+            app.get(&format!("/export/members.{format}?member=*vazoes*&orderBy=NAME_ASC&columns=name,path")).await;
+        assert_eq!(answer.status(), 200);
+        let bytes = answer.bytes().await.expect("bytes");
+        if format == "csv" {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let lines: Vec<String> = text.lines().skip(1).map(|line| line.replacen(',', ": ", 1)).collect();
+            assert_eq!(lines, [a, b, nested]);
+        }
+    }
+    let csv = app.get("/export/publications.csv?member=fundo*&columns=name").await.text().await.expect("text");
+    assert_eq!(csv, "name\r\nDeck B\r\n");
+    let sql = app.database().await;
+    let rows = {
+        use sea_orm::{ConnectionTrait, Statement};
+        let text = "SELECT name, path, size, modified_at, sha256 FROM bi_members WHERE superseded_at IS NULL ORDER BY name, path";
+        sql.query_all_raw(Statement::from_string(sql.get_database_backend(), text)).await.expect("rows")
+    };
+    let listed: Vec<String> = rows.iter().map(|row| row.try_get("", "path").expect("text")).collect();
+    assert_eq!(listed.len(), 5);
+    assert!(expected.iter().all(|path| listed.iter().any(|listed| listed == path)), "{listed:?}");
+    // Wrong arguments are named.
+    for (arguments, word) in [
+        ("match: \"a\", filter: { member: \"b\" }".to_owned(), "give one of them"),
+        (format!("match: \"{}\"", "a".repeat(300)), "`match`"),
+        ("after: \"x\"".to_owned(), "the cursor `x`"),
+        ("first: 1001".to_owned(), "`first` is 1001"),
+    ] {
+        let answer = app.ask(&format!("{{ members({arguments}) {{ nodes {{ path }} }} }}"), json!({})).await;
+        assert!(answer["errors"][0]["message"].as_str().is_some_and(|text| text.contains(word)), "{answer}");
+    }
+    let refused = app.get(&format!("/export/members.csv?member={}", "a".repeat(300))).await;
+    assert_eq!(refused.status(), 400);
+}
+
+/// A zip with more members than are read at once.
+#[tokio::test]
+async fn members_of_large_zips_are_exported_in_part_after_part() {
+    let app = TestApp::start().await;
+    let names: Vec<String> = (0..4_500).map(|i| format!("m{i:05}.txt")).collect();
+    let members: Vec<RawMember> = names.iter().map(|name| RawMember::stored(name.as_bytes(), b"x")).collect();
+    let large = raw_zip(&members);
+    for number in 1..=3 {
+        let bytes = if number == 2 { large.clone() } else { zip(&[("um.txt", b"um"), ("dois.txt", b"dois")]) };
+        app.archive(app.portal.add(product(number, &format!("Zip {number}"), "z.zip", bytes))).await;
+    }
+    app.until("{ members(match: \"m04499.txt\") { nodes { path } } }", |data| data["members"]["nodes"][0].is_object())
+        .await;
+    app.indexed().await;
+    let csv = app.get("/export/members.csv?orderBy=NAME_ASC&columns=path").await.text().await.expect("text");
+    let found: Vec<&str> = csv.lines().skip(1).collect();
+    let small = ["um.txt".to_owned(), "dois.txt".to_owned()];
+    let expected: Vec<&String> = small.iter().chain(&names).chain(&small).collect();
+    assert!(found == expected, "{} of {}", found.len(), expected.len());
+    let one = app.get("/export/members.csv?member=m03999*&columns=path").await.text().await.expect("text");
+    assert_eq!(one, "path\r\nm03999.txt\r\n");
+    let csv = app.get("/export/members.csv?orderBy=NAME_ASC&columns=path&limit=4503").await.text().await.expect("text");
+    assert_eq!(csv.lines().count(), 4504);
+    // Page by page.
+    let (mut read, mut after) = (0, Value::Null);
+    loop {
+        let query = "query($after: String) { members(orderBy: NAME_ASC, first: 1000, after: $after) {
+            nodes { path } pageInfo { hasNextPage endCursor } } }";
+        let page = app.query_with(query, json!({ "after": after })).await["members"].clone();
+        for node in page["nodes"].as_array().expect("a list") {
+            assert_eq!(node["path"].as_str(), Some(expected[read].as_str()));
+            read += 1;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+        if page["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+    }
+    assert_eq!(read, expected.len());
+}
+
 /// A stream of Deflate64 with one block that is not compressed.
 fn deflate64(bytes: &[u8]) -> Vec<u8> {
     let length = bytes.len() as u16;

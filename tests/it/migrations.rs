@@ -53,7 +53,7 @@ async fn views_are_replaced_when_their_definition_has_changed(db: Db) {
         let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
         rows.expect("names").iter().map(|row| row.try_get_by_index(0).expect("a name")).collect::<Vec<String>>()
     };
-    let views = ["bi_products", "bi_publications", "bi_revisions", "bi_notifications", "bi_version"];
+    let views = ["bi_products", "bi_publications", "bi_revisions", "bi_members", "bi_notifications", "bi_version"];
     let mut expected = Vec::new();
     for view in views {
         expected.push(columns(view).await);
@@ -112,6 +112,8 @@ async fn has_right_values(app: &TestApp, connection: &DatabaseConnection, db: Db
     let hour = REPLAY_AT / HOUR_MS;
     let hours = texts("SELECT source || ' ' || hour || ' ' || n FROM source_hours ORDER BY hour").await;
     assert_eq!(hours, [text(&format!("portal {} 1", hour - 24)), text(&format!("portal {hour} 2"))], "{db:?}");
+    let lost = texts("SELECT CAST(lost_at AS text) FROM publications WHERE status = 'LOST'").await;
+    assert_eq!(lost, [text(&(REPLAY_AT + HOUR_MS).to_string())], "{db:?}");
     // Of the two in the replay, one is of a publication that was announced before.
     let replays = app.query("{ replays { nodes { announced known } } }").await;
     assert_eq!(replays["replays"]["nodes"][0]["known"], 1, "{db:?}: {replays}");
@@ -194,6 +196,11 @@ async fn old_publications(connection: &DatabaseConnection, ids: &OldIds) {
             ("revision_count", i32::from(latest.is_some()).into()),
         ];
         insert(connection, "publications", row).await;
+    }
+    // It was lost twice.
+    for at in [REPLAY_AT, REPLAY_AT + HOUR_MS] {
+        let row = vec![("at", at.into()), ("kind", "LOST".into()), ("publication_id", ids.other.into())];
+        insert(connection, "changes", row).await;
     }
 }
 

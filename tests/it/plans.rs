@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acervo::domain::NotificationStatus;
 use acervo::jobs;
-use acervo::leaves::record::{NotificationQuery, WatchedStatement, WatchedValue};
+use acervo::leaves::record::{NewHookEvent, NotificationQuery, Replay, WatchedStatement, WatchedValue};
 use acervo::portal::{Faults, Validators};
 use sea_orm::sea_query::{Expr, PostgresQueryBuilder, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
@@ -27,6 +27,7 @@ const SMALL: &[&str] = &[
     "notifications_bodies",
     "notifications_unresolved",
     "notifications_unresolvable",
+    "publications_lost",
     "revisions_purge",
     "files_tombstone",
     "files_removal_failed",
@@ -260,6 +261,12 @@ async fn fail_in_every_way(app: &TestApp) {
     app.portal.set_faults(Faults::default());
 }
 
+/// The event of a replay that has ended.
+fn ended(replay: &Replay) -> NewHookEvent {
+    let (kind, name) = (acervo::domain::HookEvent::BurstEnded, replay.id.to_string());
+    NewHookEvent { kind, at: replay.started_at, name, data: serde_json::json!({}) }
+}
+
 /// What is done every so often, or at the start.
 async fn work_that_recurs(app: &TestApp) {
     let record = acervo::leaves::record(&app.app);
@@ -269,7 +276,7 @@ async fn work_that_recurs(app: &TestApp) {
     record.links().erase(now).await.expect("erased");
     record.queue().next_event().await.expect("an event");
     record.monitor().expiring_links(now, Duration::from_secs(3600), 5).await.expect("counts");
-    record.replays().end(now).await.expect("replays");
+    record.replays().end(now, ended).await.expect("replays");
     record.feed().head().await.expect("a number");
     record.feed().changes_after(0, 100).await.expect("changes");
     record.queue().retry(&NotificationQuery::default(), now).await.expect("counts");

@@ -6,7 +6,7 @@ use crate::harness::database::{address, connect};
 use crate::harness::links::FileServer;
 use crate::harness::notice::{NOWHERE, Notice};
 use crate::harness::process::{Served, acervo, free_port};
-use crate::harness::{Db, Options, TestApp, on_each_database, postgres, until};
+use crate::harness::{Db, Options, TestApp, on_each_database, postgres, sha256, until};
 
 /// How many a process records and does not resolve.
 const MANY: usize = 300;
@@ -58,6 +58,67 @@ async fn what_is_recorded_is_listed_before_it_is_resolved_and_after_kills(db: Db
     let all = served.query("{ notifications(first: 1000) { nodes { publication { product { name } } } } }").await;
     let nodes = all["notifications"]["nodes"].as_array().expect("a list");
     assert!(nodes.iter().all(|node| node["publication"]["product"]["name"].is_string()), "{db:?}");
+}
+
+on_each_database!(notifications_over_four_connections_give_the_revisions_that_their_times_say, 2 threads);
+/// Four senders announce the files of three publications in no order, while files are fetched and archived.
+async fn notifications_over_four_connections_give_the_revisions_that_their_times_say(db: Db) {
+    const PUBLICATIONS: usize = 3;
+    const EACH: usize = 12;
+    let app = TestApp::on(db).await;
+    let links = FileServer::start().await;
+    let base = jiff::Timestamp::now().as_second() - 1000;
+    let content = |publication: usize, n: usize| format!("{db:?} {publication} {n}").into_bytes();
+    let mut bodies: Vec<String> = Vec::new();
+    for n in 0..EACH {
+        for publication in 0..PUBLICATIONS {
+            let path = format!("/sites/1/Produtos/{publication}/{n}.txt");
+            links.offer(&path, &content(publication, n), None);
+            let claims = json!({ "URL": path, "IsFile": "True" });
+            let link = links.link_at(&claims, base + n as i64, base + 86_640);
+            bodies.push(Notice::new(format!("Deck {publication}")).link(link).to_string());
+        }
+    }
+    // Each sender has its own order.
+    let senders = (0..4).map(|sender| {
+        let mut own: Vec<&String> = bodies.iter().skip(sender).step_by(4).collect();
+        own.rotate_left(sender * 2);
+        let app = &app;
+        async move {
+            for body in own {
+                assert_eq!(app.notify(body).await.0, 202);
+            }
+        }
+    });
+    futures_util::future::join_all(senders).await;
+    app.settled((PUBLICATIONS * EACH) as u64).await;
+    for publication in 0..PUBLICATIONS {
+        let query = "query($n: String!) { publications(filter: { name: { eq: $n } }) {
+            nodes { sha256 revisions { number sha256 announcedAt archivedAt supersededAt } } } }";
+        let found = app.query_with(query, json!({ "n": format!("Deck {publication}") })).await;
+        let nodes = found["publications"]["nodes"].as_array().expect("a list");
+        assert_eq!(nodes.len(), 1, "{db:?}: {found}");
+        let revisions = nodes[0]["revisions"].as_array().expect("a list");
+        // Every file once, numbered as it was archived, each announced when its link says.
+        let mut announced: Vec<&str> =
+            revisions.iter().map(|revision| revision["announcedAt"].as_str().expect("an instant")).collect();
+        for (i, revision) in revisions.iter().enumerate() {
+            assert_eq!(revision["number"], i + 1, "{db:?}: {found}");
+            let n = (0..EACH).find(|n| revision["sha256"] == sha256(&content(publication, *n)));
+            let sent = jiff::Timestamp::from_second(base + n.expect("a known file") as i64).expect("an instant");
+            assert_eq!(announced[i].parse().ok(), Some(sent), "{db:?}: {found}");
+            // It was the latest until one that was announced later had come.
+            let later =
+                revisions.iter().filter(|other| other["announcedAt"].as_str() > revision["announcedAt"].as_str());
+            let first = later.map(|other| other["archivedAt"].as_str().max(revision["archivedAt"].as_str())).min();
+            assert_eq!(revision["supersededAt"].as_str(), first.flatten(), "{db:?}: {found}");
+        }
+        announced.sort_unstable();
+        announced.dedup();
+        assert_eq!(announced.len(), EACH, "{db:?}: {found}");
+        let last = sha256(&content(publication, EACH - 1));
+        assert_eq!(nodes[0]["sha256"], last, "{db:?}: {found}");
+    }
 }
 
 /// Whether another connection is in the middle of a transaction that writes.

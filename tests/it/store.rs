@@ -1,4 +1,4 @@
-use acervo::domain::{Encoding, StoredFile};
+use acervo::domain::{Encoding, ObjectChange, StoredFile};
 use acervo::leaves::store::{Archive, PutResult, StoreError};
 use futures_util::StreamExt;
 use proptest::prelude::*;
@@ -46,13 +46,13 @@ proptest! {
             let stored = put(&store, &bytes, piece).await;
             assert_eq!(stored.file.size, bytes.len() as u64);
             assert!(stored.file.stored_size <= stored.file.size);
-            assert!(!stored.was_known);
+            assert_eq!(stored.change, ObjectChange::New);
             assert!(read(&store, stored.file, None).await.expect("the file") == bytes);
             let start = (bytes.len() as f64 * at) as usize;
             let end = start + ((bytes.len() - start) as f64 * length) as usize;
             let part = read(&store, stored.file, Some(start as u64..end as u64)).await.expect("a part");
             assert!(part == bytes[start..end]);
-            assert!(put(&store, &bytes, 7).await.was_known);
+            assert_eq!(put(&store, &bytes, 7).await.change, ObjectChange::Kept);
         });
     }
 }
@@ -104,13 +104,13 @@ async fn good_bytes_replace_damaged_ones() {
         for object in [flipped, cut, [&intact[..], b"x"].concat(), Vec::new()] {
             std::fs::write(&path, &object).expect("the object");
             let stored = put(&store, &bytes, 100_000).await;
-            assert!(stored.was_known);
+            assert_ne!(stored.change, ObjectChange::New);
             assert_eq!(stored.file, file);
             assert!(read(&store, file, None).await.expect("the file") == bytes);
             assert_eq!(crate::harness::files_in(&folder.path().join("archive")).len(), 1);
         }
         std::fs::remove_file(&path).expect("the object");
-        assert!(!put(&store, &bytes, 100_000).await.was_known);
+        assert_eq!(put(&store, &bytes, 100_000).await.change, ObjectChange::New);
         assert!(read(&store, file, None).await.expect("the file") == bytes);
     }
 }

@@ -25,8 +25,13 @@ pub struct Closed {
 
 impl Closed {
     pub async fn of(app: TestApp) -> Self {
-        let database_url = app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned());
+        let database_url = Self::address_of(&app);
         Self { folder: app.stop().await, database_url }
+    }
+
+    /// The database of a service, unless it is SQLite's.
+    pub fn address_of(app: &TestApp) -> Option<String> {
+        app.app.settings.database_url.as_ref().map(|url| url.expose_secret().to_owned())
     }
 
     pub async fn database(&self) -> sea_orm::DatabaseConnection {
@@ -37,7 +42,8 @@ impl Closed {
         let mut command = acervo(self.folder.path());
         command.envs(self.database_url.iter().map(|url| ("ACERVO_DATABASE_URL", url)));
         if !fault.is_empty() {
-            command.env("FAILPOINTS", fault);
+            // Others wait for the lock of a killed process.
+            command.env("FAILPOINTS", format!("lock-lasts=return(6000);{fault}"));
         }
         command
     }
@@ -371,7 +377,7 @@ async fn a_sweep_whose_lock_is_stolen_stops(db: Db) {
     let archive = Closed::of(history_on(db, 40, &at_once()).await).await;
     let before = files_in(&archive.folder.path().join("data/archive")).len();
     // Long enough for a heartbeat, which finds the lock gone.
-    let run = archive.run(&["retention", "run"], "retention-between-deletes=1*sleep(10000)");
+    let run = archive.run(&["retention", "run"], "retention-between-deletes=1*sleep(5000)");
     let (run, ()) = tokio::join!(run, steal_lock(&archive, before));
     assert!(!run.status.success(), "{db:?}: {}", String::from_utf8_lossy(&run.stdout));
     assert!(stderr(&run).contains("has taken the lock of retention"), "{db:?}: {}", stderr(&run));

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::{excerpt, parse_instant};
 use crate::http::Problem;
+use crate::http::language::say;
 
 /// The parameters of a request. Each is taken once, so one that is left is misspelt.
 pub(super) struct Parameters(BTreeMap<String, String>);
@@ -18,7 +19,10 @@ impl Parameters {
                 continue;
             }
             if all.insert(name.clone().into_owned(), value.into_owned()).is_some() {
-                return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`{}` is given twice", excerpt(&name))));
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    say!("problem-twice", name = excerpt(&name).to_string()),
+                ));
             }
         }
         Ok(Self(all))
@@ -70,10 +74,9 @@ impl Parameters {
 
     pub(super) fn done(self) -> Result<(), Problem> {
         match self.0.into_keys().next() {
-            Some(name) => Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                format!("`{}` is not a parameter of this export", excerpt(&name)),
-            )),
+            Some(name) => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, say!("problem-parameter", name = excerpt(&name).to_string())))
+            }
             None => Ok(()),
         }
     }

@@ -1,14 +1,16 @@
 //! What an export's URL requests: the table and format, the columns, and the rows by `filter` or a parameter for each of its fields.
 use axum::http::StatusCode;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::coverage;
 use super::parameters::Parameters;
 use crate::contract;
-use crate::domain::{LocalDateTime, ProductId, TextMatch, excerpt, parse_local_date};
-use crate::export::{Columns, CsvOptions, Export, Format, Rows};
+use crate::domain::{LocalDateTime, ProductId, TextMatch, excerpt, parse_as_of, parse_local_date};
+use crate::export::{Columns, CsvOptions, Dates, Export, Format, Headers, Rows};
 use crate::http::Problem;
 use crate::query::{
-    Filter, NotificationQuery, Order, Paging, PublicationRequest, PublicationRow, RevisionRequest, TableRow,
+    Filter, NotificationQuery, Order, Paging, PublicationRequest, PublicationRow, RevisionRequest, SearchIn, TableRow,
 };
 
 /// What can be exported.
@@ -17,13 +19,15 @@ enum Table {
     Publications,
     Revisions,
     Notifications,
+    Coverage,
+    Members,
 }
 
 fn table_of(file: &str) -> Result<(Table, &str), Problem> {
     let unknown = || {
         Problem::new(
             StatusCode::NOT_FOUND,
-            "there are publications, revisions and notifications, as .csv, .ndjson and .parquet",
+            "there are publications, revisions, notifications, members and coverage, as .csv, .ndjson, .parquet and .xlsx; and files.zip",
         )
     };
     let (name, extension) = file.split_once('.').ok_or_else(unknown)?;
@@ -31,9 +35,11 @@ fn table_of(file: &str) -> Result<(Table, &str), Problem> {
         "publications" => Table::Publications,
         "revisions" => Table::Revisions,
         "notifications" => Table::Notifications,
+        "coverage" => Table::Coverage,
+        "members" => Table::Members,
         _ => return Err(unknown()),
     };
-    let is_known = matches!(extension, "csv" | "ndjson" | "parquet");
+    let is_known = matches!(extension, "csv" | "ndjson" | "parquet" | "xlsx");
     if is_known { Ok((table, extension)) } else { Err(unknown()) }
 }
 
@@ -42,10 +48,60 @@ pub(super) fn read(file: &str, query: &str) -> Result<Export, Problem> {
     let (table, extension) = table_of(file)?;
     let mut parameters = Parameters::read(query)?;
     let format = format(extension, &mut parameters)?;
+    let zone = parameters.parse("tz", "time zone; expected a name such as America/Sao_Paulo", zone)?;
+    let headers = parameters.parse("headers", "language: give pt or api", headers)?.unwrap_or_default();
     let limit = parameters.parse("limit", "number of rows", |text| text.parse().ok())?;
     let rows = rows(table, &mut parameters)?;
     parameters.done()?;
-    Ok(Export { rows, format, limit })
+    Ok(Export { rows, format, limit, zone, headers })
+}
+
+fn zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+fn headers(name: &str) -> Option<Headers> {
+    match name {
+        "api" => Some(Headers::Api),
+        "pt" | "pt-BR" => Some(Headers::Portuguese),
+        _ => None,
+    }
+}
+
+/// The publications whose files a query requests, and how many of them at most.
+pub(super) fn read_files(query: &str) -> Result<(PublicationRequest, Option<u64>), Problem> {
+    let mut parameters = Parameters::read(query)?;
+    let limit = parameters.parse("limit", "number of files", |text| text.parse().ok())?;
+    let search = parameters.text("search");
+    let request = publications(search, false, &mut parameters)?;
+    parameters.done()?;
+    Ok((request, limit))
+}
+
+fn publications(
+    search: Option<String>,
+    scored: bool,
+    parameters: &mut Parameters,
+) -> Result<PublicationRequest, Problem> {
+    let as_of = parameters.parse(
+        "asOf",
+        "instant or day; expected one such as 2025-02-20T12:00:00Z, or 2025-02-20 for the end of that day in São Paulo",
+        parse_as_of,
+    )?;
+    let order = order(parameters, Order::Period { descending: true }, contract::publication_order)?;
+    let search_in = search_in(parameters)?;
+    let filter = filter(parameters)?;
+    Ok(PublicationRequest { search, search_in, scored, filter, as_of, order, paging: Paging::default() })
+}
+
+/// Where the words of `search` are looked for.
+fn search_in(parameters: &mut Parameters) -> Result<SearchIn, Problem> {
+    let given = parameters.parse("in", "place to search in: give names or content", |text| match text {
+        "names" | "NAMES" => Some(SearchIn::Names),
+        "content" | "CONTENT" => Some(SearchIn::Content),
+        _ => None,
+    })?;
+    Ok(given.unwrap_or_default())
 }
 
 fn rows(table: Table, parameters: &mut Parameters) -> Result<Rows, Problem> {
@@ -54,17 +110,19 @@ fn rows(table: Table, parameters: &mut Parameters) -> Result<Rows, Problem> {
         Table::Publications => {
             let columns: Columns<PublicationRow> = columns(search.is_some(), parameters)?;
             let scored = columns.iter().any(|column| column.name == "score");
-            let as_of = parameters.instant("asOf")?;
-            let order = order(parameters, Order::Period { descending: true }, contract::publication_order)?;
-            let filter = filter(parameters)?;
-            let request = PublicationRequest { search, scored, filter, as_of, order, paging: Paging::default() };
-            Rows::Publications(Box::new(request), columns)
+            Rows::Publications(Box::new(publications(search, scored, parameters)?), columns)
         }
         Table::Revisions => {
             let columns = columns(search.is_some(), parameters)?;
             let order = order(parameters, Order::Archived { descending: true }, contract::revision_order)?;
+            let search_in = search_in(parameters)?;
             let filter = filter(parameters)?;
-            Rows::Revisions(Box::new(RevisionRequest { search, filter, order, paging: Paging::default() }), columns)
+            let paging = Paging::default();
+            Rows::Revisions(Box::new(RevisionRequest { search, search_in, filter, order, paging }), columns)
+        }
+        Table::Members => {
+            let columns = columns(false, parameters)?;
+            Rows::Members(Box::new(publications(search, false, parameters)?), columns)
         }
         Table::Notifications => {
             if search.is_some() {
@@ -76,6 +134,16 @@ fn rows(table: Table, parameters: &mut Parameters) -> Result<Rows, Problem> {
             let columns = columns(false, parameters)?;
             Rows::Notifications(Box::new(notifications(parameters)?), columns)
         }
+        Table::Coverage => {
+            if search.is_some() {
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "`search` is not a parameter of this export: use `name`",
+                ));
+            }
+            let columns = columns(false, parameters)?;
+            Rows::Coverage(Box::new(coverage::request(parameters)?), columns)
+        }
     })
 }
 
@@ -83,6 +151,7 @@ fn format(extension: &str, parameters: &mut Parameters) -> Result<Format, Proble
     match extension {
         "ndjson" => return Ok(Format::Ndjson),
         "parquet" => return Ok(Format::Parquet),
+        "xlsx" => return Ok(Format::Xlsx),
         _ => {}
     }
     let delimiter = parameters.parse("delimiter", "delimiter: give , ; | or tab", |text| match text {
@@ -108,12 +177,18 @@ fn format(extension: &str, parameters: &mut Parameters) -> Result<Format, Proble
         "escape" => Some(true),
         _ => None,
     })?;
+    let dates = parameters.parse("dates", "format of dates: give iso or br", |text| match text {
+        "iso" => Some(Dates::Iso),
+        "br" => Some(Dates::Brazilian),
+        _ => None,
+    })?;
     let plain = CsvOptions::default();
     Ok(Format::Csv(CsvOptions {
         delimiter: delimiter.unwrap_or(plain.delimiter),
         decimal: decimal.unwrap_or(plain.decimal),
         bom: bom.unwrap_or(plain.bom),
         escape_formulas: escape_formulas.unwrap_or(plain.escape_formulas),
+        dates: dates.unwrap_or(plain.dates),
     }))
 }
 
@@ -148,7 +223,7 @@ fn filter_json(parameters: &mut Parameters) -> Result<Option<Value>, Problem> {
     serde_json::from_str(&text).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "`filter` is not JSON"))
 }
 
-fn contains(parameters: &mut Parameters, name: &str) -> Option<TextMatch> {
+pub(super) fn contains(parameters: &mut Parameters, name: &str) -> Option<TextMatch> {
     parameters.text(name).map(TextMatch::containing)
 }
 
@@ -179,6 +254,9 @@ fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     for (name, slot) in wanted.into_iter().zip(slots) {
         fill(slot, contains(parameters, name), name, name)?;
     }
+    let member = parameters.text("member").map(|text| contract::member_pattern("member", &text)).transpose();
+    let member = member.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, e))?;
+    fill(&mut filter.member, member, "member", "member")?;
     let ids = parameters.each("productId", "id", |text| text.parse().ok())?;
     fill(&mut filter.product_ids, ids, "productId", "productId")?;
     let status = parameters.each("status", "status of a publication", |text| text.parse().ok())?;

@@ -8,7 +8,7 @@ use crate::http::{Http, Problem};
 use crate::query::Order;
 
 /// Part of the ETag. To be increased when the same columns of the same rows are written in another way.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 /// The content coding that the compression layer will use: negotiation has reduced the request to one.
 pub(super) fn coding(format: Format, headers: &HeaderMap) -> Option<&str> {
@@ -29,9 +29,11 @@ pub(super) async fn validators(
     coding: Option<&str>,
 ) -> Result<(Option<String>, Option<Timestamp>), Problem> {
     let (rows, changed_at) = match export.rows {
-        Rows::Publications(..) => http.queries.state_of_publications().await?,
+        Rows::Publications(..) | Rows::Members(..) => http.queries.state_of_publications().await?,
         Rows::Revisions(..) => (http.queries.state_of_revisions().await?, None),
         Rows::Notifications(..) => (http.queries.state_of_notifications().await?, None),
+        // What is late depends on the time too.
+        Rows::Coverage(..) => (None, None),
     };
     let Some(rows) = rows else { return Ok((None, None)) };
     let scores = match &export.rows {
@@ -39,6 +41,7 @@ pub(super) async fn validators(
             http.queries.state_of_scores()
         }
         Rows::Revisions(request, _) if request.order == Order::Relevance => http.queries.state_of_scores(),
+        Rows::Members(request, _) if request.order == Order::Relevance => http.queries.state_of_scores(),
         _ => String::new(),
     };
     let address = http.app.settings.public_url.as_deref().unwrap_or_default();

@@ -8,7 +8,6 @@ mod timeouts;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -152,7 +151,7 @@ impl Server {
             }
         }
         let stopped_at = Instant::now();
-        app.stopping.store(true, Ordering::Release);
+        app.stopping.cancel();
         while let Ok((stream, slot)) = timeout_at(stopped_at + drain::ACCEPT_PERIOD, self.accept()).await {
             self.serve_connection(stream, slot);
         }
@@ -236,7 +235,7 @@ async fn answer(
 /// Asks clients to close their connections once the service is stopping.
 pub(super) async fn close_when_stopping(State(http): State<Http>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if http.app.stopping.load(Ordering::Acquire) {
+    if http.app.stopping.is_cancelled() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

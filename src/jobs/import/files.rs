@@ -146,6 +146,7 @@ async fn record(
         let contents = listed.with_context(|| format!("`{}` was archived and cannot be read", row.path))?;
         let fetched = FetchedFile {
             file: stored.file,
+            change: stored.change,
             stored_digest: stored.stored_digest,
             content_type: mime_guess::from_path(&name).first_raw().map(str::to_owned),
             extension,

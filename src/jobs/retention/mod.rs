@@ -2,6 +2,7 @@
 //! then the run can be undone. Every step can be interrupted and is continued by the next run.
 mod inventory;
 mod plan;
+mod product;
 mod refusal;
 mod reserve;
 mod run;
@@ -14,11 +15,13 @@ use jiff::Timestamp;
 
 use super::stop::{self, Stopped};
 use crate::app::App;
-use crate::config::{Glob, Policy};
+use crate::config::Policy;
+use crate::domain::Glob;
 use crate::domain::RevisionId;
 
 pub use inventory::{Inventory, Product, Publication, Revision};
-pub use plan::{Decision, Plan, Rule, is_named, plan};
+pub use plan::{Decision, Plan, Rule, plan};
+pub use product::{RemovalRequest, removal_extent, remove_product};
 pub use refusal::RetentionRefusal;
 pub(super) use reserve::reserve;
 pub(super) use run::finish_pending;
@@ -28,7 +31,7 @@ pub use sweep::SweepResult;
 pub(super) use sweep::remove_unrecorded;
 
 /// The name of the lock: one run, sweep or undo at a time, in all processes.
-const LOCK: &str = "retention";
+pub(super) const LOCK: &str = "retention";
 
 /// Publications read in one query.
 const PAGE: u64 = 5000;
@@ -108,8 +111,8 @@ pub async fn preview(app: &App, now: Timestamp) -> anyhow::Result<Preview> {
             |glob: &&Glob| !products.iter().flat_map(|product| &product.names).any(|name| glob.matches(name));
         PolicyPreview {
             removed: removed.get(&Some(i)).copied().unwrap_or(0),
-            matched: products.iter().filter(|product| is_named(policy, &product.names)).count(),
-            unmatched: policy.names.iter().filter(matches_none).map(ToString::to_string).collect(),
+            matched: products.iter().filter(|product| policy.matching.is_named(&product.names)).count(),
+            unmatched: policy.matching.names.iter().filter(matches_none).map(ToString::to_string).collect(),
         }
     };
     Ok(Preview {

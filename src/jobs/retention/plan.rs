@@ -123,11 +123,6 @@ pub fn plan(inventory: &Inventory, policies: &[Policy], max_stored: Option<u64>,
     finish(inventory, decisions)
 }
 
-/// Whether the policy matches one of a product's folded names.
-pub fn is_named(policy: &Policy, names: &[String]) -> bool {
-    policy.names.is_empty() || policy.names.iter().any(|glob| names.iter().any(|name| glob.matches(name)))
-}
-
 /// Finds the policy of each publication: the first that matches.
 struct Matcher<'a> {
     inventory: &'a Inventory,
@@ -138,7 +133,8 @@ struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     fn new(inventory: &'a Inventory, policies: &'a [Policy]) -> Self {
-        let names = |product: &Product| policies.iter().map(|policy| is_named(policy, &product.names)).collect();
+        let names =
+            |product: &Product| policies.iter().map(|policy| policy.matching.is_named(&product.names)).collect();
         let names = inventory.products.iter().map(names).collect();
         Self { inventory, policies, names }
     }
@@ -155,11 +151,8 @@ impl<'a> Matcher<'a> {
 }
 
 fn matches_file(policy: &Policy, inventory: &Inventory, publication: &Publication) -> bool {
-    let any =
-        |globs: &[crate::config::Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(text));
-    any(&policy.processes, inventory.process(publication))
-        && any(&policy.macro_processes, inventory.macro_process(publication))
-        && (policy.extensions.is_empty() || policy.extensions.iter().any(|e| e == inventory.extension(publication)))
+    policy.matching.has_processes(inventory.process(publication), inventory.macro_process(publication))
+        && policy.matching.has_extension(inventory.extension(publication))
         && policy.larger_than.is_none_or(|size| inventory.size(publication) > size)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
+use super::product::finish_removals;
 use super::refusal::RetentionRefusal;
 use super::reserve::{self, Reserve};
 use super::sweep::{SweepResult, UNRECORDED_AFTER, failed_before, mark_unrecorded, sweep};
@@ -18,7 +19,7 @@ use crate::jobs::stop::{self, Stopped};
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a caller waits for the outcome of a run that continues in the background.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Notifications whose bodies are emptied in one transaction.
 const THINNED_AT_ONCE: u64 = 500;
@@ -52,7 +53,7 @@ pub async fn start(app: &App, now: Timestamp, dry_run: bool) -> anyhow::Result<R
 }
 
 /// Runs work in the background, and waits a few seconds for its end.
-async fn in_background<T: Send + 'static>(
+pub(super) async fn in_background<T: Send + 'static>(
     work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
 ) -> anyhow::Result<Option<T>> {
     let logged = async {
@@ -138,6 +139,9 @@ impl OpenRun {
     async fn work(&self) -> anyhow::Result<SweepResult> {
         let Self { app, id, now, dry_run, guard, .. } = self;
         finish_undos(app, guard).await?;
+        if !dry_run {
+            finish_removals(app, guard).await?;
+        }
         let planned = make_plan(app, *now).await?;
         let mut removed = planned.plan.remove as u64;
         if !dry_run {
@@ -202,9 +206,10 @@ pub(in crate::engine::jobs) async fn finish_pending(app: &App) -> anyhow::Result
     let now = app.trust.now(&app.clock);
     mark_unrecorded(app, UNRECORDED_AFTER).await?;
     let killed = app.record.retention().has_open_run().await?;
+    let half_removed = !app.record.product_removals().incomplete().await?.is_empty();
     let half_undone = !app.record.retention().interrupted_undos().await?.is_empty();
     let due = app.record.removals().is_due(now, failed_before(app)).await?;
-    if !(killed || half_undone || due || reserve::is_lacking(app)) {
+    if !(killed || half_undone || half_removed || due || reserve::is_lacking(app)) {
         return Ok(());
     }
     let holder = format!("service-{}", uuid::Uuid::now_v7());
@@ -223,6 +228,7 @@ async fn finish_pending_locked(app: &App, guard: &Guard, now: Timestamp) -> anyh
         tracing::warn!(ended, "a run of retention was interrupted; what it marked so far is its result");
     }
     finish_undos(app, guard).await?;
+    finish_removals(app, guard).await?;
     sweep(app, guard, now, failed_before(app)).await?;
     Ok(())
 }

@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{BATCH, LOCK, PAUSE_FACTOR, fault};
 use crate::app::App;
+use crate::domain::Digest;
 use crate::jobs::lock::Guard;
-use crate::jobs::stop;
+use crate::jobs::{compact, stop};
 
 /// The delay before a file that could not be deleted is tried again, except by a run.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -35,6 +36,8 @@ pub(super) async fn sweep(
     let mut swept = SweepResult::default();
     mark_unrecorded(app, UNRECORDED_AFTER).await?;
     app.record.removals().set_tombstones_again(failed_before, app.clock.now(), BATCH as u64).await?;
+    // An earlier sweep may have been interrupted before it did this.
+    let mut has_released = false;
     loop {
         let began = tokio::time::Instant::now();
         // First the files that an earlier sweep left.
@@ -45,7 +48,11 @@ pub(super) async fn sweep(
         if buried > 0 {
             fault("retention-after-tombstone");
         }
-        if buried == 0 && cleared == 0 {
+        if buried > 0 || !std::mem::replace(&mut has_released, true) {
+            release_bases(app).await?;
+        }
+        // Bases that were released have a tombstone now.
+        if buried == 0 && cleared == 0 && app.record.removals().tombstones(1).await?.is_empty() {
             break;
         }
         tokio::time::sleep(began.elapsed() * PAUSE_FACTOR).await;
@@ -55,6 +62,21 @@ pub(super) async fn sweep(
         tracing::info!(revisions, bytes, failed, "swept what retention had marked");
     }
     Ok(swept)
+}
+
+/// How long a sweep waits for a compaction in progress, or for the lock of one that was killed.
+const RELEASE_WAIT: Duration = Duration::from_secs(20);
+
+/// Stores files again that need a base which no revision has any more. A compaction in progress does this itself.
+async fn release_bases(app: &App) -> anyhow::Result<()> {
+    if app.record.compaction().held_bases(1).await?.is_empty() {
+        return Ok(());
+    }
+    let holder = format!("sweep-{}", uuid::Uuid::now_v7());
+    let Some(guard) = Guard::wait(app, compact::LOCK, &holder, RELEASE_WAIT).await? else { return Ok(()) };
+    let released = compact::release_bases(app, &guard).await;
+    guard.release().await;
+    released
 }
 
 /// Deletes the files with a tombstone, and records that. A file that cannot be deleted is reported and skipped.
@@ -116,6 +138,11 @@ pub(super) async fn mark_unrecorded(app: &App, min_age: Duration) -> anyhow::Res
     for some in abandoned.files.chunks(BATCH) {
         app.record.removals().set_tombstones_on_unused(some, app.clock.now()).await?;
         fault("unrecorded-after-tombstone");
+    }
+    // A process that ended while it changed the encoding of a file left two objects.
+    let digests: Vec<Digest> = abandoned.files.iter().map(|file| file.digest).collect();
+    if !digests.is_empty() && !compact::remove_second_objects(app, &digests).await? {
+        return Ok(0);
     }
     let found = abandoned.files.len();
     if found > 0 {

@@ -1,9 +1,9 @@
 //! Files: each is read back and compared with its digest. In the same order, the objects of the archive are compared with the rows.
 use std::collections::{BTreeMap, HashSet};
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 
-use super::run::Pass;
+use super::run::{Doubted, Pass, Position};
 use crate::domain::{Breakage, Digest, DigestRange, Encoding, Hasher, Share, StoredFile};
 use crate::engine::record::{FileState, Finding};
 use crate::engine::store::{ObjectEntry, StoreError};
@@ -28,6 +28,7 @@ impl Pass<'_> {
             let objects = self.list(first_byte, part).await?;
             let mut rest = Some(part);
             while let Some(range) = rest {
+                self.page_start = Position { next: Some(range.first), ..Position::of(&self.run) };
                 rest = self.verify_page(range, &objects).await?;
                 // The position: nothing before it has to be read again.
                 self.run.next = match rest {
@@ -40,12 +41,65 @@ impl Pass<'_> {
         self.settle_suspects(true).await
     }
 
+    /// Looks again at what the run found about files before it was interrupted: some of it may have been put right since.
+    pub async fn verify_again(&mut self, doubted: &Doubted) -> anyhow::Result<()> {
+        let record = self.app.record.verify();
+        // These files were counted before.
+        let counted = Position::of(&self.run);
+        let mut listed = None;
+        for is_finding in [true, false] {
+            let mut after = None;
+            loop {
+                let digests = match is_finding {
+                    true => record.doubted_files(&self.run.id, after, AT_ONCE).await?,
+                    false => record.damaged_files(doubted.files, after, AT_ONCE).await?,
+                };
+                for digest in &digests {
+                    let first_byte = digest.0[0];
+                    let objects = match listed.take() {
+                        Some((of, objects)) if of == first_byte => objects,
+                        _ => self.list(first_byte, self.run.share.digests()).await?,
+                    };
+                    self.page_start = counted;
+                    self.verify_page(DigestRange { first: *digest, last: *digest }, &objects).await?;
+                    listed = Some((first_byte, objects));
+                    (self.run.files, self.run.bytes) = (counted.files, counted.bytes);
+                }
+                after = digests.last().copied().filter(|_| digests.len() as u64 == AT_ONCE);
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        self.settle_suspects(true).await
+    }
+
+    /// The objects of a part of the archive. If they cannot be listed, that is a finding: its files are verified all the same, and only
+    /// objects without a row are not found.
     async fn list(&self, first_byte: u8, part: DigestRange) -> anyhow::Result<Objects> {
         let mut objects = Objects::new();
         let mut listed = self.app.store.objects(first_byte);
-        while let Some(entry) = listed.try_next().await? {
-            if (part.first..=part.last).contains(&entry.locator.digest) {
-                objects.entry(entry.locator.digest).or_default().push(entry);
+        while let Some(entry) = listed.next().await {
+            match entry {
+                Ok(entry) if (part.first..=part.last).contains(&entry.locator.digest) => {
+                    objects.entry(entry.locator.digest).or_default().push(entry);
+                }
+                Ok(_) => {}
+                Err(e) => {
+                    let e = unless_general(e)?;
+                    self.require_access().await?;
+                    let finding = Finding {
+                        id: format!("folder:{first_byte:02x}"),
+                        kind: Breakage::Unreadable,
+                        point: Share::point_of_file(part.first),
+                        digest: None,
+                        publication: None,
+                        revision: None,
+                        detail: format!("the folder {first_byte:02x} of the archive cannot be listed: {e}"),
+                    };
+                    self.save_findings(&[finding]).await?;
+                    break;
+                }
             }
         }
         Ok(objects)
@@ -108,6 +162,9 @@ impl Pass<'_> {
         if damaged.is_empty() {
             return Ok(broken);
         }
+        if damaged.iter().any(|(_, breakage)| matches!(breakage, Breakage::Missing | Breakage::Unreadable)) {
+            self.require_access().await?;
+        }
         let known: HashSet<Digest> =
             files.iter().filter(|state| state.is_damaged).map(|state| state.file.digest).collect();
         // Those that were removed or stored anew since they were read are not marked.
@@ -131,11 +188,11 @@ impl Pass<'_> {
     /// Reads a file back. Returns the digest of its object, if that may differ from the file's. The outer error ends the run: it says
     /// nothing about the file.
     pub async fn read(&mut self, file: StoredFile) -> anyhow::Result<Result<Option<Digest>, StoreError>> {
-        let is_frame = file.encoding == Encoding::Zstd && file.base.is_none();
+        let is_frame = file.encoding == Encoding::Zstd;
         let opened = match is_frame {
             // The frame is decoded on its way, and its last bytes come only if the whole matched the digest.
             true => self.app.store.read_frame(file).await.map(|(_, bytes)| bytes),
-            false => self.app.store.read(file, None).await,
+            false => self.app.store.read_object(file, None).await,
         };
         let mut bytes = match opened {
             Ok(bytes) => bytes,
@@ -155,6 +212,13 @@ impl Pass<'_> {
                 Err(e) => return unless_general(e).map(Err),
             }
         }
+        if file.encoding == Encoding::Dense {
+            // A dense object can have bits that do not matter for decoding.
+            return match self.app.store.dense_object_digest(file.digest).await {
+                Ok(stored) => Ok(Ok(Some(stored))),
+                Err(e) => unless_general(e).map(Err),
+            };
+        }
         Ok(Ok(hasher.map(Hasher::finish)))
     }
 
@@ -163,33 +227,9 @@ impl Pass<'_> {
     async fn spend(&mut self, file: StoredFile, read: u64, piece: u64) {
         let share = |stored: u64| (stored as f64 / file.stored_size.max(1) as f64 * file.size as f64) as u64;
         let bytes =
-            if file.encoding == Encoding::Plain { piece } else { share(read).saturating_sub(share(read - piece)) };
+            if file.encoding != Encoding::Zstd { piece } else { share(read).saturating_sub(share(read - piece)) };
         self.bytes_now += bytes;
         self.pace.spend(bytes, &self.app.stop).await;
-    }
-
-    /// Objects that were altered and still decode to the right bytes.
-    async fn find_altered(&mut self, altered: &[Digest]) -> anyhow::Result<()> {
-        if altered.is_empty() {
-            return Ok(());
-        }
-        // One that is being stored again has another digest until it is recorded.
-        let noted = self.app.store.noted().await?;
-        let states = self.app.record.verify().file_states(altered).await?;
-        let mut found = Vec::new();
-        for state in states.into_values() {
-            let digest = state.file.digest;
-            if noted.contains(&digest) || state.is_removed || state.is_leaving {
-                continue;
-            }
-            if let Ok(Some(stored)) = self.read(state.file).await?
-                && state.stored_digest.is_some_and(|known| known != stored)
-            {
-                let detail = "its object was altered, and still reads back as it was archived".to_owned();
-                found.push(of_file(format!("altered:{digest}"), Breakage::Altered, digest, detail));
-            }
-        }
-        self.save_findings(&found).await
     }
 
     /// Rows of stored files that neither a revision nor another file uses.
@@ -252,6 +292,7 @@ fn unless_general(error: StoreError) -> anyhow::Result<StoreError> {
     match &error {
         StoreError::Io(e) if e.raw_os_error().is_some_and(|code| GENERAL.contains(&code)) => Err(error.into()),
         StoreError::Interrupted | StoreError::DiskFull(_) => Err(error.into()),
+        away if away.is_away() => Err(error.into()),
         _ => Ok(error),
     }
 }

@@ -4,10 +4,13 @@
 //! A run can be interrupted at any point. Its position is saved about once a second, and the next run of the same share continues
 //! there. What it finds is recorded at once: damaged files in their own rows, anything else as findings. One run at a time, in all
 //! processes.
+mod access;
 mod files;
+mod index;
 mod orphans;
 mod pace;
 mod repair;
+mod restore;
 mod rows;
 mod run;
 mod scheduled;
@@ -16,6 +19,7 @@ mod sources;
 use crate::domain::Share;
 use crate::engine::record::VerifyRun;
 
+pub use access::Inaccessible;
 pub use repair::{Outcome, Repairer};
 pub use run::run;
 pub(super) use scheduled::scheduled;
@@ -32,6 +36,9 @@ pub struct Options {
     pub max_rate: Option<u64>,
     /// Begin anew instead of continuing a run that was interrupted.
     pub restart: bool,
+    /// Verify an archive without any object: all its files are missing. Otherwise that is an error, because its folder is probably not
+    /// mounted.
+    pub accepts_empty: bool,
 }
 
 /// How far a run is.

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::orphans::Suspects;
 use super::pace::Pace;
-use super::{Busy, LOCK, Listener, Options, Progress, Report};
+use super::{Busy, LOCK, Listener, Options, Progress, Report, access};
 use crate::app::App;
-use crate::domain::Share;
+use crate::domain::{Digest, DigestRange, Share};
 use crate::engine::record::VerifyRun;
 use crate::jobs::lock::Guard;
 use crate::jobs::{fault, stop};
@@ -42,6 +42,7 @@ pub(super) async fn verify(
     scheduled: bool,
     listener: &Listener<'_>,
 ) -> anyhow::Result<Report> {
+    access::require(app, options.accepts_empty).await?;
     let record = app.record.verify();
     let share = options.share;
     let open = if options.restart { None } else { record.open_run(scheduled, Some(share)).await? };
@@ -50,8 +51,13 @@ pub(super) async fn verify(
         age.unsigned_abs() < RESUMED_WITHIN
     });
     let resumed = open.is_some();
+    let mut doubted = None;
     let run = match open {
-        Some(run) => run,
+        Some(run) => {
+            record.doubt_findings(&run.id).await?;
+            doubted = Doubted::of(&run);
+            run
+        }
         None => {
             record.give_up_runs(scheduled, Some(share)).await?;
             record.begin_run(share, scheduled, app.clock.now()).await?
@@ -62,16 +68,18 @@ pub(super) async fn verify(
         app,
         guard,
         scheduled,
+        accepts_empty: options.accepts_empty,
         pace: Pace::new(options.max_rate),
         listener,
         totals: Progress { files_total, bytes_total, ..Progress::default() },
         bytes_now: 0,
         saved_at: Instant::now(),
         suspects: Suspects::default(),
+        page_start: Position::of(&run),
         run,
     };
     let began = Instant::now();
-    let outcome = pass.work().await;
+    let outcome = pass.work(doubted).await;
     if outcome.is_err() && guard.is_held() {
         // What was verified need not be read again. Without the lock, another process may have continued the run.
         pass.save().await?;
@@ -94,20 +102,58 @@ pub(super) struct Pass<'a> {
     pub app: &'a App,
     pub guard: &'a Guard,
     pub scheduled: bool,
+    pub accepts_empty: bool,
     pub pace: Pace,
     listener: &'a Listener<'a>,
     totals: Progress,
     pub bytes_now: u64,
     saved_at: Instant,
     pub suspects: Suspects,
+    /// Where the run was when it began with the files at hand.
+    pub page_start: Position,
     pub run: VerifyRun,
+}
+
+/// A position that a run can be continued at, with what was verified until there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    pub next: Option<Digest>,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+impl Position {
+    pub fn of(run: &VerifyRun) -> Self {
+        Self { next: run.next, files: run.files, bytes: run.bytes }
+    }
+}
+
+/// What a run that is continued has to look at again: the files that it had verified, as far as something is wrong with them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubted {
+    pub files: DigestRange,
+}
+
+impl Doubted {
+    /// None if the run had verified no file yet.
+    fn of(run: &VerifyRun) -> Option<Self> {
+        let DigestRange { first, last } = run.share.digests();
+        let last = match run.next {
+            Some(next) => next.predecessor()?,
+            None => last,
+        };
+        (first <= last).then_some(Self { files: DigestRange { first, last } })
+    }
 }
 
 impl Pass<'_> {
     /// Returns whether the index was checked.
-    async fn work(&mut self) -> anyhow::Result<bool> {
+    async fn work(&mut self, doubted: Option<Doubted>) -> anyhow::Result<bool> {
         self.tell();
         self.verify_files().await?;
+        if let Some(doubted) = doubted {
+            self.verify_again(&doubted).await?;
+        }
         self.save().await?;
         fault("verify-after-files");
         let index_checked = self.verify_rows().await?;
@@ -138,15 +184,21 @@ impl Pass<'_> {
     }
 
     async fn save(&mut self) -> anyhow::Result<()> {
-        self.app.record.verify().save_progress(&self.run, self.app.clock.now()).await?;
+        // Files that are at hand are read again, and counted then.
+        let unfinished = (self.page_start.next == self.run.next).then_some(self.page_start);
+        let position = self.suspects.position().or(unfinished).unwrap_or_else(|| Position::of(&self.run));
+        let Position { next, files, bytes } = position;
+        let run = VerifyRun { next, files, bytes, ..self.run.clone() };
+        self.app.record.verify().save_progress(&run, self.app.clock.now()).await?;
         self.saved_at = Instant::now();
         fault("verify-after-save");
         Ok(())
     }
 
-    /// Removes damaged objects that an interrupted repair kept aside, where the file is sound or removed now.
+    /// Removes objects that were kept aside, where the file is sound or removed now. They were listed before the file is read.
     async fn discard_aside(&mut self) -> anyhow::Result<()> {
-        for digest in self.app.store.kept_aside().await? {
+        for (digest, aside) in self.app.store.kept_aside().await? {
+            self.check()?;
             let states = self.app.record.verify().file_states(&[digest]).await?;
             let is_settled = match states.get(&digest) {
                 Some(state) if state.is_leaving => false,
@@ -154,7 +206,7 @@ impl Pass<'_> {
                 None => false,
             };
             if is_settled {
-                self.app.store.discard_aside(digest).await?;
+                self.app.store.discard_aside(&aside).await?;
             }
         }
         Ok(())

@@ -40,7 +40,7 @@ async fn advance(app: &App, guard: &Guard) -> anyhow::Result<Value> {
     let rest_from = interrupted.map_or(cycle.point, |share| share.to);
     let (mut files, mut bytes, mut broken) = (0, 0, 0);
     for share in interrupted.into_iter().chain(Share::new(rest_from, goal)) {
-        let options = Options { share, max_rate: Some(settings.max_rate), restart: false };
+        let options = Options { share, max_rate: Some(settings.max_rate), restart: false, accepts_empty: false };
         let report = verify(app, guard, options, true, &|_| {}).await?;
         files += report.run.files;
         bytes += report.run.bytes;

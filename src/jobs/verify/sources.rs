@@ -1,15 +1,16 @@
 //! Where the bytes of broken files may be had: folders and other Acervos. Whatever they give is verified before it replaces anything.
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::{Digest, Encoding, Hasher};
 use crate::engine::fetch::{Peer, PeerFile};
-use crate::engine::store::{CopyPath, Put, copies_in};
+use crate::engine::store::{CopyPath, Put};
+use crate::jobs::{Stopped, stop};
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
@@ -55,76 +56,99 @@ pub(super) struct Wanted {
 
 /// The files below some folders that have the bytes of wanted files, whatever their names.
 #[derive(Default)]
-pub(super) struct Found(HashMap<Digest, Vec<CopyPath>>);
+pub(super) struct Found {
+    wanted: HashSet<Digest>,
+    /// Absent if a wanted file has no known size.
+    sizes: Option<HashSet<u64>>,
+    copies: HashMap<Digest, Vec<CopyPath>>,
+}
 
 impl Found {
-    /// Searches folders for files that no object of theirs is named for. Only files of a wanted size are read.
-    pub fn search(folders: &[PathBuf], wanted: &[Wanted]) -> anyhow::Result<Self> {
-        let mut found = Self::default();
+    /// Searches folders for wanted files. Only files of a wanted size are read, each once. What cannot be read is skipped with a warning.
+    pub fn search(folders: &[PathBuf], wanted: &[Wanted], stop: &CancellationToken) -> Result<Self, Stopped> {
+        let mut found = Self {
+            wanted: wanted.iter().map(|wanted| wanted.digest).collect(),
+            sizes: wanted.iter().map(|wanted| wanted.size).collect(),
+            copies: HashMap::new(),
+        };
         for folder in folders {
-            let missing: Vec<Wanted> =
-                wanted.iter().filter(|wanted| copies_in(folder, wanted.digest).is_empty()).copied().collect();
-            if missing.is_empty() {
-                continue;
-            }
-            let digests: HashSet<Digest> = missing.iter().map(|wanted| wanted.digest).collect();
-            let sizes: Option<HashSet<u64>> = missing.iter().map(|wanted| wanted.size).collect();
-            found.walk(folder, &digests, sizes.as_ref())?;
+            found.walk(folder, stop)?;
         }
         Ok(found)
     }
 
-    fn walk(&mut self, root: &Path, digests: &HashSet<Digest>, sizes: Option<&HashSet<u64>>) -> anyhow::Result<()> {
+    fn walk(&mut self, root: &Path, stop: &CancellationToken) -> Result<(), Stopped> {
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
+            let skip =
+                |e: io::Error| tracing::warn!(error = %e, folder = %folder.display(), "a folder cannot be searched");
             let entries = match std::fs::read_dir(&folder) {
                 Ok(entries) => entries,
-                Err(e) if folder != root => {
-                    tracing::warn!(error = %e, folder = %folder.display(), "a folder cannot be searched");
+                Err(e) => {
+                    skip(e);
                     continue;
                 }
-                Err(e) => return Err(e).with_context(|| format!("{} cannot be read", folder.display())),
             };
             for entry in entries {
-                let entry = entry?;
+                require_running(stop)?;
+                let entry = match entry {
+                    Ok(entry) => entry,
+                    // Reading on may give the same error without end.
+                    Err(e) => {
+                        skip(e);
+                        break;
+                    }
+                };
                 let path = entry.path();
                 // Links to folders are not followed: they may lead in a circle.
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     folders.push(path);
                     continue;
                 }
-                let Ok(metadata) = std::fs::metadata(&path) else { continue };
-                if metadata.is_file() && sizes.is_none_or(|sizes| sizes.contains(&metadata.len())) {
-                    self.consider(path, digests);
+                let is_candidate = |found: std::fs::Metadata| {
+                    found.is_file() && self.sizes.as_ref().is_none_or(|sizes| sizes.contains(&found.len()))
+                };
+                if std::fs::metadata(&path).is_ok_and(is_candidate) {
+                    self.consider(path, stop)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn consider(&mut self, path: PathBuf, digests: &HashSet<Digest>) {
-        match digest_of(&path) {
-            Ok(digest) if digests.contains(&digest) => {
-                self.0.entry(digest).or_default().push(CopyPath { path, encoding: Encoding::Plain });
+    fn consider(&mut self, path: PathBuf, stop: &CancellationToken) -> Result<(), Stopped> {
+        match digest_of(&path, stop) {
+            Ok(digest) if self.wanted.contains(&digest) => {
+                self.copies.entry(digest).or_default().push(CopyPath { path, encoding: Encoding::Plain });
             }
             Ok(_) => {}
+            Err(_) if stop.is_cancelled() => return Err(Stopped),
             Err(e) => tracing::warn!(error = %e, path = %path.display(), "a file cannot be read"),
         }
+        Ok(())
     }
 
-    /// The copies of a file in a folder.
+    /// Whether the folders were searched for a file.
+    pub fn has_looked_for(&self, digest: Digest) -> bool {
+        self.wanted.contains(&digest)
+    }
+
+    /// The copies of a file that were found in a folder.
     pub fn copies(&self, folder: &Path, digest: Digest) -> Vec<CopyPath> {
-        let mut copies = copies_in(folder, digest);
-        let other = self.0.get(&digest).into_iter().flatten();
-        copies.extend(other.filter(|copy| copy.path.starts_with(folder)).cloned());
-        copies
+        let copies = self.copies.get(&digest).into_iter().flatten();
+        copies.filter(|copy| copy.path.starts_with(folder)).cloned().collect()
     }
 }
 
-fn digest_of(path: &Path) -> std::io::Result<Digest> {
+fn require_running(stop: &CancellationToken) -> Result<(), Stopped> {
+    if stop.is_cancelled() { Err(Stopped) } else { Ok(()) }
+}
+
+fn digest_of(path: &Path, stop: &CancellationToken) -> io::Result<Digest> {
     let mut file = std::fs::File::open(path)?;
     let (mut hasher, mut piece) = (Hasher::default(), vec![0; PIECE]);
     loop {
+        require_running(stop).map_err(io::Error::other)?;
         match file.read(&mut piece)? {
             0 => return Ok(hasher.finish()),
             n => hasher.update(&piece[..n]),
@@ -137,11 +161,12 @@ pub(super) async fn pour_reader(app: &App, mut reader: Box<dyn Read + Send>, siz
     app.disk.require_space(0)?;
     let (mut put, mut total) = (app.store.put(), 0_u64);
     loop {
+        stop::check(app, "stop-in-pour")?;
         let read = move || {
             let mut piece = vec![0; PIECE];
             let n = reader.read(&mut piece)?;
             piece.truncate(n);
-            Ok::<_, std::io::Error>((reader, piece))
+            Ok::<_, io::Error>((reader, piece))
         };
         let piece;
         (reader, piece) = tokio::task::spawn_blocking(read).await??;
@@ -154,11 +179,20 @@ pub(super) async fn pour_reader(app: &App, mut reader: Box<dyn Read + Send>, siz
     }
 }
 
+/// Waits for something that a peer does, or until the process is asked to stop.
+pub(super) async fn unless_stopped<T>(app: &App, work: impl Future<Output = T>) -> Result<T, Stopped> {
+    stop::check(app, "stop-in-pour")?;
+    tokio::select! {
+        done = work => Ok(done),
+        () = app.stop.cancelled() => Err(Stopped),
+    }
+}
+
 /// The same for a file that another Acervo sends.
 pub(super) async fn pour_peer(app: &App, mut file: PeerFile, size_max: u64) -> anyhow::Result<Put> {
     app.disk.require_space(0)?;
     let (mut put, mut total) = (app.store.put(), 0_u64);
-    while let Some(piece) = file.next().await? {
+    while let Some(piece) = unless_stopped(app, file.next()).await?? {
         total += piece.len() as u64;
         anyhow::ensure!(total <= size_max, "it has more than {size_max} bytes");
         put.write(&piece).await?;

@@ -2,7 +2,7 @@
 use super::{Cell, Column, Kind, TableRow, nullable, required};
 use crate::domain::Digest;
 use crate::engine::record::{Notification, Revision};
-use crate::query::{PublicationRow, RevisionRow, StatsRow};
+use crate::query::{CoverageRow, FileMember, PublicationRow, RevisionRow, StatsRow};
 
 fn hex<'a>(digest: Digest) -> Cell<'a> {
     digest.to_string().into()
@@ -74,6 +74,29 @@ impl TableRow for RevisionRow {
     ];
 }
 
+impl TableRow for FileMember {
+    const COLUMNS: &'static [Column<Self>] = &[
+        required("revisionId", Kind::Text, |row, _| Cell::Id(row.revision.id.0)),
+        required("publicationId", Kind::Text, |row, _| Cell::Id(row.publication.id.0)),
+        required("name", Kind::Text, |row, _| (&row.publication.name).into()),
+        required("process", Kind::Text, |row, _| (&row.publication.process).into()),
+        required("referenceDate", Kind::Text, |row, _| (&row.publication.reference_date).into()),
+        required("periodStart", Kind::Wall, |row, _| row.publication.period.start.into()),
+        required("periodEnd", Kind::Wall, |row, _| row.publication.period.end.into()),
+        required("revisionNumber", Kind::Int, |row, _| row.revision.number.into()),
+        required("archivedAt", Kind::Instant, |row, _| row.revision.archived_at.into()),
+        required("fileName", Kind::Text, |row, _| (&row.revision.file_name).into()),
+        required("sha256", Kind::Text, |row, _| hex(row.revision.file.digest)),
+        required("path", Kind::Text, |row, _| (&row.member.path).into()),
+        required("size", Kind::Long, |row, _| row.member.size.into()),
+        nullable("compressedSize", Kind::Long, |row, _| row.member.compressed_size.into()),
+        nullable("modifiedAt", Kind::Wall, |row, _| row.member.modified_at.into()),
+        nullable("url", Kind::Text, |row, queries| {
+            row.revision.purged_at.is_none().then(|| queries.member_url(row.revision.id, &row.member.path)).into()
+        }),
+    ];
+}
+
 impl TableRow for Notification {
     const COLUMNS: &'static [Column<Self>] = &[
         required("id", Kind::Text, |row, _| Cell::Id(row.id.0)),
@@ -93,6 +116,24 @@ impl TableRow for Notification {
         nullable("publicationId", Kind::Text, |row, _| row.publication_id.map(|id| Cell::Id(id.0)).into()),
         nullable("revisionId", Kind::Text, |row, _| row.revision_id.map(|id| Cell::Id(id.0)).into()),
         required("warnings", Kind::Texts, |row, _| Cell::Texts(&row.warnings)),
+    ];
+}
+
+impl TableRow for CoverageRow {
+    const COLUMNS: &'static [Column<Self>] = &[
+        required("productId", Kind::Text, |row, _| Cell::Id(row.product.id.0)),
+        required("name", Kind::Text, |row, _| (&row.product.name).into()),
+        required("process", Kind::Text, |row, _| (&row.product.process).into()),
+        required("macroProcess", Kind::Text, |row, _| (&row.product.macro_process).into()),
+        required("granularity", Kind::Text, |row, _| row.granularity.as_str().into()),
+        required("periodStart", Kind::Wall, |row, _| row.judged.period.start.into()),
+        required("periodEnd", Kind::Wall, |row, _| row.judged.period.end.into()),
+        required("state", Kind::Text, |row, _| row.judged.state.as_str().into()),
+        nullable("dueAt", Kind::Instant, |row, _| row.judged.due_at.into()),
+        nullable("arrivedLateBySeconds", Kind::Long, |row, _| {
+            row.judged.arrived_late_by.map(|late_by| late_by.as_secs().unsigned_abs()).into()
+        }),
+        nullable("publicationId", Kind::Text, |row, _| row.judged.publication.map(|id| Cell::Id(id.0)).into()),
     ];
 }
 

@@ -1,4 +1,6 @@
 //! Damaged files: they do not read back as they were archived. The mark stays until good bytes have replaced the bad ones.
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{
@@ -23,13 +25,15 @@ pub struct DamagedFile {
 }
 
 impl Files {
-    /// Notes that a file is damaged, and how. `false` if it was known to be damaged.
-    pub async fn mark_damaged(&self, file: Digest, damage: Breakage, now: Timestamp) -> Result<bool, RecordError> {
+    /// Notes that a file, read as it is given here, is damaged, and how. `false` if it was known to be damaged, or is stored in another
+    /// encoding by now.
+    pub async fn mark_damaged(&self, file: &StoredFile, damage: Breakage, now: Timestamp) -> Result<bool, RecordError> {
         let txn = self.db.begin().await?;
         let marked = files::Entity::update_many()
             .col_expr(F::DamagedAt, Expr::value(millis(now)))
             .col_expr(F::Damage, Expr::value(damage))
-            .filter(F::Digest.eq(file))
+            .filter(F::Digest.eq(file.digest))
+            .filter(F::Encoding.eq(file.encoding))
             .filter(F::DamagedAt.is_null())
             .filter(F::RemovedAt.is_null())
             // Its bytes are being removed.
@@ -105,6 +109,19 @@ impl Files {
     /// Whether a file is known to be damaged.
     pub async fn is_damaged(&self, file: Digest) -> Result<bool, RecordError> {
         Ok(is_damaged(self.db.reader(), file).await?)
+    }
+
+    /// Those of some files that are known to be damaged.
+    pub async fn damaged_among(&self, some: &[Digest]) -> Result<HashSet<Digest>, RecordError> {
+        let rows: Vec<Digest> = files::Entity::find()
+            .select_only()
+            .column(F::Digest)
+            .filter(F::Digest.is_in(some.iter().copied()))
+            .filter(F::DamagedAt.is_not_null())
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// How many files are known to be damaged, and those that have been damaged longest.

@@ -1,15 +1,19 @@
 //! Files: how each is stored, and the members of zips, which are listed after the file was recorded if that takes long.
 mod damage;
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Set,
 };
 
-use crate::domain::{ChangeKind, Digest, PublicationId, RevisionId, StoredFile, millis};
+use crate::domain::{ChangeKind, Digest, ObjectChange, PublicationId, RevisionId, StoredFile, millis};
 use crate::engine::record::db::Db;
-use crate::engine::record::entity::{files, members, revisions};
+use crate::engine::record::entity::{files, members, products, publications, revisions};
 use crate::engine::record::retention::mark_unused;
 use crate::engine::record::rows::{int, list, long, natural, texts};
 use crate::engine::record::{FetchedFile, Member, RecordError, batch, feed};
@@ -65,19 +69,7 @@ impl Files {
         now: Timestamp,
     ) -> Result<(), RecordError> {
         let txn = self.db.begin().await?;
-        match files::Entity::find_by_id(file.digest).one(&txn).await? {
-            Some(known) if known.tombstone_at.is_some() => return Err(RecordError::FileGone),
-            Some(known) if known.removed_at.is_none() => note_as_stored(&txn, known, file, stored_digest, now).await?,
-            known => {
-                if !has_revision(&txn, file.digest).await? {
-                    return Err(RecordError::FileGone);
-                }
-                match known {
-                    Some(_) => _ = stored_again(file, stored_digest, now)?.update_without_returning(&txn).await?,
-                    None => insert_file(&txn, file, stored_digest, None, now).await?,
-                }
-            }
-        }
+        save_stored_again(&txn, file, stored_digest, now).await?;
         Ok(txn.commit().await?)
     }
 
@@ -85,6 +77,23 @@ impl Files {
     pub async fn stored_file(&self, file: Digest) -> Result<Option<StoredFile>, RecordError> {
         let row = files::Entity::find_by_id(file).filter(F::RemovedAt.is_null()).one(self.db.reader()).await?;
         row.map(stored_file).transpose()
+    }
+
+    /// Those of some files that a revision has which was not removed.
+    pub async fn shown_among(&self, some: &[Digest]) -> Result<HashSet<Digest>, RecordError> {
+        if some.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let found: Vec<Digest> = revisions::Entity::find()
+            .select_only()
+            .column(revisions::Column::Digest)
+            .filter(revisions::Column::Digest.is_in(some.iter().copied()))
+            .filter(revisions::Column::PurgedAt.is_null())
+            .distinct()
+            .into_tuple()
+            .all(self.db.jobs_reader())
+            .await?;
+        Ok(found.into_iter().collect())
     }
 
     /// Lists a file's members at another time.
@@ -169,23 +178,54 @@ pub(in crate::engine::record) async fn save(
     confirmed: &[Removal],
 ) -> Result<(), RecordError> {
     let digest = fetched.file.digest;
-    require_base(txn, &fetched.file).await?;
+    depth_with(txn, fetched.file.base).await?;
     if let Some(known) = files::Entity::find_by_id(digest).one(txn).await? {
         // Under a tombstone the bytes may exist now and be gone in a moment.
         if known.tombstone_at.is_some() {
             return Err(RecordError::FileGone);
         }
         let Some(removal) = Removal::of(&known) else {
-            return note_as_stored(txn, known, &fetched.file, fetched.stored_digest, now).await;
+            let is_replaced = match fetched.change {
+                ObjectChange::New => true,
+                ObjectChange::Kept => known.damaged_at.is_some(),
+                ObjectChange::Replaced(encoding) => known.encoding == encoding || known.damaged_at.is_some(),
+            };
+            // Otherwise its encoding changed while it was stored, and the row names the right object.
+            let is_certain = is_replaced || known.encoding == fetched.file.encoding;
+            return match is_certain {
+                true => note_as_stored(txn, known, &fetched.file, fetched.stored_digest, now).await,
+                false => Ok(()),
+            };
         };
         if !confirmed.contains(&removal) {
             return Err(RecordError::RemovedBefore(vec![removal]));
         }
-        stored_again(&fetched.file, fetched.stored_digest, now)?.update_without_returning(txn).await?;
+        let depth = depth_with(txn, fetched.file.base).await?;
+        stored_again(&fetched.file, fetched.stored_digest, depth, now)?.update_without_returning(txn).await?;
         return release_base(txn, &known, &fetched.file, now).await;
     }
     insert_file(txn, &fetched.file, fetched.stored_digest, fetched.list_later.then(|| millis(now)), now).await?;
     insert_members(txn, fetched.file.digest, &fetched.members).await
+}
+
+/// Records that good bytes of a file were stored again, see [`Files::save_repaired`].
+pub(in crate::engine::record) async fn save_stored_again(
+    txn: &DatabaseTransaction,
+    file: &StoredFile,
+    stored_digest: Option<Digest>,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    match files::Entity::find_by_id(file.digest).one(txn).await? {
+        Some(known) if known.tombstone_at.is_some() => Err(RecordError::FileGone),
+        Some(known) if known.removed_at.is_none() => note_as_stored(txn, known, file, stored_digest, now).await,
+        _ if !has_revision(txn, file.digest).await? => Err(RecordError::FileGone),
+        Some(_) => {
+            let depth = depth_with(txn, file.base).await?;
+            stored_again(file, stored_digest, depth, now)?.update_without_returning(txn).await?;
+            Ok(())
+        }
+        None => insert_file(txn, file, stored_digest, None, now).await,
+    }
 }
 
 /// Whether a revision that was not swept has a file.
@@ -199,6 +239,7 @@ async fn has_revision(txn: &DatabaseTransaction, file: Digest) -> Result<bool, R
 fn stored_again(
     file: &StoredFile,
     stored_digest: Option<Digest>,
+    depth: i32,
     now: Timestamp,
 ) -> Result<files::ActiveModel, RecordError> {
     Ok(files::ActiveModel {
@@ -212,6 +253,8 @@ fn stored_again(
         damaged_at: Set(None),
         damage: Set(None),
         stored_digest: Set(stored_digest),
+        depth: Set(depth),
+        compacted_at: Set(None),
         ..Default::default()
     })
 }
@@ -236,6 +279,8 @@ async fn insert_file(
         damaged_at: Set(None),
         damage: Set(None),
         stored_digest: Set(stored_digest),
+        depth: Set(depth_with(txn, file.base).await?),
+        compacted_at: Set(None),
         list_at: Set(list_at),
     };
     let unless_known = OnConflict::new().do_nothing().to_owned();
@@ -243,15 +288,19 @@ async fn insert_file(
     Ok(())
 }
 
-/// [`RecordError::FileGone`] where the base of a file is not stored, may be gone, or is about to be removed: without it the file
-/// cannot be read.
-async fn require_base(txn: &DatabaseTransaction, file: &StoredFile) -> Result<(), RecordError> {
-    let Some(base) = file.base else { return Ok(()) };
+/// How many bases a file with this base needs. [`RecordError::FileGone`] where the base is not stored, may be gone, or is about to be
+/// removed: without it the file cannot be read.
+pub(in crate::engine::record) async fn depth_with(
+    txn: &DatabaseTransaction,
+    base: Option<Digest>,
+) -> Result<i32, RecordError> {
+    let Some(base) = base else { return Ok(0) };
     let stored = files::Entity::find_by_id(base)
         .filter(F::RemovedAt.is_null())
         .filter(F::TombstoneAt.is_null())
         .filter(F::RemovalFailedAt.is_null());
-    if stored.one(txn).await?.is_none() { Err(RecordError::FileGone) } else { Ok(()) }
+    let row = stored.one(txn).await?.ok_or(RecordError::FileGone)?;
+    Ok(row.depth.saturating_add(1))
 }
 
 /// The archive has just verified the bytes, or replaced damaged ones.
@@ -278,14 +327,57 @@ async fn note_as_stored(
         damaged_at: Set(None),
         damage: Set(None),
         stored_digest: Set(stored_digest),
+        depth: Set(depth_with(txn, file.base).await?),
+        compacted_at: Set(known.compacted_at.filter(|_| is_as_before)),
         ..Default::default()
     };
     row.update_without_returning(txn).await?;
+    resize_products(txn, known.digest, long(file.stored_size)? - known.stored_size).await?;
     release_base(txn, &known, file, now).await
 }
 
+/// Changes the stored bytes of the products that have a file, after the file is stored in more or fewer.
+pub(in crate::engine::record) async fn resize_products(
+    txn: &DatabaseTransaction,
+    file: Digest,
+    by: i64,
+) -> Result<(), RecordError> {
+    if by == 0 {
+        return Ok(());
+    }
+    let with_file: Vec<Uuid> = revisions::Entity::find()
+        .select_only()
+        .column(revisions::Column::PublicationId)
+        .filter(revisions::Column::Digest.eq(file))
+        .filter(revisions::Column::SweptAt.is_null())
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let parents: Vec<(Uuid, Uuid)> = publications::Entity::find()
+        .select_only()
+        .columns([publications::Column::Id, publications::Column::ProductId])
+        .filter(publications::Column::Id.is_in(with_file.clone()))
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let parents: HashMap<Uuid, Uuid> = parents.into_iter().collect();
+    let mut by_product: HashMap<Uuid, i64> = HashMap::new();
+    for publication in with_file {
+        let orphan = || RecordError::Corrupt(format!("the publication {publication} of a revision does not exist"));
+        *by_product.entry(*parents.get(&publication).ok_or_else(orphan)?).or_default() += by;
+    }
+    for (product, by) in by_product {
+        products::Entity::update_many()
+            .col_expr(products::Column::StoredSize, Expr::col(products::Column::StoredSize).add(by))
+            .filter(products::Column::Id.eq(product))
+            .exec(txn)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Sets a tombstone on the base that a file had before and does not need any more, unless the base is in use.
-async fn release_base(
+pub(in crate::engine::record) async fn release_base(
     txn: &DatabaseTransaction,
     before: &files::Model,
     file: &StoredFile,

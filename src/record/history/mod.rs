@@ -1,4 +1,5 @@
 //! Reading: rows by their ids, and the log of notifications, page by page.
+mod coverage;
 mod log;
 mod packed;
 mod recent_files;
@@ -18,6 +19,7 @@ use crate::engine::record::entity::{members, notifications, product_aliases, pro
 use crate::engine::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
 
+pub use coverage::CoveredPublication;
 pub use recent_files::RecentFile;
 
 /// Which notifications; all given conditions must hold.
@@ -147,6 +149,18 @@ impl History {
         Ok(found)
     }
 
+    /// The names of all products, in the order of their ids.
+    pub async fn product_names(&self) -> Result<Vec<(ProductId, String)>, RecordError> {
+        let rows: Vec<(Uuid, String)> = products::Entity::find()
+            .select_only()
+            .columns([products::Column::Id, products::Column::Name])
+            .order_by(products::Column::Id, Order::Asc)
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        Ok(rows.into_iter().map(|(id, name)| (ProductId(id), name)).collect())
+    }
+
     /// Publications after one, in the order of their ids.
     pub async fn publication_ids_after(
         &self,
@@ -160,6 +174,17 @@ impl History {
         let ids: Vec<Uuid> =
             all.order_by(publications::Column::Id, Order::Asc).limit(limit).into_tuple().all(self.db.reader()).await?;
         Ok(ids.into_iter().map(PublicationId).collect())
+    }
+
+    /// All products.
+    pub async fn product_ids(&self) -> Result<Vec<ProductId>, RecordError> {
+        let ids: Vec<Uuid> = products::Entity::find()
+            .select_only()
+            .column(products::Column::Id)
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        Ok(ids.into_iter().map(ProductId).collect())
     }
 
     /// The paths of all members of some zips.
@@ -178,6 +203,40 @@ impl History {
             }
         }
         Ok(found)
+    }
+
+    /// How many members some zips have.
+    pub async fn count_members(&self, of: &[Digest]) -> Result<HashMap<Digest, u64>, RecordError> {
+        let rows: Vec<(Digest, i64)> = members::Entity::find()
+            .select_only()
+            .column(members::Column::Digest)
+            .column_as(members::Column::Position.count(), "n")
+            .filter(members::Column::Digest.is_in(of.iter().copied()))
+            .group_by(members::Column::Digest)
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        Ok(rows.into_iter().map(|(digest, n)| (digest, n.unsigned_abs())).collect())
+    }
+
+    /// The members of some zips, each zip's in its order. `after`: only those after this position.
+    pub async fn members_of_files(
+        &self,
+        of: &[Digest],
+        after: Option<i32>,
+        limit: u64,
+    ) -> Result<Vec<(Digest, i32, Member)>, RecordError> {
+        let mut all = members::Entity::find().filter(members::Column::Digest.is_in(of.iter().copied()));
+        if let Some(after) = after {
+            all = all.filter(members::Column::Position.gt(after));
+        }
+        let rows = all
+            .order_by(members::Column::Digest, Order::Asc)
+            .order_by(members::Column::Position, Order::Asc)
+            .limit(limit)
+            .all(self.db.reader())
+            .await?;
+        rows.into_iter().map(|row| Ok((row.digest, row.position, Member::read(row)?))).collect()
     }
 
     /// All members of a zip, in its order.

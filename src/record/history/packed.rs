@@ -1,16 +1,13 @@
 //! Publications and revisions, read packed (see `pack`).
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::History;
-use crate::domain::{ProductId, PublicationId, RevisionId, timestamp};
-use crate::engine::record::entity::revisions;
+use crate::domain::{PublicationId, RevisionId};
 use crate::engine::record::pack::PackedRow;
 use crate::engine::record::{Publication, RecordError, Revision};
-use revisions::Column as R;
 
 impl History {
     pub async fn publications_by_id(
@@ -19,30 +16,6 @@ impl History {
     ) -> Result<HashMap<PublicationId, Publication>, RecordError> {
         let found: Vec<Publication> = self.packed("p.id", ids.iter().map(|id| id.0)).await?;
         Ok(found.into_iter().map(|row| (row.id, row)).collect())
-    }
-
-    /// All publications of a product, each with the time at which its first file was archived, or else its last notification
-    /// received.
-    pub async fn publications_of(&self, product: ProductId) -> Result<Vec<(Publication, Timestamp)>, RecordError> {
-        let rows: Vec<Publication> = self.packed("p.product_id", [product.0].into_iter()).await?;
-        let mut first: HashMap<Uuid, i64> = HashMap::with_capacity(rows.len());
-        for some in rows.chunks(1000) {
-            let found: Vec<(Uuid, i64)> = revisions::Entity::find()
-                .select_only()
-                .column(R::PublicationId)
-                .column_as(R::ArchivedAt.min(), "first")
-                .filter(R::PublicationId.is_in(some.iter().map(|row| row.id.0)))
-                .group_by(R::PublicationId)
-                .into_tuple()
-                .all(self.db.reader())
-                .await?;
-            first.extend(found);
-        }
-        let with_time = |row: Publication| {
-            let at = first.get(&row.id.0).map_or(row.received_at, |at| timestamp(*at));
-            (row, at)
-        };
-        Ok(rows.into_iter().map(with_time).collect())
     }
 
     pub async fn revisions_by_id(&self, ids: &[RevisionId]) -> Result<HashMap<RevisionId, Revision>, RecordError> {
@@ -82,7 +55,12 @@ impl History {
             _ => numbers.map(|n| format!("${n}")).collect(),
         };
         let sql = format!("{} WHERE {column} IN ({})", Row::select(backend), parameters.join(","));
-        let row = self.db.reader().query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+        self.read_packed(Statement::from_sql_and_values(backend, sql, values)).await
+    }
+
+    /// The rows of a statement that packs them.
+    pub(super) async fn read_packed<Row: PackedRow>(&self, statement: Statement) -> Result<Vec<Row>, RecordError> {
+        let row = self.db.reader().query_one_raw(statement).await?;
         let text: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
         let Some(text) = text else { return Ok(Vec::new()) };
         serde_json::from_str(&text)

@@ -62,7 +62,7 @@ const CAUGHT_UP_MAX: u64 = 1_000;
 /// Why a notification was not recorded; the portal is asked to send it again.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IntakeError {
-    #[error("too many notifications wait for the database")]
+    #[error("too many notifications wait for the database (`receiver.queue`)")]
     Full,
     #[error("the database cannot record it: {0}")]
     Unavailable(String),
@@ -243,11 +243,13 @@ async fn within(until: Instant, work: impl Future<Output = Result<(), RecordErro
 fn is_of_a_row(error: &RecordError) -> bool {
     let error = match error {
         // A broken row of one product, say, must not refuse the notifications of others.
-        RecordError::Corrupt(_) | RecordError::OutOfRange(_) => return true,
+        RecordError::Corrupt(_) | RecordError::OutOfRange(_) | RecordError::InvalidRow(_) => return true,
         RecordError::Database(error) => error.inner(),
-        RecordError::Newer { .. } | RecordError::LeaseLost | RecordError::FileGone | RecordError::RemovedBefore(_) => {
-            return false;
-        }
+        RecordError::Newer { .. }
+        | RecordError::LeaseLost
+        | RecordError::LockLost(_)
+        | RecordError::FileGone
+        | RecordError::RemovedBefore(_) => return false,
     };
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return false;

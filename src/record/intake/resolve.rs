@@ -5,6 +5,7 @@
 //! They wait in the database, not in memory.
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, Query, TableRef, ValueTuple};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
@@ -18,6 +19,7 @@ use crate::domain::{ReplayRule, millis};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::notifications;
 use crate::engine::record::{RecordError, batch, replays, sources};
+use crate::stage::Stage;
 use notifications::Column as N;
 
 /// Notifications of one transaction. Within these bounds their number follows the time that a transaction takes.
@@ -38,6 +40,9 @@ const BEHIND_MAX: Duration = Duration::from_secs(60);
 /// How long the first of some waits for others: a transaction costs nearly as much for one as for many, and the next notification of a
 /// sender that waits for each 202 would wait for it.
 const COLLECTION_TIME: Duration = Duration::from_millis(5);
+
+/// After so long without a notification, the next one is resolved at once.
+const QUIET_AFTER: Duration = Duration::from_millis(20);
 
 /// How long after an error of the database the next attempt is made.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -65,8 +70,12 @@ impl Resolver {
 
     /// Works whenever `recorded` changes; ends when its sender is gone.
     pub async fn run(mut self, mut recorded: watch::Receiver<u64>) {
+        let mut busy_at: Option<Instant> = None;
         while recorded.changed().await.is_ok() {
-            tokio::time::sleep(COLLECTION_TIME).await;
+            // A single one, such as a new file on a quiet day, has nothing to wait for.
+            if busy_at.is_some_and(|at| at.elapsed() < QUIET_AFTER) {
+                tokio::time::sleep(COLLECTION_TIME).await;
+            }
             let behind_since = Instant::now();
             let mut last = (*recorded.borrow(), behind_since);
             loop {
@@ -97,6 +106,7 @@ impl Resolver {
                     }
                 }
             }
+            busy_at = Some(Instant::now());
         }
     }
 
@@ -157,6 +167,8 @@ async fn resolve(db: &Db, rule: ReplayRule, limit: u64) -> Result<u64, RecordErr
     save(&txn, resolved.collect()).await?;
     fail::fail_point!("resolve-before-commit");
     txn.commit().await?;
+    let now = Timestamp::now();
+    arrivals.iter().for_each(|arrival| Stage::Resolved.reached(arrival.received_at, now));
     Ok(arrivals.len() as u64)
 }
 

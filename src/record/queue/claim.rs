@@ -74,6 +74,7 @@ impl Capacity {
 #[derive(Clone, Debug)]
 pub struct ClaimedNotification {
     pub id: NotificationId,
+    pub received_at: Timestamp,
     pub link: Link,
     pub link_expires_at: Timestamp,
     /// The attempt that is about to be made, from 1.
@@ -339,6 +340,7 @@ impl ClaimedNotification {
         let attempt = row.attempts.checked_add(1).and_then(|attempt| u32::try_from(attempt).ok());
         Ok(Self {
             id: NotificationId(row.id),
+            received_at: timestamp(row.received_at),
             link_expires_at: timestamp(expires_at),
             attempt: attempt.ok_or_else(|| format!("it has had {} attempts", row.attempts))?,
             name: row.name.clone().ok_or_else(|| missing("name"))?,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Queue;
 use super::predicates::has_expired_link;
 use super::transitions::end_without_file;
-use crate::domain::{NotificationStatus as Status, link_expired};
+use crate::domain::{NotificationStatus as Status, link_expired, link_not_restored};
 use crate::engine::record::RecordError;
 use crate::engine::record::batch::{self, PAGE, padded};
 use crate::engine::record::entity::notifications;
@@ -32,6 +32,28 @@ impl Queue {
             }
             expired += self.expire_page(now).await?;
             batch::pause(began).await;
+        }
+    }
+
+    /// Ends open notifications without a link, page by page: a restore leaves them. Returns how many.
+    pub async fn end_without_link(&self, now: Timestamp) -> Result<u64, RecordError> {
+        let mut ended = 0;
+        loop {
+            let txn = self.db.begin().await?;
+            let page = notifications::Entity::find()
+                .filter(N::NextAttemptAt.is_not_null())
+                .filter(N::Link.is_null())
+                .order_by_asc(N::Id)
+                .limit(PAGE);
+            let rows = page.all(&txn).await?;
+            if rows.is_empty() {
+                return Ok(ended);
+            }
+            end_without_file(&txn, &rows, Status::Expired, &|_| link_not_restored()).await?;
+            mark_lost(&txn, rows.iter().filter_map(|row| row.publication_id).collect(), now).await?;
+            txn.commit().await?;
+            self.db.notify_feed();
+            ended += rows.len() as u64;
         }
     }
 

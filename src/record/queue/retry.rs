@@ -1,4 +1,6 @@
 //! Queueing notifications again: page by page, since a query may match millions.
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
@@ -10,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Queue;
 use super::predicates::is_in;
-use crate::domain::{NotificationStatus as Status, millis};
+use crate::domain::{NotificationStatus as Status, PublicationId, millis};
 use crate::engine::record::batch::{self, PAGE, padded};
 use crate::engine::record::entity::notifications;
 use crate::engine::record::publications::mark_awaited;
@@ -57,6 +59,47 @@ impl Queue {
             }
             batch::pause(began).await;
         }
+    }
+
+    /// Queues the notifications of some publications again that wait for their file, as long as their link has not expired. Returns how
+    /// many. Reads no other notifications; those that have failed are left out.
+    pub async fn retry_waiting(&self, publications: &[PublicationId], now: Timestamp) -> Result<u64, RecordError> {
+        let mut queued = 0;
+        for some in publications.chunks(PAGE as usize) {
+            let ids: Vec<Uuid> = notifications::Entity::find()
+                .select_only()
+                .column(N::Id)
+                .filter(N::PublicationId.is_in(padded(some.iter().map(|id| id.0).collect())))
+                .filter(N::NextAttemptAt.is_not_null())
+                .filter(N::Link.is_not_null())
+                .filter(N::LinkExpiresAt.gt(millis(now)))
+                .into_tuple()
+                .all(self.db.jobs_reader())
+                .await?;
+            for page in ids.chunks(PAGE as usize) {
+                queued += self.queue_again(&NotificationQuery::default(), page.to_vec(), now).await?;
+            }
+        }
+        if queued > 0 {
+            self.db.notify_queue();
+            self.db.notify_feed();
+        }
+        Ok(queued)
+    }
+
+    /// The publications of failed notifications whose link has not expired. Reads all links that have not.
+    pub async fn failed_with_link(&self, now: Timestamp) -> Result<HashSet<PublicationId>, RecordError> {
+        let ids: Vec<Option<Uuid>> = notifications::Entity::find()
+            .select_only()
+            .column(N::PublicationId)
+            .distinct()
+            .filter(N::Link.is_not_null())
+            .filter(N::LinkExpiresAt.gt(millis(now)))
+            .filter(N::Status.eq(Status::Failed))
+            .into_tuple()
+            .all(self.db.jobs_reader())
+            .await?;
+        Ok(ids.into_iter().flatten().map(PublicationId).collect())
     }
 
     /// How many match a query, and how many of these have expired links.

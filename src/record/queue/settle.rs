@@ -8,7 +8,8 @@ use super::Queue;
 use super::claim::{Claim, latest_with};
 use super::transitions::{ended, release};
 use crate::domain::{
-    Digest, FileOutcome, NotificationStatus as Status, RevisionId, StoredFile, StoredRevision, Validator, millis,
+    Digest, FileOutcome, NotificationStatus as Status, ObjectChange, RevisionId, StoredFile, StoredRevision, Validator,
+    millis,
 };
 use crate::engine::record::entity::{notifications, revisions, validators};
 use crate::engine::record::revisions::{add, publication_of, revisions_of};
@@ -19,6 +20,7 @@ use notifications::Column as N;
 #[derive(Clone, Debug)]
 pub struct FetchedFile {
     pub file: StoredFile,
+    pub change: ObjectChange,
     /// The digest of the object as stored; absent if the store had the object before.
     pub stored_digest: Option<Digest>,
     pub file_name: String,

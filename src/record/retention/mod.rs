@@ -1,6 +1,7 @@
 //! Retention runs, the marks they set, and their undoing.
 mod holds;
 mod inventory;
+mod product_removals;
 mod removals;
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,7 @@ use crate::engine::record::{RecordError, batch, feed};
 
 pub use holds::{HoldError, Holds};
 pub use inventory::{Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision};
+pub use product_removals::{ProductRemoval, ProductRemovals, RemovalExtent};
 pub use removals::Removals;
 pub(super) use removals::mark_unused;
 

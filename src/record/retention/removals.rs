@@ -142,6 +142,8 @@ impl Removals {
                 damaged_at: Set(None),
                 damage: Set(None),
                 stored_digest: Set(None),
+                depth: Set(0),
+                compacted_at: Set(None),
                 list_at: Set(None),
             })
         };
@@ -156,16 +158,16 @@ impl Removals {
 
     /// The objects of files that are under a tombstone, the oldest first.
     pub async fn tombstones(&self, limit: u64) -> Result<Vec<Locator>, RecordError> {
-        let rows: Vec<(Digest, Encoding, Option<Digest>)> = files::Entity::find()
+        let rows: Vec<(Digest, Encoding)> = files::Entity::find()
             .select_only()
-            .columns([files::Column::Digest, files::Column::Encoding, files::Column::Base])
+            .columns([files::Column::Digest, files::Column::Encoding])
             .filter(files::Column::TombstoneAt.is_not_null())
             .order_by(files::Column::TombstoneAt, Order::Asc)
             .limit(limit)
             .into_tuple()
             .all(self.db.jobs_reader())
             .await?;
-        Ok(rows.into_iter().map(|(digest, encoding, base)| Locator { digest, encoding, base }).collect())
+        Ok(rows.into_iter().map(|(digest, encoding)| Locator { digest, encoding }).collect())
     }
 
     /// Records the outcome for files under tombstones: the deleted ones are gone, the failed ones are still there, unused. Bases that

@@ -55,6 +55,20 @@ impl Verify {
         rows.into_iter().map(FileState::read).collect()
     }
 
+    /// The files of a range that are known to be damaged, after one, in order.
+    pub async fn damaged_files(
+        &self,
+        range: DigestRange,
+        after: Option<Digest>,
+        limit: u64,
+    ) -> Result<Vec<Digest>, RecordError> {
+        let mut damaged = stored(range).select_only().column(F::Digest).filter(F::DamagedAt.is_not_null());
+        if let Some(after) = after {
+            damaged = damaged.filter(F::Digest.gt(after));
+        }
+        Ok(damaged.order_by_asc(F::Digest).limit(limit).into_tuple().all(self.db.reader()).await?)
+    }
+
     /// How many files a range has, and how many bytes as published.
     pub async fn count_files(&self, range: DigestRange) -> Result<(u64, u64), RecordError> {
         // Both databases return a sum as another type than that of the column, unless it is cast.

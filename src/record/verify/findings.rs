@@ -1,7 +1,7 @@
 //! Findings: what is broken apart from damaged files.
 use jiff::Timestamp;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::Verify;
 use crate::domain::{Breakage, Digest, PublicationId, RevisionId, Share, millis};
@@ -24,6 +24,11 @@ pub struct Finding {
     pub detail: String,
 }
 
+/// What findings of a run are marked with once it was interrupted.
+fn before_interruption(run: &str) -> String {
+    format!("{run}/before")
+}
+
 impl Verify {
     /// Records findings of a run; what was found before keeps its time.
     pub async fn save_findings(&self, run: &str, found: &[Finding], now: Timestamp) -> Result<(), RecordError> {
@@ -44,10 +49,41 @@ impl Verify {
             })
         };
         let rows: Vec<_> = found.iter().map(row).collect::<Result<_, RecordError>>()?;
-        let known = OnConflict::column(C::Id).update_columns([C::Kind, C::Detail, C::Run]).to_owned();
+        let known = OnConflict::column(C::Id).update_columns([C::Kind, C::Point, C::Detail, C::Run]).to_owned();
         let txn = self.db.begin().await?;
         batch::insert(&txn, rows, Some(known)).await?;
         Ok(txn.commit().await?)
+    }
+
+    /// Marks the findings of a run as those of its part before an interruption. What it finds again is marked as its own, and
+    /// [`Verify::forget_others`] forgets the rest.
+    pub async fn doubt_findings(&self, run: &str) -> Result<(), RecordError> {
+        let txn = self.db.begin().await?;
+        findings::Entity::update_many()
+            .col_expr(C::Run, Expr::value(before_interruption(run)))
+            .filter(C::Run.eq(run))
+            .exec(&txn)
+            .await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// The files of which a run found something before it was interrupted, and has not found it again; after one, in order.
+    pub async fn doubted_files(
+        &self,
+        run: &str,
+        after: Option<Digest>,
+        limit: u64,
+    ) -> Result<Vec<Digest>, RecordError> {
+        let mut found = findings::Entity::find()
+            .select_only()
+            .column(C::Digest)
+            .distinct()
+            .filter(C::Run.eq(before_interruption(run)))
+            .filter(C::Digest.is_not_null());
+        if let Some(after) = after {
+            found = found.filter(C::Digest.gt(after));
+        }
+        Ok(found.order_by_asc(C::Digest).limit(limit).into_tuple().all(self.db.reader()).await?)
     }
 
     /// Forgets a finding that was repaired.

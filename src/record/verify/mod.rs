@@ -6,14 +6,16 @@ mod files;
 mod findings;
 mod rows;
 mod runs;
+mod uses;
 
 use super::db::Db;
 
-pub use broken::{BrokenItem, Use};
+pub use broken::BrokenItem;
 pub use files::FileState;
 pub use findings::Finding;
 pub use rows::{OrphanRevision, PublicationRefs};
 pub use runs::{VerifyCycle, VerifyRun};
+pub use uses::{Use, Uses};
 
 /// Verification: what it reads, finds and remembers.
 #[derive(Clone)]

@@ -85,8 +85,15 @@ fn without<Row: PackedRow>(names: &'static [&'static str]) -> impl Iterator<Item
     Row::COLUMNS.iter().filter(|column| !names.contains(&column.name))
 }
 
-pub(super) fn all(backend: DbBackend) -> [View; 5] {
-    [products(backend), publications(backend), revisions(backend), notifications(backend), version(backend)]
+pub(super) fn all(backend: DbBackend) -> [View; 6] {
+    [
+        products(backend),
+        publications(backend),
+        revisions(backend),
+        members(backend),
+        notifications(backend),
+        version(backend),
+    ]
 }
 
 fn products(backend: DbBackend) -> View {
@@ -151,6 +158,30 @@ fn revisions(backend: DbBackend) -> View {
         .listed(without::<Revision>(&["file"]))
 }
 
+/// The members of every revision's zip, superseded and removed revisions included.
+fn members(backend: DbBackend) -> View {
+    let tables = "members m JOIN revisions r ON r.digest = m.digest JOIN publications p ON p.id = r.publication_id \
+                  JOIN products o ON o.id = p.product_id";
+    View::new("bi_members", tables, backend)
+        .id("revision_id", "r.id")
+        .id("publication_id", "p.id")
+        .plain("name", "o.name")
+        .plain("process", "p.process")
+        .plain("reference_date", "p.reference_date")
+        .wall("period_start", "p.period_start")
+        .wall("period_end", "p.period_end")
+        .plain("revision_number", "r.number")
+        .instant("archived_at", "r.archived_at")
+        .instant("superseded_at", "r.superseded_at")
+        .instant("purged_at", "r.purged_at")
+        .plain("file_name", "r.file_name")
+        .digest("sha256", "m.digest")
+        .plain("path", "m.path")
+        .plain("size", "m.size")
+        .plain("compressed_size", "m.compressed_size")
+        .wall("modified_at", "m.modified_at")
+}
+
 fn notifications(backend: DbBackend) -> View {
     View::new("bi_notifications", "notifications n", backend)
         .id("id", "n.id")
@@ -207,6 +238,11 @@ mod tests {
             "id publication_id number name process reference_date period_start period_end file_name file_extension \
              content_type size stored_size sha256 file_url announced_at received_at archived_at superseded_at purged_at \
              held hold_reason held_by held_at purge_reason warnings",
+        ),
+        (
+            "bi_members",
+            "revision_id publication_id name process reference_date period_start period_end revision_number archived_at \
+             superseded_at purged_at file_name sha256 path size compressed_size modified_at",
         ),
         (
             "bi_notifications",

@@ -1,5 +1,5 @@
-//! The views for programs that read only SQL: `bi_products`, `bi_publications`, `bi_revisions`, `bi_notifications` and
-//! `bi_version`. They have the columns of the API in snake case, alike on SQLite and PostgreSQL, and contain no link.
+//! The views for programs that read only SQL: `bi_products`, `bi_publications`, `bi_revisions`, `bi_members`,
+//! `bi_notifications` and `bi_version`. They have the columns of the API in snake case, alike on SQLite and PostgreSQL, and contain no link.
 //!
 //! They are defined in `definitions` and not by migrations: when the database is opened, each view whose definition has changed is
 //! replaced, and each that is missing is created. What only a migration can do is said in CONTRIBUTING.md.

@@ -2,7 +2,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use acervo::domain::StoredFile;
+use acervo::domain::{ObjectChange, StoredFile};
 use acervo::leaves::record::{Capacity, Claim, FetchedFile, Location, Record, ReplayRule};
 use sea_orm::{Database, DatabaseConnection};
 use secrecy::{ExposeSecret, SecretString};
@@ -44,6 +44,7 @@ impl TestApp {
 pub fn fetched_file(file: StoredFile) -> FetchedFile {
     FetchedFile {
         file,
+        change: ObjectChange::New,
         stored_digest: None,
         file_name: "a.txt".into(),
         extension: Some("txt".into()),

@@ -1,9 +1,11 @@
 //! One service and one portal for each test, and clients of them.
 pub mod api;
+pub mod browser;
 pub mod burst;
 pub mod cluster;
 pub mod database;
 pub mod disk;
+pub mod endpoint;
 pub mod hostile;
 pub mod links;
 pub mod memory;
@@ -15,9 +17,11 @@ pub mod postgres;
 pub mod power;
 pub mod process;
 pub mod raw;
+pub mod s3;
 pub mod samples;
 pub mod socket;
 mod unsettled;
+pub mod visitor;
 
 use std::ops::Deref;
 use std::path::Path;
@@ -119,6 +123,8 @@ pub struct Options {
     pub clock: Clock,
     /// Runs no jobs: nothing is fetched or indexed.
     pub without_jobs: bool,
+    /// Variables of the service's environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 pub fn settings(folder: &Path, options: &Options) -> Settings {
@@ -136,7 +142,15 @@ pub fn settings(folder: &Path, options: &Options) -> Settings {
     values.push(("data_dir".to_owned(), folder.display().to_string()));
     values.extend(options.database_url.clone().map(|url| ("database_url".to_owned(), url)));
     values.extend(options.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    config::load(&Overrides { config: options.config.clone(), values }, &|_| None).expect("valid settings")
+    let variable = |name: &str| {
+        let found = options.environment.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone())
+    };
+    let overrides = Overrides { config: options.config.clone(), values };
+    let mut settings = config::load(&overrides, &variable).expect("valid settings");
+    // This process is another program.
+    settings.content.program = Some(env!("CARGO_BIN_EXE_acervo").into());
+    settings
 }
 
 impl TestApp {

@@ -38,6 +38,8 @@ pub fn acervo_from(binary: &str, folder: &Path) -> Command {
     }
     command
         .current_dir(folder)
+        // Messages in English, whatever the language of who runs the tests.
+        .env("LC_ALL", "C")
         .env("ACERVO_DATA_DIR", folder.join("data"))
         .env("ACERVO_RECEIVER_TOKEN", TOKEN)
         .env("ACERVO_API_TOKEN", KEY)

@@ -181,5 +181,8 @@ fn new_publication(
         latest_revision_id: None,
         revision_count: 0,
         first_received_at: Some(received_at),
+        lost_at: None,
+        lost_acknowledged_at: None,
+        lost_acknowledged_by: None,
     }
 }
