@@ -3,6 +3,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -87,23 +88,44 @@ impl Browser {
         }
     }
 
+    /// Waits until an element is there, and clicks it.
     pub async fn click(&self, selector: &str) {
-        self.find(selector).await.click().await.expect("a click");
+        self.click_on(Locator::Css(selector)).await;
     }
 
-    /// Follows the link with exactly this text.
+    /// Waits for the link with exactly this text, and follows it.
     pub async fn follow(&self, text: &str) {
-        let link = self.client.find(Locator::LinkText(text)).await;
-        let link = match link {
-            Ok(link) => link,
-            Err(e) => panic!("`{text}`: {e}: {}", self.text().await),
-        };
-        link.click().await.expect("a click");
+        self.click_on(Locator::LinkText(text)).await;
+    }
+
+    /// A page that follows the archive may replace an element between finding and clicking it.
+    async fn click_on(&self, locator: Locator<'_>) {
+        let polling = Polling::start();
+        loop {
+            let clicked = match self.client.find(locator).await {
+                Ok(found) => found.click().await,
+                Err(e) => Err(e),
+            };
+            let Err(e) = clicked else { return };
+            let shown = self.shown().await;
+            polling.pause(|| format!("a click on {locator:?}: {e}: {shown:?}")).await;
+        }
     }
 
     /// What a reader sees.
     pub async fn text(&self) -> String {
-        self.client.find(Locator::Css("body")).await.expect("a body").text().await.expect("text")
+        let polling = Polling::start();
+        loop {
+            match self.shown().await {
+                Ok(text) => return text,
+                Err(e) => polling.pause(|| format!("the text of the page: {e}")).await,
+            }
+        }
+    }
+
+    /// The text of the page; an error while one page gives way to the next.
+    async fn shown(&self) -> Result<String, CmdError> {
+        self.client.find(Locator::Css("body")).await?.text().await
     }
 
     /// Waits until a reader sees this.

@@ -57,7 +57,7 @@ impl Server {
         let watch = as_postgres(line).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a server");
         let began = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not answer");
+            assert!(began.elapsed() < super::PATIENCE, "PostgreSQL does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
         Self { port, _watch: watch, _folder: folder }

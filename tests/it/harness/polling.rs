@@ -2,7 +2,7 @@
 use std::time::{Duration, Instant};
 
 /// How long a test waits for anything before it fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(20);
