@@ -55,11 +55,11 @@ async fn run() {
     };
     let views: [(&str, &dyn Fn(usize) -> String); 7] = [
         ("the first page", &|_| "/".to_owned()),
-        ("a search", &|n| format!("/?q={}&from={}", WORDS[n % WORDS.len()], day(n * 7))),
+        ("a search", &|n| format!("/?search={}&periodFrom={}", WORDS[n % WORDS.len()], day(n * 7))),
         ("a search, one process", &|n| {
-            format!("/?q={}&process=Curto+Prazo&from={}", WORDS[n % WORDS.len()], day(n * 11))
+            format!("/?search={}&process=Curto+Prazo&periodFrom={}", WORDS[n % WORDS.len()], day(n * 11))
         }),
-        ("all of a period", &|n| format!("/?from={}&to={}", day(n + 400), day(n))),
+        ("all of a period", &|n| format!("/?periodFrom={}&periodTo={}", day(n + 400), day(n))),
         ("a product", &|n| format!("/products/{}", ids.products[n % ids.products.len()])),
         ("a publication", &|n| format!("/publications/{}", ids.publications[n % ids.publications.len()])),
         ("all products", &|_| "/products".to_owned()),

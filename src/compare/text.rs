@@ -25,7 +25,7 @@ impl Encoding {
         match self {
             Self::Ascii => "ASCII",
             Self::Utf8 => "UTF-8",
-            Self::Utf8WithBom => "UTF-8 with a byte order mark",
+            Self::Utf8WithBom => "UTF-8 (BOM)",
             Self::Utf16 => "UTF-16",
             Self::Windows1252 => "Windows-1252",
             Self::Cp850 => "CP850",
@@ -228,7 +228,7 @@ mod tests {
         for (bytes, text, encoding) in [
             (&b"UH  1   3\r\n"[..], "UH  1   3\r\n", "ASCII"),
             ("geração".as_bytes(), "geração", "UTF-8"),
-            (b"\xef\xbb\xbfdata;vaz\xc3\xa3o", "data;vazão", "UTF-8 with a byte order mark"),
+            (b"\xef\xbb\xbfdata;vaz\xc3\xa3o", "data;vazão", "UTF-8 (BOM)"),
             (b"gera\xe7\xe3o di\xe1ria", "geração diária", "Windows-1252"),
             (b"OPERA\xc7\xc3O", "OPERAÇÃO", "Windows-1252"),
             (b"gera\x87\xc6o di\xa0ria", "geração diária", "CP850"),

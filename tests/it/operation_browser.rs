@@ -77,6 +77,22 @@ async fn an_expired_notification_is_tried_again_and_the_button_is_named() {
     browser.sees("1 loss is acknowledged.").await;
 }
 
+/// A table with more columns than fit is scrolled in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium"]
+async fn the_operators_view_fits_a_phone() {
+    let app = TestApp::start().await;
+    app.notify(&Notice::full("Vento").to_string()).await;
+    app.until("{ status { retrying } }", |data| data["status"]["retrying"] == 1).await;
+    let browser = logged_in(&app, "/operation", BrowserOptions { width: 390, ..english() }).await;
+    browser.sees("Links that expire next").await;
+    app.leaves_work_unsettled("the link does not expire");
+    let widths = browser
+        .run("const { scrollWidth, clientWidth } = document.documentElement; return [scrollWidth, clientWidth];")
+        .await;
+    assert_eq!(widths[0], widths[1], "{widths}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Chromium"]
 async fn the_bar_of_a_burst_moves_and_the_first_steps_turn_green() {

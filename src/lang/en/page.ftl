@@ -203,6 +203,10 @@ members-removed = { $count ->
     [one] { $shown } removed
    *[other] { $shown } removed
 }
+members-renamed = { $count ->
+    [one] { $shown } renamed
+   *[other] { $shown } renamed
+}
 members-changed = { $count ->
     [one] { $shown } changed
    *[other] { $shown } changed

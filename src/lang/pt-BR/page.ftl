@@ -203,6 +203,10 @@ members-removed = { $count ->
     [one] { $shown } removido
    *[other] { $shown } removidos
 }
+members-renamed = { $count ->
+    [one] { $shown } renomeado
+   *[other] { $shown } renomeados
+}
 members-changed = { $count ->
     [one] { $shown } alterado
    *[other] { $shown } alterados

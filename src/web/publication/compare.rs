@@ -131,10 +131,16 @@ fn summary(lang: Lang, diff: &RevisionDiff) -> Markup {
         @if diff.is_same {
             p.empty { (text!(lang, "compare-same")) }
         } @else if has_members {
+            // As the table below counts: a renamed member is neither new nor removed.
+            @let renamed = diff.renamed.len() as u64;
+            @let (added, removed) = (diff.added.saturating_sub(renamed), diff.removed.saturating_sub(renamed));
             p.counts {
-                span.plus { (text!(lang, "members-added", count = diff.added, shown = count(diff.added))) } " · "
-                span.minus { (text!(lang, "members-removed", count = diff.removed, shown = count(diff.removed))) } " · "
+                span.plus { (text!(lang, "members-added", count = added, shown = count(added))) } " · "
+                span.minus { (text!(lang, "members-removed", count = removed, shown = count(removed))) } " · "
                 span { (text!(lang, "members-changed", count = diff.changed, shown = count(diff.changed))) }
+                @if renamed > 0 {
+                    " · " span { (text!(lang, "members-renamed", count = renamed, shown = count(renamed))) }
+                }
             }
         } @else {
             p.counts {
