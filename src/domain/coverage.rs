@@ -21,12 +21,16 @@ pub struct Cadence {
     /// For daily products the days of the week with a publication, Monday first; for weekly ones the day on which a week starts.
     days: [bool; 7],
     first: Option<Date>,
+    is_regular: bool,
     /// From the start of a period until nine in ten are published, in milliseconds; negative before the start.
     usual_delay: i64,
 }
 
 /// How many of the newest publications count; older ones say little about the present.
 pub const HISTORY_MAX: usize = 60;
+
+/// One publication says nothing about how often others follow.
+const PERIODS_MIN: usize = 2;
 
 /// A day of the week with a publication in fewer weeks than this share is not one of the product's days.
 const USUAL_SHARE_MIN: f64 = 0.4;
@@ -45,7 +49,16 @@ impl Cadence {
         let mut delays: Vec<i64> = delays.filter(|delay| *delay <= backfilled_after(granularity)).collect();
         delays.sort_unstable();
         let usual_delay = delays.get(delays.len().saturating_sub(1) * 9 / 10).copied().unwrap_or(DAY_MS);
-        Self { granularity, days: days(&newest, granularity), first, usual_delay }
+        let mut starts: Vec<Date> = newest.iter().map(|seen| seen.period.start.0.date()).collect();
+        starts.sort();
+        starts.dedup();
+        Self {
+            granularity,
+            days: days(&starts, granularity),
+            first,
+            is_regular: starts.len() >= PERIODS_MIN,
+            usual_delay,
+        }
     }
 
     /// The same of a product whose first publication is older than those that were learned from.
@@ -63,9 +76,10 @@ impl Cadence {
         (is_judged && late_by.is_positive()).then_some(late_by)
     }
 
-    /// The periods that are expected to start within a span of days, both included; none before the first publication.
+    /// The periods that are expected to start within a span of days, both included; none before the first publication, and none of a
+    /// product that was published once.
     pub fn expected(&self, from: Date, to: Date) -> Vec<Period> {
-        let Some(first) = self.first else { return Vec::new() };
+        let Some(first) = self.first.filter(|_| self.is_regular) else { return Vec::new() };
         let mut day = from.max(first);
         let mut periods = Vec::new();
         while day <= to {
@@ -144,12 +158,10 @@ fn most_frequent(all: impl Iterator<Item = Granularity>) -> Granularity {
     Granularity::ALL.iter().rev().copied().max_by_key(rank).unwrap_or(Granularity::Other)
 }
 
-fn days(newest: &[&SeenPublication], granularity: Granularity) -> [bool; 7] {
-    let mut starts: Vec<Date> = newest.iter().map(|seen| seen.period.start.0.date()).collect();
-    starts.sort();
-    starts.dedup();
+/// `starts` of periods, in the order of time.
+fn days(starts: &[Date], granularity: Granularity) -> [bool; 7] {
     let mut counts = [0u32; 7];
-    for day in &starts {
+    for day in starts {
         counts[weekday(*day)] += 1;
     }
     let most = counts.iter().max().copied().unwrap_or_default();
@@ -208,6 +220,13 @@ mod tests {
         let week = Period { end: LocalDateTime::end_of(date("2025-04-10")), ..expected[0] };
         assert_eq!(cadence.late_by(week, due + SignedDuration::from_hours(5)), None, "a period of another length");
         assert!(cadence.expected(date("2024-01-01"), date("2025-01-05")).is_empty(), "before the first publication");
+    }
+
+    #[test]
+    fn one_publication_makes_no_other_expected() {
+        let once = Cadence::learn(&history(date("2025-01-06").series(1.day()).take(1), day));
+        assert_eq!(once.granularity, Granularity::Day);
+        assert!(once.expected(date("2025-01-01"), date("2025-03-31")).is_empty());
     }
 
     #[test]

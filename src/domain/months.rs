@@ -1,4 +1,4 @@
-//! Months as people write them in a search: `novembro`, `novembro de 2025`, `nov/2025`, `nov/25`, and days with them: `20 de novembro
+//! Months as people write them in a search, in Portuguese or with a year in English: `novembro`, `novembro de 2025`, `nov/2025`, `nov/25`, and days with them: `20 de novembro
 //! de 2025`. Texts are folded, so `MARÇO` is `marco`.
 use std::ops::Range;
 
@@ -17,6 +17,22 @@ const NAMES: [&str; 12] = [
     "outubro",
     "novembro",
     "dezembro",
+];
+
+/// Several are words of their own (`may`, `march`), so they count with a year alone.
+const ENGLISH_NAMES: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 /// Letters of an abbreviation. Several are words of their own (`mar`, `set`, `dez`), so they count with a year alone.
@@ -59,7 +75,9 @@ fn number_of(word: &str) -> Option<(i16, bool)> {
     if let Some(position) = NAMES.iter().position(|name| *name == word) {
         return Some((number(position)?, true));
     }
-    let position = NAMES.iter().position(|name| name.get(..ABBREVIATED) == Some(word))?;
+    let is_short = |name: &&str| name.get(..ABBREVIATED) == Some(word);
+    let position = NAMES.iter().position(|name| is_short(&name));
+    let position = position.or_else(|| ENGLISH_NAMES.iter().position(|name| *name == word || is_short(&name)))?;
     Some((number(position)?, false))
 }
 
@@ -142,6 +160,12 @@ mod tests {
             ("novembro 20/11/2025", vec!["*-11", "2025-11-20"]),
             ("31 de novembro de 2025", vec!["2025-11"]),
             ("revisão 3 dezembro de 2025", vec!["2025-12-03"]),
+            ("november 2025", vec!["2025-11"]),
+            ("february/2025", vec!["2025-02"]),
+            ("dec 2025", vec!["2025-12"]),
+            ("20 may 2025", vec!["2025-05-20"]),
+            ("may", vec![]),
+            ("march", vec![]),
             // Words of their own, parts of words, years that are none.
             ("set", vec![]),
             ("dez arquivos", vec![]),

@@ -30,6 +30,11 @@ pub struct RevisionText {
 }
 
 impl Queries {
+    /// Whether the text inside files is searched.
+    pub fn reads_contents(&self) -> bool {
+        self.app.index.contents().is_ok()
+    }
+
     /// The texts of a revision's file that have every word of a search, each with one line.
     pub async fn content_matches(
         &self,
@@ -51,7 +56,7 @@ impl Queries {
     /// What became of the text of a revision's file, and why something of it was not read. `None` where such text is not indexed, or the file
     /// was removed.
     pub async fn revision_text(&self, revision: &Revision) -> Result<Option<RevisionText>, QueryError> {
-        if revision.purged_at.is_some() || self.app.index.contents().is_err() {
+        if revision.purged_at.is_some() || !self.reads_contents() {
             return Ok(None);
         }
         let digest = revision.file.digest;

@@ -1,9 +1,11 @@
 //! Counts in groups, and completions of what a person types.
+use std::collections::HashMap;
+
 use super::filters::check_filter;
 use super::search_text::SearchText;
 use super::weight::weigh;
 use super::{Queries, QueryError};
-use crate::domain::{ProductId, TextMatch, fold, words};
+use crate::domain::{ProductId, PublicationStatus, TextMatch, fold, words};
 use crate::engine::index::{Dimension, Filter, Groups, Order, Query, SearchIn, Sums, Target};
 use crate::engine::record::RecordError;
 
@@ -80,6 +82,18 @@ impl Queries {
         let rows = rows(&request.group_by, &found, limit);
         self.limits().count_bytes(weigh(&rows))?;
         Ok(rows)
+    }
+
+    /// How many publications of each product are lost, however old they are. Products without any are not listed.
+    pub async fn lost_by_product(&self) -> Result<HashMap<ProductId, u64>, QueryError> {
+        let filter = Filter { status: Some(vec![PublicationStatus::Lost]), ..Filter::default() };
+        let groups =
+            self.query_index(move |index, watch| index.stats(None, filter, &[Dimension::Product], watch)).await?;
+        let of_product = |group| {
+            let value = groups.values[0][groups.value_indices(group).next()?].as_deref()?;
+            Some((value.parse().ok()?, groups.sums(group).publications))
+        };
+        Ok((0..groups.len()).filter_map(of_product).collect())
     }
 
     /// The index groups by ids; people read names.

@@ -60,6 +60,8 @@ search-in = Search in
 search-in-names = names
 search-in-content = text inside files
 search-narrow = Narrow down
+search-inside-files = Search inside files
+search-by-name = Search by name
 search-empty = Nothing matches. Remove a condition, or use fewer words.
 search-count = { $count ->
     [one] { $shown } publication
@@ -175,6 +177,7 @@ plot-stored-said = { $published } published (solid line), stored in { $stored } 
 # Publications and their revisions.
 reference-date = Date as published
 last-notification = Last notification
+publication-lost = Its link expired before the file was fetched.
 publication-empty = It was announced, and no file has been archived yet.
 revisions-in-time = Revisions in time
 revision-number = Revision { $number }

@@ -60,6 +60,8 @@ search-in = Buscar em
 search-in-names = nomes
 search-in-content = texto dentro dos arquivos
 search-narrow = Refinar
+search-inside-files = Buscar dentro dos arquivos
+search-by-name = Buscar por nome
 search-empty = Nada encontrado. Remova uma condição ou use menos palavras.
 search-count = { $count ->
     [one] { $shown } publicação
@@ -175,6 +177,7 @@ plot-stored-said = { $published } publicados (linha cheia), armazenados em { $st
 # Publicações e suas revisões.
 reference-date = Data do produto
 last-notification = Última notificação
+publication-lost = O link expirou antes que o arquivo fosse baixado.
 publication-empty = Foi anunciada, e nenhum arquivo foi arquivado ainda.
 revisions-in-time = Revisões no tempo
 revision-number = Revisão { $number }

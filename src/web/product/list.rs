@@ -1,9 +1,11 @@
 //! All products, each with its last days: what is late is seen at a glance.
+use std::collections::HashMap;
+
 use jiff::ToSpan;
 use maud::{Markup, html};
 
 use super::calendar;
-use crate::domain::TextMatch;
+use crate::domain::{ProductId, TextMatch};
 use crate::lang::{Lang, text};
 use crate::query::{CoverageRequest, CoverageState, FIRST_MAX, Filter, Paging, ProductCoverage, Queries};
 use crate::web::visit::address;
@@ -27,7 +29,9 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
     let from = today.saturating_sub((DAYS - 1).days());
     let name = visit.parameter("name");
     let state = visit.parameter("state").and_then(|text| STATES.into_iter().find(|state| state.as_str() == text));
-    let filter = Filter { name: name.map(TextMatch::containing), ..Filter::default() };
+    let lost = queries.lost_by_product().await?;
+    let of_state = (state == Some(CoverageState::Lost)).then(|| lost.keys().map(|id| id.0).collect());
+    let filter = Filter { name: name.map(TextMatch::containing), product_ids: of_state, ..Filter::default() };
     let request = CoverageRequest { filter, from, to: today, states: None };
     let (rows, next) = match state {
         None => {
@@ -36,7 +40,8 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
             let next = page.rows.last().map(|(cursor, _)| cursor.clone()).filter(|_| page.has_next);
             (page.rows.into_iter().map(|(_, row)| row).collect(), next)
         }
-        Some(state) => (all_in(queries, &request, state).await?, None),
+        Some(CoverageState::Lost) if lost.is_empty() => (Vec::new(), None),
+        Some(state) => (all_in(queries, &request, state, &lost).await?, None),
     };
     let next = next.map(|cursor| address("/products", [("name", name.unwrap_or_default()), ("after", &cursor)]));
     let choices = std::iter::once(None).chain(STATES.into_iter().map(Some));
@@ -61,7 +66,7 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
         @if rows.is_empty() {
             p.empty { @if state.is_some() { (text!(lang, "products-none-in-state")) } @else { (text!(lang, "search-empty")) } }
         } @else {
-            (table(visit, &rows, from))
+            (table(visit, &rows, from, &lost))
         }
         (parts::pager(lang, None, next.as_deref()))
     };
@@ -77,18 +82,30 @@ fn choice_text(lang: Lang, choice: Option<CoverageState>) -> String {
     }
 }
 
+/// Lost publications of each product, however old: a loss stays one until its file is sent again.
+type Losses = HashMap<ProductId, u64>;
+
+/// The periods of a product in a state.
+fn periods_in(row: &ProductCoverage, state: CoverageState, lost: &Losses) -> u64 {
+    match state {
+        CoverageState::Lost => lost.get(&row.product.id).copied().unwrap_or_default(),
+        _ => row.count(state) as u64,
+    }
+}
+
 /// The products with a period in a state.
 async fn all_in(
     queries: &Queries,
     request: &CoverageRequest,
     state: CoverageState,
+    lost: &Losses,
 ) -> Result<Vec<ProductCoverage>, ViewError> {
     let mut found = Vec::new();
     let mut paging = Paging::first(FIRST_MAX);
     for _ in 0..PAGES_MAX {
         let page = queries.coverage_overview(request, paging).await?;
         let after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        found.extend(page.rows.into_iter().map(|(_, row)| row).filter(|row| row.count(state) > 0));
+        found.extend(page.rows.into_iter().map(|(_, row)| row).filter(|row| periods_in(row, state, lost) > 0));
         if !page.has_next || after.is_none() {
             break;
         }
@@ -97,7 +114,7 @@ async fn all_in(
     Ok(found)
 }
 
-fn table(visit: &Visit, rows: &[ProductCoverage], from: jiff::civil::Date) -> Markup {
+fn table(visit: &Visit, rows: &[ProductCoverage], from: jiff::civil::Date, lost: &Losses) -> Markup {
     let lang = visit.lang;
     let today = units::local(visit.now).date();
     html! {
@@ -121,13 +138,12 @@ fn table(visit: &Visit, rows: &[ProductCoverage], from: jiff::civil::Date) -> Ma
                             td { (calendar::strip(lang, &row.periods, from, today)) }
                             td {
                                 @for state in STATES {
-                                    @if row.count(state) > 0 {
-                                        (calendar::badge(lang, state)) " " (row.count(state)) " "
-                                    }
+                                    @let count = periods_in(row, state, lost);
+                                    @if count > 0 { (calendar::badge(lang, state)) " " (units::number(lang, count)) " " }
                                 }
                             }
-                            td.right { (units::number(lang, units::count(product.publication_count))) }
-                            td.right { (units::size(lang, units::count(product.size))) }
+                            td.right data-label=(text!(lang, "publications")) { (units::number(lang, units::count(product.publication_count))) }
+                            td.right data-label=(text!(lang, "size-published")) { (units::size(lang, units::count(product.size))) }
                         }
                     }
                 }

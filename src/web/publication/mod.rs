@@ -5,7 +5,7 @@ mod notes;
 use maud::{Markup, html};
 
 use super::{Nav, Page, ViewError, Visit, parts, units};
-use crate::domain::{PublicationId, excerpt, parse_as_of};
+use crate::domain::{PublicationId, PublicationStatus, excerpt, parse_as_of};
 use crate::lang::text;
 use crate::query::{
     Filter, Order, Paging, PublicationRequest, PublicationRow, Queries, QueryError, Revision, RevisionRow,
@@ -38,7 +38,11 @@ pub async fn page(queries: &Queries, visit: &Visit, id: PublicationId) -> Result
             div { dt { (text!(lang, "last-notification")) } dd { (units::instant(lang, visit.now, publication.received_at)) } }
         }
         @if revisions.is_empty() {
-            p.empty { (text!(lang, "publication-empty")) }
+            @if row.status() == PublicationStatus::Lost {
+                p.alert { (text!(lang, "publication-lost")) " " (text!(lang, "press-enviar")) }
+            } @else {
+                p.empty { (text!(lang, "publication-empty")) }
+            }
         } @else {
             section aria-labelledby="revisions" {
                 h2 #revisions { (text!(lang, "revisions-in-time")) }

@@ -12,13 +12,17 @@ use maud::html;
 
 use super::{Nav, Page, ViewError, Visit, parts, units};
 use crate::lang::text;
-use crate::query::{Facets, Paging, PublicationRequest, Queries};
+use crate::query::{Facets, Paging, PublicationRequest, PublicationRow, Queries, SearchIn};
 use parameters::Parameters;
+use rows::Matches;
 
 pub use rows::{table as rows, table_of_product as rows_of_product};
 
 /// Rows of a page.
 const ROWS: i64 = 25;
+
+/// Lines of each file that a search inside files shows.
+const LINES: i64 = 3;
 
 pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
     let lang = visit.lang;
@@ -44,6 +48,7 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
     };
     let (page, facets) = tokio::try_join!(queries.publications(request), facets)?;
     let list = &page.list;
+    let matches = matches(queries, &asked, list.rows.iter().map(|(_, row)| &**row)).await?;
     let cursor = |row: Option<&(String, _)>| row.map(|(cursor, _)| cursor.clone());
     let previous = cursor(list.rows.first()).filter(|_| list.has_previous).map(|at| asked.before_address(&at));
     let next = cursor(list.rows.last()).filter(|_| list.has_next).map(|at| asked.after_address(&at));
@@ -57,13 +62,21 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
                     h2 #count aria-live="polite" {
                         (text!(lang, "search-count", count = list.total, shown = total))
                     }
+                    @if let Some(elsewhere) = elsewhere(queries, &asked) {
+                        a href=(asked.in_place(elsewhere)) {
+                            @match elsewhere {
+                                SearchIn::Content => { (text!(lang, "search-inside-files")) }
+                                SearchIn::Names => { (text!(lang, "search-by-name")) }
+                            }
+                        }
+                    }
                     a.to-facets href="#facets" { (text!(lang, "search-narrow")) }
                 }
                 (facets::chosen(lang, &asked, &facets))
                 @if list.rows.is_empty() {
                     p.empty { (text!(lang, "search-empty")) }
                 } @else {
-                    (rows(visit, list.rows.iter().map(|(_, row)| &**row), "count"))
+                    (rows(visit, list.rows.iter().map(|(_, row)| &**row), "count", &matches))
                 }
                 (parts::pager(lang, previous.as_deref(), next.as_deref()))
                 (take::take(visit, &asked, list.total))
@@ -78,4 +91,29 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
         None => text!(lang, "search-title"),
     };
     Ok(Page { title, nav: Nav::Search, body })
+}
+
+/// The lines with the words of a search inside files.
+async fn matches(
+    queries: &Queries,
+    asked: &Parameters,
+    rows: impl Iterator<Item = &PublicationRow>,
+) -> Result<Matches, ViewError> {
+    let mut matches = Matches::new();
+    let Some(search) = asked.search.as_deref().filter(|_| asked.search_in == SearchIn::Content) else {
+        return Ok(matches);
+    };
+    for revision in rows.filter_map(|row| row.revision.as_ref()) {
+        matches.insert(revision.id, queries.content_matches(revision, search, LINES).await?);
+    }
+    Ok(matches)
+}
+
+/// Where else the same words can be searched for.
+fn elsewhere(queries: &Queries, asked: &Parameters) -> Option<SearchIn> {
+    asked.search.as_ref()?;
+    match asked.search_in {
+        SearchIn::Content => Some(SearchIn::Names),
+        SearchIn::Names => queries.reads_contents().then_some(SearchIn::Content),
+    }
 }

@@ -224,6 +224,12 @@ impl Parameters {
         Self::written(pairs.iter().map(|(name, value)| (*name, value.as_str())).chain([("before", cursor)]))
     }
 
+    /// The first page of the same search in another place.
+    pub fn in_place(&self, search_in: SearchIn) -> String {
+        let other = Self { search_in, ..self.clone() };
+        other.without(&[])
+    }
+
     /// The first page with a value of a facet chosen, or no longer.
     pub fn toggled(&self, facet: Facet, value: &str) -> String {
         let pairs = self.pairs();

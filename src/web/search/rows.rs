@@ -1,19 +1,30 @@
 //! The results as a table.
+use std::collections::HashMap;
+
 use maud::{Markup, html};
 
-use crate::domain::PublicationStatus;
+use crate::domain::{PublicationStatus, RevisionId};
 use crate::lang::text;
-use crate::query::{PublicationRow, Revision};
+use crate::query::{ContentMatch, PublicationRow, Revision};
+use crate::web::visit::address;
 use crate::web::{Visit, parts, units};
 
+/// Where a search inside files found its words.
+pub type Matches = HashMap<RevisionId, Vec<ContentMatch>>;
+
 /// Publications of any products. `heading` is the id of what names the table.
-pub fn table<'a>(visit: &Visit, rows: impl Iterator<Item = &'a PublicationRow>, heading: &str) -> Markup {
-    table_of(visit, rows, heading, false)
+pub fn table<'a>(
+    visit: &Visit,
+    rows: impl Iterator<Item = &'a PublicationRow>,
+    heading: &str,
+    matches: &Matches,
+) -> Markup {
+    table_of(visit, rows, heading, false, matches)
 }
 
 /// Publications of one product: each is named by its period.
 pub fn table_of_product<'a>(visit: &Visit, rows: impl Iterator<Item = &'a PublicationRow>, heading: &str) -> Markup {
-    table_of(visit, rows, heading, true)
+    table_of(visit, rows, heading, true, &Matches::new())
 }
 
 fn table_of<'a>(
@@ -21,6 +32,7 @@ fn table_of<'a>(
     rows: impl Iterator<Item = &'a PublicationRow>,
     heading: &str,
     is_of_product: bool,
+    matches: &Matches,
 ) -> Markup {
     let lang = visit.lang;
     html! {
@@ -36,13 +48,13 @@ fn table_of<'a>(
                         th scope="col" { span.visually-hidden { (text!(lang, "download")) } }
                     }
                 }
-                tbody { @for one in rows { (row(visit, one, is_of_product)) } }
+                tbody { @for one in rows { (row(visit, one, is_of_product, matches)) } }
             }
         }
     }
 }
 
-fn row(visit: &Visit, row: &PublicationRow, is_of_product: bool) -> Markup {
+fn row(visit: &Visit, row: &PublicationRow, is_of_product: bool, matches: &Matches) -> Markup {
     let lang = visit.lang;
     let publication = &row.publication;
     let file_name = row.revision.as_ref().map(|revision| revision.file_name.as_str());
@@ -55,6 +67,9 @@ fn row(visit: &Visit, row: &PublicationRow, is_of_product: bool) -> Markup {
                 div.under {
                     @if row.status() != PublicationStatus::Archived { (parts::status(lang, row.status())) " " }
                     @if let Some(file_name) = file_name { (parts::name(file_name)) } @else { (parts::name(&publication.process)) }
+                }
+                @if let Some(revision) = &row.revision {
+                    @for one in matches.get(&revision.id).into_iter().flatten() { (found(revision.id, one)) }
                 }
             }
             @if !is_of_product { td { (units::period(lang, publication.period)) } }
@@ -78,6 +93,23 @@ fn download(visit: &Visit, revision: &Revision) -> Markup {
             a.download href={ "/files/" (revision.id) } download {
                 span aria-hidden="true" { "↓" }
                 span.visually-hidden { (text!(lang, "download-of", name = revision.file_name.clone())) }
+            }
+        }
+    }
+}
+
+/// A line with the words of the search, and where it is.
+fn found(revision: RevisionId, one: &ContentMatch) -> Markup {
+    let member = one.path.as_deref().unwrap_or_default();
+    html! {
+        div.found {
+            a href=(address(&format!("/revisions/{revision}"), [("member", member)])) {
+                @if let Some(path) = &one.path { (parts::name(path)) ", " }
+                (parts::name(&one.line.place))
+            }
+            " "
+            @for fragment in &one.line.fragments {
+                @if fragment.is_match { mark { (parts::name(&fragment.text)) } } @else { (parts::name(&fragment.text)) }
             }
         }
     }

@@ -3,7 +3,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::parameters::{Facet, Parameters, Sort};
-use crate::lang::text;
+use crate::lang::{Lang, text};
 use crate::web::visit::address;
 use crate::web::{Visit, parts};
 
@@ -75,7 +75,11 @@ fn variables(asked: &Parameters) -> Value {
 
 pub fn take(visit: &Visit, asked: &Parameters, total: u64) -> Markup {
     let lang = visit.lang;
-    let workbook = export(asked, "publications.xlsx", &[("headers", "pt"), ZONE]);
+    let headers = match lang {
+        Lang::English => "",
+        Lang::Portuguese => "pt",
+    };
+    let workbook = export(asked, "publications.xlsx", &[("headers", headers), ZONE]);
     let graphql = variables(asked).to_string();
     html! {
         @if total > 0 {

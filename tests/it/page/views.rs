@@ -2,6 +2,7 @@
 use serde_json::json;
 
 use super::{EN, PT, Shown, check_view, hostile_names, show};
+use crate::harness::notice::Notice;
 use crate::harness::samples::{product, replace, zip};
 use crate::harness::{Db, TestApp, on_each_database, sha256};
 
@@ -78,6 +79,45 @@ async fn every_view_leads_to_the_next(db: Db) {
     assert!(member.text.contains("UH  1  2\n") || member.text.contains("UH  1  2<"), "{}", member.text);
     let download = member.links("/files/").into_iter().find(|link| link.ends_with("/members/dadger.rv0"));
     assert_eq!(app.get(&download.expect("a link")).await.text().await.expect("text"), "UH  1  2\r\n");
+}
+
+#[tokio::test]
+async fn a_search_inside_files_shows_where_the_words_are() {
+    let deck = zip(&[("pmo/dadger.rv0", b"CADASTRO\r\nUSINA DE FURNAS  1\r\n"), ("hidr.dat", b"\0\x01")]);
+    let (app, revisions) = with_revisions(Db::Sqlite, "Decomp", "deck.zip", &[deck]).await;
+    app.until("{ publications(search: \"furnas\", in: CONTENT) { totalCount } }", |data| {
+        data["publications"]["totalCount"] == 1
+    })
+    .await;
+    let by_name = view(&app, "/?search=furnas").await;
+    assert!(by_name.words().contains("0 publicações Buscar dentro dos arquivos"), "{}", by_name.words());
+    let inside = view(&app, &by_name.links("/?search=furnas&in=CONTENT").remove(0)).await;
+    assert!(inside.words().contains("pmo/dadger.rv0, 2 USINA DE FURNAS 1"), "{}", inside.words());
+    assert!(inside.text.contains("<mark>FURNAS</mark>"), "{}", inside.text);
+    let file = view(&app, &inside.links(&format!("/revisions/{}?member=", revisions[0])).remove(0)).await;
+    assert!(file.words().contains("USINA DE FURNAS"), "{}", file.words());
+}
+
+/// However long ago its period was.
+#[tokio::test]
+async fn a_loss_is_listed_and_says_what_to_press() {
+    let app = TestApp::start().await;
+    app.notify(&Notice::full("Vento").to_string()).await;
+    app.until("{ status { retrying } }", |data| data["status"]["retrying"] == 1).await;
+    app.app.clock.advance(std::time::Duration::from_secs(100 * 86_400));
+    let data = app
+        .until("{ status { indexLag } publications { nodes { id status } } }", |data| {
+            data["publications"]["nodes"][0]["status"] == "LOST" && data["status"]["indexLag"] == 0
+        })
+        .await;
+    let lost = data["publications"]["nodes"][0]["id"].as_str().expect("an id").to_owned();
+    let products = view(&app, "/products?state=LOST").await;
+    assert!(products.words().contains("Vento"), "{}", products.words());
+    assert!(products.words().contains("Perdida 1"), "{}", products.words());
+    let shown = view(&app, &format!("/publications/{lost}")).await;
+    assert!(shown.words().contains("Pressione “Enviar” para este produto no portal."), "{}", shown.words());
+    let missing = view(&app, "/products?state=MISSING").await;
+    assert!(!missing.words().contains("Vento"), "one publication makes no other expected: {}", missing.words());
 }
 
 on_each_database!(what_changed_is_shown_by_member_and_by_line);
