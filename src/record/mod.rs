@@ -362,8 +362,7 @@ impl Record {
         self.0.db.versions().present().await
     }
 
-    /// For tests: passes every statement that this process sends from now on, except those of queries, to `watcher`. The first
-    /// watcher stays.
+    /// For tests: passes every statement that this process sends from now on to `watcher`. The first watcher stays.
     pub fn watch_statements(&self, watcher: impl Fn(WatchedStatement) + Send + Sync + 'static) {
         self.0.db.statements().watch(watcher);
     }

@@ -18,6 +18,8 @@ const LOGGED_MAX: usize = 400;
 pub struct WatchedStatement {
     pub sql: String,
     pub values: Vec<WatchedValue>,
+    /// Sent for a query from outside.
+    pub is_of_query: bool,
 }
 
 /// A value that is bound to a statement; `None` is NULL.
@@ -34,9 +36,9 @@ pub enum WatchedValue {
 }
 
 impl WatchedStatement {
-    fn of(statement: &Statement) -> Self {
+    fn of(statement: &Statement, is_of_query: bool) -> Self {
         let values = statement.values.iter().flat_map(|values| &values.0);
-        Self { sql: statement.sql.clone(), values: values.map(WatchedValue::of).collect() }
+        Self { sql: statement.sql.clone(), values: values.map(WatchedValue::of).collect(), is_of_query }
     }
 }
 
@@ -62,9 +64,9 @@ type Watcher = Box<dyn Fn(WatchedStatement) + Send + Sync>;
 pub(super) struct Statements(Arc<OnceLock<Watcher>>);
 
 impl Statements {
-    /// Receives the statements of a connection from now on. Those of queries from outside are not passed to the watcher.
+    /// Receives the statements of a connection from now on.
     pub fn of(&self, mut connection: DatabaseConnection, is_for_queries: bool) -> DatabaseConnection {
-        let statements = if is_for_queries { Self::default() } else { self.clone() };
+        let statements = self.clone();
         connection.set_metric_callback(move |info| {
             if info.elapsed >= SLOW {
                 // The text alone: its values may be links.
@@ -72,7 +74,7 @@ impl Statements {
                 tracing::warn!(seconds = info.elapsed.as_secs_f64(), sql, "a slow statement");
             }
             if let Some(watcher) = statements.0.get() {
-                watcher(WatchedStatement::of(info.statement));
+                watcher(WatchedStatement::of(info.statement, is_for_queries));
             }
         });
         connection

@@ -62,7 +62,9 @@ async fn no_statement_of_the_hot_paths_scans_a_growing_table(db: Db) {
     let seen = Seen::default();
     let watched = seen.clone();
     acervo::leaves::record(&app.app).watch_statements(move |statement| {
-        watched.lock().expect("a lock").entry(statement.sql.clone()).or_insert(statement);
+        if !statement.is_of_query {
+            watched.lock().expect("a lock").entry(statement.sql.clone()).or_insert(statement);
+        }
     });
     days_of_a_service(&app).await;
     let connection = app.database().await;

@@ -90,7 +90,7 @@ async fn a_search_inside_files_shows_where_the_words_are() {
     })
     .await;
     let by_name = view(&app, "/?search=furnas").await;
-    assert!(by_name.words().contains("0 publicações Buscar dentro dos arquivos"), "{}", by_name.words());
+    assert!(by_name.words().contains("0 publicação Buscar dentro dos arquivos"), "{}", by_name.words());
     let inside = view(&app, &by_name.links("/?search=furnas&in=CONTENT").remove(0)).await;
     assert!(inside.words().contains("pmo/dadger.rv0, 2 USINA DE FURNAS 1"), "{}", inside.words());
     assert!(inside.text.contains("<mark>FURNAS</mark>"), "{}", inside.text);
