@@ -58,7 +58,9 @@ pub(super) fn query_error(error: QueryError) -> Error {
         QueryError::Damaged { .. } | QueryError::Unsupported(_) | QueryError::Busy(_) | QueryError::IndexStopped => {
             coded(code::INTERNAL, error.to_string())
         }
-        QueryError::TimedOut { .. } | QueryError::Overloaded => coded(code::TIMEOUT, error.to_string()),
+        QueryError::TimedOut { .. } | QueryError::Overloaded | QueryError::Behind { .. } => {
+            coded(code::TIMEOUT, error.to_string())
+        }
         QueryError::TooLarge { .. } | QueryError::Crowded { .. } => coded(code::TOO_COMPLEX, error.to_string()),
         QueryError::Record(e) => internal(e),
         QueryError::Index(e) => internal(e),

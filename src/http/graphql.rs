@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::bodies::ReceivedBody;
+use super::feed::FeedShown;
 use super::negotiate::AcceptedMedia;
 use super::origin::{self, HostMatch};
 use super::problem::RETRY_AFTER_SECS;
@@ -61,12 +62,17 @@ pub(super) async fn handle(
     if !named.is_ours && !reads_only(&mut operation) {
         return origin::foreign_host(&http).into_response();
     }
+    let changes = !reads_only(&mut operation);
     let Executed { response, permit, is_busy, repeatable } =
         http.schema.run(operation.data(TakesJson), caller.for_graphql()).await;
     let mut response = respond(response, media, permit);
     if is_busy {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS));
+    }
+    if changes && let Ok(number) = http.queries.feed_recorded().await {
+        // With this number, the next request shows what was changed.
+        response.extensions_mut().insert(FeedShown(number));
     }
     if let Some(repeatable) = repeatable {
         response.extensions_mut().insert(repeatable);

@@ -7,6 +7,7 @@ mod control;
 mod diff;
 mod downloads;
 mod export;
+mod feed;
 mod files;
 mod graphql;
 mod health;
@@ -66,8 +67,11 @@ fn cors(app: &App) -> CorsLayer {
             header::IF_RANGE,
             header::IF_MATCH,
             header::IF_NONE_MATCH,
+            feed::ACERVO_FEED,
+            feed::PREFER,
         ])
         .expose_headers([
+            feed::ACERVO_FEED,
             header::ETAG,
             header::LAST_MODIFIED,
             header::CONTENT_DISPOSITION,
@@ -158,16 +162,19 @@ fn router_of(http: &Http) -> Router {
     let named = axum::middleware::from_fn_with_state(http.clone(), origin::require_own_host);
     let on_query_runtime = axum::middleware::from_fn_with_state(http.clone(), query_runtime::respond_on_query_runtime);
     let negotiated = axum::middleware::from_fn(negotiate::decide_coding);
+    let following = axum::middleware::from_fn_with_state(http.clone(), feed::follow);
     // The outermost layer is the last one: requests come from the bottom.
     let graphql = any(graphql::handle)
         .layer(CompressionLayer::new())
         .layer(on_query_runtime.clone())
         .layer(axum::middleware::from_fn_with_state(http.clone(), repeated::answer_repeated))
-        .layer(negotiated.clone());
+        .layer(negotiated.clone())
+        .layer(following.clone());
     let export = get(export::export)
         .layer(CompressionLayer::new().compress_when(has_text))
         .layer(negotiated)
-        .layer(on_query_runtime.clone());
+        .layer(on_query_runtime.clone())
+        .layer(following);
     let diff = get(diff::get_diff)
         .layer(CompressionLayer::new().compress_when(has_text))
         .layer(axum::middleware::from_fn(negotiate::decide_coding))

@@ -87,6 +87,9 @@ impl From<QueryError> for Problem {
             QueryError::TimedOut { timeout } => unavailable(say!("problem-timeout", seconds = timeout.as_secs())),
             QueryError::Overloaded => unavailable(say!("problem-overloaded")),
             QueryError::IndexStopped => unavailable(say!("problem-index-stopped")),
+            QueryError::Behind { mark, shown } => {
+                unavailable(say!("problem-behind", mark = mark.to_string(), shown = *shown))
+            }
             QueryError::Crowded { .. } => unavailable(error.to_string()),
             QueryError::TooLarge { bytes_max } => {
                 Self::new(StatusCode::BAD_REQUEST, say!("problem-too-large", mebibytes = bytes_max >> 20))

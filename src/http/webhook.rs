@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::origin::{self, HostMatch};
 use super::server::Exchange;
-use super::{Http, Problem, auth, bodies};
+use super::{Http, Problem, auth, bodies, feed};
 use crate::domain::ParsedNotification;
 use crate::receive::{Access, BodyHeaders, PresentedCredentials, ReceiveError};
 
@@ -65,7 +65,12 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
         BodyHeaders { content_type: text(header::CONTENT_TYPE), content_encoding: text(header::CONTENT_ENCODING) };
     let receipt = http.receiver.receive(source, headers, &body.bytes).await?;
     match receipt.rejected {
-        None => Ok((StatusCode::ACCEPTED, Json(json!({ "id": receipt.id.to_string() }))).into_response()),
+        None => {
+            let id = receipt.id.to_string();
+            // Its number of the feed is not known yet, and nothing that could wait happens before the response.
+            let feed = [(feed::ACERVO_FEED, id.clone())];
+            Ok((StatusCode::ACCEPTED, feed, Json(json!({ "id": id }))).into_response())
+        }
         Some(reason) => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("recorded, but not understood: {reason}"))
                 .with("id", receipt.id.to_string()))

@@ -11,6 +11,7 @@ mod contents;
 mod coverage;
 mod diff;
 mod facets;
+mod feed;
 mod files;
 mod filters;
 mod hooks;
@@ -43,8 +44,8 @@ use crate::engine::record::Record;
 pub use crate::engine::index::{Bucket, ContentMatch, Dimension, Filter, Fragment, Order, Outcome, SearchIn};
 pub use crate::engine::record::{
     Alias, BrokenItem, DayOfActivity, Failure, HeldRevision, HookDelivery, HookLetter, JobRun, LossCounts, Member,
-    Notification, NotificationQuery, OpenLink, Product, ProductRemoval, Publication, Replay, RetentionRun, Revision,
-    Use, VerifyCycle, VerifyRun,
+    Notification, NotificationQuery, OpenLink, Product, ProductRemoval, Publication, Replay, RetentionRun,
+    Revision, Use, VerifyCycle, VerifyRun,
 };
 pub use crate::engine::store::{Bytes as FileBytes, Spool, StoreError as FileError};
 pub use admission::{Admission, Permit};
@@ -59,6 +60,7 @@ pub use coverage::{
 };
 pub use diff::{CellChange, ChosenRevisions, ContentChange, DiffText, MemberChange, MemberChangeKind, RevisionDiff};
 pub use facets::{Chosen, FACET_VALUES_MAX, FacetValue, Facets};
+pub use feed::FeedMark;
 pub use filters::check_notifications;
 pub use hooks::{HookRow, HookSettings};
 pub use keys::KeyStatus;
@@ -105,6 +107,11 @@ pub enum QueryError {
     Crowded { what: &'static str, max: usize },
     #[error("the search index is not written by this service now, so nothing new is found; try again later")]
     IndexStopped,
+    /// What this process shows did not reach in time what the request requires.
+    #[error(
+        "this service shows the feed up to {shown}, not yet {mark}, which `Acervo-Feed` requires; try again, or allow a longer wait with `Prefer: wait=SECONDS`"
+    )]
+    Behind { mark: FeedMark, shown: i64 },
     #[error(transparent)]
     Record(#[from] crate::engine::record::RecordError),
     #[error(transparent)]

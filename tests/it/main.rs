@@ -59,6 +59,8 @@ mod documents;
 mod downloads;
 /// Exports: CSV, NDJSON and Parquet against GraphQL.
 mod export;
+/// `Acervo-Feed`: what an answer shows, and what it must show.
+mod feed;
 /// Fetching: names, retries, faults, links that expire.
 mod fetch;
 /// `GET /files`: bytes, names, ranges, the stored frame, members.

@@ -16,6 +16,7 @@ use axum::response::Response;
 
 use super::auth::Caller;
 use super::conditional::{Conditions, Evaluation, opaque, without_body};
+use super::feed::FeedRequired;
 use super::{Http, Problem};
 use crate::domain::{Digest, http_date};
 use respond::ExportRequest;
@@ -27,6 +28,7 @@ pub(super) async fn export(
     Extension(caller): Extension<Caller>,
     Path(file): Path<String>,
     RawQuery(query): RawQuery,
+    required: Option<Extension<FeedRequired>>,
     headers: HeaderMap,
     method: Method,
 ) -> Result<Response, Problem> {
@@ -37,7 +39,11 @@ pub(super) async fn export(
     let export = request::read(&file, &query)?;
     let coding = coding(export.format, &headers).map(str::to_owned);
     let client = Digest::of(format!("{}\n{file}\n{query}", caller.name).as_bytes());
-    let request = Arc::new(ExportRequest { http, caller, export, file, query, coding, headers, method, client });
+    let feed = http.queries.feed_shown();
+    let feed_required = required.map_or(0, |Extension(required)| required.0);
+    let request =
+        ExportRequest { http, caller, export, file, query, coding, headers, method, client, feed, feed_required };
+    let request = Arc::new(request);
     request.http.queries.caught_up().await;
     let (tag, changed_at) = request.validators().await?;
     let conditions = Conditions::of(&request.headers);

@@ -12,9 +12,10 @@ use jiff::Timestamp;
 
 use super::super::auth::Caller;
 use super::super::conditional::{Conditions, no_body};
+use super::super::feed::FeedShown;
 use super::super::files::{Part, beyond_the_end, part_of};
 use super::insert;
-use super::snapshots::Told;
+use super::snapshots::{Snapshot, Told};
 use super::validators::{validators, weak};
 use crate::domain::Digest;
 use crate::export::{Export, ExportError, Format, RunningExport, ScratchFile};
@@ -33,6 +34,10 @@ pub(super) struct ExportRequest {
     pub method: Method,
     /// The key and the address, by which requests for parts are known to belong together.
     pub client: Digest,
+    /// The number of the feed that the response shows, unless it is from a file that was made before.
+    pub feed: i64,
+    /// The number that it must show.
+    pub feed_required: i64,
 }
 
 /// Why an export is not a file that can be kept.
@@ -67,10 +72,14 @@ impl ExportRequest {
             return self.stream(Some(tag)).await;
         }
         if let Some(state) = self.state_for_part(&tag, changed_at)
-            && let Some(file) = self.file_of(&state, &tag).await?
+            && let Some(snapshot) = self.file_of(&state, &tag).await?
         {
             self.tell(Told::State(state.clone()));
-            return Ok((self.send_file(&file)?, Some(state)));
+            let mut response = self.send_file(&snapshot.file)?;
+            if state != tag {
+                response.extensions_mut().insert(FeedShown(snapshot.feed));
+            }
+            return Ok((response, Some(state)));
         }
         // A workbook is made as a file in any case; of Parquet, programs ask for the length before they ask for parts.
         let is_file = match self.export.format {
@@ -78,11 +87,11 @@ impl ExportRequest {
             Format::Parquet => self.method == Method::HEAD,
             Format::Csv(_) | Format::Ndjson => false,
         };
-        let file = if is_file { self.file_of(&tag, &tag).await? } else { self.http.snapshots.kept(&tag) };
-        match file {
-            Some(file) => {
+        let snapshot = if is_file { self.file_of(&tag, &tag).await? } else { self.http.snapshots.kept(&tag) };
+        match snapshot {
+            Some(snapshot) => {
                 self.tell(Told::State(tag.clone()));
-                Ok((self.send_whole(&file)?, Some(tag)))
+                Ok((self.send_whole(&snapshot.file)?, Some(tag)))
             }
             None => self.stream(Some(tag)).await,
         }
@@ -107,27 +116,32 @@ impl ExportRequest {
         // The client does not say what it has already. It must not join that with something else.
         match self.http.snapshots.told(&self.client) {
             None => Some(tag.to_owned()),
-            Some(Told::State(told)) if told == tag || self.http.snapshots.kept(&told).is_some() => Some(told),
+            Some(Told::State(told)) if told == tag || self.has_kept(&told) => Some(told),
             Some(Told::State(_) | Told::Mixed) => None,
         }
     }
 
+    /// Whether an earlier state is kept, and shows what the response must show.
+    fn has_kept(&self, state: &str) -> bool {
+        self.http.snapshots.kept(state).is_some_and(|snapshot| snapshot.feed >= self.feed_required)
+    }
+
     /// The export in a state as a file, which is made if it is the present state. `None` if it cannot be had any more.
-    async fn file_of(&self, state: &str, present: &str) -> Result<Option<ScratchFile>, Problem> {
-        if let Some(file) = self.http.snapshots.kept(state) {
-            return Ok(Some(file));
+    async fn file_of(&self, state: &str, present: &str) -> Result<Option<Snapshot>, Problem> {
+        if let Some(snapshot) = self.http.snapshots.kept(state) {
+            return Ok(Some(snapshot));
         }
         if state != present {
             return Ok(None);
         }
         match self.http.snapshots.get_or_make(state, self.make(state)).await {
-            Ok(file) => Ok(Some(file)),
+            Ok(snapshot) => Ok(Some(snapshot)),
             Err(NotKept::Changed) => Ok(None),
             Err(NotKept::Failed(problem)) => Err(problem),
         }
     }
 
-    async fn make(&self, state: &str) -> Result<ScratchFile, NotKept> {
+    async fn make(&self, state: &str) -> Result<Snapshot, NotKept> {
         let failed = |e: ExportError| NotKept::Failed(e.into());
         let admission = self.http.queries.admission();
         let bounds = QueryLimits::lasting(admission.settings().timeout);
@@ -135,7 +149,7 @@ impl ExportRequest {
         let _guards = (permits, bounds.stop_on_drop());
         let file = self.export.to_file(&self.http.queries.within(bounds)).await.map_err(failed)?;
         let (after, _) = self.validators().await.map_err(NotKept::Failed)?;
-        if after.as_deref() == Some(state) { Ok(file) } else { Err(NotKept::Changed) }
+        if after.as_deref() == Some(state) { Ok(Snapshot { file, feed: self.feed }) } else { Err(NotKept::Changed) }
     }
 
     fn tell(&self, told: Told) {

@@ -23,8 +23,15 @@ const BYTES_MAX: u64 = 1 << 30;
 /// Clients whose state is remembered.
 const CLIENTS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
+/// A file of an export, and the number of the feed that it shows.
+#[derive(Clone)]
+pub(in crate::http) struct Snapshot {
+    pub file: ScratchFile,
+    pub feed: i64,
+}
+
 /// A file of an export, made by the first request that needs it.
-type Cell = Arc<OnceCell<ScratchFile>>;
+type Cell = Arc<OnceCell<Snapshot>>;
 
 pub(in crate::http) struct Snapshots {
     /// By their ETags.
@@ -53,7 +60,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Snapshots {
     /// The file of a state, if it is kept.
-    pub fn kept(&self, tag: &str) -> Option<ScratchFile> {
+    pub fn kept(&self, tag: &str) -> Option<Snapshot> {
         let mut files = locked(&self.files);
         remove_old(&mut files);
         let (cell, read_at) = files.get_mut(tag)?;
@@ -65,8 +72,8 @@ impl Snapshots {
     pub async fn get_or_make<E>(
         &self,
         tag: &str,
-        make: impl Future<Output = Result<ScratchFile, E>>,
-    ) -> Result<ScratchFile, E> {
+        make: impl Future<Output = Result<Snapshot, E>>,
+    ) -> Result<Snapshot, E> {
         let cell = {
             let mut files = locked(&self.files);
             remove_old(&mut files);
@@ -80,7 +87,9 @@ impl Snapshots {
             files.pop(tag);
         }
         // The oldest go first; one that is too large by itself goes too, once it was sent.
-        while files.iter().filter_map(|(_, (cell, _))| cell.get()).map(ScratchFile::length).sum::<u64>() > BYTES_MAX {
+        while files.iter().filter_map(|(_, (cell, _))| cell.get()).map(|made| made.file.length()).sum::<u64>()
+            > BYTES_MAX
+        {
             files.pop_lru();
         }
         made.cloned()

@@ -25,6 +25,7 @@ problem-not-found = there is no { $what } { $id }
 problem-timeout = the query took more than { $seconds } s; request less at once
 problem-overloaded = the service is busy with other requests; try again in a few seconds
 problem-too-large = the response has more than { $mebibytes } MiB; request less at once
+problem-behind = this service shows the feed up to { $shown }, not yet { $mark }, which `Acervo-Feed` requires; try again, or allow a longer wait with `Prefer: wait=SECONDS`
 problem-index-stopped = the search index is not written by this service now, so nothing new is found; try again later
 problem-not-a-file-id = `{ $id }` is not the id of a revision or the SHA-256 of a file
 problem-purged = the file was removed by retention at { $at }: { $why }

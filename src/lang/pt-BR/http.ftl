@@ -33,6 +33,7 @@ problem-not-found = não existe { $what ->
 problem-timeout = a consulta demorou mais de { $seconds } s; peça menos de uma vez
 problem-overloaded = o serviço está ocupado com outras requisições; tente de novo em alguns segundos
 problem-too-large = a resposta tem mais de { $mebibytes } MiB; peça menos de uma vez
+problem-behind = este serviço mostra o feed até { $shown }, ainda não { $mark }, que `Acervo-Feed` exige; tente de novo ou permita uma espera maior com `Prefer: wait=SEGUNDOS`
 problem-index-stopped = este serviço não está gravando o índice de busca agora, portanto nada de novo é encontrado; tente mais tarde
 problem-not-a-file-id = `{ $id }` não é o id de uma revisão nem o SHA-256 de um arquivo
 problem-purged = o arquivo foi removido pela retenção em { $at }: { $why }

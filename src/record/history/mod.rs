@@ -16,6 +16,7 @@ use crate::domain::{
 };
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{members, notifications, product_aliases, products, publications};
+use crate::engine::record::intake::UNRESOLVED;
 use crate::engine::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
 
@@ -101,6 +102,13 @@ impl History {
         let rows =
             notifications::Entity::find().filter(N::Id.is_in(ids.iter().map(|id| id.0))).all(self.db.reader()).await?;
         rows.into_iter().map(|row| Ok((NotificationId(row.id), Notification::read(row)?))).collect()
+    }
+
+    /// Whether a notification has its publication, or will never have one; `None` if there is no such notification.
+    pub async fn is_resolved(&self, id: NotificationId) -> Result<Option<bool>, RecordError> {
+        let priority = notifications::Entity::find_by_id(id.0).select_only().column(N::Priority);
+        let priority: Option<i32> = priority.into_tuple().one(self.db.jobs_reader()).await?;
+        Ok(priority.map(|priority| priority != UNRESOLVED))
     }
 
     /// The newest notification of some products.
