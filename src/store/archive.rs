@@ -114,6 +114,11 @@ impl Archive {
         }
     }
 
+    /// How long ago an object was put, by the clock of the store; `None` if there is none, or if the store does not know.
+    pub async fn age(&self, locator: Locator) -> Result<Option<Duration>, StoreError> {
+        self.store.age(&locator).await
+    }
+
     /// Removes a file's object; one that is gone already is not an error. Only the sweep does this, and records it.
     pub async fn remove(&self, locator: Locator) -> Result<(), StoreError> {
         self.store.delete(&locator).await?;

@@ -106,8 +106,22 @@ pub(super) fn locator_of(name: &str) -> Option<Locator> {
     (name_of(digest, encoding) == name).then_some(Locator { digest, encoding })
 }
 
-pub(super) fn remove_older(folder: &Path, min_age: Duration, is_upload: impl Fn(&str) -> bool) -> io::Result<u64> {
-    let now = SystemTime::now();
+/// The present time by the clock from which the files of a folder have their times: that of another machine, where the folder is mounted
+/// from one.
+pub(super) fn clock_of(folder: &Path) -> SystemTime {
+    let probe = folder.join(format!("clock-{}", uuid::Uuid::now_v7()));
+    let made = File::create_new(&probe).and_then(|file| file.metadata()?.modified());
+    let _ = std::fs::remove_file(&probe);
+    // A full disk takes no file.
+    made.unwrap_or_else(|_| SystemTime::now())
+}
+
+pub(super) fn remove_older(
+    folder: &Path,
+    now: SystemTime,
+    min_age: Duration,
+    is_upload: impl Fn(&str) -> bool,
+) -> io::Result<u64> {
     let mut removed = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

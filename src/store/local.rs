@@ -17,7 +17,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
 use super::folder::{
-    explained, folders, list_folder, name_of, open_file, remove_older, require_file, sync_folder, sync_folder_of,
+    clock_of, explained, folders, list_folder, name_of, open_file, remove_older, require_file, sync_folder,
+    sync_folder_of,
 };
 use super::object::{AsideObject, Body, Object, ObjectEntry, Space, Store, Upload};
 use super::{StoreError, aside};
@@ -78,6 +79,16 @@ impl Store for LocalStore {
         let (path, digest) = (self.path_of(locator), locator.digest);
         spawn_blocking(move || match std::fs::metadata(path) {
             Ok(found) => require_file(&found, digest).map(|()| Some(found.len())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e.into()),
+        })
+        .await?
+    }
+
+    async fn age(&self, locator: &Locator) -> Result<Option<Duration>, StoreError> {
+        let (path, incoming) = (self.path_of(locator), self.root.join(INCOMING));
+        spawn_blocking(move || match std::fs::metadata(path).and_then(|found| found.modified()) {
+            Ok(put_at) => Ok(Some(clock_of(&incoming).duration_since(put_at).unwrap_or_default())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e.into()),
         })
@@ -177,10 +188,11 @@ impl Store for LocalStore {
     async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError> {
         let root = self.root.clone();
         spawn_blocking(move || {
-            let mut removed = remove_older(&root.join(INCOMING), min_age, |_| true)?;
+            let now = clock_of(&root.join(INCOMING));
+            let mut removed = remove_older(&root.join(INCOMING), now, min_age, |_| true)?;
             for folder in folders(&root) {
                 // Earlier versions wrote uploads to the object's own folder, under its name with `#` and a number.
-                removed += remove_older(&folder, min_age, |name| name.contains('#'))?;
+                removed += remove_older(&folder, now, min_age, |name| name.contains('#'))?;
             }
             Ok(removed)
         })

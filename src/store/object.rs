@@ -32,6 +32,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The stored size of an object; `None` if there is none. Sees every put and delete that returned before the call.
     async fn contains(&self, locator: &Locator) -> Result<Option<u64>, StoreError>;
 
+    /// How long ago an object was put, by the clock of the store, which all machines share; `None` if there is none, or if the store does not
+    /// know.
+    async fn age(&self, _locator: &Locator) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
+    }
+
     /// On return, an object that [`Store::contains`] has found survives a power cut until it is deleted. A put does this by
     /// itself; this is for an object that another process may be putting at the same moment.
     async fn sync(&self, locator: &Locator) -> Result<(), StoreError>;
@@ -97,7 +103,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// Removes what uploads left behind that ended without [`Upload::finish`], for instance by a crash, and that began at
-    /// least `min_age` ago. Returns how many. Objects are never affected.
+    /// least `min_age` ago by the clock of the store. Returns how many. Objects are never affected.
     async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError>;
 
     /// The space of the medium; `None` if it has no limit that is known. Does not wait for a network.

@@ -2,7 +2,8 @@
 //!
 //! An object may be seen before its row is: a file is stored first and recorded afterwards. Until then its process has noted it
 //! (`Archive::noted`), which only processes of the same machine see. If others share the database, what seems wrong is therefore looked at a
-//! second time after a while, and is not a finding before that. A run that is interrupted in between continues before it.
+//! second time after a while, and is not a finding before that. A run that is interrupted in between continues before it. Where other replicas
+//! are, an import or an outage of the database may take them longer than that, so an object without a row is no finding on its first day.
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::engine::store::ObjectEntry;
 
 /// How long another machine may take to record a file that it has stored.
 const RECORDED_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long it may take at most: longer than an import of a tar, or an outage of the database.
+const RECORDED_WITHIN_MAX: Duration = Duration::from_secs(24 * 3600);
 
 fn recorded_within() -> Duration {
     fail::fail_point!("verify-second-look", |millis| {
@@ -143,6 +147,14 @@ impl Pass<'_> {
         Ok(found)
     }
 
+    /// Whether a process of another machine, whose notes are not seen here, may still record an object.
+    async fn may_be_recorded(&self, locator: Locator) -> anyhow::Result<bool> {
+        if !self.has_peers {
+            return Ok(false);
+        }
+        Ok(self.app.store.age(locator).await?.is_some_and(|age| age < RECORDED_WITHIN_MAX))
+    }
+
     /// Those of these objects that no row refers to, and that nobody is recording or removing.
     async fn orphans_among(&self, objects: &[ObjectEntry]) -> anyhow::Result<Vec<(ObjectEntry, Finding)>> {
         if objects.is_empty() {
@@ -164,7 +176,7 @@ impl Pass<'_> {
                 Some(state) => format!("a second object of a file that is stored as {}", state.file.encoding.as_str()),
             };
             // It may have been removed since it was listed.
-            if self.app.store.contains(locator).await? {
+            if self.app.store.contains(locator).await? && !self.may_be_recorded(locator).await? {
                 let detail = format!("{why} ({} bytes, {})", entry.stored_size, locator.encoding.as_str());
                 orphans.push((*entry, of_file(id_of(locator), Breakage::Orphan, locator.digest, detail)));
             }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::domain::{Digest, DigestRange, Share};
 use crate::engine::record::VerifyRun;
 use crate::jobs::lock::Guard;
-use crate::jobs::{fault, stop};
+use crate::jobs::{fault, replicas, stop};
 
 /// How long a run waits for another one to end, or for the lock of a process that was killed.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,6 +75,7 @@ pub(super) async fn verify(
         bytes_now: 0,
         saved_at: Instant::now(),
         suspects: Suspects::default(),
+        has_peers: replicas::has_peers(app).await?,
         page_start: Position::of(&run),
         run,
     };
@@ -109,6 +110,8 @@ pub(super) struct Pass<'a> {
     pub bytes_now: u64,
     saved_at: Instant,
     pub suspects: Suspects,
+    /// Whether replicas on other machines may be storing files.
+    pub has_peers: bool,
     /// Where the run was when it began with the files at hand.
     pub page_start: Position,
     pub run: VerifyRun,

@@ -138,6 +138,15 @@ impl S3Store {
         self.list_below(folder).try_filter_map(object).boxed()
     }
 
+    /// The present time by the clock of the service, from which objects have their times.
+    async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        let probe = self.below(INCOMING).join(format!("clock-{}", uuid::Uuid::now_v7()));
+        self.service.put(&probe, PutPayload::default()).await.map_err(explained)?;
+        let found = self.service.head(&probe).await.map_err(explained);
+        self.delete_path(&probe).await?;
+        Ok(found?.last_modified)
+    }
+
     /// Aborts the multipart upload of a note, and removes the note last: without it nobody finds the upload.
     async fn abort_noted(&self, note: &Path, upload: &Path) -> Result<(), StoreError> {
         let id = match self.service.get(note).await {
@@ -173,6 +182,15 @@ impl Store for S3Store {
 
     async fn contains(&self, locator: &Locator) -> Result<Option<u64>, StoreError> {
         self.size_of(&self.path_of(locator)).await
+    }
+
+    async fn age(&self, locator: &Locator) -> Result<Option<Duration>, StoreError> {
+        let put_at = match self.service.head(&self.path_of(locator)).await {
+            Ok(found) => found.last_modified,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(e) => return Err(explained(e)),
+        };
+        Ok(Some(age_at(self.clock().await?, put_at)))
     }
 
     async fn sync(&self, _: &Locator) -> Result<(), StoreError> {
@@ -212,16 +230,17 @@ impl Store for S3Store {
     }
 
     async fn remove_abandoned(&self, min_age: Duration) -> Result<u64, StoreError> {
-        let is_old =
-            |began: DateTime<Utc>| Utc::now().signed_duration_since(began).to_std().unwrap_or_default() >= min_age;
+        let mut now = None;
         let mut removed = 0;
         let mut found = self.list_below(&self.below(INCOMING));
         while let Some(found) = found.next().await.transpose()? {
-            if !is_old(found.last_modified) {
-                continue;
-            }
             // What was uploaded is removed with its note, which is older.
-            if let Some(upload) = found.location.filename().and_then(|name| name.strip_suffix(NOTE)) {
+            let Some(upload) = found.location.filename().and_then(|name| name.strip_suffix(NOTE)) else { continue };
+            let now = match now {
+                Some(now) => now,
+                None => *now.insert(self.clock().await?),
+            };
+            if age_at(now, found.last_modified) >= min_age {
                 self.abort_noted(&found.location, &self.below(INCOMING).join(upload)).await?;
                 removed += 1;
             }
@@ -232,6 +251,10 @@ impl Store for S3Store {
     fn space(&self) -> Result<Option<Space>, StoreError> {
         Ok(None)
     }
+}
+
+fn age_at(now: DateTime<Utc>, began: DateTime<Utc>) -> Duration {
+    now.signed_duration_since(began).to_std().unwrap_or_default()
 }
 
 /// An error of the service as readers of files know it. Never one that a damaged file gives.
