@@ -23,6 +23,7 @@ mod m20261126_000025_api_keys;
 mod m20261126_000031_sessions;
 mod m20261126_000031b_operation;
 mod m20261126_000032_product_removals;
+mod m20261126_000041_replicas;
 
 pub struct Migrator;
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000031_sessions::Migration),
             Box::new(m20261126_000031b_operation::Migration),
             Box::new(m20261126_000032_product_removals::Migration),
+            Box::new(m20261126_000041_replicas::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@ mod access;
 mod archive;
 mod disk;
 mod folder;
+mod replica;
 mod sessions;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ pub use crate::engine::record::LOG_TARGETS as DATABASE_LOG_TARGETS;
 pub use access::{Access, Derived, KeyState, Reloaded};
 pub use disk::{Disk, DiskFull};
 pub use folder::{ArchiveNotFound, BACKUP_MARK, NotAFolder, RESERVE, Service, control_token, make_private, service};
+pub use replica::ReplicaIdentity;
 pub use sessions::NewSession;
 
 /// How often the service saves the time, so that a clock that jumps ahead is detected across processes.
@@ -68,6 +70,8 @@ pub struct Parts {
     /// Denied requests that the database has not counted yet.
     pub denied: DenialCounts,
     pub started_at: Timestamp,
+    /// This process among those that share the database.
+    pub replica: ReplicaIdentity,
     /// Cancelled once the service is stopping: requests that wait for something are answered.
     pub stopping: CancellationToken,
     /// Cancelled once the process has been asked to stop; long work checks it between two batches.
@@ -185,7 +189,9 @@ impl App {
         }
         let receiver = &settings.receiver;
         let rule = ReplayRule { at_least: receiver.replay_at_least as u64, gap: receiver.replay_gap };
-        let record = Record::open(&location, receiver.queue, rule).await.context("the database cannot be opened")?;
+        let record = Record::open_with(&location, settings.database, receiver.queue, rule)
+            .await
+            .context("the database cannot be opened")?;
         if role != Role::Restore && record.dump().restoring().await?.is_some() {
             record.close().await?;
             bail!("the archive is half restored; run `acervo restore` with the same folder again to complete it");
@@ -221,6 +227,7 @@ impl App {
             fetcher,
             disk,
             denied: DenialCounts::default(),
+            replica: ReplicaIdentity::new(settings.replica_name()),
             stopping: CancellationToken::new(),
             stop: CancellationToken::new(),
             lock,
@@ -233,6 +240,11 @@ impl App {
     /// Closes the database, when requests and jobs have ended.
     pub async fn close(&self) -> anyhow::Result<()> {
         self.record.close().await.context("the database could not be closed")
+    }
+
+    /// Whether this process is a service, and no command.
+    pub fn serves(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Lets commands on this machine find the service.

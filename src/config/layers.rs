@@ -28,6 +28,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_WEBHOOK_LISTEN", "webhook_listen"),
     ("ACERVO_HOST_NAMES", "host_names"),
     ("ACERVO_TRUSTED_PROXIES", "trusted_proxies"),
+    ("ACERVO_REPLICA_NAME", "replica_name"),
     ("ACERVO_DATABASE_URL", "database_url"),
     ("ACERVO_ARCHIVE_URL", "archive_url"),
     ("ACERVO_RECEIVER_USERNAME", "receiver.username"),

@@ -9,7 +9,9 @@ use secrecy::SecretString;
 
 use super::layers::Layers;
 use super::values::{self, Problem};
-use super::{Api, ArchiveLocation, Compact, ConfigError, Content, Fetch, Hooks, Query, Receiver, Retention, Verify};
+use super::{
+    Api, ArchiveLocation, Compact, ConfigError, Content, Database, Fetch, Hooks, Query, Receiver, Retention, Verify,
+};
 use crate::domain::{Digest, RevisionId};
 
 /// All settings, validated.
@@ -25,8 +27,11 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Without a trailing slash.
     pub public_url: Option<String>,
+    /// The name of this service among those that share a database.
+    pub replica_name: Option<String>,
     /// May contain a password.
     pub database_url: Option<SecretString>,
+    pub database: Database,
     /// Where the archive is, if not in `archive/` of the data folder.
     pub archive: Option<ArchiveLocation>,
     pub receiver: Receiver,
@@ -81,6 +86,16 @@ impl Settings {
         self.archive.clone().unwrap_or_else(|| ArchiveLocation::Folder(self.data_dir.join("archive")))
     }
 
+    /// The name of this service among those that share a database: as it is set, else that of the machine and of the data folder.
+    pub fn replica_name(&self) -> String {
+        self.replica_name.clone().unwrap_or_else(|| {
+            let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let folder = std::path::absolute(&self.data_dir).ok();
+            let folder = folder.as_deref().and_then(|folder| folder.file_name()).unwrap_or_default();
+            format!("{}/{}", machine.trim(), folder.to_string_lossy())
+        })
+    }
+
     /// The `fileUrl` of a revision: absolute if the public address is known.
     pub fn file_url(&self, id: RevisionId) -> String {
         format!("{}/files/{id}", self.public_url.as_deref().unwrap_or_default())
@@ -94,8 +109,10 @@ impl Settings {
         let trusted_proxies = layers.list("trusted_proxies", network);
         let data_dir = layers.get("data_dir", |value| Ok(PathBuf::from(value)));
         let public_url = layers.get("public_url", public_url);
+        let replica_name = layers.get("replica_name", replica_name);
         layers.secret_from_file("database_url");
         let database_url = layers.get("database_url", database_url);
+        let database = Database::read(&mut layers);
         let archive = super::archive::read(&mut layers);
         let receiver = Receiver::read(&mut layers);
         let api = Api::read(&mut layers);
@@ -122,10 +139,13 @@ impl Settings {
         let written = layers.digests();
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
-        match (listen, data_dir, receiver, fetch, downloads, query, retention, verify, compact, content, hooks) {
+        match (
+            listen, data_dir, database, receiver, fetch, downloads, query, retention, verify, compact, content, hooks,
+        ) {
             (
                 Some(listen),
                 Some(data_dir),
+                Some(database),
                 Some(receiver),
                 Some(fetch),
                 Some(downloads),
@@ -142,7 +162,9 @@ impl Settings {
                 trusted_proxies,
                 data_dir,
                 public_url,
+                replica_name,
                 database_url,
+                database,
                 archive,
                 receiver,
                 api,
@@ -169,6 +191,16 @@ impl Settings {
 
 fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| format!("`{value}` is not a valid address; expected one such as \"127.0.0.1:8080\""))
+}
+
+/// Characters of the name of a replica.
+const REPLICA_NAME_MAX: usize = 100;
+
+fn replica_name(value: &str) -> Result<String, String> {
+    let name = value.trim();
+    let is_valid = !name.is_empty() && name.chars().count() <= REPLICA_NAME_MAX && !name.chars().any(char::is_control);
+    let problem = || format!("`{value}` is not valid; expected 1 to {REPLICA_NAME_MAX} characters on one line");
+    is_valid.then(|| name.to_owned()).ok_or_else(problem)
 }
 
 fn host_name(value: &str) -> Result<String, String> {

@@ -114,6 +114,40 @@ impl From<query::ContentStatus> for ContentStatus {
     }
 }
 
+/// A service that shares the database, with what it said of itself when it was last heard of.
+#[derive(SimpleObject)]
+pub struct ReplicaStatus {
+    /// `replica_name`, or the names of its machine and of its data folder.
+    name: String,
+    version: String,
+    started_at: DateTime,
+    /// When it was last heard of, which happens every few seconds.
+    seen_at: DateTime,
+    /// The last number of the feed that its search index had.
+    feed: Long,
+    /// Changes that its search index did not have.
+    lag: Count,
+    /// Whether it was not heard of for so long that it has probably ended.
+    gone: bool,
+    /// Whether it runs the scheduled jobs.
+    leads: bool,
+}
+
+impl From<query::Replica> for ReplicaStatus {
+    fn from(replica: query::Replica) -> Self {
+        Self {
+            name: replica.name,
+            version: replica.version,
+            started_at: DateTime(replica.started_at),
+            seen_at: DateTime(replica.seen_at),
+            feed: replica.feed.into(),
+            lag: Count(replica.lag.unsigned_abs()),
+            gone: replica.is_gone,
+            leads: replica.leads,
+        }
+    }
+}
+
 /// The state of the service.
 #[derive(SimpleObject)]
 pub struct ServiceStatus {
@@ -143,6 +177,11 @@ pub struct ServiceStatus {
     disk_free: Option<Long>,
     /// Changes that are not yet in the search index.
     index_lag: Count,
+    /// The last number of the feed.
+    feed: Long,
+    /// The services that share the database, by name. There is one, unless several share a PostgreSQL database. One that is gone is listed for
+    /// a day.
+    replicas: Vec<ReplicaStatus>,
     /// How far the text inside files is indexed; null if it is not (`content.index`).
     content: Option<ContentStatus>,
     /// Requests for `changes` that wait for the next one.
@@ -202,6 +241,8 @@ impl From<Status> for ServiceStatus {
             stored_size: counts.stored_size.into(),
             disk_free: status.disk_free.map(Into::into),
             index_lag: Count(status.index_lag.unsigned_abs()),
+            feed: status.feed.into(),
+            replicas: status.replicas.into_iter().map(ReplicaStatus::from).collect(),
             content: status.content.map(ContentStatus::from),
             waiting_polls: Count(status.waiting_polls as u64),
             unresolved: Count(status.unresolved.count),

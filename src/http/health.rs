@@ -11,6 +11,7 @@ use super::server::Exchange;
 use super::{Http, Problem, telemetry};
 use crate::domain::format_instant;
 use crate::jobs;
+use crate::query::Replica;
 
 /// Health checks at once.
 pub(super) const CHECKS_MAX: usize = 8;
@@ -27,12 +28,18 @@ pub(super) async fn ready(State(http): State<Http>, exchange: Option<Extension<E
         http.health_checks.acquire().await
     };
     match http.queries.not_ready().await {
-        None => match tokio::try_join!(http.queries.unresolved(), http.queries.broken_count()) {
-            Ok((unresolved, broken)) => {
+        None => match tokio::try_join!(http.queries.unresolved(), http.queries.broken_count(), http.queries.replicas())
+        {
+            Ok((unresolved, broken, replicas)) => {
                 let paused = jobs::paused_hosts(&http.app).into_iter();
                 let paused = paused.map(|(host, until)| json!({ "host": host, "until": format_instant(until) }));
                 let paused: Vec<_> = paused.collect();
                 let mut state = json!({ "ready": true, "unresolved": unresolved, "broken": broken });
+                let replica = |replica: &Replica| {
+                    let Replica { name, lag, is_gone, leads, .. } = replica;
+                    json!({ "name": name, "lag": lag, "gone": is_gone, "leads": leads })
+                };
+                state["replicas"] = replicas.iter().map(replica).collect();
                 if !paused.is_empty() {
                     state["pausedHosts"] = paused.into();
                 }

@@ -17,8 +17,15 @@ const BATCH: u64 = 500;
 /// Changed publications read in one query: few, since requests are answered by the same connections.
 const CHANGED_BATCH: usize = 50;
 
-/// How often the feed is polled for changes by other processes.
+/// How often the feed is polled for changes by other processes, which may not tell of them.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+fn check_every() -> Duration {
+    fail::fail_point!("follow-checks-every", |millis| {
+        millis.and_then(|millis| millis.parse().ok()).map_or(CHECK_EVERY, Duration::from_millis)
+    });
+    CHECK_EVERY
+}
 
 /// After so many steps during which further changes were committed, the index rests after each: a commit of the index costs nearly as
 /// much for one change as for hundreds, and its syncs delay those of new notifications.
@@ -99,7 +106,7 @@ async fn follow_feed(app: &App, mut writer: Writer) {
         tokio::select! {
             _ = app.stop.cancelled() => {}
             _ = fed.changed() => {}
-            _ = tokio::time::sleep(CHECK_EVERY) => {}
+            _ = tokio::time::sleep(check_every()) => {}
         }
     }
 }

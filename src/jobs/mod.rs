@@ -13,6 +13,7 @@ pub mod import;
 mod lock;
 mod members;
 pub mod plain;
+mod replicas;
 pub mod retention;
 mod schedule;
 mod scheduler;
@@ -53,6 +54,7 @@ impl Jobs {
             }
             app.record.jobs().end_interrupted(app.clock.now()).await?;
         }
+        app.record.listen_to_peers();
         app.record.intake().resume().await?;
         // Before anything is fetched, so that no fetch has to wait until the same bytes are removed.
         if let Err(e) = retention::remove_unrecorded(app, std::time::Duration::ZERO).await {
@@ -67,6 +69,7 @@ impl Jobs {
         let mut tasks = vec![
             tokio::spawn(fetch::run(app.clone(), app.stop.clone())),
             tokio::spawn(alarms::run(app.clone(), app.stop.clone())),
+            tokio::spawn(replicas::run(app.clone())),
             tokio::spawn(scheduler::run(app.clone())),
             tokio::spawn(members::run(app.clone(), app.stop.clone())),
             tokio::spawn(follow::run(app.clone())),
@@ -85,6 +88,7 @@ impl Jobs {
                 tracing::error!(error = %e, "a job panicked");
             }
         }
+        replicas::leave(&self.app).await;
         upkeep::finish(&self.app).await;
     }
 }

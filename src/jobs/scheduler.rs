@@ -1,4 +1,5 @@
-//! Scheduled jobs, each in its own loop, so that a long one does not delay the others. Each slot of a schedule runs once, on one replica.
+//! Scheduled jobs, each in its own loop, so that a long one does not delay the others. Each slot of a schedule runs once, on the replica that
+//! leads. What one that is gone has left half done, the next one that leads does.
 //! Of several missed slots, one is run later.
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::schedule::later;
 use super::stop::Stopped;
-use super::{compact, retention, verify};
+use super::{compact, replicas, retention, verify};
 use crate::app::App;
 use crate::config::Schedule;
 use crate::engine::index::Deadline;
@@ -76,6 +77,8 @@ struct Slots {
     taken: Option<Timestamp>,
     /// When the slot that is due is to start.
     start_at: Option<Timestamp>,
+    /// The releases of taken slots that this includes.
+    releases: u64,
 }
 
 pub(super) async fn run(app: App) {
@@ -98,6 +101,13 @@ async fn follow_schedule(app: &App, job: Job) {
 /// Runs a job if its last slot is not taken.
 async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()> {
     let now = app.clock.now();
+    let releases = app.replica.releases();
+    if !replicas::leads(app) || slots.releases != releases {
+        *slots = Slots { releases, ..Slots::default() };
+    }
+    if !replicas::leads(app) {
+        return Ok(());
+    }
     if job == Job::Retention && app.trust.suspect_since(&app.clock).is_some() {
         return Ok(());
     }
@@ -113,8 +123,9 @@ async fn run_if_due(app: &App, job: Job, slots: &mut Slots) -> anyhow::Result<()
     if now < start {
         return Ok(());
     }
-    *slots = Slots { taken: Some(slot), start_at: None };
-    let Some(id) = app.record.jobs().begin(job.name(), slot, now).await? else { return Ok(()) };
+    *slots = Slots { taken: Some(slot), start_at: None, releases };
+    let replica = app.record.is_shared().then_some(&*app.replica.id);
+    let Some(id) = app.record.jobs().begin(job.name(), slot, replica, now).await? else { return Ok(()) };
     tracing::info!(job = job.name(), %slot, "starting a scheduled job");
     let (outcome, detail) = match job.run(app).await {
         Ok(detail) => ("succeeded", detail),

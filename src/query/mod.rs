@@ -22,6 +22,7 @@ mod members;
 mod operation;
 mod paging;
 mod preview;
+mod replicas;
 mod request;
 mod rows;
 mod search_text;
@@ -44,7 +45,7 @@ use crate::engine::record::Record;
 pub use crate::engine::index::{Bucket, ContentMatch, Dimension, Filter, Fragment, Order, Outcome, SearchIn};
 pub use crate::engine::record::{
     Alias, BrokenItem, DayOfActivity, Failure, HeldRevision, HookDelivery, HookLetter, JobRun, LossCounts, Member,
-    Notification, NotificationQuery, OpenLink, Product, ProductRemoval, Publication, Replay, RetentionRun,
+    Notification, NotificationQuery, OpenLink, Product, ProductRemoval, Publication, Replay, Replica, RetentionRun,
     Revision, Use, VerifyCycle, VerifyRun,
 };
 pub use crate::engine::store::{Bytes as FileBytes, Spool, StoreError as FileError};

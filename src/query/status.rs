@@ -4,7 +4,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{ContentStatus, HookRow, Queries, QueryError, Verification};
+use super::{ContentStatus, HookRow, Queries, QueryError, Replica, Verification};
 use crate::domain::{Digest, RevisionId};
 use crate::engine::record::{
     API_KEYS, Counts, ExpiringLinks, Failure, LossCounts, RecentWarnings, Replay, Source, Unresolved, Version,
@@ -47,6 +47,10 @@ pub struct Status {
     pub last_replay: Option<Replay>,
     /// Changes that the search index has not indexed yet.
     pub index_lag: i64,
+    /// The last number of the feed.
+    pub feed: i64,
+    /// The services that share the database.
+    pub replicas: Vec<Replica>,
     /// The text inside files; absent if it is not indexed.
     pub content: Option<ContentStatus>,
     /// Requests that wait for the next change.
@@ -145,6 +149,8 @@ impl Queries {
             lost: app.record.losses().counts().await?,
             last_replay: app.record.replays().list(None, 1).await?.0.pop(),
             index_lag: (head - at).max(0),
+            feed: head,
+            replicas: self.replicas().await?,
             content: self.content_status(head)?,
             waiting_polls: self.admission().waiting_polls(),
             denied_keys,

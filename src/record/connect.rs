@@ -72,7 +72,11 @@ impl Location {
     }
 }
 
-pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Connections, RecordError> {
+pub(super) async fn connect(
+    location: &Location,
+    sizes: crate::config::Database,
+    seen: &Statements,
+) -> Result<Connections, RecordError> {
     let connections = match location {
         Location::Sqlite(path) => {
             let writer = sqlite(path, 1, false).await?;
@@ -80,15 +84,16 @@ pub(super) async fn connect(location: &Location, seen: &Statements) -> Result<Co
             let checkpointer = Some(Checkpointer::start(path, sqlite(path, 1, false).await?, writer.clone()));
             // A connection that does nothing else: `data_version` changes only with the commits of others.
             let versions = VersionReader::start(sqlite(path, 1, true).await?);
-            let (reader, jobs_reader) = (sqlite(path, 8, true).await?, sqlite(path, 2, true).await?);
+            let (reader, jobs_reader) =
+                (sqlite(path, sizes.readers, true).await?, sqlite(path, sizes.job_readers, true).await?);
             Connections { intake: writer.clone(), writer, reader, jobs_reader, checkpointer, versions }
         }
         Location::Postgres(url) => {
-            let writer = postgres::connect(url, 4, OPENING_MAX).await?;
+            let writer = postgres::connect(url, sizes.writers, OPENING_MAX).await?;
             migrate(&writer).await?;
             let intake = postgres::connect(url, 1, OPENING_QUICK_MAX).await?;
-            let reader = postgres::connect(url, 8, OPENING_MAX).await?;
-            let jobs_reader = postgres::connect(url, 2, OPENING_MAX).await?;
+            let reader = postgres::connect(url, sizes.readers, OPENING_MAX).await?;
+            let jobs_reader = postgres::connect(url, sizes.job_readers, OPENING_MAX).await?;
             let versions = VersionReader::start(reader.clone());
             Connections { writer, intake, reader, jobs_reader, checkpointer: None, versions }
         }

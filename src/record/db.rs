@@ -1,4 +1,4 @@
-//! What all repositories share: the connections, the only way to write, and notice of this process's commits.
+//! What all repositories share: the connections, the only way to write, and notice of commits.
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,9 +7,11 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
 use tokio::sync::watch;
 
 use super::checkpointer::Checkpointer;
+use super::peers::{Commits, News, Peers};
 use super::statements::Statements;
 use super::version::VersionReader;
 use super::{Location, RecordError, connect};
+use crate::config::Database;
 
 /// Clones share the connections.
 #[derive(Clone)]
@@ -22,26 +24,33 @@ struct Inner {
     checkpointer: Option<Checkpointer>,
     statements: Statements,
     versions: VersionReader,
-    /// Counts the commits of this process that gave work to the fetchers.
-    queued: watch::Sender<u64>,
-    /// Counts the commits of this process that added to the feed.
-    fed: watch::Sender<u64>,
+    /// Counts the commits of this process, and those of others that it is told of.
+    commits: Commits,
+    /// The other processes of the database, where there may be some.
+    peers: Option<Peers>,
 }
 
 impl Db {
     /// Opens the database. Also returns the intake's writer, which only the intake uses.
-    pub async fn open(location: &Location) -> Result<(Self, DatabaseConnection), RecordError> {
+    pub async fn open(location: &Location, connections: Database) -> Result<(Self, DatabaseConnection), RecordError> {
         let statements = Statements::default();
         let connect::Connections { writer, intake, reader, jobs_reader, checkpointer, versions } =
-            connect::connect(location, &statements).await?;
-        let (queued, fed) = (watch::Sender::new(0), watch::Sender::new(0));
-        let inner = Inner { writer, reader, jobs_reader, checkpointer, statements, versions, queued, fed };
+            connect::connect(location, connections, &statements).await?;
+        let peers = match location {
+            Location::Sqlite(_) => None,
+            Location::Postgres(url) => Some(Peers::start(url).await?),
+        };
+        let commits = Commits::default();
+        let inner = Inner { writer, reader, jobs_reader, checkpointer, statements, versions, commits, peers };
         Ok((Self(Arc::new(inner)), intake))
     }
 
     /// Closes the connections, after those who use them have finished.
     pub async fn close(&self) -> Result<(), DbErr> {
-        let Inner { writer, reader, jobs_reader, checkpointer, versions, .. } = &*self.0;
+        let Inner { writer, reader, jobs_reader, checkpointer, versions, peers, .. } = &*self.0;
+        if let Some(peers) = peers {
+            peers.close().await?;
+        }
         versions.close().await?;
         reader.close_by_ref().await?;
         jobs_reader.close_by_ref().await?;
@@ -91,24 +100,38 @@ impl Db {
         &self.0.versions
     }
 
-    /// Changes with every commit of this process that queued something.
-    pub fn watch_queue(&self) -> watch::Receiver<u64> {
-        self.0.queued.subscribe()
+    /// From now on this process is told of the commits of others, where the database can do that.
+    pub fn listen_to_peers(&self) {
+        if let Some(peers) = &self.0.peers {
+            peers.listen(&self.0.commits);
+        }
     }
 
-    /// Changes with every commit of this process that added to the feed.
+    /// Changes with every commit of this process that queued something. Commits of others are told of, if nothing goes wrong.
+    pub fn watch_queue(&self) -> watch::Receiver<u64> {
+        self.0.commits.queued.subscribe()
+    }
+
+    /// The same for commits that added to the feed.
     pub fn watch_feed(&self) -> watch::Receiver<u64> {
-        self.0.fed.subscribe()
+        self.0.commits.fed.subscribe()
     }
 
     /// To be called after a commit that queued something.
     pub fn notify_queue(&self) {
-        self.0.queued.send_modify(|commits| *commits += 1);
+        self.notify(News::Queued);
     }
 
     /// To be called after a commit that added to the feed.
     pub fn notify_feed(&self) {
-        self.0.fed.send_modify(|commits| *commits += 1);
+        self.notify(News::Fed);
+    }
+
+    fn notify(&self, news: News) {
+        self.0.commits.note(news);
+        if let Some(peers) = &self.0.peers {
+            peers.tell(news);
+        }
     }
 
     /// To be called after a commit that erased links: the write-ahead log still contains them.

@@ -263,6 +263,19 @@ table!(job_runs, "job_runs", {
     pub ended_at: Option<i64>,
     pub outcome: Option<String>,
     pub detail: String,
+    /// The service that runs it; absent where no other one could.
+    pub replica: Option<String>,
+});
+
+table!(replicas, "replicas", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub started_at: i64,
+    pub seen_at: i64,
+    pub index_feed: i64,
+    pub record_feed: i64,
 });
 
 table!(findings, "findings", {

@@ -73,7 +73,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Changes with every commit of this process that added to the feed.
+    /// Changes with every commit of this process that added to the feed, and soon after most of those of other processes.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.db.watch_feed()
     }

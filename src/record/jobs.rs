@@ -44,8 +44,14 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Takes a slot of a job's schedule; `None` if it is taken.
-    pub async fn begin(&self, name: &str, slot: Timestamp, now: Timestamp) -> Result<Option<String>, RecordError> {
+    /// Takes a slot of a job's schedule; `None` if it is taken. `replica`: the id of the service that runs it, if others could.
+    pub async fn begin(
+        &self,
+        name: &str,
+        slot: Timestamp,
+        replica: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<String>, RecordError> {
         let id = uuid::Uuid::now_v7().to_string();
         let row = job_runs::ActiveModel {
             id: Set(id.clone()),
@@ -55,6 +61,7 @@ impl Jobs {
             ended_at: Set(None),
             outcome: Set(None),
             detail: Set("{}".to_owned()),
+            replica: Set(replica.map(str::to_owned)),
         };
         let once = OnConflict::columns([C::Name, C::Slot]).do_nothing().to_owned();
         let txn = self.db.begin().await?;

@@ -84,24 +84,24 @@ pub(super) async fn require_held(txn: &DatabaseTransaction, lock: LockHolder<'_>
     }
 }
 
-fn key_of(name: &str) -> String {
+pub(super) fn key_of(name: &str) -> String {
     format!("lock:{name}")
 }
 
-async fn read(txn: &DatabaseTransaction, name: &str) -> Result<Option<Lock>, RecordError> {
+pub(super) async fn read<C: ConnectionTrait>(txn: &C, name: &str) -> Result<Option<Lock>, RecordError> {
     let row = state::Entity::find_by_id(key_of(name)).one(txn).await?;
     row.map(|row| row.value.parse().map_err(|e| RecordError::Corrupt(format!("`{}`: {e}", row.key)))).transpose()
 }
 
-async fn write(txn: &DatabaseTransaction, name: &str, lock: &Lock) -> Result<(), RecordError> {
+pub(super) async fn write(txn: &DatabaseTransaction, name: &str, lock: &Lock) -> Result<(), RecordError> {
     let row = state::ActiveModel { key: Set(key_of(name)), value: Set(lock.to_string()) };
     let replace = OnConflict::column(state::Column::Key).update_column(state::Column::Value).to_owned();
     Ok(batch::insert(txn, vec![row], Some(replace)).await?)
 }
 
-async fn read_clock(txn: &DatabaseTransaction, clock: Expr) -> Result<i64, RecordError> {
+pub(super) async fn read_clock<C: ConnectionTrait>(db: &C, clock: Expr) -> Result<i64, RecordError> {
     let statement = Query::select().expr_as(clock, "at").to_owned();
-    let row = txn.query_one(&statement).await?;
+    let row = db.query_one(&statement).await?;
     let row = row.ok_or_else(|| RecordError::Corrupt("the database did not return the time".to_owned()))?;
     Ok(row.try_get_by_index(0)?)
 }

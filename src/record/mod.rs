@@ -36,10 +36,12 @@ mod migrations;
 mod monitor;
 mod operation;
 mod pack;
+mod peers;
 mod postgres;
 mod publications;
 mod queue;
 mod replays;
+mod replicas;
 mod retention;
 mod revision;
 mod revisions;
@@ -56,6 +58,7 @@ use std::sync::Arc;
 
 use sea_orm::DbErr;
 
+use crate::config::Database;
 pub use crate::domain::ReplayRule;
 use db::Db;
 
@@ -82,6 +85,7 @@ pub use monitor::{Counts, ExpiringLinks, Failure, Monitor, RecentWarnings, Unres
 pub use operation::{DayOfActivity, HeldRevision, OpenLink};
 pub use queue::{Capacity, Claim, ClaimedNotification, FetchedFile, PreviousFetch, Queue, RetryCounts, Settlement};
 pub use replays::{Replay, Replays};
+pub use replicas::{Beaten, Heartbeat, Replica, Replicas};
 pub use retention::{
     HoldError, Holds, Inventory, InventoryFile, InventoryProduct, InventoryPublication, InventoryRevision,
     ProductRemoval, ProductRemovals, RemovalExtent, Removals, Retention, RetentionRun,
@@ -172,6 +176,7 @@ struct Repositories {
     keys: Keys,
     sessions: Sessions,
     locks: Locks,
+    replicas: Replicas,
     losses: Losses,
     known_time: KnownTime,
     verify: Verify,
@@ -185,7 +190,17 @@ impl Record {
     /// Opens the database and applies missing migrations. At most `queue` notifications wait for a commit at once;
     /// `rule` decides which of them are a replay.
     pub async fn open(location: &Location, queue: usize, rule: ReplayRule) -> Result<Self, RecordError> {
-        let (db, intake_writer) = Db::open(location).await?;
+        Self::open_with(location, Database::default(), queue, rule).await
+    }
+
+    /// The same with numbers of connections.
+    pub async fn open_with(
+        location: &Location,
+        connections: Database,
+        queue: usize,
+        rule: ReplayRule,
+    ) -> Result<Self, RecordError> {
+        let (db, intake_writer) = Db::open(location, connections).await?;
         Ok(Self(Arc::new(Repositories {
             intake: Intake::start(db.clone(), intake_writer, queue, rule),
             queue: Queue { db: db.clone() },
@@ -206,6 +221,7 @@ impl Record {
             keys: Keys { db: db.clone() },
             sessions: Sessions { db: db.clone() },
             locks: Locks { db: db.clone() },
+            replicas: Replicas { db: db.clone() },
             losses: Losses { db: db.clone() },
             known_time: KnownTime { db: db.clone() },
             verify: Verify { db: db.clone() },
@@ -317,6 +333,11 @@ impl Record {
         &self.0.locks
     }
 
+    /// The services that share the database.
+    pub fn replicas(&self) -> &Replicas {
+        &self.0.replicas
+    }
+
     /// Lost publications, and who has acknowledged them.
     pub fn losses(&self) -> &Losses {
         &self.0.losses
@@ -350,6 +371,12 @@ impl Record {
     /// Hooks: how far each has come, their dead letters and deliveries.
     pub fn hooks(&self) -> &Hooks {
         &self.0.hooks
+    }
+
+    /// From now on those who wait for commits are woken by those of other processes too, where the database can do that. They must poll all
+    /// the same.
+    pub fn listen_to_peers(&self) {
+        self.0.db.listen_to_peers();
     }
 
     /// Whether other processes may work on the same queue.

@@ -35,6 +35,25 @@ pub(super) async fn connect(
     connections_max: u32,
     opening_max: Duration,
 ) -> Result<DatabaseConnection, RecordError> {
+    open(options(url, connections_max, opening_max)).await
+}
+
+/// The same without a connection: the first one is opened when it is needed.
+pub(super) async fn connect_lazily(
+    url: &SecretString,
+    connections_max: u32,
+    opening_max: Duration,
+) -> Result<DatabaseConnection, RecordError> {
+    let mut options = options(url, connections_max, opening_max);
+    options.connect_lazy(true);
+    open(options).await
+}
+
+async fn open(options: ConnectOptions) -> Result<DatabaseConnection, RecordError> {
+    Database::connect(options).await.map_err(RecordError::from)
+}
+
+fn options(url: &SecretString, connections_max: u32, opening_max: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.expose_secret());
     options.max_connections(connections_max).sqlx_logging(false).acquire_timeout(opening_max);
     options.set_application_name("acervo");
@@ -46,5 +65,5 @@ pub(super) async fn connect(
             })
         })
     });
-    Database::connect(options).await.map_err(RecordError::from)
+    options
 }

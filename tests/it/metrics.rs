@@ -306,7 +306,8 @@ async fn a_new_service_has_no_series_that_read_zero_for_none_and_counts_each_sta
         assert!(!families.contains_key(absent), "{absent} of a service without a history: {text}");
     }
     let instants = families.iter().filter(|(name, _)| name.ends_with("_timestamp_seconds"));
-    assert_eq!(instants.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["acervo_start_timestamp_seconds"]);
+    let instants: Vec<_> = instants.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(instants, ["acervo_replica_seen_timestamp_seconds", "acervo_start_timestamp_seconds"]);
     for (name, family) in families.iter().filter(|(name, _)| *name != "acervo_notification_stage_seconds") {
         let is_unused_histogram = family.kind == "histogram" && family.series.is_empty();
         assert!(is_unused_histogram || broken_rule(name, family).is_none(), "{name}: {:?}", broken_rule(name, family));

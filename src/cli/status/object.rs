@@ -5,7 +5,7 @@ use super::needs::Need;
 use super::{JobState, State};
 use crate::cli::{hook, lost, token};
 use crate::domain::{NotificationStatus, format_instant};
-use crate::query::{Replay, SourceStatus};
+use crate::query::{Replay, Replica, SourceStatus};
 
 pub(super) fn object(state: &State, needs: &[Need]) -> Value {
     let State { service, status, .. } = state;
@@ -29,6 +29,8 @@ pub(super) fn object(state: &State, needs: &[Need]) -> Value {
         "nextLinkExpiry": counts.next_link_expiry.map(format_instant),
         "diskFree": status.disk_free,
         "indexLag": status.index_lag,
+        "feed": status.feed,
+        "replicas": status.replicas.iter().map(replica).collect::<Vec<_>>(),
         "content": status.content.as_ref().map(|content| json!({
             "lag": content.lag,
             "read": content.read,
@@ -87,6 +89,19 @@ pub(super) fn object(state: &State, needs: &[Need]) -> Value {
         "lastReplay": status.last_replay.as_ref().map(replay),
         "keys": token::objects(&state.keys),
         "jobs": state.jobs.iter().map(job).collect::<Vec<_>>(),
+    })
+}
+
+fn replica(replica: &Replica) -> Value {
+    json!({
+        "name": replica.name,
+        "version": replica.version,
+        "startedAt": format_instant(replica.started_at),
+        "seenAt": format_instant(replica.seen_at),
+        "feed": replica.feed,
+        "lag": replica.lag,
+        "gone": replica.is_gone,
+        "leads": replica.leads,
     })
 }
 

@@ -21,6 +21,7 @@ pub(super) fn text(state: &State, needs: &[Need]) -> anyhow::Result<String> {
         failures(state),
         hooks(state),
         jobs(state),
+        replicas(state),
         Some(token::uses(&state.keys)).filter(|keys| !keys.is_empty()).into_iter().collect(),
     ];
     let blocks = blocks.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n"));
@@ -219,6 +220,20 @@ fn source(SourceStatus { source, is_silent }: &SourceStatus, now: Timestamp) -> 
         None => String::new(),
     };
     line(&say!("cli-status-source", name = source.name.as_str()), &format!("{received}{silent}{denied}"))
+}
+
+/// The services that share the database. One that has it to itself is the one of the first line.
+fn replicas(state: &State) -> Vec<String> {
+    let lines = state.status.replicas.iter().map(|replica| {
+        let seen = when(replica.seen_at, state.now);
+        let what = match replica.is_gone {
+            true => say!("cli-status-replica-gone", when = seen),
+            false => say!("cli-status-replica-lag", count = replica.lag, version = replica.version.as_str()),
+        };
+        let leads = if replica.leads { say!("cli-status-replica-leads") } else { String::new() };
+        line(&say!("cli-status-replica", name = output::in_cell(&replica.name)), &(what + &leads))
+    });
+    lines.collect()
 }
 
 /// The last run of each scheduled job, and its next one.

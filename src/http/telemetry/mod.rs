@@ -11,7 +11,7 @@ use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::domain::NotificationStatus;
-use crate::query::{CoverageByProcess, HookRow, SourceStatus, Status};
+use crate::query::{CoverageByProcess, HookRow, Replica, SourceStatus, Status};
 use crate::stage::{self, Stage};
 
 pub(super) use requests::count as count_request;
@@ -29,6 +29,9 @@ const SOURCES_MAX: usize = 50;
 
 /// Processes that have series of their own: their names come from notifications.
 const PROCESSES_MAX: usize = 50;
+
+/// Replicas that have series of their own.
+const REPLICAS_MAX: usize = 50;
 
 /// Installs the exporter. Called once before anything is served; earlier counts are lost.
 pub fn install() -> anyhow::Result<()> {
@@ -101,6 +104,7 @@ pub(super) fn render(
         record_sources(&status.sources);
         record_archive(status);
         record_index(status);
+        record_replicas(&status.replicas);
         record_hooks(status);
         record_coverage(coverage);
     });
@@ -203,6 +207,16 @@ fn record_archive(status: &Status) {
     if let Some(cycle) = &verification.cycle {
         set_instant("acervo_verify_cycle_start_timestamp_seconds", Some(cycle.started_at));
         gauge!("acervo_verify_cycle_progress_ratio").set(cycle.progress());
+    }
+}
+
+fn record_replicas(replicas: &[Replica]) {
+    for replica in replicas.iter().take(REPLICAS_MAX) {
+        let name = replica.name.clone();
+        gauge!("acervo_replica_index_lag", "replica" => name.clone()).set(replica.lag as f64);
+        gauge!("acervo_replica_seen_timestamp_seconds", "replica" => name.clone()).set(seconds(replica.seen_at));
+        gauge!("acervo_replica_gone", "replica" => name.clone()).set(flag(replica.is_gone));
+        gauge!("acervo_replica_leads", "replica" => name).set(flag(replica.leads));
     }
 }
 

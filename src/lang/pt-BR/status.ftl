@@ -51,6 +51,10 @@ cli-status-changes = { $count ->
     [1] { $count } mudança
    *[other] { $count } mudanças
 }
+cli-status-replica = réplica { $name }
+cli-status-replica-lag = atraso do índice { $count }, versão { $version }
+cli-status-replica-gone = SEM SINAL desde { $when }
+cli-status-replica-leads = , executa os trabalhos agendados
 cli-status-damaged = arquivos danificados
 cli-status-revision = { $name } (revisão { $id })
 cli-status-hook = hook { $name }

@@ -20,15 +20,21 @@ impl Server {
 
     /// Starts it; a test that does so is marked as one that needs PostgreSQL. Only a durable server syncs its commits.
     pub fn start(durable: bool) -> Self {
+        Self::start_with(durable, |_| String::new())
+    }
+
+    /// The same with options, which may name files that `prepare` makes in the server's folder.
+    pub fn start_with(durable: bool, prepare: impl Fn(&Path) -> String) -> Self {
         assert!(Self::is_installed(), "PostgreSQL is not installed: install it, or leave out `--include-ignored`");
         let bin = binaries().expect("a folder of binaries");
         let folder = tempfile::Builder::new().prefix("acervo-pg-").tempdir().expect("a folder");
         let data = folder.path().join("data");
         let port = free_port();
+        let more = prepare(folder.path());
         let root = rustix::process::geteuid().is_root();
         if root {
             // PostgreSQL does not run as root.
-            run(Command::new("chown").arg("postgres").arg(folder.path()));
+            run(Command::new("chown").args(["-R", "postgres"]).arg(folder.path()));
         }
         let as_postgres = |line: String| {
             let mut command = Command::new(if root { "runuser" } else { "sh" });
@@ -49,7 +55,7 @@ impl Server {
         let postgres = bin.join("postgres").display().to_string();
         let (data, folder_path) = (data.display(), folder.path().display());
         let fsync = if durable { "on" } else { "off" };
-        let options = format!("-c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync={fsync}");
+        let options = format!("-c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync={fsync}{more}");
         let line = format!(
             "{postgres} -D {data} -p {port} -k {folder_path} {options} >log 2>&1 & \
             cat; kill -INT $!; wait; cd / && rm -rf {folder_path}"
