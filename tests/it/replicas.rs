@@ -304,7 +304,9 @@ async fn what_another_machine_is_storing_is_neither_reported_nor_deleted() {
     until("a stored file", async || (stored() == 1).then_some(())).await;
     // Another machine starts, which removes what is left over, and verifies.
     let second = replica(folder.path(), &url, "b", "");
-    until_listed(&second, &[("a", false), ("b", false)]).await;
+    // The first one may count as gone: on a machine with one processor nothing of it runs any more.
+    let knows_both = |data: &serde_json::Value| data["status"]["replicas"].as_array().expect("a list").len() == 2;
+    second.until(REPLICAS, knows_both).await;
     let verify = || {
         let mut command = acervo(folder.path());
         command
