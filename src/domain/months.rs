@@ -76,8 +76,8 @@ fn number_of(word: &str) -> Option<(i16, bool)> {
         return Some((number(position)?, true));
     }
     let is_short = |name: &&str| name.get(..ABBREVIATED) == Some(word);
-    let position = NAMES.iter().position(|name| is_short(&name));
-    let position = position.or_else(|| ENGLISH_NAMES.iter().position(|name| *name == word || is_short(&name)))?;
+    let position = NAMES.iter().position(is_short);
+    let position = position.or_else(|| ENGLISH_NAMES.iter().position(|name| *name == word || is_short(name)))?;
     Some((number(position)?, false))
 }
 
