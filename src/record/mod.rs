@@ -65,7 +65,10 @@ use db::Db;
 pub use backup::{Backup, DatabaseCopy, StoredObject};
 pub use compaction::{Compaction, LockHolder, ProductToCompact, Replacement, TimelineFile, TimelineKey};
 pub use connect::Location;
-pub use dump::{Columns, Cursor, Dump, RestoreState, RowKind, Snapshot};
+pub use dump::{
+    Columns, CopyStart, CopyState, Cursor, Dump, FileRow, Frozen, RestoreState, RowKind, RowPosition, Sequence,
+    Snapshot, Table, TableSum,
+};
 pub use feed::Feed;
 pub use files::{DamagedFile, Files, Removal};
 pub use history::{CoveredPublication, History, NotificationQuery, Page, RecentFile};

@@ -2,10 +2,11 @@
 //!
 //! Writers take turns by a lock that ends with its session. So the server ends sessions whose client has vanished or does
 //! nothing in the middle of a transaction, and every wait for a lock or a statement is limited.
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sea_orm::sqlx::Executor;
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::RecordError;
@@ -29,6 +30,23 @@ pub(super) const OPENING_MAX: Duration = Duration::from_secs(10);
 
 /// For operations that a request waits for.
 pub(super) const OPENING_QUICK_MAX: Duration = Duration::from_secs(5);
+
+/// What the server's `pg_stat_activity` shows of this process's sessions: a word, and an id of the process.
+fn application_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| format!("acervo {:08x}", rand::random::<u32>()))
+}
+
+/// Other processes of Acervo, on any machine, that have sessions of this database.
+pub(super) async fn other_processes(database: &DatabaseConnection) -> Result<u64, RecordError> {
+    let statement = "SELECT COUNT(DISTINCT application_name) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name LIKE 'acervo %' AND application_name <> $1";
+    let values = [application_name().into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, statement, values);
+    let row = database.query_one_raw(statement).await?;
+    let count: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+}
 
 pub(super) async fn connect(
     url: &SecretString,
@@ -56,7 +74,7 @@ async fn open(options: ConnectOptions) -> Result<DatabaseConnection, RecordError
 fn options(url: &SecretString, connections_max: u32, opening_max: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.expose_secret());
     options.max_connections(connections_max).sqlx_logging(false).acquire_timeout(opening_max);
-    options.set_application_name("acervo");
+    options.set_application_name(application_name());
     options.map_sqlx_postgres_pool_opts(|pool| {
         pool.after_connect(|connection, _| {
             Box::pin(async move {

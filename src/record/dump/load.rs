@@ -126,7 +126,7 @@ impl Dump {
 
 impl RowKind {
     /// Rows that a service writes before it has received anything.
-    fn is_of_the_service(self) -> bool {
+    pub(super) fn is_of_the_service(self) -> bool {
         matches!(self, Self::Source | Self::SourceHour | Self::JobRun)
     }
 }

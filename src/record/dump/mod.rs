@@ -1,13 +1,14 @@
 //! Whole rows, out of one database and into another: what a plain export contains and a restore writes. A row is its columns as JSON, by
 //! their names in the database.
+mod copy;
 mod json;
 mod load;
 mod snapshot;
 
-use sea_orm::sea_query::{OnConflict, Value};
+use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, OnConflict, Order, Value};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IdenStatic, Iterable, ModelTrait,
-    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IdenStatic, Iterable,
+    ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde_json::Map;
 
@@ -18,6 +19,7 @@ use super::entity::{
 };
 use super::{RecordError, batch};
 
+pub use copy::{CopyStart, CopyState, FileRow, Frozen, RowPosition, Sequence, Table, TableSum};
 pub use load::RestoreState;
 pub use snapshot::{Cursor, Snapshot};
 
@@ -94,36 +96,46 @@ impl RowKind {
 
 /// The next rows in the order of the primary key, and the key of the last one.
 async fn read_table<E: EntityTrait>(
-    txn: &DatabaseTransaction,
+    txn: &impl ConnectionTrait,
     after: Option<&[Value]>,
 ) -> Result<(Vec<Columns>, Option<Vec<Value>>), RecordError> {
     let keys: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
+    let by: Vec<Expr> = keys.iter().map(|key| in_one_order::<E>(txn.get_database_backend(), *key)).collect();
     let mut select = E::find().limit(batch::PAGE);
-    for key in &keys {
-        select = select.order_by_asc(*key);
+    for key in &by {
+        select = select.order_by(key.clone(), Order::Asc);
     }
     if let Some(after) = after {
-        select = select.filter(is_after(&keys, after)?);
+        select = select.filter(is_after(&by, after)?);
     }
     let rows = select.all(txn).await?;
     let last = rows.last().map(|row| keys.iter().map(|key| row.get(*key)).collect());
-    let columns = |row: E::Model| {
-        let column = |column: E::Column| {
-            let name = column.as_str();
-            Ok((name.to_owned(), json::to_json(row.get(column), json::is_text(name))?))
-        };
-        E::Column::iter().map(column).collect::<Result<Columns, RecordError>>()
+    Ok((rows.iter().map(columns::<E>).collect::<Result<_, _>>()?, last))
+}
+
+fn columns<E: EntityTrait>(row: &E::Model) -> Result<Columns, RecordError> {
+    let column = |column: E::Column| {
+        let name = column.as_str();
+        Ok((name.to_owned(), json::to_json(row.get(column), json::is_text(name))?))
     };
-    Ok((rows.into_iter().map(columns).collect::<Result<_, _>>()?, last))
+    E::Column::iter().map(column).collect()
+}
+
+/// A key column, for an order that is the same in every database: PostgreSQL sorts text by the language of its server.
+fn in_one_order<E: EntityTrait>(backend: DbBackend, key: E::Column) -> Expr {
+    let column = Expr::col((E::default(), key));
+    let is_text = E::Model::get_value_type(key) == ArrayType::String;
+    if is_text && backend == DbBackend::Postgres { Expr::cust_with_expr("$1 COLLATE \"C\"", column) } else { column }
 }
 
 /// Written so that the index of the primary key is used for its first column at least.
-fn is_after<C: ColumnTrait>(keys: &[C], after: &[Value]) -> Result<Condition, RecordError> {
+fn is_after(keys: &[Expr], after: &[Value]) -> Result<Condition, RecordError> {
     match (keys, after) {
-        ([key], [value]) => Ok(Condition::all().add(key.gt(value.clone()))),
+        ([key], [value]) => Ok(Condition::all().add(key.clone().gt(value.clone()))),
         ([first, second], [value, second_value]) => {
-            let is_beyond = Condition::any().add(first.gt(value.clone())).add(second.gt(second_value.clone()));
-            Ok(Condition::all().add(first.gte(value.clone())).add(is_beyond))
+            let is_beyond =
+                Condition::any().add(first.clone().gt(value.clone())).add(second.clone().gt(second_value.clone()));
+            Ok(Condition::all().add(first.clone().gte(value.clone())).add(is_beyond))
         }
         _ => Err(RecordError::OutOfRange(format!("a primary key of {} columns", keys.len()))),
     }
