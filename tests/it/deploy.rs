@@ -149,3 +149,96 @@ fn the_unit_is_confined() {
         Err(e) => panic!("{e}"),
     }
 }
+
+fn deployed(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
+    std::fs::read_to_string(path).expect("a file of deploy/")
+}
+
+#[test]
+fn the_secrets_of_replicas_are_fresh_private_and_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    std::fs::write(at.join("replicas-secrets.sh"), deployed("replicas-secrets.sh")).expect("a file");
+    let secrets = || {
+        let mut script = Command::new("sh");
+        script.arg("replicas-secrets.sh").current_dir(at);
+        ended_well(script);
+        let files =
+            std::fs::read_dir(at.join("secrets")).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let found: std::collections::BTreeMap<String, String> = files
+            .map(|path| {
+                assert_eq!(path.metadata().expect("a file").permissions().mode() & 0o077, 0, "{}", path.display());
+                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                (name, std::fs::read_to_string(&path).expect("a file"))
+            })
+            .collect();
+        found
+    };
+    let first = secrets();
+    assert_eq!(secrets(), first);
+    for secret in ["receiver.token", "api.token", "database.password"] {
+        assert_eq!(first[secret].len(), 48, "{secret}");
+        assert_eq!(first.values().filter(|other| **other == first[secret]).count(), 1, "{secret}");
+    }
+    assert_eq!(first["database.url"], format!("postgres://acervo:{}@postgres/acervo", first["database.password"]));
+    let store: serde_json::Value = serde_json::from_str(&first["s3.json"]).expect("JSON");
+    let credentials = &store["identities"][0]["credentials"][0];
+    for (variable, key) in [("AWS_ACCESS_KEY_ID", "accessKey"), ("AWS_SECRET_ACCESS_KEY", "secretKey")] {
+        let line = format!("{variable}={}\n", credentials[key].as_str().expect("a text"));
+        assert!(first["s3.env"].contains(&line), "{variable}");
+    }
+    // All that the replicas are given are written by it.
+    let compose = deployed("compose-replicas.yaml");
+    let named = compose.lines().filter_map(|line| line.trim().rsplit_once("./secrets/").map(|(_, name)| name));
+    let named: Vec<&str> = named.collect();
+    assert!(named.len() > 5 && named.iter().all(|name| first.contains_key(*name)), "{named:?}");
+}
+
+/// The balancers know the replicas of the compose file. Where a program is installed, it accepts its file.
+#[test]
+fn the_balancers_of_replicas_are_valid() {
+    let compose = deployed("compose-replicas.yaml");
+    let replicas: Vec<&str> = compose
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'))
+        .filter(|name| name.starts_with("acervo-"))
+        .collect();
+    assert_eq!(replicas, ["acervo-1", "acervo-2", "acervo-3"]);
+    for file in ["Caddyfile.replicas", "haproxy.cfg"] {
+        let text = deployed(file);
+        assert!(text.contains("/readyz"), "{file}");
+        for replica in &replicas {
+            assert!(text.contains(&format!(" {replica}:8080")), "{file}: {replica}");
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let haproxy = folder.path().join("haproxy.cfg");
+    // Without the certificate, which is not here.
+    let without = deployed("haproxy.cfg").replace(" ssl crt \"${ACERVO_CERTIFICATE}\" alpn h2,http/1.1", "");
+    std::fs::write(&haproxy, &without).expect("a file");
+    assert!(!without.contains("ACERVO_CERTIFICATE} "), "{without}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let path = |path: &Path| path.display().to_string();
+    for (program, args) in [
+        ("haproxy", vec!["-c".to_owned(), "-f".to_owned(), path(&haproxy)]),
+        (
+            "caddy",
+            ["validate", "--adapter", "caddyfile", "--config", &path(&root.join("Caddyfile.replicas"))]
+                .map(str::to_owned)
+                .into(),
+        ),
+        (
+            "docker-compose",
+            ["-f", &path(&root.join("compose-replicas.yaml")), "config", "-q"].map(str::to_owned).into(),
+        ),
+    ] {
+        let mut command = Command::new(program);
+        command.args(&args).env("ACERVO_DOMAIN", "acervo.example.com").env("HOME", folder.path());
+        match command.output() {
+            Ok(output) => assert!(output.status.success(), "{program}: {}", text(&output)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => eprintln!("no {program} here"),
+            Err(e) => panic!("{e}"),
+        }
+    }
+}
