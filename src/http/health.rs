@@ -57,10 +57,17 @@ const METRICS_BYTES: u64 = 256 << 10;
 /// How long counting what is late may take, less than the time-out of a scrape.
 const COVERAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The same for everything that the database counts.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(8);
+
 pub(super) async fn metrics(State(http): State<Http>) -> Result<Response, Problem> {
     // The counts read much, so a scrape is admitted like any query.
     let _permit = http.queries.admission().admit("metrics", METRICS_BYTES).await?;
-    let status = http.queries.status().await?;
+    let status = match tokio::time::timeout(STATUS_TIMEOUT, http.queries.status()).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => return Ok(without_database(&error)),
+        Err(_) => return Ok(without_database(&"no answer in time")),
+    };
     // An index that is stuck, or busy with other queries, must not take the other metrics with it.
     let coverage = match tokio::time::timeout(COVERAGE_TIMEOUT, http.queries.coverage_by_process()).await {
         Ok(Ok(coverage)) => Some(coverage),
@@ -72,5 +79,15 @@ pub(super) async fn metrics(State(http): State<Http>) -> Result<Response, Proble
     };
     let paused_hosts = jobs::paused_hosts(&http.app).len();
     let text = telemetry::render(&status, coverage.as_deref(), paused_hosts, http.app.clock.now());
-    Ok(([("content-type", "text/plain; version=0.0.4")], text).into_response())
+    Ok(exposed(text))
+}
+
+/// What this process counts is worth most when the database is away.
+fn without_database(error: &dyn std::fmt::Display) -> Response {
+    tracing::warn!(%error, "the database does not answer; the metrics have only what this process counts");
+    exposed(telemetry::render_without_database())
+}
+
+fn exposed(text: String) -> Response {
+    ([("content-type", "text/plain; version=0.0.4")], text).into_response()
 }

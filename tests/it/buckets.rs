@@ -113,6 +113,9 @@ async fn while_a_bucket_is_away_notifications_are_received_and_files_follow() {
     notify(&app, &links, &files).await;
     let lost = app.get(&format!("/files/{first}")).await;
     assert_eq!(lost.status(), 503, "{}", lost.text().await.unwrap_or_default());
+    let metrics = app.get("/metrics").await.text().await.expect("text");
+    let failed = metrics.lines().find_map(|line| line.strip_prefix("acervo_archive_unreachable_total "));
+    assert!(failed.and_then(|failed| failed.parse().ok()).is_some_and(|failed: u64| failed > 0), "{failed:?}");
     let waiting = app.query("{ notifications { totalCount } }").await;
     assert_eq!(waiting["notifications"]["totalCount"], 3);
     // What cannot be reached is not damaged.

@@ -327,6 +327,23 @@ async fn a_new_service_has_no_series_that_read_zero_for_none_and_counts_each_sta
     assert!(!text.contains("acervo_queue_age_seconds"), "nothing waits: {text}");
 }
 
+/// While the database is away, what the process counts is exposed all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_database_a_service_exposes_what_it_counts_itself() {
+    let app = TestApp::with(Options { without_jobs: true, ..Options::default() }).await;
+    let (_, families) = scraped(&app).await;
+    assert_eq!(families["acervo_database_reachable"].series[0].1, 1.0);
+    app.app.close().await.expect("a closed database");
+    app.leaves_work_unsettled("its database is closed");
+    let response = app.get("/metrics").await;
+    assert_eq!(response.status(), 200);
+    let families = parsed(&response.text().await.expect("text"));
+    for away in ["acervo_database_reachable", "acervo_ready"] {
+        assert_eq!(families[away].series[0].1, 0.0, "{away}");
+    }
+    assert!(families.contains_key("acervo_http_requests_total") && !families.contains_key("acervo_revisions"));
+}
+
 /// The names of metrics in a text; parts of histograms count as their family.
 fn names_in(text: &str) -> BTreeSet<String> {
     let documented = documented();

@@ -65,6 +65,7 @@ fn begin_counters() {
         "acervo_queries_repeated_total",
         "acervo_responses_abandoned_total",
         "acervo_sweep_failures_total",
+        "acervo_archive_unreachable_total",
         "acervo_compacted_files_total",
         "acervo_compacted_before_bytes_total",
         "acervo_compacted_after_bytes_total",
@@ -99,6 +100,7 @@ pub(super) fn render(
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
         catalogue::describe(catalogue::READ);
+        gauge!("acervo_database_reachable").set(1.0);
         gauge!("acervo_paused_hosts").set(paused_hosts as f64);
         record_notifications(status, now);
         record_sources(&status.sources);
@@ -108,8 +110,23 @@ pub(super) fn render(
         record_hooks(status);
         record_coverage(coverage);
     });
-    let read = recorder.handle().render();
-    EXPORTER.get().map(PrometheusHandle::render).unwrap_or_default() + &read
+    exposed(&recorder.handle())
+}
+
+/// The same while the database does not answer.
+pub(super) fn render_without_database() -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        catalogue::describe(catalogue::READ);
+        gauge!("acervo_database_reachable").set(0.0);
+        gauge!("acervo_ready").set(0.0);
+    });
+    exposed(&recorder.handle())
+}
+
+/// What this process counts, and what was read.
+fn exposed(read: &PrometheusHandle) -> String {
+    EXPORTER.get().map(PrometheusHandle::render).unwrap_or_default() + &read.render()
 }
 
 fn set_instant(name: &'static str, at: Option<Timestamp>) {

@@ -264,7 +264,10 @@ fn io_error(error: &object_store::Error) -> std::io::Error {
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
             std::io::ErrorKind::PermissionDenied
         }
-        _ => AWAY,
+        _ => {
+            metrics::counter!("acervo_archive_unreachable_total").increment(1);
+            AWAY
+        }
     };
     std::io::Error::new(kind, causes(error))
 }
