@@ -1,6 +1,7 @@
 //! app: builds the leaves from the configuration and keeps them for the use cases; edges and tests get it.
 mod access;
 mod archive;
+mod destination;
 mod disk;
 mod folder;
 mod replica;
@@ -29,6 +30,7 @@ use crate::threads::QueryRuntime;
 
 pub use crate::engine::record::LOG_TARGETS as DATABASE_LOG_TARGETS;
 pub use access::{Access, Derived, KeyState, Reloaded};
+pub use destination::{Destination, MigrateTo};
 pub use disk::{Disk, DiskFull};
 pub use folder::{ArchiveNotFound, BACKUP_MARK, NotAFolder, RESERVE, Service, control_token, make_private, service};
 pub use replica::ReplicaIdentity;
@@ -158,6 +160,8 @@ pub enum Role {
     Command { may_create: bool },
     /// Restore an export into it; nothing else may use it meanwhile.
     Restore,
+    /// Copy all of it; no service may run on it meanwhile.
+    Copy,
 }
 
 impl App {
@@ -172,7 +176,7 @@ impl App {
         if let Location::Sqlite(path) = &location {
             folder::require_complete(folder, path)?;
         }
-        if role == (Role::Command { may_create: false }) {
+        if matches!(role, Role::Command { may_create: false } | Role::Copy) {
             require_archive(&settings, &location).await?;
         }
         folder::make_private(folder).context("data_dir")?;
@@ -181,7 +185,7 @@ impl App {
         }
         folder::free_reserve(folder);
         let lock = match role {
-            Role::Server | Role::Restore => Some(folder::lock(folder)?),
+            Role::Server | Role::Restore | Role::Copy => Some(folder::lock(folder)?),
             Role::Command { .. } => None,
         };
         if let Location::Sqlite(path) = &location {
@@ -196,13 +200,19 @@ impl App {
             record.close().await?;
             bail!("the archive is half restored; run `acervo restore` with the same folder again to complete it");
         }
+        if record.dump().copying().await?.is_some() {
+            record.close().await?;
+            bail!(
+                "the archive is a copy that is not complete; run `acervo migrate-to` again where the instance is that is copied"
+            );
+        }
         let trust = TrustedClock::default();
         let last_known = record.known_time().last().await?;
         match (role, service(folder)?) {
             (Role::Command { .. }, Service::Running(_)) => {
                 trust.begin_while_service_runs(last_known, TIME_SAVED_EVERY, &clock);
             }
-            (Role::Command { .. } | Role::Server | Role::Restore, _) => trust.begin(last_known, &clock),
+            (Role::Command { .. } | Role::Server | Role::Restore | Role::Copy, _) => trust.begin(last_known, &clock),
         }
         let store = archive::open(&archive, &folder.join("tmp"), role).await?;
         let index = open_index("index", &folder.join("index"), Index::open).await?;

@@ -18,6 +18,7 @@ mod init;
 mod language;
 mod log;
 mod lost;
+mod migrate;
 mod output;
 mod progress;
 mod reindex;
@@ -140,6 +141,8 @@ enum Command {
     Restore(restore::Args),
     /// Copy the running archive to another data folder, or bring the copy up to date
     Backup(backup::Args),
+    /// Copy the instance to another database and archive: from one machine to several, and back
+    MigrateTo(migrate::Args),
     /// Rebuild the search index
     Reindex,
     /// Print the GraphQL schema
@@ -325,6 +328,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Export(args) => export::run(args, settings).await,
             Command::Restore(args) => restore::run(args, settings).await,
             Command::Backup(args) => backup::run(args, settings).await,
+            Command::MigrateTo(args) => {
+                let load = |values: Vec<(String, String)>| {
+                    let values = overrides.values.iter().cloned().chain(values).collect();
+                    crate::config::load(&Overrides { config: overrides.config.clone(), values }, &environment)
+                };
+                migrate::run(args, settings, load).await
+            }
             Command::Reindex => reindex::run(settings).await,
             Command::Lost(args) => lost::list(args, settings).await,
             Command::Acknowledge(args) => lost::acknowledge(args, settings).await,

@@ -12,6 +12,7 @@ pub mod hooks;
 pub mod import;
 mod lock;
 mod members;
+pub mod migrate;
 pub mod plain;
 mod replicas;
 pub mod retention;

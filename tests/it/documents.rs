@@ -49,6 +49,7 @@ fn is_a_name(command: &str) -> bool {
             | "export"
             | "restore"
             | "backup"
+            | "migrate-to"
             | "simulate"
             | "init"
             | "token revoke"

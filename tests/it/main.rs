@@ -104,6 +104,8 @@ mod members;
 mod merging;
 /// Metrics: their conventions, their document, the alerts and the dashboard over them.
 mod metrics;
+/// Copies of an instance to another database and archive.
+mod migrate;
 /// Archives of earlier versions: old rows and their values after the migrations.
 mod migrations;
 /// Which names products and publications have.

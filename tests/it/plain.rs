@@ -34,7 +34,7 @@ const QUERIES: [&str; 12] = [
     "{ status { products publications revisions size storedSize queued retrying expired damaged } }",
 ];
 
-async fn answers(app: &TestApp) -> Vec<Value> {
+pub async fn answers(app: &TestApp) -> Vec<Value> {
     app.until("{ status { indexLag } }", |data| data["status"]["indexLag"] == 0).await;
     let mut answers = Vec::new();
     for query in QUERIES {
@@ -43,7 +43,7 @@ async fn answers(app: &TestApp) -> Vec<Value> {
     answers
 }
 
-fn assert_same(found: &[Value], expected: &[Value], what: &str) {
+pub fn assert_same(found: &[Value], expected: &[Value], what: &str) {
     for ((found, expected), query) in found.iter().zip(expected).zip(QUERIES) {
         if found != expected {
             let (found, expected) = (format!("{found:#}"), format!("{expected:#}"));
@@ -54,7 +54,7 @@ fn assert_same(found: &[Value], expected: &[Value], what: &str) {
 }
 
 /// The bytes of every revision; none where they were removed.
-async fn bytes_of(app: &TestApp) -> BTreeMap<String, Option<String>> {
+pub async fn bytes_of(app: &TestApp) -> BTreeMap<String, Option<String>> {
     let data = app.query("{ revisions(first: 1000) { nodes { id } } }").await;
     let mut found = BTreeMap::new();
     for node in data["revisions"]["nodes"].as_array().expect("a list") {
@@ -69,7 +69,7 @@ async fn bytes_of(app: &TestApp) -> BTreeMap<String, Option<String>> {
 }
 
 /// An archive with everything: revisions, aliases, zips, a hold, a sweep, a replay, names that no file system likes, a rejected body.
-async fn archive(db: Db) -> TestApp {
+pub async fn archive(db: Db) -> TestApp {
     let app = history_on(db, 6, &at_once()).await;
     let mut sent = 7;
     for number in 2..=24 {

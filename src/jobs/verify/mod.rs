@@ -25,6 +25,11 @@ pub use run::run;
 pub(super) use scheduled::scheduled;
 pub use sources::Source;
 
+/// An error if the database has stored files and no object of the archive can be opened: that says nothing about a file.
+pub(super) async fn require_access(app: &crate::app::App) -> anyhow::Result<()> {
+    access::require(app, false).await
+}
+
 /// The name of the lock.
 const LOCK: &str = "verification";
 

@@ -5,6 +5,7 @@ cli-progress-eta = { $eta } left
 cli-progress-files = { $done }/{ $total } files, 
 cli-progress-publications = publications
 cli-progress-rows = rows
+cli-progress-tables = tables compared
 cli-progress-indexed = publications indexed
 
 # import
@@ -48,6 +49,19 @@ cli-backup-shared = { $count } files share their bytes with the archive on the s
 cli-backup-pruned = { $count } files removed that the archive does not have any more
 cli-backup-missing = { $count } files are missing in the archive; they are named above; see `acervo verify --repair`
 cli-backup-database = the database is copied; the index is built by the service that uses the backup
+
+# migrate-to
+cli-migrate-not-a-folder = `{ $path }` is not a valid folder; expected a path such as /srv/acervo/archive
+cli-migrate-damaged-file = { $digest }: damaged here, and so in the copy: { $reason }
+cli-migrate-complete-before = the copy was complete, and has all rows of this instance; nothing was copied
+cli-migrate-resumed = continued where the last copy was interrupted
+cli-migrate-present = { $count } files were copied before
+cli-migrate-removed = { $count } files removed from the copy that the archive does not have any more
+cli-migrate-damaged = { $count } files are damaged; they are named above, and marked as damaged in the copy; see `acervo verify --repair`
+cli-migrate-rows = { $count } rows copied; all { $tables } tables are the same in both databases
+cli-migrate-done = the copy is complete: set its database_url and archive_url, and start the service there. Do not start this one again
+cli-migrate-only-files = only files were copied: stop the service, and run this again without --only-files
+cli-migrate-stopped = stopped before the end; run the same command again to continue
 
 # verify, compact, reindex
 cli-verify-continues = `acervo verify` continues here when it is run again

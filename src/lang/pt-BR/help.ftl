@@ -184,6 +184,14 @@ help-backup--folder = A pasta de destino: nova, vazia ou a de um backup anterior
 help-backup--prune = Remove do backup os arquivos que o acervo não tem mais
 help-backup--copy = Copia todos os bytes, mesmo quando o sistema de arquivos poderia compartilhá-los com o acervo
 
+help-migrate-to = Copia a instância para outro banco de dados e outro acervo: de uma máquina para várias, e de volta
+help-migrate-to--database_url = O banco de dados de destino: postgres://… ou sqlite://…; deve estar vazio ou ter esta cópia em andamento
+help-migrate-to--database_url_file = Um arquivo com esse endereço, que outros usuários desta máquina não possam ler
+help-migrate-to--archive_url = O acervo de destino: s3://bucket/prefixo ou file:///…; deve estar vazio ou ter esta cópia em andamento
+help-migrate-to--archive_dir = O mesmo, como pasta desta máquina
+help-migrate-to--same_archive = Copia só o banco de dados: a cópia usa o acervo desta instância, que não deve mais ser usada
+help-migrate-to--only_files = Copia só os arquivos, com o serviço em execução; depois de pará-lo, execute o comando de novo sem esta opção
+
 help-reindex = Reconstrói o índice de busca
 
 help-schema = Imprime o esquema GraphQL

@@ -5,6 +5,7 @@ cli-progress-eta = faltam { $eta }
 cli-progress-files = { $done }/{ $total } arquivos, 
 cli-progress-publications = publicações
 cli-progress-rows = linhas
+cli-progress-tables = tabelas comparadas
 cli-progress-indexed = publicações indexadas
 
 # import
@@ -99,6 +100,31 @@ cli-backup-missing = { $count ->
    *[other] { $count } arquivos faltam no acervo; veja acima e `acervo verify --repair`
 }
 cli-backup-database = o banco de dados foi copiado; o índice é construído pelo serviço que usar o backup
+
+# migrate-to
+cli-migrate-not-a-folder = `{ $path }` não é uma pasta válida; o esperado é um caminho como /srv/acervo/archive
+cli-migrate-damaged-file = { $digest }: danificado aqui e, por isso, também na cópia: { $reason }
+cli-migrate-complete-before = a cópia já estava completa e tem todas as linhas desta instância; nada foi copiado
+cli-migrate-resumed = continuou de onde a última cópia foi interrompida
+cli-migrate-present = { $count ->
+    [1] { $count } arquivo já tinha sido copiado
+   *[other] { $count } arquivos já tinham sido copiados
+}
+cli-migrate-removed = { $count ->
+    [1] { $count } arquivo removido da cópia, que o acervo não tem mais
+   *[other] { $count } arquivos removidos da cópia, que o acervo não tem mais
+}
+cli-migrate-damaged = { $count ->
+    [1] { $count } arquivo está danificado; veja acima. Na cópia ele está marcado como danificado; veja `acervo verify --repair`
+   *[other] { $count } arquivos estão danificados; veja acima. Na cópia eles estão marcados como danificados; veja `acervo verify --repair`
+}
+cli-migrate-rows = { $count ->
+    [1] { $count } linha copiada; as { $tables } tabelas são iguais nos dois bancos de dados
+   *[other] { $count } linhas copiadas; as { $tables } tabelas são iguais nos dois bancos de dados
+}
+cli-migrate-done = a cópia está completa: configure database_url e archive_url com os endereços dela e inicie o serviço lá. Não inicie este de novo
+cli-migrate-only-files = só os arquivos foram copiados: pare o serviço e execute de novo sem --only-files
+cli-migrate-stopped = interrompido antes do fim; execute o mesmo comando de novo para continuar
 
 # verify, compact, reindex
 cli-verify-continues = execute `acervo verify` de novo para continuar daqui
