@@ -34,6 +34,7 @@ pub(super) async fn run(
     }
     let app = App::open(settings, Role::Server, Clock::default()).await?;
     app.access.set_loader(load);
+    let stop_timeout = app.settings.stop_delay + STOP_TIMEOUT;
     let jobs = Jobs::start(&app).await?;
     let stop = app.stop.clone();
     cancel_on_signal(stop.clone())?;
@@ -65,21 +66,22 @@ pub(super) async fn run(
             served?;
             tracing::info!("stopped");
         }
-        () = stop_deadline(&stop) => tracing::warn!(
-            seconds = STOP_TIMEOUT.as_secs(),
+        () = stop_deadline(&stop, stop_timeout) => tracing::warn!(
+            seconds = stop_timeout.as_secs(),
             "stopping took too long; uncommitted work is lost and is done again after the next start"
         ),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// How long stopping may take, so that the process is gone within 25 s. `deploy/acervo.service` gives it more.
+/// How long stopping may take after `stop_delay`, so that the process is gone within 25 s unless that is set. `deploy/acervo.service` gives
+/// it more.
 const STOP_TIMEOUT: Duration = Duration::from_secs(24);
 
 /// Completes when stopping has taken too long.
-async fn stop_deadline(stop: &CancellationToken) {
+async fn stop_deadline(stop: &CancellationToken, timeout: Duration) {
     stop.cancelled().await;
-    tokio::time::sleep(STOP_TIMEOUT).await;
+    tokio::time::sleep(timeout).await;
 }
 
 /// Cancels `stop` when the process is asked to stop.
@@ -125,7 +127,7 @@ pub(super) fn stop_on_signal(stop: &CancellationToken) -> anyhow::Result<()> {
     cancel_on_signal(stop.clone())?;
     let stop = stop.clone();
     tokio::spawn(async move {
-        stop_deadline(&stop).await;
+        stop_deadline(&stop, STOP_TIMEOUT).await;
         tracing::warn!("stopping took too long; uncommitted work is lost");
         std::process::exit(1);
     });

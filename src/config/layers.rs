@@ -26,6 +26,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_DATA_DIR", "data_dir"),
     ("ACERVO_PUBLIC_URL", "public_url"),
     ("ACERVO_WEBHOOK_LISTEN", "webhook_listen"),
+    ("ACERVO_STOP_DELAY", "stop_delay"),
     ("ACERVO_HOST_NAMES", "host_names"),
     ("ACERVO_TRUSTED_PROXIES", "trusted_proxies"),
     ("ACERVO_REPLICA_NAME", "replica_name"),

@@ -20,6 +20,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// A second address that serves only the webhook.
     pub webhook_listen: Option<SocketAddr>,
+    /// How long new connections are still accepted after the service was asked to stop.
+    pub stop_delay: Duration,
     /// Host names of this service in addition to loopback names and the host of `public_url`, in lower case.
     pub host_names: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is trusted.
@@ -105,6 +107,7 @@ impl Settings {
     pub(super) fn read(mut layers: Layers) -> Result<Self, ConfigError> {
         let listen = layers.get("listen", address);
         let webhook_listen = layers.get("webhook_listen", address);
+        let stop_delay = layers.get("stop_delay", stop_delay);
         let host_names = layers.list("host_names", host_name);
         let trusted_proxies = layers.list("trusted_proxies", network);
         let data_dir = layers.get("data_dir", |value| Ok(PathBuf::from(value)));
@@ -140,10 +143,12 @@ impl Settings {
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
         match (
-            listen, data_dir, database, receiver, fetch, downloads, query, retention, verify, compact, content, hooks,
+            listen, stop_delay, data_dir, database, receiver, fetch, downloads, query, retention, verify, compact,
+            content, hooks,
         ) {
             (
                 Some(listen),
+                Some(stop_delay),
                 Some(data_dir),
                 Some(database),
                 Some(receiver),
@@ -158,6 +163,7 @@ impl Settings {
             ) if problems.is_empty() => Ok(Self {
                 listen,
                 webhook_listen,
+                stop_delay,
                 host_names,
                 trusted_proxies,
                 data_dir,
@@ -201,6 +207,17 @@ fn replica_name(value: &str) -> Result<String, String> {
     let is_valid = !name.is_empty() && name.chars().count() <= REPLICA_NAME_MAX && !name.chars().any(char::is_control);
     let problem = || format!("`{value}` is not valid; expected 1 to {REPLICA_NAME_MAX} characters on one line");
     is_valid.then(|| name.to_owned()).ok_or_else(problem)
+}
+
+/// Supervisors that end what does not stop wait for little more than this.
+const STOP_DELAY_MAX: Duration = Duration::from_secs(60);
+
+fn stop_delay(value: &str) -> Result<Duration, String> {
+    let delay = values::duration(value)?;
+    if delay > STOP_DELAY_MAX {
+        return Err(format!("`{value}` is too long; expected at most \"60s\""));
+    }
+    Ok(delay)
 }
 
 fn host_name(value: &str) -> Result<String, String> {

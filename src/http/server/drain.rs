@@ -3,12 +3,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-/// How long requests may take to end once the service is asked to stop; less than stopping may take in all.
+/// How long requests may take to end once no connections are accepted any more; less than stopping may take in all.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long new connections are still accepted after that: load balancers see `/readyz` fail, and clients with open
-/// connections are asked to close them.
-pub(super) const ACCEPT_PERIOD: Duration = Duration::from_millis(500);
 
 /// How long after the last connection another may still be completing its handshake.
 pub(super) const HANDSHAKE_PERIOD: Duration = Duration::from_millis(20);

@@ -150,9 +150,10 @@ impl Server {
                 (stream, slot) = self.accept() => self.serve_connection(stream, slot),
             }
         }
-        let stopped_at = Instant::now();
+        // Load balancers see `/readyz` fail, and clients with open connections are asked to close them.
         app.stopping.cancel();
-        while let Ok((stream, slot)) = timeout_at(stopped_at + drain::ACCEPT_PERIOD, self.accept()).await {
+        let closing_at = Instant::now() + app.settings.stop_delay;
+        while let Ok((stream, slot)) = timeout_at(closing_at, self.accept()).await {
             self.serve_connection(stream, slot);
         }
         drain::stop_accepting(&self.listener);
@@ -163,7 +164,7 @@ impl Server {
         drop(self.listener);
         // The last ones have not sent their requests yet; an idle connection is closed at once below.
         tokio::time::sleep(drain::FIRST_REQUEST_PERIOD).await;
-        if timeout_at(stopped_at + drain::DRAIN_TIMEOUT, self.graceful.shutdown()).await.is_err() {
+        if timeout_at(closing_at + drain::DRAIN_TIMEOUT, self.graceful.shutdown()).await.is_err() {
             tracing::warn!("requests that did not end in {} s are cut off", drain::DRAIN_TIMEOUT.as_secs());
         }
     }
