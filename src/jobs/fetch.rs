@@ -17,8 +17,21 @@ use crate::engine::record::{Capacity, Claim, RecordError};
 /// How long a lease lasts unless it is renewed.
 const LEASE: Duration = Duration::from_secs(60);
 
+/// How long a lease lasts that this process takes.
+fn lease_for() -> Duration {
+    fail::fail_point!("lease-lasts", |millis| {
+        millis.and_then(|millis| millis.parse().ok()).map_or(LEASE, Duration::from_millis)
+    });
+    LEASE
+}
+
 /// How often a worker renews its lease.
-const RENEW_EVERY: Duration = Duration::from_secs(15);
+fn renew_every() -> Duration {
+    fail::fail_point!("lease-renewed-every", |millis| {
+        millis.and_then(|millis| millis.parse().ok()).map_or(LEASE, Duration::from_millis)
+    });
+    lease_for() / 4
+}
 
 /// How often the queue is polled for work from other processes.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +53,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
             match app
                 .record
                 .queue()
-                .claim(app.clock.now(), app.trust.now(&app.clock), LEASE, capacity(&app, free))
+                .claim(app.clock.now(), app.trust.now(&app.clock), lease_for(), capacity(&app, free))
                 .await
             {
                 Ok(claims) => {
@@ -155,8 +168,8 @@ fn log_change(host: &str, change: Option<HostChange>) {
 /// Renews the lease until that fails.
 async fn renew_until_lost(app: &App, claim: &Claim) -> RecordError {
     loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        if let Err(e) = app.record.queue().renew(claim, app.clock.now(), LEASE).await {
+        tokio::time::sleep(renew_every()).await;
+        if let Err(e) = app.record.queue().renew(claim, app.clock.now(), lease_for()).await {
             return e;
         }
     }

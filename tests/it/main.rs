@@ -156,6 +156,8 @@ mod resolving;
 mod retention;
 /// The order of revisions, against a naive model.
 mod revisions;
+/// Replicas as processes: what fails among them, and restarts one after the other.
+mod scale;
 /// Search: words in any order, inflected or misspelt.
 mod search;
 /// Secrets of the configuration in files.

@@ -11,9 +11,10 @@ const STARTED_WITHIN: Duration = Duration::from_secs(300);
 /// A server with an empty cluster in a temporary folder; it ends when this is dropped or the process ends.
 pub struct Server {
     port: u16,
+    bin: PathBuf,
     /// Its input's end is the server's, and the folder's: that comes when this process is gone, however it ends.
     _watch: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -34,34 +35,23 @@ impl Server {
         let data = folder.path().join("data");
         let port = free_port();
         let more = prepare(folder.path());
-        let root = rustix::process::geteuid().is_root();
-        if root {
-            // PostgreSQL does not run as root.
+        if rustix::process::geteuid().is_root() {
             run(Command::new("chown").args(["-R", "postgres"]).arg(folder.path()));
         }
-        let as_postgres = |line: String| {
-            let mut command = Command::new(if root { "runuser" } else { "sh" });
-            if root {
-                command.args(["-u", "postgres", "--", "sh", "-c", &line])
-            } else {
-                command.args(["-c", &line])
-            };
-            command.current_dir(folder.path());
-            command
-        };
+        let as_postgres = |line: String| as_postgres(folder.path(), &line);
         let initdb = bin.join("initdb").display().to_string();
         run(as_postgres(format!(
             "{initdb} -D {} -U postgres -A trust -N --no-instructions >/dev/null",
             data.display()
         ))
         .stdout(Stdio::null()));
-        let postgres = bin.join("postgres").display().to_string();
+        let [postgres, pg_ctl] = ["postgres", "pg_ctl"].map(|program| bin.join(program).display().to_string());
         let (data, folder_path) = (data.display(), folder.path().display());
         let fsync = if durable { "on" } else { "off" };
         let options = format!("-c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync={fsync}{more}");
         let line = format!(
             "{postgres} -D {data} -p {port} -k {folder_path} {options} >log 2>&1 & \
-            cat; kill -INT $!; wait; cd / && rm -rf {folder_path}"
+            cat; {pg_ctl} -D {data} -m fast stop >/dev/null 2>&1; cd / && rm -rf {folder_path}"
         );
         let watch = as_postgres(line).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a server");
         let began = Instant::now();
@@ -69,13 +59,38 @@ impl Server {
             assert!(began.elapsed() < STARTED_WITHIN, "PostgreSQL does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self { port, _watch: watch, _folder: folder }
+        Self { port, bin, _watch: watch, folder }
+    }
+
+    /// Its folder, with the cluster in `data`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends it as a crash would, and starts it again at the same address.
+    pub fn crash_and_restart(&self) {
+        let (pg_ctl, data) = (self.bin.join("pg_ctl"), self.folder.path().join("data"));
+        let line = format!("{} -D {} -m immediate -w -l log restart >/dev/null", pg_ctl.display(), data.display());
+        run(as_postgres(self.folder.path(), &line).stdin(Stdio::null()));
     }
 
     /// A database's address.
     pub fn address(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
+}
+
+/// A line for the shell as a user whom PostgreSQL does not refuse: it does not run as root.
+fn as_postgres(folder: &Path, line: &str) -> Command {
+    let root = rustix::process::geteuid().is_root();
+    let mut command = Command::new(if root { "runuser" } else { "sh" });
+    if root {
+        command.args(["-u", "postgres", "--", "sh", "-c", line])
+    } else {
+        command.args(["-c", line])
+    };
+    command.current_dir(folder);
+    command
 }
 
 fn run(command: &mut Command) {

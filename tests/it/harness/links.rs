@@ -56,19 +56,25 @@ impl FileServer {
         self.link_at(claims, now - 1, now + 86_640)
     }
 
-    pub fn link_at(&self, claims: &Value, nbf: i64, exp: i64) -> String {
-        let mut claims = claims.clone();
-        claims["nbf"] = json!(nbf);
-        claims["exp"] = json!(exp);
-        let part = |value: String| URL_SAFE_NO_PAD.encode(value);
-        let header = part(r#"{"typ":"JWT","alg":"HS256"}"#.to_owned());
-        format!(
-            "{}/ONS.Sintegre.Proxy/webhook?token={header}.{}.{}",
-            self.address,
-            part(claims.to_string()),
-            part("assinatura".into())
-        )
+    /// The same to another server.
+    pub fn link_from(address: &str, claims: &Value) -> String {
+        let now = jiff::Timestamp::now().as_second();
+        link(address, claims, now - 1, now + 86_640)
     }
+
+    pub fn link_at(&self, claims: &Value, nbf: i64, exp: i64) -> String {
+        link(&self.address, claims, nbf, exp)
+    }
+}
+
+fn link(address: &str, claims: &Value, nbf: i64, exp: i64) -> String {
+    let mut claims = claims.clone();
+    claims["nbf"] = json!(nbf);
+    claims["exp"] = json!(exp);
+    let part = |value: String| URL_SAFE_NO_PAD.encode(value);
+    let header = part(r#"{"typ":"JWT","alg":"HS256"}"#.to_owned());
+    let (claims, signature) = (part(claims.to_string()), part("assinatura".into()));
+    format!("{address}/ONS.Sintegre.Proxy/webhook?token={header}.{claims}.{signature}")
 }
 
 /// The claims of a link's token.

@@ -125,6 +125,8 @@ pub struct Proxy {
     /// While it is set, every connection ends without an answer.
     pub is_away: Arc<AtomicBool>,
     pub faults: Arc<AtomicU64>,
+    /// Requests that came while it was away.
+    pub refused: Arc<AtomicU64>,
 }
 
 type Body = BoxBody<Bytes, std::io::Error>;
@@ -137,6 +139,7 @@ struct Upstream {
     one_of: u32,
     is_away: Arc<AtomicBool>,
     faults: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -144,7 +147,8 @@ impl Proxy {
     pub async fn start(bucket: &TestBucket, one_of: u32) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (is_away, faults) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (is_away, faults, refused) =
+            (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let random = Mutex::new(StdRng::from_rng(&mut super::random()));
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -155,9 +159,10 @@ impl Proxy {
             one_of,
             is_away: is_away.clone(),
             faults: faults.clone(),
+            refused: refused.clone(),
         };
         tokio::spawn(accept(listener, Arc::new(upstream)));
-        Self { url: url_of(address), is_away, faults }
+        Self { url: url_of(address), is_away, faults, refused }
     }
 }
 
@@ -203,6 +208,7 @@ impl Upstream {
 async fn answer(upstream: Arc<Upstream>, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
     let lost = || std::io::Error::other("the connection is lost");
     if upstream.is_away.load(Ordering::Relaxed) {
+        upstream.refused.fetch_add(1, Ordering::Relaxed);
         return Err(lost());
     }
     let fault = upstream.fault();
