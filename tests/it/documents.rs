@@ -251,7 +251,10 @@ fn documents_in_portuguese_have_what_the_english_ones_have() {
         .filter_map(|page| Some((page.strip_suffix(".pt-BR.md")?.to_owned() + ".md", page)))
         .collect();
     let names: Vec<&str> = both.iter().map(|(english, _)| english.as_str()).collect();
-    assert_eq!(names, ["README.md", "docs/bi.md", "docs/import.md", "docs/operations.md", "docs/retention.md"]);
+    assert_eq!(
+        names,
+        ["README.md", "docs/bi.md", "docs/import.md", "docs/operations.md", "docs/retention.md", "docs/scale.md"]
+    );
     for (english, portuguese) in &both {
         let (ours, theirs) = (code(english), code(portuguese));
         assert!(!ours.is_empty(), "{english} has no code");
