@@ -63,11 +63,13 @@ impl Server {
     }
 
     /// Its folder, with the cluster in `data`.
+    #[allow(dead_code, reason = "for the tests of replicas")]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Ends it as a crash would, and starts it again at the same address.
+    #[allow(dead_code, reason = "for the tests of replicas")]
     pub fn crash_and_restart(&self) {
         let (pg_ctl, data) = (self.bin.join("pg_ctl"), self.folder.path().join("data"));
         let line = format!("{} -D {} -m immediate -w -l log restart >/dev/null", pg_ctl.display(), data.display());
