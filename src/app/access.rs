@@ -24,7 +24,7 @@ pub struct Access {
     uses: Mutex<HashMap<String, KeyUse>>,
     loader: OnceLock<Box<Loader>>,
     /// One reload at a time.
-    reloading: Mutex<()>,
+    reloading: tokio::sync::Mutex<()>,
     changed: watch::Sender<()>,
     /// What a command on this machine proves with that it may read the data folder.
     pub control_token: String,
@@ -63,7 +63,7 @@ impl Access {
             revoked: RwLock::default(),
             uses: Mutex::default(),
             loader: OnceLock::new(),
-            reloading: Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
             changed: watch::Sender::new(()),
             control_token: hex::encode(rand::random::<[u8; 32]>()),
         }
@@ -147,10 +147,10 @@ impl Access {
 impl App {
     /// Reads the configuration again and applies what can be changed while the service runs. If it cannot be used, everything stays
     /// as it is.
-    pub fn reload(&self) -> anyhow::Result<Reloaded> {
+    pub async fn reload(&self) -> anyhow::Result<Reloaded> {
         let access = &self.access;
         let load = access.loader.get().context("this process does not read its configuration again")?;
-        let _one = access.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = access.reloading.lock().await;
         let new = load()?;
         // What applies after the next start, and what applies now.
         new.exposure()?;
@@ -160,6 +160,10 @@ impl App {
         let (applied, needs_restart) = current.changes_to(&new);
         let mut warnings: Vec<String> = new.warnings.iter().map(ToString::to_string).collect();
         warnings.extend(merged.exposure_warnings());
+        // A new hook tells about what happens once the answer is there.
+        for hook in &merged.hooks.all {
+            self.record.hooks().register(&hook.name, self.clock.now()).await?;
+        }
         access.set_settings(merged);
         Ok(Reloaded { applied, needs_restart, warnings })
     }

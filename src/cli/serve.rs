@@ -99,7 +99,7 @@ fn reload_on_signal(app: App) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            log_reload(app.reload());
+            log_reload(app.reload().await);
         }
     });
     Ok(())

@@ -244,6 +244,13 @@ impl Layers {
         found
     }
 
+    /// The same of the values below a key, by what follows it: a table of an array is known by no name.
+    pub fn digests_below(&self, key: &str) -> BTreeMap<String, Digest> {
+        let below =
+            |(full, digest): (String, Digest)| Some((full.strip_prefix(key)?.strip_prefix('.')?.to_owned(), digest));
+        self.digests().into_iter().filter_map(below).collect()
+    }
+
     /// Keys that were never read, so probably misspelt.
     pub fn unknown_keys(&self) -> Vec<Problem> {
         let mut found = Vec::new();

@@ -15,8 +15,13 @@ fn is_reloadable(key: &str) -> bool {
             | "receiver.password"
             | "receiver.token"
             | "receiver.open"
-    ) || key.starts_with("api.keys.")
+    ) || is_of_hooks(key)
+        || key.starts_with("api.keys.")
         || key.starts_with("receiver.sources.")
+}
+
+fn is_of_hooks(key: &str) -> bool {
+    key.starts_with("hook.") || key.starts_with("hooks.")
 }
 
 /// A key as a message names it: a table of keys or of a source as a whole.
@@ -35,6 +40,7 @@ impl Settings {
         let mut merged = self.clone();
         merged.api = new.api.clone();
         merged.host_names = new.host_names.clone();
+        merged.hooks = new.hooks.clone();
         merged.receiver.credentials = new.receiver.credentials.clone();
         merged.receiver.sources = new.receiver.sources.clone();
         merged.receiver.open = new.receiver.open;
@@ -49,7 +55,9 @@ impl Settings {
         let keys = self.written.keys().chain(new.written.keys());
         let changed = keys.filter(|key| self.written.get(*key) != new.written.get(*key));
         let (mut applied, mut restart): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-        for key in changed {
+        applied.extend(self.hooks.changes_to(&new.hooks).map(|name| format!("hook.{name}")));
+        // A hook is named above: its number in the file says little.
+        for key in changed.filter(|key| !key.starts_with("hook.")) {
             if is_reloadable(key) { applied.push(group(key)) } else { restart.push(key.clone()) }
         }
         for keys in [&mut applied, &mut restart] {

@@ -17,7 +17,7 @@ pub(super) async fn command(State(http): State<Http>, Path(command): Path<String
         return nothing_here();
     }
     match command.as_str() {
-        "reload" => match http.app.reload() {
+        "reload" => match http.app.reload().await {
             Ok(done) => {
                 let (applied, restart) = (&done.applied, &done.needs_restart);
                 Json(json!({ "applied": applied, "needsRestart": restart, "warnings": done.warnings })).into_response()

@@ -54,7 +54,8 @@ impl From<&Hook> for HookSettings {
 impl Queries {
     /// The hooks of the configuration in its order, and then those that were removed from it.
     pub async fn hooks(&self) -> Result<Vec<HookRow>, QueryError> {
-        let configured = &self.app.settings.hooks;
+        let settings = self.app.access.settings();
+        let configured = &settings.hooks;
         let mut states = self.record.hooks().states().await?;
         if configured.all.is_empty() && states.is_empty() {
             return Ok(Vec::new());
@@ -104,7 +105,7 @@ impl Queries {
     /// An error if there never was a hook of this name.
     async fn check_hook(&self, name: Option<&str>) -> Result<(), QueryError> {
         let Some(name) = name else { return Ok(()) };
-        if self.app.settings.hooks.named(name).is_some() || self.record.hooks().state(name).await?.is_some() {
+        if self.app.access.settings().hooks.named(name).is_some() || self.record.hooks().state(name).await?.is_some() {
             return Ok(());
         }
         Err(QueryError::NotFound { what: "hook", id: format!("`{}`", crate::domain::excerpt(name)) })

@@ -399,6 +399,81 @@ async fn killed_at(db: Db, step: &'static str) {
     eprintln!("{db:?}, {step}: {} requests, 0 lost", endpoint.received().len());
 }
 
+/// Lets the service read its configuration again, and gives what it says.
+fn reload(archive: &Archive, config: &str) -> String {
+    std::fs::write(archive.folder.path().join("acervo.toml"), config).expect("a file");
+    let output = archive.command().args(["config", "reload"]).output().expect("a binary that starts");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The names of what an endpoint has accepted.
+fn names(received: &[Received]) -> Vec<String> {
+    received.iter().filter_map(|one| Some(one.json()["data"]["name"].as_str()?.to_owned())).collect()
+}
+
+on_each_database!(a_reload_adds_changes_and_ends_hooks, 4 threads);
+async fn a_reload_adds_changes_and_ends_hooks(db: Db) {
+    let (first, second) = (Endpoint::start(Answer::Status(200)).await, Endpoint::start(Answer::Status(200)).await);
+    let decks = |endpoint: &Endpoint, more: &str| {
+        config(endpoint, &format!("events = [\"archived\"]\nretry_first = \"50ms\"\nretry_max = \"100ms\"\n{more}"))
+    };
+    let archive = Archive::new(db, &decks(&first, ""));
+    let links = FileServer::start().await;
+    let log = archive.folder.path().join("log.txt");
+    let change = |config: &str| tokio::task::block_in_place(|| reload(&archive, config));
+    let served = tokio::task::block_in_place(|| Served::spawn(archive.command(), log, free_port(), "info"));
+    let settled = async |count: u64| {
+        announce(&served.url, &links, count as usize).await;
+        served.until(ARCHIVED, |data| data["publications"]["totalCount"] == count).await;
+    };
+    settled(1).await;
+    first.until_accepted(1).await;
+    // A new hook begins at the present, and the other one is left alone.
+    let extra = "[[hook]]\nname = \"extra\"\nevents = [\"archived\"]\nallow_private = true\n";
+    let with_extra = |decks: &str| format!("{decks}{extra}url = \"{}\"\n", second.url);
+    assert_eq!(change(&with_extra(&decks(&first, ""))), "taken over: hook.extra\n");
+    settled(2).await;
+    assert_eq!(names(&second.until_accepted(1).await), ["Produto 2"]);
+    assert_eq!(names(&first.until_accepted(2).await), ["Produto 1", "Produto 2"]);
+    // A changed one continues where it was: here at an event that its endpoint never answered, and in the other order in the file.
+    first.answer(Answer::Hold);
+    settled(3).await;
+    first.until(3).await;
+    let other = Endpoint::start(Answer::Status(200)).await;
+    let reordered = format!("{extra}url = \"{}\"\n{}", second.url, decks(&other, ""));
+    assert_eq!(change(&reordered), "taken over: hook.decks\n");
+    assert_eq!(names(&other.until_accepted(1).await), ["Produto 3"]);
+    // A removed one ends, and so does what it was sending.
+    second.until_accepted(2).await;
+    second.answer(Answer::Hold);
+    settled(4).await;
+    second.until(3).await;
+    assert_eq!(change(&decks(&other, "")), "taken over: hook.extra\n");
+    second.answer(Answer::Status(200));
+    second.release();
+    settled(5).await;
+    assert_eq!(names(&other.until_accepted(3).await), ["Produto 3", "Produto 4", "Produto 5"]);
+    let expected = json!([
+        { "name": "decks", "configured": true, "delivered": 5 }, { "name": "extra", "configured": false, "delivered": 2 }
+    ]);
+    served.until("{ hooks { name configured delivered } }", |data| data["hooks"] == expected).await;
+    assert_eq!(second.received().len(), 3, "an ended hook sent something");
+    // Under its name it continues: nothing was lost meanwhile. A setting of all hooks names those that it applies to.
+    let all = with_extra(&decks(&other, "timeout = \"3s\""));
+    assert_eq!(change(&format!("{all}[hooks]\nlog = 5\n")), "taken over: hook.decks, hook.extra, hooks.log\n");
+    assert_eq!(names(&second.until_accepted(4).await), ["Produto 2", "Produto 3", "Produto 4", "Produto 5"]);
+    assert_eq!(change(&format!("{all}[hooks]\nlog = 5\n")), "nothing changed that a running service can take over\n");
+    let wrong = all.replace("events = [\"archived\"]\nallow", "events = [\"outro\"]\nallow");
+    std::fs::write(archive.folder.path().join("acervo.toml"), wrong).expect("a file");
+    let output =
+        tokio::task::block_in_place(|| archive.command().args(["config", "reload"]).output().expect("a binary"));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    settled(6).await;
+    assert_eq!(names(&second.until_accepted(5).await).last().map(String::as_str), Some("Produto 6"));
+    assert!(!served.logged().contains("segredo-do-caminho"), "{}", served.logged());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_no_event_is_lost() {
     let rounds = burst::rounds(5);

@@ -16,7 +16,7 @@ use super::matching;
 use super::values::{self, Problem};
 pub use mail::{MailServer, Mailbox, SmtpTls};
 
-use crate::domain::{HookEvent, ProductMatch, Template, TemplateFormat, is_public};
+use crate::domain::{Digest, HookEvent, ProductMatch, Template, TemplateFormat, is_public};
 
 /// All hooks, in the order of the file.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,8 @@ pub struct Hook {
     pub retry_max: Duration,
     /// An event that is not delivered within this time after its first attempt becomes a dead letter.
     pub give_up_after: Duration,
+    /// Of all its settings: tells whether one changed.
+    pub fingerprint: Digest,
 }
 
 /// Where a hook sends its events.
@@ -134,6 +136,16 @@ impl Hooks {
     pub fn named(&self, name: &str) -> Option<&Hook> {
         self.all.iter().find(|hook| hook.name == name)
     }
+
+    /// The names of the hooks that only one of both has, or that have other settings in the other.
+    pub fn changes_to<'a>(&'a self, new: &'a Self) -> impl Iterator<Item = &'a str> {
+        let is_same = |hook: &&Hook, other: &Self| {
+            other.named(&hook.name).is_some_and(|other| other.fingerprint == hook.fingerprint)
+        };
+        let ended = self.all.iter().filter(|hook| new.named(&hook.name).is_none());
+        let begun = new.all.iter().filter(move |hook| !is_same(hook, self));
+        ended.chain(begun).map(|hook| hook.name.as_str())
+    }
 }
 
 /// `None` if something is missing or invalid, which has been noted.
@@ -168,6 +180,9 @@ fn hook(layers: &mut Layers, key: &str, defaults: &Defaults) -> Option<Hook> {
     let retry_first = duration(layers, "retry_first", defaults.retry_first);
     let retry_max = duration(layers, "retry_max", defaults.retry_max);
     let give_up_after = duration(layers, "give_up_after", defaults.give_up_after);
+    let written = layers.digests_below(key);
+    let fingerprint =
+        Digest::of(format!("{written:?} {timeout:?} {retry_first:?} {retry_max:?} {give_up_after:?}").as_bytes());
     Some(Hook {
         name: name?,
         events,
@@ -179,6 +194,7 @@ fn hook(layers: &mut Layers, key: &str, defaults: &Defaults) -> Option<Hook> {
         retry_first: retry_first?,
         retry_max: retry_max?,
         give_up_after: give_up_after?,
+        fingerprint,
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::{
@@ -27,18 +28,19 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// Changes read at once.
 const CHANGES: u64 = 500;
 
-pub(super) async fn run(app: App) {
+/// Until it is stopped, between two looks.
+pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut watch = None;
     loop {
         tokio::select! {
-            () = app.stop.cancelled() => return,
+            () = stop.cancelled() => return,
             () = tokio::time::sleep(CHECK_EVERY) => {}
         }
         // What a wrong clock finds overdue is not.
         if app.trust.suspect_since(&app.clock).is_some() {
             continue;
         }
-        if let Err(e) = check(&app, &mut watch).await {
+        if let Err(e) = check(&app, &stop, &mut watch).await {
             tracing::error!(error = %e, "late periods cannot be found; trying again");
         }
     }
@@ -53,7 +55,7 @@ struct Watch {
     since: Timestamp,
 }
 
-async fn check(app: &App, watch: &mut Option<Watch>) -> Result<(), RecordError> {
+async fn check(app: &App, stop: &CancellationToken, watch: &mut Option<Watch>) -> Result<(), RecordError> {
     let watch = match watch {
         Some(watch) => watch,
         None => watch.insert(begin(app).await?),
@@ -62,7 +64,7 @@ async fn check(app: &App, watch: &mut Option<Watch>) -> Result<(), RecordError> 
     let now = app.clock.now();
     let due: Vec<ProductId> = watch.due.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
     for product in due {
-        if app.stop.is_cancelled() {
+        if stop.is_cancelled() {
             return Ok(());
         }
         let next = look_at(app, product, watch.since, now).await?;
@@ -75,8 +77,8 @@ async fn begin(app: &App) -> Result<Watch, RecordError> {
     // Before the products: a change after it is looked at again.
     let feed = app.record.feed().head().await?;
     let states = app.record.hooks().states().await?;
-    let is_about =
-        |name: &str| app.settings.hooks.named(name).is_some_and(|hook| hook.events.contains(&HookEvent::Late));
+    let settings = app.access.settings();
+    let is_about = |name: &str| settings.hooks.named(name).is_some_and(|hook| hook.events.contains(&HookEvent::Late));
     let since = states.iter().filter(|state| is_about(&state.name)).map(|state| state.created_at).min();
     let products = app.record.history().product_ids().await?;
     Ok(Watch {

@@ -8,6 +8,7 @@ mod events;
 mod late;
 mod message;
 mod run;
+mod tasks;
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ pub(super) use message::{burst_ended, silent};
 
 use crate::app::App;
 use crate::config::Hook;
-use crate::domain::{DeliveryOutcome, HookEvent};
+use crate::domain::DeliveryOutcome;
 use crate::engine::hooks::{SendError, Sender};
 use crate::engine::record::{HookAttempt, RecordError};
 
@@ -43,16 +44,10 @@ pub enum HookError {
 
 /// Makes new hooks known, which begin here, and starts the task of each.
 pub(super) async fn start(app: &App) -> Result<Vec<JoinHandle<()>>, RecordError> {
-    let mut tasks = vec![tokio::spawn(forget(app.clone()))];
-    let hooks = &app.settings.hooks.all;
-    for hook in hooks {
+    for hook in &app.access.settings().hooks.all {
         app.record.hooks().register(&hook.name, app.clock.now()).await?;
-        tasks.push(tokio::spawn(run::run(app.clone(), hook.clone())));
     }
-    if hooks.iter().any(|hook| hook.events.contains(&HookEvent::Late)) {
-        tasks.push(tokio::spawn(late::run(app.clone())));
-    }
-    Ok(tasks)
+    Ok(vec![tokio::spawn(forget(app.clone())), tokio::spawn(tasks::run(app.clone()))])
 }
 
 /// Forgets old events that every hook has passed.
@@ -70,22 +65,23 @@ async fn forget(app: App) {
 
 async fn forget_once(app: &App) -> Result<(), RecordError> {
     let states = app.record.hooks().states().await?;
-    let configured = states.iter().filter(|state| app.settings.hooks.named(&state.name).is_some());
+    let settings = app.access.settings();
+    let configured = states.iter().filter(|state| settings.hooks.named(&state.name).is_some());
     let passed = configured.map(|state| state.position.event).min().unwrap_or(i64::MAX);
     app.record.hooks().forget_events(app.clock.now() - EVENTS_KEPT, passed).await?;
     Ok(())
 }
 
-fn configured<'a>(app: &'a App, name: &str) -> Result<&'a Hook, HookError> {
-    app.settings.hooks.named(name).ok_or_else(|| HookError::Unknown(name.to_owned()))
+fn configured(app: &App, name: &str) -> Result<Hook, HookError> {
+    app.access.settings().hooks.named(name).cloned().ok_or_else(|| HookError::Unknown(name.to_owned()))
 }
 
 /// Sends a test message once, and logs it.
 pub async fn test(app: &App, name: &str) -> Result<Option<u16>, HookError> {
     let hook = configured(app, name)?;
-    let sender = Sender::new(hook)?;
+    let sender = Sender::new(&hook)?;
     let now = app.clock.now();
-    let message = message::test(hook, now)?;
+    let message = message::test(&hook, now)?;
     let began = Instant::now();
     let sent = sender.send(&message, now).await;
     let error = sent.as_ref().err().map(ToString::to_string);
@@ -126,7 +122,7 @@ pub async fn enable(app: &App, name: &str) -> Result<(), HookError> {
 }
 
 fn log_max(app: &App) -> u64 {
-    app.settings.hooks.log as u64
+    app.access.settings().hooks.log as u64
 }
 
 /// Whether an instant is still to come. One further away than any delay was computed by a wrong clock.

@@ -2,6 +2,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::events::{self, Event, Next};
@@ -30,7 +31,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Added to the longest delay; see [`is_to_come`].
 const SLACK: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(app: App, hook: Hook) {
+/// Sends what a hook is about, until it is stopped. An attempt that is in progress then ends, and is made again by what continues.
+pub(super) async fn run(app: App, hook: Hook, stop: CancellationToken) {
     let name = hook.name.clone();
     let sender = match Sender::new(&hook) {
         Ok(sender) => sender,
@@ -38,9 +40,9 @@ pub(super) async fn run(app: App, hook: Hook) {
     };
     let holder = format!("hook-{}", Uuid::now_v7());
     let mut runner =
-        Runner { app: app.clone(), hook, sender, holder, guard: None, seen: None, saved_at: Instant::now() };
+        Runner { app: app.clone(), hook, stop, sender, holder, guard: None, seen: None, saved_at: Instant::now() };
     let mut fed = app.record.feed().watch();
-    while !app.stop.is_cancelled() {
+    while !runner.stop.is_cancelled() {
         fed.borrow_and_update();
         match runner.turn().await {
             Ok(Turn::Again) => continue,
@@ -50,7 +52,7 @@ pub(super) async fn run(app: App, hook: Hook) {
         }
         runner.release().await;
         tokio::select! {
-            () = app.stop.cancelled() => break,
+            () = runner.stop.cancelled() => break,
             _ = fed.changed() => tokio::time::sleep(PAUSE).await,
             () = tokio::time::sleep(CHECK_EVERY) => {}
         }
@@ -70,6 +72,7 @@ enum Turn {
 struct Runner {
     app: App,
     hook: Hook,
+    stop: CancellationToken,
     sender: Sender,
     holder: String,
     /// Held while it sends, where other processes may do the same.
@@ -235,13 +238,13 @@ impl Runner {
         Ok(Turn::Again)
     }
 
-    /// Sends a message; `None` if the process is stopping.
+    /// Sends a message; `None` if the hook is stopped.
     async fn send(&self, event: &Event) -> Option<Sent> {
         let (at, began) = (self.app.clock.now(), Instant::now());
         fault("hook-before-send");
         let outcome = tokio::select! {
             outcome = self.attempt(event, at) => outcome,
-            () = self.app.stop.cancelled() => return None,
+            () = self.stop.cancelled() => return None,
         };
         fault("hook-after-send");
         Some(Sent { outcome, at, took: began.elapsed() })
