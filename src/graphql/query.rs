@@ -194,12 +194,14 @@ impl QueryRoot {
         &self,
         ctx: &Context<'_>,
         search: Option<String>,
+        #[graphql(name = "in", default)] search_in: SearchIn,
         filter: Option<PublicationFilter>,
         group_by: Vec<StatsDimension>,
         #[graphql(default = 1000)] limit: i32,
     ) -> Result<Rows<'static, StatsRow>> {
         let request = StatsRequest {
             search,
+            search_in: search_in.into(),
             filter: PublicationFilter::read(filter).map_err(bad)?,
             group_by: group_by.into_iter().map(Into::into).collect(),
             limit: limit.into(),

@@ -9,7 +9,7 @@ use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 use super::deadline::{Deadline, STEPS};
 use super::dimension::Values;
 use super::scan::scan;
-use super::{Dimension, Filter, Index, IndexError, Order, Query, Target};
+use super::{Dimension, Filter, Index, IndexError, Order, Query, SearchIn, Target};
 
 /// The totals of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +70,7 @@ impl Index {
     pub fn stats(
         &self,
         search: Option<String>,
+        search_in: SearchIn,
         filter: Filter,
         dimensions: &[Dimension],
         deadline: &Deadline,
@@ -77,7 +78,7 @@ impl Index {
         let query = Query {
             target: Target::Publications { as_of: None },
             search,
-            search_in: super::SearchIn::Names,
+            search_in,
             scored: false,
             filter,
             order: Order::Name,

@@ -7,7 +7,7 @@ use super::filters::check_filter;
 use super::search_text::SearchText;
 use super::{Queries, QueryError};
 use crate::domain::{Granularity, ProductId, PublicationStatus, fold};
-use crate::engine::index::{Dimension, Filter, Groups};
+use crate::engine::index::{Dimension, Filter, Groups, SearchIn};
 
 /// Values of one facet in a response at most.
 pub const FACET_VALUES_MAX: usize = 60;
@@ -109,8 +109,9 @@ impl Queries {
         if let Some(facets) = state.as_ref().and_then(|state| cache().get(state, &key).cloned()) {
             return Ok(facets);
         }
-        let search = SearchText::new(search, crate::engine::index::SearchIn::Names, false)?.text;
-        let groups = self.query_index(move |index, watch| index.stats(search, filter, &DIMENSIONS, watch)).await?;
+        let SearchText { text, within, .. } = SearchText::new(search, SearchIn::Names, false)?;
+        let groups =
+            self.query_index(move |index, watch| index.stats(text, within, filter, &DIMENSIONS, watch)).await?;
         let mut counted = count(&groups, &chosen.values());
         self.name_facet(&mut counted[2]).await?;
         let [process, macro_process, product, granularity, extension, status] = counted;

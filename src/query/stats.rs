@@ -19,6 +19,7 @@ const SUGGESTIONS_MAX: usize = 100;
 #[derive(Clone, Debug)]
 pub struct StatsRequest {
     pub search: Option<String>,
+    pub search_in: SearchIn,
     pub filter: Filter,
     pub group_by: Vec<Dimension>,
     pub limit: i64,
@@ -70,10 +71,10 @@ impl Queries {
             return Err(QueryError::bad("`groupBy` names a dimension twice"));
         }
         check_filter(&request.filter)?;
-        let search = SearchText::new(request.search, SearchIn::Names, false)?.text;
+        let SearchText { text, within, .. } = SearchText::new(request.search, request.search_in, false)?;
         let dimensions = request.group_by.clone();
         let mut found =
-            self.query_index(move |index, watch| index.stats(search, request.filter, &dimensions, watch)).await?;
+            self.query_index(move |index, watch| index.stats(text, within, request.filter, &dimensions, watch)).await?;
         for (dimension, values) in request.group_by.iter().zip(&mut found.values) {
             if *dimension == Dimension::Product {
                 self.name_products(values).await?;
@@ -87,8 +88,9 @@ impl Queries {
     /// How many publications of each product are lost, however old they are. Products without any are not listed.
     pub async fn lost_by_product(&self) -> Result<HashMap<ProductId, u64>, QueryError> {
         let filter = Filter { status: Some(vec![PublicationStatus::Lost]), ..Filter::default() };
-        let groups =
-            self.query_index(move |index, watch| index.stats(None, filter, &[Dimension::Product], watch)).await?;
+        let groups = self
+            .query_index(move |index, watch| index.stats(None, SearchIn::Names, filter, &[Dimension::Product], watch))
+            .await?;
         let of_product = |group| {
             let value = groups.values[0][groups.value_indices(group).next()?].as_deref()?;
             Some((value.parse().ok()?, groups.sums(group).publications))
@@ -173,7 +175,9 @@ impl Queries {
                 SuggestionKind::Process => Filter { process: wanted, ..Filter::default() },
                 _ => Filter { macro_process: wanted, ..Filter::default() },
             };
-            let groups = self.query_index(move |index, watch| index.stats(None, filter, &[dimension], watch)).await?;
+            let groups = self
+                .query_index(move |index, watch| index.stats(None, SearchIn::Names, filter, &[dimension], watch))
+                .await?;
             for row in rows(&[dimension], &groups, usize::MAX) {
                 let Some(text) = row.process.or(row.macro_process).filter(|text| begins(text, prefix)) else {
                     continue;

@@ -6,7 +6,8 @@ use acervo::domain::{
     Granularity, LocalDateTime, Period, ProductId, PublicationId, PublicationStatus, RevisionId, sao_paulo,
 };
 use acervo::leaves::index::{
-    Bucket, Deadline, Dimension, Filter, Groups, Index, IndexError, Position, Product, Publication, Revision, Writer,
+    Bucket, Deadline, Dimension, Filter, Groups, Index, IndexError, Position, Product, Publication, Revision, SearchIn,
+    Writer,
 };
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
@@ -192,7 +193,7 @@ fn check(segments: &[Vec<Entry>]) {
         for one in known.values() {
             *expected.entry(dimensions.iter().map(|dimension| naive(one, *dimension)).collect()).or_default() += 1;
         }
-        let found = index.stats(None, Filter::default(), dimensions, &soon()).expect("counts");
+        let found = index.stats(None, SearchIn::Names, Filter::default(), dimensions, &soon()).expect("counts");
         assert_eq!(counted(&found), expected, "{dimensions:?}");
     };
     for dimension in DIMENSIONS {

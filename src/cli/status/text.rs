@@ -9,7 +9,7 @@ use crate::cli::output::{self, line, when};
 use crate::cli::{hook, token};
 use crate::domain::NotificationStatus;
 use crate::jobs::Job;
-use crate::query::{HookRow, Replay, SourceStatus, Verification};
+use crate::query::{ContentStatus, HookRow, Replay, SourceStatus, Verification};
 
 pub(super) fn text(state: &State, needs: &[Need]) -> anyhow::Result<String> {
     let times = say!("cli-status-times-of", now = output::local(state.now));
@@ -133,6 +133,9 @@ fn files(state: &State) -> anyhow::Result<Vec<String>> {
         line(&say!("cli-status-disk"), &disk),
         line(&say!("cli-status-index-lag"), &say!("cli-status-changes", count = status.index_lag)),
     ];
+    if let Some(content) = &status.content {
+        lines.push(line(&say!("cli-status-content-lag"), &content_lag(content)));
+    }
     if status.damaged.count > 0 {
         let files = status.damaged.first.iter().map(|file| match &file.revision {
             Some((id, name)) => say!("cli-status-revision", name = output::in_cell(name), id = id.to_string()),
@@ -143,6 +146,12 @@ fn files(state: &State) -> anyhow::Result<Vec<String>> {
     }
     lines.push(line(&say!("cli-status-verification"), &verification(&status.verification, now)));
     Ok(lines)
+}
+
+fn content_lag(content: &ContentStatus) -> String {
+    let read = content.read + content.partly;
+    let counts = say!("cli-status-content-read", read = read, partly = content.partly, unreadable = content.unreadable);
+    format!("{}; {counts}", say!("cli-status-changes", count = content.lag))
 }
 
 fn hooks(state: &State) -> Vec<String> {

@@ -46,6 +46,7 @@ pub async fn page(queries: &Queries, visit: &Visit, id: ProductId) -> Result<Pag
     };
     let months = StatsRequest {
         search: None,
+        search_in: crate::query::SearchIn::Names,
         filter: filter(),
         group_by: vec![Dimension::Archived(Bucket::Month)],
         limit: 1_000,
