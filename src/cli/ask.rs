@@ -2,9 +2,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use async_graphql::{Executor, Request, Variables};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -27,7 +27,7 @@ const KEY_BYTES_MAX: u64 = 4 << 10;
 /// Which instance to ask.
 #[derive(clap::Args)]
 pub(super) struct RemoteArgs {
-    /// Ask the instance at this address instead of the archive on this machine: search, get, status, coverage [ACERVO_URL]
+    /// Ask the instance at this address instead of the archive on this machine: search, get, diff, status, coverage [ACERVO_URL]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
     /// The key for it. Other users of this machine can see it: prefer --key-file or ACERVO_KEY
@@ -125,18 +125,24 @@ impl Remote {
 
     /// Sends a request with the key. An answer other than a success is an error that says what helps.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let response = self.answer(request).await?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    /// The answer to a request with the key, whatever its status.
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),
             None => request,
         };
-        let response = request.send().await.map_err(|e| self.unreachable(e))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let address = self.address();
+        request.send().await.map_err(|e| self.unreachable(e))
+    }
+
+    /// What an answer other than a success means, and what helps.
+    pub async fn refusal(&self, response: Response) -> anyhow::Error {
+        let (address, status) = (self.address(), response.status());
         if status.is_redirection() {
-            bail!(say!("cli-remote-redirect", address = address, status = status.to_string()));
+            return anyhow!(say!("cli-remote-redirect", address = address, status = status.to_string()));
         }
         let body = response.text().await.unwrap_or_default();
         let body: Value = serde_json::from_str(&body).unwrap_or_default();
@@ -144,12 +150,12 @@ impl Remote {
         let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
         match (status, &self.key) {
             (StatusCode::UNAUTHORIZED, None) => {
-                bail!(say!("cli-remote-needs-key", address = address))
+                anyhow!(say!("cli-remote-needs-key", address = address))
             }
             (StatusCode::UNAUTHORIZED, Some(_)) => {
-                bail!(say!("cli-remote-wrong-key", address = address, detail = detail))
+                anyhow!(say!("cli-remote-wrong-key", address = address, detail = detail))
             }
-            _ => bail!(say!("cli-remote-answers", address = address, status = status.to_string(), detail = detail)),
+            _ => anyhow!(say!("cli-remote-answers", address = address, status = status.to_string(), detail = detail)),
         }
     }
 
@@ -162,16 +168,48 @@ impl Remote {
         let body = json!({ "query": document, "variables": variables }).to_string();
         let request = self.client.post(self.base.join("graphql")?).header(CONTENT_TYPE, "application/json").body(body);
         let text = self.send(request).await?.text().await.map_err(|e| self.unreachable(e))?;
-        serde_json::from_str(&text).with_context(|| say!("cli-remote-not-acervo", address = self.address()))
+        self.parsed(&text)
+    }
+
+    /// A response of JSON.
+    pub fn parsed(&self, text: &str) -> anyhow::Result<Value> {
+        serde_json::from_str(text).with_context(|| say!("cli-remote-not-acervo", address = self.address()))
+    }
+
+    /// A response that ended too soon.
+    pub fn broken_off(error: reqwest::Error) -> anyhow::Error {
+        anyhow::Error::new(error.without_url()).context(say!("cli-get-broke-off"))
     }
 
     /// The bytes at a path, as they are.
     pub async fn get(&self, segments: &[&str]) -> anyhow::Result<Response> {
+        self.send(self.request(segments, &[])).await
+    }
+
+    /// The same, whatever the status of the answer.
+    pub async fn try_get(&self, segments: &[&str]) -> anyhow::Result<Response> {
+        self.answer(self.request(segments, &[])).await
+    }
+
+    /// What is at a path with these parameters, as this media type.
+    pub async fn get_as(
+        &self,
+        segments: &[&str],
+        parameters: &[(&str, &str)],
+        media: &str,
+    ) -> anyhow::Result<Response> {
+        self.send(self.request(segments, parameters).header(ACCEPT, media)).await
+    }
+
+    fn request(&self, segments: &[&str], parameters: &[(&str, &str)]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
-        self.send(self.client.get(url).header(ACCEPT_ENCODING, "identity")).await
+        if !parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        self.client.get(url).header(ACCEPT_ENCODING, "identity")
     }
 
     /// Whether the instance can accept notifications, and if not, why.

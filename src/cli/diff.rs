@@ -2,14 +2,17 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::ValueEnum;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
+use super::ask::{Archive, Remote, take};
 use super::language::say;
 use super::output::{self, Style};
 use super::{get, search};
 use crate::config::Settings;
-use crate::domain::RevisionId;
+use crate::domain::format_instant;
 use crate::jobs;
 use crate::query::{Queries, RevisionRow};
 
@@ -53,27 +56,40 @@ enum Color {
     Never,
 }
 
-pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
-    let app = super::open(settings).await?;
-    if args.to.is_none() {
-        // Without a server nothing else updates the index.
-        jobs::catch_up(&app).await?;
+/// What is printed.
+struct Comparison {
+    /// The two revisions, in words.
+    from: String,
+    to: String,
+    /// Other products that the words find.
+    other_products: Vec<String>,
+    shown: Shown,
+}
+
+enum Shown {
+    Text(String),
+    Json(Value),
+}
+
+pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
+    let comparison = match remote {
+        Some(remote) => compare_remotely(&args, remote).await?,
+        None => compare(&args, settings).await?,
+    };
+    let Comparison { from, to, other_products, shown } = comparison;
+    if !other_products.is_empty() {
+        let others: Vec<String> = other_products.iter().take(5).map(|name| output::in_cell(name)).collect();
+        let (count, others) = (other_products.len(), others.join(", "));
+        output::print_message(&say!("cli-diff-others", count = count, names = others));
     }
-    let queries = Queries::new(app);
-    let (from, to) = chosen(&args, &queries).await?;
-    let (from, to) = (queries.revision(from).await?, queries.revision(to).await?);
-    let (from_id, to_id) = (from.revision.id, to.revision.id);
-    let member = args.member.as_deref();
-    if let Format::Json = args.format {
-        let diff = match member {
-            Some(path) => queries.member_diff(from_id, to_id, path).await?,
-            None => queries.revision_diff(from_id, to_id).await?,
-        };
-        output::print(&serde_json::to_string_pretty(&diff.to_json(&queries)?)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let written = queries.diff_text(from_id, to_id, member).await?;
-    output::print_message(&say!("cli-diff-from-to", from = described(&from), to = described(&to)));
+    let text = match shown {
+        Shown::Json(value) => {
+            output::print(&serde_json::to_string_pretty(&value)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Shown::Text(text) => text,
+    };
+    output::print_message(&say!("cli-diff-from-to", from = from, to = to));
     let is_colored = match args.color {
         Color::Auto => {
             let is_refused = super::environment("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -83,34 +99,75 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         Color::Never => false,
     };
     let style = |line: &str| if is_colored { style_of(line) } else { Style::Plain };
-    output::print_lines(written.text.lines().map(|line| (style(line), line)))?;
+    output::print_lines(text.lines().map(|line| (style(line), line)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn chosen(args: &Args, queries: &Queries) -> anyhow::Result<(RevisionId, RevisionId)> {
-    let chosen = match (&args.search, args.from, args.to) {
-        (Some(words), ..) => queries.last_two(words, args.as_of).await?,
-        (None, Some(from), Some(to)) => {
-            let (from, to) = (queries.revision_or_latest(from).await?, queries.revision_or_latest(to).await?);
-            return Ok((from.revision.id, to.revision.id));
-        }
-        (None, Some(one), None) => queries.with_previous(one).await?,
-        (None, None, _) => return Err(super::Usage(say!("cli-diff-what")).into()),
-    };
-    if !chosen.other_products.is_empty() {
-        let others: Vec<String> = chosen.other_products.iter().take(5).map(|name| output::in_cell(name)).collect();
-        let (count, others) = (chosen.other_products.len(), others.join(", "));
-        output::print_message(&say!("cli-diff-others", count = count, names = others));
+async fn compare(args: &Args, settings: Settings) -> anyhow::Result<Comparison> {
+    let app = super::open(settings).await?;
+    if args.to.is_none() {
+        // Without a server nothing else updates the index.
+        jobs::catch_up(&app).await?;
     }
-    Ok((chosen.from, chosen.to))
+    let queries = Queries::new(app);
+    let chosen = queries.chosen_revisions(args.from, args.to, args.search.as_deref(), args.as_of).await?;
+    let (from, to) = (queries.revision(chosen.from).await?, queries.revision(chosen.to).await?);
+    let member = args.member.as_deref();
+    let shown = match (args.format, member) {
+        (Format::Table, _) => Shown::Text(queries.diff_text(chosen.from, chosen.to, member).await?.text),
+        (Format::Json, Some(path)) => {
+            Shown::Json(queries.member_diff(chosen.from, chosen.to, path).await?.to_json(&queries)?)
+        }
+        (Format::Json, None) => Shown::Json(queries.revision_diff(chosen.from, chosen.to).await?.to_json(&queries)?),
+    };
+    let described = |row: &RevisionRow| {
+        let RevisionRow { publication, revision, .. } = row;
+        let names = [&publication.name, &publication.reference_date, &revision.file_name].map(String::as_str);
+        described(names, revision.number, &revision.id.to_string())
+    };
+    let other_products = chosen.other_products;
+    Ok(Comparison { from: described(&from), to: described(&to), other_products, shown })
 }
 
-fn described(row: &RevisionRow) -> String {
-    let name = output::in_cell(&row.publication.name);
-    let date = output::in_cell(&row.publication.reference_date);
-    let file = output::in_cell(&row.revision.file_name);
-    let (number, id) = (row.revision.number.to_string(), row.revision.id.to_string());
-    say!("cli-diff-revision", name = name, date = date, number = number, file = file, id = id)
+const PAIR: &str = "query($from: ID, $to: ID, $search: String, $asOf: DateTime) {
+  revisionPair(from: $from, to: $to, search: $search, asOf: $asOf) {
+    from { ...Side } to { ...Side } otherProducts } }
+  fragment Side on Revision { id number fileName publication { name referenceDate } }";
+
+async fn compare_remotely(args: &Args, remote: Remote) -> anyhow::Result<Comparison> {
+    let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string());
+    let variables = json!({
+        "from": id(args.from), "to": id(args.to), "search": args.search, "asOf": args.as_of.map(format_instant),
+    });
+    let archive = Archive::Remote(remote);
+    let pair = take(&mut archive.query(PAIR, variables).await?, "revisionPair");
+    let Archive::Remote(remote) = archive else { bail!("a remote instance is asked") };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (from, to) = (text(&pair["from"]["id"]), text(&pair["to"]["id"]));
+    let member = args.member.as_deref().map(|path| ("member", path));
+    let (media, parameters) = match args.format {
+        Format::Table => ("text/plain", member.as_slice()),
+        Format::Json => ("application/json", member.as_slice()),
+    };
+    let response = remote.get_as(&["files", &from, "diff", &to], parameters, media).await?;
+    let body = response.text().await.map_err(Remote::broken_off)?;
+    let shown = match args.format {
+        Format::Table => Shown::Text(body),
+        Format::Json => Shown::Json(remote.parsed(&body)?),
+    };
+    let described = |side: &Value| {
+        let (publication, number) = (&side["publication"], side["number"].as_i64().unwrap_or_default());
+        let names = [&publication["name"], &publication["referenceDate"], &side["fileName"]].map(text);
+        described(names.each_ref().map(String::as_str), number, &text(&side["id"]))
+    };
+    let other_products = pair["otherProducts"].as_array().into_iter().flatten().map(text).collect();
+    Ok(Comparison { from: described(&pair["from"]), to: described(&pair["to"]), other_products, shown })
+}
+
+/// A revision in words, by the names of its product, of its period and of its file.
+fn described(names: [&str; 3], number: impl std::fmt::Display, id: &str) -> String {
+    let [name, date, file] = names.map(output::in_cell);
+    say!("cli-diff-revision", name = name, date = date, number = number.to_string(), file = file, id = id)
 }
 
 /// The colours of `git diff`.

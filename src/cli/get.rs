@@ -1,6 +1,7 @@
 //! `acervo get`: downloads archived files: one, a member of it, or all that a search finds; and lists the members of one.
 mod folder;
 mod members;
+mod remote;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use futures_util::StreamExt;
 
+use super::ask::Remote;
 use super::language::say;
 use super::output;
 use super::search::FilterOptions;
@@ -22,16 +24,16 @@ use crate::query::Revision;
 pub(super) struct Args {
     /// The id of a revision, or of a publication for its latest revision
     #[arg(value_parser = id, required_unless_present = "folder")]
-    pub(super) id: Option<uuid::Uuid>,
+    id: Option<uuid::Uuid>,
     /// The file to write, or - for standard output [default: the published name, in the current folder]
     #[arg(short, long, value_name = "FILE", requires = "id")]
-    pub(super) output: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Extract this file from the zip; of a nested zip outer.zip/inner.dat
     #[arg(long, value_name = "PATH", requires = "id")]
-    pub(super) member: Option<String>,
+    member: Option<String>,
     /// List the members of the zip, nested ones included
     #[arg(long, requires = "id", conflicts_with_all = ["output", "member", "force"])]
-    pub(super) list: bool,
+    list: bool,
     /// The output format of --list
     #[arg(long, value_enum, default_value_t = Format::Table, requires = "list")]
     format: Format,
@@ -46,7 +48,7 @@ pub(super) struct Args {
     filter: FilterOptions,
     /// Overwrite existing files that have other bytes
     #[arg(long)]
-    pub(super) force: bool,
+    force: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -55,18 +57,21 @@ enum Format {
     Json,
 }
 
-pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
     let Some(id) = args.id else {
         let folder = args.folder.with_context(|| say!("cli-get-what"))?;
-        return folder::download(args.search, args.filter, &folder, args.force, settings).await;
+        return folder::download(args.search, args.filter, &folder, args.force, remote, settings).await;
     };
     if args.filter.is_given() {
         return Err(super::Usage(say!("cli-get-filters")).into());
     }
+    if let Some(remote) = remote {
+        return remote::get(args, id, remote).await;
+    }
     let queries = Queries::new(super::open(settings).await?);
     let revision = find(&queries, id).await?;
     if args.list {
-        return members::list(&queries, &revision, args.format).await;
+        return members::print(&members::all(&queries, &revision).await?, args.format);
     }
     download(&queries, &revision, args.output, args.member.as_deref(), args.force).await
 }
@@ -82,13 +87,10 @@ async fn download(
         let why = revision.purge_rule.as_deref().unwrap_or_default();
         bail!("{}: {why}", say!("cli-get-purged", id = revision.id.to_string(), at = output::instant(at)));
     }
-    let own_name = match member {
-        Some(path) => file_name(path),
-        None => file_name(&revision.file_name),
+    let path = match output {
+        Some(path) => path,
+        None => own_path(member.unwrap_or(&revision.file_name))?,
     };
-    // `-` means standard output only if the user gives it, not as the name of a file.
-    let own_path = own_name.map(|name| PathBuf::from(if name == "-" { "./-".to_owned() } else { name }));
-    let path = output.or(own_path).with_context(|| say!("cli-get-no-name"))?;
     let mut target = Target::open(&path, force)?;
     queries.require_sound(revision).await?;
     let mut bytes = match member {
@@ -105,6 +107,13 @@ async fn download(
         output::print_message(&path.display().to_string());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a file goes without `-o`, by its published name or the path of the member.
+fn own_path(name: &str) -> anyhow::Result<PathBuf> {
+    let name = file_name(name).with_context(|| say!("cli-get-no-name"))?;
+    // `-` means standard output only if the user gives it, not as the name of a file.
+    Ok(PathBuf::from(if name == "-" { "./-".to_owned() } else { name }))
 }
 
 pub(super) fn id(text: &str) -> Result<uuid::Uuid, String> {

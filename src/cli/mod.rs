@@ -22,7 +22,6 @@ mod migrate;
 mod output;
 mod progress;
 mod reindex;
-mod remote;
 mod remove;
 mod restore;
 mod retention;
@@ -287,7 +286,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return init::run(args, &overrides);
     }
     let remote = match cli.command {
-        Command::Search(_) | Command::Coverage(_) | Command::Get(_) | Command::Status(_) => {
+        Command::Search(_) | Command::Coverage(_) | Command::Get(_) | Command::Diff(_) | Command::Status(_) => {
             cli.remote.remote(&environment)?
         }
         _ if cli.remote.is_named() => {
@@ -310,15 +309,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Simulate(args) => simulate::run(args).await,
             Command::Search(args) => search::run(args, remote, settings).await,
             Command::Coverage(args) => coverage::run(args, remote, settings).await,
-            Command::Get(args) => match remote {
-                Some(remote) => remote::get(args, remote).await,
-                None => get::run(args, settings).await,
-            },
-            Command::Diff(args) => diff::run(args, settings).await,
-            Command::Status(args) => match remote {
-                Some(remote) => remote::status(&args, remote).await,
-                None => status::run(args, settings).await,
-            },
+            Command::Get(args) => get::run(args, remote, settings).await,
+            Command::Diff(args) => diff::run(args, remote, settings).await,
+            Command::Status(args) => status::run(args, remote, settings).await,
             Command::Import(args) => import::run(args, settings).await,
             Command::Retry(args) => retry::run(args, settings).await,
             Command::Remove(args) => remove::remove(args, settings).await,

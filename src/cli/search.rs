@@ -19,10 +19,7 @@ use crate::domain::{
     LocalDateTime, MemberPattern, PublicationStatus, TextMatch, format_instant, parse_as_of, parse_local_date,
     sao_paulo,
 };
-use crate::jobs;
-use crate::query;
-use crate::query::{Filter, Order, SearchIn};
-use crate::query::{Paging, PublicationRequest, PublicationRow, Queries, TableRow};
+use crate::query::{Filter, Order, Paging, PublicationRequest, PublicationRow, SearchIn, TableRow};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -74,6 +71,19 @@ pub(super) struct FilterOptions {
     as_of: Option<Timestamp>,
 }
 
+impl Args {
+    /// The variables of a query for the rows.
+    fn variables(&self) -> Value {
+        let has_words = self.filter.words().is_some();
+        let order = self.order.unwrap_or(if has_words { SearchOrder::Relevance } else { SearchOrder::Period });
+        let FilterOptions { as_of, .. } = &self.filter.options;
+        json!({
+            "search": self.filter.words(), "filter": self.filter.options.filter(), "asOf": as_of.map(format_instant),
+            "first": self.limit, "order": order.name(),
+        })
+    }
+}
+
 impl FilterArgs {
     fn words(&self) -> Option<String> {
         Some(self.text.join(" ").trim().to_owned()).filter(|text| !text.is_empty())
@@ -96,10 +106,12 @@ impl FilterArgs {
             .collect();
         (!given.is_empty()).then_some(Value::Object(given))
     }
+}
 
-    /// The variables of a query for these publications.
-    fn variables(&self) -> Value {
-        let FilterOptions { process, from, to, status, as_of } = &self.options;
+impl FilterOptions {
+    /// The same as `PublicationFilter` of the API.
+    fn filter(&self) -> Value {
+        let Self { process, from, to, status, as_of: _ } = self;
         let status: Vec<&str> = status.iter().map(|status| status.as_str()).collect();
         let mut filter = Map::new();
         if let Some(process) = process {
@@ -112,11 +124,19 @@ impl FilterArgs {
         if !status.is_empty() {
             filter.insert("status".to_owned(), json!(status));
         }
-        json!({ "search": self.words(), "filter": filter, "asOf": as_of.map(format_instant) })
+        filter.into()
     }
-}
 
-impl FilterOptions {
+    /// The parameters of an export of these publications, in the order of `request`.
+    pub fn parameters(&self, search: Option<&str>) -> Vec<(&'static str, String)> {
+        let search = search.filter(|text| !text.trim().is_empty());
+        let order = if search.is_none() { SearchOrder::Period } else { SearchOrder::Relevance };
+        let mut parameters = vec![("filter", self.filter().to_string()), ("orderBy", order.name().to_owned())];
+        parameters.extend(search.map(|text| ("search", text.to_owned())));
+        parameters.extend(self.as_of.map(|at| ("asOf", format_instant(at))));
+        parameters
+    }
+
     pub fn request(self, search: Option<String>, paging: Paging) -> PublicationRequest {
         let search = search.filter(|text| !text.trim().is_empty());
         PublicationRequest {
@@ -217,17 +237,14 @@ pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) 
         if args.place == Place::Content {
             return Err(super::Usage(say!("cli-members-in-content")).into());
         }
-        return members(args, remote.as_ref(), settings).await;
+        return members::run(args, remote, settings).await;
     }
     let has_words = args.filter.words().is_some();
     let is_inside = args.place == Place::Content;
     if is_inside && !has_words {
         return Err(super::Usage(say!("cli-content-needs-words")).into());
     }
-    let order = args.order.unwrap_or(if has_words { SearchOrder::Relevance } else { SearchOrder::Period });
-    let mut variables = args.filter.variables();
-    variables["first"] = args.limit.into();
-    variables["order"] = order.name().into();
+    let variables = args.variables();
     // The columns of the API, without the score, which depends on the search.
     let columns: Vec<&str> =
         PublicationRow::COLUMNS.iter().map(|column| column.name).filter(|name| *name != "score").collect();
@@ -308,22 +325,4 @@ fn table(rows: &[Value], total: &Value) -> anyhow::Result<String> {
 pub(super) fn local_time(text: &str) -> anyhow::Result<String> {
     let at: Timestamp = text.parse().with_context(|| format!("`{text}` is not a valid instant"))?;
     Ok(sao_paulo().to_datetime(at).strftime("%d/%m/%Y %H:%M").to_string())
-}
-
-async fn members(args: Args, remote: Option<&Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
-    if remote.is_some() {
-        return Err(super::Usage(say!("cli-members-local")).into());
-    }
-    let app = super::open(settings).await?;
-    // Without a server nothing else updates the index.
-    jobs::catch_up(&app).await?;
-    members::run(&Queries::new(app), args.filter.request(Paging::first(args.limit)), args.format).await
-}
-
-/// The columns of the API, without the score, which depends on the search.
-fn object<Row: TableRow>(row: &Row, queries: &Queries) -> serde_json::Result<Value> {
-    let columns = Row::COLUMNS.iter().filter(|column| column.name != "score");
-    let cell =
-        |column: &query::Column<Row>| Ok((column.name.to_owned(), serde_json::to_value((column.cell)(row, queries))?));
-    Ok(Value::Object(columns.map(cell).collect::<serde_json::Result<_>>()?))
 }

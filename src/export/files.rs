@@ -2,12 +2,16 @@
 //!
 //! The list is made before the first file is read and kept in a temporary file, so neither memory nor the database is in use for as
 //! long as a client reads.
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Component, Path};
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::folder::WORK;
 use super::scratch::{Lines, Scratch, ScratchFile};
 use crate::domain::{
     Digest, ProductFolders, PublicationStatus, RevisionId, format_instant, parse_instant, period_folder, published_name,
@@ -21,7 +25,10 @@ pub(super) const MANIFEST: &str = "manifest.ndjson";
 pub(super) const MISSING: &str = "MISSING.txt";
 
 /// Names that no product's folder gets: those of ours, and those of `acervo export`.
-const RESERVED: [&str; 4] = [MANIFEST, MISSING, "SHA256SUMS", ".acervo"];
+const RESERVED: [&str; 4] = [MANIFEST, MISSING, "SHA256SUMS", WORK];
+
+/// Bytes of a received list that are kept in memory; a longer one is kept in a temporary file.
+const IN_MEMORY_MAX: usize = 4 << 20;
 
 /// The files of a query, one for each publication that has one.
 pub struct FileList {
@@ -81,6 +88,32 @@ impl FileList {
         Ok(Self { manifest, missing, publications, files, bytes, made_at: Timestamp::now() })
     }
 
+    /// The list that another instance sent as `GET /export/files.ndjson`.
+    pub async fn received(mut bytes: impl Stream<Item = anyhow::Result<Bytes>> + Unpin + Send) -> anyhow::Result<Self> {
+        let (mut received, mut length) = (tempfile::spooled_tempfile(IN_MEMORY_MAX), 0);
+        while let Some(piece) = bytes.next().await.transpose()? {
+            received.write_all(&piece)?;
+            length += piece.len() as u64;
+        }
+        let manifest = ScratchFile::of(received, length);
+        let mut list = Self { manifest, missing: None, publications: 0, files: 0, bytes: 0, made_at: Timestamp::now() };
+        let mut lines = list.lines();
+        while let Some(line) = lines.next().await? {
+            list.publications += 1;
+            if let FileLine::File(file) = line {
+                list.files += 1;
+                list.bytes += file.size;
+            }
+        }
+        Ok(list)
+    }
+
+    /// The list itself, as one JSON object a line.
+    pub fn into_manifest(self) -> (u64, FileBytes) {
+        let length = self.manifest.length();
+        (length, self.manifest.stream(0..length))
+    }
+
     /// All lines, from the first.
     pub fn lines(&self) -> FileLines {
         FileLines(self.manifest.lines())
@@ -97,7 +130,7 @@ impl FileLines {
         let text = |name: &str| line[name].as_str();
         let file = || {
             Some(ListedFile {
-                path: text("path")?.to_owned(),
+                path: text("path").filter(|path| is_below(path))?.to_owned(),
                 revision: text("revisionId")?.parse().ok()?,
                 digest: text("sha256")?.parse().ok()?,
                 size: line["size"].as_u64()?,
@@ -112,6 +145,13 @@ impl FileLines {
         let read = file().map(FileLine::File).or_else(missing);
         read.map(Some).ok_or_else(|| std::io::Error::other("a line of the list of files cannot be read").into())
     }
+}
+
+/// Whether a path stays within the folder that it is relative to. Lists may come from elsewhere.
+fn is_below(path: &str) -> bool {
+    let mut components = Path::new(path).components();
+    let is_ours = components.next().is_some_and(|first| first == Component::Normal(WORK.as_ref()));
+    !path.is_empty() && !is_ours && Path::new(path).components().all(|one| matches!(one, Component::Normal(_)))
 }
 
 struct Builder<'a> {

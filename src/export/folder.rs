@@ -5,14 +5,17 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use futures_util::TryStreamExt;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 
 use super::files::{FileLine, FileList, ListedFile};
 use crate::domain::{Digest, Hasher};
 use crate::query::{FileError, Queries, QueryError};
 
 /// A folder for work in progress.
-const WORK: &str = ".acervo";
+pub(super) const WORK: &str = ".acervo";
 
 /// The outcome of writing files to a folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,36 @@ impl FolderReport {
     }
 }
 
+/// The bytes of a file. They are those of its SHA-256, or an error follows.
+pub type SourceBytes = BoxStream<'static, Result<Bytes, NotRead>>;
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum NotRead {
+    /// For a reason of its own: others may be read.
+    File(String),
+    /// No file can be read any more.
+    Stop(anyhow::Error),
+}
+
+/// Where the bytes of listed files come from.
+pub trait FileSource: Sync {
+    fn open<'a>(&'a self, file: &'a ListedFile) -> BoxFuture<'a, Result<SourceBytes, NotRead>>;
+}
+
+impl FileSource for Queries {
+    fn open<'a>(&'a self, file: &'a ListedFile) -> BoxFuture<'a, Result<SourceBytes, NotRead>> {
+        Box::pin(async move {
+            let bytes = file.open(self).await.map_err(|e| NotRead::File(e.to_string()))?;
+            let failed = |e| match e {
+                FileError::Interrupted => NotRead::Stop(FileError::Interrupted.into()),
+                e => NotRead::File(QueryError::from(e).to_string()),
+            };
+            Ok(bytes.map_err(failed).boxed())
+        })
+    }
+}
+
 /// What happens meanwhile.
 pub enum FolderEvent<'a> {
     Progress {
@@ -56,7 +89,7 @@ pub enum FolderEvent<'a> {
 /// Writes the listed files. `force`: replace files that have other bytes.
 pub async fn write_folder(
     list: &FileList,
-    queries: &Queries,
+    source: &dyn FileSource,
     folder: &Path,
     force: bool,
     listener: &mut (dyn FnMut(FolderEvent<'_>) + Send),
@@ -71,7 +104,7 @@ pub async fn write_folder(
                 listener(FolderEvent::Left { path: &name, reason: &reason });
             }
             FileLine::File(file) => {
-                if let Err(reason) = folder.write(&file, queries, force, &mut report).await? {
+                if let Err(reason) = folder.write(&file, source, force, &mut report).await? {
                     listener(FolderEvent::Left { path: &file.path, reason: &reason });
                 }
                 done += 1;
@@ -111,7 +144,7 @@ impl Folder {
     async fn write(
         &self,
         file: &ListedFile,
-        queries: &Queries,
+        source: &dyn FileSource,
         force: bool,
         report: &mut FolderReport,
     ) -> anyhow::Result<Result<(), String>> {
@@ -133,9 +166,13 @@ impl Folder {
             Found::Nothing | Found::OtherBytes => {}
         }
         let new = self.root.join(WORK).join("file");
-        if let Err(e) = copy(file, queries, &new).await? {
-            report.failed += 1;
-            return Ok(Err(e.to_string()));
+        match copy(file, source, &new).await {
+            Ok(()) => {}
+            Err(NotRead::File(reason)) => {
+                report.failed += 1;
+                return Ok(Err(reason));
+            }
+            Err(NotRead::Stop(e)) => return Err(e),
         }
         place(&new, &target).with_context(|| format!("`{}` cannot be written", target.display()))?;
         report.bytes_added += file.size;
@@ -173,24 +210,16 @@ fn digest_of(path: &Path) -> io::Result<Digest> {
     }
 }
 
-/// Reads a file of the archive into a new file. The inner error is why it cannot be read.
-async fn copy(file: &ListedFile, queries: &Queries, to: &Path) -> anyhow::Result<Result<(), QueryError>> {
-    let cannot = || format!("`{}` cannot be written", to.display());
-    let mut new = File::create(to).with_context(cannot)?;
-    let mut bytes = match file.open(queries).await {
-        Ok(bytes) => bytes,
-        Err(e) => return Ok(Err(e)),
-    };
-    loop {
-        match bytes.try_next().await {
-            Ok(Some(piece)) => new.write_all(&piece).with_context(cannot)?,
-            Ok(None) => break,
-            Err(FileError::Interrupted) => return Err(FileError::Interrupted.into()),
-            Err(e) => return Ok(Err(e.into())),
-        }
+/// Reads a file into a new one.
+async fn copy(file: &ListedFile, source: &dyn FileSource, to: &Path) -> Result<(), NotRead> {
+    let cannot =
+        |e: io::Error| NotRead::Stop(anyhow::Error::new(e).context(format!("`{}` cannot be written", to.display())));
+    let mut new = File::create(to).map_err(cannot)?;
+    let mut bytes = source.open(file).await?;
+    while let Some(piece) = bytes.try_next().await? {
+        new.write_all(&piece).map_err(cannot)?;
     }
-    new.sync_all().with_context(cannot)?;
-    Ok(Ok(()))
+    new.sync_all().map_err(cannot)
 }
 
 fn place(from: &Path, to: &Path) -> io::Result<()> {

@@ -28,7 +28,7 @@ use crate::query::{
 use crate::query::{Notification, NotificationQuery, NotificationRequest, Paging};
 pub use csv::{CsvOptions, Dates};
 pub use files::{FileLine, FileLines, FileList, ListedFile};
-pub use folder::{FolderEvent, FolderReport, write_folder};
+pub use folder::{FileSource, FolderEvent, FolderReport, NotRead, SourceBytes, write_folder};
 pub use headers::{Headers, PORTUGUESE};
 pub use scratch::ScratchFile;
 

@@ -50,7 +50,7 @@ impl Scratch {
     pub async fn finish(mut self) -> Result<ScratchFile, FileError> {
         self.flush().await?;
         let file = self.spool.ok_or(FileError::Interrupted)?.into_reader()?;
-        Ok(ScratchFile { file: Arc::new(Mutex::new(file)), length: self.length })
+        Ok(ScratchFile::of(file, self.length))
     }
 }
 
@@ -62,6 +62,11 @@ pub struct ScratchFile {
 }
 
 impl ScratchFile {
+    /// A file that has `length` bytes.
+    pub(super) fn of(file: tempfile::SpooledTempFile, length: u64) -> Self {
+        Self { file: Arc::new(Mutex::new(file)), length }
+    }
+
     pub fn length(&self) -> u64 {
         self.length
     }

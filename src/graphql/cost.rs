@@ -119,7 +119,7 @@ fn price(parent: &str, field: &str) -> Price {
         ("Query", "publicationStats" | "suggest") => Price::Limited,
         ("Query", "coverage") => Price::Days,
         ("Query", "retentionPlan") => Price::Plan,
-        ("Query", "status" | "hooks" | "revisionDiff") => Price::Summary,
+        ("Query", "status" | "hooks" | "revisionDiff" | "revisionPair") => Price::Summary,
         ("RevisionDiff", "members" | "renamed" | "cells") => Price::Rows(CHANGES_OF_ONE),
         ("Publication" | "Revision", "contentMatches") => Price::Matches,
         ("ContentMatch", "fragments") => Price::Parts(FRAGMENTS_OF_ONE),

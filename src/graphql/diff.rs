@@ -1,9 +1,10 @@
 //! What changed between two revisions.
 use async_graphql::{Object, SimpleObject};
+use jiff::Timestamp;
 
 use super::revision::Revision;
 use crate::contract::{Count, Long, mirror};
-use crate::query;
+use crate::query::{self, Queries, QueryError};
 
 mirror! {
     /// What happened to a member of a zip.
@@ -14,6 +15,29 @@ mirror! {
         Removed,
         /// Both have it, with other contents.
         Changed,
+    }
+}
+
+/// Two revisions to compare.
+#[derive(SimpleObject)]
+pub struct RevisionPair {
+    pub from: Revision,
+    pub to: Revision,
+    /// Other products that the words find.
+    pub other_products: Vec<String>,
+}
+
+impl RevisionPair {
+    pub async fn find(
+        queries: &Queries,
+        from: Option<uuid::Uuid>,
+        to: Option<uuid::Uuid>,
+        search: Option<&str>,
+        as_of: Option<Timestamp>,
+    ) -> Result<Self, QueryError> {
+        let chosen = queries.chosen_revisions(from, to, search, as_of).await?;
+        let (from, to) = (queries.revision(chosen.from).await?, queries.revision(chosen.to).await?);
+        Ok(Self { from: Revision(from), to: Revision(to), other_products: chosen.other_products })
     }
 }
 

@@ -5,7 +5,7 @@ use super::change::ChangeConnection;
 use super::connection::{Connection, paging};
 use super::contents::SearchIn;
 use super::coverage::{Coverage, CoverageState, ProductCoverage};
-use super::diff::RevisionDiff;
+use super::diff::{RevisionDiff, RevisionPair};
 use super::error::{bad, internal, query_error};
 use super::hook::{Hook, HookDeadLetter, HookDelivery};
 use super::loaders::load;
@@ -291,6 +291,21 @@ impl QueryRoot {
         let from = RevisionId(uuid("from", &from).map_err(bad)?);
         let to = RevisionId(uuid("to", &to).map_err(bad)?);
         Ok(RevisionDiff(ctx.data::<Queries>()?.revision_diff(from, to).await.map_err(query_error)?))
+    }
+
+    /// Two revisions to compare: with `from` alone it and the one before it; with `search` the last two of the product that the words
+    /// find best, with `asOf` as the archive was then. An id may also be that of a publication, for its latest revision.
+    async fn revision_pair(
+        &self,
+        ctx: &Context<'_>,
+        from: Option<ID>,
+        to: Option<ID>,
+        search: Option<String>,
+        as_of: Option<DateTime>,
+    ) -> Result<RevisionPair> {
+        let id = |name, id: Option<ID>| id.map(|id| uuid(name, &id)).transpose().map_err(bad);
+        let (from, to) = (id("from", from)?, id("to", to)?);
+        RevisionPair::find(ctx.data()?, from, to, search.as_deref(), as_of.map(|at| at.0)).await.map_err(query_error)
     }
 
     /// Replays, newest first.

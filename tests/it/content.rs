@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::harness::process::{Served, acervo, free_port, printed, run};
-use crate::harness::samples::{product, replace, zip};
+use crate::harness::samples::{old_cell, old_workbook, product, replace, zip};
 use crate::harness::{Api, Db, Options, PATIENCE, TestApp, files_in, on_each_database, postgres, until};
 
 /// What a search inside files finds, with the lines.
@@ -172,6 +172,10 @@ async fn words_inside_files_are_found(db: Db) {
     for node in scored["publications"]["nodes"].as_array().expect("a list") {
         assert!(node["score"].as_f64().expect("a score") > 0.0, "{scored}");
     }
+    let stats = "query($text: String) { publicationStats(search: $text, in: CONTENT, groupBy: [PRODUCT]) { product publications } }";
+    let stats = app.query_with(stats, json!({ "text": "fcmax" })).await;
+    let counted = |product: &str| json!({ "product": product, "publications": 1 });
+    assert_eq!(stats["publicationStats"], json!([counted("Nota"), counted("Tabela")]));
     let wrong = app
         .ask(
             "{ publications(search: \"zzzz\", in: CONTENT) { nodes { contentMatches(first: 21) { line } } } }",
@@ -186,6 +190,25 @@ async fn words_inside_files_are_found(db: Db) {
         )
         .await;
     assert!(wrong["errors"][0]["message"].as_str().expect("a message").contains("`first` is 21"), "{wrong}");
+}
+
+/// Workbooks of Excel before 2007, as files and in zips.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_workbooks_are_searched() {
+    let app = TestApp::start().await;
+    let text = |row: u16, column: u16, at: u32| old_cell(0x00fd, row, column, &at.to_le_bytes());
+    let number = |row: u16, column: u16, value: f64| old_cell(0x0203, row, column, &value.to_le_bytes());
+    let cells = [text(0, 0, 0), text(0, 1, 1), text(6, 0, 2), number(6, 1, 350.5)];
+    let book = old_workbook(&["Usina", "Vazao natural", "Tucurui"], &cells);
+    app.archive(app.portal.add(product(1, "Acomph", "ACOMPH.xls", book.clone()))).await;
+    let packed = zip(&[("planilhas/ACOMPH.XLS", &book)]);
+    app.archive(app.portal.add(product(2, "Pacote", "pacote.zip", packed))).await;
+    all_read(&app).await;
+    let expected = ["Acomph [Dia!7] [Tucurui]\t350.5", "Pacote planilhas/ACOMPH.XLS [Dia!7] [Tucurui]\t350.5"];
+    assert_eq!(found(&app, "tucuruí").await, expected);
+    let expected =
+        ["Acomph [Dia!1] Usina\t[Vazao] [natural]", "Pacote planilhas/ACOMPH.XLS [Dia!1] Usina\t[Vazao] [natural]"];
+    assert_eq!(found(&app, "vazão natural").await, expected);
 }
 
 /// The names of the revisions with a word in their files, by number.

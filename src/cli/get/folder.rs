@@ -2,12 +2,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::remote;
+use crate::cli::ask::Remote;
 use crate::cli::language::say;
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::search::FilterOptions;
 use crate::config::Settings;
-use crate::export::{FileList, FolderEvent, FolderReport, write_folder};
+use crate::export::{FileList, FileSource, FolderEvent, FolderReport, write_folder};
 use crate::jobs;
 use crate::query::{Paging, Queries};
 
@@ -16,16 +18,25 @@ pub(super) async fn download(
     filter: FilterOptions,
     folder: &Path,
     force: bool,
+    remote: Option<Remote>,
     settings: Settings,
 ) -> anyhow::Result<ExitCode> {
+    if let Some(remote) = remote {
+        let list = remote::list(&remote, search.as_deref(), &filter).await?;
+        return write(&list, &remote, folder, force).await;
+    }
     let request = filter.request(search, Paging::first(1));
     let app = crate::cli::open(settings).await?;
     // Without a server nothing else updates the index.
     jobs::catch_up(&app).await?;
     let queries = Queries::new(app);
     let list = FileList::of(&queries, request, None).await?;
+    write(&list, &queries, folder, force).await
+}
+
+async fn write(list: &FileList, source: &dyn FileSource, folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new(&say!("cli-column-files"))?;
-    let outcome = write_folder(&list, &queries, folder, force, &mut |event| match event {
+    let outcome = write_folder(list, source, folder, force, &mut |event| match event {
         FolderEvent::Progress { done, total } => progress.set(done, total),
         FolderEvent::Left { path, reason } => {
             progress.message(&say!("cli-get-not-written", path = path.to_string(), reason = reason.to_string()))

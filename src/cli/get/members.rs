@@ -2,39 +2,37 @@
 use std::process::ExitCode;
 
 use comfy_table::{CellAlignment, Table, presets};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Format;
 use crate::cli::language::say;
 use crate::cli::output;
 use crate::query::{FIRST_MAX, Member, Paging, Queries, Revision};
 
-pub(super) async fn list(queries: &Queries, revision: &Revision, format: Format) -> anyhow::Result<ExitCode> {
-    let members = all(queries, revision).await?;
+/// Prints members as the API has them.
+pub(super) fn print(members: &[Value], format: Format) -> anyhow::Result<ExitCode> {
     match format {
-        Format::Table => output::print(&table(&members))?,
-        Format::Json => {
-            let objects: Vec<_> = members.iter().map(object).collect();
-            output::print(&serde_json::to_string_pretty(&objects)?)?;
-        }
+        Format::Table => output::print(&table(members))?,
+        Format::Json => output::print(&serde_json::to_string_pretty(members)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn all(queries: &Queries, revision: &Revision) -> anyhow::Result<Vec<Member>> {
+/// The members of a file of the archive on this machine.
+pub(super) async fn all(queries: &Queries, revision: &Revision) -> anyhow::Result<Vec<Value>> {
     let mut members = Vec::new();
     let mut paging = Paging::first(FIRST_MAX);
     loop {
         let page = queries.members(revision, None, &paging).await?;
         paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        members.extend(page.rows.into_iter().map(|(_, row)| row.member));
+        members.extend(page.rows.iter().map(|(_, row)| object(&row.member)));
         if !page.has_next {
             return Ok(members);
         }
     }
 }
 
-fn table(members: &[Member]) -> String {
+fn table(members: &[Value]) -> String {
     if members.is_empty() {
         return say!("cli-get-no-members") + "\n";
     }
@@ -45,8 +43,9 @@ fn table(members: &[Member]) -> String {
         say!("cli-column-path"),
     ]);
     for member in members {
-        let modified = member.modified_at.map(|at| at.to_string().replace('T', " ")).unwrap_or_default();
-        table.add_row([output::size(member.size), modified, output::in_cell(&member.path)]);
+        let text = |name: &str| member[name].as_str().unwrap_or_default();
+        let size = member["size"].as_u64().map(output::size).unwrap_or_default();
+        table.add_row([size, text("modifiedAt").replace('T', " "), output::in_cell(text("path"))]);
     }
     if let Some(column) = table.column_mut(0) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -54,7 +53,7 @@ fn table(members: &[Member]) -> String {
     format!("{table}\n")
 }
 
-fn object(member: &Member) -> serde_json::Value {
+fn object(member: &Member) -> Value {
     json!({
         "path": member.path,
         "size": member.size,

@@ -1,27 +1,39 @@
 //! `acervo search --member`: the members that match, each with the file that has it.
 use std::process::ExitCode;
 
+use anyhow::bail;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
-use super::{Format, object};
+use super::{Args, Format};
+use crate::cli::ask::{Archive, Remote, take};
 use crate::cli::language::say;
 use crate::cli::output;
-use crate::query::{FileMember, PublicationRequest, Queries};
+use crate::config::Settings;
+use crate::query::{FileMember, TableRow};
 
-pub(super) async fn run(queries: &Queries, request: PublicationRequest, format: Format) -> anyhow::Result<ExitCode> {
-    let found = queries.members_of_files(request).await?;
-    let rows: Vec<&FileMember> = found.rows.iter().map(|(_, row)| row).collect();
-    let objects = || rows.iter().map(|row| object(*row, queries)).collect::<serde_json::Result<Vec<Value>>>();
-    match format {
-        Format::Table => output::print(&table(&rows, found.has_next))?,
-        Format::Json => output::print(&serde_json::to_string_pretty(&objects()?)?)?,
-        Format::Csv => output::print(&output::csv(objects()?.into_iter())?)?,
+pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
+    let mut variables = args.variables();
+    variables["match"] = args.filter.member.as_ref().map(|pattern| pattern.as_str()).into();
+    let columns: Vec<&str> = FileMember::COLUMNS.iter().map(|column| column.name).collect();
+    let document = format!(
+        "query($match: String, $search: String, $filter: PublicationFilter, $asOf: DateTime, $order: PublicationOrder!, $first: Int) {{
+           members(match: $match, search: $search, filter: $filter, asOf: $asOf, orderBy: $order, first: $first) {{
+             pageInfo {{ hasNextPage }} nodes {{ {} }} }} }}",
+        columns.join(" ")
+    );
+    let archive = Archive::open(remote, settings, false).await?;
+    let mut found = take(&mut archive.query(&document, variables).await?, "members");
+    let Value::Array(rows) = take(&mut found, "nodes") else { bail!("the answer has no rows") };
+    match args.format {
+        Format::Table => output::print(&table(&rows, found["pageInfo"]["hasNextPage"] == true))?,
+        Format::Json => output::print(&serde_json::to_string_pretty(&rows)?)?,
+        Format::Csv => output::print(&output::csv(rows.into_iter())?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(rows: &[&FileMember], has_more: bool) -> String {
+fn table(rows: &[Value], has_more: bool) -> String {
     if rows.is_empty() {
         return say!("cli-nothing-found") + "\n";
     }
@@ -36,13 +48,14 @@ fn table(rows: &[&FileMember], has_more: bool) -> String {
         say!("cli-column-revision-id"),
     ]);
     for row in rows {
+        let text = |name: &str| row[name].as_str().unwrap_or_default();
         table.add_row([
-            output::in_cell(&row.publication.name),
-            output::in_cell(&row.publication.reference_date),
-            output::in_cell(&row.revision.file_name),
-            output::in_cell(&row.member.path),
-            output::size(row.member.size),
-            row.revision.id.to_string(),
+            output::in_cell(text("name")),
+            output::in_cell(text("referenceDate")),
+            output::in_cell(text("fileName")),
+            output::in_cell(text("path")),
+            row["size"].as_u64().map(output::size).unwrap_or_default(),
+            text("revisionId").to_owned(),
         ]);
     }
     if let Some(column) = table.column_mut(4) {

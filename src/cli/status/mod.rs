@@ -3,6 +3,7 @@
 //! The exit code is 1 if something needs a hand, in both formats.
 mod needs;
 mod object;
+mod remote;
 mod text;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
+use super::ask::Remote;
 use super::language::language;
 use super::output;
 use super::service::Service;
@@ -71,7 +73,10 @@ impl JobState {
     }
 }
 
-pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
+    if let Some(remote) = remote {
+        return remote::print(&args, remote).await;
+    }
     let service = Service::query(&settings).await?;
     if service.is_ready() {
         token::write_uses(&settings).await?;

@@ -1,4 +1,4 @@
-//! `GET /export/{table}.{format}`: the rows of GraphQL as files, streamed; and `GET /export/files.zip`.
+//! `GET /export/{table}.{format}`: the rows of GraphQL as files, streamed; and `GET /export/files.zip` and `files.ndjson`.
 mod coverage;
 mod files;
 mod parameters;
@@ -35,6 +35,9 @@ pub(super) async fn export(
     let query = query.unwrap_or_default();
     if file == "files.zip" {
         return files::send(&http, &caller, &query, &method).await;
+    }
+    if file == "files.ndjson" {
+        return files::send_list(&http, &caller, &query, &method).await;
     }
     let export = request::read(&file, &query)?;
     let coding = coding(export.format, &headers).map(str::to_owned);

@@ -27,7 +27,7 @@ fn table_of(file: &str) -> Result<(Table, &str), Problem> {
     let unknown = || {
         Problem::new(
             StatusCode::NOT_FOUND,
-            "there are publications, revisions, notifications, members and coverage, as .csv, .ndjson, .parquet and .xlsx; and files.zip",
+            "there are publications, revisions, notifications, members and coverage, as .csv, .ndjson, .parquet and .xlsx; and files.zip and files.ndjson",
         )
     };
     let (name, extension) = file.split_once('.').ok_or_else(unknown)?;

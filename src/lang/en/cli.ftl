@@ -27,7 +27,7 @@ cli-no-such-id = no revision or publication has the id { $id }; `acervo search` 
 cli-negative = `{ $text }` is negative
 cli-rows-of = { $count } of { $total }
 cli-no-archive = there is no archive in { $location }: run the command in the folder of acervo.toml, or give the archive's folder with --data-dir or ACERVO_DATA_DIR; `acervo serve` creates a new archive
-cli-local-only = --url is for search, coverage, get and status; other commands work on the archive of this machine
+cli-local-only = --url is for search, coverage, get, diff and status; other commands work on the archive of this machine
 cli-lang-of-variable = ACERVO_LANG: `{ $text }` is not a language of acervo; expected en or pt
 
 # The columns of tables.

@@ -4,7 +4,6 @@ cli-members-more = , and more; see --limit
 cli-members-in-content = --member lists members by their paths: leave out --in content
 cli-content-needs-words = --in content needs words to find
 cli-content-archived = archived { $at }
-cli-members-local = --member searches the archive on this machine; leave out --url
 cli-coverage-backwards = --to is { $to }, before --from, { $from }
 cli-coverage-state-late = { $state } late
 cli-coverage-summary = { $products } products, { $expected } periods: { $archived } archived ({ $arrived_late } of them late), { $late } late, { $missing } missing, { $lost } lost, { $awaited } awaited
@@ -22,7 +21,6 @@ cli-get-other = { $count } paths have something else, which was kept; they are n
 cli-get-failed = { $count } files could not be read; they are named above; see `acervo verify --repair`
 cli-get-missing = { $count } publications have no file; they are named above
 cli-get-awaited = { $count } publications wait for their file
-cli-get-remote = get -d and --list work with the archive on this machine; leave out --url
 cli-get-remote-no-id = { $address } has no revision or publication with the id { $id }; `acervo search` lists them
 cli-get-broke-off = the download broke off
 cli-get-other-bytes = what { $address } sent is not the file: its SHA-256 is not { $sha256 }; try again
@@ -30,7 +28,6 @@ cli-diff-from-to = from  { $from }
     to    { $to }
 cli-diff-revision = { $name }, { $date }, revision { $number }, { $file }, { $id }
 cli-diff-others = { $count } other products match, such as { $names }; add words to choose one of them
-cli-diff-what = give the id of a revision, or --search WORDS
 
 # Files that commands write.
 cli-target-folder = `{ $path }` is a folder; name a file in it with -o

@@ -11,7 +11,7 @@ help--log = O nível do log: error, warn, info, debug ou trace [ACERVO_LOG]
 help--log_format = O formato do log: text ou json [ACERVO_LOG_FORMAT]
 help--set = Define uma chave qualquer da configuração, por exemplo fetch.concurrency=4; pode ser repetida
 help--lang = O idioma da ajuda e das mensagens: en ou pt [ACERVO_LANG; padrão: o do sistema (LC_ALL, LC_MESSAGES, LANG)]
-help--url = Consulta a instância neste endereço em vez do acervo desta máquina: search, get, status, coverage [ACERVO_URL]
+help--url = Consulta a instância neste endereço em vez do acervo desta máquina: search, get, diff, status, coverage [ACERVO_URL]
 help--key = A chave dessa instância. Outros usuários desta máquina podem vê-la: prefira --key-file ou ACERVO_KEY
 help--key_file = O arquivo com a chave dessa instância [ACERVO_KEY_FILE]
 help--help = Mostra a ajuda

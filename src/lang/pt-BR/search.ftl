@@ -7,7 +7,6 @@ cli-members-more = , e há mais; veja --limit
 cli-members-in-content = --member lista arquivos internos pelo caminho: não use --in content
 cli-content-needs-words = --in content precisa de palavras
 cli-content-archived = arquivado em { $at }
-cli-members-local = --member pesquisa no acervo desta máquina; não use --url
 cli-coverage-backwards = --to é { $to }, anterior a --from, { $from }
 cli-coverage-state-late = { $state } com atraso
 cli-coverage-summary = { $products } produtos, { $expected } períodos: { $archived } arquivados (com atraso: { $arrived_late }), { $late } atrasados, { $missing } faltando, { $lost } perdidos, { $awaited } aguardando o arquivo
@@ -46,7 +45,6 @@ cli-get-awaited = { $count ->
     [1] { $count } publicação aguarda o arquivo
    *[other] { $count } publicações aguardam o arquivo
 }
-cli-get-remote = get -d e --list usam o acervo desta máquina; não use --url
 cli-get-remote-no-id = { $address } não tem revisão nem publicação com o id { $id }; `acervo search` lista os ids
 cli-get-broke-off = o download foi interrompido
 cli-get-other-bytes = o que { $address } enviou não é o arquivo: o SHA-256 não é { $sha256 }; tente de novo
@@ -57,7 +55,6 @@ cli-diff-others = { $count ->
     [1] { $count } outro produto também corresponde: { $names }; acrescente palavras para escolher um
    *[other] { $count } outros produtos também correspondem, por exemplo { $names }; acrescente palavras para escolher um
 }
-cli-diff-what = informe o id de uma revisão ou --search PALAVRAS
 
 # Arquivos que os comandos gravam.
 cli-target-folder = `{ $path }` é uma pasta; indique um arquivo nela com -o

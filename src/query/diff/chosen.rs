@@ -15,6 +15,27 @@ pub struct ChosenRevisions {
 }
 
 impl Queries {
+    /// Two revisions as people name them: both, each by its id or by that of its publication; one, with the one before it; or the words
+    /// of a product, for its last two as the archive was at an instant.
+    pub async fn chosen_revisions(
+        &self,
+        from: Option<uuid::Uuid>,
+        to: Option<uuid::Uuid>,
+        search: Option<&str>,
+        as_of: Option<Timestamp>,
+    ) -> Result<ChosenRevisions, QueryError> {
+        match (from, to, search) {
+            (None, None, Some(words)) => self.last_two(words, as_of).await,
+            _ if as_of.is_some() => Err(QueryError::bad("`asOf` is for `search`; an id is of one revision")),
+            (Some(from), Some(to), None) => {
+                let (from, to) = (self.revision_or_latest(from).await?, self.revision_or_latest(to).await?);
+                Ok(ChosenRevisions { from: from.revision.id, to: to.revision.id, other_products: Vec::new() })
+            }
+            (Some(one), None, None) => self.with_previous(one).await,
+            _ => Err(QueryError::bad("give `from`, `from` and `to`, or `search`")),
+        }
+    }
+
     /// A revision by its id, or the latest one of the publication with that id.
     pub async fn revision_or_latest(&self, id: uuid::Uuid) -> Result<RevisionRow, QueryError> {
         if let Some(row) = self.revision_rows(&[RevisionId(id)]).await?.remove(&RevisionId(id)) {

@@ -1,89 +1,24 @@
-//! `acervo get` and `acervo status` of a remote instance.
-use std::path::PathBuf;
+//! `acervo status --url`: the state of a remote instance.
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use futures_util::StreamExt;
+use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::ask::{Archive, Remote, take};
-use super::language::say;
-use super::search::local_time;
-use super::target::Target;
-use super::{get, output, status};
-use crate::domain::{Digest, Hasher, file_name};
-
-const FILE: &str = "query($id: ID!) {
-  revision(id: $id) { id fileName sha256 purgedAt }
-  publication(id: $id) { status revisionId fileName sha256 } }";
-
-/// Downloads a file, or a member of one.
-pub(super) async fn get(args: get::Args, remote: Remote) -> anyhow::Result<ExitCode> {
-    let Some(id) = args.id.filter(|_| !args.list) else {
-        return Err(super::Usage(say!("cli-get-remote")).into());
-    };
-    let address = remote.address().to_owned();
-    let archive = Archive::Remote(remote);
-    let found = archive.query(FILE, json!({ "id": id.to_string() })).await?;
-    let (revision, publication) = (&found["revision"], &found["publication"]);
-    if let Some(at) = revision["purgedAt"].as_str() {
-        bail!(say!("cli-get-purged", id = id.to_string(), at = local_time(at)?));
-    }
-    let (revision_id, file) = match (revision["id"].as_str(), publication["revisionId"].as_str()) {
-        (Some(id), _) => (id, revision),
-        (None, Some(id)) => (id, publication),
-        (None, None) if publication.is_null() => {
-            bail!(say!("cli-get-remote-no-id", address = address, id = id.to_string()))
-        }
-        (None, None) => {
-            let status = publication["status"].as_str().unwrap_or_default().to_lowercase();
-            bail!(say!("cli-get-no-file", id = id.to_string(), status = status))
-        }
-    };
-    let published = file["fileName"].as_str().unwrap_or_default();
-    let own_name = file_name(args.member.as_deref().unwrap_or(published));
-    // `-` means standard output only if the user gives it, not as the name of a file.
-    let own_path = own_name.map(|name| PathBuf::from(if name == "-" { "./-".to_owned() } else { name }));
-    let path = args.output.or(own_path).with_context(|| say!("cli-get-no-name"))?;
-    let mut target = Target::open(&path, args.force)?;
-    let Archive::Remote(remote) = &archive else { bail!("a remote instance is asked") };
-    let mut segments = vec!["files", revision_id];
-    if let Some(member) = &args.member {
-        segments.push("members");
-        segments.extend(member.split('/'));
-    }
-    let response = remote.get(&segments).await?;
-    let mut hasher = Hasher::default();
-    let mut bytes = response.bytes_stream();
-    while let Some(piece) = bytes.next().await {
-        let piece = piece.map_err(|e| anyhow::Error::new(e.without_url()).context(say!("cli-get-broke-off")))?;
-        hasher.update(&piece);
-        target.write(&piece)?;
-    }
-    if args.member.is_none() {
-        let expected: Digest = file["sha256"]
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .with_context(|| format!("{address} does not say the SHA-256 of the file"))?;
-        if hasher.finish() != expected {
-            bail!(say!("cli-get-other-bytes", address = address, sha256 = expected.to_string()));
-        }
-    }
-    if let Some(path) = target.finish()? {
-        output::print_message(&path.display().to_string());
-    }
-    Ok(ExitCode::SUCCESS)
-}
+use super::Args;
+use crate::cli::ask::{Archive, Remote, take};
+use crate::cli::language::say;
+use crate::cli::output;
+use crate::cli::search::local_time;
 
 const STATUS: &str = "{ status {
   version ready startedAt products publications revisions size storedSize lastNotificationAt
-  queued fetching retrying expired nextLinkExpiry dyingLinks unresolved diskFree indexLag damaged fetchingWaits deniedKeys
+  queued fetching retrying expired nextLinkExpiry dyingLinks unresolved diskFree indexLag content { lag read partly unreadable } damaged fetchingWaits deniedKeys
   sources { name lastNotificationAt silent denied }
   pausedHosts { host until }
   jobs { name schedule lastStartedAt lastEndedAt lastOutcome nextAt } } }";
 
 /// Prints the state of the instance; exit code 1 where it cannot accept notifications.
-pub(super) async fn status(args: &status::Args, remote: Remote) -> anyhow::Result<ExitCode> {
+pub(super) async fn print(args: &Args, remote: Remote) -> anyhow::Result<ExitCode> {
     let (address, readiness) = (remote.address().to_owned(), remote.readiness().await?);
     let mut found = take(&mut Archive::Remote(remote).query(STATUS, json!({})).await?, "status");
     if args.is_json() {
@@ -128,6 +63,9 @@ fn status_text(address: &str, readiness: &Result<(), String>, found: &Value) -> 
         (say!("cli-status-damaged"), output::count(count("damaged"))),
         (say!("cli-status-index-lag"), say!("cli-status-changes", count = count("indexLag"))),
     ];
+    if let Some(lag) = found["content"]["lag"].as_u64() {
+        lines.push((say!("cli-status-content-lag"), say!("cli-status-changes", count = lag)));
+    }
     if let Some(free) = found["diskFree"].as_u64() {
         lines.push((say!("cli-status-disk"), output::size(free)));
     }
