@@ -13,6 +13,7 @@ pub mod graphql;
 pub mod http;
 pub mod lang;
 pub mod portal;
+pub mod spans;
 pub mod stage;
 pub mod threads;
 pub mod web;

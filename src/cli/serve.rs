@@ -13,6 +13,7 @@ use crate::config::{ConfigError, Settings};
 use crate::domain::Clock;
 use crate::http;
 use crate::jobs::Jobs;
+use crate::spans;
 
 pub(super) async fn run(
     settings: Settings,
@@ -32,6 +33,8 @@ pub(super) async fn run(
     for warning in settings.exposure_warnings() {
         tracing::warn!("{warning}");
     }
+    let exporter = settings.otlp_endpoint.as_ref().map(|collector| spans::start(collector, names_the_service()));
+    let exporter = exporter.transpose()?;
     let app = App::open(settings, Role::Server, Clock::default()).await?;
     app.access.set_loader(load);
     let stop_timeout = app.settings.stop_delay + STOP_TIMEOUT;
@@ -59,7 +62,11 @@ pub(super) async fn run(
     };
     let work = async {
         tokio::join!(serving, stopping).0?;
-        app.close().await
+        app.close().await?;
+        if let Some(exporter) = exporter {
+            exporter.stop().await;
+        }
+        anyhow::Ok(())
     };
     tokio::select! {
         served = work => {
@@ -72,6 +79,12 @@ pub(super) async fn run(
         ),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether variables of OpenTelemetry name this service.
+fn names_the_service() -> bool {
+    let has = |name: &str, part: &str| super::environment(name).is_some_and(|value| value.contains(part));
+    has("OTEL_SERVICE_NAME", "") || has("OTEL_RESOURCE_ATTRIBUTES", "service.name=")
 }
 
 /// How long stopping may take after `stop_delay`, so that the process is gone within 25 s unless that is set. `deploy/acervo.service` gives

@@ -49,6 +49,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_LOG", "log.level"),
     ("ACERVO_LOG_FORMAT", "log.format"),
     ("ACERVO_LOG_ACCESS", "log.access"),
+    // The standard variable of OpenTelemetry, and ours, which comes after it and so replaces it.
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "log.otlp_endpoint"),
+    ("ACERVO_LOG_OTLP_ENDPOINT", "log.otlp_endpoint"),
 ];
 
 /// All values, and the keys that have been read so far.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
+use url::Url;
 
 use super::layers::Layers;
 use super::values::{self, Problem};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub log_format: Option<LogFormat>,
     /// Log a line for each request.
     pub log_access: bool,
+    /// The collector that spans are sent to; none without one.
+    pub otlp_endpoint: Option<Url>,
     /// The digest of every value as it is written, by key: tells what changed.
     pub(super) written: BTreeMap<String, Digest>,
 }
@@ -139,6 +142,7 @@ impl Settings {
             _ => Err(format!("`{value}` is not valid; expected text or json")),
         });
         let log_access = layers.get("log.access", values::flag).unwrap_or_default();
+        let otlp_endpoint = layers.get("log.otlp_endpoint", collector);
         let written = layers.digests();
         let mut problems = layers.unknown_keys();
         problems.append(&mut layers.problems);
@@ -188,6 +192,7 @@ impl Settings {
                 log_level,
                 log_format,
                 log_access,
+                otlp_endpoint,
                 written,
             }),
             _ => Err(ConfigError(problems)),
@@ -218,6 +223,20 @@ fn stop_delay(value: &str) -> Result<Duration, String> {
         return Err(format!("`{value}` is too long; expected at most \"60s\""));
     }
     Ok(delay)
+}
+
+/// The message does not repeat the value, which may contain a key.
+fn collector(value: &str) -> Result<Url, String> {
+    let wrong = || "is not a valid URL; expected one such as http://127.0.0.1:4318".to_owned();
+    let url = Url::parse(value).map_err(|_| wrong())?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong());
+    }
+    let has_more = url.query().is_some() || url.fragment().is_some();
+    if has_more || !url.username().is_empty() || url.password().is_some() {
+        return Err("has more than an address; give a key as a header, in OTEL_EXPORTER_OTLP_HEADERS".to_owned());
+    }
+    Ok(url)
 }
 
 fn host_name(value: &str) -> Result<String, String> {

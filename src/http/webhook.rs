@@ -64,18 +64,22 @@ async fn receive(http: &Http, source: &str, request: Request) -> Result<Response
     let headers =
         BodyHeaders { content_type: text(header::CONTENT_TYPE), content_encoding: text(header::CONTENT_ENCODING) };
     let receipt = http.receiver.receive(source, headers, &body.bytes).await?;
-    match receipt.rejected {
+    let mut response = match receipt.rejected {
         None => {
             let id = receipt.id.to_string();
             // Its number of the feed is not known yet, and nothing that could wait happens before the response.
             let feed = [(feed::ACERVO_FEED, id.clone())];
-            Ok((StatusCode::ACCEPTED, feed, Json(json!({ "id": id }))).into_response())
+            (StatusCode::ACCEPTED, feed, Json(json!({ "id": id }))).into_response()
         }
         Some(reason) => {
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("recorded, but not understood: {reason}"))
-                .with("id", receipt.id.to_string()))
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("recorded, but not understood: {reason}"))
+                .with("id", receipt.id.to_string())
+                .into_response()
         }
-    }
+    };
+    // For the span of the request.
+    response.extensions_mut().insert(receipt.id);
+    Ok(response)
 }
 
 fn named(request: &Request) -> Option<HostMatch> {

@@ -7,17 +7,19 @@ use super::schedule::later;
 use super::transfer::TransferError;
 use crate::app::App;
 use crate::domain::{
-    Ends, FileInfo, LocalDateTime, ObjectChange, StoredFile, UNUSUAL_MARKUP, Verdict, extension_of, file_name,
-    has_members, is_page_type, is_zip, judge, redacted_file_name,
+    Ends, FileInfo, LocalDateTime, NotificationId, ObjectChange, StoredFile, UNUSUAL_MARKUP, Verdict, extension_of,
+    file_name, has_members, is_page_type, is_zip, judge, redacted_file_name,
 };
 use crate::engine::fetch::{Download, FetchError, Response, percent_decoded};
 use crate::engine::record::{Claim, ClaimedNotification, FetchedFile, Member, RecordError, Settlement};
 use crate::engine::store::{Budget, Listing, MemberError, Put, StoreError};
+use crate::spans::{Began, size};
 use crate::stage::Stage;
 
 pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferError> {
     let Some(lead) = claim.lead() else { return Ok(()) };
     fail::fail_point!("fetch");
+    let span = Began::now();
     let validator = claim.previous.as_ref().map(|previous| &previous.validator);
     let mut download = match app.fetcher.get(&lead.link, validator).await? {
         Response::File(download) => download,
@@ -31,12 +33,25 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         bare.unwrap_or_else(|| redacted_file_name(name, &secrets))
     });
     let (put, ends) = transfer(app, &mut download).await?;
+    let host = || vec![("server.address", claim.host.clone().into())];
+    span.end("fetch", all_of(claim), host, None);
+    let span = Began::now();
     let sent_as = download.content_type.as_deref();
     let name = published.or(announced).unwrap_or_else(|| named_for_product(lead, ends.head(), sent_as));
     let extension = extension_of(&name);
     let verdict = judge_response(app, lead, sent_as, extension.as_deref(), &ends).await?;
     let stored = put.finish().await?;
     let file = stored.file;
+    let kept = || {
+        let state = if stored.change == ObjectChange::New { "new" } else { "there already" };
+        vec![
+            ("acervo.file.sha256", file.digest.to_string().into()),
+            ("acervo.file.size", size(file.size)),
+            ("acervo.file.stored_size", size(file.stored_size)),
+            ("acervo.object", state.into()),
+        ]
+    };
+    span.end("store", all_of(claim), kept, None);
     reached(app, claim, Stage::Fetched);
     metrics::counter!("acervo_fetched_bytes_total").increment(file.size);
     let contents = list_members(app, file, extension.as_deref(), ends.head()).await?;
@@ -56,8 +71,11 @@ pub(super) async fn archive(app: &App, claim: &Claim) -> Result<(), TransferErro
         again_at: again.then(|| later(app.clock.now(), app.settings.fetch.retry_first)),
     };
     super::fault("fetch-before-record");
+    let span = Began::now();
     let settled = settle(app, claim, &fetched).await?;
     stored.unrecorded.recorded();
+    let recorded = || vec![("acervo.revision.id", listed(settled.new_revisions.iter()).into())];
+    span.end("record", all_of(claim), recorded, None);
     reached(app, claim, Stage::Archived);
     tracing::info!(
         notifications = ids_of(claim),
@@ -80,6 +98,10 @@ const IDS_LOGGED: usize = 5;
 /// The notifications of a claim, for the log.
 pub(super) fn ids_of(claim: &Claim) -> String {
     listed(claim.notifications.iter().map(|notification| notification.id))
+}
+
+fn all_of(claim: &Claim) -> impl Iterator<Item = NotificationId> + '_ {
+    claim.notifications.iter().map(|notification| notification.id)
 }
 
 fn listed(ids: impl ExactSizeIterator<Item: std::fmt::Display>) -> String {

@@ -13,6 +13,7 @@ use super::transfer::TransferError;
 use crate::app::App;
 use crate::engine::fetch::{Health, HostChange, HostPermit};
 use crate::engine::record::{Capacity, Claim, RecordError};
+use crate::spans::Began;
 
 /// How long a lease lasts unless it is renewed.
 const LEASE: Duration = Duration::from_secs(60);
@@ -128,6 +129,7 @@ async fn work_catching_panics(app: App, claim: Claim, permit: HostPermit, stop: 
 
 /// One fetch, from the claim to its settlement.
 async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationToken) {
+    let span = Began::now();
     let outcome = tokio::select! {
         outcome = archive::archive(app, claim) => outcome,
         lost = renew_until_lost(app, claim) => Err(lost.into()),
@@ -150,6 +152,12 @@ async fn work(app: &App, claim: &Claim, permit: HostPermit, stop: CancellationTo
         Err(_) => "failed",
     };
     metrics::counter!("acervo_fetches_total", "outcome" => label).increment(1);
+    let of = claim.notifications.iter().map(|notification| notification.id);
+    let attempt = || {
+        let number = claim.lead().map_or(0, |lead| i64::from(lead.attempt));
+        vec![("server.address", claim.host.clone().into()), ("acervo.attempt", number.into())]
+    };
+    span.end("archive", of, attempt, outcome.as_ref().err().map(|_| label));
     if let Err(e) = outcome {
         settle_failure(app, claim, e).await;
     }

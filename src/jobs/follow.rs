@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::domain::{ChangeKind, Digest, ProductId, PublicationId, RevisionId};
 use crate::engine::index::{self, Position, UnfinishedBuild, Writer};
 use crate::engine::record::{Product, Publication, Record, RecordError, Revision};
+use crate::spans::{self, Began};
 use crate::stage::Stage;
 
 /// Publications read and indexed in one batch.
@@ -170,21 +171,37 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
             .filter(|change| change.kind == ChangeKind::Archived)
             .filter_map(|change| change.revision_id)
             .collect();
-        let mut arrivals = Vec::new();
+        let (span, mut arrivals) = (Began::now(), Vec::new());
         for some in ids.chunks(CHANGED_BATCH) {
             stop::check(app, "stop-in-feed")?;
             let batch = Batch::load(&app.record, some).await?;
-            arrivals.extend(batch.received(&archived).filter(|at| *at >= app.started_at));
+            arrivals.extend(batch.received(&archived).filter(|(_, at)| *at >= app.started_at));
             on_thread(slot, move |writer| batch.replace(writer)).await?;
         }
         on_thread(slot, move |writer| writer.commit(at)).await?;
         // Only what was received since the start: an import brings revisions of years ago.
         let now = app.clock.now();
-        arrivals.into_iter().for_each(|received_at| Stage::Indexed.reached(received_at, now));
+        arrivals.iter().for_each(|(_, received_at)| Stage::Indexed.reached(*received_at, now));
+        end_spans(app, span, &arrivals).await?;
         if changes.iter().all(|change| change.kind == ChangeKind::Purged) {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Revisions of a commit that get a span.
+const SPANS_MAX: usize = 100;
+
+async fn end_spans(app: &App, span: Began, arrivals: &[(RevisionId, Timestamp)]) -> Result<(), RecordError> {
+    if !spans::is_on() {
+        return Ok(());
+    }
+    let ids: Vec<RevisionId> = arrivals.iter().take(SPANS_MAX).map(|(id, _)| *id).collect();
+    for (revision, notification) in app.record.history().notifications_of(&ids).await? {
+        let attributes = || vec![("acervo.revision.id", revision.to_string().into())];
+        span.end("index", [notification], attributes, None);
+    }
+    Ok(())
 }
 
 /// Adds all publications that are not in the index yet. An index that is visible during the build is committed every few seconds,
@@ -278,9 +295,9 @@ impl Batch {
     }
 
     /// When the notifications of these revisions were received.
-    fn received<'a>(&'a self, which: &'a HashSet<RevisionId>) -> impl Iterator<Item = Timestamp> + 'a {
+    fn received<'a>(&'a self, which: &'a HashSet<RevisionId>) -> impl Iterator<Item = (RevisionId, Timestamp)> + 'a {
         let revisions = self.publications.iter().flat_map(|publication| &publication.revisions);
-        revisions.filter(|revision| which.contains(&revision.id)).map(|revision| revision.received_at)
+        revisions.filter(|revision| which.contains(&revision.id)).map(|revision| (revision.id, revision.received_at))
     }
 
     /// Adds publications that the index does not have, and their products, which it `may_have`.

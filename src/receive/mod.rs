@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::app::{App, Derived, DiskFull};
 use crate::domain::{Digest, NotificationId, ParsedNotification, excerpt};
 use crate::engine::record::{IntakeError, NewNotification};
+use crate::spans::{Began, size};
 use crate::stage::Stage;
 
 pub use credentials::{Access, PresentedCredentials, basic_decodings, decodings};
@@ -103,6 +104,7 @@ impl Receiver {
     }
 
     async fn record(&self, source: &str, headers: BodyHeaders<'_>, body: &[u8]) -> Result<Receipt, ReceiveError> {
+        let span = Began::now();
         self.app.disk.may_receive()?;
         let body = &*unpack::unpack(headers.content_encoding, body, ParsedNotification::BYTES_MAX)?;
         let notice = notice_of(declared_format(headers.content_type), body)?;
@@ -119,6 +121,8 @@ impl Receiver {
         // Recorded before the response is sent: after a 202 the portal does not send it again.
         self.app.record.intake().accept(notification).await?;
         Stage::Durable.reached_after(received.elapsed());
+        let attributes = || vec![("acervo.source", source.to_owned().into()), ("acervo.body.size", size(body.len()))];
+        span.end("receive", [id], attributes, rejected.as_ref().map(|_| "rejected"));
         if let Some(reason) = &rejected {
             tracing::warn!(%id, source, reason, "a notification was rejected");
         }

@@ -164,6 +164,8 @@ mod search;
 mod secrets;
 /// Log-in on the page: sessions, their cookies and their ends.
 mod session;
+/// Spans that are sent over OTLP.
+mod spans;
 /// Exports for people: time zones, Portuguese names, workbooks.
 mod spreadsheets;
 /// Long work that ends early when the process is asked to stop, and continues later.

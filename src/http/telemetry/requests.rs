@@ -8,8 +8,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Counter, Histogram, counter, histogram};
 
+use crate::domain::NotificationId;
+use crate::spans::Began;
+
 /// The label of requests that no route matches.
 const UNMATCHED: &str = "unmatched";
+
+/// Routes that are asked all the time by programs that watch the service: without spans.
+const UNTRACED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The two series of one kind of request.
 struct Series {
@@ -44,12 +50,16 @@ static WEBHOOK: [[OnceLock<Series>; STATUSES.len()]; ROUTES.len()] =
 
 /// Counts a request and measures the time until the head of its response.
 pub(in crate::http) async fn count(request: Request, next: Next) -> Response {
-    let began = Instant::now();
+    let (began, span) = (Instant::now(), Began::now());
     let method = label_of(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
     let route = matched.as_ref().map_or(UNMATCHED, |path| path.as_str().trim_end_matches('/'));
     add(route, method, response.status(), began.elapsed());
+    if !UNTRACED.contains(&route) {
+        let brought = response.extensions().get::<NotificationId>().copied();
+        span.end_request(method, route, response.status().as_u16(), brought);
+    }
     response
 }
 

@@ -12,10 +12,11 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, LikeExpr, Query};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::domain::{
-    Digest, NotificationId, NotificationStatus, ProductId, PublicationId, TextMatch, fold, is_storable, millis,
+    Digest, NotificationId, NotificationStatus, ProductId, PublicationId, RevisionId, TextMatch, fold, is_storable,
+    millis,
 };
 use crate::engine::record::db::Db;
-use crate::engine::record::entity::{members, notifications, product_aliases, products, publications};
+use crate::engine::record::entity::{members, notifications, product_aliases, products, publications, revisions};
 use crate::engine::record::intake::UNRESOLVED;
 use crate::engine::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
@@ -167,6 +168,18 @@ impl History {
             .all(self.db.reader())
             .await?;
         Ok(rows.into_iter().map(|(id, name)| (ProductId(id), name)).collect())
+    }
+
+    /// The notification that each of these revisions was made for.
+    pub async fn notifications_of(&self, ids: &[RevisionId]) -> Result<Vec<(RevisionId, NotificationId)>, RecordError> {
+        let rows: Vec<(Uuid, Uuid)> = revisions::Entity::find()
+            .select_only()
+            .columns([revisions::Column::Id, revisions::Column::NotificationId])
+            .filter(revisions::Column::Id.is_in(ids.iter().map(|id| id.0)))
+            .into_tuple()
+            .all(self.db.jobs_reader())
+            .await?;
+        Ok(rows.into_iter().map(|(id, notification)| (RevisionId(id), NotificationId(notification))).collect())
     }
 
     /// Publications after one, in the order of their ids.
