@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use serde_json::{Value, json};
 
 use crate::harness::process::{printed, run};
-use crate::harness::samples::{RawMember, noise, product, raw_zip, replace, zip};
+use crate::harness::samples::{RawMember, noise, old_cell, old_workbook, product, raw_zip, replace, zip};
 use crate::harness::{Db, Options, TestApp, on_each_database};
 
 /// Archives two contents as revisions of one publication, and gives their ids.
@@ -652,32 +652,6 @@ pub async fn lists_members_of_nested_zips(zips: [Vec<u8>; 2]) {
         let is_other = after.get(path).is_none_or(|other| other != size && !path.to_lowercase().ends_with(".zip"));
         assert!(!is_other || is_listed(path), "{path}");
     }
-}
-
-/// A workbook of Excel before 2007 with one sheet: its texts, and the records of its cells.
-fn old_workbook(texts: &[&str], cells: &[Vec<u8>]) -> Vec<u8> {
-    let start = |kind: u16| old_record(0x0809, &[&[0, 6][..], &kind.to_le_bytes(), &[0; 12]].concat());
-    let count = (texts.len() as u32).to_le_bytes();
-    let text = |text: &&str| [&(text.len() as u16).to_le_bytes()[..], &[0], text.as_bytes()].concat();
-    let table = [&count[..], &count, &texts.iter().flat_map(text).collect::<Vec<u8>>()].concat();
-    let end = old_record(0x000a, &[]);
-    let sheet = |at: usize| old_record(0x0085, &[&(at as u32).to_le_bytes()[..], &[0, 0, 3, 0], b"Dia"].concat());
-    let mut globals = [start(5), sheet(0), old_record(0x00fc, &table), end.clone()].concat();
-    let at = globals.len();
-    globals.splice(start(5).len()..start(5).len() + sheet(0).len(), sheet(at));
-    let stream = [globals, start(0x10), cells.concat(), end].concat();
-    let mut file = cfb::CompoundFile::create(std::io::Cursor::new(Vec::new())).expect("a compound file");
-    file.create_stream("/Workbook").expect("a stream").write_all(&stream).expect("memory");
-    file.flush().expect("memory");
-    file.into_inner().into_inner()
-}
-
-fn old_record(kind: u16, data: &[u8]) -> Vec<u8> {
-    [&kind.to_le_bytes()[..], &(data.len() as u16).to_le_bytes(), data].concat()
-}
-
-fn old_cell(kind: u16, row: u16, column: u16, value: &[u8]) -> Vec<u8> {
-    old_record(kind, &[&row.to_le_bytes()[..], &column.to_le_bytes(), &[0, 0], value].concat())
 }
 
 #[tokio::test]
