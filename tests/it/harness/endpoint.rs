@@ -1,4 +1,5 @@
 //! An endpoint of hooks that does what a test says, and remembers what it was sent.
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -112,21 +113,23 @@ impl Endpoint {
         .await
     }
 
-    /// Waits until so many different messages were accepted, and gives the first of each in the order of their arrival.
+    /// Waits until so many different messages were accepted, for as long as more arrive, and gives the first of each in the order of
+    /// their arrival.
     pub async fn until_accepted(&self, count: usize) -> Vec<Received> {
-        until(&format!("{count} messages accepted"), async || Some(self.accepted()).filter(|all| all.len() >= count))
-            .await
+        let mut accepted = self.accepted();
+        while accepted.len() < count {
+            let before = accepted.len();
+            let what = format!("{count} messages accepted, after {before}");
+            accepted = until(&what, async || Some(self.accepted()).filter(|all| all.len() > before)).await;
+        }
+        accepted
     }
 
     /// The messages that were accepted, each once.
     pub fn accepted(&self) -> Vec<Received> {
-        let mut first: Vec<Received> = Vec::new();
-        for one in self.received().into_iter().filter(|one| one.accepted) {
-            if first.iter().all(|earlier| earlier.id() != one.id()) {
-                first.push(one);
-            }
-        }
-        first
+        let mut ids = HashSet::new();
+        let accepted = self.received().into_iter().filter(|one| one.accepted);
+        accepted.filter(|one| ids.insert(one.id().to_owned())).collect()
     }
 }
 
