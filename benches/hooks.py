@@ -149,7 +149,11 @@ class Service:
             thread.start()
         for thread in threads:
             thread.join()
-        while self.query("{ status { queued fetching } }")["status"] != {"queued": 0, "fetching": 0}:
+        # What a round leaves to do would slow down the next one of the other service.
+        while True:
+            status = self.query("{ status { queued fetching unresolved indexLag content { lag } } }")["status"]
+            if not any([status["queued"], status["fetching"], status["unresolved"], status["indexLag"], status["content"]["lag"]]):
+                break
             time.sleep(0.1)
         return sorted(took)
 
