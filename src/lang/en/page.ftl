@@ -62,6 +62,7 @@ search-in-content = text inside files
 search-narrow = Narrow down
 search-inside-files = Search inside files
 search-by-name = Search by name
+found-line = line { $number }
 search-empty = Nothing matches. Remove a condition, or use fewer words.
 search-count = { $count ->
     [one] { $shown } publication

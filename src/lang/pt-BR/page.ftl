@@ -62,6 +62,7 @@ search-in-content = texto dentro dos arquivos
 search-narrow = Refinar
 search-inside-files = Buscar dentro dos arquivos
 search-by-name = Buscar por nome
+found-line = linha { $number }
 search-empty = Nada encontrado. Remova uma condição ou use menos palavras.
 search-count = { $count ->
     [one] { $shown } publicação

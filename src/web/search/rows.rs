@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 
 use crate::domain::{PublicationStatus, RevisionId};
-use crate::lang::text;
+use crate::lang::{Lang, text};
 use crate::query::{ContentMatch, PublicationRow, Revision};
 use crate::web::visit::address;
 use crate::web::{Visit, parts, units};
@@ -69,7 +69,7 @@ fn row(visit: &Visit, row: &PublicationRow, is_of_product: bool, matches: &Match
                     @if let Some(file_name) = file_name { (parts::name(file_name)) } @else { (parts::name(&publication.process)) }
                 }
                 @if let Some(revision) = &row.revision {
-                    @for one in matches.get(&revision.id).into_iter().flatten() { (found(revision.id, one)) }
+                    @for one in matches.get(&revision.id).into_iter().flatten() { (found(visit.lang, revision.id, one)) }
                 }
             }
             @if !is_of_product { td { (units::period(lang, publication.period)) } }
@@ -99,13 +99,17 @@ fn download(visit: &Visit, revision: &Revision) -> Markup {
 }
 
 /// A line with the words of the search, and where it is.
-fn found(revision: RevisionId, one: &ContentMatch) -> Markup {
+fn found(lang: Lang, revision: RevisionId, one: &ContentMatch) -> Markup {
     let member = one.path.as_deref().unwrap_or_default();
+    let place = &one.line.place;
+    // Pages and rows of workbooks say what they are.
+    let is_line = place.chars().all(|c| c.is_ascii_digit());
+    let place = if is_line { text!(lang, "found-line", number = place.clone()) } else { place.clone() };
     html! {
         div.found {
             a href=(address(&format!("/revisions/{revision}"), [("member", member)])) {
                 @if let Some(path) = &one.path { (parts::name(path)) ", " }
-                (parts::name(&one.line.place))
+                (parts::name(&place))
             }
             " "
             @for fragment in &one.line.fragments {
