@@ -295,6 +295,7 @@ async fn an_instance_moves_to_postgres_and_a_bucket_and_back() {
             data["notifications"]["nodes"][0]["status"] == "ARCHIVED"
         })
         .await;
+        app.indexed().await;
         let found = bytes_of(&app).await;
         let digests: Vec<Option<String>> = found.values().cloned().collect();
         app.portal.add(product(2, "Carga: A/B", "novo.txt", &b"novo"[..]));
