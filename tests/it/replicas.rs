@@ -365,7 +365,8 @@ async fn the_certificate_of_the_server_is_verified_as_the_url_says() {
             let served = tokio::task::block_in_place(|| Served::spawn(command, log, free_port(), "info"));
             assert_eq!(served.notify(&body(1)).await.0, 202, "{url}");
             let admin = Database::connect(&plain).await.expect("the database");
-            let of_service = "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'acervo'";
+            let of_service =
+                "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'acervo %'";
             assert!(count(&admin, &format!("SELECT count(*) {of_service} AND ssl")).await > 0, "{url}");
             assert_eq!(count(&admin, &format!("SELECT count(*) {of_service} AND NOT ssl")).await, 0, "{url}");
         } else {
