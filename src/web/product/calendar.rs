@@ -137,12 +137,14 @@ pub fn strip(lang: Lang, periods: &[JudgedPeriod], from: Date, to: Date) -> Mark
     });
     let said = said.collect::<Vec<_>>().join(", ");
     html! {
-        svg.strip width=(days * 5) height="16" viewBox={ "0 0 " (days * 5) " 16" } role="img" aria-label=(said) {
-            @for one in periods {
-                @let start = position(one.period.start.0.date().max(from));
-                @let end = position(one.period.end.0.date().min(to)) + 4;
-                rect class=(class(one.state)) x=(start) y="2" width=((end - start).max(4)) height="12" {
-                    title { (units::period(lang, one.period)) ": " (state_text(lang, one.state)) }
+        @if !periods.is_empty() {
+            svg.strip width=(days * 5) height="16" viewBox={ "0 0 " (days * 5) " 16" } role="img" aria-label=(said) {
+                @for one in periods {
+                    @let start = position(one.period.start.0.date().max(from));
+                    @let end = position(one.period.end.0.date().min(to)) + 4;
+                    rect class=(class(one.state)) x=(start) y="2" width=((end - start).max(4)) height="12" {
+                        title { (units::period(lang, one.period)) ": " (state_text(lang, one.state)) }
+                    }
                 }
             }
         }
