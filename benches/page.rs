@@ -45,7 +45,7 @@ async fn run() {
     drop(App::open(settings, Role::Server, Clock::default()).await.expect("an archive"));
     history::fill(&data.join("acervo.db"), &history::products(280 * count.div_ceil(1_000_000)), count).await;
     let service =
-        Process::acervo(&data, &[("ACERVO_LOG", "error"), ("ACERVO_FETCH__ALLOWED_HOSTS", "nowhere.example")]).await;
+        Process::acervo(&data, &[("ACERVO_LOG", "off"), ("ACERVO_FETCH__ALLOWED_HOSTS", "nowhere.example")]).await;
     let mut visitor = Visitor { connection: Connection::open(&service.address).await, published: 0, asked: 0 };
     visitor.wait_until(|total, lag| total == count as u64 && lag == 0).await;
     let ids = visitor.ids().await;

@@ -7,13 +7,17 @@ use crate::app::DATABASE_LOG_TARGETS;
 use crate::config::{LogFormat, Settings};
 
 /// Libraries whose finer levels print addresses or statements, which may contain links.
-const QUIET: &[&str] = &["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower_http", "tantivy"];
+const QUIET: &[&str] = &["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower_http"];
+
+/// Warns of each merge that is given up because all of a segment was replaced meanwhile, which is usual and costs nothing else.
+const INDEX: &str = "tantivy=error";
 
 pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
     let mut filter: EnvFilter = settings.log_level.parse()?;
     for library in QUIET.iter().chain(DATABASE_LOG_TARGETS) {
         filter = filter.add_directive(format!("{library}=warn").parse()?);
     }
+    filter = filter.add_directive(INDEX.parse()?);
     let terminal = std::io::stderr().is_terminal();
     let format = settings.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
