@@ -6,8 +6,11 @@
     clippy::print_stdout,
     reason = "a benchmark prints, and ends if it cannot continue"
 )]
-#[path = "common/run.rs"]
-mod run;
+mod common;
+#[path = "common/history.rs"]
+mod history;
+#[path = "common/process.rs"]
+mod process;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,25 +21,37 @@ use acervo::app::{App, Role};
 use acervo::config::{self, Overrides};
 use acervo::domain::Clock;
 use acervo::jobs;
-use acervo::query::{Filter, Order, Paging, PublicationRequest, Queries, SearchIn};
+use common::{Connection, milliseconds, percentile};
+use process::Process;
+use serde_json::{Value, json};
 
 /// The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ROUNDS: usize = 1_000;
+/// Searches of each kind.
+const SEARCHES: usize = 2_000;
 
 const WORDS: &[&str] =
     &["fcmax", "furnas", "usina hidreletrica", "geração térmica", "camargos", "carga", "deck pmo", "vazões", "itaipu"];
 
+const INSIDE: &str = "query ($text: String, $from: LocalDate) {
+    publications(search: $text, in: CONTENT, filter: { period: { from: $from } }, first: 10) {
+        totalCount nodes { id name fileName contentMatches { path place line } } } }";
+
+const BY_NAME: &str = "query ($text: String, $from: LocalDate) {
+    publications(search: $text, filter: { period: { from: $from } }, first: 50) {
+        totalCount nodes { id name referenceDate status fileName size receivedAt } } }";
+
 fn main() {
-    run::run(work());
+    common::run(work());
 }
 
 async fn work() {
     let Some(corpus) = std::env::var_os("CORPUS").map(PathBuf::from) else {
         return println!("set CORPUS to a folder of published files");
     };
+    let publications = std::env::var("PUBLICATIONS").map_or(1_000_000, |count| count.parse().expect("a number"));
     println!("folder                  files   published      stored       index    contents     read");
     let mut series: Vec<PathBuf> = entries(&corpus).into_iter().filter(|path| path.is_dir()).collect();
     series.sort();
@@ -44,68 +59,87 @@ async fn work() {
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
         measure(&name, std::slice::from_ref(folder)).await;
     }
-    let (app, folder) = measure("all", &series).await;
-    let queries = Queries::new(app.clone());
-    latencies("inside files", &queries, SearchIn::Content).await;
-    latencies("by name", &queries, SearchIn::Names).await;
-    drop((queries, app));
-    let app = open(&folder.path().join("data"), "false").await;
-    latencies("by name, without the index of contents", &Queries::new(app), SearchIn::Names).await;
+    measure("all", &series).await;
+    latencies(&series, publications).await;
 }
 
-async fn latencies(what: &str, queries: &Queries, place: SearchIn) {
-    let mut took = Vec::new();
-    let mut hits = 0;
-    for round in 0..ROUNDS {
-        let word = WORDS[round % WORDS.len()];
-        let began = Instant::now();
-        hits += search(queries, word, place, round).await;
-        took.push(began.elapsed());
+/// Searches an archive with these files and many other publications, and a copy of it without the index of contents. Each search by
+/// name is made in both, one after the other.
+async fn latencies(series: &[PathBuf], publications: usize) {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let (data, copy) = (temporary.path().join("with"), temporary.path().join("without"));
+    drop(open(&data, "false", Role::Server).await);
+    history::fill(&data.join("acervo.db"), &history::products(280), publications).await;
+    import(series, temporary.path(), &data);
+    let app = open(&data, "true", Role::Command { may_create: false }).await;
+    jobs::catch_up(&app).await.expect("an index");
+    assert!(jobs::catch_up_content(&app).await.expect("contents"));
+    drop(app);
+    let copied = Command::new("cp").arg("-a").args([&data, &copy]).status().expect("a copy");
+    assert!(copied.success());
+    let with = Process::acervo(&data, &[("ACERVO_LOG", "off"), ("ACERVO_CONTENT_INDEX", "true")]).await;
+    let without = Process::acervo(&copy, &[("ACERVO_LOG", "off"), ("ACERVO_CONTENT_INDEX", "false")]).await;
+    println!("searches among {publications} publications and these files");
+    let (mut inside, mut beside, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    let mut connection = Connection::open(&with.address).await;
+    for round in 0..SEARCHES {
+        inside.push(search(&mut connection, INSIDE, round).await);
     }
-    took.sort();
-    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!("search {what}: p50 {:.2} ms, p99 {:.2} ms, {hits} hits in {ROUNDS} searches", at(0.5), at(0.99));
+    // A connection that is idle for long is closed.
+    let mut with = Connection::open(&with.address).await;
+    let mut without = Connection::open(&without.address).await;
+    for round in 0..SEARCHES {
+        // Each is first as often as the other.
+        if round % 2 == 0 {
+            beside.push(search(&mut with, BY_NAME, round).await);
+            alone.push(search(&mut without, BY_NAME, round).await);
+        } else {
+            alone.push(search(&mut without, BY_NAME, round).await);
+            beside.push(search(&mut with, BY_NAME, round).await);
+        }
+    }
+    let at = |took: &mut Vec<Duration>| {
+        took.sort();
+        (milliseconds(percentile(took, 0.5)), milliseconds(percentile(took, 0.99)))
+    };
+    let [inside, beside, alone] = [&mut inside, &mut beside, &mut alone].map(at);
+    for (what, (p50, p99)) in [
+        ("inside files, with the lines of the first ten", inside),
+        ("by name, beside the index of contents", beside),
+        ("by name, without it", alone),
+    ] {
+        println!("{what}: p50 {p50:.2} ms, p99 {p99:.2} ms");
+    }
+    println!("by name, with to without: p50 {:.2}, p99 {:.2}", beside.0 / alone.0, beside.1 / alone.1);
 }
 
-async fn open(data: &Path, index: &str) -> App {
+/// A search like no other, so that it is in no cache.
+async fn search(connection: &mut Connection, query: &str, round: usize) -> Duration {
+    let day = jiff::civil::date(2001, 1, 1).saturating_add(jiff::Span::new().days(round as i64));
+    let variables = json!({ "text": WORDS[round % WORDS.len()], "from": day.to_string() });
+    let request = common::post("/graphql", &json!({ "query": query, "variables": variables }).to_string());
+    let began = Instant::now();
+    let (status, body) = connection.send(&request).await;
+    let took = began.elapsed();
+    let answer: Value = serde_json::from_slice(&body).expect("JSON");
+    assert!(status == 200 && answer.get("errors").is_none(), "{status} {answer}");
+    took
+}
+
+async fn open(data: &Path, index: &str, role: Role) -> App {
     let values = [("data_dir", data.display().to_string()), ("content.index", index.to_owned())];
     let values = values.map(|(key, value)| (key.to_owned(), value)).into();
     let mut settings = config::load(&Overrides { config: None, values }, &|_| None).expect("sound settings");
     settings.content.program = Some(env!("CARGO_BIN_EXE_acervo").into());
-    App::open(settings, Role::Command { may_create: false }, Clock::default()).await.expect("an archive")
+    App::open(settings, role, Clock::default()).await.expect("an archive")
 }
 
-/// A search with the lines of the first ten files.
-async fn search(queries: &Queries, text: &str, place: SearchIn, round: usize) -> u64 {
-    let request = PublicationRequest {
-        search: Some(text.to_owned()),
-        search_in: place,
-        scored: false,
-        // No two requests are alike, so none is cached.
-        filter: Filter {
-            period_from: acervo::domain::LocalDateTime::parse(&format!("1{:03}-01-01T00:00:00", round)),
-            ..Filter::default()
-        },
-        as_of: None,
-        order: Order::Relevance,
-        paging: Paging::first(10),
-    };
-    let page = queries.publications(request).await.expect("a page");
-    if place == SearchIn::Content {
-        for (_, row) in &page.list.rows {
-            let revision = row.revision.as_ref().expect("a file");
-            assert!(!queries.content_matches(revision, text, 3).await.expect("lines").is_empty());
-        }
-    }
-    page.list.total
-}
-
-/// Archives the files of some folders and reads their text; prints what that takes. The archive exists as long as the folder does.
-async fn measure(name: &str, folders: &[PathBuf]) -> (App, tempfile::TempDir) {
+/// Archives the files of some folders and reads their text; prints what that takes.
+async fn measure(name: &str, folders: &[PathBuf]) {
     let temporary = tempfile::tempdir().expect("a folder");
     let data = temporary.path().join("data");
     let count = import(folders, temporary.path(), &data);
-    let app = open(&data, "true").await;
+    let app = open(&data, "true", Role::Command { may_create: false }).await;
     jobs::catch_up(&app).await.expect("an index");
     let began = Instant::now();
     assert!(jobs::catch_up_content(&app).await.expect("contents"));
@@ -122,7 +156,6 @@ async fn measure(name: &str, folders: &[PathBuf]) -> (App, tempfile::TempDir) {
         per_file(took, count),
         contents as f64 / counts.stored_size as f64,
     );
-    (app, temporary)
 }
 
 fn per_file(took: Duration, count: usize) -> f64 {
