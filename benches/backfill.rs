@@ -5,19 +5,21 @@
     clippy::print_stdout,
     reason = "a benchmark prints, and ends if it cannot continue"
 )]
+mod common;
 #[path = "common/portal.rs"]
 mod portal;
-#[path = "common/run.rs"]
-mod run;
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/service.rs"]
 mod service;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use acervo::domain::NotificationStatus;
-use acervo::jobs::Jobs;
+use common::{Connection, milliseconds, percentile};
+use serde_json::json;
 
+const ROUNDS: usize = 5;
 const FILES: usize = 500;
 const BYTES: usize = 1 << 20;
 
@@ -25,14 +27,15 @@ const BYTES: usize = 1 << 20;
 const AT_ONCE: usize = 8;
 
 fn main() {
-    run::run(work());
+    common::run(work());
 }
 
 async fn work() {
-    for _ in 0..3 {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
         let folder = tempfile::tempdir().expect("a folder");
-        let (app, address) = service::service(&folder.path().join("data")).await;
-        let (portal, _) = portal::portal(&app, &address, FILES, BYTES).await;
+        let service = service::service(&folder.path().join("data")).await;
+        let (portal, _) = portal::portal(&service.address, FILES, BYTES).await;
         let links: Vec<String> = portal
             .products()
             .iter()
@@ -42,24 +45,38 @@ async fn work() {
         let list = folder.path().join("links");
         std::fs::write(&list, links.concat()).expect("a list");
         let peer = peer(&list, &folder.path().join("out")).await;
-        let jobs = Jobs::start(&app).await.expect("jobs");
+        let mut connection = Connection::open(&service.address).await;
         let began = Instant::now();
         assert_eq!(portal.enviar_tudo().await.delivered as usize, FILES);
-        while acervo::leaves::record(&app).monitor().counts().await.expect("counts").of(NotificationStatus::Archived)
-            < FILES as u64
-        {
+        while archived(&mut connection).await < FILES as u64 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let own = began.elapsed();
-        jobs.stop().await;
-        let rate = |took: Duration| FILES as f64 / took.as_secs_f64();
-        println!(
-            "{FILES} files of 1 MiB: acervo {:.0} a second, xargs -P{AT_ONCE} curl | zstd {:.0} a second, ratio {:.2}",
-            rate(own),
-            rate(peer),
-            rate(own) / rate(peer)
-        );
+        println!("{}", compared(own, peer));
+        ours.push(own);
+        theirs.push(peer);
     }
+    ours.sort();
+    theirs.sort();
+    println!("medians: {}", compared(percentile(&ours, 0.5), percentile(&theirs, 0.5)));
+}
+
+fn compared(own: Duration, peer: Duration) -> String {
+    let rate = |took: Duration| FILES as f64 * 1e3 / milliseconds(took);
+    format!(
+        "{FILES} files of 1 MiB: acervo {:.0} a second, xargs -P{AT_ONCE} curl | zstd {:.0} a second, ratio {:.2}",
+        rate(own),
+        rate(peer),
+        rate(own) / rate(peer)
+    )
+}
+
+/// Files that a list shows: each is archived and indexed.
+async fn archived(connection: &mut Connection) -> u64 {
+    let query = "{ publications(filter: { status: [ARCHIVED] }, first: 1) { totalCount } }";
+    let (_, body) = connection.send(&common::post("/graphql", &json!({ "query": query }).to_string())).await;
+    let answer: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    answer["data"]["publications"]["totalCount"].as_u64().expect("a count")
 }
 
 /// A script as baseline: nothing is hashed, indexed or synced per file. The disk is synced once at the end.

@@ -8,12 +8,13 @@
 mod common;
 #[path = "common/portal.rs"]
 mod portal;
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/service.rs"]
 mod service;
 
 use std::time::{Duration, Instant};
 
-use acervo::jobs::Jobs;
 use common::{Connection, milliseconds, percentile};
 
 const NOTIFICATIONS: u32 = 10_000;
@@ -31,9 +32,8 @@ fn main() {
 
 async fn run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (app, address) = service::service(folder.path()).await;
-    let jobs = Jobs::start(&app).await.expect("jobs");
-    let (portal, numbers) = portal::portal(&app, &address, FILES, 256 << 10).await;
+    let service = service::service(folder.path()).await;
+    let (portal, numbers) = portal::portal(&service.address, FILES, 256 << 10).await;
     let bodies: Vec<Vec<u8>> = portal
         .products()
         .iter()
@@ -43,7 +43,7 @@ async fn run() {
     assert_eq!(bodies.len(), numbers.len());
     let began = Instant::now();
     let sender = |lane: u32| {
-        let (address, bodies) = (address.clone(), bodies.clone());
+        let (address, bodies) = (service.address.clone(), bodies.clone());
         tokio::spawn(async move {
             let mut connection = Connection::open(&address).await;
             let mut took = Vec::new();
@@ -75,5 +75,4 @@ async fn run() {
         milliseconds(percentile(&took, 0.99)),
         milliseconds(percentile(&took, 1.0))
     );
-    jobs.stop().await;
 }

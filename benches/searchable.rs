@@ -8,12 +8,13 @@
 mod common;
 #[path = "common/portal.rs"]
 mod portal;
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/service.rs"]
 mod service;
 
 use std::time::{Duration, Instant};
 
-use acervo::jobs::Jobs;
 use common::{Connection, milliseconds, percentile};
 use serde_json::json;
 
@@ -25,10 +26,9 @@ fn main() {
 
 async fn run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (app, address) = service::service(folder.path()).await;
-    let jobs = Jobs::start(&app).await.expect("jobs");
-    let (portal, numbers) = portal::portal(&app, &address, FILES, 1 << 20).await;
-    let mut connection = Connection::open(&address).await;
+    let service = service::service(folder.path()).await;
+    let (portal, numbers) = portal::portal(&service.address, FILES, 1 << 20).await;
+    let mut connection = Connection::open(&service.address).await;
     let mut took = Vec::with_capacity(FILES);
     for (i, number) in numbers.iter().enumerate() {
         portal.enviar(*number).await.expect("a product");
@@ -45,7 +45,6 @@ async fn run() {
         }
         took.push(answered.elapsed());
     }
-    jobs.stop().await;
     took.sort();
     println!("from the 202 to the search hit, {FILES} files of 1 MiB");
     println!(

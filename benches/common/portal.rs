@@ -1,18 +1,20 @@
 //! A simulated portal in this process.
-use acervo::app::App;
+use acervo::domain::Clock;
 use acervo::portal::{Content, Credentials, Portal, PortalSettings, Webhook, builtin};
 use rand::RngExt;
 
 /// A portal whose products are files of `size` bytes, and the numbers of these products.
-pub async fn portal(app: &App, address: &str, files: usize, bytes: usize) -> (Portal, Vec<u32>) {
+pub async fn portal(address: &str, files: usize, bytes: usize) -> (Portal, Vec<u32>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let clock = Clock::default();
+    let now = clock.now();
     let settings = PortalSettings {
         webhook: Webhook { url: format!("http://{address}/webhook"), credentials: Credentials::None },
         link_life: acervo::portal::LINK_LIFE,
         subscriber: "x@example.com".to_owned(),
-        clock: app.clock.clone(),
+        clock,
     };
-    let mut products = builtin(files, app.clock.now());
+    let mut products = builtin(files, now);
     for product in &mut products {
         // All files are texts: a text with the name of a zip would be inspected and fetched twice.
         product.is_file = true;
