@@ -62,9 +62,9 @@ fn record(app: &TestApp) -> &acervo::leaves::record::Record {
 }
 
 /// Failed attempts so far, and waits until there are more than a number.
-async fn until_failed(app: &TestApp, more_than: u64) -> u64 {
-    until("a failed attempt", async || {
-        let state = record(app).hooks().state("decks").await.expect("a state")?;
+async fn until_failed(app: &TestApp, hook: &str, more_than: u64) -> u64 {
+    until(&format!("a failed attempt of {hook}"), async || {
+        let state = record(app).hooks().state(hook).await.expect("a state")?;
         Some(state.failed).filter(|failed| *failed > more_than)
     })
     .await
@@ -172,7 +172,7 @@ async fn every_event_arrives_in_order_once_the_endpoint_heals(db: Db) {
         assert_eq!(app.archive(number).await["status"], "ARCHIVED");
         for _ in 0..2 {
             app.app.clock.advance(Duration::from_secs(660));
-            failed = until_failed(&app, failed).await;
+            failed = until_failed(&app, "decks", failed).await;
         }
         // What was held is answered after the attempt was given up.
         endpoint.release();
@@ -201,6 +201,62 @@ async fn every_event_arrives_in_order_once_the_endpoint_heals(db: Db) {
         let error = log.iter().filter_map(|one| one.error.as_deref()).any(|error| error.contains(expected));
         assert!(error, "{n}: {expected}: {log:?}");
     }
+}
+
+on_each_database!(for_an_hour_bad_endpoints_cost_no_event, 2 threads);
+/// Four endpoints for an hour: one fails, one never answers, one redirects to a private address, one answers after it was given up.
+async fn for_an_hour_bad_endpoints_cost_no_event(db: Db) {
+    const MINUTES: u32 = 60;
+    let elsewhere = Endpoint::start(Answer::Status(200)).await;
+    let bad = [
+        ("fails", Answer::Status(500)),
+        ("hangs", Answer::Hold),
+        ("redirects", Answer::Redirect(elsewhere.url.clone())),
+        ("late", Answer::Hold),
+    ];
+    let mut hooks = Vec::new();
+    let mut lines = String::new();
+    for (name, answer) in bad {
+        let endpoint = Endpoint::start(answer).await;
+        let one = config(
+            &endpoint,
+            "events = [\"archived\"]\ntimeout = \"400ms\"\nretry_first = \"5s\"\nretry_max = \"4min\"",
+        );
+        lines += &one.replace("\"decks\"", &format!("\"{name}\""));
+        hooks.push((name, endpoint));
+    }
+    let archive = Archive::new(db, &lines);
+    let app = archive.open().await;
+    hooks.iter().for_each(|(_, endpoint)| endpoint.fetches_from(&app.url));
+    let mut failed = [0; 4];
+    for minute in 1..=MINUTES {
+        app.portal.add(product(minute, &format!("Produto {minute}"), "deck.txt", format!("arquivo {minute}")));
+        assert_eq!(app.archive(minute).await["status"], "ARCHIVED");
+        app.app.clock.advance(Duration::from_secs(60));
+        if minute % 5 == 0 {
+            for ((name, _), failed) in hooks.iter().zip(&mut failed) {
+                *failed = until_failed(&app, name, *failed).await;
+            }
+            hooks[3].1.release();
+        }
+    }
+    for (name, _) in &hooks[..3] {
+        let state = record(&app).hooks().state(name).await.expect("a state").expect("a hook");
+        assert_eq!(state.delivered, 0, "{name}");
+    }
+    for (_, endpoint) in &hooks {
+        endpoint.answer(Answer::Status(200));
+        endpoint.release();
+    }
+    app.app.clock.advance(Duration::from_secs(300));
+    let expected = archived(&app).await;
+    assert_eq!(expected.len(), MINUTES as usize);
+    for (name, endpoint) in &hooks {
+        let accepted = endpoint.until_accepted(expected.len()).await;
+        assert_eq!(revisions(&accepted), expected, "{name}");
+        endpoint.received().iter().for_each(assert_readable);
+    }
+    assert!(elsewhere.received().is_empty(), "a redirect was followed");
 }
 
 on_each_database!(a_hook_continues_where_it_was_and_begins_at_the_present, 2 threads);
@@ -290,11 +346,11 @@ async fn an_event_that_is_never_accepted_becomes_a_dead_letter(db: Db) {
         app.portal.enviar(number).await;
         app.settled(u64::from(number)).await;
     }
-    let mut failed = until_failed(&app, 0).await;
+    let mut failed = until_failed(&app, "decks", 0).await;
     let first = endpoint.received()[0].id().to_owned();
     for _ in 0..6 {
         app.app.clock.advance(Duration::from_secs(660));
-        failed = until_failed(&app, failed).await;
+        failed = until_failed(&app, "decks", failed).await;
         let (letters, _) = record(&app).hooks().letters(Some("decks"), None, 10).await.expect("letters");
         if !letters.is_empty() {
             break;
@@ -330,7 +386,7 @@ async fn an_endpoint_that_is_gone_gets_nothing_until_the_hook_is_enabled(db: Db)
     let app = Archive::new(db, &config(&endpoint, ALL)).open().await;
     app.portal.add(product(1, "Um", "a.txt", "um"));
     app.archive(1).await;
-    until_failed(&app, 0).await;
+    until_failed(&app, "decks", 0).await;
     app.app.clock.advance(Duration::from_secs(86_400));
     app.portal.add(product(2, "Dois", "b.txt", "dois"));
     app.archive(2).await;
@@ -739,7 +795,7 @@ async fn operators_see_hooks_and_send_again_what_was_given_up(db: Db) {
     let app = archive.open().await;
     app.portal.add(product(1, "Um", "a.txt", "um"));
     app.archive(1).await;
-    until_failed(&app, 0).await;
+    until_failed(&app, "decks", 0).await;
     let hooks = "{ hooks { name configured endpoint events lag delivered failed dead lastError waitingSince attempts nextAttemptAt disabledAt } }";
     let hook = app.query(hooks).await["hooks"][0].clone();
     assert_eq!((&hook["name"], &hook["configured"], &hook["delivered"]), (&json!("decks"), &json!(true), &json!(0)));
@@ -898,7 +954,7 @@ async fn an_event_is_sent_as_mail() {
     let app = archive.open().await;
     app.portal.add(product(2, "Outro", "b.txt", "b"));
     app.archive(2).await;
-    until_failed(&app, 0).await;
+    until_failed(&app, "decks", 0).await;
     let state = record(&app).hooks().state("decks").await.expect("a state").expect("a hook");
     assert_eq!(state.last_error.as_deref(), Some("the mail server answered 550"));
 }
