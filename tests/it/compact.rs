@@ -274,6 +274,31 @@ async fn damage_of_a_base_is_reported_with_all_that_need_it(db: Db) {
     all_are_there(&app, items.iter().map(|item| &item.bytes), "repaired").await;
 }
 
+on_each_database!(one_repair_mends_a_base_and_then_what_needs_it, 2 threads);
+async fn one_repair_mends_a_base_and_then_what_needs_it(db: Db) {
+    let archive = archive(db, "");
+    // Of these the base has the last digest.
+    let of_day = |day| -> Vec<Vec<u8>> { (0..4).map(|n| deck(day, n)).collect() };
+    let mut days = (0..).map(of_day);
+    let revisions = days.find(|all| all.iter().all(|one| sha256(one) <= sha256(&all[0]))).expect("a day");
+    for bytes in &revisions {
+        import(&archive, &[item(0, 0, bytes.clone())]).await;
+    }
+    compact(&archive).await;
+    let base = sha256(&revisions[0]);
+    let objects = objects(&archive);
+    assert!(objects.iter().any(|object| base_of(object).is_some_and(|(of, _)| of == base)), "{db:?}: nothing needs it");
+    let object = objects.iter().find(|object| digest_of(object) == base).expect("an object");
+    std::fs::write(object, b"").expect("an object");
+    let from = tempfile::tempdir().expect("a folder");
+    std::fs::write(from.path().join("deck.txt"), &revisions[0]).expect("a file");
+    let (code, report) = verify(&archive, &["--repair", "--from", &from.path().display().to_string()]).await;
+    assert_eq!(code, Some(0), "{db:?}: {report}");
+    assert_eq!(report["items"][0]["sha256"], base, "{db:?}: {report}");
+    assert!(report["items"].as_array().expect("a list").len() > 1, "{db:?}: {report}");
+    nothing_is_broken(&archive, "repaired").await;
+}
+
 /// A folder with a copy of each object.
 fn copy(archive: &Closed) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,6 +1,7 @@
-//! Everything that is broken: damaged files in the order of their digests, then findings in the order of their ids.
+//! Everything that is broken: damaged files, each after those that it is decoded with, then findings in the order of their ids. So a
+//! repair in this order mends the base of a file before the file.
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::Verify;
 use crate::domain::{Breakage, Digest, PublicationId, RevisionId, Share, StoredFile, timestamp};
@@ -9,7 +10,8 @@ use crate::engine::record::entity::{files, findings};
 use crate::engine::record::files::stored_file;
 use crate::engine::record::rows::long;
 
-/// The key of damaged files begins with this; findings have other keys.
+/// The key of a damaged file begins with this; then come its depth (the number of bases decoded before it) and its digest. Findings
+/// have other keys.
 const FILE: &str = "file:";
 
 /// The longest key of a finding.
@@ -35,7 +37,7 @@ impl BrokenItem {
     /// Whether a text can be the key of an item.
     pub fn is_key(text: &str) -> bool {
         match text.strip_prefix(FILE) {
-            Some(digest) => digest.parse::<Digest>().is_ok(),
+            Some(place) => parse_place(place).is_some(),
             None => !text.is_empty() && text.len() <= KEY_MAX && text.bytes().all(|byte| byte.is_ascii_graphic()),
         }
     }
@@ -65,18 +67,21 @@ impl Verify {
 
     /// What is broken in a share, after the item with a key.
     pub async fn broken(&self, share: Share, after: Option<&str>, limit: u64) -> Result<Vec<BrokenItem>, RecordError> {
+        use files::Column as F;
         let (file_after, finding_after) = match after.map(|key| (key, key.strip_prefix(FILE))) {
             None => (Some(None), None),
-            Some((_, Some(digest))) => (Some(Some(digest.parse::<Digest>().map_err(|()| no_key(digest))?)), None),
+            Some((_, Some(place))) => (Some(Some(parse_place(place).ok_or_else(|| no_key(place))?)), None),
             Some((key, None)) => (None, Some(key)),
         };
         let mut items = Vec::new();
         if let Some(after) = file_after {
             let mut some = damaged(share);
-            if let Some(after) = after {
-                some = some.filter(files::Column::Digest.gt(after));
+            if let Some((depth, digest)) = after {
+                let same_depth = Condition::all().add(F::Depth.eq(depth)).add(F::Digest.gt(digest));
+                some = some.filter(Condition::any().add(F::Depth.gt(depth)).add(same_depth));
             }
-            let rows = some.order_by_asc(files::Column::Digest).limit(limit).all(self.db.reader()).await?;
+            let ordered = some.order_by_asc(F::Depth).order_by_asc(F::Digest);
+            let rows = ordered.limit(limit).all(self.db.reader()).await?;
             items = rows.into_iter().map(damaged_item).collect::<Result<_, _>>()?;
         }
         let left = limit.saturating_sub(items.len() as u64);
@@ -92,8 +97,17 @@ impl Verify {
     }
 }
 
-fn no_key(key: &str) -> RecordError {
-    RecordError::Corrupt(format!("`{FILE}{key}` is not the key of a damaged file"))
+fn place(row: &files::Model) -> String {
+    format!("{FILE}{}:{}", row.depth, row.digest)
+}
+
+fn parse_place(text: &str) -> Option<(i32, Digest)> {
+    let (depth, digest) = text.split_once(':')?;
+    Some((depth.parse().ok()?, digest.parse().ok()?))
+}
+
+fn no_key(place: &str) -> RecordError {
+    RecordError::Corrupt(format!("`{FILE}{place}` is not the key of a damaged file"))
 }
 
 fn damaged_item(row: files::Model) -> Result<BrokenItem, RecordError> {
@@ -102,7 +116,7 @@ fn damaged_item(row: files::Model) -> Result<BrokenItem, RecordError> {
     // Found by an earlier version, which did not tell kinds apart.
     let kind = row.damage.unwrap_or(Breakage::Unreadable);
     Ok(BrokenItem {
-        key: format!("{FILE}{}", row.digest),
+        key: place(&row),
         kind,
         digest: Some(row.digest),
         publication: None,

@@ -124,7 +124,17 @@ async fn a_cursor_that_was_made_up_is_refused(db: Db) {
     let app = TestApp::on(db).await;
     let query = "query($after: String) { brokenItems(after: $after) { totalCount } }";
     let nil = "0".repeat(32);
-    for key in ["file:", "file:xyz", "file:00", "", "a b", "a\0b", "\u{1f600}", &"x".repeat(5000)] {
+    for key in [
+        "file:",
+        "file:xyz",
+        "file:0:00",
+        &format!("file:{}", sha256(b"x")),
+        "",
+        "a b",
+        "a\0b",
+        "\u{1f600}",
+        &"x".repeat(5000),
+    ] {
         let after = URL_SAFE_NO_PAD.encode(format!("k{nil}t{key}"));
         let answer = app.ask(query, json!({ "after": after })).await;
         let error = &answer["errors"][0];
@@ -132,7 +142,7 @@ async fn a_cursor_that_was_made_up_is_refused(db: Db) {
         assert!(named(&error["message"]).contains("cursor"), "{db:?}: {key:?}: {answer}");
     }
     // What may be a key is a position, whether there is such an item or not.
-    for key in [format!("file:{}", sha256(b"x")), "orphan:x".to_owned(), "'; --".replace(' ', "")] {
+    for key in [format!("file:0:{}", sha256(b"x")), "orphan:x".to_owned(), "'; --".replace(' ', "")] {
         let after = URL_SAFE_NO_PAD.encode(format!("k{nil}t{key}"));
         assert_eq!(app.query_with(query, json!({ "after": after })).await["brokenItems"]["totalCount"], 0, "{key}");
     }
