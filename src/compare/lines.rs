@@ -5,6 +5,7 @@ use std::time::Instant;
 use similar::algorithms::{Capture, Replace, diff_deadline};
 use similar::{Algorithm, DiffOp};
 
+use super::Note;
 use super::text::{Line, Text};
 
 /// Lines of one text that are compared.
@@ -20,10 +21,10 @@ pub struct LineDiff<'a> {
 impl<'a> LineDiff<'a> {
     /// Compares two texts. After the deadline the result is coarser, and still leads from one text to the other. An error says which bound
     /// is exceeded.
-    pub fn new(from: &'a Text<'_>, to: &'a Text<'_>, deadline: Instant) -> Result<Self, String> {
+    pub fn new(from: &'a Text<'_>, to: &'a Text<'_>, deadline: Instant) -> Result<Self, Note> {
         let longest = from.line_count().max(to.line_count());
         if longest > LINES_MAX {
-            return Err(format!("it has {longest} lines, and up to {LINES_MAX} are compared"));
+            return Err(Note::TooManyLines { lines: longest, lines_max: LINES_MAX });
         }
         let (from, to): (Vec<Line<'a>>, Vec<Line<'a>>) = (from.lines().collect(), to.lines().collect());
         let mut known = HashMap::new();

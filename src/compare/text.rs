@@ -2,6 +2,7 @@
 //! UTF-16, and do not say which.
 use std::borrow::Cow;
 
+use super::{LineEnds, Note};
 use crate::domain::{CP850, PORTUGUESE, capitals_inside_words, with_code_page};
 
 /// Bytes that decide whether a content is text.
@@ -29,26 +30,6 @@ impl Encoding {
             Self::Utf16 => "UTF-16",
             Self::Windows1252 => "Windows-1252",
             Self::Cp850 => "CP850",
-        }
-    }
-}
-
-/// How the lines of a text end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LineEnds {
-    None,
-    Lf,
-    CrLf,
-    Mixed,
-}
-
-impl LineEnds {
-    fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Lf => "LF",
-            Self::CrLf => "CRLF",
-            Self::Mixed => "both LF and CRLF",
         }
     }
 }
@@ -94,16 +75,15 @@ impl Text<'_> {
     }
 
     /// What lines do not show: another encoding, or other line ends.
-    pub fn differs_in(&self, to: &Self) -> Vec<String> {
+    pub fn differs_in(&self, to: &Self) -> Vec<Note> {
         let mut differences = Vec::new();
         let is_ascii = |text: &Self| text.encoding == Encoding::Ascii;
         if self.encoding != to.encoding && !is_ascii(self) && !is_ascii(to) {
-            differences.push(format!("the encoding changed from {} to {}", self.encoding.name(), to.encoding.name()));
+            differences.push(Note::Encoding { before: self.encoding.name(), after: to.encoding.name() });
         }
         let has_none = |text: &Self| text.line_ends == LineEnds::None;
         if self.line_ends != to.line_ends && !has_none(self) && !has_none(to) {
-            let (before, after) = (self.line_ends.name(), to.line_ends.name());
-            differences.push(format!("the line ends changed from {before} to {after}"));
+            differences.push(Note::LineEnds { before: self.line_ends, after: to.line_ends });
         }
         differences
     }
@@ -269,7 +249,7 @@ mod tests {
     fn what_lines_do_not_show_is_said() {
         let (from, to) = read_pair(b"\xe9\r\n", "é\n".as_bytes()).expect("texts");
         assert_eq!(
-            from.differs_in(&to),
+            from.differs_in(&to).iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["the encoding changed from Windows-1252 to UTF-8", "the line ends changed from CRLF to LF"]
         );
         assert!(from.lines().eq(to.lines()));

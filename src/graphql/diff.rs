@@ -96,12 +96,12 @@ impl RevisionDiff {
         self.0.content.cells.iter().map(CellChange::of).collect()
     }
     /// What the numbers do not show, or why there are none.
-    async fn note(&self) -> Option<&str> {
-        self.0.content.note.as_deref()
+    async fn note(&self) -> Option<String> {
+        self.0.content.note()
     }
     /// What was not compared, and why.
-    async fn notes(&self) -> &[String] {
-        &self.0.notes
+    async fn notes(&self) -> Vec<String> {
+        self.0.notes.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -138,7 +138,7 @@ impl MemberChange {
             lines_removed: change.content.lines_removed.map(Count),
             cells_changed: change.content.cells_changed.map(Count),
             cells: change.content.cells.iter().map(CellChange::of).collect(),
-            note: change.content.note.clone(),
+            note: change.content.note(),
         }
     }
 }

@@ -59,7 +59,10 @@ pub use coverage::{
     Coverage, CoverageByProcess, CoveragePeriod, CoverageRequest, CoverageRow, CoverageState, CoverageStates,
     JudgedPeriod, ProductCoverage,
 };
-pub use diff::{CellChange, ChosenRevisions, ContentChange, DiffText, MemberChange, MemberChangeKind, RevisionDiff};
+pub use diff::{
+    CellChange, ChosenRevisions, ContentChange, ContentNote, DiffNote, DiffText, LineEnds, MemberChange,
+    MemberChangeKind, RevisionDiff, Side,
+};
 pub use facets::{Chosen, FACET_VALUES_MAX, FacetValue, Facets};
 pub use feed::FeedMark;
 pub use filters::check_notifications;

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{Reader, Xls, Xlsx, open_workbook_from_rs};
 
+use super::Note;
 use cells::{Cells, position, read_sheet, read_table};
 pub use rows::workbook_rows;
 
@@ -33,7 +34,7 @@ pub struct CellDiff {
     /// The first of them, by sheet, row and column.
     pub cells: Vec<CellChange>,
     /// Sheets that only one of them has.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// The largest workbook that is compared, as unpacked.
@@ -141,7 +142,7 @@ fn compare(from: &[u8], to: &[u8], listed_max: usize) -> Result<CellDiff, String
 }
 
 /// The sheets of both, in the order of the second workbook. One that has another number before the same name was renumbered.
-fn paired_sheets(before: &[String], after: &[String], notes: &mut Vec<String>) -> Vec<(String, String)> {
+fn paired_sheets(before: &[String], after: &[String], notes: &mut Vec<Note>) -> Vec<(String, String)> {
     let bare = |name: &str| {
         name.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.' | '_' | ' ')).to_lowercase()
     };
@@ -158,18 +159,16 @@ fn paired_sheets(before: &[String], after: &[String], notes: &mut Vec<String>) -
         match found.filter(|_| !key.is_empty() && others(before) == 1 && others(after) == 1) {
             Some(at) => {
                 let name_before = removed.remove(at);
-                renamed.push(format!("`{name_before}` to `{name}`"));
+                renamed.push((name_before.clone(), name.clone()));
                 pairs.push((name_before.clone(), name.clone()));
             }
-            None => added.push(format!("`{name}`")),
+            None => added.push(name.clone()),
         }
     }
-    let removed = removed.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
-    for (names, what) in [(removed, "removed"), (added, "added"), (renamed, "renamed")] {
-        if !names.is_empty() {
-            notes.push(format!("sheets {what}: {}", names.join(", ")));
-        }
-    }
+    let removed: Vec<String> = removed.into_iter().cloned().collect();
+    notes.extend((!removed.is_empty()).then_some(Note::SheetsRemoved(removed)));
+    notes.extend((!added.is_empty()).then_some(Note::SheetsAdded(added)));
+    notes.extend((!renamed.is_empty()).then_some(Note::SheetsRenamed(renamed)));
     pairs
 }
 
@@ -213,7 +212,7 @@ mod tests {
         let expected = [("Índice", "Índice"), ("07-Hidráulica", "08-Hidráulica"), ("08-Térmica", "09-Térmica")];
         assert_eq!(pairs, expected.map(|(one, other)| (one.to_owned(), other.to_owned())));
         assert_eq!(
-            notes,
+            notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
                 "sheets removed: `9`, `1 a`, `2 a`",
                 "sheets added: `07-Dados`, `10`, `3 a`",

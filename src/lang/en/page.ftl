@@ -23,10 +23,6 @@ size = Size
 arrived = Arrived
 download = Download
 download-of = Download { $name }
-status-awaited = Awaited
-status-archived = Archived
-status-lost = Lost
-status-purged = Purged
 granularity-day = Daily
 granularity-week = Weekly
 granularity-month = Monthly
@@ -96,7 +92,6 @@ order-name = by name
 order-size = largest first
 order-relevance = best match first
 facets-label = Narrow down
-facets-now-only = The counts are those of names and of today, so they are not shown here.
 facet-more = { $count ->
     [one] { $count } more
    *[other] { $count } more
@@ -163,6 +158,15 @@ state-awaited = Awaited
 state-missing = Missing
 state-lost = Lost
 state-purged = Removed
+states-help = What these words mean
+means-archived = The file is in the archive.
+means-late = The file has usually come by this time. It may still come.
+means-awaited = Announced, or not due yet: the file is not here.
+means-missing = The file never came, and is overdue for too long to be expected. No notification announced it.
+means-lost = It was announced, but the link expired or failed before the file was fetched. “Enviar” on the portal sends it again.
+means-purged = Retention removed the file. What is known of it stays.
+products-none-yet = None among the products looked at so far. The next page goes on looking.
+products-none-more = There are no more.
 aliases = Names over time
 name = Name
 first-seen = First seen
@@ -178,7 +182,6 @@ plot-stored-said = { $published } published (solid line), stored in { $stored } 
 # Publications and their revisions.
 reference-date = Date as published
 last-notification = Last notification
-publication-lost = Its link expired before the file was fetched.
 publication-empty = It was announced, and no file has been archived yet.
 revisions-in-time = Revisions in time
 revision-number = Revision { $number }
@@ -194,6 +197,7 @@ compare-title = What changed
 compare-from = From
 compare-to = To
 compare-button = Compare
+compare-last = What changed in the last file against the one before
 compare-previous = Compare with the file before it ({ $period })
 compare-swap = Swap both sides
 compare-same = The files are the same.
@@ -226,6 +230,7 @@ members = Members
 change = Change
 size-before = Size before
 size-after = Size after
+change-not-text = not text
 renamed-from = before:
 kind-added = added
 kind-removed = removed
@@ -243,6 +248,17 @@ members-count = { $count ->
     [one] { $count } member
    *[other] { $count } members
 }
+members-matching = { $total ->
+    [one] { $count } of { $total } member
+   *[other] { $count } of { $total } members
+}
+members-more = { $count ->
+    [one] { $count } more is not listed. Filter to find it.
+   *[other] { $count } more are not listed. Filter to find them.
+}
+members-filter = Part of the path
+filter-button = Filter
+filter-all = Show all
 members-none = The zip has no members that can be listed. Download it.
 preview = Preview
 preview-cut = only the beginning is shown
@@ -253,11 +269,23 @@ download-member = Download this member
 open-pdf = Open the PDF
 sheets = Sheets
 sheet-empty = This sheet is empty.
-note-same-content = the content is the same
-note-too-large = it is larger than { $size }, so it is not compared by line
-note-files-too-large = files of more than { $size } are not compared
-note-encoding = the encoding changed from { $before } to { $after }
-note-line-ends = the line ends changed from { $before } to { $after }
-note-sheets-added = sheets added: { $sheets }
-note-sheets-removed = sheets removed: { $sheets }
-note-sheets-renamed = sheets renamed: { $sheets }
+note-same-content = Only the name is another one: the content is the same.
+note-too-large = This text has more than { $mebibytes } MiB, so it is not compared by line.
+note-files-too-large = Files of more than { $gibibytes } GiB are not compared.
+note-not-unpacked = This content cannot be unpacked, so it was not compared.
+note-first-no-zip = The first file does not open as a zip.
+note-second-no-zip = The second file does not open as a zip.
+note-members-cut = A zip has more members than are compared: members that only the other file has are not listed.
+note-changes-cut = More than { $count } members differ: the others are counted and not listed.
+note-unfinished = The comparison reached its limits of time or bytes: not all members were unpacked and compared.
+note-encoding = The encoding changed from { $before } to { $after }.
+note-line-ends = The line ends changed from { $before } to { $after }.
+line-ends-none = none
+line-ends-mixed = LF and CRLF
+note-sheets-added = Sheets added: { $sheets }
+note-sheets-removed = Sheets removed: { $sheets }
+note-sheets-renamed = Sheets renamed: { $sheets }
+note-too-many-lines = This text has { $lines } lines; up to { $most } are compared.
+note-unreadable = The workbook cannot be read, so its cells were not compared.
+diff-cut = There are more changes than are shown here.
+diff-no-end = no line end at the end of the file

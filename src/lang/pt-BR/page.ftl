@@ -23,10 +23,6 @@ size = Tamanho
 arrived = Chegada
 download = Baixar
 download-of = Baixar { $name }
-status-awaited = Aguardada
-status-archived = Arquivada
-status-lost = Perdida
-status-purged = Removida
 granularity-day = Diária
 granularity-week = Semanal
 granularity-month = Mensal
@@ -96,7 +92,6 @@ order-name = por nome
 order-size = maiores primeiro
 order-relevance = mais relevantes
 facets-label = Refinar
-facets-now-only = As contagens são as de nomes e de hoje e, por isso, não aparecem aqui.
 facet-more = { $count ->
     [one] mais { $count }
    *[other] mais { $count }
@@ -163,6 +158,15 @@ state-awaited = Aguardada
 state-missing = Faltando
 state-lost = Perdida
 state-purged = Removida
+states-help = O que estas palavras significam
+means-archived = O arquivo está no acervo.
+means-late = O arquivo costuma ter chegado a esta hora. Ainda pode chegar.
+means-awaited = Anunciada, ou ainda dentro do prazo: o arquivo não está aqui.
+means-missing = O arquivo nunca chegou e passou demais do prazo para ainda ser esperado. Nenhuma notificação o anunciou.
+means-lost = Foi anunciada, mas o link expirou ou falhou antes de o arquivo ser buscado. “Enviar”, no portal, manda de novo.
+means-purged = A retenção removeu o arquivo. O que se sabe dele fica.
+products-none-yet = Nenhum entre os produtos vistos até aqui. A próxima página continua procurando.
+products-none-more = Não há mais.
 aliases = Nomes ao longo do tempo
 name = Nome
 first-seen = Visto pela primeira vez
@@ -178,7 +182,6 @@ plot-stored-said = { $published } publicados (linha cheia), armazenados em { $st
 # Publicações e suas revisões.
 reference-date = Data do produto
 last-notification = Última notificação
-publication-lost = O link expirou antes que o arquivo fosse baixado.
 publication-empty = Foi anunciada, e nenhum arquivo foi arquivado ainda.
 revisions-in-time = Revisões no tempo
 revision-number = Revisão { $number }
@@ -194,6 +197,7 @@ compare-title = O que mudou
 compare-from = De
 compare-to = Para
 compare-button = Comparar
+compare-last = O que mudou no último arquivo em relação ao anterior
 compare-previous = Comparar com o arquivo anterior ({ $period })
 compare-swap = Trocar os lados
 compare-same = Os arquivos são iguais.
@@ -226,6 +230,7 @@ members = Membros
 change = Mudança
 size-before = Tamanho antes
 size-after = Tamanho depois
+change-not-text = não é texto
 renamed-from = antes:
 kind-added = novo
 kind-removed = removido
@@ -243,6 +248,17 @@ members-count = { $count ->
     [one] { $count } membro
    *[other] { $count } membros
 }
+members-matching = { $total ->
+    [one] { $count } de { $total } membro
+   *[other] { $count } de { $total } membros
+}
+members-more = { $count ->
+    [one] Mais { $count } não é listado. Filtre para encontrá-lo.
+   *[other] Mais { $count } não são listados. Filtre para encontrá-los.
+}
+members-filter = Parte do caminho
+filter-button = Filtrar
+filter-all = Mostrar todos
 members-none = O zip não tem membros que possam ser listados. Baixe-o.
 preview = Prévia
 preview-cut = só o começo é mostrado
@@ -253,11 +269,23 @@ download-member = Baixar este membro
 open-pdf = Abrir o PDF
 sheets = Planilhas
 sheet-empty = Esta planilha está vazia.
-note-same-content = o conteúdo é o mesmo
-note-too-large = tem mais de { $size } e, por isso, não é comparado linha a linha
-note-files-too-large = arquivos de mais de { $size } não são comparados
-note-encoding = a codificação mudou de { $before } para { $after }
-note-line-ends = os fins de linha mudaram de { $before } para { $after }
-note-sheets-added = planilhas novas: { $sheets }
-note-sheets-removed = planilhas removidas: { $sheets }
-note-sheets-renamed = planilhas renomeadas: { $sheets }
+note-same-content = Só o nome é outro: o conteúdo é o mesmo.
+note-too-large = Este texto tem mais de { $mebibytes } MiB e, por isso, não é comparado linha a linha.
+note-files-too-large = Arquivos de mais de { $gibibytes } GiB não são comparados.
+note-not-unpacked = Este conteúdo não pode ser descompactado e, por isso, não foi comparado.
+note-first-no-zip = O primeiro arquivo não abre como zip.
+note-second-no-zip = O segundo arquivo não abre como zip.
+note-members-cut = Um zip tem mais membros do que são comparados: membros que só o outro arquivo tem não são listados.
+note-changes-cut = Mais de { $count } membros diferem: os demais são contados e não listados.
+note-unfinished = A comparação chegou ao limite de tempo ou de bytes: nem todos os membros foram descompactados e comparados.
+note-encoding = A codificação mudou de { $before } para { $after }.
+note-line-ends = Os fins de linha mudaram de { $before } para { $after }.
+line-ends-none = nenhum
+line-ends-mixed = LF e CRLF
+note-sheets-added = Planilhas novas: { $sheets }
+note-sheets-removed = Planilhas removidas: { $sheets }
+note-sheets-renamed = Planilhas renomeadas: { $sheets }
+note-too-many-lines = Este texto tem { $lines } linhas; até { $most } são comparadas.
+note-unreadable = A pasta de trabalho não pode ser lida e, por isso, suas células não foram comparadas.
+diff-cut = Há mais mudanças do que as mostradas aqui.
+diff-no-end = sem fim de linha no fim do arquivo

@@ -1,12 +1,15 @@
 //! Two contents, of members or of whole files: by line where both are text.
 use std::time::{Duration, Instant};
 
-use super::{ContentChange, DiffText};
-use crate::engine::compare::{CellDiff, LineDiff, compare_workbooks, is_text, is_workbook, read_pair, unified};
+use super::{ContentChange, DiffNote, DiffText};
+use crate::engine::compare::{CellDiff, LineDiff, Note, compare_workbooks, is_text, is_workbook, read_pair, unified};
 use crate::engine::store::Beginning;
 
 /// Bytes of a content that is compared by line.
 pub(super) const BYTES_MAX: u64 = 16 << 20;
+
+/// What is said of a larger one.
+const TOO_LARGE: DiffNote = DiffNote::TooLarge { mebibytes_max: BYTES_MAX >> 20 };
 
 /// Bytes read of a larger one, to see whether it is text.
 const SNIFFED: u64 = 64 << 10;
@@ -65,14 +68,17 @@ impl Contents {
     /// What changed, in numbers.
     pub fn change(&self) -> ContentChange {
         if !self.are_whole() {
-            let note = self.are_text().then(too_large);
-            return ContentChange { note, ..ContentChange::default() };
+            return if self.are_text() { TOO_LARGE.into() } else { ContentChange::default() };
         }
         if let Some(compared) = self.cells() {
-            return compared.map_or_else(of_note, |diff| {
-                let note = Some(diff.notes.join("; ")).filter(|note| !note.is_empty());
-                ContentChange { cells_changed: Some(diff.changed), cells: diff.cells, note, ..ContentChange::default() }
-            });
+            return match compared {
+                Ok(diff) => {
+                    let notes = diff.notes.into_iter().map(DiffNote::from).collect();
+                    let (cells_changed, cells) = (Some(diff.changed), diff.cells);
+                    ContentChange { cells_changed, cells, notes, ..ContentChange::default() }
+                }
+                Err(why) => DiffNote::from(Note::Unreadable(why)).into(),
+            };
         }
         let (from, to) = self.bytes();
         let Some((from, to)) = read_pair(from, to) else { return ContentChange::default() };
@@ -83,54 +89,53 @@ impl Contents {
         match LineDiff::new(&from, &to, self.deadline()) {
             Ok(diff) => {
                 let (added, removed) = diff.counts();
-                let note = Some(from.differs_in(&to).join("; ")).filter(|note| !note.is_empty());
+                let notes = from.differs_in(&to).into_iter().map(DiffNote::from).collect();
                 let lines = (Some(added), Some(removed));
-                ContentChange { lines_added: lines.0, lines_removed: lines.1, note, ..ContentChange::default() }
+                ContentChange { lines_added: lines.0, lines_removed: lines.1, notes, ..ContentChange::default() }
             }
-            Err(why) => of_note(why),
+            Err(note) => DiffNote::from(note).into(),
         }
     }
 
     /// What changed, as a unified diff under these names.
     pub fn text(&self, from_name: &str, to_name: &str) -> DiffText {
-        let whole = |text: String| DiffText { text, is_cut: false, is_partial: false };
+        let none = |note: DiffNote| {
+            let text = match &note {
+                DiffNote::Binary => format!("Binary files {from_name} and {to_name} differ\n"),
+                note => format!("# {from_name} and {to_name}: {note}\n"),
+            };
+            DiffText { text, notes: vec![note], ..DiffText::default() }
+        };
         if !self.are_whole() {
-            return whole(match self.are_text() {
-                true => format!("# {from_name} and {to_name}: {}\n", too_large()),
-                false => binary(from_name, to_name),
-            });
+            return none(if self.are_text() { TOO_LARGE } else { DiffNote::Binary });
         }
         let (from, to) = self.bytes();
         if from == to && self.from.is_some() == self.to.is_some() {
-            return whole(String::new());
+            return DiffText::default();
         }
         match self.cells() {
-            Some(Ok(diff)) => return whole(cells_as_text(&diff, from_name, to_name)),
-            Some(Err(why)) => return whole(format!("# {from_name} and {to_name}: {why}\n")),
+            Some(Ok(diff)) => return cells_as_text(diff, from_name, to_name),
+            Some(Err(why)) => return none(Note::Unreadable(why).into()),
             None => {}
         }
-        let Some((from, to)) = read_pair(from, to) else { return whole(binary(from_name, to_name)) };
+        let Some((from, to)) = read_pair(from, to) else { return none(DiffNote::Binary) };
         match LineDiff::new(&from, &to, self.deadline()) {
             Ok(diff) => {
                 let written = unified(&diff, from_name, to_name, DIFF_BYTES_MAX);
-                let notes: String = match self.from.is_some() && self.to.is_some() {
-                    true => from.differs_in(&to).iter().map(|note| format!("# {note}\n")).collect(),
-                    false => String::new(),
+                let notes = match self.from.is_some() && self.to.is_some() {
+                    true => from.differs_in(&to),
+                    false => Vec::new(),
                 };
-                DiffText { text: notes + &written.text, is_cut: written.is_cut, is_partial: false }
+                DiffText { is_cut: written.is_cut, ..DiffText::noted(notes, &written.text) }
             }
-            Err(why) => whole(format!("# {from_name} and {to_name}: {why}\n")),
+            Err(note) => none(note.into()),
         }
     }
 }
 
-fn of_note(note: String) -> ContentChange {
-    ContentChange { note: Some(note), ..ContentChange::default() }
-}
-
 /// Two lines for each cell, under the name of its sheet.
-fn cells_as_text(diff: &CellDiff, from_name: &str, to_name: &str) -> String {
-    let mut text: String = diff.notes.iter().map(|note| format!("# {note}\n")).collect();
+fn cells_as_text(diff: CellDiff, from_name: &str, to_name: &str) -> DiffText {
+    let mut text = String::new();
     if diff.changed > 0 {
         text.push_str(&format!("--- {from_name}\n+++ {to_name}\n"));
     }
@@ -145,16 +150,9 @@ fn cells_as_text(diff: &CellDiff, from_name: &str, to_name: &str) -> String {
             text.push_str(&value.map(|value| format!("{sign}{}\t{value}\n", one.cell)).unwrap_or_default());
         }
     }
-    if diff.changed > diff.cells.len() as u64 {
+    let is_cut = diff.changed > diff.cells.len() as u64;
+    if is_cut {
         text.push_str(&format!("# cut here: {} of {} cells are shown\n", diff.cells.len(), diff.changed));
     }
-    text
-}
-
-fn too_large() -> String {
-    format!("it is larger than {} MiB, so it is not compared by line", BYTES_MAX >> 20)
-}
-
-fn binary(from_name: &str, to_name: &str) -> String {
-    format!("Binary files {from_name} and {to_name} differ\n")
+    DiffText { is_cut, ..DiffText::noted(diff.notes, &text) }
 }

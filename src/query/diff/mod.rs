@@ -4,6 +4,7 @@
 //! so is its time: where that does not suffice, the result says what is missing.
 mod chosen;
 mod content;
+mod note;
 mod pairs;
 mod run;
 mod shown;
@@ -19,11 +20,12 @@ use content::{CELLS_LISTED_MAX, Contents, wanted};
 use run::{FILE_BYTES_MAX, Files};
 use walk::{Found, Walk};
 
-pub use crate::engine::compare::CellChange;
+pub use crate::engine::compare::{CellChange, LineEnds, Note as ContentNote};
 pub use chosen::ChosenRevisions;
+pub use note::{DiffNote, Side};
 
-/// The note of a member that has another name and nothing else.
-const SAME_CONTENT: &str = "the content is the same";
+/// What is said of larger files.
+const FILES_TOO_LARGE: DiffNote = DiffNote::FilesTooLarge { gibibytes_max: FILE_BYTES_MAX >> 30 };
 
 /// Comparisons at once; others wait.
 pub(super) const AT_ONCE: usize = 2;
@@ -56,7 +58,7 @@ pub struct ContentChange {
     /// The first of them.
     pub cells: Vec<CellChange>,
     /// What the numbers do not show, or why there are none.
-    pub note: Option<String>,
+    pub notes: Vec<DiffNote>,
 }
 
 impl ContentChange {
@@ -66,7 +68,20 @@ impl ContentChange {
         let cell = |one: &CellChange| {
             size_of::<CellChange>() + one.sheet.len() + one.cell.len() + text(&one.before) + text(&one.after)
         };
-        size_of::<Self>() + text(&self.note) + self.cells.iter().map(cell).sum::<usize>()
+        let notes = self.notes.iter().map(DiffNote::weight).sum::<usize>();
+        size_of::<Self>() + notes + self.cells.iter().map(cell).sum::<usize>()
+    }
+
+    /// Its notes in one line, in English; `None` if there are none.
+    pub fn note(&self) -> Option<String> {
+        let notes: Vec<String> = self.notes.iter().map(ToString::to_string).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
+}
+
+impl From<DiffNote> for ContentChange {
+    fn from(note: DiffNote) -> Self {
+        Self { notes: vec![note], ..Self::default() }
     }
 }
 
@@ -104,19 +119,31 @@ pub struct RevisionDiff {
     pub renamed: Vec<MemberChange>,
     /// Of the files themselves, where they are not zips.
     pub content: ContentChange,
-    pub notes: Vec<String>,
+    pub notes: Vec<DiffNote>,
     /// It could be more with more time.
     pub is_partial: bool,
 }
 
 /// A unified diff, or a sentence where there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiffText {
+    /// Lines that begin with `#` are ours.
     pub text: String,
+    /// What these lines say at the beginning of the text, for edges that say it in their own words.
+    pub notes: Vec<DiffNote>,
     /// It ends before the last change, and its last line says so.
     pub is_cut: bool,
     /// It could be more with more time.
     pub is_partial: bool,
+}
+
+impl DiffText {
+    /// A text with its notes before it.
+    fn noted(notes: Vec<ContentNote>, text: &str) -> Self {
+        let notes: Vec<DiffNote> = notes.into_iter().map(DiffNote::from).collect();
+        let text = notes.iter().map(|note| format!("# {note}\n")).collect::<String>() + text;
+        Self { text, notes, ..Self::default() }
+    }
 }
 
 impl Queries {
@@ -128,7 +155,7 @@ impl Queries {
         }
         let compared = self.compare(&from, &to, |files| compare_files(files, true)).await?;
         let (found, content) = compared
-            .unwrap_or_else(|| (Found { notes: vec![too_large_note()], ..Found::default() }, ContentChange::default()));
+            .unwrap_or_else(|| (Found { notes: vec![FILES_TOO_LARGE], ..Found::default() }, ContentChange::default()));
         self.found_between(from, to, found, content)
     }
 
@@ -178,9 +205,17 @@ impl Queries {
             Some(Written::Text(written)) => written,
             Some(Written::Members(found)) => {
                 let diff = self.found_between(from, to, found, ContentChange::default())?;
-                DiffText { text: diff.summary(), is_cut: false, is_partial: diff.is_partial }
+                DiffText {
+                    text: diff.summary(),
+                    notes: diff.notes.clone(),
+                    is_partial: diff.is_partial,
+                    ..DiffText::default()
+                }
             }
-            None => DiffText { text: format!("# {}\n", too_large_note()), is_cut: false, is_partial: false },
+            None => {
+                let text = format!("# {FILES_TOO_LARGE}\n");
+                DiffText { text, notes: vec![FILES_TOO_LARGE], ..DiffText::default() }
+            }
         };
         self.limits().count_bytes(written.text.len())?;
         Ok(written)
@@ -284,10 +319,6 @@ fn no_member(from: &RevisionRow, to: &RevisionRow, path: &str) -> QueryError {
     QueryError::NotFound { what: "member", id: format!("`{path}` in the files of the revisions {from} and {to}") }
 }
 
-fn too_large_note() -> String {
-    format!("files of more than {} GiB are not compared", FILE_BYTES_MAX >> 30)
-}
-
 /// Whether both files are zips with members.
 fn are_zips(files: &mut Files) -> Result<bool, MemberError> {
     const SIGNATURE_BYTES: u64 = 4;
@@ -305,10 +336,10 @@ fn compare_files(mut files: Files, by_line: bool) -> Result<(Found, ContentChang
     let Files { from, to, mut work, until, .. } = files;
     let mut notes = Vec::new();
     let mut opened = Vec::new();
-    for (which, file) in [("first", from), ("second", to)] {
+    for (side, file) in [(Side::From, from), (Side::To, to)] {
         match file.into_zip(&mut work) {
             Ok(zip) => opened.push(zip),
-            Err(MemberError::NotAZip(why)) => notes.push(format!("the {which} file does not open as a zip: {why}")),
+            Err(MemberError::NotAZip(why)) => notes.push(DiffNote::NotAZip { side, why }),
             Err(e) => return Err(e),
         }
     }

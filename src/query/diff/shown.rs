@@ -1,7 +1,7 @@
 //! A diff as JSON and as lines of text, the same for every edge.
 use serde_json::{Map, Value, json};
 
-use super::{CellChange, ContentChange, MemberChange, MemberChangeKind, RevisionDiff, SAME_CONTENT};
+use super::{CellChange, ContentChange, DiffNote, MemberChange, MemberChangeKind, RevisionDiff};
 use crate::domain::fold_case;
 use crate::query::{Queries, RevisionRow, TableRow};
 
@@ -32,7 +32,7 @@ impl RevisionDiff {
         add(&mut object, &self.content);
         object.insert("members".to_owned(), members(&self.members).into());
         object.insert("renamed".to_owned(), members(&self.renamed).into());
-        object.insert("notes".to_owned(), self.notes.clone().into());
+        object.insert("notes".to_owned(), self.notes.iter().map(ToString::to_string).collect::<Vec<_>>().into());
         Ok(Value::Object(object))
     }
 
@@ -84,7 +84,7 @@ impl MemberChange {
     fn is_moved_only(&self) -> bool {
         let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
         let is_renamed = self.path_before.as_ref().is_some_and(|before| name(before) != name(&self.path));
-        !is_renamed && self.content.note.as_deref() == Some(SAME_CONTENT)
+        !is_renamed && self.content.notes == [DiffNote::SameContent]
     }
 }
 
@@ -110,7 +110,7 @@ fn add(object: &mut Map<String, Value>, content: &ContentChange) {
     object.insert("linesRemoved".to_owned(), json!(content.lines_removed));
     object.insert("cellsChanged".to_owned(), json!(content.cells_changed));
     object.insert("cells".to_owned(), content.cells.iter().map(cell).collect::<Vec<Value>>().into());
-    object.insert("note".to_owned(), json!(content.note));
+    object.insert("note".to_owned(), json!(content.note()));
 }
 
 fn cell(change: &CellChange) -> Value {
@@ -139,8 +139,8 @@ fn described(content: &ContentChange) -> String {
     parts.extend(content.lines_removed.filter(|lines| *lines > 0).map(|lines| format!("-{lines}")));
     parts.extend(content.cells_changed.map(|cells| format!("{cells} cells")));
     let counts = parts.join(" ");
-    match &content.note {
-        Some(note) if counts.is_empty() => note.clone(),
+    match content.note() {
+        Some(note) if counts.is_empty() => note,
         Some(note) => format!("{counts}  {note}"),
         None => counts,
     }

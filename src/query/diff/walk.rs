@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::content::{CELLS_LISTED_MAX, Contents, wanted};
 use super::pairs::{Pair, pairs};
-use super::{ContentChange, MemberChange, MemberChangeKind, SAME_CONTENT};
+use super::{ContentChange, DiffNote, MemberChange, MemberChangeKind};
 use crate::engine::store::{Beginning, MemberError, OpenZip, Work};
 
 /// Changes that are listed.
@@ -21,7 +21,7 @@ pub(super) struct Found {
     pub changed: u64,
     pub members: Vec<MemberChange>,
     pub renamed: Vec<MemberChange>,
-    pub notes: Vec<String>,
+    pub notes: Vec<DiffNote>,
     /// It could be more with more time.
     pub is_partial: bool,
 }
@@ -82,19 +82,13 @@ impl<'a> Walk<'a> {
         self.folders(&mut folder(from), &mut folder(to), 0, true)?;
         let mut found = self.found;
         if self.is_cut {
-            found.notes.push(
-                "a zip has more members than are compared: members that only the other file has are not listed"
-                    .to_owned(),
-            );
+            found.notes.push(DiffNote::MembersCut);
         }
         if self.has_more {
-            found.notes.push(format!("more than {CHANGES_MAX} members differ: the rest are counted and not listed"));
+            found.notes.push(DiffNote::ChangesCut { changes_max: CHANGES_MAX });
         }
         if self.work.is_over() {
-            found.notes.push(
-                "the comparison reached its limits of time or bytes: not all members were unpacked and compared"
-                    .to_owned(),
-            );
+            found.notes.push(DiffNote::Unfinished);
         }
         found.is_partial = self.work.is_over();
         found.members.sort_by(|a, b| a.path.cmp(&b.path));
@@ -145,7 +139,7 @@ impl<'a> Walk<'a> {
             return self.folders(&mut inner, &mut other, depth + 1, is_same);
         }
         let change = match is_equal {
-            true => ContentChange { note: Some(SAME_CONTENT.to_owned()), ..ContentChange::default() },
+            true => DiffNote::SameContent.into(),
             false => self.content(Some(from), Some(to))?,
         };
         if is_same {
@@ -218,7 +212,7 @@ impl<'a> Walk<'a> {
         let (from, to) = match (read(from)?, read(to)?) {
             (Ok(from), Ok(to)) => (from, to),
             (Err(why), _) | (_, Err(why)) => {
-                return Ok(ContentChange { note: Some(why), ..ContentChange::default() });
+                return Ok(DiffNote::NotUnpacked(why).into());
             }
         };
         if self.work.is_over() {

@@ -5,7 +5,7 @@ use super::notes;
 use crate::domain::{RevisionId, excerpt, printable};
 use crate::lang::{Lang, text};
 use crate::query::{
-    CellChange, ContentChange, MemberChange, MemberChangeKind, Queries, Revision, RevisionDiff, RevisionRow,
+    CellChange, ContentChange, DiffText, MemberChange, MemberChangeKind, Queries, Revision, RevisionDiff, RevisionRow,
 };
 use crate::web::visit::address;
 use crate::web::{Nav, Page, ViewError, Visit, parts, units};
@@ -56,7 +56,7 @@ pub fn choice(visit: &Visit, revisions: &[RevisionRow], before: Option<&(Revisio
     }
 }
 
-fn between(from: RevisionId, to: RevisionId) -> String {
+pub fn between(from: RevisionId, to: RevisionId) -> String {
     address("/compare", [("from", from.to_string().as_str()), ("to", to.to_string().as_str())])
 }
 
@@ -75,14 +75,15 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
             let shown = html! {
                 p { a href=(between(from, to)) { "‹ " (text!(lang, "compare-all-members")) } }
                 h2 { (parts::name(member)) }
-                (lines(lang, &diff.text))
+                (notes::notes(lang, &diff.notes))
+                (lines(lang, &diff))
             };
             (shown, rows)
         }
         None => {
             let diff = queries.revision_diff(from, to).await?;
             let text = match diff.content.lines_added.or(diff.content.lines_removed) {
-                Some(_) => Some(queries.diff_text(from, to, None).await?.text),
+                Some(_) => Some(queries.diff_text(from, to, None).await?),
                 None => None,
             };
             let shown = html! {
@@ -134,12 +135,16 @@ fn summary(lang: Lang, diff: &RevisionDiff) -> Markup {
             // As the table below counts: a renamed member is neither new nor removed.
             @let renamed = diff.renamed.len() as u64;
             @let (added, removed) = (diff.added.saturating_sub(renamed), diff.removed.saturating_sub(renamed));
+            @let counts = [
+                (added, "plus", text!(lang, "members-added", count = added, shown = count(added))),
+                (removed, "minus", text!(lang, "members-removed", count = removed, shown = count(removed))),
+                (diff.changed, "same", text!(lang, "members-changed", count = diff.changed, shown = count(diff.changed))),
+                (renamed, "same", text!(lang, "members-renamed", count = renamed, shown = count(renamed))),
+            ];
             p.counts {
-                span.plus { (text!(lang, "members-added", count = added, shown = count(added))) } " · "
-                span.minus { (text!(lang, "members-removed", count = removed, shown = count(removed))) } " · "
-                span { (text!(lang, "members-changed", count = diff.changed, shown = count(diff.changed))) }
-                @if renamed > 0 {
-                    " · " span { (text!(lang, "members-renamed", count = renamed, shown = count(renamed))) }
+                @for (at, (_, class, text)) in counts.iter().filter(|(count, ..)| *count > 0).enumerate() {
+                    @if at > 0 { " · " }
+                    span class=(class) { (text) }
                 }
             }
         } @else {
@@ -150,7 +155,7 @@ fn summary(lang: Lang, diff: &RevisionDiff) -> Markup {
                 }
             }
         }
-        @for note in diff.notes.iter().chain(&diff.content.note) { (notes::note(lang, note)) }
+        (notes::notes(lang, diff.notes.iter().chain(&diff.content.notes)))
     }
 }
 
@@ -203,7 +208,13 @@ fn members(lang: Lang, diff: &RevisionDiff) -> Markup {
                                         div.under { (text!(lang, "renamed-from")) " " (parts::name(before)) }
                                     }
                                 }
-                                td { @if let Some(changed) = changed(lang, &one.content) { (changed) } }
+                                td {
+                                    @if let Some(changed) = changed(lang, &one.content) { (changed) }
+                                    @else if one.kind == MemberChangeKind::Changed && one.content.notes.is_empty() {
+                                        span.soft { (text!(lang, "change-not-text")) }
+                                    }
+                                    (notes::notes(lang, &one.content.notes))
+                                }
                                 td.right { @if let Some(size) = one.size_before { (units::size(lang, size)) } }
                                 td.right { @if let Some(size) = one.size_after { (units::size(lang, size)) } }
                             }
@@ -255,24 +266,29 @@ fn cells(lang: Lang, cells: &[CellChange], count: Option<u64>) -> Markup {
     }
 }
 
-/// A unified diff, in colours.
-fn lines(lang: Lang, text: &str) -> Markup {
-    let count = text.lines().count();
+/// A unified diff, in colours. What it says of itself is said by the view: the names of both sides, and notes.
+fn lines(lang: Lang, diff: &DiffText) -> Markup {
+    let is_ours = |line: &&str| line.starts_with('#') || line.starts_with("Binary files ");
+    let has_names = diff.text.lines().find(|line| !is_ours(line)).is_some_and(|line| line.starts_with("--- "));
+    let mut shown = diff.text.lines().filter(|line| !is_ours(line)).skip(if has_names { 2 } else { 0 }).peekable();
     html! {
-        @if text.is_empty() { p.empty { (text!(lang, "compare-same")) } }
-        @else {
-            pre.diff tabindex="0" aria-label=(text!(lang, "compare-title")) {
-                @for line in text.lines().take(LINES) {
+        @if shown.peek().is_none() {
+            @if diff.notes.is_empty() { p.empty { (text!(lang, "compare-same")) } }
+        } @else {
+            pre.diff tabindex="0" role="group" aria-label=(text!(lang, "compare-title")) {
+                @for line in shown.by_ref().take(LINES) {
                     @match line.as_bytes().first() {
                         Some(b'+') => { ins { (printable(line)) } "\n" },
                         Some(b'-') => { del { (printable(line)) } "\n" },
                         Some(b'@') => { b { (printable(line)) } "\n" },
-                        Some(b'#') => { i { (printable(line)) } "\n" },
+                        Some(b'\\') => { i { "\\ " (text!(lang, "diff-no-end")) } "\n" },
                         _ => { (printable(line)) "\n" },
                     }
                 }
             }
-            @if count > LINES { p.note { (text!(lang, "lines-cut", count = LINES, total = units::number(lang, count as u64))) } }
+            @let more = shown.count();
+            @if more > 0 { p.note { (text!(lang, "lines-cut", count = LINES, total = units::number(lang, (LINES + more) as u64))) } }
+            @if diff.is_cut { p.note { (text!(lang, "diff-cut")) } }
         }
     }
 }
