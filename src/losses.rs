@@ -2,7 +2,7 @@
 use crate::app::App;
 use crate::domain::PublicationId;
 
-pub use crate::engine::record::{AcknowledgeError, Loss};
+pub use crate::engine::record::{AcknowledgeError, LastNotification, Loss};
 
 /// Lost publications: those that are not acknowledged first, the last ones first.
 pub async fn list(app: &App, with_acknowledged: bool, limit: u64) -> Result<Vec<Loss>, AcknowledgeError> {

@@ -270,6 +270,7 @@ impl NotificationFilter {
             product_id: uuids("filter.productId", filter.product_id)?
                 .map(|ids| ids.into_iter().map(ProductId).collect()),
             publication_id: None,
+            not_lost: false,
             name: filter.name.map(Into::into),
             source: filter.source,
             received_from,

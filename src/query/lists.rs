@@ -91,9 +91,26 @@ impl Queries {
     }
 
     pub async fn products(&self, request: ProductRequest) -> Result<ListPage<Product>, QueryError> {
+        check_filter(&request.filter)?;
+        self.products_checked(request).await
+    }
+
+    /// The same of some products alone, however many these are.
+    pub(super) async fn products_among(
+        &self,
+        ids: Vec<uuid::Uuid>,
+        mut request: ProductRequest,
+    ) -> Result<ListPage<Product>, QueryError> {
+        check_filter(&request.filter)?;
+        request.filter.product_ids = Some(ids);
+        self.products_checked(request).await
+    }
+
+    async fn products_checked(&self, request: ProductRequest) -> Result<ListPage<Product>, QueryError> {
         let target = Target::Products;
         let search = SearchText::new(request.search, SearchIn::Names, false)?;
-        let (window, hits) = self.search(target, search, request.filter, request.order, &request.paging).await?;
+        let (window, hits) =
+            self.search_checked(target, search, request.filter, request.order, &request.paging).await?;
         let ids: Vec<ProductId> = hits.hits.iter().map(Hit::product).collect();
         let mut products = self.products_by_id(&ids).await?;
         let rows = hits
@@ -112,6 +129,17 @@ impl Queries {
         paging: &Paging,
     ) -> Result<(Window, Hits), QueryError> {
         check_filter(&filter)?;
+        self.search_checked(target, search, filter, order, paging).await
+    }
+
+    async fn search_checked(
+        &self,
+        target: Target,
+        search: SearchText,
+        filter: Filter,
+        order: Order,
+        paging: &Paging,
+    ) -> Result<(Window, Hits), QueryError> {
         let window = paging.window(kind_of(order))?;
         let query = Query {
             target,

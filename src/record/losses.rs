@@ -6,15 +6,15 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::RecordError;
 use super::batch::{PAGE, padded};
 use super::db::Db;
 use super::entity::{notifications, products, publications};
 use super::rows::natural;
-use crate::domain::{PublicationId, PublicationStatus, millis, timestamp};
+use crate::domain::{NotificationId, NotificationStatus, PublicationId, PublicationStatus, millis, timestamp};
 use notifications::Column as N;
 use publications::Column as P;
 
@@ -28,7 +28,15 @@ pub struct Loss {
     pub lost_at: Option<Timestamp>,
     /// Why its file could not be fetched, as its last notification says.
     pub reason: Option<String>,
+    pub last_notification: Option<LastNotification>,
     pub acknowledged: Option<Acknowledgement>,
+}
+
+/// The last notification of a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastNotification {
+    pub id: NotificationId,
+    pub status: NotificationStatus,
 }
 
 /// Who knows of a loss, and since when.
@@ -74,6 +82,11 @@ fn is_lost() -> Expr {
     Expr::cust(format!("status = '{}'", PublicationStatus::Lost))
 }
 
+/// The ids of lost publications, for conditions.
+pub(super) fn lost_ids() -> SelectStatement {
+    QueryTrait::into_query(publications::Entity::find().select_only().column(P::Id).filter(is_lost()))
+}
+
 impl Losses {
     /// How many publications are lost.
     pub async fn counts(&self) -> Result<LossCounts, RecordError> {
@@ -112,23 +125,24 @@ impl Losses {
         let names: HashMap<Uuid, String> = named.into_iter().collect();
         let mut losses = Vec::with_capacity(lost.len());
         for row in lost {
-            let reason = self.reason(&row).await?;
-            losses.push(loss(row, &names, reason)?);
+            let last = self.last_notification(&row).await?;
+            losses.push(loss(row, &names, last)?);
         }
         Ok(losses)
     }
 
-    /// The error of a publication's last notification.
-    async fn reason(&self, row: &publications::Model) -> Result<Option<String>, RecordError> {
+    /// The last notification of a publication, with its error.
+    async fn last_notification(&self, row: &publications::Model) -> Result<Option<Last>, RecordError> {
         let last = notifications::Entity::find()
             .select_only()
-            .column(N::Error)
+            .columns([N::Id, N::Status, N::Error])
             .filter(N::ProductId.eq(row.product_id))
             .filter(N::PublicationId.eq(row.id))
             .order_by(N::ReceivedAt, Order::Desc)
             .limit(1);
-        let last: Option<Option<String>> = last.into_tuple().one(self.db.jobs_reader()).await?;
-        Ok(last.flatten())
+        let last: Option<(Uuid, NotificationStatus, Option<String>)> =
+            last.into_tuple().one(self.db.jobs_reader()).await?;
+        Ok(last.map(|(id, status, error)| (LastNotification { id: NotificationId(id), status }, error)))
     }
 
     /// Acknowledges losses in the name of `by`. Returns how many were not acknowledged before; the others keep who did it first.
@@ -185,7 +199,10 @@ async fn acknowledge(
     Ok(done.rows_affected)
 }
 
-fn loss(row: publications::Model, names: &HashMap<Uuid, String>, reason: Option<String>) -> Result<Loss, RecordError> {
+type Last = (LastNotification, Option<String>);
+
+fn loss(row: publications::Model, names: &HashMap<Uuid, String>, last: Option<Last>) -> Result<Loss, RecordError> {
+    let (last_notification, reason) = last.map_or((None, None), |(last, error)| (Some(last), error));
     let name = names.get(&row.product_id).cloned();
     let name = name.ok_or_else(|| RecordError::Corrupt(format!("the publication {} has no product", row.id)))?;
     let acknowledged = match (row.lost_acknowledged_at, row.lost_acknowledged_by) {
@@ -199,6 +216,7 @@ fn loss(row: publications::Model, names: &HashMap<Uuid, String>, reason: Option<
         reference_date: row.reference_date,
         lost_at: row.lost_at.map(timestamp),
         reason,
+        last_notification,
         acknowledged,
     })
 }

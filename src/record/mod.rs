@@ -83,7 +83,7 @@ pub use keys::{Keys, RevokedKey};
 pub use known_time::KnownTime;
 pub use links::Links;
 pub use locks::Locks;
-pub use losses::{AcknowledgeError, Acknowledgement, Loss, LossCounts, Losses};
+pub use losses::{AcknowledgeError, Acknowledgement, LastNotification, Loss, LossCounts, Losses};
 pub use monitor::{Counts, ExpiringLinks, Failure, Monitor, RecentWarnings, Unresolved};
 pub use operation::{DayOfActivity, HeldRevision, OpenLink};
 pub use queue::{Capacity, Claim, ClaimedNotification, FetchedFile, PreviousFetch, Queue, RetryCounts, Settlement};

@@ -18,6 +18,7 @@ mod parts;
 mod product;
 mod publication;
 mod search;
+mod states;
 mod suggest;
 mod units;
 mod visit;

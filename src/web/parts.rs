@@ -2,25 +2,12 @@
 use maud::{Markup, html};
 
 use super::Visit;
-use crate::domain::{Granularity, PublicationStatus, printable};
+use crate::domain::{Granularity, printable};
 use crate::lang::{Lang, text};
 
 /// A name from outside. It does not change the direction of what is around it, and what would deceive in it is visible.
 pub fn name(text: &str) -> Markup {
     html! { bdi { (printable(text)) } }
-}
-
-pub fn status_text(lang: Lang, status: PublicationStatus) -> String {
-    match status {
-        PublicationStatus::Awaited => text!(lang, "status-awaited"),
-        PublicationStatus::Archived => text!(lang, "status-archived"),
-        PublicationStatus::Lost => text!(lang, "status-lost"),
-        PublicationStatus::Purged => text!(lang, "status-purged"),
-    }
-}
-
-pub fn status(lang: Lang, status: PublicationStatus) -> Markup {
-    html! { span.badge data-status=(status.as_str().to_lowercase()) { (status_text(lang, status)) } }
 }
 
 pub fn granularity_text(lang: Lang, granularity: Granularity) -> String {

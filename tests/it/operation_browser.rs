@@ -71,9 +71,9 @@ async fn an_expired_notification_is_tried_again_and_the_button_is_named() {
     // The view follows: nobody reloads it.
     app.app.clock.advance(std::time::Duration::from_secs(2 * 86_400));
     browser.sees("1 publication is lost").await;
-    browser.click("#failed form.action button").await;
+    browser.click("#lost form[action='/operation/retry'] button").await;
     browser.sees("The link has expired. Press “Enviar” for the product on the portal.").await;
-    browser.click("#lost form.action button").await;
+    browser.click("#lost form[action='/operation/acknowledge'] button").await;
     browser.sees("1 loss is acknowledged.").await;
 }
 

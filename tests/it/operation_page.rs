@@ -93,11 +93,12 @@ fn location(response: &Response) -> &str {
     response.headers()["location"].to_str().expect("text")
 }
 
-/// The id in the form of the first row with this name.
-fn id_in(page: &str, section: &str, name: &str) -> String {
+/// The id in the form of the first row with this name that does something.
+fn id_in(page: &str, section: &str, name: &str, does: &str) -> String {
     let section = page.split(&format!("<section class=\"card\" id=\"{section}\"")).nth(1).expect("a section");
     let row = section.split("<tr>").find(|row| row.contains(name)).unwrap_or_else(|| panic!("no {name}: {section}"));
-    let id = row.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let form = row.split(&format!("action=\"/operation/{does}\"")).nth(1).unwrap_or_else(|| panic!("no form: {row}"));
+    let id = form.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
     id.unwrap_or_else(|| panic!("no form: {row}")).to_owned()
 }
 
@@ -116,13 +117,15 @@ async fn losses_and_retries(db: Db) {
     assert!(text.contains("2 publicações estão perdidas") && text.contains("Pressione “Enviar”"), "{text}");
     // A link that has expired: the page says what helps.
     let token = operator.form_token("/operation").await;
-    let id = id_in(&page, "failed", "Vento");
+    // A loss is listed once, with what can be done about it.
+    assert!(text.contains("Outras notificações sem arquivo Não há nenhuma."), "{text}");
+    let id = id_in(&page, "lost", "Vento", "retry");
     let response = operator.post("/operation/retry", &[("token", &token), ("id", &id)], &[]).await;
     assert_eq!(location(&response), "/operation?done=retry&matched=1&queued=0&dead=1");
     let text = words(&view(&operator, location(&response), "pt-BR").await);
     assert!(text.contains("O link expirou. Pressione “Enviar” para o produto no portal."), "{text}");
     // One is acknowledged, and then all.
-    let id = id_in(&page, "lost", "Vento");
+    let id = id_in(&page, "lost", "Vento", "acknowledge");
     let response = operator.post("/operation/acknowledge", &[("token", &token), ("id", &id)], &[]).await;
     assert_eq!(location(&response), "/operation?done=acknowledge&count=1#lost");
     let response = operator.post("/operation/acknowledge", &[("token", &token), ("all", "true")], &[]).await;
@@ -131,6 +134,7 @@ async fn losses_and_retries(db: Db) {
     assert_eq!((&status["lost"], &status["lostPublications"][0]["acknowledgedBy"]), (&json!(0), &json!("operator")));
     let text = words(&view(&operator, "/operation", "en").await);
     assert!(text.contains("No publication is lost.") && text.contains("and 2 acknowledged"), "{text}");
+    assert!(text.contains("Other notifications without a file There are none."), "{text}");
 }
 
 on_each_database!(holds_and_their_end);
@@ -151,11 +155,12 @@ async fn holds_and_their_end(db: Db) {
     assert_eq!(location(&hold(&id, "processo <judicial>").await), "/operation?done=hold#holds");
     let page = view(&operator, "/operation", "pt-BR").await;
     assert!(page.contains("processo &lt;judicial&gt;") && words(&page).contains("– operator"), "{page}");
-    assert_eq!(id_in(&page, "holds", "carga.csv"), id);
+    assert_eq!(id_in(&page, "holds", "carga.csv", "release"), id);
     let response = operator.post("/operation/release", &[("token", &token), ("id", &id)], &[]).await;
     assert_eq!(location(&response), "/operation?done=release#holds");
     let text = words(&view(&operator, "/operation?done=release", "pt-BR").await);
     assert!(text.contains("Nenhuma revisão está protegida") && text.contains("não está mais protegida"), "{text}");
+    app.indexed().await;
 }
 
 /// A run of retention is undone by an administrator alone.

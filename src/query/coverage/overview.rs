@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use super::judge::Judge;
 use super::{CoverageState, JudgedPeriod, check_span};
-use crate::domain::Granularity;
+use crate::domain::{Granularity, ProductId};
 use crate::engine::index::{Filter, Order};
 use crate::engine::record::Product;
 use crate::query::filters::check_filter;
@@ -101,9 +101,32 @@ impl Queries {
         request: &CoverageRequest,
         paging: Paging,
     ) -> Result<ListPage<ProductCoverage>, QueryError> {
-        let days = request.check()?;
+        request.check()?;
         let page = ProductRequest { search: None, filter: request.filter.clone(), order: Order::Name, paging };
-        let ListPage { total, rows, has_next, has_previous } = self.products(page).await?;
+        let products = self.products(page).await?;
+        self.with_coverage(products, request).await
+    }
+
+    /// The same of some products alone, however many these are; those that the filter names do not count.
+    pub async fn coverage_among(
+        &self,
+        products: impl IntoIterator<Item = ProductId>,
+        request: &CoverageRequest,
+        paging: Paging,
+    ) -> Result<ListPage<ProductCoverage>, QueryError> {
+        request.check()?;
+        let page = ProductRequest { search: None, filter: request.filter.clone(), order: Order::Name, paging };
+        let products = self.products_among(products.into_iter().map(|id| id.0).collect(), page).await?;
+        self.with_coverage(products, request).await
+    }
+
+    async fn with_coverage(
+        &self,
+        page: ListPage<Product>,
+        request: &CoverageRequest,
+    ) -> Result<ListPage<ProductCoverage>, QueryError> {
+        let days = request.check()?;
+        let ListPage { total, rows, has_next, has_previous } = page;
         let (cursors, products): (Vec<String>, Vec<Product>) = rows.into_iter().unzip();
         let mut covered = Vec::with_capacity(products.len());
         for some in products.chunks((PERIODS_AT_ONCE / days).clamp(1, PRODUCTS_AT_ONCE)) {

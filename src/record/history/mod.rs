@@ -18,6 +18,7 @@ use crate::domain::{
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{members, notifications, product_aliases, products, publications, revisions};
 use crate::engine::record::intake::UNRESOLVED;
+use crate::engine::record::losses::lost_ids;
 use crate::engine::record::{Member, Notification, Product, RecordError};
 use notifications::Column as N;
 
@@ -31,6 +32,8 @@ pub struct NotificationQuery {
     pub status: Option<Vec<NotificationStatus>>,
     pub product_id: Option<Vec<ProductId>>,
     pub publication_id: Option<PublicationId>,
+    /// Without those of publications that are lost.
+    pub not_lost: bool,
     pub name: Option<TextMatch>,
     pub source: Option<Vec<String>>,
     /// From, included.
@@ -82,6 +85,10 @@ impl NotificationQuery {
             .add_option(self.status.as_ref().map(|all| N::Status.is_in(all.iter().copied())))
             .add_option(self.product_id.as_ref().map(|ids| N::ProductId.is_in(ids.iter().map(|id| id.0))))
             .add_option(self.publication_id.map(|id| N::PublicationId.eq(id.0)))
+            .add_option(self.not_lost.then(|| {
+                let of_others = N::PublicationId.not_in_subquery(lost_ids());
+                Condition::any().add(N::PublicationId.is_null()).add(of_others)
+            }))
             .add_option(self.source.as_ref().map(|all| N::Source.is_in(all.iter().filter(|name| is_storable(name)))))
             .add_option(self.received_from.map(|at| N::ReceivedAt.gte(millis(at))))
             .add_option(self.received_to.map(|at| N::ReceivedAt.lt(millis(at))))

@@ -43,7 +43,7 @@ pub async fn operation_page(
             (tiles(visit, &status))
             (queue.links(visit))
             (queue.bursts(visit))
-            (trouble.lost(visit))
+            (trouble.lost(visit, status.lost.unacknowledged))
             (trouble.failed(visit))
             (service.sources(visit, &status))
             (service.jobs(visit))

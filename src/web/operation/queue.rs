@@ -3,8 +3,9 @@ use maud::{Markup, html};
 
 use super::{action, countdown, section};
 use crate::domain::NotificationStatus;
-use crate::lang::{Lang, text};
+use crate::lang::text;
 use crate::query::{OpenLink, Paging, Queries, Replay};
+use crate::web::states::{State, explained};
 use crate::web::{ViewError, Visit, parts, units};
 
 /// Bursts that are shown.
@@ -28,6 +29,7 @@ impl Queue {
         let body = html! {
             @if self.links.is_empty() { p.soft { (text!(lang, "links-none")) } }
             @else {
+                (explained(lang, self.links.iter().map(|link| link.status)))
                 div.scroll tabindex="0" role="region" aria-labelledby="links-title" {
                     table {
                         thead { tr {
@@ -58,19 +60,6 @@ impl Queue {
     }
 }
 
-pub(super) fn state(lang: Lang, status: NotificationStatus) -> String {
-    match status {
-        NotificationStatus::Queued => text!(lang, "notification-queued"),
-        NotificationStatus::Fetching => text!(lang, "notification-fetching"),
-        NotificationStatus::Retrying => text!(lang, "notification-retrying"),
-        NotificationStatus::Archived => text!(lang, "notification-archived"),
-        NotificationStatus::Unchanged => text!(lang, "notification-unchanged"),
-        NotificationStatus::Expired => text!(lang, "notification-expired"),
-        NotificationStatus::Failed => text!(lang, "notification-failed"),
-        NotificationStatus::Rejected => text!(lang, "notification-rejected"),
-    }
-}
-
 fn row(visit: &Visit, link: &OpenLink) -> Markup {
     let lang = visit.lang;
     let name = link.name.as_deref().unwrap_or("–");
@@ -79,7 +68,7 @@ fn row(visit: &Visit, link: &OpenLink) -> Markup {
             td { @match link.expires_at { Some(at) => { (countdown(visit, at)) } None => { "–" } } }
             th scope="row" { (parts::name(name)) }
             td { (link.reference_date.as_deref().unwrap_or("–")) }
-            td { (state(lang, link.status)) }
+            td { (link.status.word(lang)) }
             td.right { (link.attempts) }
             td.wrap { @if let Some(error) = &link.error { span.soft lang="en" { (crate::domain::printable(error)) } } }
             td {

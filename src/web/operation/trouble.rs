@@ -1,12 +1,13 @@
 //! What is lost or failed, and which button of the portal brings it back.
 use maud::{Markup, html};
 
-use super::{action, queue, section};
+use super::{action, section};
 use crate::app::App;
-use crate::domain::{NotificationStatus, printable};
+use crate::domain::{NotificationId, NotificationStatus, printable};
 use crate::lang::{Lang, text};
-use crate::losses::{self, AcknowledgeError, Loss};
+use crate::losses::{self, AcknowledgeError, LastNotification, Loss};
 use crate::query::{Notification, NotificationQuery, NotificationRequest, Paging, Queries, QueryError};
+use crate::web::states::{State, explained};
 use crate::web::{ViewError, Visit, parts, units};
 
 /// Losses that are shown.
@@ -17,6 +18,7 @@ const FAILED: i64 = 30;
 
 pub struct Trouble {
     lost: Vec<Loss>,
+    /// Those whose publication is not lost: a loss is listed once.
     failed: Vec<Notification>,
     /// Of all time.
     failed_total: u64,
@@ -30,7 +32,7 @@ impl Trouble {
         })?;
         let status = Some(vec![NotificationStatus::Expired, NotificationStatus::Failed, NotificationStatus::Rejected]);
         let request = NotificationRequest {
-            query: NotificationQuery { status, ..NotificationQuery::default() },
+            query: NotificationQuery { status, not_lost: true, ..NotificationQuery::default() },
             paging: Paging::first(FAILED),
             bodies: false,
         };
@@ -47,12 +49,14 @@ impl Trouble {
         }
     }
 
-    pub fn lost(&self, visit: &Visit) -> Markup {
-        let lang = visit.lang;
+    /// `total` losses are not acknowledged.
+    pub fn lost(&self, visit: &Visit, total: u64) -> Markup {
+        let (lang, shown) = (visit.lang, self.lost.len() as u64);
         let body = html! {
             @if self.lost.is_empty() { p.good { (text!(lang, "lost-none")) } }
             @else {
                 p.advice { (text!(lang, "lost-advice")) }
+                @if total > shown { p.note { (text!(lang, "lost-shown", shown = shown, total = units::number(lang, total))) } }
                 div.scroll tabindex="0" role="region" aria-labelledby="lost-title" {
                     table {
                         thead { tr {
@@ -80,6 +84,7 @@ impl Trouble {
             @if self.failed.is_empty() { p.good { (text!(lang, "failed-none")) } }
             @else {
                 p.note { (text!(lang, "failed-shown", shown = self.failed.len() as u64, total = units::number(lang, self.failed_total))) }
+                (explained(lang, self.failed.iter().map(|one| one.status)))
                 div.scroll tabindex="0" role="region" aria-labelledby="failed-title" {
                     table {
                         thead { tr {
@@ -108,15 +113,36 @@ fn reason(lang: Lang, text: Option<&str>) -> Markup {
     }
 }
 
+/// What brings a file that a notification announced.
+fn helps(lang: Lang, status: Option<NotificationStatus>) -> String {
+    match status {
+        Some(NotificationStatus::Failed) => text!(lang, "helps-failed"),
+        Some(NotificationStatus::Rejected) => text!(lang, "helps-rejected"),
+        _ => text!(lang, "press-enviar"),
+    }
+}
+
+/// The button that tries a notification again, if that can help.
+fn retry(visit: &Visit, id: NotificationId, status: NotificationStatus, name: &str) -> Markup {
+    html! {
+        @if status != NotificationStatus::Rejected {
+            (action(visit, "/operation/retry", &[("id", &id.to_string())], &text!(visit.lang, "retry"), name))
+        }
+    }
+}
+
 fn lost_row(visit: &Visit, loss: &Loss) -> Markup {
     let (lang, id) = (visit.lang, loss.publication.to_string());
     html! {
         tr {
-            th.wrap scope="row" { (parts::name(&loss.name)) }
+            th.wrap scope="row" { a href={ "/publications/" (id) } { (parts::name(&loss.name)) } }
             td { (loss.reference_date) }
             td { @match loss.lost_at { Some(at) => { (units::instant(lang, visit.now, at)) } None => { "–" } } }
-            td.wrap { (text!(lang, "press-enviar")) (reason(lang, loss.reason.as_deref())) }
-            td { (action(visit, "/operation/acknowledge", &[("id", &id)], &text!(lang, "acknowledge"), &loss.name)) }
+            td.wrap { (helps(lang, loss.last_notification.map(|last| last.status))) (reason(lang, loss.reason.as_deref())) }
+            td.actions {
+                @if let Some(LastNotification { id, status }) = loss.last_notification { (retry(visit, id, status, &loss.name)) }
+                (action(visit, "/operation/acknowledge", &[("id", &id)], &text!(lang, "acknowledge"), &loss.name))
+            }
         }
     }
 }
@@ -124,23 +150,14 @@ fn lost_row(visit: &Visit, loss: &Loss) -> Markup {
 fn failed_row(visit: &Visit, one: &Notification) -> Markup {
     let lang = visit.lang;
     let name = one.name.as_deref().unwrap_or("–");
-    let helps = match one.status {
-        NotificationStatus::Failed => text!(lang, "helps-failed"),
-        NotificationStatus::Rejected => text!(lang, "helps-rejected"),
-        _ => text!(lang, "press-enviar"),
-    };
     html! {
         tr {
             td { (units::instant(lang, visit.now, one.received_at)) }
             th.wrap scope="row" { (parts::name(name)) }
             td { (one.reference_date.as_deref().unwrap_or("–")) }
-            td { (queue::state(lang, one.status)) }
-            td.wrap { (helps) (reason(lang, one.error.as_deref())) }
-            td {
-                @if one.status != NotificationStatus::Rejected {
-                    (action(visit, "/operation/retry", &[("id", &one.id.to_string())], &text!(lang, "retry"), name))
-                }
-            }
+            td { (one.status.word(lang)) }
+            td.wrap { (helps(lang, Some(one.status))) (reason(lang, one.error.as_deref())) }
+            td { (retry(visit, one.id, one.status, name)) }
         }
     }
 }

@@ -5,8 +5,9 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use maud::{Markup, html};
 
-use crate::lang::{Lang, text};
+use crate::lang::Lang;
 use crate::query::{CoverageState, JudgedPeriod};
+use crate::web::states::{State, explained};
 use crate::web::units;
 
 /// The side of a day and the distance to the next, in pixels.
@@ -34,11 +35,12 @@ fn legend(lang: Lang, periods: &[JudgedPeriod]) -> Markup {
                 @if count > 0 {
                     li {
                         svg width="12" height="12" aria-hidden="true" { rect class=(class(*state)) x="1" y="1" width="10" height="10" rx="2" {} }
-                        " " (state_text(lang, *state)) " " span.number { (units::number(lang, units::count(count))) }
+                        " " (state.word(lang)) " " span.number { (units::number(lang, units::count(count))) }
                     }
                 }
             }
         }
+        (explained(lang, CoverageState::ALL.iter().copied().filter(|state| periods.iter().any(|one| one.state == *state))))
     }
 }
 
@@ -51,21 +53,6 @@ fn class(state: CoverageState) -> &'static str {
         CoverageState::Lost => "s-lost",
         CoverageState::Purged => "s-purged",
     }
-}
-
-pub fn state_text(lang: Lang, state: CoverageState) -> String {
-    match state {
-        CoverageState::Archived => text!(lang, "state-archived"),
-        CoverageState::Late => text!(lang, "state-late"),
-        CoverageState::Awaited => text!(lang, "state-awaited"),
-        CoverageState::Missing => text!(lang, "state-missing"),
-        CoverageState::Lost => text!(lang, "state-lost"),
-        CoverageState::Purged => text!(lang, "state-purged"),
-    }
-}
-
-pub fn badge(lang: Lang, state: CoverageState) -> Markup {
-    html! { span.badge data-status=(state.as_str().to_lowercase()) { (state_text(lang, state)) } }
 }
 
 fn year(lang: Lang, number: i16, periods: &[JudgedPeriod]) -> Markup {
@@ -89,7 +76,7 @@ fn year(lang: Lang, number: i16, periods: &[JudgedPeriod]) -> Markup {
             @for one in within {
                 @let from = one.period.start.0.date().max(first);
                 @let to = one.period.end.0.date().min(last);
-                @let title = format!("{}: {}", units::period(lang, one.period), state_text(lang, one.state));
+                @let title = format!("{}: {}", units::period(lang, one.period), one.state.word(lang));
                 @match one.publication {
                     Some(id) => a href={ "/publications/" (id) } tabindex="-1" {
                         path class=(class(one.state)) d=(squares(first, from, to)) { title { (title) } }
@@ -133,7 +120,7 @@ pub fn strip(lang: Lang, periods: &[JudgedPeriod], from: Date, to: Date) -> Mark
     let position = |day: Date| day.since(from).map_or(0, |span| span.get_days()) * 5;
     let said = CoverageState::ALL.iter().filter_map(|state| {
         let count = periods.iter().filter(|one| one.state == *state).count();
-        (count > 0).then(|| format!("{} {count}", state_text(lang, *state)))
+        (count > 0).then(|| format!("{} {count}", state.word(lang)))
     });
     let said = said.collect::<Vec<_>>().join(", ");
     html! {
@@ -143,7 +130,7 @@ pub fn strip(lang: Lang, periods: &[JudgedPeriod], from: Date, to: Date) -> Mark
                     @let start = position(one.period.start.0.date().max(from));
                     @let end = position(one.period.end.0.date().min(to)) + 4;
                     rect class=(class(one.state)) x=(start) y="2" width=((end - start).max(4)) height="12" {
-                        title { (units::period(lang, one.period)) ": " (state_text(lang, one.state)) }
+                        title { (units::period(lang, one.period)) ": " (one.state.word(lang)) }
                     }
                 }
             }

@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use super::calendar;
 use crate::domain::{ProductId, TextMatch};
 use crate::lang::{Lang, text};
-use crate::query::{CoverageRequest, CoverageState, FIRST_MAX, Filter, Paging, ProductCoverage, Queries};
+use crate::query::{CoverageRequest, CoverageState, FIRST_MAX, Filter, ListPage, Paging, ProductCoverage, Queries};
+use crate::web::states::{State, explained};
 use crate::web::visit::address;
 use crate::web::{Nav, Page, ViewError, Visit, parts, units};
 
@@ -16,8 +17,9 @@ const DAYS: i64 = 35;
 
 /// Products of a page.
 const ROWS: i64 = 100;
+const ROWS_SHOWN: usize = ROWS as usize;
 
-/// Pages that are read to find the products of one state.
+/// Pages of products that are read to find those of one state, before the reader is asked to go on.
 const PAGES_MAX: usize = 10;
 
 /// The states by which the list is narrowed.
@@ -30,20 +32,21 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
     let name = visit.parameter("name");
     let state = visit.parameter("state").and_then(|text| STATES.into_iter().find(|state| state.as_str() == text));
     let lost = queries.lost_by_product().await?;
-    let of_state = (state == Some(CoverageState::Lost)).then(|| lost.keys().map(|id| id.0).collect());
-    let filter = Filter { name: name.map(TextMatch::containing), product_ids: of_state, ..Filter::default() };
+    let filter = Filter { name: name.map(TextMatch::containing), ..Filter::default() };
     let request = CoverageRequest { filter, from, to: today, states: None };
+    let after = visit.parameter("after").map(str::to_owned);
+    let paging = Paging { after: after.clone(), ..Paging::first(ROWS) };
     let (rows, next) = match state {
-        None => {
-            let after = visit.parameter("after").map(str::to_owned);
-            let page = queries.coverage_overview(&request, Paging { after, ..Paging::first(ROWS) }).await?;
-            let next = page.rows.last().map(|(cursor, _)| cursor.clone()).filter(|_| page.has_next);
-            (page.rows.into_iter().map(|(_, row)| row).collect(), next)
-        }
-        Some(CoverageState::Lost) if lost.is_empty() => (Vec::new(), None),
-        Some(state) => (all_in(queries, &request, state, &lost).await?, None),
+        None => listed(queries.coverage_overview(&request, paging).await?),
+        Some(CoverageState::Lost) => listed(queries.coverage_among(lost.keys().copied(), &request, paging).await?),
+        Some(state) => in_state(queries, &request, state, after).await?,
     };
-    let next = next.map(|cursor| address("/products", [("name", name.unwrap_or_default()), ("after", &cursor)]));
+    let is_later = visit.parameter("after").is_some();
+    let goes_on = next.is_some();
+    let state_name = state.map_or("", CoverageState::as_str);
+    let next = next.map(|cursor| {
+        address("/products", [("name", name.unwrap_or_default()), ("state", state_name), ("after", &cursor)])
+    });
     let choices = std::iter::once(None).chain(STATES.into_iter().map(Some));
     let body = html! {
         h1 { (text!(lang, "nav-products")) }
@@ -63,8 +66,17 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
                     aria-current=[(choice == state).then_some("true")] { (choice_text(lang, choice)) }
             }
         }
+        @match state {
+            Some(state) => p.note { (state.badge(lang)) " " (state.meaning(lang)) },
+            None => (explained(lang, CoverageState::ALL.iter().copied())),
+        }
         @if rows.is_empty() {
-            p.empty { @if state.is_some() { (text!(lang, "products-none-in-state")) } @else { (text!(lang, "search-empty")) } }
+            p.empty {
+                @if goes_on { (text!(lang, "products-none-yet")) }
+                @else if is_later { (text!(lang, "products-none-more")) }
+                @else if name.is_some() || state.is_none() { (text!(lang, "search-empty")) }
+                @else { (text!(lang, "products-none-in-state")) }
+            }
         } @else {
             (table(visit, &rows, from, &lost))
         }
@@ -93,25 +105,35 @@ fn periods_in(row: &ProductCoverage, state: CoverageState, lost: &Losses) -> u64
     }
 }
 
-/// The products with a period in a state.
-async fn all_in(
+/// The products of a page, and the cursor of the next one.
+type Listed = (Vec<ProductCoverage>, Option<String>);
+
+fn listed(page: ListPage<ProductCoverage>) -> Listed {
+    let next = page.rows.last().map(|(cursor, _)| cursor.clone()).filter(|_| page.has_next);
+    (page.rows.into_iter().map(|(_, row)| row).collect(), next)
+}
+
+/// The next products with a period in a state. Where these are rare, the next page goes on looking for them.
+async fn in_state(
     queries: &Queries,
     request: &CoverageRequest,
     state: CoverageState,
-    lost: &Losses,
-) -> Result<Vec<ProductCoverage>, ViewError> {
-    let mut found = Vec::new();
-    let mut paging = Paging::first(FIRST_MAX);
+    mut after: Option<String>,
+) -> Result<Listed, ViewError> {
+    let mut found: Vec<(String, ProductCoverage)> = Vec::new();
     for _ in 0..PAGES_MAX {
-        let page = queries.coverage_overview(request, paging).await?;
-        let after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        found.extend(page.rows.into_iter().map(|(_, row)| row).filter(|row| periods_in(row, state, lost) > 0));
-        if !page.has_next || after.is_none() {
+        let page = queries.coverage_overview(request, Paging { after, ..Paging::first(FIRST_MAX) }).await?;
+        after = page.rows.last().map(|(cursor, _)| cursor.clone()).filter(|_| page.has_next);
+        found.extend(page.rows.into_iter().filter(|(_, row)| row.count(state) > 0));
+        if after.is_none() || found.len() > ROWS_SHOWN {
             break;
         }
-        paging = Paging { after, ..Paging::first(FIRST_MAX) };
     }
-    Ok(found)
+    if found.len() > ROWS_SHOWN {
+        found.truncate(ROWS_SHOWN);
+        after = found.last().map(|(cursor, _)| cursor.clone());
+    }
+    Ok((found.into_iter().map(|(_, row)| row).collect(), after))
 }
 
 fn table(visit: &Visit, rows: &[ProductCoverage], from: jiff::civil::Date, lost: &Losses) -> Markup {
@@ -139,7 +161,7 @@ fn table(visit: &Visit, rows: &[ProductCoverage], from: jiff::civil::Date, lost:
                             td {
                                 @for state in STATES {
                                     @let count = periods_in(row, state, lost);
-                                    @if count > 0 { (calendar::badge(lang, state)) " " (units::number(lang, count)) " " }
+                                    @if count > 0 { (state.badge(lang)) " " (units::number(lang, count)) " " }
                                 }
                             }
                             td.right data-label=(text!(lang, "publications")) { (units::number(lang, units::count(product.publication_count))) }

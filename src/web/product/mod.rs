@@ -3,16 +3,20 @@ mod calendar;
 mod list;
 mod plots;
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 use maud::{Markup, html};
 
+use super::publication::between;
+use super::states::State;
 use super::visit::address;
 use super::{Nav, Page, ViewError, Visit, parts, units};
-use crate::domain::ProductId;
+use crate::domain::{ProductId, RevisionId};
 use crate::lang::text;
 use crate::query::{
-    Bucket, CoverageState, Dimension, Filter, JudgedPeriod, Order, Paging, Product, PublicationRequest, Queries,
-    StatsRequest,
+    Bucket, CoverageState, Dimension, Filter, JudgedPeriod, Order, Paging, Product, PublicationRequest, PublicationRow,
+    Queries, StatsRequest,
 };
 
 pub use list::page as list;
@@ -76,6 +80,9 @@ pub async fn page(queries: &Queries, visit: &Visit, id: ProductId) -> Result<Pag
                 p.empty { (text!(lang, "product-empty")) }
             } @else {
                 (super::search::rows_of_product(visit, rows.iter().take(LISTED).map(|(_, row)| &**row), "publications"))
+                @if let Some((from, to)) = last_two(rows) {
+                    p { a href=(between(from, to)) { (text!(lang, "compare-last")) } }
+                }
                 p { a href=(all) {
                     (text!(lang, "publications-all", count = page.list.total, shown = units::number(lang, page.list.total)))
                 } }
@@ -85,6 +92,14 @@ pub async fn page(queries: &Queries, visit: &Visit, id: ProductId) -> Result<Pag
         (aliases(visit, &product))
     };
     Ok(Page { title: product.name.clone(), nav: Nav::Products, body })
+}
+
+/// The files of the last two publications.
+fn last_two(rows: &[(String, Arc<PublicationRow>)]) -> Option<(RevisionId, RevisionId)> {
+    let stored = |row: &PublicationRow| row.revision.as_ref().filter(|one| one.purged_at.is_none()).map(|one| one.id);
+    let mut files = rows.iter().filter_map(|(_, row)| stored(row));
+    let (to, from) = (files.next()?, files.next()?);
+    Some((from, to))
 }
 
 /// Today, or the end of a period that is announced already, within this year.
@@ -129,7 +144,7 @@ fn noted(visit: &Visit, periods: &[JudgedPeriod]) -> Markup {
                 ul {
                     @for one in found.iter().take(NOTED) {
                         li {
-                            (calendar::badge(lang, one.state)) " "
+                            (one.state.badge(lang)) " "
                             @if let Some(publication) = one.publication {
                                 a href={ "/publications/" (publication) } { (units::period(lang, one.period)) }
                             } @else { (units::period(lang, one.period)) }

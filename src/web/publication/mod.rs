@@ -4,6 +4,7 @@ mod notes;
 
 use maud::{Markup, html};
 
+use super::states::State;
 use super::{Nav, Page, ViewError, Visit, parts, units};
 use crate::domain::{PublicationId, PublicationStatus, excerpt, parse_as_of};
 use crate::lang::text;
@@ -11,7 +12,7 @@ use crate::query::{
     Filter, Order, Paging, PublicationRequest, PublicationRow, Queries, QueryError, Revision, RevisionRow,
 };
 
-pub use compare::page as compare;
+pub use compare::{between, page as compare};
 
 pub async fn page(queries: &Queries, visit: &Visit, id: PublicationId) -> Result<Page, ViewError> {
     let lang = visit.lang;
@@ -30,7 +31,7 @@ pub async fn page(queries: &Queries, visit: &Visit, id: PublicationId) -> Result
         (crumbs(&row))
         h1 { (parts::name(&publication.name)) " " span.soft { (units::period(lang, publication.period)) } }
         dl.facts {
-            div { dt { (text!(lang, "status")) } dd { (parts::status(lang, row.status())) } }
+            div { dt { (text!(lang, "status")) } dd { (row.status().badge(lang)) " " span.soft { (row.status().meaning(lang)) } } }
             div { dt { (text!(lang, "reference-date")) } dd { (parts::name(&publication.reference_date)) } }
             div { dt { (text!(lang, "period")) } dd { (units::period(lang, publication.period)) } }
             div { dt { (text!(lang, "granularity")) } dd { (parts::granularity_text(lang, publication.granularity)) } }
@@ -39,7 +40,7 @@ pub async fn page(queries: &Queries, visit: &Visit, id: PublicationId) -> Result
         }
         @if revisions.is_empty() {
             @if row.status() == PublicationStatus::Lost {
-                p.alert { (text!(lang, "publication-lost")) " " (text!(lang, "press-enviar")) }
+                p.alert { (text!(lang, "press-enviar")) }
             } @else {
                 p.empty { (text!(lang, "publication-empty")) }
             }
@@ -139,7 +140,7 @@ fn timeline(visit: &Visit, revisions: &[RevisionRow], counted: Option<&Revision>
                         a href={ "/revisions/" (revision.id) } { (parts::name(&revision.file_name)) } " "
                         span.soft { (units::size(lang, revision.file.size)) } " "
                         @if revision.purged_at.is_some() {
-                            span.badge data-status="purged" { (text!(lang, "status-purged")) }
+                            (PublicationStatus::Purged.badge(lang))
                         } @else {
                             a.download href={ "/files/" (revision.id) } download {
                                 span aria-hidden="true" { "↓" }

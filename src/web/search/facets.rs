@@ -2,9 +2,10 @@
 use maud::{Markup, html};
 
 use super::parameters::{Facet, Parameters};
-use crate::domain::printable;
+use crate::domain::{PublicationStatus, printable};
 use crate::lang::{Lang, text};
 use crate::query::{FacetValue, Facets};
+use crate::web::states::{State, explained};
 use crate::web::{parts, units};
 
 /// Values that are shown at once; the others unfold.
@@ -15,7 +16,6 @@ pub fn facets(lang: Lang, asked: &Parameters, found: &Facets) -> Markup {
         @for (facet, values) in each(found) {
             @if !values.is_empty() { (group(lang, asked, facet, values)) }
         }
-        @if !asked.has_facets() { p.note { (text!(lang, "facets-now-only")) } }
     }
 }
 
@@ -45,7 +45,7 @@ fn label(lang: Lang, facet: Facet) -> String {
 fn shown(lang: Lang, facet: Facet, text: &str) -> String {
     match facet {
         Facet::Granularity => text.parse().map_or(text.to_owned(), |one| parts::granularity_text(lang, one)),
-        Facet::Status => text.parse().map_or(text.to_owned(), |one| parts::status_text(lang, one)),
+        Facet::Status => text.parse::<PublicationStatus>().map_or(text.to_owned(), |one| one.word(lang)),
         Facet::Extension => format!(".{}", printable(text)),
         Facet::Process | Facet::MacroProcess | Facet::Product => printable(text).into_owned(),
     }
@@ -62,6 +62,9 @@ fn group(lang: Lang, asked: &Parameters, facet: Facet, values: &[FacetValue]) ->
                     summary { (text!(lang, "facet-more", count = others.len())) }
                     ul { @for value in others { (entry(lang, asked, facet, value)) } }
                 }
+            }
+            @if facet == Facet::Status {
+                (explained(lang, values.iter().filter_map(|value| value.value.parse::<PublicationStatus>().ok())))
             }
         }
     }
@@ -83,7 +86,7 @@ pub fn chosen(lang: Lang, asked: &Parameters, found: &Facets) -> Markup {
     let mut all: Vec<(String, String)> = Vec::new();
     for (facet, values) in each(found) {
         for value in asked.values(facet) {
-            // A value that nothing has any more, or with `asOf`, is named by itself.
+            // A value that nothing has is named by itself.
             let known = values.iter().find(|one| one.value == value).map_or(value.as_str(), |one| one.text.as_str());
             all.push((shown(lang, facet, known), asked.toggled(facet, &value)));
         }

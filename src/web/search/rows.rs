@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use crate::domain::{PublicationStatus, RevisionId};
 use crate::lang::{Lang, text};
 use crate::query::{ContentMatch, PublicationRow, Revision};
+use crate::web::states::State;
 use crate::web::visit::address;
 use crate::web::{Visit, parts, units};
 
@@ -65,7 +66,7 @@ fn row(visit: &Visit, row: &PublicationRow, is_of_product: bool, matches: &Match
                     @if is_of_product { (units::period(lang, publication.period)) } @else { (parts::name(&publication.name)) }
                 }
                 div.under {
-                    @if row.status() != PublicationStatus::Archived { (parts::status(lang, row.status())) " " }
+                    @if row.status() != PublicationStatus::Archived { (row.status().badge(lang)) " " }
                     @if let Some(file_name) = file_name { (parts::name(file_name)) } @else { (parts::name(&publication.process)) }
                 }
                 @if let Some(revision) = &row.revision {

@@ -1,4 +1,5 @@
 //! The views of products, publications, files and changes.
+use acervo::portal::{Content, Periodicity, Product};
 use serde_json::json;
 
 use super::{EN, PT, Shown, check_view, hostile_names, show};
@@ -143,6 +144,26 @@ async fn what_changed_is_shown_by_member_and_by_line(db: Db) {
     }
     let none = "/compare?from=00000000-0000-7000-8000-000000000000&to=00000000-0000-7000-8000-000000000000";
     assert_eq!(show(&app, none, &PT).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_product_leads_to_what_changed_in_its_last_file() {
+    let (app, _) = with_revisions(Db::Sqlite, "Carga", "carga.txt", &[b"velho\n".to_vec()]).await;
+    let Ids { product, .. } = ids(&app).await;
+    let path = format!("/products/{product}");
+    assert_eq!(view(&app, &path).await.links("/compare?"), Vec::<String>::new());
+    let next = |product: &mut Product| {
+        let mut next = product.versions[0].clone();
+        next.period = Periodicity::Daily.period_of(jiff::civil::date(2025, 2, 21));
+        next.content = Content::Bytes("novo\n".into());
+        product.versions.push(next);
+    };
+    app.portal.change(1, next).expect("the product");
+    app.archive(1).await;
+    let link = view(&app, &path).await.links("/compare?").remove(0);
+    let words = view(&app, &link).await.words();
+    assert!(words.contains("De 20/02/2025") && words.contains("Para 21/02/2025"), "{words}");
+    assert!(words.contains("-velho +novo"), "{words}");
 }
 
 #[tokio::test]
