@@ -37,6 +37,19 @@ const HOUR_MS: i64 = 3_600_000;
 /// A segment whose documents span at most this many days uses a lookup table. Otherwise each document is computed.
 const TABLE_DAYS: i64 = 50_000;
 
+/// The column of a dimension whose values are texts.
+pub(super) fn text_column(dimension: Dimension) -> Option<&'static str> {
+    match dimension {
+        Dimension::Product => Some("product"),
+        Dimension::Process => Some("process_unfolded"),
+        Dimension::MacroProcess => Some("macro_process_unfolded"),
+        Dimension::Status => Some("status"),
+        Dimension::Extension => Some("extension"),
+        Dimension::Granularity => Some("granularity"),
+        Dimension::Period(_) | Dimension::Archived(_) => None,
+    }
+}
+
 /// The values of a dimension in a segment.
 pub(super) enum Values {
     /// No document of the segment has a value.
@@ -50,15 +63,16 @@ pub(super) enum Values {
 
 impl Values {
     pub fn open(dimension: Dimension, segment: &SegmentReader, columns: &Columns) -> tantivy::Result<Self> {
-        let fast = segment.fast_fields();
-        let text = |name: &str| fast.str(name).map(Self::Text);
         match dimension {
-            Dimension::Product => text("product"),
-            Dimension::Process => text("process_unfolded"),
-            Dimension::MacroProcess => text("macro_process_unfolded"),
-            Dimension::Status => text("status"),
-            Dimension::Extension => text("extension"),
-            Dimension::Granularity => text("granularity"),
+            Dimension::Product
+            | Dimension::Process
+            | Dimension::MacroProcess
+            | Dimension::Status
+            | Dimension::Extension
+            | Dimension::Granularity => {
+                let column = text_column(dimension).map(|name| segment.fast_fields().str(name)).transpose()?;
+                Ok(Self::Text(column.flatten()))
+            }
             Dimension::Period(bucket) => {
                 let column = columns.i64(segment, "period_start")?;
                 if column.values.num_vals() == 0 {

@@ -13,6 +13,7 @@ mod deadline;
 mod dimension;
 mod directory;
 mod document;
+mod facets;
 mod open;
 mod patterns;
 mod pool;
@@ -30,6 +31,7 @@ pub use contents::{ContentMatch, ContentWriter, Contents, FileText, Fragment, Ma
 pub use deadline::Deadline;
 pub use dimension::{Bucket, Dimension};
 pub use document::{Product, Publication, Revision};
+pub use facets::{FacetCounts, FacetQuery};
 pub use open::{Index, Position, Progress, UnfinishedBuild};
 pub use pool::{Pool, PoolStatus};
 pub use query::{Filter, Order, Query, SearchIn, Target};

@@ -1,12 +1,24 @@
 //! Iterates over the documents of a segment as tantivy does, but can be interrupted.
 use tantivy::collector::SegmentCollector;
 use tantivy::query::Weight;
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet, SegmentReader, TERMINATED};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, SegmentReader, TERMINATED};
 
 use super::deadline::{Deadline, STEPS};
 
 /// Blocks of documents between two checks of the deadline.
 const BLOCKS: usize = STEPS / COLLECT_BLOCK_BUFFER_LEN;
+
+/// Moves the documents that are wanted to the front. Returns how many they are.
+fn keep(docs: &mut [DocId], is_wanted: impl Fn(DocId) -> bool) -> usize {
+    let mut kept = 0;
+    for at in 0..docs.len() {
+        if is_wanted(docs[at]) {
+            docs[kept] = docs[at];
+            kept += 1;
+        }
+    }
+    kept
+}
 
 /// Passes all matching documents of a segment to its collector.
 pub(super) fn scan(
@@ -49,13 +61,11 @@ pub(super) fn scan(
         }
         blocks += 1;
         let found = scorer.fill_buffer(&mut block);
-        let docs = &block[..found];
-        match alive {
-            Some(alive) => {
-                docs.iter().filter(|doc| alive.is_alive(**doc)).for_each(|doc| collector.collect(*doc, 0.0));
-            }
-            None => collector.collect_block(docs),
-        }
+        let kept = match alive {
+            Some(alive) => keep(&mut block[..found], |doc| alive.is_alive(doc)),
+            None => found,
+        };
+        collector.collect_block(&block[..kept]);
         if found < block.len() {
             return Ok(());
         }

@@ -1,26 +1,18 @@
 //! Facets of a search: the values of each dimension, each with the number of publications that choosing it would find.
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
 
 use super::cache::StateCache;
 use super::filters::check_filter;
 use super::search_text::SearchText;
 use super::{Queries, QueryError};
 use crate::domain::{Granularity, ProductId, PublicationStatus, fold};
-use crate::engine::index::{Dimension, Filter, Groups, SearchIn};
+use crate::engine::index::{Dimension, FacetCounts, FacetQuery, Filter, SearchIn};
 
 /// Values of one facet in a response at most.
 pub const FACET_VALUES_MAX: usize = 60;
-
-/// The dimensions of the facets, in the order in which they are counted.
-const DIMENSIONS: [Dimension; 6] = [
-    Dimension::Process,
-    Dimension::MacroProcess,
-    Dimension::Product,
-    Dimension::Granularity,
-    Dimension::Extension,
-    Dimension::Status,
-];
 
 /// A value of a facet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,24 +49,34 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// By dimension, as the index writes values, folded.
-    fn values(&self) -> [Vec<String>; 6] {
+    /// The dimensions in the order of [`Facets`], each with what is chosen in it as the index writes values, folded.
+    fn by_dimension(&self) -> [(Dimension, HashSet<String>); 6] {
+        let texts = |texts: &[String]| texts.iter().map(|text| fold(text)).collect();
         [
-            self.process.iter().map(|text| fold(text)).collect(),
-            self.macro_process.iter().map(|text| fold(text)).collect(),
-            self.product.iter().map(|id| id.0.simple().to_string()).collect(),
-            self.granularity.iter().map(|one| fold(one.as_str())).collect(),
-            self.extension.iter().map(|text| fold(text)).collect(),
-            self.status.iter().map(|one| fold(one.as_str())).collect(),
+            (Dimension::Process, texts(&self.process)),
+            (Dimension::MacroProcess, texts(&self.macro_process)),
+            (Dimension::Product, self.product.iter().map(|id| id.0.simple().to_string()).collect()),
+            (Dimension::Granularity, self.granularity.iter().map(|one| fold(one.as_str())).collect()),
+            (Dimension::Extension, texts(&self.extension)),
+            (Dimension::Status, self.status.iter().map(|one| fold(one.as_str())).collect()),
         ]
     }
 }
 
-type FacetKey = (Option<String>, Filter, Chosen);
+/// Whose facets are counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FacetRequest {
+    pub search: Option<String>,
+    pub search_in: SearchIn,
+    /// The conditions that are not facets.
+    pub filter: Filter,
+    pub as_of: Option<Timestamp>,
+    pub chosen: Chosen,
+}
 
 /// Facets that were counted, for as long as nothing is committed: every visitor begins with the same ones, and to count them the
 /// whole index is walked.
-pub(super) struct FacetCache(Mutex<StateCache<FacetKey, Arc<Facets>>>);
+pub(super) struct FacetCache(Mutex<StateCache<FacetRequest, Arc<Facets>>>);
 
 /// Bytes of all cached facets at most.
 const CACHE_BYTES_MAX: usize = 4 << 20;
@@ -94,31 +96,36 @@ impl Facets {
 }
 
 impl Queries {
-    /// Counts the facets of publications as they are now. `filter` has the conditions that are not facets. The index is walked once
-    /// for all facets: each counts the publications that match what is chosen in the others.
-    pub async fn facets(
-        &self,
-        search: Option<String>,
-        filter: Filter,
-        chosen: &Chosen,
-    ) -> Result<Arc<Facets>, QueryError> {
-        check_filter(&filter)?;
-        let key = (search.clone(), filter.clone(), chosen.clone());
-        let state = self.state().await;
+    /// Counts the facets of publications. The index is walked once for all facets: each counts the publications that match what is chosen
+    /// in the others.
+    pub async fn facets(&self, request: FacetRequest) -> Result<Arc<Facets>, QueryError> {
+        check_filter(&request.filter)?;
+        // What is inside files is indexed on its own, so a state does not cover it.
+        let state = if request.search_in == SearchIn::Names { self.state().await } else { None };
         let cache = || self.facet_cache.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(facets) = state.as_ref().and_then(|state| cache().get(state, &key).cloned()) {
+        if let Some(facets) = state.as_ref().and_then(|state| cache().get(state, &request).cloned()) {
             return Ok(facets);
         }
-        let SearchText { text, within, .. } = SearchText::new(search, SearchIn::Names, false)?;
-        let groups =
-            self.query_index(move |index, watch| index.stats(text, within, filter, &DIMENSIONS, watch)).await?;
-        let mut counted = count(&groups, &chosen.values());
-        self.name_facet(&mut counted[2]).await?;
-        let [process, macro_process, product, granularity, extension, status] = counted;
+        let SearchText { text, within, .. } = SearchText::new(request.search.clone(), request.search_in, false)?;
+        let chosen = request.chosen.by_dimension();
+        let asked = FacetQuery {
+            search: text,
+            search_in: within,
+            filter: request.filter.clone(),
+            as_of: request.as_of,
+            facets: chosen.to_vec(),
+        };
+        let counted = self.query_index(move |index, watch| index.facets(asked, watch)).await?;
+        let mut facets: [Vec<FacetValue>; 6] = Default::default();
+        for (facet, (counts, (_, chosen))) in facets.iter_mut().zip(counted.into_iter().zip(&chosen)) {
+            *facet = values(counts, chosen);
+        }
+        let [process, macro_process, mut product, granularity, extension, status] = facets;
+        self.name_facet(&mut product).await?;
         let facets = Arc::new(Facets { process, macro_process, product, granularity, extension, status });
         if let Some(state) = &state {
-            let bytes = facets.weight() + format!("{key:?}").len();
-            cache().insert(state, key, facets.clone(), bytes);
+            let bytes = facets.weight() + format!("{request:?}").len();
+            cache().insert(state, request, facets.clone(), bytes);
         }
         Ok(facets)
     }
@@ -137,38 +144,36 @@ impl Queries {
     }
 }
 
-fn count(groups: &Groups, chosen: &[Vec<String>; 6]) -> [Vec<FacetValue>; 6] {
-    // Whether each value of each dimension is chosen, or nothing is.
-    let passes: Vec<Vec<(bool, bool)>> = groups
-        .values
-        .iter()
-        .zip(chosen)
-        .map(|(values, chosen)| {
-            let is_chosen = |value: &Option<String>| value.as_ref().is_some_and(|text| chosen.contains(&fold(text)));
-            values.iter().map(|value| (is_chosen(value), chosen.is_empty() || is_chosen(value))).collect()
-        })
-        .collect();
-    let mut counts: [HashMap<usize, u64>; 6] = Default::default();
-    for group in 0..groups.len() {
-        let indices: Vec<usize> = groups.value_indices(group).collect();
-        let failed: Vec<usize> = (0..indices.len()).filter(|at| !passes[*at][indices[*at]].1).collect();
-        let publications = groups.sums(group).publications;
-        for (at, index) in indices.iter().enumerate() {
-            if failed.iter().all(|other| *other == at) {
-                *counts[at].entry(*index).or_default() += publications;
-            }
-        }
+/// The values of a facet, those that are chosen first, then the most frequent. Filters compare folded texts, so spellings of the same folded
+/// text are one value, under the most frequent spelling. What is blank cannot be chosen.
+fn values(counts: FacetCounts, chosen: &HashSet<String>) -> Vec<FacetValue> {
+    let mut by_folded: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
+    for (text, publications) in counts.into_iter().filter(|(text, _)| !text.trim().is_empty()) {
+        by_folded.entry(fold(&text)).or_default().push((publications, text));
     }
-    let mut facets: [Vec<FacetValue>; 6] = Default::default();
-    for (at, (counts, facet)) in counts.into_iter().zip(&mut facets).enumerate() {
-        for (index, publications) in counts {
-            if let Some(value) = &groups.values[at][index] {
-                let is_chosen = passes[at][index].0;
-                facet.push(FacetValue { value: value.clone(), text: value.clone(), publications, is_chosen });
-            }
-        }
-        facet.sort_by(|a, b| (b.is_chosen, b.publications, &a.text).cmp(&(a.is_chosen, a.publications, &b.text)));
-        facet.truncate(FACET_VALUES_MAX);
+    let value = |(folded, mut spellings): (String, Vec<(u64, String)>)| {
+        spellings.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let publications = spellings.iter().map(|(publications, _)| publications).sum();
+        let text = spellings.swap_remove(0).1;
+        FacetValue { value: text.clone(), text, publications, is_chosen: chosen.contains(&folded) }
+    };
+    let mut values: Vec<FacetValue> = by_folded.into_iter().map(value).collect();
+    values.sort_by(|a, b| (b.is_chosen, b.publications, &a.text).cmp(&(a.is_chosen, a.publications, &b.text)));
+    values.truncate(FACET_VALUES_MAX);
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::values;
+
+    #[test]
+    fn spellings_of_one_value_are_counted_together() {
+        let counts = [("Operacao", 1), ("Operação", 7), ("", 3), ("Carga", 2)].map(|(text, n)| (text.to_owned(), n));
+        let found = values(counts.into_iter().collect(), &HashSet::from(["carga".to_owned()]));
+        let found: Vec<_> = found.iter().map(|one| (one.text.as_str(), one.publications, one.is_chosen)).collect();
+        assert_eq!(found, [("Carga", 2, true), ("Operação", 8, false)]);
     }
-    facets
 }

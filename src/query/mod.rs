@@ -63,7 +63,7 @@ pub use diff::{
     CellChange, ChosenRevisions, ContentChange, ContentNote, DiffNote, DiffText, LineEnds, MemberChange,
     MemberChangeKind, RevisionDiff, Side,
 };
-pub use facets::{Chosen, FACET_VALUES_MAX, FacetValue, Facets};
+pub use facets::{Chosen, FACET_VALUES_MAX, FacetRequest, FacetValue, Facets};
 pub use feed::FeedMark;
 pub use filters::check_notifications;
 pub use hooks::{HookRow, HookSettings};

@@ -1,17 +1,20 @@
 //! Counts in groups, by every dimension, over an index whose segments lack values of some columns altogether.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use acervo::domain::{
-    Granularity, LocalDateTime, Period, ProductId, PublicationId, PublicationStatus, RevisionId, sao_paulo,
+    Granularity, LocalDateTime, Period, ProductId, PublicationId, PublicationStatus, RevisionId, TextMatch, fold,
+    sao_paulo,
 };
 use acervo::leaves::index::{
-    Bucket, Deadline, Dimension, Filter, Groups, Index, IndexError, Position, Product, Publication, Revision, SearchIn,
-    Writer,
+    Bucket, Deadline, Dimension, FacetQuery, Filter, Groups, Index, IndexError, Order, Position, Product, Publication,
+    Query, Revision, SearchIn, Target, Writer,
 };
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
+use proptest::sample::subsequence;
 use uuid::Uuid;
 
 use crate::harness::polling::Polling;
@@ -170,9 +173,9 @@ fn writer(index: &Index) -> Writer {
     }
 }
 
-fn check(segments: &[Vec<Entry>]) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = Index::open(folder.path()).expect("an index");
+/// An index with a segment for each list, and the publications that it has.
+fn indexed(folder: &Path, segments: &[Vec<Entry>]) -> (Index, BTreeMap<u128, Publication>) {
+    let index = Index::open(folder).expect("an index");
     let mut writer = writer(&index);
     let mut known = BTreeMap::new();
     for (number, entries) in (1..).zip(segments) {
@@ -188,6 +191,12 @@ fn check(segments: &[Vec<Entry>]) {
         }
         writer.commit(Position { feed: number, epoch: 0 }).expect("a commit");
     }
+    (index, known)
+}
+
+fn check(segments: &[Vec<Entry>]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (index, known) = indexed(folder.path(), segments);
     let by = |dimensions: &[Dimension]| {
         let mut expected: BTreeMap<Vec<Option<String>>, u64> = BTreeMap::new();
         for one in known.values() {
@@ -209,6 +218,90 @@ proptest! {
     #[test]
     fn groups_are_counted_over_segments_that_lack_values(segments in segments()) {
         check(&segments);
+    }
+}
+
+/// The values that may be chosen in each facet.
+const FACETS: [(Dimension, [&str; 2]); 6] = [
+    (Dimension::Product, ["00000000000000000000000000000001", "00000000000000000000000000000003"]),
+    (Dimension::Process, ["Processo 2", "Processo 3"]),
+    (Dimension::MacroProcess, ["", "Nenhum"]),
+    (Dimension::Status, ["AWAITED", "ARCHIVED"]),
+    (Dimension::Extension, ["zip", "pdf"]),
+    (Dimension::Granularity, ["DAY", "WEEK"]),
+];
+
+fn chosen() -> impl Strategy<Value = [Vec<&'static str>; 6]> {
+    let some = |at: usize| prop_oneof![3 => Just(Vec::new()), 2 => subsequence(FACETS[at].1.to_vec(), 1..=2)];
+    [some(0), some(1), some(2), some(3), some(4), some(5)]
+}
+
+/// The filter that choosing these values means.
+fn filter(chosen: &[Vec<&str>; 6]) -> Filter {
+    let [product, process, macro_process, status, extension, granularity] =
+        chosen.each_ref().map(|values| (!values.is_empty()).then_some(values));
+    let texts = |values: &Vec<&str>| values.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let any = |values: &Vec<&str>| TextMatch { any_of: Some(texts(values)), ..TextMatch::default() };
+    Filter {
+        product_ids: product.map(|ids| ids.iter().map(|id| id.parse().expect("an id")).collect()),
+        process: process.map(any),
+        macro_process: macro_process.map(any),
+        status: status.map(|all| all.iter().map(|one| one.parse().expect("a status")).collect()),
+        extension: extension.map(texts),
+        granularity: granularity.map(|all| all.iter().map(|one| one.parse().expect("a granularity")).collect()),
+        ..Filter::default()
+    }
+}
+
+/// Each value is counted as the search finds it when it is chosen instead of what is chosen in its own facet.
+fn check_facets(index: &Index, chosen: &[Vec<&'static str>; 6], search: Option<&str>, as_of: Option<Timestamp>) {
+    let facets = FACETS.iter().zip(chosen);
+    let facets = facets.map(|((dimension, _), values)| (*dimension, values.iter().map(|text| fold(text)).collect()));
+    let asked = FacetQuery {
+        search: search.map(str::to_owned),
+        search_in: SearchIn::Names,
+        filter: Filter::default(),
+        as_of,
+        facets: facets.collect::<Vec<(Dimension, HashSet<String>)>>(),
+    };
+    let counted = index.facets(asked, &soon()).expect("facets");
+    for (at, (dimension, _)) in FACETS.iter().enumerate() {
+        let mut found = BTreeMap::new();
+        for value in index.values(*dimension, &soon()).expect("values") {
+            let mut instead: [Vec<&str>; 6] = chosen.clone();
+            instead[at] = vec![&value];
+            let query = Query {
+                target: Target::Publications { as_of },
+                search: search.map(str::to_owned),
+                search_in: SearchIn::Names,
+                scored: false,
+                filter: filter(&instead),
+                order: Order::Name,
+                beyond: None,
+                backwards: false,
+                offset: 0,
+                limit: 0,
+            };
+            let total = index.search(&query, &soon()).expect("hits").total as u64;
+            found.extend((total > 0).then_some((value, total)));
+        }
+        assert_eq!(counted[at], found, "{dimension:?} of {chosen:?}, {search:?}, {as_of:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::harness::cases(60))]
+
+    #[test]
+    fn facets_count_what_choosing_a_value_would_find(segments in segments(), chosen in chosen()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (index, _) = indexed(folder.path(), &segments);
+        let nothing: [Vec<&str>; 6] = Default::default();
+        let at = Timestamp::from_second(1_600_000_000).expect("an instant");
+        check_facets(&index, &nothing, None, None);
+        check_facets(&index, &chosen, None, None);
+        check_facets(&index, &chosen, Some("produto 2"), None);
+        check_facets(&index, &chosen, None, Some(at));
     }
 }
 

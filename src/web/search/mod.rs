@@ -6,13 +6,12 @@ mod period;
 mod rows;
 mod take;
 
-use std::sync::Arc;
-
+use futures_util::{StreamExt, TryStreamExt, stream};
 use maud::html;
 
 use super::{Nav, Page, ViewError, Visit, parts, units};
 use crate::lang::text;
-use crate::query::{Facets, Paging, PublicationRequest, PublicationRow, Queries, SearchIn};
+use crate::query::{FacetRequest, Paging, PublicationRequest, PublicationRow, Queries, SearchIn};
 use parameters::Parameters;
 use rows::Matches;
 
@@ -23,6 +22,9 @@ const ROWS: i64 = 25;
 
 /// Lines of each file that a search inside files shows.
 const LINES: i64 = 3;
+
+/// Files whose lines are looked for at the same time.
+const FILES_AT_ONCE: usize = 4;
 
 pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
     let lang = visit.lang;
@@ -40,13 +42,14 @@ pub async fn page(queries: &Queries, visit: &Visit) -> Result<Page, ViewError> {
         order: asked.order.order(),
         paging,
     };
-    let facets = async {
-        match asked.has_facets() {
-            false => Ok(Arc::new(Facets::default())),
-            true => queries.facets(asked.search.clone(), asked.without_facets(), &asked.chosen).await,
-        }
+    let facets = FacetRequest {
+        search: asked.search.clone(),
+        search_in: asked.search_in,
+        filter: asked.without_facets(),
+        as_of: asked.as_of_instant(),
+        chosen: asked.chosen.clone(),
     };
-    let (page, facets) = tokio::try_join!(queries.publications(request), facets)?;
+    let (page, facets) = tokio::try_join!(queries.publications(request), queries.facets(facets))?;
     let list = &page.list;
     let matches = matches(queries, &asked, list.rows.iter().map(|(_, row)| &**row)).await?;
     let cursor = |row: Option<&(String, _)>| row.map(|(cursor, _)| cursor.clone());
@@ -99,14 +102,15 @@ async fn matches(
     asked: &Parameters,
     rows: impl Iterator<Item = &PublicationRow>,
 ) -> Result<Matches, ViewError> {
-    let mut matches = Matches::new();
     let Some(search) = asked.search.as_deref().filter(|_| asked.search_in == SearchIn::Content) else {
-        return Ok(matches);
+        return Ok(Matches::new());
     };
-    for revision in rows.filter_map(|row| row.revision.as_ref()) {
-        matches.insert(revision.id, queries.content_matches(revision, search, LINES).await?);
-    }
-    Ok(matches)
+    let of_file = rows.filter_map(|row| row.revision.as_ref()).map(|revision| async move {
+        let lines = queries.content_matches(revision, search, LINES).await?;
+        Ok::<_, ViewError>((revision.id, lines))
+    });
+    let of_file: Vec<_> = of_file.collect();
+    stream::iter(of_file).buffer_unordered(FILES_AT_ONCE).try_collect().await
 }
 
 /// Where else the same words can be searched for.

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::period::Span;
-use crate::domain::{LocalDateTime, ProductId, TextMatch, excerpt, parse_as_of, parse_local_date};
+use crate::domain::{LocalDateTime, ProductId, TextMatch, excerpt, fold, parse_as_of, parse_local_date};
 use crate::lang::text;
 use crate::query::{Chosen, Filter, Order, SearchIn};
 use crate::web::visit::address;
@@ -147,11 +147,6 @@ impl Parameters {
         }
     }
 
-    /// Whether the facets of this search can be counted: they are those of names at present.
-    pub fn has_facets(&self) -> bool {
-        self.as_of.is_none() && self.search_in == SearchIn::Names
-    }
-
     /// The conditions that are not facets.
     pub fn without_facets(&self) -> Filter {
         let (from, to) = self.days();
@@ -233,7 +228,9 @@ impl Parameters {
     /// The first page with a value of a facet chosen, or no longer.
     pub fn toggled(&self, facet: Facet, value: &str) -> String {
         let pairs = self.pairs();
-        let is_it = |(name, other): &&(&str, String)| *name == facet.parameter() && other == value;
+        // Another spelling of the value is the same one.
+        let folded = fold(value);
+        let is_it = |(name, other): &&(&str, String)| *name == facet.parameter() && fold(other) == folded;
         let is_chosen = pairs.iter().any(|pair| is_it(&pair));
         let others = pairs.iter().filter(|pair| !is_it(pair)).map(|(name, value)| (*name, value.as_str()));
         Self::written(others.chain((!is_chosen).then_some((facet.parameter(), value))))
