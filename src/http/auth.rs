@@ -120,9 +120,11 @@ pub(super) async fn admit(http: &Http, caller: Caller, mut request: Request, nex
         None => Some(permit),
     };
     let admitted = AdmittedKey(caller.name.clone());
-    request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(caller.clone());
     let mut response = next.run(request).await;
     response.extensions_mut().insert(admitted);
+    // Whoever writes a problem as a page writes it for this caller.
+    response.extensions_mut().insert(caller);
     response
 }
 

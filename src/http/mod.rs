@@ -179,15 +179,14 @@ fn router_of(http: &Http) -> Router {
         .layer(CompressionLayer::new().compress_when(has_text))
         .layer(axum::middleware::from_fn(negotiate::decide_coding))
         .layer(on_query_runtime.clone());
-    let api = Router::new()
-        .route("/graphql", graphql)
+    let downloads = Router::new()
         .route("/export/{file}", export)
         .route("/files/{revision}", get(files::get_file))
         .route("/files/{revision}/diff/{other}", diff)
         .route("/files/{revision}/members", get(members::list_members))
         .route("/files/{revision}/members/{*path}", get(members::get_member))
-        .layer(guarded)
-        .layer(cors(&http.app));
+        .layer(axum::middleware::from_fn_with_state(http.clone(), page::problems_for_browsers));
+    let api = Router::new().route("/graphql", graphql).merge(downloads).layer(guarded).layer(cors(&http.app));
     let metrics = Router::new().route("/metrics", get(health::metrics)).route_layer(on_query_runtime.clone());
     let metrics = if settings.metrics_open { metrics.layer(named) } else { metrics.layer(keyed) };
     let routes = webhook_routes()
@@ -196,13 +195,15 @@ fn router_of(http: &Http) -> Router {
         .route("/graphql/ws", get(subscriptions::subscribe).layer(on_query_runtime))
         .merge(api)
         .merge(page::routes(http))
-        .merge(metrics);
+        .merge(metrics)
+        .fallback(page::nothing_here);
     finished(routes, http)
 }
 
 /// The routes of a listener for the webhook alone.
 fn webhook_router(http: &Http) -> Router {
-    finished(webhook_routes(), http)
+    let nothing_here = || async { Problem::new(StatusCode::NOT_FOUND, language::say!("problem-no-page")) };
+    finished(webhook_routes().fallback(nothing_here), http)
 }
 
 fn webhook_routes() -> Router<Http> {
@@ -217,7 +218,6 @@ fn webhook_routes() -> Router<Http> {
 
 fn finished(routes: Router<Http>, http: &Http) -> Router {
     routes
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, language::say!("problem-no-page")) })
         .layer(axum::middleware::from_fn_with_state(http.clone(), origin::check))
         .layer(axum::middleware::from_fn_with_state(http.clone(), access_log::log))
         .layer(CatchPanicLayer::custom(problem::of_panic))

@@ -120,6 +120,13 @@ impl AcceptedMedia {
         self.0.iter().any(|(range, _)| range == media)
     }
 
+    /// Whether a page is asked for, as browsers do for what they show: HTML is named, and nothing that programs read is preferred.
+    pub fn prefers_a_page(&self) -> bool {
+        let of_programs = self.weight("application/json").max(self.weight("application/problem+json"));
+        let of_pages = self.weight("text/html");
+        self.names("text/html") && of_pages > 0 && of_pages >= of_programs
+    }
+
     /// The weight of the narrowest range that contains the type.
     pub fn weight(&self, media: &str) -> u16 {
         let family = media.split('/').next().map(|family| format!("{family}/*")).unwrap_or_default();
@@ -143,7 +150,7 @@ fn media(text: &str) -> Option<(String, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AcceptedCodings, qvalue};
+    use super::{AcceptedCodings, AcceptedMedia, qvalue};
     use axum::http::{HeaderMap, HeaderValue, header};
 
     fn chosen(lines: &[&'static str]) -> Option<&'static str> {
@@ -174,6 +181,25 @@ mod tests {
             ("0.+1", None),
         ] {
             assert_eq!(qvalue(text), weight, "{text}");
+        }
+    }
+
+    #[test]
+    fn browsers_ask_for_a_page_and_programs_do_not() {
+        for (accept, is_page) in [
+            (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), true),
+            (Some("TEXT/HTML"), true),
+            (Some("text/html;q=0.5, application/json"), false),
+            (Some("text/html;q=0, */*"), false),
+            (Some("application/problem+json, text/html;q=0.1"), false),
+            (Some("*/*"), false),
+            (Some("text/*"), false),
+            (Some(""), false),
+            (None, false),
+        ] {
+            let headers = accept.map(|accept| (header::ACCEPT, HeaderValue::from_static(accept)));
+            let accepted = AcceptedMedia::of(&headers.into_iter().collect::<HeaderMap>());
+            assert_eq!(accepted.prefers_a_page(), is_page, "{accept:?}");
         }
     }
 

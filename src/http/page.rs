@@ -15,6 +15,7 @@ use tower_http::compression::CompressionLayer;
 use super::auth::{self, Caller};
 use super::diff::held;
 use super::files::{disposition, find};
+use super::language::say;
 use super::problem::ProblemDetail;
 use super::query_runtime::respond_on_query_runtime;
 use super::{Http, Problem, has_text, live, negotiate, operation, session};
@@ -296,12 +297,59 @@ pub(super) async fn problems_as_pages(State(http): State<Http>, request: Request
     let may_log_in = session::may_log_in(&request);
     let named = auth::named(&request);
     let response = next.run(request).await;
-    let Some(ProblemDetail(detail)) = response.extensions().get().cloned() else { return response };
-    let visit = visit(&http, &uri, &headers, None);
-    let status = response.status();
-    if status == StatusCode::UNAUTHORIZED && may_log_in {
-        return session::ask_to_log_in(&visit, &uri, named);
+    let is_problem = response.extensions().get::<ProblemDetail>().is_some();
+    if is_problem && response.status() == StatusCode::UNAUTHORIZED && may_log_in {
+        return session::ask_to_log_in(&visit(&http, &uri, &headers, None), &uri, named);
     }
+    let caller = response.extensions().get::<Caller>().cloned();
+    as_page(&http, &uri, &headers, caller.as_ref(), response)
+}
+
+/// The same for addresses that programs ask for as well, which get problem details.
+pub(super) async fn problems_for_browsers(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let (uri, headers) = (request.uri().clone(), request.headers().clone());
+    let caller = request.extensions().get::<Caller>().cloned();
+    let wants_page = wants_page(request.method(), &headers);
+    let response = next.run(request).await;
+    if wants_page { as_page(&http, &uri, &headers, caller.as_ref(), response) } else { response }
+}
+
+fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && negotiate::AcceptedMedia::of(headers).prefers_a_page()
+}
+
+/// The response to an address that leads nowhere.
+pub(super) async fn nothing_here(State(http): State<Http>, request: Request) -> Response {
+    let problem = Problem::new(StatusCode::NOT_FOUND, say!("problem-no-page")).into_response();
+    let mut response = match wants_page(request.method(), request.headers()) {
+        true => {
+            let (uri, headers) = (request.uri().clone(), request.headers().clone());
+            let caller = visitor_of(&http, request).await;
+            as_page(&http, &uri, &headers, caller.as_ref(), problem)
+        }
+        false => problem,
+    };
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// Who visits with a session, or needs no key. A key is not looked at: whether it is one must not be learned here.
+async fn visitor_of(http: &Http, request: Request) -> Option<Caller> {
+    if !session::may_log_in(&request) {
+        return None;
+    }
+    let (named, presented) = (auth::named(&request), session::Presented::by(http, &request));
+    // Nothing is read of the body.
+    drop(request);
+    let caller = presented.caller(http).await.ok()?.ok()?;
+    caller.check_page(http, named).is_ok().then_some(caller)
+}
+
+/// A problem as a page; a response that is none stays as it is.
+fn as_page(http: &Http, uri: &Uri, headers: &HeaderMap, caller: Option<&Caller>, response: Response) -> Response {
+    let Some(ProblemDetail(detail)) = response.extensions().get().cloned() else { return response };
+    let visit = visit(http, uri, headers, caller);
+    let status = response.status();
     let (trouble, detail) = match status {
         StatusCode::UNAUTHORIZED => (Trouble::Unauthenticated, Detail::None),
         StatusCode::FORBIDDEN => (Trouble::Forbidden, Detail::OfApi(detail)),
@@ -319,7 +367,7 @@ pub(super) async fn problems_as_pages(State(http): State<Http>, request: Request
     for (name, value) in kept {
         page.headers_mut().append(name, value.clone());
     }
-    match describe(&mut page, &visit, &uri) {
+    match describe(&mut page, &visit, uri) {
         Ok(()) => page,
         Err(problem) => problem.into_response(),
     }

@@ -90,7 +90,7 @@ function suggestions(input) {
   });
 }
 
-if (search) suggestions(search);
+if (search?.dataset.suggest) suggestions(search);
 
 // `/` leads to the search box; arrows lead from it through the rows, where Enter follows the link.
 document.addEventListener("keydown", (event) => {
@@ -120,6 +120,11 @@ document.querySelector("form[data-search]")?.addEventListener("submit", (event) 
 addEventListener("pageshow", () => {
   for (const field of document.querySelectorAll("form[data-search] :disabled")) field.disabled = false;
 });
+
+// A calendar that is wider than the screen begins with the present.
+for (const calendar of document.querySelectorAll(".calendar")) {
+  calendar.scrollLeft = (calendar.scrollWidth * (new Date().getMonth() + 1)) / 12 - calendar.clientWidth;
+}
 
 // Copying is offered where the browser allows it: over HTTPS and on this machine.
 for (const button of document.querySelectorAll("[data-copy]")) {

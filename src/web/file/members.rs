@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use super::Listed;
 use crate::domain::RevisionId;
 use crate::lang::{Lang, text};
 use crate::query::{Member, Queries};
@@ -42,6 +43,7 @@ struct Tree<'a> {
     lang: Lang,
     id: RevisionId,
     chosen: Option<&'a str>,
+    matching: Option<&'a str>,
     /// Folders are open where all are few.
     opens: bool,
 }
@@ -49,12 +51,51 @@ struct Tree<'a> {
 /// With fewer members, every folder is open.
 const OPEN_MAX: usize = 60;
 
-pub fn tree(queries: &Queries, visit: &Visit, id: RevisionId, members: &[Member], chosen: Option<&str>) -> Markup {
+/// From so many members on, there is a field to filter them.
+const FILTERED_MIN: usize = 10;
+
+pub fn section(queries: &Queries, visit: &Visit, id: RevisionId, listed: &Listed, chosen: Option<&str>) -> Markup {
+    let lang = visit.lang;
+    let text = visit.parameter("match");
+    let more = listed.matching.saturating_sub(listed.members.len());
+    html! {
+        section aria-labelledby="members" {
+            h2 #members {
+                @match text {
+                    None => { (text!(lang, "members-count", count = listed.total)) }
+                    Some(_) => { (text!(lang, "members-matching", count = listed.matching, total = listed.total)) }
+                }
+            }
+            @if text.is_some() || listed.total >= FILTERED_MIN { (filter(visit, text, chosen)) }
+            @if listed.members.is_empty() { p.empty { (text!(lang, "search-empty")) } }
+            @else { (tree(queries, visit, id, listed, chosen)) }
+            @if more > 0 { p.note { (text!(lang, "members-more", count = more)) } }
+        }
+    }
+}
+
+/// A field that narrows the list. The view is asked for again.
+fn filter(visit: &Visit, text: Option<&str>, chosen: Option<&str>) -> Markup {
+    let lang = visit.lang;
+    html! {
+        form.filter role="search" action={ (visit.path) "#members" } method="get" data-search {
+            label for="search" { (text!(lang, "members-filter")) }
+            input #search type="search" name="match" value=[text] maxlength="200" autocomplete="off" autocapitalize="off"
+                spellcheck="false" aria-keyshortcuts="/";
+            @if let Some(chosen) = chosen { input type="hidden" name="member" value=(chosen); }
+            button.quiet type="submit" { (text!(lang, "filter-button")) }
+            @if text.is_some() { a href={ (visit.with("match", None)) "#members" } { (text!(lang, "filter-all")) } }
+        }
+    }
+}
+
+fn tree(queries: &Queries, visit: &Visit, id: RevisionId, listed: &Listed, chosen: Option<&str>) -> Markup {
     let mut root = Folder::default();
-    for member in members {
+    for member in &listed.members {
         root.insert(&member.path, member, 0);
     }
-    let tree = Tree { queries, lang: visit.lang, id, chosen, opens: members.len() <= OPEN_MAX };
+    let opens = listed.members.len() <= OPEN_MAX;
+    let tree = Tree { queries, lang: visit.lang, id, chosen, matching: visit.parameter("match"), opens };
     html! { div.tree { (tree.folder(&root)) } }
 }
 
@@ -76,7 +117,8 @@ impl Tree<'_> {
     }
 
     fn file(&self, name: &str, member: &Member) -> Markup {
-        let address = address(&format!("/revisions/{}", self.id), [("member", member.path.as_str())]);
+        let parameters = [("member", member.path.as_str()), ("match", self.matching.unwrap_or_default())];
+        let address = address(&format!("/revisions/{}", self.id), parameters);
         let is_chosen = self.chosen == Some(member.path.as_str());
         html! {
             li.member {

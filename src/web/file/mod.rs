@@ -19,12 +19,12 @@ pub async fn page(queries: &Queries, visit: &Visit, id: RevisionId) -> Result<Pa
     let revision = &row.revision;
     let member = visit.exact("member");
     let sheet = visit.parameter("sheet").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let (members, more) = match revision.purged_at {
-        None => all_members(queries, &row).await?,
-        Some(_) => (Vec::new(), 0),
+    let listed = match revision.purged_at {
+        None => Listed::read(queries, &row, visit.parameter("match")).await?,
+        Some(_) => Listed::default(),
     };
     let previewed = match revision.purged_at {
-        None if member.is_some() || members.is_empty() => Some(queries.preview(revision, member, sheet).await?),
+        None if member.is_some() || listed.total == 0 => Some(queries.preview(revision, member, sheet).await?),
         _ => None,
     };
     let body = html! {
@@ -36,33 +36,42 @@ pub async fn page(queries: &Queries, visit: &Visit, id: RevisionId) -> Result<Pa
         (facts(visit, &row))
         @for warning in &revision.warnings { p.note lang="en" { (printable(warning)) } }
         div.file {
-            @if !members.is_empty() {
-                section aria-labelledby="members" {
-                    h2 #members { (text!(lang, "members-count", count = members.len() + more)) }
-                    (members::tree(queries, visit, id, &members, member))
-                    @if more > 0 { p.note { (text!(lang, "facet-more", count = more)) } }
-                }
-            }
+            @if listed.total > 0 { (members::section(queries, visit, id, &listed, member)) }
             @if let Some(previewed) = previewed { (shown(queries, visit, id, member, &previewed)) }
         }
     };
     Ok(Page { title: revision.file_name.clone(), nav: Nav::None, body })
 }
 
-/// The first members, and how many more there are.
-async fn all_members(queries: &Queries, row: &RevisionRow) -> Result<(Vec<Member>, usize), ViewError> {
-    let mut all = Vec::new();
-    let mut paging = Paging::first(crate::query::FIRST_MAX);
-    loop {
-        let page = queries.members(&row.revision, None, &paging).await?;
-        paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
-        all.extend(page.rows.into_iter().map(|(_, row)| row.member));
-        if !page.has_next || all.len() >= MEMBERS {
-            let total = usize::try_from(page.total).unwrap_or(usize::MAX);
-            all.truncate(MEMBERS);
-            let more = total.saturating_sub(all.len());
-            return Ok((all, more));
-        }
+/// The members of a file, as far as they are listed.
+#[derive(Default)]
+struct Listed {
+    /// The first of those that match.
+    members: Vec<Member>,
+    matching: usize,
+    /// Of the whole file.
+    total: usize,
+}
+
+impl Listed {
+    async fn read(queries: &Queries, row: &RevisionRow, text: Option<&str>) -> Result<Self, ViewError> {
+        let count = |total: u64| usize::try_from(total).unwrap_or(usize::MAX);
+        let mut members = Vec::new();
+        let mut paging = Paging::first(crate::query::FIRST_MAX);
+        let matching = loop {
+            let page = queries.members(&row.revision, text, &paging).await?;
+            paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
+            members.extend(page.rows.into_iter().map(|(_, row)| row.member));
+            if !page.has_next || members.len() >= MEMBERS {
+                break count(page.total);
+            }
+        };
+        members.truncate(MEMBERS);
+        let total = match text {
+            Some(_) => count(queries.members(&row.revision, None, &Paging::first(1)).await?.total),
+            None => matching,
+        };
+        Ok(Self { members, matching, total })
     }
 }
 

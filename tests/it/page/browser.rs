@@ -165,3 +165,46 @@ async fn views_fit_a_phone_and_need_no_javascript() {
     let data = app.query("{ publications(search: \"deck\") { nodes { sha256 } } }").await;
     assert_eq!(sha256(&bytes), data["publications"]["nodes"][0]["sha256"]);
 }
+
+/// Without JavaScript: a form that narrows a long list, words that unfold their meaning, and an address that leads nowhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium"]
+async fn a_reader_filters_members_and_unfolds_what_words_mean() {
+    let values = vec![("api.token", String::new())];
+    let app = TestApp::with(Options { values, ..Options::default() }).await;
+    let names: Vec<String> = (1..=40).map(|number| format!("Casos/rel_{number:02}.dat")).collect();
+    let members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"UH 1\r\n"[..])).collect();
+    app.portal.add(product(1, "Casos do estudo", "casos.zip", zip(&members)));
+    let revision = app.archive(1).await["revision"]["id"].as_str().expect("an id").to_owned();
+    let file = format!("{}/revisions/{revision}", app.url);
+    for javascript in [false, true] {
+        let options = BrowserOptions { width: 390, height: 844, javascript, ..BrowserOptions::default() };
+        let browser = Browser::start(options).await;
+        browser.open(&file).await;
+        browser.sees("40 membros").await;
+        browser.find("#search").await.send_keys("rel_07").await.expect("keys");
+        browser.click("form.filter button").await;
+        browser.sees("1 de 40 membros").await;
+        browser.follow("rel_07.dat").await;
+        browser.sees("UH 1").await;
+        browser.sees("1 de 40 membros").await;
+        let wide = browser.run("return document.documentElement.scrollWidth > innerWidth").await;
+        assert_eq!(wide, false);
+        if javascript {
+            check_accessibility(&browser, "filter").await;
+        }
+        browser.follow("Mostrar todos").await;
+        browser.sees("40 membros").await;
+        browser.open(&format!("{}/products", app.url)).await;
+        browser.click(".states summary").await;
+        browser.sees("O arquivo costuma ter chegado a esta hora.").await;
+        if javascript {
+            check_accessibility(&browser, "states").await;
+        }
+        browser.open(&format!("{}/nada/aqui", app.url)).await;
+        browser.sees("Não encontrado").await;
+        if javascript {
+            check_accessibility(&browser, "nothing").await;
+        }
+    }
+}

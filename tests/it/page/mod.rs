@@ -1,6 +1,7 @@
 //! The page over HTTP: what every view keeps to, and the search. In a browser: `browser`.
 mod browser;
 mod views;
+mod words;
 
 use std::collections::BTreeSet;
 
