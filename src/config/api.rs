@@ -42,8 +42,10 @@ impl Api {
             });
             let expires = layers.get(&format!("{key}.expires"), expiry);
             if let Some(expires) = expires.filter(|expires| *expires <= Timestamp::now()) {
-                let message =
-                    format!("the key `{name}` expired at {expires:.0}, so it is refused; make a new one, or remove it");
+                let message = format!(
+                    "the key `{name}` expired ({}), so it is refused; make a new one, or remove it",
+                    expiry_as_written(expires)
+                );
                 layers.warnings.push(Problem::new(&format!("{key}.expires"), message));
             }
             if let (Some(role), Some(hash)) = (role, hash) {
@@ -99,6 +101,15 @@ pub fn expiry(value: &str) -> Result<Timestamp, String> {
             "`{value}` is not a valid date or instant; expected 2027-01-31, or RFC 3339 such as 2027-01-31T12:00:00Z"
         )
     })
+}
+
+/// An expiry as people write it: a date where the instant is the end of a day in São Paulo.
+pub fn expiry_as_written(at: Timestamp) -> String {
+    let local = sao_paulo().to_datetime(at);
+    match local.date().yesterday() {
+        Ok(day) if local.time() == jiff::civil::Time::midnight() => day.to_string(),
+        _ => at.to_string(),
+    }
 }
 
 fn lifetime(value: &str) -> Result<SignedDuration, String> {

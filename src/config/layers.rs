@@ -54,6 +54,39 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ACERVO_LOG_OTLP_ENDPOINT", "log.otlp_endpoint"),
 ];
 
+/// Variables that are no keys of the configuration.
+const OTHER_VARIABLES: &[&str] = &[
+    "ACERVO_CONFIG",
+    "ACERVO_LANG",
+    "ACERVO_URL",
+    "ACERVO_KEY",
+    "ACERVO_KEY_FILE",
+    "ACERVO_FROM_KEY",
+    // Of the files in deploy/.
+    "ACERVO_DOMAIN",
+    "ACERVO_CERTIFICATE",
+];
+
+/// A warning for each variable that looks like one of these and is none, so that it sets nothing.
+pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Problem> {
+    let files = SECRETS.iter().map(|(name, _)| format!("{name}_FILE"));
+    let known = ENVIRONMENT.iter().map(|(name, _)| *name).chain(OTHER_VARIABLES.iter().copied()).map(str::to_owned);
+    let known: Vec<String> = known.chain(files).collect();
+    let is_unknown =
+        |name: &String| name.starts_with("ACERVO_") && !name.starts_with("ACERVO_TEST_") && !known.contains(name);
+    let warning = |name: String| {
+        let nearest = known.iter().min_by_key(|known| levenshtein(known, &name));
+        let message = match nearest.filter(|nearest| levenshtein(nearest, &name) <= 3) {
+            Some(known) => format!("is an unknown variable, which sets nothing; did you mean `{known}`?"),
+            None => {
+                "is an unknown variable, which sets nothing; `acervo config default` names those that do".to_owned()
+            }
+        };
+        Problem::new(&name, message)
+    };
+    names.filter(is_unknown).map(warning).collect()
+}
+
 /// All values, and the keys that have been read so far.
 pub struct Layers {
     /// Highest priority first.
@@ -72,7 +105,7 @@ impl Layers {
         let named = overrides.config.clone().or_else(|| environment("ACERVO_CONFIG").map(PathBuf::from));
         let file = read_file(named.as_deref())?;
         let mut flags = Table::new();
-        for (key, value) in &overrides.values {
+        for (key, value) in overrides.values.iter().filter(|(key, _)| !key.trim().is_empty()) {
             insert(&mut flags, key, value);
         }
         let mut variables = Table::new();
@@ -89,26 +122,27 @@ impl Layers {
         let mut problems = Vec::new();
         let mut credentials = Table::new();
         if let Some(folder) = environment("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()) {
-            let (found, mut wrong) = secret_files::credentials(Path::new(&folder));
+            let (found, mut wrong) = secret_files::credentials(Path::new(&folder), &hook_names(file.as_ref()));
             problems.append(&mut wrong);
             for (key, secret) in found {
-                insert(&mut credentials, key, &secret);
+                insert(&mut credentials, &key, &secret);
             }
         }
         let defaults = DEFAULTS.parse().map_err(|e| Problem::new("default.toml", format!("{e}")))?;
         let tables = [Some(flags), Some(variables), Some(credentials), file.clone(), Some(defaults)];
         let tables = tables.into_iter().flatten().collect();
         let read_keys = Vec::new();
-        let aws = VARIABLES
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), environment(name).filter(|value| !value.is_empty())?.into())))
-            .collect();
+        let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let mut aws: Vec<(String, SecretString)> =
+            VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), set(name)?.into()))).collect();
+        let mut warnings = Vec::new();
+        aws.extend(secret_files::of_bucket(&set, &mut problems, &mut warnings));
         for (key, _) in &overrides.values {
             if key.trim().is_empty() {
                 problems.push(Problem::new("--set", "is not valid; expected KEY=VALUE, such as fetch.concurrency=4"));
             }
         }
-        Ok(Self { tables, file, read_keys, aws, problems, warnings: Vec::new() })
+        Ok(Self { tables, file, read_keys, aws, problems, warnings })
     }
 
     /// The value of a key. A value that `parse` refuses is recorded as a problem and treated as absent.
@@ -266,8 +300,11 @@ impl Layers {
                         .filter(|known| levenshtein(known, key) <= 3)
                 };
                 if !self.read_keys.iter().any(|known| known == key) {
-                    let hint = nearest().map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-                    found.push(Problem::new(key, format!("is an unknown key{hint}")));
+                    let message = match nearest() {
+                        Some(known) => format!("is an unknown key; did you mean `{known}`?"),
+                        None => "is an unknown key".to_owned(),
+                    };
+                    found.push(Problem::new(key, message));
                 }
             });
         }
@@ -292,6 +329,13 @@ fn read_file(named: Option<&Path>) -> Result<Option<Table>, Problem> {
         let position = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         Problem::new(&path.display().to_string(), format!("{position}{}", e.message()))
     })
+}
+
+/// The names of the hooks of a file, in its order.
+fn hook_names(file: Option<&Table>) -> Vec<String> {
+    let hooks = file.and_then(|file| file.get("hook")).and_then(Value::as_array);
+    let name = |hook: &Value| hook.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    hooks.into_iter().flatten().map(name).collect()
 }
 
 fn insert(table: &mut Table, key: &str, value: &str) {

@@ -21,14 +21,14 @@ mod settings;
 mod values;
 mod verify;
 
-pub use api::{API_TOKEN, Api, ApiKey, Role, expiry, hash_of_key};
+pub use api::{API_TOKEN, Api, ApiKey, Role, expiry, expiry_as_written, hash_of_key};
 pub use archive::{ArchiveLocation, Bucket};
 pub use compact::Compact;
 pub use content::Content;
 pub use database::Database;
 pub use fetch::Fetch;
 pub use hooks::{Endpoint, Hook, Hooks, MailServer, Mailbox, SmtpTls, Target};
-pub use layers::{Layers, Overrides};
+pub use layers::{Layers, Overrides, unknown_variables};
 pub use query::Query;
 pub use receiver::{Credentials, Receiver};
 pub use retention::{Policy, Retention, Schedule};

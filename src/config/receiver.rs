@@ -47,6 +47,23 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// The keys that hold the credentials of a source: its own, or those of all. Empty if it needs none.
+    pub fn keys_of(&self, source: &str) -> Vec<String> {
+        let own = self.sources.iter().find(|(name, credentials)| name == source && !credentials.is_empty());
+        let (prefix, credentials) = match own {
+            Some((name, credentials)) => (format!("receiver.sources.{name}"), credentials),
+            None => ("receiver".to_owned(), &self.credentials),
+        };
+        let names = [
+            ("username", credentials.basic.is_some()),
+            ("password", credentials.basic.is_some()),
+            ("token", !credentials.tokens.is_empty()),
+        ];
+        names.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| format!("{prefix}.{name}")).collect()
+    }
+}
+
 /// The credentials that a source may send; any one of them is accepted.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {

@@ -1,6 +1,8 @@
 //! Secrets that are in files: `receiver.token_file` for `receiver.token`, and systemd's credentials.
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
 
 use super::layers::Layers;
 use super::values::Problem;
@@ -40,10 +42,7 @@ impl Layers {
             match read_secret(Path::new(&path)) {
                 Ok(secret) => {
                     if let Some(mode) = open_to_others(Path::new(&path)) {
-                        let warning = format!(
-                            "{} can be read by other users of this machine (mode {mode:03o}); make it private with `chmod 600`",
-                            shown(&path)
-                        );
+                        let warning = readable_by_others(&shown(&path), mode);
                         self.warnings.push(Problem::new(&file_key, warning));
                     }
                     self.set_in_layer(layer, key, secret);
@@ -76,19 +75,79 @@ fn read_secret(path: &Path) -> Result<String, String> {
     Ok(secret.to_owned())
 }
 
-/// The secrets among systemd's credentials (`LoadCredential=receiver.token:/etc/acervo/receiver.token`), by key.
-pub(super) fn credentials(folder: &Path) -> (Vec<(&'static str, String)>, Vec<Problem>) {
+/// The secrets of sources and hooks that can be credentials.
+const OF_SOURCE: [&str; 3] = ["username", "password", "token"];
+const OF_HOOK: [&str; 4] = ["url", "secret", "smtp_user", "smtp_password"];
+
+/// The secrets of a bucket. The tools of AWS have no variables for files of these.
+const OF_BUCKET: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// The secrets among systemd's credentials (`LoadCredential=receiver.token:/etc/acervo/receiver.token`), by key. Those of a source
+/// are `receiver.sources.NAME.token`, those of a hook `hook.NAME.secret`; the key of a hook has its position in the file.
+pub(super) fn credentials(folder: &Path, hooks: &[String]) -> (Vec<(String, String)>, Vec<Problem>) {
     let (mut found, mut problems) = (Vec::new(), Vec::new());
+    let mut take = |key: String, path: &Path| match read_secret(path) {
+        Ok(secret) => found.push((key, secret)),
+        Err(reason) => problems.push(Problem::new(&key, format!("the credential `{}` {reason}", path.display()))),
+    };
     for (_, key) in SECRETS {
         // systemd's own examples have names of either kind.
         let paths = [folder.join(key), folder.join(key.replace('.', "_"))];
-        let Some(path) = paths.iter().find(|path| path.exists()) else { continue };
-        match read_secret(path) {
-            Ok(secret) => found.push((*key, secret)),
-            Err(reason) => problems.push(Problem::new(key, format!("the credential `{}` {reason}", path.display()))),
+        if let Some(path) = paths.iter().find(|path| path.exists()) {
+            take((*key).to_owned(), path);
+        }
+    }
+    // A name that is not valid is reported where hooks are read.
+    for (at, hook) in hooks.iter().enumerate().filter(|(_, hook)| !hook.contains('/')) {
+        let names = OF_HOOK.map(|name| (name, folder.join(format!("hook.{hook}.{name}"))));
+        for (name, path) in names.iter().filter(|(_, path)| path.exists()) {
+            take(format!("hook.{at}.{name}"), path);
+        }
+    }
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    for name in names.filter_map(|name| name.into_string().ok()) {
+        let source = name.strip_prefix("receiver.sources.").and_then(|rest| rest.rsplit_once('.'));
+        if source.is_some_and(|(source, key)| !source.contains('.') && OF_SOURCE.contains(&key)) {
+            take(name.clone(), &folder.join(&name));
         }
     }
     (found, problems)
+}
+
+/// The secrets of a bucket that are in files: `AWS_SECRET_ACCESS_KEY_FILE` names one, or systemd has a credential of the
+/// variable's name.
+pub(super) fn of_bucket(
+    set: &dyn Fn(&str) -> Option<String>,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Vec<(String, SecretString)> {
+    let mut found = Vec::new();
+    for name in OF_BUCKET {
+        let variable = format!("{name}_FILE");
+        let credential = set("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(name));
+        let (path, is_named) = match (set(&variable), credential) {
+            (Some(_), _) if set(name).is_some() => {
+                problems.push(Problem::new(&variable, format!("is given as well as {name}; keep one of them")));
+                continue;
+            }
+            (Some(path), _) => (PathBuf::from(path), true),
+            (None, Some(path)) if set(name).is_none() && path.exists() => (path, false),
+            (None, _) => continue,
+        };
+        let shown = shown(&path.to_string_lossy());
+        match read_secret(&path) {
+            Ok(secret) => found.push((name.to_owned(), secret.into())),
+            Err(reason) => problems.push(Problem::new(&variable, format!("{shown} {reason}"))),
+        }
+        if let Some(mode) = open_to_others(&path).filter(|_| is_named) {
+            warnings.push(Problem::new(&variable, readable_by_others(&shown, mode)));
+        }
+    }
+    found
+}
+
+fn readable_by_others(shown: &str, mode: u32) -> String {
+    format!("{shown} can be read by other users of this machine (mode {mode:03o}); make it private with `chmod 600`")
 }
 
 /// The permissions of a file that others can read.

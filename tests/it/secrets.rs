@@ -146,6 +146,47 @@ fn a_source_has_its_secrets_in_files_and_a_misspelt_key_is_unknown() {
     assert!(error.contains("receiver.tokn_file: is an unknown key; did you mean `receiver.token_file`?"), "{error}");
 }
 
+/// Sources and hooks have credentials of systemd by their names, and a bucket its keys in files.
+#[test]
+fn sources_hooks_and_buckets_have_credentials_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let credentials = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| credentials.path().join(name);
+    let whsec = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    write(&at("receiver.sources.teste.token"), &format!("{SECRET}\n"), 0o440);
+    write(&at("hook.avisos.secret"), &format!("{whsec}\n"), 0o440);
+    write(&at("hook.avisos.url"), "https://hooks.example.com/segredo-7cXq\n", 0o440);
+    write(&at("AWS_SECRET_ACCESS_KEY"), &format!("{SECRET}\n"), 0o440);
+    let config = folder.path().join("acervo.toml");
+    let text = "archive_url = \"s3://acervo/x\"\n[receiver.sources.teste]\n\
+                [[hook]]\nname = \"outro\"\nevents = [\"lost\"]\nurl = \"https://outro.example.com\"\n\
+                [[hook]]\nname = \"avisos\"\nevents = [\"lost\"]\n";
+    write(&config, text, 0o600);
+    let shown = credentials.path().display().to_string();
+    let key = write(&folder.path().join("key"), "AKIA\n", 0o600);
+    let environment = [("CREDENTIALS_DIRECTORY", shown.as_str()), ("AWS_ACCESS_KEY_ID_FILE", &key)];
+    let settings = load(Some(config.clone()), &environment).expect("valid settings");
+    let (name, source) = &settings.receiver.sources[0];
+    assert_eq!((name.as_str(), source.tokens[0].expose_secret()), ("teste", SECRET));
+    let hooks = settings.hooks.all.iter().map(|hook| match &hook.target {
+        config::Target::Http(endpoint) => (hook.name.as_str(), endpoint.secrets.len(), endpoint.url.expose()),
+        config::Target::Email(_) => panic!("a mailbox"),
+    });
+    let expected = [("outro", 0, "https://outro.example.com"), ("avisos", 1, "https://hooks.example.com/segredo-7cXq")];
+    assert_eq!(hooks.collect::<Vec<_>>(), expected);
+    let Some(config::ArchiveLocation::Bucket(bucket)) = &settings.archive else { panic!("no bucket") };
+    let variable = |name: &str| {
+        let found = bucket.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.expose_secret().to_owned())
+    };
+    assert_eq!(variable("AWS_ACCESS_KEY_ID").as_deref(), Some("AKIA"));
+    assert_eq!(variable("AWS_SECRET_ACCESS_KEY").as_deref(), Some(SECRET));
+    let both = [("AWS_ACCESS_KEY_ID_FILE", key.as_str()), ("AWS_ACCESS_KEY_ID", "outra"), environment[0]];
+    let error = load(Some(config), &both).expect_err("a problem");
+    assert!(error.contains("AWS_ACCESS_KEY_ID_FILE: is given as well as AWS_ACCESS_KEY_ID"), "{error}");
+    assert!(!error.contains("segredo"), "{error}");
+}
+
 /// The service with all of its secrets in files: the credentials work, and no secret is in its log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_takes_its_secrets_from_files() {
