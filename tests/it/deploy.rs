@@ -155,6 +155,17 @@ fn deployed(name: &str) -> String {
     std::fs::read_to_string(path).expect("a file of deploy/")
 }
 
+/// The image is built from what a build reads: what Cargo is configured with, and every target that it names.
+#[test]
+fn the_image_is_built_with_everything_that_a_build_reads() {
+    let ignored = deployed("Dockerfile.dockerignore");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for needed in [".cargo", "Cargo.toml", "Cargo.lock", "src", "migrations", "vendor", "benches", "tests/not_run.rs"] {
+        assert!(root.join(needed).exists(), "{needed}");
+        assert!(ignored.lines().any(|line| line == format!("!{needed}")), "{needed}");
+    }
+}
+
 #[test]
 fn the_secrets_of_replicas_are_fresh_private_and_stay() {
     let folder = tempfile::tempdir().expect("a folder");

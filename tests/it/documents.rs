@@ -19,6 +19,32 @@ fn documents() -> Vec<String> {
     all
 }
 
+/// Patterns for names of products, in documents and in the default configuration, match products that ONS publishes.
+#[test]
+fn patterns_match_products() {
+    let names: Vec<String> =
+        acervo::portal::builtin(44, jiff::Timestamp::now()).into_iter().map(|product| product.name).collect();
+    let mut texts: Vec<(String, String)> = documents()
+        .into_iter()
+        .map(|page| {
+            let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&page)).expect("a document");
+            (page, text)
+        })
+        .collect();
+    texts.push(("default.toml".to_owned(), acervo::config::DEFAULTS.to_owned()));
+    let mut patterns = 0;
+    for (page, text) in &texts {
+        for list in text.split("match = { name = [").skip(1).filter_map(|rest| rest.split(']').next()) {
+            for pattern in list.split('"').skip(1).step_by(2) {
+                let glob = acervo::domain::Glob::new(pattern);
+                assert!(names.iter().any(|name| glob.matches(&acervo::domain::fold(name))), "{page}: {pattern}");
+                patterns += 1;
+            }
+        }
+    }
+    assert!(patterns > 10, "{patterns}");
+}
+
 /// The commands that a document names: the lines of its consoles, and the whole commands in its sentences.
 fn commands(document: &str) -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("a document");
