@@ -31,9 +31,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let mut progress = Progress::new(&say!("cli-column-files"))?;
     let outcome = backup(&app, request, &mut |event| match event {
         BackupEvent::Progress { done, total } => progress.set(done, total),
-        BackupEvent::Missing { digest, reason } => {
-            progress.message(&say!("cli-backup-missing-file", digest = digest.to_string(), reason = reason.to_string()))
-        }
+        BackupEvent::Missing { digest, reason } => progress.message(&say!(
+            "cli-backup-missing-file",
+            digest = digest.to_string(),
+            reason = output::reason(reason)
+        )),
     })
     .await;
     progress.finish();

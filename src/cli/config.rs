@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use super::language::say;
+use super::language::{language, say};
 use super::output;
 use super::service::{self, Told};
 use crate::config::{Retention, Settings, duration_in_words, span_in_words};
@@ -35,6 +35,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
     };
     let hosts: Vec<String> = settings.fetch.allowed_hosts.iter().map(ToString::to_string).collect();
     let schedule = settings.retention.schedule.as_ref().map_or_else(|| say!("cli-config-by-hand"), ToString::to_string);
+    let hooks: Vec<&str> = settings.hooks.all.iter().map(|hook| hook.name.as_str()).collect();
     let policies_count = say!("cli-config-policies", count = settings.retention.policies.len());
     output::print(&say!(
         "cli-config-valid",
@@ -43,14 +44,15 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         receiver = receiver,
         api = api,
         hosts = hosts.join(", "),
-        retention = format!("{schedule}, {policies_count}")
+        retention = format!("{schedule}, {policies_count}"),
+        hooks = if hooks.is_empty() { say!("cli-none") } else { hooks.join(", ") }
     ))?;
     for warning in settings.exposure_warnings() {
-        output::print(&say!("cli-warning", text = warning.to_string()))?;
+        output::print(&say!("cli-warning", text = output::reason(warning)))?;
     }
     times(&settings)?;
     for warning in &settings.warnings {
-        output::print(&say!("cli-warning", text = warning.to_string()))?;
+        output::print(&say!("cli-warning", text = output::reason(warning)))?;
     }
     policies(settings).await?;
     Ok(ExitCode::SUCCESS)
@@ -61,7 +63,7 @@ async fn reload(settings: &Settings) -> anyhow::Result<ExitCode> {
     let answer = match service::tell(settings, "reload").await? {
         Told::Done(answer) => answer,
         Told::NotRunning => bail!(say!("cli-config-no-service", path = settings.data_dir.display().to_string())),
-        Told::Failed(why) => bail!(say!("cli-config-not-taken", why = why)),
+        Told::Failed(why) => bail!(say!("cli-config-not-taken", why = output::reason(why))),
     };
     let keys = |name: &str| -> Vec<String> {
         let keys = answer[name].as_array().into_iter().flatten();
@@ -76,7 +78,7 @@ async fn reload(settings: &Settings) -> anyhow::Result<ExitCode> {
         output::print(&say!("cli-config-restart", keys = needs_restart.join(", ")))?;
     }
     for warning in keys("warnings") {
-        output::print(&say!("cli-warning", text = warning))?;
+        output::print(&say!("cli-warning", text = output::reason(warning)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -98,11 +100,11 @@ fn times(settings: &Settings) -> anyhow::Result<()> {
         ("retention.jitter", retention.jitter),
     ];
     for (key, duration) in durations {
-        output::print(&format!("{key} = {}", duration_in_words(duration)))?;
+        output::print(&format!("{key} = {}", language().duration(&duration_in_words(duration))))?;
     }
-    output::print(&format!("retention.grace = {}", span_in_words(&retention.grace)))?;
+    output::print(&format!("retention.grace = {}", language().duration(&span_in_words(&retention.grace))))?;
     if let Some(span) = &retention.notification_bodies {
-        output::print(&format!("retention.notification_bodies = {}", span_in_words(span)))?;
+        output::print(&format!("retention.notification_bodies = {}", language().duration(&span_in_words(span))))?;
     }
     Ok(())
 }
@@ -123,7 +125,7 @@ async fn policies(settings: Settings) -> anyhow::Result<()> {
     };
     let removes = |count: usize| output::print(&say!("cli-config-would-remove", count = count));
     for (i, policy) in policies.iter().enumerate() {
-        output::print(&say!("cli-config-policy", name = policy.name.as_str(), rules = policy.describe()))?;
+        output::print(&say!("cli-config-policy", name = policy.name.as_str(), rules = policy.describe(language())))?;
         let Some((effect, own)) = effect.as_ref().and_then(|effect| Some((effect, effect.policies.get(i)?))) else {
             continue;
         };

@@ -32,7 +32,7 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
     let outcome = export(&app, request, &mut |event| match event {
         Event::Progress { done, total } => progress.set(done, total),
         Event::Left { path, reason } => {
-            progress.message(&say!("cli-export-left", path = path.to_string(), reason = reason.to_string()))
+            progress.message(&say!("cli-export-left", path = path.to_string(), reason = output::reason(reason)))
         }
     })
     .await;

@@ -23,7 +23,7 @@ use crate::query::Revision;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The id of a revision, or of a publication for its latest revision
-    #[arg(value_parser = id, required_unless_present = "folder")]
+    #[arg(value_parser = id, required_unless_present_any = ["folder", "search"])]
     id: Option<uuid::Uuid>,
     /// The file to write, or - for standard output [default: the published name, in the current folder]
     #[arg(short, long, value_name = "FILE", requires = "id")]
@@ -85,7 +85,7 @@ async fn download(
 ) -> anyhow::Result<ExitCode> {
     if let Some(at) = revision.purged_at {
         let why = revision.purge_rule.as_deref().unwrap_or_default();
-        bail!("{}: {why}", say!("cli-get-purged", id = revision.id.to_string(), at = output::instant(at)));
+        bail!("{}: {why}", say!("cli-get-purged", id = revision.id.to_string(), at = output::local(at)));
     }
     let path = match output {
         Some(path) => path,

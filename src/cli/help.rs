@@ -51,7 +51,11 @@ fn translated(command: Command, id: &str) -> Command {
     let mut position = 0;
     let mut command = command.mut_args(|arg| {
         if !arg.is_positional() {
-            return argument(arg, id, has_long).help_heading(text("usage-options", &[]));
+            let heading = match arg.get_help_heading() {
+                Some(_) => text("usage-options-of-all", &[]),
+                None => text("usage-options", &[]),
+            };
+            return argument(arg, id, has_long).help_heading(heading);
         }
         position += 1;
         argument(arg, id, has_long).help_heading(text("usage-arguments", &[])).display_order(position)
@@ -232,6 +236,7 @@ mod tests {
             "Usage:",
             "OPTIONS",
             "Options:",
+            "Options of every command",
             "Arguments:",
             "Commands:",
             "Print ",

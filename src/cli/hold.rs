@@ -27,8 +27,7 @@ pub(super) struct ReleaseArgs {
 pub(super) async fn hold(args: HoldArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     let HoldArgs { id, reason } = args;
     let app = super::open(settings).await?;
-    let user = super::environment("USER").unwrap_or_else(|| "unknown".to_owned());
-    holds::hold(&app, id, &reason, &format!("{user} on this machine")).await?;
+    holds::hold(&app, id, &reason, &super::person()).await?;
     output::print(&say!("cli-hold-held", id = id.to_string(), reason = reason.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }

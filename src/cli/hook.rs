@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::language::say;
@@ -43,14 +44,14 @@ pub(super) enum Command {
         format: Format,
     },
     /// Let the service send events again that were given up
-    #[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "all"])))]
     Redeliver {
         /// The name of the hook
         name: String,
         /// The ids of the events, as `acervo hook dead` lists them
+        #[arg(required_unless_present = "all")]
         ids: Vec<i64>,
         /// All that the hook has given up
-        #[arg(long)]
+        #[arg(long, conflicts_with = "ids")]
         all: bool,
     },
     /// Let a hook send again whose endpoint answered 410, or retry at once
@@ -76,7 +77,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
     let queries = Queries::new(app.clone());
     match command {
         Command::List { format } => {
-            let rows = queries.hooks().await?;
+            let (rows, now) = (queries.hooks().await?, app.clock.now());
             show(
                 format,
                 &rows,
@@ -89,7 +90,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
                     say!("cli-column-dead"),
                     say!("cli-column-state"),
                 ],
-                hook_cells,
+                |row| hook_cells(row, now),
                 hook_fields,
             )?;
         }
@@ -150,7 +151,7 @@ fn show<Row>(
     format: Format,
     rows: &[Row],
     header: &[String],
-    cells: fn(&Row) -> Vec<String>,
+    cells: impl Fn(&Row) -> Vec<String>,
     fields: fn(&Row) -> Value,
 ) -> anyhow::Result<()> {
     match format {
@@ -161,7 +162,7 @@ fn show<Row>(
         Format::Table if rows.is_empty() => output::print(&say!("cli-none")),
         Format::Table => {
             let mut table = Table::new();
-            table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+            table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
             table.set_header(header);
             for row in rows {
                 table.add_row(cells(row).iter().map(|cell| output::in_cell(cell)));
@@ -172,23 +173,23 @@ fn show<Row>(
 }
 
 /// What a hook is doing, in words.
-pub(super) fn state_of(row: &HookRow) -> String {
+pub(super) fn state_of(row: &HookRow, now: Timestamp) -> String {
     let Some(state) = &row.state else { return say!("cli-hook-begins") };
-    let error = state.last_error.clone().unwrap_or_else(|| say!("cli-hook-unknown-error"));
+    let error = state.last_error.as_ref().map_or_else(|| say!("cli-hook-unknown-error"), output::reason);
     match (&row.settings, state.disabled_at, &state.pending) {
         (None, ..) => say!("cli-hook-unconfigured"),
         (_, Some(at), _) => {
-            say!("cli-hook-disabled", at = output::instant(at), error = error, name = row.name.as_str())
+            say!("cli-hook-disabled", at = output::when(at, now), error = error, name = row.name.as_str())
         }
         (_, None, Some(pending)) => say!(
             "cli-hook-failing",
-            since = output::instant(pending.failing_since),
+            since = output::when(pending.failing_since, now),
             attempts = pending.attempts,
-            next = output::instant(pending.next_attempt_at),
+            next = output::when(pending.next_attempt_at, now),
             error = error
         ),
         (_, None, None) => match state.last_delivered_at {
-            Some(at) => say!("cli-hook-last-sent", at = output::instant(at)),
+            Some(at) => say!("cli-hook-last-sent", at = output::when(at, now)),
             None => say!("cli-hook-nothing-sent"),
         },
     }
@@ -198,7 +199,7 @@ fn events_of(row: &HookRow) -> Vec<&'static str> {
     row.settings.iter().flat_map(|settings| &settings.events).map(|event| event.as_str()).collect()
 }
 
-fn hook_cells(row: &HookRow) -> Vec<String> {
+fn hook_cells(row: &HookRow, now: Timestamp) -> Vec<String> {
     let count = |n: Option<u64>| n.unwrap_or(0).to_string();
     vec![
         row.name.clone(),
@@ -207,7 +208,7 @@ fn hook_cells(row: &HookRow) -> Vec<String> {
         count(row.state.as_ref().map(|state| state.delivered)),
         count(row.state.as_ref().map(|state| state.failed)),
         row.dead.to_string(),
-        state_of(row),
+        state_of(row, now),
     ]
 }
 
@@ -235,13 +236,13 @@ pub(super) fn hook_fields(row: &HookRow) -> Value {
 
 fn log_cells(row: &HookDelivery) -> Vec<String> {
     vec![
-        output::instant(row.at),
+        output::local(row.at),
         row.hook.clone(),
         row.kind.clone(),
         row.message.clone(),
         row.attempt.to_string(),
         row.outcome.to_string(),
-        row.error.clone().unwrap_or_default(),
+        row.error.as_ref().map(output::reason).unwrap_or_default(),
     ]
 }
 
@@ -266,9 +267,9 @@ fn dead_cells(row: &HookLetter) -> Vec<String> {
         row.id.to_string(),
         row.hook.clone(),
         row.kind.to_string(),
-        output::instant(row.at),
+        output::local(row.at),
         row.attempts.to_string(),
-        format!("{}{requested}", row.error),
+        output::reason(&row.error) + &requested,
     ]
 }
 

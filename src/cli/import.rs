@@ -145,7 +145,7 @@ impl ProgressPrinter {
     fn print(&mut self, event: &Event<'_>) {
         match event {
             Event::Refused { path, line, reason } => self.bar.suspend(|| {
-                output::print_message(&format!("{}:{line}: {reason}", path.display()));
+                output::print_message(&format!("{}:{line}: {}", path.display(), output::reason(reason)));
             }),
             Event::Progress { done, total } => {
                 self.bar.set_length(*total);

@@ -57,9 +57,8 @@ pub(super) async fn list(args: LostArgs, settings: Settings) -> anyhow::Result<E
 
 pub(super) async fn acknowledge(args: AcknowledgeArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     let app = super::open(settings).await?;
-    let user = super::environment("USER").unwrap_or_else(|| "unknown".to_owned());
     let which = (!args.all).then_some(args.ids.as_slice());
-    let count = losses::acknowledge(&app, which, &format!("{user} on this machine")).await?;
+    let count = losses::acknowledge(&app, which, &super::person()).await?;
     output::print(&say!("cli-lost-acknowledged", count = count))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -70,7 +69,7 @@ fn publication(text: &str) -> Result<PublicationId, String> {
 
 fn table(lost: &[Loss]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header([
         say!("cli-column-publication-id"),
         say!("cli-column-name"),
@@ -85,10 +84,12 @@ fn table(lost: &[Loss]) -> String {
             loss.publication.to_string(),
             output::in_cell(&loss.name),
             output::in_cell(&loss.reference_date),
-            loss.lost_at.map(output::instant).unwrap_or_default(),
-            loss.reason.as_deref().map(output::in_cell).unwrap_or_default(),
+            loss.lost_at.map(output::local).unwrap_or_default(),
+            loss.reason.as_deref().map(|why| output::in_cell(&output::reason(why))).unwrap_or_default(),
             acknowledged
-                .map(|known| say!("cli-lost-by", at = output::instant(known.at), by = output::in_cell(&known.by)))
+                .map(|known| {
+                    say!("cli-lost-by", at = output::local(known.at), by = output::in_cell(&output::reason(&known.by)))
+                })
                 .unwrap_or_default(),
         ]);
     }

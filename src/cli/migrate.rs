@@ -61,7 +61,7 @@ pub(super) async fn run(
         MigrateEvent::Damaged { digest, reason } => progress.message(&say!(
             "cli-migrate-damaged-file",
             digest = digest.to_string(),
-            reason = reason.to_string()
+            reason = output::reason(reason)
         )),
     })
     .await;

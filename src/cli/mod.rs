@@ -55,7 +55,8 @@ use crate::lang::Lang;
 #[derive(Parser)]
 #[command(name = "acervo", version, arg_required_else_help = true)]
 struct Cli {
-    #[command(flatten)]
+    // Apart from the options of each command, which come first. The heading applies to all that follow.
+    #[command(flatten, next_help_heading = "Options of every command")]
     settings: SettingArgs,
     #[command(flatten)]
     remote: ask::RemoteArgs,
@@ -197,6 +198,15 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Who runs this command, for the record: the person behind `sudo`, if it was started so.
+fn person() -> String {
+    let named = |name| environment(name).filter(|user| !user.is_empty());
+    let user = named("SUDO_USER").or_else(|| named("USER"));
+    #[cfg(unix)]
+    let user = user.or_else(|| Some(format!("uid {}", rustix::process::getuid().as_raw())));
+    format!("{} on this machine", user.unwrap_or_else(|| "unknown".to_owned()))
+}
+
 /// The umask that the process was started with, for a command whose files are the user's.
 #[cfg(unix)]
 static USERS_UMASK: std::sync::OnceLock<rustix::fs::Mode> = std::sync::OnceLock::new();
@@ -244,19 +254,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) if e.is::<output::OutputClosed>() => ExitCode::SUCCESS,
         Err(e) => {
-            output::print_message(&say!("cli-error", text = described(&e)));
+            output::print_message(&say!("cli-error", text = output::reason(format!("{e:#}"))));
             let is_usage =
                 e.is::<ConfigError>() || e.is::<ArchiveNotFound>() || e.is::<NotAFolder>() || e.is::<Usage>();
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
-    }
-}
-
-/// What is wrong, for people. Errors of inner rooms are in English, but for the one that users of a new folder meet.
-fn described(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<ArchiveNotFound>() {
-        Some(ArchiveNotFound { location }) => say!("cli-no-archive", location = location.as_str()),
-        None => format!("{error:#}"),
     }
 }
 
@@ -295,6 +297,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     let mut settings = crate::config::load(&overrides, &environment)?;
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    settings.warnings.extend(crate::config::unknown_variables(variables));
     if !matches!(cli.command, Command::Serve) && settings.log_level == "info" {
         // Commands print what they do; the log is for problems.
         settings.log_level = "warn".to_owned();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::language::{language, say};
-use crate::domain::{first_chars, format_instant, printable, sao_paulo};
+use crate::domain::{first_chars, printable, sao_paulo};
 use crate::lang::Lang;
 
 /// The longest text in a cell of a table.
@@ -26,6 +26,11 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
         .and_then(|()| out.write_all(line_end))
         .and_then(|()| out.flush())
         .map_err(write_error)
+}
+
+/// What another module says in English, such as an error, a warning or the reason of a failure, in the language of this process.
+pub(super) fn reason(english: impl std::fmt::Display) -> String {
+    language().error(&english.to_string()).into_owned()
 }
 
 /// How a line is shown on a terminal.
@@ -116,14 +121,6 @@ pub(super) fn local(at: Timestamp) -> String {
         Lang::Portuguese => "%d/%m/%Y %H:%M",
     };
     at.to_zoned_datetime(sao_paulo().clone()).strftime(format).to_string()
-}
-
-/// An instant as commands list it: in English as the API has it.
-pub(super) fn instant(at: Timestamp) -> String {
-    match language() {
-        Lang::English => format_instant(at),
-        Lang::Portuguese => local(at),
-    }
 }
 
 /// The same with its distance from now: `2026-11-26 14:24 (12 min ago)`.

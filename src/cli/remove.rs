@@ -72,8 +72,7 @@ pub(super) async fn remove(args: RemoveArgs, settings: Settings) -> anyhow::Resu
         Some(name) => name,
         None => ask(&product.name)?,
     };
-    let user = super::environment("USER").unwrap_or_else(|| "unknown".to_owned());
-    let by = format!("{user} on this machine");
+    let by = super::person();
     let removal =
         retention::remove_product(&app, RemovalRequest { product: product.id, confirmation, reason, by }).await?;
     output::print(&text(&removal))?;
@@ -138,20 +137,20 @@ pub(super) async fn removals(args: RemovalsArgs, settings: Settings) -> anyhow::
 fn text(removal: &ProductRemoval) -> String {
     let run = &removal.run;
     let state = match (run.undone_at, run.swept_at, removal.completed_at, run.sweep_after) {
-        (Some(at), ..) => say!("cli-remove-undone", at = output::instant(at)),
-        (None, Some(at), ..) => say!("cli-remove-deleted", at = output::instant(at)),
+        (Some(at), ..) => say!("cli-remove-undone", at = output::local(at)),
+        (None, Some(at), ..) => say!("cli-remove-deleted", at = output::local(at)),
         (None, None, None, _) => say!("cli-remove-in-progress"),
         (None, None, Some(_), Some(at)) => {
-            say!("cli-remove-deleted-after", at = output::instant(at), id = run.id.to_string())
+            say!("cli-remove-deleted-after", at = output::local(at), id = run.id.to_string())
         }
         (None, None, Some(_), None) => say!("cli-remove-complete"),
     };
     say!(
         "cli-remove-record",
-        at = output::instant(removal.requested_at),
+        at = output::local(removal.requested_at),
         name = output::in_cell(&removal.name),
         id = removal.product_id.to_string(),
-        by = output::in_cell(&removal.requested_by),
+        by = output::in_cell(&output::reason(&removal.requested_by)),
         reason = output::in_cell(&removal.reason),
         count = run.removed,
         size = output::size(run.bytes_freed),

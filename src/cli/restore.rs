@@ -28,9 +28,11 @@ pub(super) async fn run(args: Args, settings: Settings) -> anyhow::Result<ExitCo
         RestoreEvent::Files { done, total } => progress.step(&say!("cli-column-files"), done, total),
         RestoreEvent::Rows { done, total } => progress.step(&say!("cli-progress-rows"), done, total),
         RestoreEvent::Index { done, total } => progress.step(&say!("cli-progress-indexed"), done, total),
-        RestoreEvent::Missing { path, reason } => {
-            progress.message(&say!("cli-restore-missing-file", path = path.to_string(), reason = reason.to_string()))
-        }
+        RestoreEvent::Missing { path, reason } => progress.message(&say!(
+            "cli-restore-missing-file",
+            path = path.to_string(),
+            reason = output::reason(reason)
+        )),
     })
     .await;
     progress.finish();

@@ -102,10 +102,10 @@ fn run_text(run: &RetentionRun) -> String {
     let kind = if run.dry_run { "dry" } else { "done" };
     let id = run.id.to_string();
     let after = match (run.undone_at, run.swept_at, run.sweep_after) {
-        (Some(at), ..) => say!("cli-retention-undone", at = output::instant(at)),
-        (None, Some(at), _) => say!("cli-retention-swept", at = output::instant(at)),
+        (Some(at), ..) => say!("cli-retention-undone", at = output::local(at)),
+        (None, Some(at), _) => say!("cli-retention-swept", at = output::local(at)),
         (None, None, Some(at)) => {
-            say!("cli-retention-sweep-after", at = output::instant(at), id = id.as_str())
+            say!("cli-retention-sweep-after", at = output::local(at), id = id.as_str())
         }
         (None, None, None) => say!("cli-retention-unchanged"),
     };
@@ -129,7 +129,7 @@ fn run_fields(run: &RetentionRun) -> Value {
 
 fn table(app: &App, planned: &InventoryPlan) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header([
         say!("cli-column-name"),
         say!("cli-column-reference-date"),
@@ -145,7 +145,7 @@ fn table(app: &App, planned: &InventoryPlan) -> String {
             output::in_cell(&line.reference_date),
             line.number.to_string(),
             policy,
-            line.reason.to_owned(),
+            output::reason(line.reason),
             output::size(line.bytes_freed),
         ]);
     }

@@ -17,7 +17,6 @@ use super::table::{Column, Table};
 use crate::config::Settings;
 use crate::domain::{
     LocalDateTime, MemberPattern, PublicationStatus, TextMatch, format_instant, parse_as_of, parse_local_date,
-    sao_paulo,
 };
 use crate::query::{Filter, Order, Paging, PublicationRequest, PublicationRow, SearchIn, TableRow};
 
@@ -321,8 +320,12 @@ fn table(rows: &[Value], total: &Value) -> anyhow::Result<String> {
     Ok(format!("{}{summary}\n", table.text(output::width())))
 }
 
-/// An instant of the API for a person: the clock in São Paulo, to the minute.
+/// An instant of the API.
+pub(super) fn instant_of(text: &str) -> anyhow::Result<Timestamp> {
+    text.parse().with_context(|| format!("`{text}` is not a valid instant"))
+}
+
+/// The same for a person: the clock in São Paulo, to the minute.
 pub(super) fn local_time(text: &str) -> anyhow::Result<String> {
-    let at: Timestamp = text.parse().with_context(|| format!("`{text}` is not a valid instant"))?;
-    Ok(sao_paulo().to_datetime(at).strftime("%d/%m/%Y %H:%M").to_string())
+    instant_of(text).map(output::local)
 }

@@ -75,7 +75,7 @@ impl Service {
     /// Why the service is not ready, if it runs and is not.
     fn why(&self, lang: Lang) -> Option<String> {
         match &self.state {
-            State::NotReady(why) => Some(why.clone()),
+            State::NotReady(why) => Some(lang.error(why).into_owned()),
             State::Starting => Some(text!(lang, "cli-status-starting")),
             State::Ready | State::NotRunning => None,
         }

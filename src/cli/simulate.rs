@@ -110,7 +110,11 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let clock = Clock::default();
     let products = match &args.files {
         Some(folder) => portal::from_folder(folder, clock.now()).map_err(|e| {
-            Usage(say!("cli-simulate-files", path = folder.display().to_string(), why = format!("{e:#}")))
+            Usage(say!(
+                "cli-simulate-files",
+                path = folder.display().to_string(),
+                why = output::reason(format!("{e:#}"))
+            ))
         })?,
         None => portal::builtin(args.products, clock.now()),
     };

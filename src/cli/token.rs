@@ -6,14 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::language::say;
 use super::output;
 use super::service::{self, Told};
 use crate::app::KeyState;
-use crate::config::{API_TOKEN, ApiKey, Role, Settings, expiry, hash_of_key};
-use crate::domain::format_instant;
+use crate::config::{API_TOKEN, ApiKey, Role, Settings, expiry, expiry_as_written, hash_of_key};
+use crate::domain::{format_instant, is_blank};
 use crate::query::{KeyStatus, Queries};
 
 #[derive(clap::Subcommand)]
@@ -24,7 +25,7 @@ pub(super) enum Command {
         #[arg(long)]
         role: Role,
         /// The name of the key
-        #[arg(long, default_value = "new-key")]
+        #[arg(long, default_value = "new-key", value_parser = name)]
         name: String,
         /// The last day on which it is valid, such as 2027-01-31, in São Paulo; or an instant
         #[arg(long, value_name = "DATE", value_parser = date)]
@@ -49,9 +50,18 @@ pub(super) enum Format {
     Json,
 }
 
-/// An expiry as it is written in acervo.toml.
+/// An expiry as it is written in acervo.toml. A key that has expired already would never work.
 fn date(text: &str) -> Result<String, String> {
-    expiry(text).map(|_| text.to_owned())
+    match expiry(text)? > Timestamp::now() {
+        true => Ok(text.to_owned()),
+        false => Err(say!("cli-token-past", text = text)),
+    }
+}
+
+/// A name that can be seen in a list, and given to `token revoke`.
+fn name(text: &str) -> Result<String, String> {
+    let is_readable = !is_blank(text) && !text.chars().any(char::is_control);
+    if is_readable { Ok(text.trim().to_owned()) } else { Err(say!("cli-token-name")) }
 }
 
 /// A new random key.
@@ -116,8 +126,8 @@ fn table(keys: &[KeyStatus]) -> Table {
         table.add_row([
             output::in_cell(&status.key.name),
             status.key.role.to_string(),
-            status.key.expires.map_or_else(|| say!("cli-never"), output::instant),
-            status.last_used_at.map_or_else(|| say!("cli-never"), output::instant),
+            status.key.expires.map_or_else(|| say!("cli-never"), output::local),
+            status.last_used_at.map_or_else(|| say!("cli-never"), output::local),
             state(status),
         ]);
     }
@@ -128,7 +138,7 @@ fn state(status: &KeyStatus) -> String {
     match status.state {
         KeyState::Valid => say!("cli-status-key-valid"),
         KeyState::Expired(_) => say!("cli-status-key-expired"),
-        KeyState::Revoked(at) => say!("cli-status-key-revoked", when = output::instant(at)),
+        KeyState::Revoked(at) => say!("cli-status-key-revoked", when = output::local(at)),
     }
 }
 
@@ -150,11 +160,11 @@ pub(super) fn objects(keys: &[KeyStatus]) -> Value {
 }
 
 /// The lines of `acervo status` about keys.
-pub(super) fn uses(keys: &[KeyStatus]) -> String {
+pub(super) fn uses(keys: &[KeyStatus], now: Timestamp) -> String {
     let line = |status: &KeyStatus| {
         let used = status.last_used_at.map_or_else(
             || say!("cli-status-key-unused"),
-            |at| say!("cli-status-key-used", when = output::instant(at)),
+            |at| say!("cli-status-key-used", when = output::when(at, now)),
         );
         let state = match status.state {
             KeyState::Valid => String::new(),
@@ -195,7 +205,7 @@ fn in_configuration(keys: &[ApiKey]) -> String {
         if key.name == API_TOKEN {
             return say!("cli-token-of-api");
         }
-        let expires = key.expires.map(|at| at.to_string());
+        let expires = key.expires.map(expiry_as_written);
         lines(&key.name, key.role, &format!("sha256:{}", key.hash), expires.as_deref())
     };
     keys.iter().map(written).collect::<Vec<_>>().join("\n\n")

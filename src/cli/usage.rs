@@ -2,6 +2,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::help::text;
+use crate::lang::Lang;
 
 /// The error in Portuguese; `None` where clap's own text is all there is, as for `--help`.
 pub(super) fn in_portuguese(error: &clap::Error) -> Option<String> {
@@ -75,12 +76,12 @@ fn invalid_value(error: &clap::Error, name: &str, value: &str, valid: &[String])
     if value.is_empty() && error.kind() == ErrorKind::InvalidValue {
         return text("usage-no-value", &[("name", name)]) + &list(valid);
     }
-    // The reason: of our parsers in the language of this process, of those of numbers in English.
+    // The reason: of the parsers of this module in the language of this process, of others in English.
     let why =
         std::error::Error::source(error).map(ToString::to_string).map(|why| match why.split_once(" is not in ") {
             Some((value, range)) => text("usage-range", &[("value", value), ("range", range)]),
             None if why.contains("invalid digit") => text("usage-number", &[]),
-            None => why,
+            None => Lang::Portuguese.error(&why).into_owned(),
         });
     match why {
         Some(why) => text("usage-invalid-value-why", &[("name", name), ("value", value), ("why", &why)]),

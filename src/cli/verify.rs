@@ -160,7 +160,7 @@ async fn print_text(items: &mut Items, report: &Report) -> anyhow::Result<()> {
     }
     while let Some(rows) = items.next_page().await? {
         for row in &rows {
-            let next = say!("cli-verify-next", step = row.next_step.to_string());
+            let next = say!("cli-verify-next", step = output::reason(&row.next_step));
             let (text, outcome) = (item_text(&items.queries, row).await?, items.repair(row).await?);
             output::print(&text)?;
             match outcome {
@@ -203,7 +203,7 @@ async fn item_text(queries: &Queries, row: &BrokenRow) -> anyhow::Result<String>
         Some(digest) => say!("cli-verify-file", digest = digest.to_string()),
         None => String::new(),
     };
-    let mut lines = vec![format!("{:<12} {name}{}", row.item.kind.as_str(), row.detail)];
+    let mut lines = vec![format!("{:<12} {name}{}", row.item.kind.as_str(), output::reason(&row.detail))];
     let mut uses = row.uses.clone();
     while let Some(last) = uses.last().map(|last| last.revision) {
         lines.extend(uses.iter().map(use_text));

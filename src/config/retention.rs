@@ -11,6 +11,7 @@ use super::layers::Layers;
 use super::matching;
 use super::values::{self, Problem};
 use crate::domain::{Glob, ProductMatch, fold, sao_paulo};
+use crate::lang::{Lang, text};
 
 #[derive(Clone, Debug)]
 pub struct Retention {
@@ -225,46 +226,41 @@ impl Policy {
     }
 
     /// Describes the policy in words.
-    pub fn describe(&self) -> String {
-        let any = |what: &str, of: Vec<String>| (!of.is_empty()).then(|| format!("{what} {}", of.join(" or ")));
+    pub fn describe(&self, lang: Lang) -> String {
+        let or = text!(lang, "policy-or");
+        let any = |what: String, of: Vec<String>| (!of.is_empty()).then(|| format!("{what} {}", of.join(or.as_str())));
         let texts = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let matches: Vec<String> = [
-            any("the name", texts(&self.matching.names)),
-            any("the process", texts(&self.matching.processes)),
-            any("the macro-process", texts(&self.matching.macro_processes)),
-            any("the extension", self.matching.extensions.clone()),
-            self.larger_than.map(|n| format!("more than {}", bytesize::ByteSize(n))),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let newest = |n: Option<u32>, what: &str| {
-            n.map(|n| format!("the last of each of the {n} newest {what} on which a period starts"))
+        let matches = [
+            any(text!(lang, "policy-name"), texts(&self.matching.names)),
+            any(text!(lang, "policy-process"), texts(&self.matching.processes)),
+            any(text!(lang, "policy-macro-process"), texts(&self.matching.macro_processes)),
+            any(text!(lang, "policy-extension"), self.matching.extensions.clone()),
+            self.larger_than.map(|n| text!(lang, "policy-larger", size = bytesize::ByteSize(n).to_string())),
+        ];
+        let within = |span: &jiff::Span| lang.duration(&values::span_in_words(span));
+        let publications = [
+            self.keep_all.then(|| text!(lang, "policy-all")),
+            self.keep_within.map(|span| text!(lang, "policy-within", span = within(&span))),
+            self.keep_daily.map(|n| text!(lang, "policy-daily", count = n)),
+            self.keep_weekly.map(|n| text!(lang, "policy-weekly", count = n)),
+            self.keep_monthly.map(|n| text!(lang, "policy-monthly", count = n)),
+            self.keep_yearly.map(|n| text!(lang, "policy-yearly", count = n)),
+        ];
+        let revisions = [
+            self.keep_last.map(|n| text!(lang, "policy-latest", count = n)),
+            self.keep_superseded.map(|span| text!(lang, "policy-superseded", span = within(&span))),
+        ];
+        let and = text!(lang, "policy-and");
+        let join = |of: &[Option<String>], none: String| {
+            let of: Vec<&str> = of.iter().flatten().map(String::as_str).collect();
+            if of.is_empty() { none } else { of.join(and.as_str()) }
         };
-        let publications: Vec<String> = [
-            self.keep_all.then(|| "all".to_owned()),
-            self.keep_within.map(|span| format!("those whose period ended within {}", values::span_in_words(&span))),
-            newest(self.keep_daily, "days"),
-            newest(self.keep_weekly, "weeks"),
-            newest(self.keep_monthly, "months"),
-            newest(self.keep_yearly, "years"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let revisions: Vec<String> = [
-            self.keep_last.map(|n| format!("the {n} latest")),
-            self.keep_superseded.map(|span| format!("those superseded within {}", values::span_in_words(&span))),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let join = |of: Vec<String>, none: &str| if of.is_empty() { none.to_owned() } else { of.join(", and ") };
-        format!(
-            "of publications with {} it keeps {}; of their revisions {}",
-            join(matches, "any name"),
-            join(publications, "all"),
-            join(revisions, "all")
+        text!(
+            lang,
+            "policy-rules",
+            matches = join(&matches, text!(lang, "policy-any")),
+            publications = join(&publications, text!(lang, "policy-all")),
+            revisions = join(&revisions, text!(lang, "policy-all"))
         )
     }
 }

@@ -46,11 +46,13 @@ pub(super) struct ProblemDetail(pub String);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        // What other modules say is in English until here.
+        let detail = language::language().error(&self.detail).into_owned();
         let mut body = json!({
             "type": "about:blank",
             "title": language::title(self.status),
             "status": self.status.as_u16(),
-            "detail": &self.detail,
+            "detail": &detail,
         });
         for (name, value) in self.extra {
             body[name] = value.into();
@@ -62,7 +64,7 @@ impl IntoResponse for Problem {
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
-        response.extensions_mut().insert(ProblemDetail(self.detail));
+        response.extensions_mut().insert(ProblemDetail(detail));
         response
     }
 }

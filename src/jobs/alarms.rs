@@ -158,7 +158,7 @@ async fn check_denied(app: &App, alarms: &mut Alarms) -> Result<(), RecordError>
             tracing::warn!(
                 source,
                 count,
-                "logins of a source were refused; check whether the portal's token has changed"
+                "logins of a source were refused; compare the portal's form with `receiver.token`, or `receiver.username` and `receiver.password`"
             );
         }
     }

@@ -2,9 +2,13 @@
 //!
 //! Messages are in `en/*.ftl` and `pt-BR/*.ftl`, in the syntax of Project Fluent, one file for each area. A message has the same
 //! id and the same variables in both languages; the tests of this room check that, and that the code names only ids that exist.
+//! Errors of inner modules are English where they arise; [`Lang::error`] has them in a language, from `errors.ftl`.
 //! Names of the interface (fields, keys, statuses, options) are the same in every language and are not messages.
 #[cfg(test)]
 mod complete;
+#[cfg(test)]
+mod complete_errors;
+mod errors;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -14,6 +18,16 @@ use fluent_bundle::{FluentArgs, FluentResource};
 use unic_langid::LanguageIdentifier;
 
 pub use fluent_bundle::FluentValue;
+
+/// `text!(lang, "files-count", count = 3)`: a message in a language. A variable takes a number, which chooses the plural
+/// form, or text. Numbers are written as in the language: 12345 is `12.345` in Portuguese. One that is not a quantity, such as a port, is
+/// passed as text.
+macro_rules! text {
+    ($lang:expr, $id:literal $(, $name:ident = $value:expr)* $(,)?) => {
+        $crate::lang::message($lang, $id, &[$((stringify!($name), $crate::lang::FluentValue::from($value))),*])
+    };
+}
+pub(crate) use text;
 
 /// A language that Acervo speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,9 +69,13 @@ fn bundle(lang: Lang, text_of: fn(&Area) -> &'static str) -> (Bundle, Vec<String
     // The marks that isolate text of another direction would be copied with ids and names.
     bundle.set_use_isolating(false);
     bundle.set_formatter((lang == Lang::Portuguese).then_some(number_in_portuguese));
-    let help = (lang == Lang::Portuguese).then_some(("help", HELP));
+    // What the code says in English.
+    let others: &[(&str, &'static str)] = match lang {
+        Lang::English => &[],
+        Lang::Portuguese => &[("help", HELP), ("errors", errors::ERRORS)],
+    };
     let mut wrong = Vec::new();
-    for (name, text) in AREAS.iter().map(|area| (area.name, text_of(area))).chain(help) {
+    for (name, text) in AREAS.iter().map(|area| (area.name, text_of(area))).chain(others.iter().copied()) {
         let resource = FluentResource::try_new(text.to_owned()).unwrap_or_else(|(partial, errors)| {
             wrong.extend(errors.iter().map(|e| format!("{name}: {e}")));
             partial
@@ -132,6 +150,28 @@ impl Lang {
         written + &fraction.map(|part| format!(",{part}")).unwrap_or_default()
     }
 
+    /// A duration in English words, such as `1 hour, 30 minutes`, in words of this language.
+    pub fn duration(self, words: &str) -> String {
+        let words: Vec<&str> = words.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+        let of = |pair: &[&str]| {
+            let (Some(unit), Some(count)) = (pair.get(1), pair.first().and_then(|count| count.parse::<u64>().ok()))
+            else {
+                return if pair == ["zero"] { text!(self, "unit-zero") } else { pair.join(" ") };
+            };
+            match unit.trim_end_matches('s') {
+                "year" => text!(self, "unit-years", count = count),
+                "month" => text!(self, "unit-months", count = count),
+                "week" => text!(self, "unit-weeks", count = count),
+                "day" => text!(self, "unit-days", count = count),
+                "hour" => text!(self, "unit-hours", count = count),
+                "minute" => text!(self, "unit-minutes", count = count),
+                "second" => text!(self, "unit-seconds", count = count),
+                _ => pair.join(" "),
+            }
+        };
+        words.chunks(2).map(of).collect::<Vec<_>>().join(", ")
+    }
+
     fn messages(self) -> &'static Bundle {
         match self {
             Self::English => &ENGLISH,
@@ -154,16 +194,6 @@ pub fn message(lang: Lang, id: &'static str, args: &[(&'static str, FluentValue<
     let args: FluentArgs = args.iter().map(|(name, value)| (*name, value.clone())).collect();
     lang.find(id, Some(&args)).unwrap_or(Cow::Borrowed(id)).into_owned()
 }
-
-/// `text!(lang, "files-count", count = 3)`: a message in a language. A variable takes a number, which chooses the plural
-/// form, or text. Numbers are written as in the language: 12345 is `12.345` in Portuguese. One that is not a quantity, such as a port, is
-/// passed as text.
-macro_rules! text {
-    ($lang:expr, $id:literal $(, $name:ident = $value:expr)* $(,)?) => {
-        $crate::lang::message($lang, $id, &[$((stringify!($name), $crate::lang::FluentValue::from($value))),*])
-    };
-}
-pub(crate) use text;
 
 #[cfg(test)]
 mod tests {
@@ -200,6 +230,20 @@ mod tests {
         let files = |lang, count: u64| text!(lang, "files-count", count = count);
         assert_eq!((files(English, 1), files(English, 0)), ("1 file".to_owned(), "0 files".to_owned()));
         assert_eq!((files(Portuguese, 1), files(Portuguese, 2)), ("1 arquivo".to_owned(), "2 arquivos".to_owned()));
+    }
+
+    #[test]
+    fn durations_are_in_words_of_the_language() {
+        for (words, portuguese) in [
+            ("1 hour, 30 minutes", "1 hora, 30 minutos"),
+            ("1 month, 2 days", "1 mês, 2 dias"),
+            ("5 years", "5 anos"),
+            ("zero", "zero"),
+            ("1 fortnight", "1 fortnight"),
+        ] {
+            assert_eq!(English.duration(words), words);
+            assert_eq!(Portuguese.duration(words), portuguese);
+        }
     }
 
     #[test]

@@ -261,7 +261,7 @@ async fn files_of_a_search_are_written_to_a_folder(db: Db) {
     std::fs::write(dir.join(".acervo/file"), "metade").expect("a file");
     std::fs::remove_file(dir.join("Pequeno/2025-02-20/pequeno.bin")).expect("a file");
     let output = get(&[]).await;
-    assert!(stdout(&output).starts_with("1 files added"), "{}", stdout(&output));
+    assert!(stdout(&output).starts_with("1 file added"), "{}", stdout(&output));
     assert!(stdout(&output).contains("3 files were there already"), "{}", stdout(&output));
     assert_eq!(read(&dir), zipped);
     // Nothing is overwritten unless it is requested.
@@ -353,7 +353,7 @@ async fn members_are_searched_by_the_command_line() {
     assert_eq!(paths, ["fundo.zip/Vazões.DAT", "vazoes.dat"]);
     assert!(found.iter().all(|row| row["revisionId"].is_string() && row["name"].is_string()), "{found:?}");
     let output = run(&app, &["search", "--member", "vazoes.dat", "--limit", "1"]).await;
-    assert!(stdout(&output).contains("1 members, and more; see --limit"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("1 member, and more; see --limit"), "{}", stdout(&output));
     let output = run(&app, &["search", "deck", "1", "--member", "nada*"]).await;
     assert_eq!(stdout(&output), "nothing found\n");
 }

@@ -465,7 +465,7 @@ async fn a_search_fits_the_terminal() {
         let rows: Value = serde_json::from_str(&search(None, &["deck", "--format", "json"])).expect("JSON");
         let archived_at = rows.as_array().expect("a list").iter().find_map(|row| row["archivedAt"].as_str());
         let archived_at: jiff::Timestamp = archived_at.expect("an instant").parse().expect("an instant");
-        let clock = acervo::domain::sao_paulo().to_datetime(archived_at).strftime("%d/%m/%Y %H:%M").to_string();
+        let clock = acervo::domain::sao_paulo().to_datetime(archived_at).strftime("%Y-%m-%d %H:%M").to_string();
         assert!(table.contains(&clock), "{clock}: {table}");
         let names = |args: &[&str]| -> Vec<String> {
             let rows: Value = serde_json::from_str(&search(None, args)).expect("JSON");

@@ -45,8 +45,7 @@ async fn status_says_what_needs_a_hand_and_exits_with_1(db: Db) {
     app.until("{ status { lost } }", |data| data["status"]["lost"] == 1).await;
     let (code, text) = printed(&app, &["status"]).await;
     assert_eq!(code, Some(1), "{db:?}: {text}");
-    for part in
-        ["needs a hand         1 publications are lost: Perdida", "\"Enviar\"", "acervo acknowledge", "1 expired"]
+    for part in ["needs a hand         1 publication is lost: Perdida", "\"Enviar\"", "acervo acknowledge", "1 expired"]
     {
         assert!(text.contains(part), "{db:?}: {part}: {text}");
     }
@@ -79,6 +78,26 @@ async fn status_names_paused_hosts_and_why_files_are_missing() {
     })
     .await;
     assert!(text.contains("retrying") && text.contains("tried again by itself"), "{text}");
+}
+
+/// Logins that are refused: the settings to compare, and keys with the time since their use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_names_the_settings_that_refused_logins_missed() {
+    let app = TestApp::start().await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let wrong = client.post(format!("{}/webhook", app.url)).header("x-token", "errado").body("{}").send().await;
+    assert_eq!(wrong.expect("a response").status(), 401);
+    app.until("{ status { sources { denied } } }", |data| data["status"]["sources"][0]["denied"] == 1).await;
+    let (code, text) = printed(&app, &["status"]).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("logins of the source default are refused"), "{text}");
+    assert!(text.contains("→ compare `receiver.token` with the portal's form"), "{text}");
+    let keys: Vec<&str> = text.lines().filter(|line| line.starts_with("key ")).collect();
+    assert!(!keys.is_empty(), "{text}");
+    for key in keys {
+        assert!(key.contains(" ago)") || key.contains("never used"), "{key}");
+    }
 }
 
 /// A flood of what cannot be recorded is one line of the log, with the setting.

@@ -440,7 +440,7 @@ async fn a_missing_or_wrong_file_is_named_and_nothing_is_called_complete() {
     std::fs::rename(&aside, file(2)).expect("a file");
     let output = restored.run(&["restore", &path(plain.path()), "--accept-missing"], "").await;
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stdout(&output).contains("1 files stored"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("1 file stored"), "{}", stdout(&output));
     let app = restored.open().await;
     let data = app.query("{ status { damaged damagedFiles { sha256 } } }").await;
     assert_eq!(data["status"], json!({ "damaged": 1, "damagedFiles": [{ "sha256": sha256(&good) }] }));
@@ -509,7 +509,7 @@ async fn an_export_writes_only_into_a_folder_of_its_own() {
     std::fs::write(&file, b"longer or shorter").expect("a file");
     let output = archive.run(&["export", &path(&folder)], "").await;
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stdout(&output).contains("1 files had other bytes and were replaced"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("1 file had other bytes and was replaced"), "{}", stdout(&output));
     assert_eq!(std::fs::read(&file).expect("bytes"), good);
     assert_eq!(files_in(&folder).len(), 7);
     check_sums(&folder);

@@ -65,7 +65,7 @@ fn the_language_is_that_of_the_system_unless_another_is_named() {
 #[test]
 fn errors_are_in_portuguese() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["nada"], "erro: o comando 'nada' não existe"),
         (&["serch", "x"], "ou 'search'?"),
         (&["search", "--nada"], "erro: o argumento '--nada' não existe"),
@@ -81,6 +81,20 @@ fn errors_are_in_portuguese() {
         (&["search", "--key", "a", "--key-file", "b"], "não pode ser usado com '--key"),
         (&["search", "x", "--key", "a"], "informe também --url"),
         (&["search", "x"], "não há acervo em "),
+        // What inner modules say in English.
+        (
+            &["config", "check", "--set", "fetch.concurrency=x"],
+            "erro: a configuração tem problemas:\n  fetch.concurrency: `x` não é um número válido",
+        ),
+        (
+            &["config", "check", "--set", "fetch.concurency=4"],
+            "é uma chave desconhecida; você quis dizer `fetch.concurrency`?",
+        ),
+        (&["config", "check", "--set", "x"], "problemas:\n  --set: não é válido; use CHAVE=VALOR"),
+        (&["token", "new", "--role", "x"], "`x` não é um destes: reader, operator, admin"),
+        (&["token", "new", "--role", "reader", "--expires", "2020-01-31"], "`2020-01-31` já passou"),
+        (&["token", "new", "--role", "reader", "--name", " "], "o nome está vazio"),
+        (&["verify", "--sample", "3/2"], "`3/2` não é uma amostra válida"),
     ];
     for (args, expected) in cases {
         let (code, text) = output(brazilian(folder.path()), args);
@@ -146,7 +160,7 @@ async fn commands_speak_portuguese() {
         (vec!["get", "--search", "decomp", "-d", "pasta"], &["1 arquivo baixado", "0 arquivos já existiam"]),
         (vec!["get", "019a0000-0000-7000-8000-000000000000"], &["nenhuma revisão ou publicação tem o id"]),
         (vec!["diff", "--search", "decomp"], &["de    Deck DECOMP", "revisão 2"]),
-        (vec!["lost"], &["data do produto", "Aguardada"]),
+        (vec!["lost"], &["data do produto", "Aguardada", "o link expirou antes de o arquivo ser baixado"]),
         (vec!["acknowledge", "--all"], &["1 perda reconhecida"]),
         (vec!["lost"], &["nada se perdeu"]),
         (vec!["lost", "--all"], &["perdida em", " por "]),
@@ -163,7 +177,31 @@ async fn commands_speak_portuguese() {
         (vec!["token", "revoke", "nenhuma"], &["a configuração não tem a chave `nenhuma`"]),
         (vec!["token", "new", "--role", "reader"], &["chave (mostrada só desta vez): acervo_"]),
         (vec!["hook", "list"], &["nenhum"]),
-        (vec!["config", "check"], &["a configuração é válida", "receptor   com credenciais", "1 chave", "0 políticas"]),
+        (vec!["hook", "log", "nada"], &["erro: o hook `nada` não existe"]),
+        (vec!["hook", "test", "nada"], &["erro: a configuração não tem o hook `nada`"]),
+        (vec!["retention", "undo", "nada"], &["erro: a execução nada não existe"]),
+        (
+            vec!["get", &revision, "--member", "nada", "-o", "-"],
+            &["erro: não existe arquivo interno `nada` no arquivo da revisão "],
+        ),
+        (vec!["backup", "."], &["fica na própria pasta do acervo"]),
+        (vec!["export", "/dev/null/x"], &["erro: não é possível criar /dev/null/x: não é uma pasta"]),
+        (
+            vec!["import", "acervo.db", "--manifest", "nada"],
+            &["erro: não é possível ler o manifesto nada: arquivo ou pasta não encontrado"],
+        ),
+        (vec!["remove", "nada", "--dry-run"], &["nada"]),
+        (vec!["serve"], &["erro: outro acervo já está em execução em "]),
+        (
+            vec!["config", "check"],
+            &[
+                "a configuração é válida",
+                "receptor   com credenciais",
+                "1 chave",
+                "0 políticas",
+                "retention.grace = 7 dias",
+            ],
+        ),
         (vec!["reindex"], &["o serviço em execução reconstrói o índice"]),
         (vec!["import", "nada.ndjson"], &["erro: não é possível ler nada.ndjson"]),
         (
@@ -269,6 +307,30 @@ async fn problems_are_in_the_language_of_the_client() {
             "Requisição inválida",
             "`nada` não é um parâmetro",
             "`nada` is not",
+        ),
+        (
+            "/export/publications.csv?limit=x",
+            Some(KEY),
+            400,
+            "Requisição inválida",
+            "`limit` é `x`, que não é válido: use um número de linhas",
+            "`limit` is `x`, which is not a valid number of rows",
+        ),
+        (
+            "/export/publications.csv?filter=x",
+            Some(KEY),
+            400,
+            "Requisição inválida",
+            "`filter` não é JSON",
+            "`filter` is not JSON",
+        ),
+        (
+            "/export/nada.csv",
+            Some(KEY),
+            404,
+            "Não encontrado",
+            "existem publications, revisions, notifications",
+            "there are publications, revisions, notifications",
         ),
     ] {
         let (language, body) = problem(path, key, Some("pt-BR,pt;q=0.9,en;q=0.8")).await;

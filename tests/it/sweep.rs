@@ -247,7 +247,7 @@ async fn a_file_that_cannot_be_deleted_is_tried_again_and_blocks_no_other(db: Db
     std::fs::write(path.join("x"), "").expect("a file");
     let run = archive.run(&["retention", "run"], "").await;
     assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
-    assert!(stderr(&run).contains("1 files could not be deleted"), "{}", stderr(&run));
+    assert!(stderr(&run).contains("1 file could not be deleted"), "{}", stderr(&run));
     assert!(stderr(&run).contains(&digest), "the log does not say which: {}", stderr(&run));
     let left = files_in(&folder).len();
     assert_eq!(left, files - freed + 1, "the others are not gone");

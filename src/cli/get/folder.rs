@@ -39,7 +39,7 @@ async fn write(list: &FileList, source: &dyn FileSource, folder: &Path, force: b
     let outcome = write_folder(list, source, folder, force, &mut |event| match event {
         FolderEvent::Progress { done, total } => progress.set(done, total),
         FolderEvent::Left { path, reason } => {
-            progress.message(&say!("cli-get-not-written", path = path.to_string(), reason = reason.to_string()))
+            progress.message(&say!("cli-get-not-written", path = path.to_string(), reason = output::reason(reason)))
         }
     })
     .await;

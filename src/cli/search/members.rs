@@ -38,7 +38,7 @@ fn table(rows: &[Value], has_more: bool) -> String {
         return say!("cli-nothing-found") + "\n";
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header([
         say!("cli-column-name"),
         say!("cli-column-reference-date"),

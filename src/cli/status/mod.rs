@@ -17,7 +17,7 @@ use super::output;
 use super::service::Service;
 use super::token;
 use crate::app::App;
-use crate::config::Settings;
+use crate::config::{Receiver, Settings};
 use crate::jobs::Job;
 use crate::lang::Lang;
 use crate::losses::{self, Loss};
@@ -50,6 +50,7 @@ enum Format {
 /// All that is printed.
 struct State {
     service: Service,
+    receiver: Receiver,
     status: Status,
     failures: Vec<Failure>,
     /// The last ones that are not acknowledged.
@@ -89,6 +90,7 @@ pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) 
     }
     let state = State {
         service,
+        receiver: app.settings.receiver.clone(),
         status: queries.status().await?,
         failures: queries.failures().await?,
         lost: losses::list(&app, false, LOST_NAMED).await?,

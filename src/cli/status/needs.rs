@@ -1,5 +1,6 @@
 //! What needs a hand, and what helps.
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use super::{JobState, State};
 use crate::cli::output;
@@ -10,6 +11,12 @@ use crate::query::SourceStatus;
 pub(super) struct Need {
     pub what: String,
     pub helps: String,
+}
+
+impl Need {
+    pub fn object(&self) -> Value {
+        json!({ "what": self.what, "helps": self.helps })
+    }
 }
 
 /// Notifications that are not resolved after so long have broken rows, or arrive faster than they are processed.
@@ -27,7 +34,10 @@ pub(super) fn of(state: &State, lang: Lang) -> Vec<Need> {
         add(what, helps);
     }
     if let Some(why) = &status.fetching_waits {
-        add(text!(lang, "cli-need-space", why = why.to_string()), text!(lang, "cli-need-space-helps"));
+        add(
+            text!(lang, "cli-need-space", why = lang.error(&why.to_string()).into_owned()),
+            text!(lang, "cli-need-space-helps"),
+        );
     }
     if status.expiring.count > 0 {
         let names = names(status.expiring.names.iter().map(String::as_str));
@@ -44,7 +54,7 @@ pub(super) fn of(state: &State, lang: Lang) -> Vec<Need> {
         );
     }
     for source in &status.sources {
-        add_source(source, state.now, lang, &mut add);
+        add_source(source, state, lang, &mut add);
     }
     if let Some(since) = status.unresolved.since
         && state.now.duration_since(since) > UNRESOLVED_MAX
@@ -73,15 +83,20 @@ pub(super) fn of(state: &State, lang: Lang) -> Vec<Need> {
 
 fn add_source(
     SourceStatus { source, is_silent }: &SourceStatus,
-    now: Timestamp,
+    state: &State,
     lang: Lang,
     add: &mut dyn FnMut(String, String),
 ) {
     let name = source.name.as_str();
     // Refused logins after the last notification: the portal may not get through.
-    let is_recent = source.last_denied_at.is_some_and(|at| now.duration_since(at) < DENIED_FOR);
+    let is_recent = source.last_denied_at.is_some_and(|at| state.now.duration_since(at) < DENIED_FOR);
     if is_recent && source.last_denied_at > source.last_notification_at {
-        add(text!(lang, "cli-need-denied", name = name), text!(lang, "cli-need-denied-helps"));
+        let keys: Vec<String> = state.receiver.keys_of(name).iter().map(|key| format!("`{key}`")).collect();
+        let path = if name == "default" { "/webhook".to_owned() } else { format!("/webhook/{name}") };
+        add(
+            text!(lang, "cli-need-denied", name = name),
+            text!(lang, "cli-need-denied-helps", keys = keys.join(", "), path = path),
+        );
     } else if *is_silent {
         add(text!(lang, "cli-need-silent", name = name), text!(lang, "cli-need-silent-helps"));
     }

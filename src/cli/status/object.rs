@@ -18,7 +18,7 @@ pub(super) fn object(state: &State, needs: &[Need]) -> Value {
         "version": status.version,
         "service": service.object(),
         "ready": service.is_ready(),
-        "needs": needs.iter().map(|need| json!({ "what": need.what, "helps": need.helps })).collect::<Vec<_>>(),
+        "needs": needs.iter().map(Need::object).collect::<Vec<_>>(),
         "products": counts.products,
         "publications": counts.publications,
         "revisions": counts.revisions,

@@ -22,13 +22,13 @@ pub(super) fn text(state: &State, needs: &[Need]) -> anyhow::Result<String> {
         hooks(state),
         jobs(state),
         replicas(state),
-        Some(token::uses(&state.keys)).filter(|keys| !keys.is_empty()).into_iter().collect(),
+        Some(token::uses(&state.keys, state.now)).filter(|keys| !keys.is_empty()).into_iter().collect(),
     ];
     let blocks = blocks.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n"));
     Ok(blocks.collect::<Vec<_>>().join("\n\n"))
 }
 
-fn hands(needs: &[Need]) -> Vec<String> {
+pub(super) fn hands(needs: &[Need]) -> Vec<String> {
     let label = say!("cli-status-needs");
     if needs.is_empty() {
         return vec![line(&label, &say!("cli-status-needs-nothing"))];
@@ -161,7 +161,7 @@ fn hooks(state: &State) -> Vec<String> {
             0 => String::new(),
             dead => say!("cli-status-hook-dead", count = dead, name = row.name.as_str()),
         };
-        line(&say!("cli-status-hook", name = row.name.as_str()), &(hook::state_of(row) + &dead))
+        line(&say!("cli-status-hook", name = row.name.as_str()), &(hook::state_of(row, state.now) + &dead))
     };
     shown.map(of).collect()
 }
@@ -176,7 +176,7 @@ fn failures(state: &State) -> Vec<String> {
         };
         let name = failure.name.as_deref().map(|name| say!("cli-status-such-as", name = output::in_cell(name)));
         let label = format!("{} {}", failure.count, failure.status.as_str().to_lowercase());
-        let reason = output::in_cell(&failure.reason) + &name.unwrap_or_default();
+        let reason = output::in_cell(&output::reason(&failure.reason)) + &name.unwrap_or_default();
         [line(&label, &reason), line("", &format!("→ {helps}"))]
     });
     lines.collect()

@@ -4,7 +4,10 @@ files-count = { $count ->
 }
 
 # Times.
-cli-time-days = { $count } days
+cli-time-days = { $count ->
+    [one] { $count } day
+   *[other] { $count } days
+}
 cli-time-in = { $at } (in { $distance })
 cli-time-ago = { $at } ({ $distance } ago)
 
@@ -26,7 +29,6 @@ cli-not-a-lost-id = `{ $text }` is not a valid id of a publication; `acervo lost
 cli-no-such-id = no revision or publication has the id { $id }; `acervo search` lists them
 cli-negative = `{ $text }` is negative
 cli-rows-of = { $count } of { $total }
-cli-no-archive = there is no archive in { $location }: run the command in the folder of acervo.toml, or give the archive's folder with --data-dir or ACERVO_DATA_DIR; `acervo serve` creates a new archive
 cli-local-only = --url is for search, coverage, get, diff and status; other commands work on the archive of this machine
 cli-lang-of-variable = ACERVO_LANG: `{ $text }` is not a language of acervo; expected en or pt
 

@@ -1,5 +1,8 @@
 # search, coverage, get, diff
-cli-members-found = { $count } members{ $more }
+cli-members-found = { $count ->
+    [one] { $count } member{ $more }
+   *[other] { $count } members{ $more }
+}
 cli-members-more = , and more; see --limit
 cli-members-in-content = --member lists members by their paths: leave out --in content
 cli-content-needs-words = --in content needs words to find
@@ -14,20 +17,44 @@ cli-get-no-name = the file has no name; give a path with -o
 cli-get-no-file = the publication { $id } has no file yet: it is { $status }
 cli-get-no-members = no members: the file is not a zip, or its members are not listed yet
 cli-get-not-written = { $path }: not written: { $reason }
-cli-get-added = { $count } files added, { $size } written
-cli-get-present = { $count } files were there already
-cli-get-replaced = { $count } files had other bytes and were replaced
-cli-get-other = { $count } paths have something else, which was kept; they are named above
-cli-get-failed = { $count } files could not be read; they are named above; see `acervo verify --repair`
-cli-get-missing = { $count } publications have no file; they are named above
-cli-get-awaited = { $count } publications wait for their file
+cli-get-added = { $count ->
+    [one] { $count } file added, { $size } written
+   *[other] { $count } files added, { $size } written
+}
+cli-get-present = { $count ->
+    [one] { $count } file was there already
+   *[other] { $count } files were there already
+}
+cli-get-replaced = { $count ->
+    [one] { $count } file had other bytes and was replaced
+   *[other] { $count } files had other bytes and were replaced
+}
+cli-get-other = { $count ->
+    [one] { $count } path has something else, which was kept; it is named above
+   *[other] { $count } paths have something else, which was kept; they are named above
+}
+cli-get-failed = { $count ->
+    [one] { $count } file could not be read; it is named above; see `acervo verify --repair`
+   *[other] { $count } files could not be read; they are named above; see `acervo verify --repair`
+}
+cli-get-missing = { $count ->
+    [one] { $count } publication has no file; it is named above
+   *[other] { $count } publications have no file; they are named above
+}
+cli-get-awaited = { $count ->
+    [one] { $count } publication waits for its file
+   *[other] { $count } publications wait for their file
+}
 cli-get-remote-no-id = { $address } has no revision or publication with the id { $id }; `acervo search` lists them
 cli-get-broke-off = the download broke off
 cli-get-other-bytes = what { $address } sent is not the file: its SHA-256 is not { $sha256 }; try again
 cli-diff-from-to = from  { $from }
     to    { $to }
 cli-diff-revision = { $name }, { $date }, revision { $number }, { $file }, { $id }
-cli-diff-others = { $count } other products match, such as { $names }; add words to choose one of them
+cli-diff-others = { $count ->
+    [one] { $count } other product matches, such as { $names }; add words to choose one of them
+   *[other] { $count } other products match, such as { $names }; add words to choose one of them
+}
 
 # Files that commands write.
 cli-target-folder = `{ $path }` is a folder; name a file in it with -o

@@ -46,6 +46,8 @@ cli-token-new = key (shown this once): { $key }
     for acervo.toml:
     {""}
     { $lines }
+cli-token-past = `{ $text }` is over: the key would be refused; give a later date
+cli-token-name = the name is empty or has control characters; give one such as power-bi
 cli-token-none = no keys; `acervo token new` makes one
 cli-token-unknown = the configuration has no key `{ $name }`; it has { $names }
 cli-token-unknown-of-none = the configuration has no key `{ $name }`; it has none

@@ -26,7 +26,10 @@ cli-status-settled-counts = { $archived } archived, { $unchanged } unchanged
 cli-status-not-settled = not settled
 cli-status-not-settled-counts = { $expired } expired, { $failed } failed, { $rejected } rejected
 cli-status-unresolved = not processed yet
-cli-status-unresolved-counts = { $count } notifications, the first received { $since }
+cli-status-unresolved-counts = { $count ->
+    [one] { $count } notification, the first received { $since }
+   *[other] { $count } notifications, the first received { $since }
+}
 cli-status-warned = with a warning
 cli-status-warned-counts = { $count } in the last 7 days, the last: { $last }
 cli-status-paused-host = paused host
@@ -44,7 +47,10 @@ cli-status-disk = disk free
 cli-status-disk-of = { $free } of { $size }
 cli-status-unknown = unknown
 cli-status-index-lag = index lag
-cli-status-changes = { $count } changes
+cli-status-changes = { $count ->
+    [one] { $count } change
+   *[other] { $count } changes
+}
 cli-status-replica = replica { $name }
 cli-status-replica-lag = index lag { $count }, version { $version }
 cli-status-replica-gone = NOT HEARD OF since { $when }
@@ -75,7 +81,10 @@ cli-status-source = source { $name }
 cli-status-received-from = received { $when }
 cli-status-never-received = never received
 cli-status-silent = , SILENT for longer than its history makes likely
-cli-status-denied = , { $count } logins refused, the last { $when }
+cli-status-denied = { $count ->
+    [one] , { $count } login refused, the last { $when }
+   *[other] , { $count } logins refused, the last { $when }
+}
 cli-status-job = job { $name }
 cli-status-job-outcome = { $outcome } { $when }
 cli-status-job-running = running since { $when }
@@ -98,22 +107,45 @@ cli-need-not-running = the service is not running
 cli-need-not-running-helps = start it with `acervo serve`
 cli-need-space = no file is fetched: { $why }
 cli-need-space-helps = free some space, or give the archive a larger disk
-cli-need-expiring = { $count } links expire soon, and their files are not fetched yet: { $names }
+cli-need-expiring = { $count ->
+    [one] { $count } link expires soon, and its file is not fetched yet: { $names }
+   *[other] { $count } links expire soon, and their files are not fetched yet: { $names }
+}
 cli-need-expiring-helps = see below why; once they have expired, press "Enviar" for these products on the portal
-cli-need-lost = { $count } publications are lost: { $names }
+cli-need-expiring-there = { $count ->
+    [one] { $count } link expires soon, and its file is not fetched yet
+   *[other] { $count } links expire soon, and their files are not fetched yet
+}
+cli-need-expiring-there-helps = `acervo status` on that machine says why
+cli-need-lost = { $count ->
+    [one] { $count } publication is lost: { $names }
+   *[other] { $count } publications are lost: { $names }
+}
 cli-need-lost-helps = press "Enviar" for these products on the portal, or `acervo acknowledge --all`; `acervo lost` lists them
-cli-need-unresolved = { $count } notifications are not processed yet
+cli-need-unresolved = { $count ->
+    [one] { $count } notification is not processed yet
+   *[other] { $count } notifications are not processed yet
+}
 cli-need-unresolved-helps = their `error` in GraphQL and the log say why
-cli-need-damaged = { $count } files are damaged
+cli-need-damaged = { $count ->
+    [one] { $count } file is damaged
+   *[other] { $count } files are damaged
+}
 cli-need-damaged-helps = press "Enviar" for these products on the portal, or import the files again
-cli-need-broken = { $count } items of the archive are broken
+cli-need-broken = { $count ->
+    [one] { $count } item of the archive is broken
+   *[other] { $count } items of the archive are broken
+}
 cli-need-broken-helps = `acervo verify` lists them with the next step
-cli-need-dead = the hook { $name } gave up { $count } events
+cli-need-dead = { $count ->
+    [one] the hook { $name } gave up { $count } event
+   *[other] the hook { $name } gave up { $count } events
+}
 cli-need-dead-helps = `acervo hook dead { $name }` lists them, `acervo hook redeliver { $name }` sends them again
 cli-need-job = the scheduled job { $name } failed
 cli-need-job-helps = the log says why; it runs again at its next time
 cli-need-denied = logins of the source { $name } are refused
-cli-need-denied-helps = compare `receiver.token` with the token in the portal's form
+cli-need-denied-helps = compare { $keys } with the portal's form; they are what `POST { $path }` expects
 cli-need-silent = the source { $name } is silent for longer than its history makes likely
 cli-need-silent-helps = check the portal's "Exibir Detalhes", and whether the portal reaches this address
 

@@ -26,7 +26,6 @@ cli-not-a-lost-id = `{ $text }` não é um id de publicação válido; `acervo l
 cli-no-such-id = nenhuma revisão ou publicação tem o id { $id }; `acervo search` lista os ids
 cli-negative = `{ $text }` é negativo
 cli-rows-of = { $count } de { $total }
-cli-no-archive = não há acervo em { $location }: execute o comando na pasta do acervo.toml ou indique a pasta do acervo com --data-dir ou ACERVO_DATA_DIR; `acervo serve` cria um novo acervo
 cli-local-only = --url vale para search, coverage, get, diff e status; os outros comandos usam o acervo desta máquina
 cli-lang-of-variable = ACERVO_LANG: o Acervo não fala `{ $text }`; use en ou pt
 

@@ -266,6 +266,7 @@ usage = Uso:
 usage-commands = Comandos
 usage-arguments = Argumentos
 usage-options = Opções
+usage-options-of-all = Opções de todos os comandos
 usage-options-in-line = OPÇÕES
 usage-default = [padrão: { $value }]
 usage-values = [valores possíveis: { $values }]

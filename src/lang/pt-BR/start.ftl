@@ -46,6 +46,8 @@ cli-token-new = chave (mostrada só desta vez): { $key }
     para acervo.toml:
     {""}
     { $lines }
+cli-token-past = `{ $text }` já passou: a chave seria recusada; informe uma data posterior
+cli-token-name = o nome está vazio ou tem caracteres de controle; informe um nome como power-bi
 cli-token-none = nenhuma chave; `acervo token new` cria uma
 cli-token-unknown = a configuração não tem a chave `{ $name }`; tem { $names }
 cli-token-unknown-of-none = a configuração não tem a chave `{ $name }`; não tem nenhuma

@@ -119,6 +119,11 @@ cli-need-expiring = { $count ->
    *[other] { $count } links estão prestes a expirar, e os arquivos ainda não foram baixados: { $names }
 }
 cli-need-expiring-helps = veja abaixo o motivo; depois que expirarem, use "Enviar" nesses produtos, no portal
+cli-need-expiring-there = { $count ->
+    [one] { $count } link expira em breve, e o arquivo ainda não foi baixado
+   *[other] { $count } links expiram em breve, e os arquivos ainda não foram baixados
+}
+cli-need-expiring-there-helps = `acervo status` naquela máquina explica por quê
 cli-need-lost = { $count ->
     [1] { $count } publicação perdida: { $names }
    *[other] { $count } publicações perdidas: { $names }
@@ -147,7 +152,7 @@ cli-need-dead-helps = `acervo hook dead { $name }` lista os eventos; `acervo hoo
 cli-need-job = a tarefa agendada { $name } falhou
 cli-need-job-helps = o log explica por quê; ela será executada de novo no próximo horário
 cli-need-denied = os logins da fonte { $name } são recusados
-cli-need-denied-helps = compare `receiver.token` com o token do formulário do portal
+cli-need-denied-helps = compare { $keys } com o formulário do portal; é o que `POST { $path }` espera
 cli-need-silent = a fonte { $name } não envia nada há mais tempo do que o histórico dela indica
 cli-need-silent-helps = verifique "Exibir Detalhes" no portal e se o portal consegue acessar este endereço
 

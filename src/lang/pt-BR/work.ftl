@@ -225,6 +225,7 @@ cli-config-valid = a configuração é válida
     api        { $api }
     download   de { $hosts }
     retenção   { $retention }
+    hooks      { $hooks }
 cli-config-no-service = nenhum serviço usa { $path } agora
 cli-config-not-taken = o serviço mantém a configuração atual: { $why }
 cli-config-nothing-changed = nada mudou que um serviço em execução possa aplicar
@@ -253,3 +254,68 @@ cli-remove-deleted-after = arquivos serão excluídos depois de { $at }; até l�
 cli-remove-complete = concluída
 cli-remove-record = { $at }: { $name } ({ $id }) por { $by }: { $reason }
     {"  "}revisões: { $count }, { $size }; { $state }
+
+# Uma política de retenção em palavras: "das publicações com o nome A ou B mantém todas; das revisões delas, as 2 mais recentes".
+policy-rules = das publicações com { $matches } mantém { $publications }; das revisões delas, { $revisions }
+policy-or = {" ou "}
+policy-and = {" e "}
+policy-any = qualquer nome
+policy-name = o nome
+policy-process = o processo
+policy-macro-process = o macroprocesso
+policy-extension = a extensão
+policy-larger = mais de { $size }
+policy-all = todas
+policy-within = aquelas cujo período terminou há no máximo { $span }
+policy-daily = { $count ->
+    [one] a última do dia mais recente em que começa um período
+   *[other] a última de cada um dos { $count } dias mais recentes em que começa um período
+}
+policy-weekly = { $count ->
+    [one] a última da semana mais recente em que começa um período
+   *[other] a última de cada uma das { $count } semanas mais recentes em que começa um período
+}
+policy-monthly = { $count ->
+    [one] a última do mês mais recente em que começa um período
+   *[other] a última de cada um dos { $count } meses mais recentes em que começa um período
+}
+policy-yearly = { $count ->
+    [one] a última do ano mais recente em que começa um período
+   *[other] a última de cada um dos { $count } anos mais recentes em que começa um período
+}
+policy-latest = { $count ->
+    [one] a mais recente
+   *[other] as { $count } mais recentes
+}
+policy-superseded = as substituídas há no máximo { $span }
+
+# Durações.
+unit-zero = zero
+unit-years = { $count ->
+    [one] { $count } ano
+   *[other] { $count } anos
+}
+unit-months = { $count ->
+    [one] { $count } mês
+   *[other] { $count } meses
+}
+unit-weeks = { $count ->
+    [one] { $count } semana
+   *[other] { $count } semanas
+}
+unit-days = { $count ->
+    [one] { $count } dia
+   *[other] { $count } dias
+}
+unit-hours = { $count ->
+    [one] { $count } hora
+   *[other] { $count } horas
+}
+unit-minutes = { $count ->
+    [one] { $count } minuto
+   *[other] { $count } minutos
+}
+unit-seconds = { $count ->
+    [one] { $count } segundo
+   *[other] { $count } segundos
+}
