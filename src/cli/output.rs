@@ -114,6 +114,15 @@ pub(super) fn line(label: &str, value: &str) -> String {
     format!("{label:<20} {value}")
 }
 
+/// A day for a person.
+pub(super) fn day(day: jiff::civil::Date) -> String {
+    let format = match language() {
+        Lang::English => "%Y-%m-%d",
+        Lang::Portuguese => "%d/%m/%Y",
+    };
+    day.strftime(format).to_string()
+}
+
 /// An instant for a person, as the clocks of São Paulo show it: `2026-11-26 14:24`, in Portuguese `26/11/2026 14:24`.
 pub(super) fn local(at: Timestamp) -> String {
     let format = match language() {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::language::say;
@@ -126,12 +127,20 @@ fn table(keys: &[KeyStatus]) -> Table {
         table.add_row([
             output::in_cell(&status.key.name),
             status.key.role.to_string(),
-            status.key.expires.map_or_else(|| say!("cli-never"), output::local),
+            status.key.expires.map_or_else(|| say!("cli-never"), last_day),
             status.last_used_at.map_or_else(|| say!("cli-never"), output::local),
             state(status),
         ]);
     }
     table
+}
+
+/// The last day on which a key is valid, or the instant at which it expires.
+fn last_day(expires: Timestamp) -> String {
+    match expiry_as_written(expires).parse::<Date>() {
+        Ok(day) => output::day(day),
+        Err(_) => output::local(expires),
+    }
 }
 
 fn state(status: &KeyStatus) -> String {

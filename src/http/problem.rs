@@ -77,9 +77,10 @@ impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         match &error {
             QueryError::BadInput(message) => Self::new(StatusCode::BAD_REQUEST, message.clone()),
-            QueryError::NotFound { what, id } => {
-                Self::new(StatusCode::NOT_FOUND, say!("problem-not-found", what = *what, id = id.as_str()))
-            }
+            QueryError::NotFound { what, id } => Self::new(
+                StatusCode::NOT_FOUND,
+                say!("problem-not-found", what = *what, id = language::language().error(id).into_owned()),
+            ),
             QueryError::Purged(why) => Self::new(StatusCode::GONE, why.clone()),
             QueryError::Damaged { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             QueryError::Unsupported(_) => Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()),

@@ -70,6 +70,10 @@ impl Pattern {
     fn values<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
         let (first, others) = self.parts.split_first()?;
         let mut rest = text.strip_prefix(first)?;
+        // A colon divides a text from its cause. A value at an end of a text would take in what is a text of its own.
+        let is_divided = |position: Option<&&str>, value: &str| {
+            value.contains(SEPARATORS[0]) && !position.is_some_and(|variable| is_text(variable))
+        };
         let Some((last, middle)) = others.split_last() else { return rest.is_empty().then(Vec::new) };
         let mut values = Vec::with_capacity(self.variables.len());
         for part in middle {
@@ -77,14 +81,10 @@ impl Pattern {
             values.push(value);
             rest = after;
         }
-        let value = rest.strip_suffix(last)?;
-        // At the end of a text, a colon begins the cause, which is a text of its own.
-        let takes_cause = last.is_empty() && value.contains(SEPARATORS[0]);
-        if takes_cause && !self.variables.last().is_some_and(|variable| is_text(variable)) {
-            return None;
-        }
-        values.push(value);
-        Some(values)
+        values.push(rest.strip_suffix(last)?);
+        let takes_context = first.is_empty() && is_divided(self.variables.first(), values.first()?);
+        let takes_cause = last.is_empty() && is_divided(self.variables.last(), values.last()?);
+        (!takes_context && !takes_cause).then_some(values)
     }
 }
 
@@ -166,6 +166,10 @@ mod tests {
             (
                 "listen: cannot listen on 127.0.0.1:80: Permission denied (os error 13)",
                 "listen: não é possível escutar em 127.0.0.1:80: permissão negada (os error 13)",
+            ),
+            (
+                "x: the product was removed by ana on this machine: a test",
+                "x: o produto foi removido por ana nesta máquina: a test",
             ),
             ("refused: redirected: the link has no host", "recusado: redirecionado: o link não tem host"),
             (

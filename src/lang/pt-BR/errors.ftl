@@ -825,6 +825,10 @@ error-operation-too-complex-response = a operação é complexa demais: a respos
     .en = the operation is too complex: its response may have { $values } values; the limit is { $max }. Request fewer rows, or fewer fields of them
 error-query-missing-graphql-document = falta `query`: o documento GraphQL
     .en = `query` is missing: the GraphQL document
+error-id = use um id
+    .en = id
+error-files-revisions = `{ $path }` nos arquivos das revisões { $from } e { $to }
+    .en = `{ $path }` in the files of the revisions { $from } and { $to }
 
 # Holds, losses, hooks, keys and retention.
 error-reason-empty-say-why = o motivo está vazio: diga por que a revisão precisa ficar
