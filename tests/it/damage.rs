@@ -274,7 +274,13 @@ fn create(what: &str, path: &Path) {
             let made = std::process::Command::new("mkfifo").arg(path).status();
             assert!(made.expect("mkfifo").success());
         }
-        "a socket" => drop(std::os::unix::net::UnixListener::bind(path).expect("a socket")),
+        // Its address is short, whatever the path.
+        "a socket" => {
+            let folder = tempfile::tempdir().expect("a folder");
+            let address = folder.path().join("s");
+            drop(std::os::unix::net::UnixListener::bind(&address).expect("a socket"));
+            std::fs::rename(address, path).expect("a socket");
+        }
         "a device" => std::os::unix::fs::symlink("/dev/zero", path).expect("a link"),
         _ => std::fs::create_dir(path).expect("a folder"),
     }
