@@ -13,7 +13,7 @@ pub struct Server {
     port: u16,
     bin: PathBuf,
     /// Its input's end is the server's, and the folder's: that comes when this process is gone, however it ends.
-    _watch: Child,
+    watch: Child,
     folder: tempfile::TempDir,
 }
 
@@ -59,7 +59,7 @@ impl Server {
             assert!(began.elapsed() < STARTED_WITHIN, "PostgreSQL does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self { port, bin, _watch: watch, folder }
+        Self { port, bin, watch, folder }
     }
 
     /// Its folder, with the cluster in `data`.
@@ -79,6 +79,13 @@ impl Server {
     /// A database's address.
     pub fn address(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Server {
+    /// Waits until it has ended: without its folder, which goes next, it would run on for up to a minute.
+    fn drop(&mut self) {
+        let _ = self.watch.wait();
     }
 }
 
