@@ -274,7 +274,8 @@ async fn a_hook_continues_where_it_was_and_begins_at_the_present(db: Db) {
         app.portal.add(product(round, &format!("Entregue {round}"), "a.txt", format!("a {round}")));
         app.portal.add(product(10 * round, &format!("Espera {round}"), "b.txt", format!("b {round}")));
         endpoint.answer(Answer::Status(200));
-        app.app.clock.advance(Duration::from_secs(600));
+        // Each service begins with the present time, and the last one was ahead of it.
+        app.app.clock.advance(Duration::from_secs(u64::from(600 * round)));
         app.archive(round).await;
         let accepted = 2 * round as usize - 3;
         endpoint.until_accepted(accepted).await;
@@ -287,7 +288,7 @@ async fn a_hook_continues_where_it_was_and_begins_at_the_present(db: Db) {
     }
     let app = archive.open().await;
     endpoint.answer(Answer::Status(200));
-    app.app.clock.advance(Duration::from_secs(600));
+    app.app.clock.advance(Duration::from_secs(600 * 5));
     let accepted = endpoint.until_accepted(6).await;
     assert_eq!(revisions(&accepted), archived(&app).await[1..], "{db:?}");
     until_idle(&app, 6).await;
