@@ -15,6 +15,7 @@ use std::sync::Arc;
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
+use crate::harness::burst::rounds;
 use crate::harness::process::in_shell;
 use crate::harness::samples::{noise, text};
 use crate::harness::{Db, files_in, on_each_database, postgres, random, sha256};
@@ -163,11 +164,13 @@ fn permit(path: &Path, mode: u32) {
 on_each_database!(every_file_with_a_flipped_bit_is_reported_and_no_other, 2 threads);
 async fn every_file_with_a_flipped_bit_is_reported_and_no_other(db: Db) {
     use rand::RngExt;
-    let archive = archive_of(db, 1000).await;
+    let damaged = rounds(60);
+    let count = 5 * damaged;
+    let archive = archive_of(db, count).await;
     let mut random = random();
     let mut flipped = BTreeMap::new();
     let objects = objects(&archive);
-    assert_eq!(objects.len(), 1000);
+    assert_eq!(objects.len(), count);
     for object in objects.iter().step_by(5) {
         let mut bytes = std::fs::read(object).expect("an object");
         // Some bits of a frame are ignored by decoders. An object with one of these flipped is not as it was stored either.
@@ -183,7 +186,7 @@ async fn every_file_with_a_flipped_bit_is_reported_and_no_other(db: Db) {
     bytes[4] ^= 0x10;
     std::fs::write(unused, bytes).expect("an object");
     flipped.insert(digest_of(unused), "ALTERED".to_owned());
-    assert_eq!(flipped.len(), 201);
+    assert_eq!(flipped.len(), damaged + 1);
     let (code, report) = verify(&archive, &[]).await;
     assert_eq!(code, Some(1), "{db:?}");
     assert_eq!(kinds(&report), flipped, "{db:?}");
@@ -203,7 +206,7 @@ async fn every_file_with_a_flipped_bit_is_reported_and_no_other(db: Db) {
         files += report["files"].as_u64().expect("a number");
         in_samples.extend(found);
     }
-    assert_eq!((files, in_samples), (1000, flipped.clone()), "{db:?}");
+    assert_eq!((files, in_samples), (count as u64, flipped.clone()), "{db:?}");
     // A second folder, which is not an archive, repairs all of them. The text lists the same, with what needs each.
     let backup = archive.folder.path().join("files").display().to_string();
     let repaired = archive.run(&["verify", "--repair", "--from", &backup], SECOND_LOOK).await;
@@ -213,8 +216,8 @@ async fn every_file_with_a_flipped_bit_is_reported_and_no_other(db: Db) {
         assert!(printed.contains(digest), "{db:?}: {digest}");
     }
     assert_eq!(printed.matches("needed by Deck ").count(), flipped.len(), "{db:?}: {printed}");
-    assert!(printed.contains("repaired 201; 0 still broken"), "{db:?}: {printed}");
-    nothing_is_broken(&archive, 1000, "after the repair").await;
+    assert!(printed.contains(&format!("repaired {}; 0 still broken", damaged + 1)), "{db:?}: {printed}");
+    nothing_is_broken(&archive, count, "after the repair").await;
     nothing_is_kept_aside(&archive);
 }
 
