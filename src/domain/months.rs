@@ -106,6 +106,8 @@ fn year_after(text: &str) -> Option<(i16, usize)> {
 fn day_before(text: &str) -> Option<(i16, usize)> {
     let text = text.trim_end();
     let rest = text.strip_suffix(" de").or_else(|| text.strip_suffix(['/', '-'])).unwrap_or(text).trim_end();
+    // `1º de novembro`
+    let rest = rest.strip_suffix(['º', '°', 'o']).filter(|day| day.ends_with('1')).unwrap_or(rest);
     let start = rest.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let is_alone = !rest[..start].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '.'));
     let number = rest[start..].parse().ok().filter(|_| rest.len() - start <= 2 && is_alone)?;
@@ -157,6 +159,8 @@ mod tests {
             ("out/2025 nov/2025", vec!["2025-10", "2025-11"]),
             ("20 de novembro de 2025", vec!["2025-11-20"]),
             ("20/nov/2025", vec!["2025-11-20"]),
+            ("1º de novembro de 2025", vec!["2025-11-01"]),
+            ("1o de novembro de 2025", vec!["2025-11-01"]),
             ("novembro 20/11/2025", vec!["*-11", "2025-11-20"]),
             ("31 de novembro de 2025", vec!["2025-11"]),
             ("revisão 3 dezembro de 2025", vec!["2025-12-03"]),
