@@ -53,7 +53,7 @@ impl FileReader {
         match self.documents(file, name).await {
             Ok(reading) => Ok(FileText {
                 outcome: reading.outcome(),
-                note: reading.failure.map(|note| note.chars().take(NOTE_CHARS_MAX).collect()),
+                note: reading.failure.or(reading.cut).map(|note| note.chars().take(NOTE_CHARS_MAX).collect()),
                 documents: reading.documents,
                 ..base
             }),
@@ -95,6 +95,9 @@ impl FileReader {
     }
 }
 
+/// Why the rest of a file is not read.
+const READ_LIMITS: &str = "reading it exceeds `content.read_max` or `content.time_max`";
+
 /// What was read of a file so far.
 struct Reading {
     extractor: Extractor,
@@ -102,8 +105,8 @@ struct Reading {
     cancelled: Arc<AtomicBool>,
     text_left: usize,
     documents: Vec<TextDocument>,
-    /// Something was left out.
-    is_cut: bool,
+    /// What was left out because of a limit, the first of several.
+    cut: Option<String>,
     /// Why something could not be read, the first of several.
     failure: Option<String>,
 }
@@ -119,13 +122,13 @@ impl Reading {
             cancelled,
             text_left: usize::try_from(settings.text_max).unwrap_or(usize::MAX),
             documents: Vec::new(),
-            is_cut: false,
+            cut: None,
             failure: None,
         }
     }
 
     fn outcome(&self) -> Outcome {
-        match (self.documents.is_empty(), self.failure.is_some() || self.is_cut) {
+        match (self.documents.is_empty(), self.failure.is_some() || self.cut.is_some()) {
             (true, false) => Outcome::NoText,
             (true, true) => Outcome::Unreadable,
             (false, true) => Outcome::Partly,
@@ -143,12 +146,14 @@ impl Reading {
 
     /// Small members first: a large table must not keep the others from being read.
     fn zip(&mut self, zip: &mut OpenZip, prefix: &str, depth: usize) -> Result<(), MemberError> {
-        self.is_cut |= zip.is_cut();
+        if zip.is_cut() {
+            self.cut(|| "it has more members than are listed".to_owned());
+        }
         let mut order: Vec<usize> = (0..zip.members().len()).collect();
         order.sort_by_key(|index| zip.members().get(*index).map(|member| (member.is_zip(), member.size)));
         for index in order {
-            if self.is_full() {
-                self.is_cut = true;
+            if let Some(why) = self.limit_reached() {
+                self.cut(|| why.to_owned());
                 break;
             }
             let Some(member) = zip.members().get(index) else { continue };
@@ -157,7 +162,7 @@ impl Reading {
                 let folder = zip.folder_of(index, &mut self.work)?;
                 match zip.open_nested(index, depth, &mut self.work) {
                     Ok(Some(mut nested)) => self.zip(&mut nested, &format!("{prefix}{folder}/"), depth + 1)?,
-                    Ok(None) => self.is_cut = true,
+                    Ok(None) => self.cut(|| format!("`{prefix}{name}` is nested too deeply, or {READ_LIMITS}")),
                     Err(e) => self.failed(&format!("{prefix}{name}"), e)?,
                 }
                 continue;
@@ -168,8 +173,15 @@ impl Reading {
         Ok(())
     }
 
-    fn is_full(&self) -> bool {
-        self.text_left == 0 || self.documents.len() >= MEMBERS_MAX || self.work.is_over()
+    /// The limit of the whole file that is reached.
+    fn limit_reached(&self) -> Option<&'static str> {
+        if self.text_left == 0 {
+            return Some("it has more text than `content.text_max`");
+        }
+        if self.documents.len() >= MEMBERS_MAX {
+            return Some("it has text in more members than are read");
+        }
+        self.work.is_over().then_some(READ_LIMITS)
     }
 
     /// Reads a document with `read`, which returns up to so many of its first bytes.
@@ -185,7 +197,9 @@ impl Reading {
             Err(e) => return self.failed(&what, e),
         };
         if beginning.bytes.is_empty() {
-            self.is_cut |= !beginning.is_whole;
+            if !beginning.is_whole {
+                self.cut(|| READ_LIMITS.to_owned());
+            }
             return Ok(());
         }
         let Some(kind) = Kind::of(name, &beginning.bytes) else { return Ok(()) };
@@ -201,7 +215,7 @@ impl Reading {
             return Ok(());
         }
         if !beginning.is_whole {
-            self.is_cut = true;
+            self.cut(|| format!("of `{what}` the first {} MiB are read", TEXT_BYTES_MAX >> 20));
             // A character may be cut at the end.
             let end = memchr::memrchr(b'\n', &beginning.bytes).map_or(beginning.bytes.len(), |at| at + 1);
             beginning.bytes.truncate(end);
@@ -211,7 +225,9 @@ impl Reading {
         let is_cancelled = move || cancelled.load(Ordering::Relaxed);
         match self.extractor.read(kind, &beginning.bytes, text_max, &is_cancelled) {
             Ok(lines) => {
-                self.is_cut |= lines.is_cut();
+                if lines.is_cut() {
+                    self.cut(|| format!("`{what}` has more text than is kept"));
+                }
                 self.text_left = self.text_left.saturating_sub(lines.as_str().len());
                 if !lines.as_str().is_empty() {
                     self.documents.push(TextDocument { path, lines: lines.as_str().to_owned() });
@@ -242,6 +258,10 @@ impl Reading {
 
     fn note(&mut self, failure: String) {
         self.failure.get_or_insert(failure);
+    }
+
+    fn cut(&mut self, why: impl FnOnce() -> String) {
+        self.cut.get_or_insert_with(why);
     }
 }
 
