@@ -138,7 +138,12 @@ fn parsed<T: InputType>(value: ConstValue) -> Result<ConstValue, String> {
         Ok(_) => Ok(value),
         Err(e) => {
             let message = e.into_server_error(Pos::default()).message;
-            Err(format!("{} is given: {}", display(&value), message.trim_end_matches('.')))
+            let message = message.trim_end_matches('.');
+            // What our scalars say names the value already.
+            match message.strip_prefix("Failed to parse ").and_then(|rest| rest.split_once(": ")) {
+                Some((_, ours)) if ours.starts_with('`') => Err(ours.to_owned()),
+                _ => Err(format!("{} is given: {message}", display(&value))),
+            }
         }
     }
 }

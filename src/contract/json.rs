@@ -2,6 +2,7 @@
 use std::sync::LazyLock;
 
 use async_graphql::registry::Registry;
+use async_graphql::resolver_utils::EnumType;
 use async_graphql::{InputType, Value};
 
 use super::coerce::{Source, Types};
@@ -31,13 +32,23 @@ pub fn publication_order(name: &str) -> Option<Order> {
     named::<PublicationOrder>(name).map(Into::into)
 }
 
+/// All of them.
+pub fn publication_orders() -> Vec<&'static str> {
+    PublicationOrder::items().iter().map(|item| item.name).collect()
+}
+
 /// `ARCHIVED_DESC` and the like.
 pub fn revision_order(name: &str) -> Option<Order> {
     named::<RevisionOrder>(name).map(Into::into)
 }
 
-fn named<T: async_graphql::resolver_utils::EnumType>(name: &str) -> Option<T> {
-    T::items().iter().find(|item| item.name == name).map(|item| item.value)
+/// All of them.
+pub fn revision_orders() -> Vec<&'static str> {
+    RevisionOrder::items().iter().map(|item| item.name).collect()
+}
+
+fn named<T: EnumType>(name: &str) -> Option<T> {
+    T::items().iter().find(|item| item.name.eq_ignore_ascii_case(name)).map(|item| item.value)
 }
 
 fn parse<T: InputType>(json: serde_json::Value) -> Result<T, String> {

@@ -13,5 +13,7 @@ pub use filters::{
     Granularity, NotificationFilter, NotificationStatus, ProductFilter, ProductOrder, PublicationFilter,
     PublicationOrder, PublicationStatus, RevisionOrder, member_pattern, uuid,
 };
-pub use json::{notification_filter, publication_filter, publication_order, revision_order};
+pub use json::{
+    notification_filter, publication_filter, publication_order, publication_orders, revision_order, revision_orders,
+};
 pub use scalar::{Count, DateTime, LocalDate, LocalDateTime, Long, too_large};

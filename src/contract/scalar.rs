@@ -21,7 +21,7 @@ impl ScalarType for DateTime {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         let wrong = || {
             InputValueError::custom(format!(
-                "`{}` is not a valid instant; expected one such as 2025-02-20T23:59:59Z",
+                "`{}` is not a valid instant; expected one such as 2025-02-20T23:59:59Z (`asOf` also takes a day, such as 2025-02-20)",
                 excerpt(text)
             ))
         };

@@ -116,6 +116,8 @@ impl<Row: TableRow> Book<Row> {
     }
 
     fn finish(mut self) -> Result<Spool, ExportError> {
+        let last_column = u16::try_from(self.sheet.columns.len()).unwrap_or(u16::MAX).saturating_sub(1);
+        self.workbook.worksheet_from_index(0)?.autofilter(0, 0, self.next_row - 1, last_column)?;
         self.workbook.save_to_writer(&mut self.spool)?;
         Ok(self.spool)
     }

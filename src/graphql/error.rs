@@ -54,7 +54,9 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
 pub(super) fn query_error(error: QueryError) -> Error {
     match &error {
         QueryError::BadInput(message) => bad(message.clone()),
-        QueryError::NotFound { .. } | QueryError::Purged(_) => coded(code::NOT_FOUND, error.to_string()),
+        QueryError::NotFound { .. } | QueryError::NoMember { .. } | QueryError::Purged(_) => {
+            coded(code::NOT_FOUND, error.to_string())
+        }
         QueryError::Damaged { .. } | QueryError::Unsupported(_) | QueryError::Busy(_) | QueryError::IndexStopped => {
             coded(code::INTERNAL, error.to_string())
         }

@@ -132,7 +132,8 @@ impl Revision {
     async fn publication(&self, ctx: &Context<'_>) -> Result<Publication> {
         must_load(ctx, self.0.revision.publication_id).await.map(Publication::from)
     }
-    /// The files in a zip, including those in nested zips. `match` keeps paths that contain the text.
+    /// The files in a zip, including those in nested zips. `match` keeps paths that contain the text; with `*` or `?`, paths or names
+    /// that match it as a whole.
     async fn members(
         &self,
         ctx: &Context<'_>,

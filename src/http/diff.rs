@@ -14,12 +14,13 @@ use super::auth::Caller;
 use super::conditional::{Conditions, Evaluation, without_body};
 use super::files::find;
 use super::negotiate::AcceptedMedia;
+use super::parameter::parameter;
 use super::{Http, Problem};
-use crate::domain::{Digest, excerpt};
+use crate::domain::Digest;
 use crate::query::{Permit, Queries, QueryLimits, Revision};
 
 /// Part of the ETag. To be increased when the same files are compared or written in another way.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// About what a response takes.
 const RESPONSE_BYTES: u64 = 1 << 20;
@@ -40,7 +41,11 @@ pub(super) async fn get_diff(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let member = member(query.as_deref().unwrap_or_default())?;
+    let member = parameter(query.as_deref().unwrap_or_default(), "member", "a diff")?;
+    if member.as_ref().is_some_and(String::is_empty) {
+        let detail = "`member` is empty; expected the path of a member, such as dadger.rv1";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
     let media = media_type(&headers)?;
     let (from, to) = (find(&http, &from).await?, find(&http, &to).await?);
     let tag = etag(&http.queries, &from, &to, member.as_deref(), media).await?;
@@ -68,26 +73,6 @@ pub(super) async fn get_diff(
     insert(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
     describe(&mut response, Some(&tag).filter(|_| made.is_repeatable))?;
     Ok(response)
-}
-
-/// The only parameter; the key was read before.
-fn member(query: &str) -> Result<Option<String>, Problem> {
-    let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let mut member = None;
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
-            "key" => {}
-            "member" if value.is_empty() => {
-                return Err(bad("`member` is empty; expected the path of a member, such as dadger.rv1".to_owned()));
-            }
-            "member" if member.is_some() => return Err(bad("`member` was given twice".to_owned())),
-            "member" => member = Some(value.into_owned()),
-            other => {
-                return Err(bad(format!("`{}` is not a parameter of a diff; expected `member`", excerpt(other))));
-            }
-        }
-    }
-    Ok(member)
 }
 
 /// JSON unless the client prefers text.

@@ -1,6 +1,6 @@
 //! The members of a zip: their list, and each of them as a file.
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::response::Builder;
 use axum::http::{Method, Response as HttpResponse, header};
 use axum::response::{IntoResponse, Response};
@@ -9,16 +9,22 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::files::{SANDBOX, build, disposition, find, media_type};
+use super::parameter::parameter;
 use super::{Http, Problem};
 use crate::domain::file_name;
 use crate::query::{FIRST_MAX, MemberRow, Paging};
 
-pub(super) async fn list_members(State(http): State<Http>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn list_members(
+    State(http): State<Http>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let matching = parameter(query.as_deref().unwrap_or_default(), "match", "a list of members")?;
     let revision = find(&http, &id).await?;
     let mut members = Vec::new();
     let mut paging = Paging::first(FIRST_MAX);
     loop {
-        let page = http.queries.members(&revision, None, &paging).await?;
+        let page = http.queries.members(&revision, matching.as_deref(), &paging).await?;
         paging.after = page.rows.last().map(|(cursor, _)| cursor.clone());
         members.extend(page.rows.into_iter().map(|(_, row)| as_json(&row)));
         if !page.has_next {

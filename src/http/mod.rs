@@ -18,6 +18,7 @@ mod negotiate;
 mod operation;
 mod origin;
 mod page;
+mod parameter;
 mod problem;
 mod query_runtime;
 mod repeated;

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::language::{self, say};
-use crate::query::QueryError;
+use crate::query::{QueryError, quoted};
 
 /// When a client that found the service busy is to try again.
 pub(super) const RETRY_AFTER_SECS: &str = "5";
@@ -81,6 +81,21 @@ impl From<QueryError> for Problem {
                 StatusCode::NOT_FOUND,
                 say!("problem-not-found", what = *what, id = language::language().error(id).into_owned()),
             ),
+            QueryError::NoMember { path, files, similar } => {
+                let ids: Vec<String> = files.iter().map(ToString::to_string).collect();
+                let similar = if similar.is_empty() { "none".to_owned() } else { quoted(similar) };
+                let (count, first) = (ids.len(), ids.first().cloned().unwrap_or_default());
+                let revisions = ids.join(", ");
+                let text = say!(
+                    "problem-no-member",
+                    path = path.as_str(),
+                    count = count,
+                    revisions = revisions,
+                    id = first,
+                    similar = similar
+                );
+                Self::new(StatusCode::NOT_FOUND, text)
+            }
             QueryError::Purged(why) => Self::new(StatusCode::GONE, why.clone()),
             QueryError::Damaged { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             QueryError::Unsupported(_) => Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()),

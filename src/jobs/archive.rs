@@ -345,7 +345,15 @@ pub(super) async fn list_members(
             Ok(ZipContents { list_later: true, ..ZipContents::default() })
         }
         Err(MemberError::Store(e)) => Err(e.into()),
-        Err(e) => Ok(ZipContents { broken: Some(format!("the zip does not open: {e}")), ..ZipContents::default() }),
+        Err(e) => Ok(ZipContents { broken: Some(does_not_open(&e)), ..ZipContents::default() }),
+    }
+}
+
+/// The warning of a zip without members.
+pub(super) fn does_not_open(error: &MemberError) -> String {
+    match error {
+        MemberError::NotAZip(why) => format!("the zip does not open: {why}"),
+        other => format!("the zip does not open: {other}"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::archive::{PARTLY_LISTED, record_members};
+use super::archive::{PARTLY_LISTED, does_not_open, record_members};
 use super::schedule::later;
 use crate::app::App;
 use crate::domain::StoredFile;
@@ -71,6 +71,6 @@ async fn list(app: &App, file: StoredFile) -> Result<(), RecordError> {
             | MemberError::NoMember(_)
             | MemberError::Ambiguous { .. }
             | MemberError::Unsupported(_)),
-        ) => app.record.files().save_members(file.digest, &[], Some(&format!("the zip does not open: {e}")), now).await,
+        ) => app.record.files().save_members(file.digest, &[], Some(&does_not_open(&e)), now).await,
     }
 }

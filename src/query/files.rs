@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use futures_util::{StreamExt, stream};
 
-use super::{Queries, QueryError};
-use crate::domain::{Digest, ProductFolders, RevisionId, StoredFile, first_chars};
+use super::{Queries, QueryError, quoted};
+use crate::domain::{Digest, MemberPattern, ProductFolders, RevisionId, StoredFile, first_chars};
 use crate::engine::record::Revision;
 use crate::engine::store::{Bytes, MemberError, MemberReader, Spool, StoreError};
 
@@ -77,16 +77,69 @@ impl Queries {
         Ok(folders)
     }
 
-    /// Finds a member by its path.
+    /// Finds a member by its path, in any case of letters; or the only one that a pattern with `*` or `?` matches, where no member has
+    /// such a path.
     pub async fn member(&self, revision: &Revision, path: &str) -> Result<MemberReader, QueryError> {
-        match self.app.store.member(revision.file, path).await {
+        let path = match self.app.store.member(revision.file, path).await {
+            Err(MemberError::NoMember(_)) if path.contains(['*', '?']) => self.only_match(revision, path).await?,
+            found => return self.member_found(revision, path, found).await,
+        };
+        let found = self.app.store.member(revision.file, &path).await;
+        self.member_found(revision, &path, found).await
+    }
+
+    async fn member_found(
+        &self,
+        revision: &Revision,
+        path: &str,
+        found: Result<MemberReader, MemberError>,
+    ) -> Result<MemberReader, QueryError> {
+        match found {
             Ok(member) => Ok(member),
             Err(MemberError::Store(e)) => Err(self.record_and_explain(revision, e).await),
             Err(MemberError::Unsupported(why)) => Err(QueryError::Unsupported(why)),
-            Err(MemberError::NoMember(_) | MemberError::NotAZip(_)) => Err(no_member(revision, path)),
+            Err(MemberError::NoMember(_) | MemberError::NotAZip(_)) => Err(self.no_member(&[revision], path).await?),
             Err(MemberError::Ambiguous { candidates, .. }) => Err(ambiguous(path, &candidates)),
             Err(MemberError::Cancelled) => Err(StoreError::Interrupted.into()),
         }
+    }
+
+    /// The path of the only member that a pattern matches.
+    async fn only_match(&self, revision: &Revision, pattern: &str) -> Result<String, QueryError> {
+        let parsed = MemberPattern::parse(pattern).map_err(QueryError::bad)?;
+        let (found, count) = self.matching_members(revision, &parsed, None, CANDIDATES_NAMED).await?;
+        let mut paths: Vec<String> = found.into_iter().map(|(_, member)| member.path).collect();
+        match count {
+            0 => Err(self.no_member(&[revision], pattern).await?),
+            1 => paths.pop().ok_or_else(|| StoreError::Interrupted.into()),
+            _ => Err(QueryError::bad(format!(
+                "the pattern `{}` matches {count} members: {}{}; give one of these",
+                first_chars(pattern, 200),
+                quoted(&paths),
+                if count > CANDIDATES_NAMED as u64 { ", and others" } else { "" }
+            ))),
+        }
+    }
+
+    /// The error for a path that no member of these files has. It names members with the same name in another folder, or with another
+    /// ending.
+    pub(super) async fn no_member(&self, revisions: &[&Revision], path: &str) -> Result<QueryError, QueryError> {
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let mut similar = Vec::new();
+        if !stem.trim_matches(['*', '?']).is_empty()
+            && let Ok(pattern) = MemberPattern::parse(&format!("*{stem}.*"))
+        {
+            for revision in revisions {
+                let (found, _) = self.matching_members(revision, &pattern, None, SIMILAR_NAMED).await?;
+                similar.extend(found.into_iter().map(|(_, member)| member.path));
+            }
+        }
+        similar.sort();
+        similar.dedup();
+        similar.truncate(SIMILAR_NAMED);
+        let files = revisions.iter().map(|revision| revision.id).collect();
+        Ok(QueryError::NoMember { path: first_chars(path, 200).to_owned(), files, similar })
     }
 
     /// The bytes of a member. The first of them have been read when this returns.
@@ -188,17 +241,14 @@ fn advice(name: Option<&str>, digest: Digest) -> String {
 /// Paths that a message names.
 const CANDIDATES_NAMED: usize = 10;
 
+/// Similar paths that a message names.
+const SIMILAR_NAMED: usize = 4;
+
 fn ambiguous(path: &str, candidates: &[String]) -> QueryError {
     let path = first_chars(path, 200);
-    let named: Vec<String> = candidates.iter().take(CANDIDATES_NAMED).map(|path| format!("`{path}`")).collect();
+    let named = quoted(&candidates[..candidates.len().min(CANDIDATES_NAMED)]);
     let more = if candidates.len() > CANDIDATES_NAMED { ", and others" } else { "" };
     QueryError::bad(format!(
-        "no member has exactly the path `{path}`, and several differ from it only in the case of letters: {}{more}; give one of these",
-        named.join(", ")
+        "no member has exactly the path `{path}`, and several differ from it only in the case of letters: {named}{more}; give one of these"
     ))
-}
-
-fn no_member(revision: &Revision, path: &str) -> QueryError {
-    let path = first_chars(path, 200);
-    QueryError::NotFound { what: "member", id: format!("`{path}` in the file of revision {}", revision.id) }
 }

@@ -11,7 +11,7 @@ use super::{
     ListPage, NotificationRequest, Paging, ProductRequest, PublicationRequest, PublicationRow, Queries, QueryError,
     RevisionRequest, RevisionRow,
 };
-use crate::domain::{Digest, NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
+use crate::domain::{Digest, MemberPattern, NotificationId, ProductId, PublicationId, RevisionId, millis, timestamp};
 use crate::engine::index::{Filter, Hit, Hits, Order, Query, SearchIn, SortValue, Target};
 use crate::engine::record::{
     Member, Notification, NotificationQuery, Page, Product, ProductRemoval, RecordError, Revision, VerifyRun,
@@ -208,7 +208,7 @@ impl Queries {
         Ok(all)
     }
 
-    /// The members of a revision's file, in the zip's order.
+    /// The members of a revision's file, in the zip's order; with `matching`, those that the pattern matches.
     pub async fn members(
         &self,
         revision: &Revision,
@@ -219,7 +219,13 @@ impl Queries {
         let window = paging.window(RECORD_ORDER)?;
         let after = window.position::<i32>()?;
         let limit = window.limit as u64;
-        let (rows, total) = self.record.history().members(revision.file.digest, matching, after, limit + 1).await?;
+        let (rows, total) = match matching {
+            None => self.record.history().members(revision.file.digest, after, limit + 1).await?,
+            Some(text) => {
+                let pattern = MemberPattern::parse(text).map_err(QueryError::bad)?;
+                self.matching_members(revision, &pattern, after, window.limit + 1).await?
+            }
+        };
         self.limits().count_bytes(weigh(rows.iter().map(|(_, member)| member)))?;
         let more = rows.len() as u64 > limit;
         let rows = rows.into_iter().take(window.limit).map(|(position, member)| {

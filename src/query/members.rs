@@ -71,6 +71,31 @@ impl Queries {
         }))
     }
 
+    /// The first members of a file after a position whose paths match a pattern, in the zip's order; and how many match.
+    pub(super) async fn matching_members(
+        &self,
+        revision: &Revision,
+        pattern: &MemberPattern,
+        after: Option<i32>,
+        limit: usize,
+    ) -> Result<(Vec<(i32, Member)>, u64), QueryError> {
+        let (mut rows, mut total, mut last) = (Vec::new(), 0, None);
+        loop {
+            let found = self.record.history().members_of_files(&[revision.file.digest], last, AT_ONCE).await?;
+            let is_last = (found.len() as u64) < AT_ONCE;
+            last = found.last().map(|(_, position, _)| *position);
+            for (_, position, member) in found.into_iter().filter(|(_, _, member)| pattern.matches(&member.path)) {
+                total += 1;
+                if rows.len() < limit && after.is_none_or(|after| position > after) {
+                    rows.push((position, member));
+                }
+            }
+            if is_last {
+                return Ok((rows, total));
+            }
+        }
+    }
+
     /// A page of the same. How many there are in all is not counted.
     pub async fn members_of_files(&self, mut request: PublicationRequest) -> Result<ListPage<FileMember>, QueryError> {
         let pattern = pattern_of(&mut request);

@@ -87,6 +87,9 @@ pub enum QueryError {
     BadInput(String),
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
+    /// No member of the files has this path. `similar` are those of members with the same name, or with another ending.
+    #[error("there is no member `{path}` in the file{}", described_absence(files, similar))]
+    NoMember { path: String, files: Vec<crate::domain::RevisionId>, similar: Vec<String> },
     /// The file does not read back as it was archived.
     #[error("{error}; {advice}")]
     Damaged { error: String, advice: String },
@@ -122,6 +125,25 @@ pub enum QueryError {
     Index(IndexError),
     #[error(transparent)]
     Store(#[from] crate::engine::store::StoreError),
+}
+
+/// What a message says of a member that is not there.
+fn described_absence(files: &[crate::domain::RevisionId], similar: &[String]) -> String {
+    let ids = files.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let many = if files.len() == 1 { "" } else { "s" };
+    let help = match similar {
+        [] => format!(
+            "`acervo get {} --list` lists its members",
+            files.first().map(ToString::to_string).unwrap_or_default()
+        ),
+        similar => format!("similar: {}", quoted(similar)),
+    };
+    format!("{many} of revision{many} {ids}; {help}")
+}
+
+/// Paths in a message.
+pub(crate) fn quoted(paths: &[String]) -> String {
+    paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl QueryError {

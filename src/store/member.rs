@@ -311,6 +311,11 @@ impl MemberReader {
         self.entry.size()
     }
 
+    /// Its path as listed, with the folders of the nested zips on the way.
+    pub fn full_path(&self) -> &str {
+        &self.full_path
+    }
+
     /// Its path in the innermost zip.
     pub fn path(&self) -> &str {
         &self.path

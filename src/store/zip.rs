@@ -171,6 +171,10 @@ pub(super) fn open<R: Read + Seek>(file: R) -> Result<ZipIterable<R>, MemberErro
 pub(super) fn not_a_zip(error: zip::result::ZipError) -> MemberError {
     match error {
         zip::result::ZipError::Io(e) => broken(&e),
+        // The library's word for the record that ends a zip.
+        zip::result::ZipError::InvalidArchive(why) if why.contains("EOCD") => {
+            MemberError::NotAZip("the directory at its end is missing, so it may be truncated".to_owned())
+        }
         other => MemberError::NotAZip(other.to_string()),
     }
 }

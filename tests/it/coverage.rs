@@ -189,7 +189,7 @@ async fn coverage_is_exported_and_printed() {
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(rows.len(), 14 + 14 + 1, "all periods, of the single file its own: {text}");
     let late =
-        app.get(&format!("{path}&state=MISSING,ARRIVED_LATE&process=tempo%20real")).await.text().await.expect("text");
+        app.get(&format!("{path}&state=missing,Arrived_Late&process=tempo%20real")).await.text().await.expect("text");
     let late: Vec<Value> = late.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let states: Vec<&str> = late.iter().filter_map(|row| row["state"].as_str()).collect();
     assert_eq!(states, ["MISSING", "MISSING", "ARCHIVED"]);

@@ -134,11 +134,30 @@ async fn a_member_is_shown_as_a_unified_diff() {
         nested.ends_with("-34.39\n\\ No newline at end of file\n+34.40\n\\ No newline at end of file\n"),
         "{nested}"
     );
+    // By a pattern, which finds the member of each week.
+    assert_eq!(of("dadger.rv%3F").await.2, of("DADGER.RV1").await.2);
+    let (status, _, body) = of("*.dat").await;
+    assert!(status == 400 && body.contains("`caso.dat`") && body.contains("give one of these"), "{body}");
+    let found: Value =
+        serde_json::from_str(&get(&app, &format!("{path}?member=dadger.rv%3F"), "*/*").await.2).expect("JSON");
+    assert_eq!((&found["added"], &found["removed"], &found["changed"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(found["renamed"][0]["pathBefore"], "DADGER.RV0");
+    // A nested zip is a folder.
+    assert_eq!(of("DENTRO.zip").await.2, "M dentro.zip/muda.dat  +1 -1\n0 added, 0 removed, 1 changed\n");
+    let found: Value =
+        serde_json::from_str(&get(&app, &format!("{path}?member=dentro.zip"), "*/*").await.2).expect("JSON");
+    assert_eq!((&found["changed"], &found["members"][0]["path"]), (&json!(1), &json!("dentro.zip/muda.dat")));
     assert_eq!(of("perdas.dat").await.2, "", "a member that is the same");
     assert!(of("hidr.dat").await.2.starts_with("Binary files hidr.dat"), "a binary member");
     let (status, media, body) = of("ausente.dat").await;
     assert_eq!((status, media.as_str()), (404, "application/problem+json"));
     assert!(body.contains("ausente.dat") && body.contains(&to), "{body}");
+    // One that is elsewhere, or has another ending, is named.
+    for (member, similar) in [("muda.dat", "`dentro.zip/muda.dat`"), ("pasta/dadger.dat", "`DADGER.RV0`, `DADGER.RV1`")]
+    {
+        let body = of(member).await.2;
+        assert!(body.contains(&format!("similar: {similar}")), "{body}");
+    }
     // As JSON, that member alone.
     let one: Value = serde_json::from_str(&get(&app, &format!("{path}?member=caso.dat"), "*/*").await.2).expect("JSON");
     assert_eq!(
@@ -239,6 +258,10 @@ async fn members_are_compared_by_content_not_by_how_they_are_packed() {
     .await;
     let found = diff(&app, &ids).await;
     assert_eq!((&found["isSame"], &found["members"], &found["changed"]), (&json!(false), &json!([]), &json!(0)));
+    let note = found["notes"][0].as_str().expect("a note");
+    assert!(note.starts_with("the members are the same"), "{note}");
+    let text = get(&app, &format!("/files/{}/diff/{}", ids[0], ids[1]), "text/plain").await.2;
+    assert_eq!(text, format!("the files differ\n# {note}\n"));
     // A nested zip that appears is listed with all that it has.
     let ids =
         revisions(&app, 2, "deck.zip", [zip(&[("x.dat", b"x")]), zip(&[("x.dat", b"x"), ("dentro.zip", &plain)])])
@@ -405,7 +428,7 @@ async fn the_command_shows_what_changed() {
         let text = printed(folder, &["diff", "--search", "produto 2"]);
         assert!(text.ends_with("@@ -1,2 +1,2 @@\n a;b\n-1;2\n+1;3\n"), "{text}");
         for (args, code, word) in [
-            (&["diff"][..], 2, "<FROM>"),
+            (&["diff"][..], 2, "--search"),
             (&["diff", "xyz"], 2, "`xyz` is not a valid id"),
             (&["diff", &to, "--search", "x"], 2, "--search"),
             (&["diff", &from], 1, "no file of `Produto 1` is older"),

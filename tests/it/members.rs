@@ -296,6 +296,40 @@ async fn members_are_found_across_files(db: Db) {
     let listed: Vec<String> = rows.iter().map(|row| row.try_get("", "path").expect("text")).collect();
     assert_eq!(listed.len(), 5);
     assert!(expected.iter().all(|path| listed.iter().any(|listed| listed == path)), "{listed:?}");
+    // The same patterns in the list of one file, over GraphQL and HTTP.
+    let file = app.query("{ publications(search: \"deck b\") { nodes { revisionId } } }").await;
+    let file = file["publications"]["nodes"][0]["revisionId"].as_str().expect("an id").to_owned();
+    for (pattern, expected) in [
+        ("vazoes", vec!["pasta/Prevs_Vazoes_1.rv0", "fundo.zip/VAZÕES.DAT"]),
+        ("*vazões*", vec!["pasta/Prevs_Vazoes_1.rv0", "fundo.zip/VAZÕES.DAT"]),
+        ("vazoes.*", vec!["fundo.zip/VAZÕES.DAT"]),
+        ("100%", vec![]),
+    ] {
+        let query =
+            "query($id: ID!, $match: String) { revision(id: $id) { members(match: $match, first: 1) { totalCount
+            nodes { path } pageInfo { hasNextPage } } } }";
+        let page = app.query_with(query, json!({ "id": file, "match": pattern })).await["revision"]["members"].clone();
+        assert_eq!(page["totalCount"], expected.len(), "{pattern}: {page}");
+        assert_eq!(page["pageInfo"]["hasNextPage"], expected.len() > 1, "{pattern}");
+        let url = reqwest::Url::parse_with_params(&format!("{}/files/{file}/members", app.url), [("match", pattern)]);
+        let answer =
+            app.client.get(url.expect("a URL")).bearer_auth(crate::harness::KEY).send().await.expect("a response");
+        let listed: Value = answer.json().await.expect("JSON");
+        let paths = listed["members"].as_array().expect("a list").iter().map(|one| one["path"].as_str().expect("text"));
+        assert_eq!(paths.collect::<Vec<_>>(), expected, "{pattern}");
+    }
+    assert_eq!(app.get(&format!("/files/{file}/members?padrao=x")).await.status(), 400);
+    // A pattern that only one member matches is as good as its path.
+    let bytes = app.get(&format!("/files/{file}/members/*vazoes*.rv%3F")).await.bytes().await.expect("bytes");
+    assert_eq!(&bytes[..], b"dois");
+    let several = app.get(&format!("/files/{file}/members/*vazoes*")).await;
+    assert_eq!(several.status(), 400);
+    assert!(several.text().await.expect("text").contains("matches 2 members"));
+    let answer = app.get_with(&format!("/files/{file}/members/vazoes.dat"), &[("accept-language", "pt-BR")]).await;
+    assert_eq!(answer.status(), 404);
+    let body = answer.text().await.expect("text");
+    assert!(body.contains("não existe o arquivo interno `vazoes.dat` no arquivo da revisão"), "{body}");
+    assert!(body.contains("parecidos: `fundo.zip/VAZÕES.DAT`"), "{body}");
     // Wrong arguments are named.
     for (arguments, word) in [
         ("match: \"a\", filter: { member: \"b\" }".to_owned(), "give one of them"),

@@ -1,7 +1,7 @@
 //! `GET /export/coverage.{format}`: which periods of which products.
 use axum::http::StatusCode;
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, one_of};
 use super::request::contains;
 use crate::domain::parse_local_date;
 use crate::http::Problem;
@@ -20,7 +20,9 @@ pub(super) fn request(parameters: &mut Parameters) -> Result<CoverageRequest, Pr
         })
     };
     let (from, to) = (day("from")?, day("to")?);
-    let states = parameters.each("state", "state of a period", chosen)?.map(|chosen| CoverageStates {
+    let names = CoverageState::ALL.iter().map(|state| state.as_str()).chain([ARRIVED_LATE]);
+    let expected = one_of("state of a period", names);
+    let states = parameters.each("state", &expected, chosen)?.map(|chosen| CoverageStates {
         states: chosen.iter().filter_map(|state| *state).collect(),
         arrived_late: chosen.contains(&None),
     });
@@ -36,8 +38,8 @@ pub(super) fn request(parameters: &mut Parameters) -> Result<CoverageRequest, Pr
 
 /// A state of periods; the inner `None` is that their file arrived late.
 fn chosen(text: &str) -> Option<Option<CoverageState>> {
-    if text == ARRIVED_LATE {
+    if text.eq_ignore_ascii_case(ARRIVED_LATE) {
         return Some(None);
     }
-    CoverageState::ALL.iter().find(|state| state.as_str() == text).map(|state| Some(*state))
+    CoverageState::ALL.iter().find(|state| state.as_str().eq_ignore_ascii_case(text)).map(|state| Some(*state))
 }

@@ -1,5 +1,5 @@
 //! The parameters of an export's URL, and how each is parsed.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -9,7 +9,11 @@ use crate::http::Problem;
 use crate::http::language::say;
 
 /// The parameters of a request. Each is taken once, so one that is left is misspelt.
-pub(super) struct Parameters(BTreeMap<String, String>);
+pub(super) struct Parameters {
+    given: BTreeMap<String, String>,
+    /// Those that were asked for, so all that the export has.
+    known: BTreeSet<String>,
+}
 
 impl Parameters {
     pub(super) fn read(query: &str) -> Result<Self, Problem> {
@@ -25,11 +29,17 @@ impl Parameters {
                 ));
             }
         }
-        Ok(Self(all))
+        Ok(Self { given: all, known: BTreeSet::new() })
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name).filter(|value| !value.is_empty())
+        self.known.insert(name.to_owned());
+        self.given.remove(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a parameter is given that the export does not have.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
     }
 
     pub(super) fn list(&mut self, name: &str) -> Option<Vec<String>> {
@@ -73,11 +83,14 @@ impl Parameters {
     }
 
     pub(super) fn done(self) -> Result<(), Problem> {
-        match self.0.into_keys().next() {
-            Some(name) => {
-                Err(Problem::new(StatusCode::BAD_REQUEST, say!("problem-parameter", name = excerpt(&name).to_string())))
-            }
-            None => Ok(()),
-        }
+        let Some(name) = self.given.into_keys().next() else { return Ok(()) };
+        let known = self.known.into_iter().collect::<Vec<_>>().join(", ");
+        let detail = say!("problem-parameter", name = excerpt(&name).to_string(), known = known);
+        Err(Problem::new(StatusCode::BAD_REQUEST, detail))
     }
+}
+
+/// What a parameter expects, with its names: `status; expected one of A, B`.
+pub(super) fn one_of(what: &str, names: impl Iterator<Item = &'static str>) -> String {
+    format!("{what}; expected one of {}", names.collect::<Vec<_>>().join(", "))
 }

@@ -1,12 +1,18 @@
 //! What an export's URL requests: the table and format, the columns, and the rows by `filter` or a parameter for each of its fields.
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::http::StatusCode;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::coverage;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, one_of};
 use crate::contract;
-use crate::domain::{LocalDateTime, ProductId, TextMatch, excerpt, parse_as_of, parse_local_date};
+use crate::domain::{
+    Granularity, LocalDateTime, NotificationStatus, ProductId, PublicationStatus, TextMatch, excerpt, parse_as_of,
+    parse_local_date,
+};
 use crate::export::{Columns, CsvOptions, Dates, Export, Format, Headers, Rows};
 use crate::http::Problem;
 use crate::query::{
@@ -88,7 +94,12 @@ fn publications(
         "instant or day; expected one such as 2025-02-20T12:00:00Z, or 2025-02-20 for the end of that day in São Paulo",
         parse_as_of,
     )?;
-    let order = order(parameters, Order::Period { descending: true }, contract::publication_order)?;
+    let order = order(
+        parameters,
+        Order::Period { descending: true },
+        contract::publication_order,
+        &contract::publication_orders(),
+    )?;
     let search_in = search_in(parameters)?;
     let filter = filter(parameters)?;
     Ok(PublicationRequest { search, search_in, scored, filter, as_of, order, paging: Paging::default() })
@@ -105,7 +116,12 @@ fn search_in(parameters: &mut Parameters) -> Result<SearchIn, Problem> {
 }
 
 fn rows(table: Table, parameters: &mut Parameters) -> Result<Rows, Problem> {
-    let search = parameters.text("search");
+    let has_search = matches!(table, Table::Publications | Table::Revisions | Table::Members);
+    let search = if has_search { parameters.text("search") } else { None };
+    if !has_search && parameters.has("search") {
+        let detail = "`search` is not a parameter of this export: use `name`";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
     Ok(match table {
         Table::Publications => {
             let columns: Columns<PublicationRow> = columns(search.is_some(), parameters)?;
@@ -114,7 +130,12 @@ fn rows(table: Table, parameters: &mut Parameters) -> Result<Rows, Problem> {
         }
         Table::Revisions => {
             let columns = columns(search.is_some(), parameters)?;
-            let order = order(parameters, Order::Archived { descending: true }, contract::revision_order)?;
+            let order = order(
+                parameters,
+                Order::Archived { descending: true },
+                contract::revision_order,
+                &contract::revision_orders(),
+            )?;
             let search_in = search_in(parameters)?;
             let filter = filter(parameters)?;
             let paging = Paging::default();
@@ -125,22 +146,10 @@ fn rows(table: Table, parameters: &mut Parameters) -> Result<Rows, Problem> {
             Rows::Members(Box::new(publications(search, false, parameters)?), columns)
         }
         Table::Notifications => {
-            if search.is_some() {
-                return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "`search` is not a parameter of this export: use `name`",
-                ));
-            }
             let columns = columns(false, parameters)?;
             Rows::Notifications(Box::new(notifications(parameters)?), columns)
         }
         Table::Coverage => {
-            if search.is_some() {
-                return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "`search` is not a parameter of this export: use `name`",
-                ));
-            }
             let columns = columns(false, parameters)?;
             Rows::Coverage(Box::new(coverage::request(parameters)?), columns)
         }
@@ -213,8 +222,26 @@ fn columns<Row: TableRow>(searched: bool, parameters: &mut Parameters) -> Result
     names.iter().map(find).collect()
 }
 
-fn order(parameters: &mut Parameters, plain: Order, named: fn(&str) -> Option<Order>) -> Result<Order, Problem> {
-    Ok(parameters.parse("orderBy", "order of this list; see the schema", named)?.unwrap_or(plain))
+fn order(
+    parameters: &mut Parameters,
+    plain: Order,
+    named: fn(&str) -> Option<Order>,
+    names: &[&'static str],
+) -> Result<Order, Problem> {
+    let expected = one_of("order of this list", names.iter().copied());
+    Ok(parameters.parse("orderBy", &expected, named)?.unwrap_or(plain))
+}
+
+/// A parameter that holds states.
+fn each_state<T: Copy + FromStr + Display>(
+    parameters: &mut Parameters,
+    name: &str,
+    what: &str,
+    all: &[T],
+) -> Result<Option<Vec<T>>, Problem> {
+    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let expected = format!("{what}; expected one of {}", names.join(", "));
+    parameters.each(name, &expected, |text| text.parse().ok())
 }
 
 /// The parameter `filter`; `null` is none, as in GraphQL.
@@ -259,9 +286,9 @@ fn filter(parameters: &mut Parameters) -> Result<Filter, Problem> {
     fill(&mut filter.member, member, "member", "member")?;
     let ids = parameters.each("productId", "id", |text| text.parse().ok())?;
     fill(&mut filter.product_ids, ids, "productId", "productId")?;
-    let status = parameters.each("status", "status of a publication", |text| text.parse().ok())?;
+    let status = each_state(parameters, "status", "status of a publication", PublicationStatus::ALL)?;
     fill(&mut filter.status, status, "status", "status")?;
-    let granularity = parameters.each("granularity", "granularity", |text| text.parse().ok())?;
+    let granularity = each_state(parameters, "granularity", "granularity", Granularity::ALL)?;
     fill(&mut filter.granularity, granularity, "granularity", "granularity")?;
     fill(&mut filter.extension, parameters.list("extension"), "extension", "extension")?;
     let day = "day; expected one such as 2025-02-20";
@@ -289,7 +316,7 @@ fn notifications(parameters: &mut Parameters) -> Result<NotificationQuery, Probl
     fill(&mut query.name, contains(parameters, "name"), "name", "name")?;
     let ids = parameters.each("productId", "id", |text| text.parse().ok().map(ProductId))?;
     fill(&mut query.product_id, ids, "productId", "productId")?;
-    let status = parameters.each("status", "status of a notification", |text| text.parse().ok())?;
+    let status = each_state(parameters, "status", "status of a notification", NotificationStatus::ALL)?;
     fill(&mut query.status, status, "status", "status")?;
     fill(&mut query.received_from, parameters.instant("receivedFrom")?, "receivedAt.from", "receivedFrom")?;
     fill(&mut query.received_to, parameters.instant("receivedTo")?, "receivedAt.to", "receivedTo")?;

@@ -26,6 +26,13 @@ problem-reading = too many requests are being read at once; send it again
 problem-internal = internal error; the log of the service has the details
 problem-stopping = the service is stopping
 problem-not-found = there is no { $what } { $id }
+problem-no-member = there is no member `{ $path }` in { $count ->
+    [1] the file of revision { $revisions }
+   *[other] the files of revisions { $revisions }
+}; { $similar ->
+    [none] GET /files/{ $id }/members lists its members
+   *[other] similar: { $similar }
+}
 problem-timeout = the query took more than { $seconds } s; request less at once
 problem-overloaded = the service is busy with other requests; try again in a few seconds
 problem-too-large = the response has more than { $mebibytes } MiB; request less at once
@@ -34,6 +41,6 @@ problem-index-stopped = the search index is not written by this service now, so 
 problem-not-a-file-id = `{ $id }` is not the id of a revision or the SHA-256 of a file
 problem-purged = the file was removed by retention at { $at }: { $why }
 problem-twice = `{ $name }` is given twice
-problem-parameter = `{ $name }` is not a parameter of this export
+problem-parameter = `{ $name }` is not a parameter of this export; it has { $known }
 problem-origin = a page of another origin must not do this; list its origin in `api.cors_origins`, or set `public_url` to the address this service is reached by
 problem-host = the Host of the request is not a name of this service: set `public_url`, or add the name to `host_names` (ACERVO_HOST_NAMES)

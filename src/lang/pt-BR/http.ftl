@@ -34,6 +34,13 @@ problem-not-found = não existe { $what ->
     [hook] o hook
    *[other] { $what }
 } { $id }
+problem-no-member = não existe o arquivo interno `{ $path }` { $count ->
+    [1] no arquivo da revisão { $revisions }
+   *[other] nos arquivos das revisões { $revisions }
+}; { $similar ->
+    [none] GET /files/{ $id }/members lista os arquivos internos
+   *[other] parecidos: { $similar }
+}
 problem-timeout = a consulta demorou mais de { $seconds } s; peça menos de uma vez
 problem-overloaded = o serviço está ocupado com outras requisições; tente de novo em alguns segundos
 problem-too-large = a resposta tem mais de { $mebibytes } MiB; peça menos de uma vez
@@ -42,6 +49,6 @@ problem-index-stopped = este serviço não está gravando o índice de busca ago
 problem-not-a-file-id = `{ $id }` não é o id de uma revisão nem o SHA-256 de um arquivo
 problem-purged = o arquivo foi removido pela retenção em { $at }: { $why }
 problem-twice = `{ $name }` aparece duas vezes
-problem-parameter = `{ $name }` não é um parâmetro desta exportação
+problem-parameter = `{ $name }` não é um parâmetro desta exportação; ela tem { $known }
 problem-origin = uma página de outra origem não pode fazer isto; inclua a origem dela em `api.cors_origins` ou defina `public_url` com o endereço por onde este serviço é acessado
 problem-host = o Host da requisição não é um nome deste serviço: defina `public_url` ou acrescente o nome a `host_names` (ACERVO_HOST_NAMES)

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use tokio::time::timeout_at;
 
 use super::{Queries, QueryError, RevisionRow};
-use crate::domain::{RevisionId, extension_of, first_chars, fold_case, format_instant, has_members};
+use crate::domain::{RevisionId, extension_of, fold_case, format_instant, has_members};
 use crate::engine::store::{Beginning, MemberError, MemberReader};
 use content::{CELLS_LISTED_MAX, Contents, wanted};
 use run::{FILE_BYTES_MAX, Files};
@@ -175,15 +175,23 @@ impl Queries {
 
     /// The same of one member, by the path that it has in either file.
     pub async fn member_diff(&self, from: RevisionId, to: RevisionId, path: &str) -> Result<RevisionDiff, QueryError> {
-        let mut diff = self.revision_diff(from, to).await?;
-        diff.keep_only(path);
-        if diff.members.is_empty()
-            && self.member_if_any(&diff.from, path).await?.is_none()
-            && self.member_if_any(&diff.to, path).await?.is_none()
-        {
-            return Err(no_member(&diff.from, &diff.to, path));
+        let (from_row, to_row) = (self.comparable(from).await?, self.comparable(to).await?);
+        let paths = [self.listed_path(&from_row, path).await?, self.listed_path(&to_row, path).await?];
+        if paths.iter().all(Option::is_none) {
+            return Err(self.no_member(&[&from_row.revision, &to_row.revision], path).await?);
         }
+        let mut diff = self.revision_diff(from, to).await?;
+        diff.keep_only(paths.each_ref().map(Option::as_deref));
         Ok(diff)
+    }
+
+    /// The path of a member as it is listed. One that cannot be unpacked is compared all the same.
+    async fn listed_path(&self, row: &RevisionRow, path: &str) -> Result<Option<String>, QueryError> {
+        match self.member_if_any(row, path).await {
+            Ok(found) => Ok(found.map(|member| member.full_path().to_owned())),
+            Err(QueryError::Unsupported(_)) => Ok(Some(path.to_owned())),
+            Err(e) => Err(e),
+        }
     }
 
     /// The same as text: a unified diff of a member, by the path that it has in either file, or of files that are text; of zips a list.
@@ -238,32 +246,45 @@ impl Queries {
     /// The diff of one member, which may have another name in the other file.
     async fn member_text(&self, from: &RevisionRow, to: &RevisionRow, path: &str) -> Result<DiffText, QueryError> {
         let mut found = (self.member_if_any(from, path).await?, self.member_if_any(to, path).await?);
-        let mut paths = (path.to_owned(), path.to_owned());
-        if found.0.is_none() != found.1.is_none()
-            && let Some((before, after)) = self.renamed_member(from, to, path).await?
+        let only = match (&found.0, &found.1) {
+            (Some(one), None) | (None, Some(one)) => Some(one.full_path().to_owned()),
+            _ => None,
+        };
+        if let Some(only) = only
+            && let Some((before, after)) = self.renamed_member(from, to, &only).await?
         {
             found = (self.member_if_any(from, &before).await?, self.member_if_any(to, &after).await?);
-            paths = (before, after);
         }
-        if found.0.is_none() && found.1.is_none() {
-            return Err(no_member(from, to, path));
+        let paths = [&found.0, &found.1].map(|side| side.as_ref().map(|member| member.full_path().to_owned()));
+        if paths.iter().all(Option::is_none) {
+            return Err(self.no_member(&[&from.revision, &to.revision], path).await?);
         }
-        let names = [
-            found.0.as_ref().map_or_else(|| "/dev/null".to_owned(), |_| name(&paths.0, from)),
-            found.1.as_ref().map_or_else(|| "/dev/null".to_owned(), |_| name(&paths.1, to)),
-        ];
+        if paths.iter().flatten().all(|path| has_members(extension_of(path).as_deref(), &[])) {
+            let mut diff = self.revision_diff(from.revision.id, to.revision.id).await?;
+            diff.keep_only(paths.each_ref().map(Option::as_deref));
+            let (text, notes) = (diff.summary(), diff.notes.clone());
+            return Ok(DiffText { text, notes, is_partial: diff.is_partial, ..DiffText::default() });
+        }
+        let named = |path: &Option<String>, row| path.as_ref().map_or("/dev/null".to_owned(), |path| name(path, row));
+        let names = [named(&paths[0], from), named(&paths[1], to)];
+        let shown_name = paths.iter().flatten().next_back().cloned().unwrap_or_default();
         let deadline = self.comparison_deadline();
         let slot = self.comparison_slot(deadline).await?;
         let contents = (self.beginning(from, found.0).await?, self.beginning(to, found.1).await?);
-        let contents =
-            Contents { from: contents.0, to: contents.1, name: paths.1, until: deadline, cells_max: CELLS_LISTED_MAX };
+        let contents = Contents {
+            from: contents.0,
+            to: contents.1,
+            name: shown_name,
+            until: deadline,
+            cells_max: CELLS_LISTED_MAX,
+        };
         self.on_thread(slot, deadline, move || contents.text(&names[0], &names[1])).await
     }
 
     async fn member_if_any(&self, row: &RevisionRow, path: &str) -> Result<Option<MemberReader>, QueryError> {
         match self.member(&row.revision, path).await {
             Ok(found) => Ok(Some(found)),
-            Err(QueryError::NotFound { .. }) => Ok(None),
+            Err(QueryError::NoMember { .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -314,24 +335,26 @@ fn name(path: &str, row: &RevisionRow) -> String {
     format!("{path}\trevision {} of {}, {}", row.revision.number, row.publication.reference_date, row.revision.id)
 }
 
-fn no_member(from: &RevisionRow, to: &RevisionRow, path: &str) -> QueryError {
-    let (path, from, to) = (first_chars(path, 200), from.revision.id, to.revision.id);
-    QueryError::NotFound { what: "member", id: format!("`{path}` in the files of the revisions {from} and {to}") }
-}
-
-/// Whether both files are zips with members.
-fn are_zips(files: &mut Files) -> Result<bool, MemberError> {
+/// Which of the files are zips with members.
+fn are_zips(files: &mut Files) -> Result<[bool; 2], MemberError> {
     const SIGNATURE_BYTES: u64 = 4;
     let heads = [
         files.from.read(SIGNATURE_BYTES, &mut files.work)?.bytes,
         files.to.read(SIGNATURE_BYTES, &mut files.work)?.bytes,
     ];
-    Ok(heads.iter().zip(&files.names).all(|(head, name)| has_members(extension_of(name).as_deref(), head)))
+    let [from, to] = &files.names;
+    let is_zip = |name: &String, head: &[u8]| has_members(extension_of(name).as_deref(), head);
+    Ok([is_zip(from, &heads[0]), is_zip(to, &heads[1])])
 }
 
 fn compare_files(mut files: Files, by_line: bool) -> Result<(Found, ContentChange), MemberError> {
-    if !are_zips(&mut files)? {
-        return Ok((Found::default(), contents(&mut files)?.change()));
+    match are_zips(&mut files)? {
+        [true, true] => {}
+        [false, false] => return Ok((Found::default(), contents(&mut files)?.change())),
+        _ => {
+            let found = Found { notes: vec![DiffNote::OneZip], ..Found::default() };
+            return Ok((found, contents(&mut files)?.change()));
+        }
     }
     let Files { from, to, mut work, until, .. } = files;
     let mut notes = Vec::new();
@@ -346,7 +369,12 @@ fn compare_files(mut files: Files, by_line: bool) -> Result<(Found, ContentChang
     let Ok([from, to]) = <[_; 2]>::try_from(opened) else {
         return Ok((Found { notes, ..Found::default() }, ContentChange::default()));
     };
-    Ok((Walk::new(&mut work, until, by_line).compare(from, to)?, ContentChange::default()))
+    let mut found = Walk::new(&mut work, until, by_line).compare(from, to)?;
+    // Two files that are the same are not compared.
+    if found.members.is_empty() && found.renamed.is_empty() && found.notes.is_empty() {
+        found.notes.push(DiffNote::SameMembers);
+    }
+    Ok((found, ContentChange::default()))
 }
 
 /// Two files as they are shown as text.
@@ -357,7 +385,7 @@ enum Written {
 }
 
 fn text_of_files(mut files: Files, names: &[String; 2]) -> Result<Written, MemberError> {
-    if are_zips(&mut files)? {
+    if are_zips(&mut files)?.contains(&true) {
         return Ok(Written::Members(compare_files(files, true)?.0));
     }
     Ok(Written::Text(contents(&mut files)?.text(&names[0], &names[1])))

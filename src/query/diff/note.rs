@@ -26,6 +26,10 @@ pub enum DiffNote {
     FilesTooLarge { gibibytes_max: u64 },
     /// A file that should be a zip is none: why, as the reader of zips says it.
     NotAZip { side: Side, why: String },
+    /// One file is a zip and the other is not.
+    OneZip,
+    /// The members of two zips are the same, though the files differ.
+    SameMembers,
     /// Not all members of a zip were listed.
     MembersCut,
     /// More members differ than are listed.
@@ -66,6 +70,10 @@ impl fmt::Display for DiffNote {
                     Side::To => "second",
                 };
                 write!(f, "the {which} file does not open as a zip: {why}")
+            }
+            Self::OneZip => f.write_str("one file is a zip and the other is not, so their contents are not compared"),
+            Self::SameMembers => {
+                f.write_str("the members are the same, and only timestamps or how the zips are packed differ")
             }
             Self::MembersCut => f.write_str(
                 "a zip has more members than are compared: members that only the other file has are not listed",

@@ -2,16 +2,16 @@
 use serde_json::{Map, Value, json};
 
 use super::{CellChange, ContentChange, DiffNote, MemberChange, MemberChangeKind, RevisionDiff};
-use crate::domain::fold_case;
 use crate::query::{Queries, RevisionRow, TableRow};
 
 impl RevisionDiff {
-    /// Leaves out all members but one, by the path that it has in either file.
-    pub(super) fn keep_only(&mut self, path: &str) {
-        let wanted = fold_case(path);
-        let is_wanted = |one: &MemberChange| {
-            fold_case(&one.path) == wanted || one.path_before.as_ref().is_some_and(|before| fold_case(before) == wanted)
+    /// Leaves out all members but one, by the path that it has in each file, and, of a nested zip, those in it.
+    pub(super) fn keep_only(&mut self, paths: [Option<&str>; 2]) {
+        let is_in = |path: &str| {
+            let rest = paths.iter().flatten().find_map(|wanted| path.strip_prefix(wanted));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
+        let is_wanted = |one: &MemberChange| is_in(&one.path) || one.path_before.as_deref().is_some_and(is_in);
         self.members.retain(is_wanted);
         self.renamed.retain(is_wanted);
         let count = |kind| self.members.iter().filter(|one| one.kind == kind).count() as u64;

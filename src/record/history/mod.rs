@@ -277,23 +277,14 @@ impl History {
         rows.into_iter().map(Member::read).collect()
     }
 
-    /// The members of a zip whose path contains `matching`, in the zip's order; and how many there are.
+    /// The members of a zip, in its order; and how many there are.
     pub async fn members(
         &self,
         of: Digest,
-        matching: Option<&str>,
         after: Option<i32>,
         limit: u64,
     ) -> Result<(Vec<(i32, Member)>, u64), RecordError> {
-        if matching.is_some_and(|text| !is_storable(text)) {
-            return Ok((Vec::new(), 0));
-        }
         let mut all = members::Entity::find().filter(members::Column::Digest.eq(of));
-        if let Some(text) = matching {
-            let pattern = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            let folded = Expr::expr(sea_orm::sea_query::Func::lower(Expr::col(members::Column::Path)));
-            all = all.filter(folded.like(LikeExpr::new(format!("%{pattern}%")).escape('\\')));
-        }
         let total = all.clone().count(self.db.reader()).await?;
         if let Some(after) = after {
             all = all.filter(members::Column::Position.gt(after));

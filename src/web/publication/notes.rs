@@ -31,6 +31,8 @@ fn said(lang: Lang, note: &DiffNote) -> String {
         DiffNote::FilesTooLarge { gibibytes_max } => text!(lang, "note-files-too-large", gibibytes = *gibibytes_max),
         DiffNote::NotAZip { side: Side::From, .. } => text!(lang, "note-first-no-zip"),
         DiffNote::NotAZip { side: Side::To, .. } => text!(lang, "note-second-no-zip"),
+        DiffNote::OneZip => text!(lang, "note-one-zip"),
+        DiffNote::SameMembers => text!(lang, "note-same-members"),
         DiffNote::MembersCut => text!(lang, "note-members-cut"),
         DiffNote::ChangesCut { changes_max } => {
             text!(lang, "note-changes-cut", count = units::number(lang, *changes_max as u64))
@@ -80,6 +82,8 @@ fn reason(note: &DiffNote) -> Option<&str> {
         | DiffNote::TooLarge { .. }
         | DiffNote::Binary
         | DiffNote::FilesTooLarge { .. }
+        | DiffNote::OneZip
+        | DiffNote::SameMembers
         | DiffNote::MembersCut
         | DiffNote::ChangesCut { .. }
         | DiffNote::Unfinished => None,
