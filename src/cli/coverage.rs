@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde_json::{Map, Value, json};
 
 use super::ask::{Archive, Remote, take};
+use super::dates::day;
 use super::language::say;
-use super::search::{Format, day, local_time};
+use super::search::{Format, local_time};
 use super::table::{Column, Table};
 use super::{Usage, output};
 use crate::config::Settings;
@@ -22,10 +23,10 @@ const DAYS_DEFAULT: i64 = 30;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Only periods that start on this day or later (YYYY-MM-DD) [default: 30 days before --to]
+    /// Only periods that start on this day or later (2025-02-20 or 20/02/2025) [default: 30 days before --to]
     #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<Date>,
-    /// Only periods that start on this day or earlier (YYYY-MM-DD) [default: today]
+    /// Only periods that start on this day or earlier (2025-02-20 or 20/02/2025) [default: today]
     #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<Date>,
     /// Only products whose name contains this text

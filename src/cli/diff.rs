@@ -1,5 +1,4 @@
 //! `acervo diff`: shows what changed between two revisions.
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -9,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::ask::{Archive, Remote, take};
 use super::language::say;
-use super::output::{self, Style};
-use super::{get, search};
+use super::output::{self, Color, Style};
+use super::{Usage, dates, get};
 use crate::config::Settings;
 use crate::domain::format_instant;
 use crate::jobs;
@@ -19,7 +18,7 @@ use crate::query::{Queries, RevisionRow};
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The id of a revision, or of a publication for its latest revision
-    #[arg(value_parser = get::id, required_unless_present = "search", conflicts_with = "search")]
+    #[arg(value_parser = get::id, conflicts_with = "search")]
     from: Option<uuid::Uuid>,
     /// The id of the revision to compare with [default: FROM is compared with the revision before it]
     #[arg(value_parser = get::id)]
@@ -27,10 +26,10 @@ pub(super) struct Args {
     /// Compare the last two revisions of the product that these words find
     #[arg(long, value_name = "WORDS")]
     search: Option<String>,
-    /// With --search: the last two as the archive was then (2025-02-20 or 2025-02-20T12:00:00Z)
-    #[arg(long, value_name = "INSTANT", value_parser = search::instant, requires = "search")]
+    /// With --search: the last two as the archive was then (2025-02-20, 20/02/2025 or 2025-02-20T12:00:00Z)
+    #[arg(long, value_name = "INSTANT", value_parser = dates::as_of, requires = "search")]
     as_of: Option<Timestamp>,
-    /// Show the changes of this file in the zip, line by line
+    /// Show the changes of this file in the zip, line by line; of the one that matches a pattern, such as "dadger.rv?"; or of a nested zip
     #[arg(long, value_name = "PATH")]
     member: Option<String>,
     /// The output format
@@ -46,14 +45,6 @@ enum Format {
     /// A line for each member that differs; of texts and of a member, a unified diff
     Table,
     Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    Always,
-    Never,
 }
 
 /// What is printed.
@@ -72,6 +63,9 @@ enum Shown {
 }
 
 pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
+    if args.from.is_none() && args.search.is_none() {
+        return Err(Usage(say!("cli-diff-what")).into());
+    }
     let comparison = match remote {
         Some(remote) => compare_remotely(&args, remote).await?,
         None => compare(&args, settings).await?,
@@ -90,16 +84,7 @@ pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) 
         Shown::Text(text) => text,
     };
     output::print_message(&say!("cli-diff-from-to", from = from, to = to));
-    let is_colored = match args.color {
-        Color::Auto => {
-            let is_refused = super::environment("NO_COLOR").is_some_and(|value| !value.is_empty());
-            std::io::stdout().is_terminal() && !is_refused
-        }
-        Color::Always => true,
-        Color::Never => false,
-    };
-    let style = |line: &str| if is_colored { style_of(line) } else { Style::Plain };
-    output::print_lines(text.lines().map(|line| (style(line), line)))?;
+    output::print_lines(args.color, text.lines().map(|line| [(style_of(line), line)]))?;
     Ok(ExitCode::SUCCESS)
 }
 

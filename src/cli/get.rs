@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use super::ask::Remote;
 use super::language::say;
 use super::output;
-use super::search::FilterOptions;
+use super::search::{FilterOptions, Place};
 use super::target::Target;
 use crate::config::Settings;
 use crate::domain::{PublicationId, RevisionId, file_name};
@@ -23,12 +23,12 @@ use crate::query::Revision;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The id of a revision, or of a publication for its latest revision
-    #[arg(value_parser = id, required_unless_present_any = ["folder", "search"])]
+    #[arg(value_parser = id)]
     id: Option<uuid::Uuid>,
     /// The file to write, or - for standard output [default: the published name, in the current folder]
     #[arg(short, long, value_name = "FILE", requires = "id")]
     output: Option<PathBuf>,
-    /// Extract this file from the zip; of a nested zip outer.zip/inner.dat
+    /// Extract this file from the zip; of a nested zip outer.zip/inner.dat; or the only one that matches a pattern, such as "dadger.rv?"
     #[arg(long, value_name = "PATH", requires = "id")]
     member: Option<String>,
     /// List the members of the zip, nested ones included
@@ -42,8 +42,11 @@ pub(super) struct Args {
     #[arg(short = 'd', long = "dir", value_name = "DIR", conflicts_with = "id")]
     folder: Option<PathBuf>,
     /// With -d: words to find, in any order; the last one may be incomplete
-    #[arg(long, value_name = "TEXT", requires = "folder")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "id")]
     search: Option<String>,
+    /// Where to look for the words
+    #[arg(long = "in", value_enum, default_value_t = Place::Names, requires = "search")]
+    place: Place,
     #[command(flatten)]
     filter: FilterOptions,
     /// Overwrite existing files that have other bytes
@@ -59,8 +62,8 @@ enum Format {
 
 pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) -> anyhow::Result<ExitCode> {
     let Some(id) = args.id else {
-        let folder = args.folder.with_context(|| say!("cli-get-what"))?;
-        return folder::download(args.search, args.filter, &folder, args.force, remote, settings).await;
+        let folder = args.folder.ok_or_else(|| super::Usage(say!("cli-get-what")))?;
+        return folder::download((args.search, args.place), args.filter, &folder, args.force, remote, settings).await;
     };
     if args.filter.is_given() {
         return Err(super::Usage(say!("cli-get-filters")).into());

@@ -6,6 +6,7 @@ mod backup;
 mod compact;
 mod config;
 mod coverage;
+mod dates;
 mod demo;
 mod diff;
 mod export;

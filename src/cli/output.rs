@@ -1,8 +1,9 @@
 //! Output to the terminal. Names, paths and reasons come from outside: everything goes through [`printable`], so that none of
 //! them moves the cursor or changes the reading direction.
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use anyhow::bail;
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -42,28 +43,71 @@ pub(super) enum Style {
     Green,
     Yellow,
     Cyan,
+    /// A word that was searched for.
+    Found,
 }
 
-/// Prints lines to standard output, each in its style.
-pub(super) fn print_lines<'a>(lines: impl Iterator<Item = (Style, &'a str)>) -> anyhow::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for (style, line) in lines {
-        let line = printable(line);
-        let code = match style {
-            Style::Plain => "",
-            Style::Bold => "1",
-            Style::Red => "31",
-            Style::Green => "32",
-            Style::Yellow => "33",
-            Style::Cyan => "36",
-        };
-        match code {
-            "" => writeln!(out, "{line}"),
-            code => writeln!(out, "\x1b[{code}m{line}\x1b[0m"),
+impl Style {
+    /// What a terminal needs to show it.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Bold => "1",
+            Self::Red => "31",
+            Self::Green => "32",
+            Self::Yellow => "33",
+            Self::Cyan => "36",
+            Self::Found => "1;31",
         }
-        .map_err(write_error)?;
+    }
+}
+
+/// When lines are shown in their styles.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    fn is_shown(self) -> bool {
+        match self {
+            Self::Auto => {
+                let is_refused = super::environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+                std::io::stdout().is_terminal() && !is_refused
+            }
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// Prints lines to standard output, each of pieces in a style.
+pub(super) fn print_lines<L, T>(color: Color, lines: impl Iterator<Item = L>) -> anyhow::Result<()>
+where
+    L: AsRef<[(Style, T)]>,
+    T: AsRef<str>,
+{
+    let is_colored = color.is_shown();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in lines {
+        writeln!(out, "{}", styled(line.as_ref(), is_colored)).map_err(write_error)?;
     }
     out.flush().map_err(write_error)
+}
+
+/// A line of pieces in a style. Only what is in the pieces comes from outside, so only that is made printable.
+fn styled<T: AsRef<str>>(pieces: &[(Style, T)], is_colored: bool) -> String {
+    let piece = |(style, text): &(Style, T)| {
+        let text = printable(text.as_ref());
+        match style.code() {
+            code if is_colored && !code.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
+            _ => text.into_owned(),
+        }
+    };
+    pieces.iter().map(piece).collect()
 }
 
 /// Prints a line to standard error, and ignores errors.
@@ -170,7 +214,14 @@ fn cell(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::when;
+    use super::{Style, styled, when};
+
+    #[test]
+    fn styles_are_shown_and_control_characters_of_a_text_are_not() {
+        let line = [(Style::Found, "FCMAX"), (Style::Plain, " 98.16 \x1b[2J")];
+        assert_eq!(styled(&line, true), "\x1b[1;31mFCMAX\x1b[0m 98.16 \\u001b[2J");
+        assert_eq!(styled(&line, false), "FCMAX 98.16 \\u001b[2J");
+    }
 
     #[test]
     fn instants_for_people_are_local_and_say_how_long_ago() {

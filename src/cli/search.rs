@@ -11,13 +11,12 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use super::ask::{Archive, Remote, take};
+use super::dates;
 use super::language::say;
-use super::output;
+use super::output::{self, Color};
 use super::table::{Column, Table};
 use crate::config::Settings;
-use crate::domain::{
-    LocalDateTime, MemberPattern, PublicationStatus, TextMatch, format_instant, parse_as_of, parse_local_date,
-};
+use crate::domain::{LocalDateTime, MemberPattern, PublicationStatus, TextMatch, format_instant};
 use crate::query::{Filter, Order, Paging, PublicationRequest, PublicationRow, SearchIn, TableRow};
 
 #[derive(clap::Args)]
@@ -36,6 +35,9 @@ pub(super) struct Args {
     /// The output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
 }
 
 /// Which publications, with the words to find as arguments.
@@ -56,17 +58,18 @@ pub(super) struct FilterOptions {
     /// Only processes whose name contains this text
     #[arg(long)]
     process: Option<String>,
-    /// Only periods that end on this day or later (YYYY-MM-DD)
-    #[arg(long, value_name = "DAY", value_parser = day)]
+    /// Only periods that end on this day or later (2025-02-20 or 20/02/2025)
+    #[arg(long, value_name = "DAY", value_parser = dates::day)]
     from: Option<Date>,
-    /// Only periods that start on this day or earlier (YYYY-MM-DD)
-    #[arg(long, value_name = "DAY", value_parser = day)]
+    /// Only periods that start on this day or earlier (2025-02-20 or 20/02/2025)
+    #[arg(long, value_name = "DAY", value_parser = dates::day)]
     to: Option<Date>,
     /// Only these: awaited, archived, lost, purged
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     status: Vec<PublicationStatus>,
-    /// Show the archive as it was at an instant (2025-02-20T12:00:00Z), or at the end of a day in São Paulo (2025-02-20)
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    /// Show the archive as it was at the end of a day in São Paulo (2025-02-20 or 20/02/2025), at a time there ("20/02/2025 14:30"), or at
+    /// an instant (2025-02-20T12:00:00Z)
+    #[arg(long, value_name = "INSTANT", value_parser = dates::as_of)]
     as_of: Option<Timestamp>,
 }
 
@@ -182,7 +185,7 @@ pub(super) enum Format {
 
 /// Where to look for words.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Place {
+pub(super) enum Place {
     /// Names, processes, file names and the paths of members
     Names,
     /// The text inside files: PDFs, workbooks, CSV and other plain text, also inside zips
@@ -259,10 +262,11 @@ pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) 
     let mut found = take(&mut archive.query(&document, variables).await?, "publications");
     let Value::Array(rows) = take(&mut found, "nodes") else { anyhow::bail!("the answer has no rows") };
     if is_inside {
-        content::print(rows, &found["totalCount"], args.format)?;
+        content::print(rows, &found["totalCount"], args.format, args.color)?;
         return Ok(ExitCode::SUCCESS);
     }
     match args.format {
+        Format::Table if rows.is_empty() && has_words => output::print(&say!("cli-nothing-found-in-names"))?,
         Format::Table => output::print(&table(&rows, &found["totalCount"])?)?,
         Format::Json => output::print(&serde_json::to_string_pretty(&rows)?)?,
         Format::Csv => output::print(&output::csv(rows.into_iter())?)?,
@@ -270,18 +274,9 @@ pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) 
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn day(text: &str) -> Result<Date, String> {
-    parse_local_date(text).ok_or_else(|| say!("cli-not-a-day", text = text))
-}
-
 fn status(text: &str) -> Result<PublicationStatus, String> {
     let wrong = |_| say!("cli-not-a-status", text = text);
     text.trim().to_uppercase().parse().map_err(wrong)
-}
-
-/// An instant, or the end of a day in São Paulo.
-pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
-    parse_as_of(text).ok_or_else(|| say!("cli-not-an-as-of", text = text))
 }
 
 /// The columns of the table. In a narrow terminal those with a higher number are left out first.
@@ -316,8 +311,15 @@ fn table(rows: &[Value], total: &Value) -> anyhow::Result<String> {
             text("revisionId").to_owned(),
         ]);
     }
-    let summary = say!("cli-rows-of", count = rows.len(), total = total.as_f64().unwrap_or_default());
+    let summary = summary(rows.len(), total);
     Ok(format!("{}{summary}\n", table.text(output::width())))
+}
+
+/// How many rows of how many are shown.
+fn summary(count: usize, total: &Value) -> String {
+    let total = total.as_f64().unwrap_or_default();
+    let more = if (count as f64) < total { "yes" } else { "no" };
+    say!("cli-rows-of", count = count, total = total, more = more)
 }
 
 /// An instant of the API.

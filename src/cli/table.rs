@@ -1,5 +1,5 @@
 //! Tables for people: one line a row, as wide as the terminal at most. What is too long is cut with an ellipsis, and in a narrow
-//! terminal the least important columns are left out. Where the output is no terminal, nothing is cut.
+//! terminal the least important columns are left out, as long as the rest does not fit. Where the output is no terminal, nothing is cut.
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use console::{measure_text_width, truncate_str};
 
@@ -104,6 +104,15 @@ impl<const N: usize> Table<N> {
                 None => break,
             }
         }
+        // Where a wide column had to go, narrow ones that went before it have room again.
+        let mut left_out: Vec<usize> = (0..N).filter(|at| !shown.contains(at)).collect();
+        left_out.sort_by_key(|at| self.columns[*at].left_out);
+        for at in left_out.into_iter().skip(1) {
+            if shown.iter().chain([&at]).map(needed).sum::<usize>() <= width + GAP {
+                shown.push(at);
+            }
+        }
+        shown.sort_unstable();
         shown
     }
 }
@@ -149,11 +158,21 @@ mod tests {
     }
 
     #[test]
+    fn what_has_room_after_a_wide_column_went_is_shown() {
+        const IDS: [Column; 3] = [Column::flexible("name", 0), Column::fixed("id", 1), Column::fixed("status", 2)];
+        let mut table = Table::new(&IDS);
+        table.add(["n".repeat(30), "i".repeat(36), "lost".into()]);
+        let narrow = table.text(Some(40));
+        assert!(narrow.contains("lost") && !narrow.contains("iii"), "{narrow}");
+        assert!(table.text(Some(55)).contains("iii") && !table.text(Some(55)).contains("lost"));
+    }
+
+    #[test]
     fn nothing_is_cut_where_there_is_room() {
         let mut table = Table::new(&COLUMNS);
         table.add(["n".repeat(90), "20/02/2025".into(), "f".repeat(90), "1".into()]);
         assert!(table.text(None).contains(&format!("{}  20/02/2025  {}", "n".repeat(90), "f".repeat(90))));
         let narrow = table.text(Some(40));
-        assert!(narrow.contains("20/02/2025") && !narrow.contains("size") && !narrow.contains("file"), "{narrow}");
+        assert!(narrow.contains("20/02/2025  ") && !narrow.contains("fff"), "{narrow}");
     }
 }

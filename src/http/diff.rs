@@ -41,7 +41,7 @@ pub(super) async fn get_diff(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let member = parameter(query.as_deref().unwrap_or_default(), "member", "a diff")?;
+    let member = parameter(query.as_deref().unwrap_or_default(), "member")?;
     if member.as_ref().is_some_and(String::is_empty) {
         let detail = "`member` is empty; expected the path of a member, such as dadger.rv1";
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));

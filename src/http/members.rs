@@ -19,7 +19,7 @@ pub(super) async fn list_members(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let matching = parameter(query.as_deref().unwrap_or_default(), "match", "a list of members")?;
+    let matching = parameter(query.as_deref().unwrap_or_default(), "match")?;
     let revision = find(&http, &id).await?;
     let mut members = Vec::new();
     let mut paging = Paging::first(FIRST_MAX);

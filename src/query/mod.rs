@@ -88,7 +88,7 @@ pub enum QueryError {
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
     /// No member of the files has this path. `similar` are those of members with the same name, or with another ending.
-    #[error("there is no member `{path}` in the file{}", described_absence(files, similar))]
+    #[error("there is no member `{path}` in the file of revision {}; {}", last_of(files), what_helps(files, similar))]
     NoMember { path: String, files: Vec<crate::domain::RevisionId>, similar: Vec<String> },
     /// The file does not read back as it was archived.
     #[error("{error}; {advice}")]
@@ -127,18 +127,16 @@ pub enum QueryError {
     Store(#[from] crate::engine::store::StoreError),
 }
 
-/// What a message says of a member that is not there.
-fn described_absence(files: &[crate::domain::RevisionId], similar: &[String]) -> String {
-    let ids = files.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-    let many = if files.len() == 1 { "" } else { "s" };
-    let help = match similar {
-        [] => format!(
-            "`acervo get {} --list` lists its members",
-            files.first().map(ToString::to_string).unwrap_or_default()
-        ),
+/// What a message says beside a member that is not there.
+fn what_helps(files: &[crate::domain::RevisionId], similar: &[String]) -> String {
+    match similar {
+        [] => format!("`acervo get {} --list` lists its members", last_of(files)),
         similar => format!("similar: {}", quoted(similar)),
-    };
-    format!("{many} of revision{many} {ids}; {help}")
+    }
+}
+
+fn last_of(files: &[crate::domain::RevisionId]) -> String {
+    files.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Paths in a message.

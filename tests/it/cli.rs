@@ -35,10 +35,12 @@ fn help_and_usage() {
     assert_eq!(run(folder.path(), &["nonsense"]).status.code(), Some(2));
     assert_eq!(run(folder.path(), &["status", "--set", "fetch.stal=1s"]).status.code(), Some(2));
     let id = "019a0000-0000-7000-8000-000000000000";
-    let wrong: [(&[&str], &str); 11] = [
+    let wrong: [(&[&str], &str); 13] = [
+        (&["get", "--search", "deck"], "-d DIR"),
+        (&["search", "x", "--url", "127.0.0.1:8080"], "https://"),
         (&["retry"], "--since <INSTANT>"),
         (&["retry", "--since", "x"], "`x` is not a valid instant or duration"),
-        (&["search", "--from", "24/09/2025"], "`24/09/2025` is not a valid day"),
+        (&["search", "--from", "24/13/2025"], "`24/13/2025` is not a valid day"),
         (&["search", "--as-of", "yesterday"], "`yesterday` is not a valid day or instant"),
         (&["get", "xyz"], "`xyz` is not a valid id"),
         (&["hold", "xyz", "--reason", "x"], "`xyz` is not a valid id"),
@@ -460,6 +462,12 @@ async fn a_search_fits_the_terminal() {
             assert!(lines.iter().all(|line| line.chars().count() <= columns), "{columns}: {table}");
             assert!(!table.contains('─') && table.contains("revision id"), "{columns}: {table}");
         }
+        for (from, found) in [("09/05/2025", "Deck aguardado"), ("10/05/2025", "nothing found")] {
+            let table = search(None, &["deck", "--from", from]);
+            assert!(table.contains(found), "{from}: {table}");
+        }
+        let hint = search(None, &["inexistente"]);
+        assert!(hint.starts_with("nothing found") && hint.contains("--in content"), "{hint}");
         let table = search(None, &["deck"]);
         assert!(table.contains("que não cabe em linha nenhuma 4") && table.contains("longo_4.txt"), "{table}");
         let rows: Value = serde_json::from_str(&search(None, &["deck", "--format", "json"])).expect("JSON");

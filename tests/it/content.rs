@@ -324,7 +324,8 @@ async fn broken_and_huge_files_are_bounded() {
     for (name, state, note) in [
         ("Cortado", "UNREADABLE", "`cortado.pdf`: "),
         ("Membro", "PARTLY", "`quebrado.pdf`: "),
-        ("Tabela", "PARTLY", ""),
+        ("Tabela", "PARTLY", "of `tabela.csv` the first 8 MiB"),
+        ("Bomba", "PARTLY", "of `bomba.txt` the first 8 MiB"),
         ("Imagem", "NO_TEXT", ""),
         ("Bom", "READ", ""),
     ] {
@@ -490,11 +491,28 @@ async fn the_command_line_searches_inside_files() {
     let table = command(vec!["search", "--in", "content", "furnas"]).await.expect("output");
     assert!(table.contains("Deck DECOMP") && table.contains("pasta/dadger.rv0:2: UH   6   1    FURNAS"), "{table}");
     assert!(table.contains("1 of 1"), "{table}");
+    let colored = command(vec!["search", "--in", "content", "furnas", "--color", "always"]).await.expect("output");
+    assert!(colored.contains("\u{1b}[1mDeck DECOMP\u{1b}[0m  ") && !table.contains('\u{1b}'), "{colored}");
+    assert!(
+        colored.contains("UH   6   1    \u{1b}[1;31mFURNAS\u{1b}[0m\n") && !colored.contains("\\u001b"),
+        "{colored}"
+    );
     let rows: Value = serde_json::from_str(
         &command(vec!["search", "--in", "content", "--format", "json", "furnas"]).await.expect("output"),
     )
     .expect("JSON");
     assert_eq!(rows[0]["contentMatches"][0]["path"], "pasta/dadger.rv0");
+    let files = tempfile::tempdir().expect("a folder");
+    for (words, count) in [("furnas", 1), ("decomp", 0)] {
+        let target = files.path().join(words);
+        let args = ["get", "--in", "content", "--search", words, "-d"].map(str::to_owned).into_iter();
+        let args: Vec<String> = args.chain([target.display().to_string()]).collect();
+        let at = app.folder.path().to_owned();
+        let output =
+            tokio::task::spawn_blocking(move || printed(&at, &args.iter().map(String::as_str).collect::<Vec<_>>()));
+        let output = output.await.expect("output");
+        assert!(output.starts_with(&format!("{count} file")), "{words}: {output}");
+    }
     let csv = command(vec!["search", "--in", "content", "--format", "csv", "furnas"]).await.expect("output");
     assert!(csv.contains("UH   6   1    FURNAS"), "{csv}");
     assert!(command(vec!["search", "--in", "content", "itaipu"]).await.expect("output").contains("nothing found"));

@@ -73,7 +73,7 @@ fn errors_are_in_portuguese() {
         (&["search", "--limit", "0"], "0 não está em 1..=1000"),
         (&["search", "--limit", "x"], "não é um número inteiro"),
         (&["search", "--order", "x"], "[valores possíveis: relevance, period,"),
-        (&["search", "--from", "24/09/2025"], "`24/09/2025` não é um dia válido"),
+        (&["search", "--from", "24/13/2025"], "`24/13/2025` não é um dia válido"),
         (&["search", "--as-of"], "falta o valor de '--as-of <INSTANTE>'"),
         (&["retry"], "erro: falta informar:"),
         (&["acknowledge"], "Uso: acervo acknowledge"),
@@ -265,7 +265,7 @@ fn the_demo_speaks_portuguese() {
     for part in [
         "(3 produtos, simulado)",
         "acionando \"Enviar Tudo\"",
-        "3 arquivos de 3 produtos arquivados em 0,",
+        "3 arquivos de 3 produtos arquivados em ",
         "publicados, ",
         "\nconsulte  curl",
         "(apagados no fim)",

@@ -7,14 +7,14 @@ use crate::cli::ask::Remote;
 use crate::cli::language::say;
 use crate::cli::output;
 use crate::cli::progress::Progress;
-use crate::cli::search::FilterOptions;
+use crate::cli::search::{FilterOptions, Place};
 use crate::config::Settings;
 use crate::export::{FileList, FileSource, FolderEvent, FolderReport, write_folder};
 use crate::jobs;
-use crate::query::{Paging, Queries};
+use crate::query::{Paging, Queries, SearchIn};
 
 pub(super) async fn download(
-    search: Option<String>,
+    (search, place): (Option<String>, Place),
     filter: FilterOptions,
     folder: &Path,
     force: bool,
@@ -22,13 +22,17 @@ pub(super) async fn download(
     settings: Settings,
 ) -> anyhow::Result<ExitCode> {
     if let Some(remote) = remote {
-        let list = remote::list(&remote, search.as_deref(), &filter).await?;
+        let list = remote::list(&remote, search.as_deref(), place, &filter).await?;
         return write(&list, &remote, folder, force).await;
     }
-    let request = filter.request(search, Paging::first(1));
+    let mut request = filter.request(search, Paging::first(1));
     let app = crate::cli::open(settings).await?;
     // Without a server nothing else updates the index.
     jobs::catch_up(&app).await?;
+    if place == Place::Content {
+        jobs::catch_up_content(&app).await?;
+        request.search_in = SearchIn::Content;
+    }
     let queries = Queries::new(app);
     let list = FileList::of(&queries, request, None).await?;
     write(&list, &queries, folder, force).await

@@ -1,12 +1,12 @@
 //! `acervo get ID --list`: the members of a zip.
 use std::process::ExitCode;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::Format;
 use crate::cli::language::say;
 use crate::cli::output;
+use crate::cli::table::{Column, Table};
 use crate::query::{FIRST_MAX, Member, Paging, Queries, Revision};
 
 /// Prints members as the API has them.
@@ -32,25 +32,21 @@ pub(super) async fn all(queries: &Queries, revision: &Revision) -> anyhow::Resul
     }
 }
 
+/// The paths are shown in full, however narrow the terminal is: `--member` takes them.
+const COLUMNS: [Column; 3] =
+    [Column::right("cli-column-size", 0), Column::fixed("cli-column-modified", 0), Column::fixed("cli-column-path", 0)];
+
 fn table(members: &[Value]) -> String {
     if members.is_empty() {
         return say!("cli-get-no-members") + "\n";
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header([
-        say!("cli-column-size"),
-        say!("cli-column-modified"),
-        say!("cli-column-path"),
-    ]);
+    let mut table = Table::new(&COLUMNS);
     for member in members {
         let text = |name: &str| member[name].as_str().unwrap_or_default();
         let size = member["size"].as_u64().map(output::size).unwrap_or_default();
-        table.add_row([size, text("modifiedAt").replace('T', " "), output::in_cell(text("path"))]);
+        table.add([size, text("modifiedAt").replace('T', " "), text("path").replace(['\n', '\r'], " ")]);
     }
-    if let Some(column) = table.column_mut(0) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    format!("{table}\n")
+    table.text(None)
 }
 
 fn object(member: &Member) -> Value {

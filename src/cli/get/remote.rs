@@ -11,7 +11,7 @@ use super::{Args, members, own_path};
 use crate::cli::ask::{Archive, Remote, take};
 use crate::cli::language::say;
 use crate::cli::output;
-use crate::cli::search::{FilterOptions, local_time};
+use crate::cli::search::{FilterOptions, Place, local_time};
 use crate::cli::target::Target;
 use crate::domain::{Digest, Hasher};
 use crate::export::{FileList, FileSource, ListedFile, NotRead, SourceBytes};
@@ -98,8 +98,16 @@ async fn all_members(archive: &Archive, revision: &str) -> anyhow::Result<Vec<Va
 }
 
 /// The files of the publications that are found.
-pub(super) async fn list(remote: &Remote, search: Option<&str>, filter: &FilterOptions) -> anyhow::Result<FileList> {
-    let parameters = filter.parameters(search);
+pub(super) async fn list(
+    remote: &Remote,
+    search: Option<&str>,
+    place: Place,
+    filter: &FilterOptions,
+) -> anyhow::Result<FileList> {
+    let mut parameters = filter.parameters(search);
+    if place == Place::Content {
+        parameters.push(("in", "content".to_owned()));
+    }
     let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let response = remote.get_as(&["export", "files.ndjson"], &parameters, "application/x-ndjson").await?;
     FileList::received(response.bytes_stream().map_err(Remote::broken_off)).await

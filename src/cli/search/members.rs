@@ -2,13 +2,13 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::{Args, Format};
 use crate::cli::ask::{Archive, Remote, take};
 use crate::cli::language::say;
 use crate::cli::output;
+use crate::cli::table::{Column, Table};
 use crate::config::Settings;
 use crate::query::{FileMember, TableRow};
 
@@ -33,23 +33,24 @@ pub(super) async fn run(args: Args, remote: Option<Remote>, settings: Settings) 
     Ok(ExitCode::SUCCESS)
 }
 
+/// In a narrow terminal those with a higher number are left out first; what `acervo get` takes stays.
+const COLUMNS: [Column; 6] = [
+    Column::flexible("cli-column-name", 2),
+    Column::fixed("cli-column-reference-date", 1),
+    Column::flexible("cli-column-file", 4),
+    Column::flexible("cli-column-member", 0),
+    Column::right("cli-column-size", 3),
+    Column::fixed("cli-column-revision-id", 0),
+];
+
 fn table(rows: &[Value], has_more: bool) -> String {
     if rows.is_empty() {
         return say!("cli-nothing-found") + "\n";
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header([
-        say!("cli-column-name"),
-        say!("cli-column-reference-date"),
-        say!("cli-column-file"),
-        say!("cli-column-member"),
-        say!("cli-column-size"),
-        say!("cli-column-revision-id"),
-    ]);
+    let mut table = Table::new(&COLUMNS);
     for row in rows {
         let text = |name: &str| row[name].as_str().unwrap_or_default();
-        table.add_row([
+        table.add([
             output::in_cell(text("name")),
             output::in_cell(text("referenceDate")),
             output::in_cell(text("fileName")),
@@ -58,9 +59,6 @@ fn table(rows: &[Value], has_more: bool) -> String {
             text("revisionId").to_owned(),
         ]);
     }
-    if let Some(column) = table.column_mut(4) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
     let more = if has_more { say!("cli-members-more") } else { String::new() };
-    format!("{table}\n{}\n", say!("cli-members-found", count = rows.len(), more = more))
+    format!("{}{}\n", table.text(output::width()), say!("cli-members-found", count = rows.len(), more = more))
 }

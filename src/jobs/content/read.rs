@@ -162,7 +162,8 @@ impl Reading {
                 let folder = zip.folder_of(index, &mut self.work)?;
                 match zip.open_nested(index, depth, &mut self.work) {
                     Ok(Some(mut nested)) => self.zip(&mut nested, &format!("{prefix}{folder}/"), depth + 1)?,
-                    Ok(None) => self.cut(|| format!("`{prefix}{name}` is nested too deeply, or {READ_LIMITS}")),
+                    Ok(None) => self
+                        .cut(|| format!("`{}` is nested too deeply, or {READ_LIMITS}", format_args!("{prefix}{name}"))),
                     Err(e) => self.failed(&format!("{prefix}{name}"), e)?,
                 }
                 continue;

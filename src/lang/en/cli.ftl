@@ -15,11 +15,12 @@ cli-time-ago = { $at } ({ $distance } ago)
 cli-error = error: { $text }
 cli-warning = warning: { $text }
 cli-nothing-found = nothing found
+cli-nothing-found-in-names = nothing found in names; --in content looks for the words inside files
 cli-none = none
 cli-never = never
-cli-not-a-day = `{ $text }` is not a valid day; expected one such as 2025-02-20
+cli-not-a-day = `{ $text }` is not a valid day; expected one such as 2025-02-20 or 20/02/2025
 cli-not-a-status = `{ $text }` is not a valid status; expected awaited, archived, lost or purged
-cli-not-an-as-of = `{ $text }` is not a valid day or instant; expected 2025-02-20, which means the end of that day in São Paulo, or RFC 3339 such as 2025-02-20T12:00:00Z
+cli-not-an-as-of = `{ $text }` is not a valid day or instant; expected 2025-02-20 or 20/02/2025, which means the end of that day in São Paulo, a time there such as "20/02/2025 14:30", or RFC 3339 such as 2025-02-20T12:00:00Z
 cli-not-an-instant = `{ $text }` is not a valid instant; expected RFC 3339, such as 2025-02-20T12:00:00Z
 cli-not-a-since = `{ $text }` is not a valid instant or duration; expected one such as 2025-02-20T12:00:00Z or 6h
 cli-not-a-duration = `{ $text }` is not a valid duration; expected one such as 30s or 24h
@@ -28,7 +29,10 @@ cli-not-a-revision-id = `{ $text }` is not a valid id of a revision; `acervo sea
 cli-not-a-lost-id = `{ $text }` is not a valid id of a publication; `acervo lost` lists them
 cli-no-such-id = no revision or publication has the id { $id }; `acervo search` lists them
 cli-negative = `{ $text }` is negative
-cli-rows-of = { $count } of { $total }
+cli-rows-of = { $count } of { $total }{ $more ->
+    [yes] ; see --limit
+   *[no] {""}
+}
 cli-local-only = --url is for search, coverage, get, diff and status; other commands work on the archive of this machine
 cli-lang-of-variable = ACERVO_LANG: `{ $text }` is not a language of acervo; expected en or pt
 

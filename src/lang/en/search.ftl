@@ -10,7 +10,7 @@ cli-content-archived = archived { $at }
 cli-coverage-backwards = --to is { $to }, before --from, { $from }
 cli-coverage-state-late = { $state } late
 cli-coverage-summary = { $products } products, { $expected } periods: { $archived } archived ({ $arrived_late } of them late), { $late } late, { $missing } missing, { $lost } lost, { $awaited } awaited
-cli-get-what = give the id of a revision, or a folder with -d
+cli-get-what = give the id of a revision or publication; or, for the files that --search and the other filters find, a folder: -d DIR
 cli-get-filters = a file that is given by its id is not searched for; give filters with -d
 cli-get-purged = the file of revision { $id } was removed by retention at { $at }
 cli-get-no-name = the file has no name; give a path with -o
@@ -38,8 +38,8 @@ cli-get-failed = { $count ->
    *[other] { $count } files could not be read; they are named above; see `acervo verify --repair`
 }
 cli-get-missing = { $count ->
-    [one] { $count } publication has no file; it is named above
-   *[other] { $count } publications have no file; they are named above
+    [one] { $count } publication has no file; it is named above; --status archived leaves it out
+   *[other] { $count } publications have no file; they are named above; --status archived leaves them out
 }
 cli-get-awaited = { $count ->
     [one] { $count } publication waits for its file
@@ -48,6 +48,7 @@ cli-get-awaited = { $count ->
 cli-get-remote-no-id = { $address } has no revision or publication with the id { $id }; `acervo search` lists them
 cli-get-broke-off = the download broke off
 cli-get-other-bytes = what { $address } sent is not the file: its SHA-256 is not { $sha256 }; try again
+cli-diff-what = give the id of a revision or publication, or words that find a product, such as --search "deck decomp"
 cli-diff-from-to = from  { $from }
     to    { $to }
 cli-diff-revision = { $name }, { $date }, revision { $number }, { $file }, { $id }

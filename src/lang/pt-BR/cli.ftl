@@ -12,11 +12,12 @@ cli-time-ago = { $at } (há { $distance })
 cli-error = erro: { $text }
 cli-warning = aviso: { $text }
 cli-nothing-found = nada encontrado
+cli-nothing-found-in-names = nada encontrado nos nomes; --in content procura as palavras dentro dos arquivos
 cli-none = nenhum
 cli-never = nunca
-cli-not-a-day = `{ $text }` não é um dia válido; use, por exemplo, 2025-02-20
+cli-not-a-day = `{ $text }` não é um dia válido; use, por exemplo, 2025-02-20 ou 20/02/2025
 cli-not-a-status = `{ $text }` não é uma situação válida; use awaited, archived, lost ou purged
-cli-not-an-as-of = `{ $text }` não é um dia nem um instante válido; use 2025-02-20, que vale pelo fim desse dia em São Paulo, ou RFC 3339, por exemplo 2025-02-20T12:00:00Z
+cli-not-an-as-of = `{ $text }` não é um dia nem um instante válido; use 2025-02-20 ou 20/02/2025, que vale pelo fim desse dia em São Paulo, um horário de lá, por exemplo "20/02/2025 14:30", ou RFC 3339, por exemplo 2025-02-20T12:00:00Z
 cli-not-an-instant = `{ $text }` não é um instante válido; use RFC 3339, por exemplo 2025-02-20T12:00:00Z
 cli-not-a-since = `{ $text }` não é um instante nem uma duração válida; use, por exemplo, 2025-02-20T12:00:00Z ou 6h
 cli-not-a-duration = `{ $text }` não é uma duração válida; use, por exemplo, 30s ou 24h
@@ -25,7 +26,10 @@ cli-not-a-revision-id = `{ $text }` não é um id de revisão válido; `acervo s
 cli-not-a-lost-id = `{ $text }` não é um id de publicação válido; `acervo lost` lista os ids
 cli-no-such-id = nenhuma revisão ou publicação tem o id { $id }; `acervo search` lista os ids
 cli-negative = `{ $text }` é negativo
-cli-rows-of = { $count } de { $total }
+cli-rows-of = { $count } de { $total }{ $more ->
+    [yes] ; veja --limit
+   *[no] {""}
+}
 cli-local-only = --url vale para search, coverage, get, diff e status; os outros comandos usam o acervo desta máquina
 cli-lang-of-variable = ACERVO_LANG: o Acervo não fala `{ $text }`; use en ou pt
 

@@ -10,7 +10,7 @@ cli-content-archived = arquivado em { $at }
 cli-coverage-backwards = --to é { $to }, anterior a --from, { $from }
 cli-coverage-state-late = { $state } com atraso
 cli-coverage-summary = { $products } produtos, { $expected } períodos: { $archived } arquivados (com atraso: { $arrived_late }), { $late } atrasados, { $missing } faltando, { $lost } perdidos, { $awaited } aguardando o arquivo
-cli-get-what = informe o id de uma revisão ou uma pasta com -d
+cli-get-what = informe o id de uma revisão ou publicação; ou, para os arquivos que --search e os outros filtros encontram, uma pasta: -d PASTA
 cli-get-filters = um arquivo indicado pelo id não é pesquisado; use os filtros com -d
 cli-get-purged = o arquivo da revisão { $id } foi removido pela retenção em { $at }
 cli-get-no-name = o arquivo não tem nome; informe um caminho com -o
@@ -38,8 +38,8 @@ cli-get-failed = { $count ->
    *[other] { $count } arquivos não puderam ser lidos; veja acima e `acervo verify --repair`
 }
 cli-get-missing = { $count ->
-    [1] { $count } publicação sem arquivo; veja acima
-   *[other] { $count } publicações sem arquivo; veja acima
+    [1] { $count } publicação sem arquivo; veja acima; --status archived a deixa de fora
+   *[other] { $count } publicações sem arquivo; veja acima; --status archived as deixa de fora
 }
 cli-get-awaited = { $count ->
     [1] { $count } publicação aguarda o arquivo
@@ -48,6 +48,7 @@ cli-get-awaited = { $count ->
 cli-get-remote-no-id = { $address } não tem revisão nem publicação com o id { $id }; `acervo search` lista os ids
 cli-get-broke-off = o download foi interrompido
 cli-get-other-bytes = o que { $address } enviou não é o arquivo: o SHA-256 não é { $sha256 }; tente de novo
+cli-diff-what = informe o id de uma revisão ou publicação, ou palavras que encontrem um produto, por exemplo --search "deck decomp"
 cli-diff-from-to = de    { $from }
     para  { $to }
 cli-diff-revision = { $name }, { $date }, revisão { $number }, { $file }, { $id }
