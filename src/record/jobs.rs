@@ -1,10 +1,11 @@
 //! Runs of jobs: one row each, one run for each slot of a schedule.
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 
 use super::db::Db;
 use super::entity::{job_runs, state};
+use super::newest::newest_first;
 use super::{RecordError, batch};
 use crate::domain::{millis, timestamp};
 use job_runs::Column as C;
@@ -119,11 +120,7 @@ impl Jobs {
         if let Some(name) = name {
             all = all.filter(C::Name.eq(name));
         }
-        let total = all.clone().count(self.db.reader()).await?;
-        if let Some(after) = after {
-            all = all.filter(C::Id.lt(after));
-        }
-        let rows = all.order_by(C::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
+        let (rows, total) = newest_first(&self.db, all, C::Id, after, limit).await?;
         Ok((rows.into_iter().map(JobRun::try_from).collect::<Result<_, _>>()?, total))
     }
 

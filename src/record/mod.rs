@@ -34,6 +34,7 @@ mod losses;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 mod monitor;
+mod newest;
 mod operation;
 mod pack;
 mod peers;

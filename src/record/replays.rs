@@ -9,12 +9,13 @@ use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
-    Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    QueryFilter, QuerySelect, Set,
 };
 
 use super::db::Db;
 use super::entity::{files, notifications, publications, replays, revisions, sources};
 use super::intake::{AnnouncedPublication, Arrival, UNRESOLVED};
+use super::newest::newest_first;
 use super::rows::{long, natural};
 use super::{NewHookEvent, RecordError, batch, hooks};
 use crate::domain::{Digest, NotificationStatus as Status, ReplayRule, Run, millis, timestamp};
@@ -184,12 +185,8 @@ pub struct Replays {
 impl Replays {
     /// A page of replays, newest first, and how many there are.
     pub async fn list(&self, after: Option<Uuid>, limit: u64) -> Result<(Vec<Replay>, u64), RecordError> {
-        let mut all = replays::Entity::find();
-        let total = all.clone().count(self.db.reader()).await?;
-        if let Some(after) = after {
-            all = all.filter(replays::Column::Id.lt(after));
-        }
-        let rows = all.order_by(replays::Column::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
+        let (all, id) = (replays::Entity::find(), replays::Column::Id);
+        let (rows, total) = newest_first(&self.db, all, id, after, limit).await?;
         Ok((with_progress(self.db.reader(), rows).await?, total))
     }
 

@@ -2,13 +2,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::{HookAttempt, Hooks};
 use crate::domain::{DeliveryOutcome, millis, timestamp};
 use crate::engine::record::entity::hook_deliveries;
+use crate::engine::record::newest::newest_first;
 use crate::engine::record::rows::{millis_of, natural};
 use crate::engine::record::{RecordError, batch};
 use hook_deliveries::Column as C;
@@ -83,11 +82,7 @@ impl Hooks {
         if let Some(hook) = hook {
             all = all.filter(C::Hook.eq(hook));
         }
-        let total = all.clone().count(self.db.reader()).await?;
-        if let Some(before) = before {
-            all = all.filter(C::Id.lt(before));
-        }
-        let rows = all.order_by(C::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
+        let (rows, total) = newest_first(&self.db, all, C::Id, before, limit).await?;
         Ok((rows.into_iter().map(HookDelivery::try_from).collect::<Result<_, _>>()?, total))
     }
 

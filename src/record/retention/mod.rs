@@ -17,6 +17,7 @@ use sea_orm::{
 use crate::domain::{ChangeKind, PublicationId, PublicationStatus, RevisionId, millis, still_applies, timestamp};
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{notifications, publications, retention_runs, revisions};
+use crate::engine::record::newest::newest_first;
 use crate::engine::record::rows::{long, natural};
 use crate::engine::record::{RecordError, batch, feed};
 
@@ -118,12 +119,8 @@ impl Retention {
 
     /// Newest first.
     pub async fn runs(&self, after: Option<&str>, limit: u64) -> Result<(Vec<RetentionRun>, u64), RecordError> {
-        let mut all = retention_runs::Entity::find();
-        let total = all.clone().count(self.db.reader()).await?;
-        if let Some(after) = after {
-            all = all.filter(retention_runs::Column::Id.lt(after));
-        }
-        let rows = all.order_by(retention_runs::Column::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
+        let (all, id) = (retention_runs::Entity::find(), retention_runs::Column::Id);
+        let (rows, total) = newest_first(&self.db, all, id, after, limit).await?;
         Ok((rows.into_iter().map(RetentionRun::try_from).collect::<Result<_, _>>()?, total))
     }
 

@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
 };
 
 use super::RetentionRun;
@@ -14,6 +13,7 @@ use crate::domain::{ChangeKind, Digest, NotificationStatus, ProductId, Publicati
 use crate::engine::record::RecordError;
 use crate::engine::record::db::Db;
 use crate::engine::record::entity::{files, notifications, product_removals, publications, retention_runs, revisions};
+use crate::engine::record::newest::newest_first;
 use crate::engine::record::rows::{long, natural};
 use crate::engine::record::{batch, feed};
 
@@ -150,13 +150,8 @@ impl ProductRemovals {
 
     /// Newest first, and how many there are.
     pub async fn list(&self, after: Option<&str>, limit: u64) -> Result<(Vec<ProductRemoval>, u64), RecordError> {
-        let mut all = product_removals::Entity::find();
-        let total = all.clone().count(self.db.reader()).await?;
-        if let Some(after) = after {
-            all = all.filter(product_removals::Column::Id.lt(after));
-        }
-        let all = all.order_by(product_removals::Column::Id, Order::Desc).limit(limit);
-        let rows = all.all(self.db.reader()).await?;
+        let (all, id) = (product_removals::Entity::find(), product_removals::Column::Id);
+        let (rows, total) = newest_first(&self.db, all, id, after, limit).await?;
         Ok((with_runs(self.db.reader(), rows).await?, total))
     }
 

@@ -1,12 +1,13 @@
 //! Runs of verification, and the cycles that scheduled runs make.
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use super::Verify;
 use crate::domain::{Digest, Share, millis, timestamp};
 use crate::engine::record::RecordError;
 use crate::engine::record::entity::{verify_cycles, verify_runs};
+use crate::engine::record::newest::newest_first;
 use crate::engine::record::rows::{long, natural};
 use verify_runs::Column as R;
 
@@ -163,12 +164,7 @@ impl Verify {
 
     /// Newest first.
     pub async fn runs(&self, after: Option<&str>, limit: u64) -> Result<(Vec<VerifyRun>, u64), RecordError> {
-        let mut all = verify_runs::Entity::find();
-        let total = all.clone().count(self.db.reader()).await?;
-        if let Some(after) = after {
-            all = all.filter(R::Id.lt(after));
-        }
-        let rows = all.order_by(R::Id, Order::Desc).limit(limit).all(self.db.reader()).await?;
+        let (rows, total) = newest_first(&self.db, verify_runs::Entity::find(), R::Id, after, limit).await?;
         Ok((rows.into_iter().map(VerifyRun::try_from).collect::<Result<_, _>>()?, total))
     }
 
