@@ -1,26 +1,28 @@
 //! Files: how each is stored, and the members of zips, which are listed after the file was recorded if that takes long.
 mod damage;
+mod save;
+mod sizes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
-use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     Set,
 };
 
-use crate::domain::{ChangeKind, Digest, ObjectChange, PublicationId, RevisionId, StoredFile, millis};
+use crate::domain::{ChangeKind, Digest, PublicationId, RevisionId, StoredFile, millis};
 use crate::engine::record::db::Db;
-use crate::engine::record::entity::{files, members, products, publications, revisions};
-use crate::engine::record::retention::mark_unused;
+use crate::engine::record::entity::{files, members, revisions};
 use crate::engine::record::rows::{int, list, long, natural, texts};
-use crate::engine::record::{FetchedFile, Member, RecordError, batch, feed};
+use crate::engine::record::{Member, RecordError, batch, feed};
 use files::Column as F;
 
 pub use damage::DamagedFile;
 pub(super) use damage::is_damaged;
+pub(super) use save::{depth_with, release_base, save, save_stored_again};
+pub(super) use sizes::{add_to_products, products_of, resize_products};
 
 /// A file whose bytes a sweep once removed, or could not remove, as its row is now. Every later removal changes the row before it
 /// deletes the bytes: the row gets a tombstone first, and then another time. So a caller that reads this, then finds the bytes in
@@ -168,227 +170,6 @@ pub(in crate::engine::record) async fn unconfirmed(
         .all(txn)
         .await?;
     Ok(rows.iter().filter_map(Removal::of).filter(|removal| !confirmed.contains(removal)).collect())
-}
-
-/// Records a file that is in the store. Bytes that a sweep once removed have to be confirmed, see [`Removal`].
-pub(in crate::engine::record) async fn save(
-    txn: &DatabaseTransaction,
-    fetched: &FetchedFile,
-    now: Timestamp,
-    confirmed: &[Removal],
-) -> Result<(), RecordError> {
-    let digest = fetched.file.digest;
-    depth_with(txn, fetched.file.base).await?;
-    if let Some(known) = files::Entity::find_by_id(digest).one(txn).await? {
-        // Under a tombstone the bytes may exist now and be gone in a moment.
-        if known.tombstone_at.is_some() {
-            return Err(RecordError::FileGone);
-        }
-        let Some(removal) = Removal::of(&known) else {
-            let is_replaced = match fetched.change {
-                ObjectChange::New => true,
-                ObjectChange::Kept => known.damaged_at.is_some(),
-                ObjectChange::Replaced(encoding) => known.encoding == encoding || known.damaged_at.is_some(),
-            };
-            // Otherwise its encoding changed while it was stored, and the row names the right object.
-            let is_certain = is_replaced || known.encoding == fetched.file.encoding;
-            return match is_certain {
-                true => note_as_stored(txn, known, &fetched.file, fetched.stored_digest, now).await,
-                false => Ok(()),
-            };
-        };
-        if !confirmed.contains(&removal) {
-            return Err(RecordError::RemovedBefore(vec![removal]));
-        }
-        let depth = depth_with(txn, fetched.file.base).await?;
-        stored_again(&fetched.file, fetched.stored_digest, depth, now)?.update_without_returning(txn).await?;
-        return release_base(txn, &known, &fetched.file, now).await;
-    }
-    insert_file(txn, &fetched.file, fetched.stored_digest, fetched.list_later.then(|| millis(now)), now).await?;
-    insert_members(txn, fetched.file.digest, &fetched.members).await
-}
-
-/// Records that good bytes of a file were stored again, see [`Files::save_repaired`].
-pub(in crate::engine::record) async fn save_stored_again(
-    txn: &DatabaseTransaction,
-    file: &StoredFile,
-    stored_digest: Option<Digest>,
-    now: Timestamp,
-) -> Result<(), RecordError> {
-    match files::Entity::find_by_id(file.digest).one(txn).await? {
-        Some(known) if known.tombstone_at.is_some() => Err(RecordError::FileGone),
-        Some(known) if known.removed_at.is_none() => note_as_stored(txn, known, file, stored_digest, now).await,
-        _ if !has_revision(txn, file.digest).await? => Err(RecordError::FileGone),
-        Some(_) => {
-            let depth = depth_with(txn, file.base).await?;
-            stored_again(file, stored_digest, depth, now)?.update_without_returning(txn).await?;
-            Ok(())
-        }
-        None => insert_file(txn, file, stored_digest, None, now).await,
-    }
-}
-
-/// Whether a revision that was not swept has a file.
-async fn has_revision(txn: &DatabaseTransaction, file: Digest) -> Result<bool, RecordError> {
-    use revisions::Column as R;
-    let some = revisions::Entity::find().filter(R::Digest.eq(file)).filter(R::SweptAt.is_null());
-    Ok(some.one(txn).await?.is_some())
-}
-
-/// The row of a file whose bytes are stored again after they had been removed.
-fn stored_again(
-    file: &StoredFile,
-    stored_digest: Option<Digest>,
-    depth: i32,
-    now: Timestamp,
-) -> Result<files::ActiveModel, RecordError> {
-    Ok(files::ActiveModel {
-        digest: Set(file.digest),
-        stored_size: Set(long(file.stored_size)?),
-        encoding: Set(file.encoding),
-        base: Set(file.base),
-        stored_at: Set(millis(now)),
-        removed_at: Set(None),
-        removal_failed_at: Set(None),
-        damaged_at: Set(None),
-        damage: Set(None),
-        stored_digest: Set(stored_digest),
-        depth: Set(depth),
-        compacted_at: Set(None),
-        ..Default::default()
-    })
-}
-
-async fn insert_file(
-    txn: &DatabaseTransaction,
-    file: &StoredFile,
-    stored_digest: Option<Digest>,
-    list_at: Option<i64>,
-    now: Timestamp,
-) -> Result<(), RecordError> {
-    let row = files::ActiveModel {
-        digest: Set(file.digest),
-        size: Set(long(file.size)?),
-        stored_size: Set(long(file.stored_size)?),
-        encoding: Set(file.encoding),
-        base: Set(file.base),
-        stored_at: Set(millis(now)),
-        removed_at: Set(None),
-        tombstone_at: Set(None),
-        removal_failed_at: Set(None),
-        damaged_at: Set(None),
-        damage: Set(None),
-        stored_digest: Set(stored_digest),
-        depth: Set(depth_with(txn, file.base).await?),
-        compacted_at: Set(None),
-        list_at: Set(list_at),
-    };
-    let unless_known = OnConflict::new().do_nothing().to_owned();
-    files::Entity::insert(row).on_conflict(unless_known).exec_without_returning(txn).await?;
-    Ok(())
-}
-
-/// How many bases a file with this base needs. [`RecordError::FileGone`] where the base is not stored, may be gone, or is about to be
-/// removed: without it the file cannot be read.
-pub(in crate::engine::record) async fn depth_with(
-    txn: &DatabaseTransaction,
-    base: Option<Digest>,
-) -> Result<i32, RecordError> {
-    let Some(base) = base else { return Ok(0) };
-    let stored = files::Entity::find_by_id(base)
-        .filter(F::RemovedAt.is_null())
-        .filter(F::TombstoneAt.is_null())
-        .filter(F::RemovalFailedAt.is_null());
-    let row = stored.one(txn).await?.ok_or(RecordError::FileGone)?;
-    Ok(row.depth.saturating_add(1))
-}
-
-/// The archive has just verified the bytes, or replaced damaged ones.
-async fn note_as_stored(
-    txn: &DatabaseTransaction,
-    known: files::Model,
-    file: &StoredFile,
-    stored_digest: Option<Digest>,
-    now: Timestamp,
-) -> Result<(), RecordError> {
-    let is_as_before =
-        known.stored_size == long(file.stored_size)? && known.encoding == file.encoding && known.base == file.base;
-    let is_same_object = stored_digest.is_none() || stored_digest == known.stored_digest;
-    if is_as_before && is_same_object && known.damaged_at.is_none() {
-        return Ok(());
-    }
-    // The digest of an object in another encoding, or of one whose bytes were not seen, is not known.
-    let stored_digest = stored_digest.or(known.stored_digest.filter(|_| is_as_before));
-    let row = files::ActiveModel {
-        digest: Set(known.digest),
-        stored_size: Set(long(file.stored_size)?),
-        encoding: Set(file.encoding),
-        base: Set(file.base),
-        damaged_at: Set(None),
-        damage: Set(None),
-        stored_digest: Set(stored_digest),
-        depth: Set(depth_with(txn, file.base).await?),
-        compacted_at: Set(known.compacted_at.filter(|_| is_as_before)),
-        ..Default::default()
-    };
-    row.update_without_returning(txn).await?;
-    resize_products(txn, known.digest, long(file.stored_size)? - known.stored_size).await?;
-    release_base(txn, &known, file, now).await
-}
-
-/// Changes the stored bytes of the products that have a file, after the file is stored in more or fewer.
-pub(in crate::engine::record) async fn resize_products(
-    txn: &DatabaseTransaction,
-    file: Digest,
-    by: i64,
-) -> Result<(), RecordError> {
-    if by == 0 {
-        return Ok(());
-    }
-    let with_file: Vec<Uuid> = revisions::Entity::find()
-        .select_only()
-        .column(revisions::Column::PublicationId)
-        .filter(revisions::Column::Digest.eq(file))
-        .filter(revisions::Column::SweptAt.is_null())
-        .into_tuple()
-        .all(txn)
-        .await?;
-    let parents: Vec<(Uuid, Uuid)> = publications::Entity::find()
-        .select_only()
-        .columns([publications::Column::Id, publications::Column::ProductId])
-        .filter(publications::Column::Id.is_in(with_file.clone()))
-        .into_tuple()
-        .all(txn)
-        .await?;
-    let parents: HashMap<Uuid, Uuid> = parents.into_iter().collect();
-    let mut by_product: HashMap<Uuid, i64> = HashMap::new();
-    for publication in with_file {
-        let orphan = || RecordError::Corrupt(format!("the publication {publication} of a revision does not exist"));
-        *by_product.entry(*parents.get(&publication).ok_or_else(orphan)?).or_default() += by;
-    }
-    for (product, by) in by_product {
-        products::Entity::update_many()
-            .col_expr(products::Column::StoredSize, Expr::col(products::Column::StoredSize).add(by))
-            .filter(products::Column::Id.eq(product))
-            .exec(txn)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Sets a tombstone on the base that a file had before and does not need any more, unless the base is in use.
-pub(in crate::engine::record) async fn release_base(
-    txn: &DatabaseTransaction,
-    before: &files::Model,
-    file: &StoredFile,
-    now: Timestamp,
-) -> Result<(), RecordError> {
-    match before.base {
-        Some(base) if before.removed_at.is_none() && file.base != Some(base) => {
-            Ok(mark_unused(txn, vec![base], now).await?)
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 async fn add_warning(txn: &DatabaseTransaction, row: revisions::Model, warning: &str) -> Result<(), RecordError> {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
     Set,
@@ -15,7 +15,8 @@ use sea_orm::{
 
 use crate::domain::{Digest, Encoding, Locator, StoredFile, millis};
 use crate::engine::record::db::Db;
-use crate::engine::record::entity::{files, products, publications, retention_runs, revisions};
+use crate::engine::record::entity::{files, retention_runs, revisions};
+use crate::engine::record::files::{add_to_products, products_of};
 use crate::engine::record::rows::{long, natural};
 use crate::engine::record::{RecordError, batch};
 
@@ -251,28 +252,13 @@ async fn subtract_counts(
     swept: &[revisions::Model],
     sizes: &HashMap<Digest, i64>,
 ) -> Result<(), RecordError> {
-    let parents: HashMap<Uuid, Uuid> = publications::Entity::find()
-        .select_only()
-        .columns([publications::Column::Id, publications::Column::ProductId])
-        .filter(publications::Column::Id.is_in(swept.iter().map(|row| row.publication_id)))
-        .into_tuple()
-        .all(txn)
-        .await?
-        .into_iter()
-        .collect();
+    let parents = products_of(txn, swept.iter().map(|row| row.publication_id)).await?;
     let mut by_product: HashMap<Uuid, i64> = HashMap::new();
     for row in swept {
         let missing = |what: &str| RecordError::Corrupt(format!("the revision {} has no {what}", row.id));
         let product = parents.get(&row.publication_id).ok_or_else(|| missing("publication"))?;
         let size = sizes.get(&row.digest).ok_or_else(|| missing("file"))?;
-        *by_product.entry(*product).or_default() += size;
+        *by_product.entry(*product).or_default() -= size;
     }
-    for (product, size) in by_product {
-        products::Entity::update_many()
-            .col_expr(products::Column::StoredSize, Expr::col(products::Column::StoredSize).sub(size))
-            .filter(products::Column::Id.eq(product))
-            .exec(txn)
-            .await?;
-    }
-    Ok(())
+    add_to_products(txn, by_product).await
 }
