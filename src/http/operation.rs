@@ -1,13 +1,12 @@
 //! The operator's views and their forms. A form does what a mutation of GraphQL does, and leads back to the view.
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
 use super::auth::{self, Caller};
-use super::diff::held;
-use super::page::{admitted, describe, problems_as_pages, visit};
+use super::page::{Asked, admitted, problems_as_pages};
 use super::session::{self, Form};
 use super::{Http, Problem};
 use crate::config::Role;
@@ -18,7 +17,7 @@ use crate::jobs::retention::{self, RetentionRefusal};
 use crate::jobs::{self, RetryError};
 use crate::losses::{self, AcknowledgeError};
 use crate::query::NotificationQuery;
-use crate::web::{self, Detail, Trouble, ViewError, Visit};
+use crate::web;
 
 /// The views, which get the layers of all views.
 pub(super) fn views() -> Router<Http> {
@@ -43,67 +42,25 @@ fn require(caller: &Caller, role: Role) -> Result<(), Problem> {
     }
 }
 
-async fn show_operation(
-    State(http): State<Http>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    require(&caller, Role::Operator)?;
-    let visit = visit(&http, &uri, &headers, Some(&caller));
-    let (queries, permit) = admitted(&http, &caller).await?;
-    let made = web::operation_page(&http.app, &queries, &http.plans, &visit).await;
-    finish(made, permit, &visit, &uri)
+async fn show_operation(State(http): State<Http>, asked: Asked) -> Result<Response, Problem> {
+    require(&asked.caller, Role::Operator)?;
+    let (queries, permit) = admitted(&http, &asked.caller).await?;
+    asked.respond(web::operation_page(&http.app, &queries, &http.plans, &asked.visit).await, Some(permit))
 }
 
-async fn show_start(
-    State(http): State<Http>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    require(&caller, Role::Operator)?;
-    let visit = visit(&http, &uri, &headers, Some(&caller));
-    start(&http, &caller, &visit, &uri).await
+async fn show_start(State(http): State<Http>, asked: Asked) -> Result<Response, Problem> {
+    require(&asked.caller, Role::Operator)?;
+    start(&http, &asked).await
 }
 
 /// The first steps.
-pub(super) async fn start(http: &Http, caller: &Caller, visit: &Visit, uri: &Uri) -> Result<Response, Problem> {
-    let (queries, permit) = admitted(http, caller).await?;
-    let made = web::start_page(&http.app, &queries, visit).await;
-    finish(made, permit, visit, uri)
+pub(super) async fn start(http: &Http, asked: &Asked) -> Result<Response, Problem> {
+    let (queries, permit) = admitted(http, &asked.caller).await?;
+    asked.respond(web::start_page(&http.app, &queries, &asked.visit).await, Some(permit))
 }
 
-async fn show_query(
-    State(http): State<Http>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let visit = visit(&http, &uri, &headers, Some(&caller));
-    let mut response = web::query_page(&visit).into_response();
-    describe(&mut response, &visit, &uri)?;
-    Ok(response)
-}
-
-fn finish(
-    made: Result<String, ViewError>,
-    permit: std::sync::Arc<crate::query::Permit>,
-    visit: &Visit,
-    uri: &Uri,
-) -> Result<Response, Problem> {
-    let (status, text) = match made {
-        Ok(text) => (StatusCode::OK, text),
-        Err(ViewError::BadInput(why)) => {
-            (StatusCode::BAD_REQUEST, web::error_page(visit, Trouble::BadRequest, &Detail::Text(why)))
-        }
-        Err(ViewError::Query(e)) => return Err(e.into()),
-    };
-    permit.end_work();
-    permit.keep_only(text.len());
-    let mut response = (status, held(text.into_bytes(), permit)).into_response();
-    describe(&mut response, visit, uri)?;
-    Ok(response)
+async fn show_query(asked: Asked) -> Result<Response, Problem> {
+    asked.respond(Ok(web::query_page(&asked.visit)), None)
 }
 
 async fn send_form(

@@ -3,12 +3,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use futures_util::{StreamExt, stream};
 use tower_http::compression::CompressionLayer;
 
@@ -62,90 +63,95 @@ pub(super) fn routes(http: &Http) -> Router<Http> {
     views.merge(assets).merge(inline).merge(operation::forms(http)).route("/live", get(live::follow))
 }
 
-async fn search(
-    State(http): State<Http>,
-    Extension(caller): Extension<Caller>,
+/// Who asks for which view.
+pub(super) struct Asked {
+    pub caller: Caller,
+    pub visit: Visit,
     uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let visit = visit(&http, &uri, &headers, Some(&caller));
-    match web::is_first_run(&http.queries, &visit).await {
-        // In the place of a search that finds nothing.
-        Ok(true) => operation::start(&http, &caller, &visit, &uri).await,
-        Ok(false) => respond(&http, caller, &uri, &headers, View::Search).await,
-        Err(ViewError::BadInput(why)) => Err(Problem::new(StatusCode::BAD_REQUEST, why)),
-        Err(ViewError::Query(e)) => Err(e.into()),
+}
+
+impl FromRequestParts<Http> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Problem::internal(&"a view without a caller"))?;
+        let visit = visit(http, &parts.uri, &parts.headers, Some(&caller));
+        Ok(Self { caller, visit, uri: parts.uri.clone() })
     }
 }
 
-macro_rules! views {
-    ($($name:ident => $view:expr),* $(,)?) => {
-        $(async fn $name(
-            State(http): State<Http>,
-            Extension(caller): Extension<Caller>,
-            uri: Uri,
-            headers: HeaderMap,
-        ) -> Result<Response, Problem> {
-            respond(&http, caller, &uri, &headers, $view).await
-        })*
-    };
+impl Asked {
+    /// The view, or what is wrong with what was asked, as a response.
+    pub fn respond(&self, made: Result<String, ViewError>, permit: Option<Arc<Permit>>) -> Result<Response, Problem> {
+        let (status, text) = match made {
+            Ok(text) => (StatusCode::OK, text),
+            Err(ViewError::BadInput(why)) => {
+                (StatusCode::BAD_REQUEST, web::error_page(&self.visit, Trouble::BadRequest, &Detail::Text(why)))
+            }
+            Err(ViewError::Query(e)) => return Err(e.into()),
+        };
+        let body = match permit {
+            Some(permit) => {
+                permit.end_work();
+                permit.keep_only(text.len());
+                held(text.into_bytes(), permit)
+            }
+            None => text.into(),
+        };
+        let mut response = (status, body).into_response();
+        describe(&mut response, &self.visit, &self.uri)?;
+        Ok(response)
+    }
 }
 
-views! { products => View::Products, compare => View::Compare }
+async fn search(State(http): State<Http>, asked: Asked) -> Result<Response, Problem> {
+    match web::is_first_run(&http.queries, &asked.visit).await {
+        // In the place of a search that finds nothing.
+        Ok(true) => operation::start(&http, &asked).await,
+        Ok(false) => show(&http, &asked, View::Search).await,
+        Err(e) => Err(problem_of(e)),
+    }
+}
+
+async fn products(State(http): State<Http>, asked: Asked) -> Result<Response, Problem> {
+    show(&http, &asked, View::Products).await
+}
+
+async fn compare(State(http): State<Http>, asked: Asked) -> Result<Response, Problem> {
+    show(&http, &asked, View::Compare).await
+}
 
 macro_rules! views_of {
     ($($name:ident => $view:expr),* $(,)?) => {
-        $(async fn $name(
-            State(http): State<Http>,
-            Extension(caller): Extension<Caller>,
-            Path(id): Path<String>,
-            uri: Uri,
-            headers: HeaderMap,
-        ) -> Result<Response, Problem> {
+        $(async fn $name(State(http): State<Http>, Path(id): Path<String>, asked: Asked) -> Result<Response, Problem> {
             let not_found = |_| Problem::new(StatusCode::NOT_FOUND, format!("`{}` is not a valid id", excerpt(&id)));
-            let view = id.parse().map($view).map_err(not_found)?;
-            respond(&http, caller, &uri, &headers, view).await
+            show(&http, &asked, id.parse().map($view).map_err(not_found)?).await
         })*
     };
 }
 
 views_of! { product => View::Product, publication => View::Publication, file => View::File }
 
-/// A view as a response.
-async fn respond(http: &Http, caller: Caller, uri: &Uri, headers: &HeaderMap, view: View) -> Result<Response, Problem> {
-    let visit = visit(http, uri, headers, Some(&caller));
-    let (queries, permit) = admitted(http, &caller).await?;
-    let (status, text) = match web::render(view, &queries, &visit).await {
-        Ok(text) => (StatusCode::OK, text),
-        Err(ViewError::BadInput(why)) => {
-            (StatusCode::BAD_REQUEST, web::error_page(&visit, Trouble::BadRequest, &Detail::Text(why)))
-        }
-        Err(ViewError::Query(e)) => return Err(e.into()),
-    };
-    permit.end_work();
-    permit.keep_only(text.len());
-    let mut response = (status, held(text.into_bytes(), permit)).into_response();
-    describe(&mut response, &visit, uri)?;
-    Ok(response)
+async fn show(http: &Http, asked: &Asked, view: View) -> Result<Response, Problem> {
+    let (queries, permit) = admitted(http, &asked.caller).await?;
+    asked.respond(web::render(view, &queries, &asked.visit).await, Some(permit))
 }
 
-async fn suggest(
-    State(http): State<Http>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let visit = visit(&http, &uri, &headers, Some(&caller));
-    let (queries, permit) = admitted(&http, &caller).await?;
-    let found = match web::suggest(&queries, &visit).await {
-        Ok(found) => found,
-        Err(ViewError::BadInput(why)) => return Err(Problem::new(StatusCode::BAD_REQUEST, why)),
-        Err(ViewError::Query(e)) => return Err(e.into()),
-    };
+async fn suggest(State(http): State<Http>, asked: Asked) -> Result<Response, Problem> {
+    let (queries, permit) = admitted(&http, &asked.caller).await?;
+    let found = web::suggest(&queries, &asked.visit).await.map_err(problem_of)?;
     permit.end_work();
     let mut response = Json(found).into_response();
     describe_any(&mut response)?;
     Ok(response)
+}
+
+fn problem_of(error: ViewError) -> Problem {
+    match error {
+        ViewError::BadInput(why) => Problem::new(StatusCode::BAD_REQUEST, why),
+        ViewError::Query(e) => e.into(),
+    }
 }
 
 /// What no policy but this one may show: pictures, in an origin of their own.
@@ -157,13 +163,10 @@ const PDF_POLICY: &str = "default-src 'none'; object-src 'self'; style-src 'unsa
 /// A picture or a PDF for the browser's own viewer. Its first bytes decide on its type; everything else is downloaded.
 async fn inline(
     State(http): State<Http>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    Asked { caller, visit, .. }: Asked,
 ) -> Result<Response, Problem> {
-    let visit = visit(&http, &uri, &headers, Some(&caller));
     let revision = find(&http, &id).await?;
     let slot = http.downloads.enter(&caller.name).await?;
     http.queries.require_sound(&revision).await?;
