@@ -9,12 +9,9 @@ use zip::read::ZipFileEntry;
 use zip::{CompressionMethod, ZipReadOptions};
 
 use super::blocks::BLOCK;
-use super::names::{Folders, Paths};
 use super::read::Bytes;
 use super::seek::{Seekable, damage_in};
-use super::zip::{
-    CancelOnDrop, DEPTH_MAX, MemberError, Work, broken, earlier_paths_of, folders_of, is_zip, not_a_zip, open, path_of,
-};
+use super::zip::{CancelOnDrop, DEPTH_MAX, Entries, MemberError, Work, broken, earlier_paths_of, is_zip, open};
 use super::{Archive, StoreError};
 use crate::domain::{StoredFile, clean, fold_case};
 
@@ -180,16 +177,9 @@ fn candidates(
     work: &mut Work,
 ) -> Result<Candidates, MemberError> {
     let mut found = Candidates::default();
-    let mut paths = Paths::default();
-    let mut folders: Option<Folders> = None;
     let mut zip = open(file)?;
-    let files = zip.files().map_err(not_a_zip)?;
-    let mut index = 0;
-    while let Some(entry) = files.next() {
-        let entry = entry.map_err(not_a_zip)?;
-        let listed = path_of(&entry, index, &mut paths);
-        index += 1;
-        let Some(listed) = listed else { continue };
+    let mut entries = Entries::of(&mut zip)?;
+    while let Some((entry, listed)) = entries.next_member()? {
         match matches(&entry, &listed, path) {
             Some(Match::Exact) => {
                 found.exact = Some((entry, listed));
@@ -199,11 +189,7 @@ fn candidates(
             Some(Match::Folded) if found.folded.len() < FOLDED_MAX => found.folded.push((entry, listed)),
             Some(Match::Folded) => {}
             None if is_zip(&listed) && depth < DEPTH_MAX && path.contains('/') => {
-                let folders = match &mut folders {
-                    Some(known) => known,
-                    none => none.insert(folders_of(files.reader_mut(), work)?),
-                };
-                let folder = folders.of_nested(&listed);
+                let folder = entries.folder_of_nested(&listed, work)?;
                 let Some((how, rest)) = leads_into_nested(&folder, &listed, path) else { continue };
                 let nested = Nested { entry, folder, rest: rest.to_owned() };
                 if how == Match::Exact {

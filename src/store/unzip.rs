@@ -5,9 +5,9 @@ use zip::ZipReadOptions;
 use zip::read::OwnedZipFileEntry;
 
 use super::member::{check_dictionary, check_method};
-use super::names::{Folders, Paths};
+use super::names::Folders;
 use super::seek::Seekable;
-use super::zip::{DEPTH_MAX, MEMBERS_MAX, MemberError, Work, broken, folders_of, is_zip, not_a_zip, open, path_of};
+use super::zip::{DEPTH_MAX, Entries, MEMBERS_MAX, MemberError, Work, broken, folders_of, is_zip, not_a_zip, open};
 use super::{Archive, StoreError};
 use crate::domain::{Digest, Hasher, StoredFile};
 
@@ -83,14 +83,12 @@ impl OpenZip {
         let mut is_cut = false;
         let mut directory_start = None;
         {
-            let mut paths = Paths::default();
             let mut zip = open(&mut file)?;
-            for (index, entry) in zip.files().map_err(not_a_zip)?.enumerate() {
-                let entry = entry.map_err(not_a_zip)?;
+            let mut entries = Entries::of(&mut zip)?;
+            while let Some((entry, path)) = entries.next_member()? {
                 let directory_bytes = entry
                     .central_header_start()
                     .saturating_sub(*directory_start.get_or_insert(entry.central_header_start()));
-                let Some(path) = path_of(&entry, index, &mut paths) else { continue };
                 if members.len() >= MEMBERS_MAX || directory_bytes > DIRECTORY_BYTES_MAX || !work.take(0)? {
                     is_cut = true;
                     break;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zip::ZipReadOptions;
 use zip::read::{Config, ZipFileEntry};
 // The iterator that keeps no table of all entries. Only its path in the crate is unstable.
-use zip::unstable::read::ZipIterable;
+use zip::unstable::read::{ZipIterable, ZipIterableFiles};
 
 use super::names::{Folders, Paths, earlier_paths, member_path};
 use super::seek::{Seekable, damage_in};
@@ -194,17 +194,9 @@ fn list(
     work: &mut Work,
     listing: &mut Listing,
 ) -> Result<(), MemberError> {
-    let mut paths = Paths::default();
-    // Read from the whole zip, and only where it has a nested one.
-    let mut folders: Option<Folders> = None;
     let mut zip = open(file)?;
-    let files = zip.files().map_err(not_a_zip)?;
-    let mut index = 0;
-    while let Some(entry) = files.next() {
-        let entry = entry.map_err(not_a_zip)?;
-        let path = path_of(&entry, index, &mut paths);
-        index += 1;
-        let Some(path) = path else { continue };
+    let mut entries = Entries::of(&mut zip)?;
+    while let Some((entry, path)) = entries.next_member()? {
         if listing.members.len() >= MEMBERS_MAX {
             listing.is_cut = true;
             break;
@@ -213,12 +205,8 @@ fn list(
         let path = format!("{prefix}{path}");
         listing.members.push(member(&entry, path.clone()));
         if is_in_time && is_zip(&path) && depth < DEPTH_MAX {
-            let folders = match &mut folders {
-                Some(known) => known,
-                none => none.insert(folders_of(files.reader_mut(), work)?),
-            };
-            let folder = format!("{prefix}{}/", folders.of_nested(&path[prefix.len()..]));
-            match archive.unpack_nested(entry, files.reader_mut(), work) {
+            let folder = format!("{prefix}{}/", entries.folder_of_nested(&path[prefix.len()..], work)?);
+            match archive.unpack_nested(entry, entries.files.reader_mut(), work) {
                 // A nested zip that cannot be opened is a member like any other.
                 Ok(Some(inner)) => match list(archive, inner, &folder, depth + 1, work, listing) {
                     Err(MemberError::NotAZip(_)) | Ok(()) => {}
@@ -230,6 +218,45 @@ fn list(
         }
     }
     Ok(())
+}
+
+/// The entries of a zip that are members, one after the other.
+pub(super) struct Entries<'z, R> {
+    files: &'z mut ZipIterableFiles<R>,
+    /// Of the next entry, folders included.
+    index: usize,
+    paths: Paths,
+    /// Read from the whole zip, and only where it has a nested one.
+    folders: Option<Folders>,
+}
+
+impl<'z, R: Read + Seek> Entries<'z, R> {
+    pub fn of(zip: &'z mut ZipIterable<R>) -> Result<Self, MemberError> {
+        let files = zip.files().map_err(not_a_zip)?;
+        Ok(Self { files, index: 0, paths: Paths::default(), folders: None })
+    }
+
+    /// The next member, with a path that is different from all before it.
+    pub fn next_member(&mut self) -> Result<Option<(ZipFileEntry<'static>, String)>, MemberError> {
+        for entry in self.files.by_ref() {
+            let entry = entry.map_err(not_a_zip)?;
+            let path = bare_path_of(&entry, self.index);
+            self.index += 1;
+            if let Some(path) = path {
+                return Ok(Some((entry, self.paths.unique(path))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The folder that a nested zip of this path is listed as.
+    pub fn folder_of_nested(&mut self, path: &str, work: &mut Work) -> Result<String, MemberError> {
+        let folders = match &mut self.folders {
+            Some(known) => known,
+            none => none.insert(folders_of(self.files.reader_mut(), work)?),
+        };
+        Ok(folders.of_nested(path))
+    }
 }
 
 /// The folders of a zip that could be confused with a nested zip.
@@ -245,12 +272,7 @@ pub(super) fn folders_of<R: Read + Seek>(file: &mut R, work: &mut Work) -> Resul
     Ok(folders)
 }
 
-/// The path of an entry, different from all before it; `None` for a folder.
-pub(super) fn path_of(entry: &ZipFileEntry<'_>, index: usize, paths: &mut Paths) -> Option<String> {
-    bare_path_of(entry, index).map(|path| paths.unique(path))
-}
-
-/// The path of an entry, which another entry may have too.
+/// The path of an entry, which another entry may have too; `None` for a folder.
 fn bare_path_of(entry: &ZipFileEntry<'_>, index: usize) -> Option<String> {
     member_path(entry.name_raw(), is_utf8(entry), index)
 }
