@@ -148,8 +148,8 @@ impl Runner {
                 Ok(Turn::Again)
             }
             Err(e) => {
-                let failure = self.failure(event, &id, pending, number, e, sent.at, to);
-                self.report(&id, number, e, &failure);
+                let failure = self.failure(event, &attempt, pending, e, to);
+                report(&attempt, e, &failure);
                 hooks.failed(&attempt, state.position, &failure, log_max(&self.app)).await?;
                 fault("hook-after-failed");
                 Ok(if matches!(failure, HookFailure::GiveUp { .. }) { Turn::Again } else { Turn::Rest })
@@ -158,54 +158,34 @@ impl Runner {
     }
 
     /// What follows from a failed attempt.
-    #[allow(clippy::too_many_arguments, reason = "each is a part of one decision")]
     fn failure(
         &self,
         event: &Event,
-        id: &str,
+        attempt: &HookAttempt<'_>,
         pending: Option<PendingMessage>,
-        number: u32,
         error: &SendError,
-        at: Timestamp,
         to: HookPosition,
     ) -> HookFailure {
-        let failing_since = pending.map_or(at, |pending| pending.failing_since);
+        let failing_since = pending.map_or(attempt.at, |pending| pending.failing_since);
         let give_up_at = later(failing_since, self.hook.give_up_after);
         let wait = |next_attempt_at| PendingMessage {
-            message: id.to_owned(),
+            message: attempt.message.to_owned(),
             at: event.at,
-            attempts: number,
+            attempts: attempt.attempt,
             failing_since,
             next_attempt_at,
         };
         if error.is_gone() {
-            return HookFailure::Disable(wait(at));
+            return HookFailure::Disable(wait(attempt.at));
         }
-        if at >= give_up_at {
+        if attempt.at >= give_up_at {
             let letter = NewLetter { kind: event.kind, subject: event.subject, at: event.at };
             return HookFailure::GiveUp { to, letter };
         }
-        let planned = back_off(self.hook.retry_first, self.hook.retry_max, number);
+        let planned = back_off(self.hook.retry_first, self.hook.retry_max, attempt.attempt);
         let requested = error.retry_after().map(|delay| delay.min(self.hook.retry_max)).unwrap_or_default();
         // The last attempt is made when the time is over.
-        HookFailure::Retry(wait(later(at, planned.max(requested)).min(give_up_at)))
-    }
-
-    fn report(&self, message: &str, attempt: u32, error: &SendError, failure: &HookFailure) {
-        let hook = self.hook.name.as_str();
-        match failure {
-            HookFailure::Retry(pending) => {
-                tracing::warn!(hook, message, attempt, %error, next = %pending.next_attempt_at, "a hook's attempt failed");
-            }
-            HookFailure::Disable(_) => tracing::error!(
-                hook, message, %error,
-                "the endpoint of a hook says that it is gone: nothing more is sent until `acervo hook enable {hook}`"
-            ),
-            HookFailure::GiveUp { .. } => tracing::error!(
-                hook, message, attempt, %error,
-                "an event was given up and is a dead letter now; `acervo hook redeliver {hook}` sends it again"
-            ),
-        }
+        HookFailure::Retry(wait(later(attempt.at, planned.max(requested)).min(give_up_at)))
     }
 
     /// Makes the attempt that was requested for a dead letter.
@@ -272,6 +252,23 @@ impl Runner {
         if let Some(guard) = self.guard.take() {
             guard.release().await;
         }
+    }
+}
+
+fn report(failed: &HookAttempt<'_>, error: &SendError, failure: &HookFailure) {
+    let HookAttempt { hook, message, attempt, .. } = *failed;
+    match failure {
+        HookFailure::Retry(pending) => {
+            tracing::warn!(hook, message, attempt, %error, next = %pending.next_attempt_at, "a hook's attempt failed");
+        }
+        HookFailure::Disable(_) => tracing::error!(
+            hook, message, %error,
+            "the endpoint of a hook says that it is gone: nothing more is sent until `acervo hook enable {hook}`"
+        ),
+        HookFailure::GiveUp { .. } => tracing::error!(
+            hook, message, attempt, %error,
+            "an event was given up and is a dead letter now; `acervo hook redeliver {hook}` sends it again"
+        ),
     }
 }
 
