@@ -105,6 +105,11 @@ impl<T: Row> Connection<T> {
     }
 }
 
+/// A page of a list that is only read forward.
+pub(super) fn forward(first: Option<i32>, after: Option<String>) -> Paging {
+    paging(first, after, None, None, None)
+}
+
 pub(super) fn paging(
     first: Option<i32>,
     after: Option<String>,

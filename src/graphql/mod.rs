@@ -62,7 +62,7 @@ type Schema = async_graphql::Schema<QueryRoot, MutationRoot, SubscriptionRoot>;
 
 fn builder() -> SchemaBuilder<QueryRoot, MutationRoot, SubscriptionRoot> {
     // Depth and cost are bounded in `cost`, by one table.
-    Schema::build(QueryRoot, MutationRoot, SubscriptionRoot).limit_directives(20)
+    Schema::build(QueryRoot::default(), MutationRoot, SubscriptionRoot).limit_directives(20)
 }
 
 /// The schema over an archive.

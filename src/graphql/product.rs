@@ -1,6 +1,6 @@
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
-use super::connection::{Connection, paging};
+use super::connection::{Connection, forward};
 use super::error::query_error;
 use super::loaders::{LastOf, load};
 use super::notification::Notification;
@@ -93,7 +93,7 @@ impl Product {
             filter: Filter { product_ids: Some(vec![self.0.id.0]), ..Filter::default() },
             as_of: as_of.map(|at| at.0),
             order: Order::Period { descending: true },
-            paging: paging(first, after, None, None, None),
+            paging: forward(first, after),
         };
         Ok(Connection::shared(ctx.data::<Queries>()?.publications(request).await.map_err(query_error)?, Publication))
     }

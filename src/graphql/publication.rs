@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, paging};
+use super::connection::{Connection, forward};
 use super::contents::ContentMatch;
 use super::error::query_error;
 use super::loaders::{RevisionsOf, load, must_load};
@@ -148,8 +148,7 @@ impl Publication {
             publication_id: Some(self.0.publication.id),
             ..Default::default()
         };
-        let request =
-            NotificationRequest { query, paging: paging(first, after, None, None, None), bodies: wants(ctx, "body") };
+        let request = NotificationRequest { query, paging: forward(first, after), bodies: wants(ctx, "body") };
         Ok(Connection::new(ctx.data::<Queries>()?.notifications(request).await.map_err(query_error)?, Notification))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use tokio::sync::OnceCell;
 
-use super::connection::{Connection, paging};
+use super::connection::{Connection, forward};
 use super::error::{internal, query_error};
 use super::rows::resolved_rows;
 use crate::app::App;
@@ -69,8 +69,7 @@ impl RetentionPlan {
             Some(RetentionAction::Remove) => self.0.plan.remove,
         };
         let lines = self.0.lines(ctx.data::<App>()?).filter(wanted);
-        let listed =
-            ListPage::of_iterator(lines, total as u64, &paging(first, after, None, None, None)).map_err(query_error)?;
+        let listed = ListPage::of_iterator(lines, total as u64, &forward(first, after)).map_err(query_error)?;
         Ok(Connection::new(listed, RetentionLine::from))
     }
 }

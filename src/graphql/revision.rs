@@ -1,6 +1,6 @@
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{Connection, paging};
+use super::connection::{Connection, forward};
 use super::contents::{ContentMatch, RevisionText};
 use super::error::query_error;
 use super::loaders::must_load;
@@ -141,7 +141,7 @@ impl Revision {
         after: Option<String>,
         #[graphql(name = "match")] matching: Option<String>,
     ) -> Result<Connection<Member>> {
-        let paging = paging(first, after, None, None, None);
+        let paging = forward(first, after);
         let listed = ctx
             .data::<Queries>()?
             .members(&self.0.revision, matching.as_deref(), &paging)

@@ -1,51 +1,39 @@
+//! Queries about what is archived.
 use async_graphql::{Context, ID, Object, Result};
 
-use super::caller::{Caller, operator};
-use super::change::ChangeConnection;
-use super::connection::{Connection, paging};
-use super::contents::SearchIn;
-use super::coverage::{Coverage, CoverageState, ProductCoverage};
-use super::diff::{RevisionDiff, RevisionPair};
-use super::error::{bad, internal, query_error};
-use super::hook::{Hook, HookDeadLetter, HookDelivery};
-use super::loaders::load;
-use super::member::FileMemberConnection;
-use super::notification::Notification;
-use super::product::Product;
-use super::publication::Publication;
-use super::removal::ProductRemoval;
-use super::repeat::ListStates;
-use super::replay::Replay;
-use super::retention::{JobRun, JobStatus, PlanOfRequest, RetentionPlan, RetentionRun};
-use super::revision::Revision;
-use super::rows::Rows;
-use super::stats::{StatsDimension, StatsRow, Suggestion};
-use super::status::{ApiKey, PausedHost, ServiceStatus};
-use super::verify::{BrokenItem, VerifyRun};
-use super::wait::{self, Waited};
-use crate::app::App;
+use super::wants;
 use crate::contract::{
     DateTime, LocalDate, NotificationFilter, ProductFilter, ProductOrder, PublicationFilter, PublicationOrder,
     RevisionOrder, member_pattern, uuid,
 };
-use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId, Share};
-use crate::jobs::retention::SharedPlans;
-use crate::jobs::{self, Job};
-use crate::losses;
+use crate::domain::{NotificationId, ProductId, PublicationId, RevisionId};
+use crate::graphql::change::ChangeConnection;
+use crate::graphql::connection::{Connection, forward, paging};
+use crate::graphql::contents::SearchIn;
+use crate::graphql::coverage::{Coverage, CoverageState, ProductCoverage};
+use crate::graphql::diff::{RevisionDiff, RevisionPair};
+use crate::graphql::error::{bad, query_error};
+use crate::graphql::loaders::load;
+use crate::graphql::member::FileMemberConnection;
+use crate::graphql::notification::Notification;
+use crate::graphql::product::Product;
+use crate::graphql::publication::Publication;
+use crate::graphql::repeat::ListStates;
+use crate::graphql::revision::Revision;
+use crate::graphql::rows::Rows;
+use crate::graphql::stats::{StatsDimension, StatsRow, Suggestion};
+use crate::graphql::wait::{self, Waited};
 use crate::query::{
-    ChangesRequest, CoverageRequest, CoverageStates, NotificationRequest, Paging, ProductRequest, PublicationRequest,
-    Queries, RevisionRequest, StatsRequest, USES_MAX,
+    ChangesRequest, CoverageRequest, CoverageStates, NotificationRequest, ProductRequest, PublicationRequest, Queries,
+    RevisionRequest, StatsRequest,
 };
 
-/// Lost publications in the status.
-const LOST_LISTED_MAX: u64 = 20;
+#[derive(Default)]
+pub struct ArchiveQuery;
 
-pub struct QueryRoot;
-
-/// Everything that can be read.
-#[Object(name = "Query")]
+#[Object]
 #[allow(clippy::too_many_arguments, reason = "the arguments are the contract's")]
-impl QueryRoot {
+impl ArchiveQuery {
     /// Publications with the file that is, or with `asOf` was, the latest. `search` matches words as people type them;
     /// `filter` matches exactly; with both, both must match. `asOf` also takes a day (2025-02-20), which means its end in São Paulo.
     /// `first` is 100 by default and at most 1000. `in: CONTENT` searches inside files; see `contentMatches`.
@@ -135,7 +123,7 @@ impl QueryRoot {
             filter,
             as_of: as_of.map(|at| at.0),
             order: order_by.into(),
-            paging: paging(first, after, None, None, None),
+            paging: forward(first, after),
         };
         let listed = ctx.data::<Queries>()?.members_of_files(request).await.map_err(query_error)?;
         Ok(FileMemberConnection::new(listed))
@@ -247,7 +235,7 @@ impl QueryRoot {
         });
         let filter = ProductFilter::read(filter).map_err(bad)?;
         let request = CoverageRequest { filter, from: from.0, to: to.0, states: Some(states) };
-        let page = paging(first, after, None, None, None);
+        let page = forward(first, after);
         let listed = ctx.data::<Queries>()?.coverage_overview(&request, page).await.map_err(query_error)?;
         Ok(Connection::new(listed, ProductCoverage::from))
     }
@@ -307,154 +295,4 @@ impl QueryRoot {
         let (from, to) = (id("from", from)?, id("to", to)?);
         RevisionPair::find(ctx.data()?, from, to, search.as_deref(), as_of.map(|at| at.0)).await.map_err(query_error)
     }
-
-    /// Replays, newest first.
-    async fn replays(
-        &self,
-        ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<Replay>> {
-        let listed =
-            ctx.data::<Queries>()?.replays(&paging(first, after, None, None, None)).await.map_err(query_error)?;
-        Ok(Connection::new(listed, Replay::from))
-    }
-
-    /// What the policies would keep and remove now. Needs the role operator or admin.
-    async fn retention_plan(&self, ctx: &Context<'_>) -> Result<RetentionPlan> {
-        operator(ctx)?;
-        let plan = ctx.data::<PlanOfRequest>()?;
-        Ok(RetentionPlan(plan.get(ctx.data::<SharedPlans>()?, ctx.data::<App>()?).await?))
-    }
-
-    /// Retention runs, newest first.
-    async fn retention_runs(
-        &self,
-        ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<RetentionRun>> {
-        let listed = ctx
-            .data::<Queries>()?
-            .retention_runs(&paging(first, after, None, None, None))
-            .await
-            .map_err(query_error)?;
-        Ok(Connection::new(listed, RetentionRun::from))
-    }
-
-    /// Products that administrators removed, newest first: who, when and why.
-    async fn product_removals(
-        &self,
-        ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<ProductRemoval>> {
-        let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.product_removals(&page).await.map_err(query_error)?;
-        Ok(Connection::new(listed, ProductRemoval::from))
-    }
-
-    /// Runs of verification, newest first.
-    async fn verify_runs(
-        &self,
-        ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<VerifyRun>> {
-        let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.verify_runs(&page).await.map_err(query_error)?;
-        Ok(Connection::new(listed, VerifyRun::from))
-    }
-
-    /// Everything that is known to be broken: damaged files, orphans, dangling rows, differences between the database and the search
-    /// index. Needs the role operator or admin.
-    async fn broken_items(
-        &self,
-        ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<BrokenItem>> {
-        operator(ctx)?;
-        let page = paging(first, after, None, None, None);
-        let uses_max = if wants(ctx, "revisions") { USES_MAX } else { 1 };
-        let listed = ctx.data::<Queries>()?.broken_items(Share::ALL, uses_max, &page).await.map_err(query_error)?;
-        Ok(Connection::new(listed, BrokenItem::from))
-    }
-
-    /// Runs of scheduled jobs, newest first.
-    async fn job_runs(
-        &self,
-        ctx: &Context<'_>,
-        name: Option<String>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<JobRun>> {
-        let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.job_runs(name.as_deref(), &page).await.map_err(query_error)?;
-        Ok(Connection::new(listed, JobRun::from))
-    }
-
-    /// The hooks: how far each has come, and what went wrong. Needs the role operator or admin.
-    async fn hooks(&self, ctx: &Context<'_>) -> Result<Vec<Hook>> {
-        operator(ctx)?;
-        let rows = ctx.data::<Queries>()?.hooks().await.map_err(query_error)?;
-        Ok(rows.into_iter().map(Hook::from).collect())
-    }
-
-    /// The last attempts to deliver events, newest first. Needs the role operator or admin.
-    async fn hook_deliveries(
-        &self,
-        ctx: &Context<'_>,
-        hook: Option<String>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<HookDelivery>> {
-        operator(ctx)?;
-        let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.hook_deliveries(hook.as_deref(), &page).await.map_err(query_error)?;
-        Ok(Connection::new(listed, HookDelivery::from))
-    }
-
-    /// Events that hooks gave up, newest first. Needs the role operator or admin.
-    async fn hook_dead_letters(
-        &self,
-        ctx: &Context<'_>,
-        hook: Option<String>,
-        first: Option<i32>,
-        after: Option<String>,
-    ) -> Result<Connection<HookDeadLetter>> {
-        operator(ctx)?;
-        let page = paging(first, after, None, None, None);
-        let listed = ctx.data::<Queries>()?.hook_letters(hook.as_deref(), &page).await.map_err(query_error)?;
-        Ok(Connection::new(listed, HookDeadLetter::from))
-    }
-
-    /// The state of the service.
-    async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus> {
-        let queries = ctx.data::<Queries>()?;
-        let mut status: ServiceStatus = queries.status().await.map_err(query_error)?.into();
-        status.paused_hosts = jobs::paused_hosts(ctx.data::<App>()?)
-            .into_iter()
-            .map(|(host, until)| PausedHost { host, until: DateTime(until) })
-            .collect();
-        if ctx.look_ahead().field("lostPublications").exists() {
-            let lost = losses::list(ctx.data::<App>()?, true, LOST_LISTED_MAX).await.map_err(|e| internal(&e))?;
-            status.lost_publications = lost.into_iter().map(Into::into).collect();
-        }
-        for job in Job::ALL {
-            let last = queries.job_runs(Some(job.name()), &Paging::first(1)).await.map_err(query_error)?;
-            let last = last.rows.into_iter().next().map(|(_, run)| run);
-            status.jobs.push(JobStatus::new(ctx.data::<App>()?, *job, last));
-        }
-        if ctx.data::<Caller>()?.may_operate {
-            status.keys = Some(queries.keys().await.map_err(query_error)?.into_iter().map(ApiKey::from).collect());
-        }
-        Ok(status)
-    }
-}
-
-/// Whether a field of a list's rows is selected.
-pub(super) fn wants(ctx: &Context<'_>, name: &str) -> bool {
-    let list = ctx.look_ahead();
-    list.field("nodes").field(name).exists() || list.field("edges").field("node").field(name).exists()
 }
