@@ -16,7 +16,7 @@ use super::{Contents, IndexError, Writer};
 use crate::domain::PublicationId;
 
 /// The file that makes a folder an index.
-pub(super) const META: &str = "meta.json";
+const META: &str = "meta.json";
 
 /// How much of the feed the index contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,25 +154,14 @@ impl Index {
     /// Opens the index of a folder for reading. If it is missing, broken or of another version, it is replaced by an empty
     /// one. [`IndexError::InUse`] while another process writes it.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
-        let error = match Self::open_existing(folder) {
-            Ok(index) => return Ok(index),
-            Err(e) => e,
+        let create = |directory: IndexDirectory| {
+            let (schema, fields) = schema::build();
+            let index = tantivy::Index::create(directory.clone(), schema, tantivy::IndexSettings::default())?;
+            Self::with(index, directory, fields)
         };
-        std::fs::create_dir_all(folder)?;
-        let directory = IndexDirectory::open(folder)?;
-        // No other process may write the files that are removed below.
-        let _lock = lock_writer(&directory)?;
-        // Another process may have created it while this one waited for the lock.
-        if let Ok(index) = Self::open_existing(folder) {
-            return Ok(index);
-        }
-        if folder.join(META).exists() {
-            tracing::warn!(error = %error, "the search index cannot be used; it is rebuilt from the database");
-        }
-        empty(folder)?;
-        let (schema, fields) = schema::build();
-        let index = tantivy::Index::create(directory.clone(), schema, tantivy::IndexSettings::default())?;
-        Self::with(index, directory, fields)
+        open_or_replace(folder, Self::open_existing, create, |error| {
+            tracing::warn!(%error, "the search index cannot be used; it is rebuilt from the database");
+        })
     }
 
     /// Opens an existing index.
@@ -254,8 +243,35 @@ impl Index {
     }
 }
 
+/// Opens the index of a folder. If that fails, an empty one is created in its place, and `report` is told why if there was one.
+/// [`IndexError::InUse`] while another process writes it.
+pub(super) fn open_or_replace<I>(
+    folder: &Path,
+    open: impl Fn(&Path) -> Result<I, IndexError>,
+    create: impl FnOnce(IndexDirectory) -> Result<I, IndexError>,
+    report: impl FnOnce(&IndexError),
+) -> Result<I, IndexError> {
+    let error = match open(folder) {
+        Ok(index) => return Ok(index),
+        Err(e) => e,
+    };
+    std::fs::create_dir_all(folder)?;
+    let directory = IndexDirectory::open(folder)?;
+    // No other process may write the files that are removed below.
+    let _lock = lock_writer(&directory)?;
+    // Another process may have created it while this one waited for the lock.
+    if let Ok(index) = open(folder) {
+        return Ok(index);
+    }
+    if folder.join(META).exists() {
+        report(&error);
+    }
+    empty(folder)?;
+    create(directory)
+}
+
 /// Locks an index against other writers; [`IndexError::InUse`] while another process has it locked.
-pub(super) fn lock_writer(directory: &IndexDirectory) -> Result<DirectoryLock, IndexError> {
+fn lock_writer(directory: &IndexDirectory) -> Result<DirectoryLock, IndexError> {
     directory.acquire_lock(&INDEX_WRITER_LOCK).map_err(|e| match e {
         LockError::LockBusy => IndexError::InUse,
         LockError::IoError(e) => IndexError::Io(std::io::Error::new(e.kind(), e)),
@@ -263,7 +279,7 @@ pub(super) fn lock_writer(directory: &IndexDirectory) -> Result<DirectoryLock, I
 }
 
 /// Empties a folder but does not remove it, because it may be a mount point. Lock files stay, because they may be locked.
-pub(super) fn empty(folder: &Path) -> Result<(), IndexError> {
+fn empty(folder: &Path) -> Result<(), IndexError> {
     for entry in std::fs::read_dir(folder)? {
         let path: PathBuf = entry?.path();
         if path.extension().is_some_and(|extension| extension == "lock") {

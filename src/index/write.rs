@@ -9,6 +9,23 @@ use super::{Index, IndexError, Position, Product, Publication, UnfinishedBuild};
 /// Memory for uncommitted documents. The minimum of tantivy is 15 MB.
 const HEAP_BYTES: usize = 20_000_000;
 
+/// Takes the writer of an index, with this memory for uncommitted documents; [`IndexError::InUse`] while another has it.
+pub(super) fn open_writer(
+    index: &tantivy::Index,
+    heap_bytes: usize,
+) -> Result<IndexWriter<TantivyDocument>, IndexError> {
+    // One thread each for writing and merging, to leave the processors to queries.
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(1)
+        .num_merge_threads(1)
+        .memory_budget_per_thread(heap_bytes)
+        .build();
+    index.writer_with_options(options).map_err(|e| match e {
+        tantivy::TantivyError::LockFailure(..) => IndexError::InUse,
+        other => other.into(),
+    })
+}
+
 /// The one writer of an index.
 pub struct Writer {
     index: Index,
@@ -17,16 +34,7 @@ pub struct Writer {
 
 impl Writer {
     pub(super) fn new(index: Index) -> Result<Self, IndexError> {
-        // One thread each for writing and merging, to leave the processors to queries.
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .memory_budget_per_thread(HEAP_BYTES)
-            .build();
-        let writer = index.inner.index.writer_with_options(options).map_err(|e| match e {
-            tantivy::TantivyError::LockFailure(..) => IndexError::InUse,
-            other => other.into(),
-        })?;
+        let writer = open_writer(&index.inner.index, HEAP_BYTES)?;
         index.inner.note_writer(true);
         Ok(Self { index, writer })
     }

@@ -10,7 +10,7 @@ use super::schema::{self, Fields};
 use super::write::ContentWriter;
 use crate::engine::index::IndexError;
 use crate::engine::index::directory::IndexDirectory;
-use crate::engine::index::open::{META, empty, lock_writer};
+use crate::engine::index::open::open_or_replace;
 
 /// The index of contents in a folder. Clones share it.
 #[derive(Clone)]
@@ -57,23 +57,15 @@ impl Contents {
     /// Opens the index in a folder. One that is missing, broken or of another version is replaced by an empty one.
     /// [`IndexError::InUse`] while another process writes it.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
-        if let Ok(opened) = Self::open_existing(folder) {
-            return Ok(opened);
-        }
-        std::fs::create_dir_all(folder)?;
-        let directory = IndexDirectory::open(folder)?;
-        let _lock = lock_writer(&directory)?;
-        if let Ok(opened) = Self::open_existing(folder) {
-            return Ok(opened);
-        }
-        if folder.join(META).exists() {
-            tracing::warn!("the index of contents cannot be used; files are read again");
-        }
-        empty(folder)?;
-        let (schema, fields) = schema::build();
-        // The lines are compressed already.
-        let settings = IndexSettings { docstore_compression: Compressor::None, ..IndexSettings::default() };
-        Self::with(tantivy::Index::create(directory.clone(), schema, settings)?, directory, fields)
+        let create = |directory: IndexDirectory| {
+            let (schema, fields) = schema::build();
+            // The lines are compressed already.
+            let settings = IndexSettings { docstore_compression: Compressor::None, ..IndexSettings::default() };
+            Self::with(tantivy::Index::create(directory.clone(), schema, settings)?, directory, fields)
+        };
+        open_or_replace(folder, Self::open_existing, create, |error| {
+            tracing::warn!(%error, "the index of contents cannot be used; files are read again");
+        })
     }
 
     fn open_existing(folder: &Path) -> Result<Self, IndexError> {

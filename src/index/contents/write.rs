@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::LogMergePolicy;
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::Contents;
@@ -10,6 +10,7 @@ use super::open::{Inner, format_payload};
 use super::schema::{high_of, terms_of};
 use crate::domain::Digest;
 use crate::engine::index::IndexError;
+use crate::engine::index::write::open_writer;
 
 /// Memory for uncommitted documents.
 const HEAP_BYTES: usize = 24_000_000;
@@ -77,15 +78,7 @@ pub struct ContentWriter {
 
 impl ContentWriter {
     pub(super) fn new(contents: Contents) -> Result<Self, IndexError> {
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .memory_budget_per_thread(HEAP_BYTES)
-            .build();
-        let writer = contents.inner.index.writer_with_options(options).map_err(|e| match e {
-            tantivy::TantivyError::LockFailure(..) => IndexError::InUse,
-            other => other.into(),
-        })?;
+        let writer = open_writer(&contents.inner.index, HEAP_BYTES)?;
         let mut merging = LogMergePolicy::default();
         merging.set_del_docs_ratio_before_merge(REMOVED_RATIO);
         writer.set_merge_policy(Box::new(merging));
