@@ -137,7 +137,7 @@ fn every_error_that_people_meet_is_known_in_portuguese_and_no_other() {
         for (before, text) in texts(&code) {
             let text = anonymous(&text);
             let before: &str = &before;
-            let of_setting = before.rsplit_once("Problem::new(").is_some_and(|(_, after)| !after.contains(';'));
+            let of_setting = before.rsplit_once("Problem::new(").is_some_and(|(_, after)| !after.contains([';', '}']));
             let is_error = of_setting || BEFORE.iter().any(|start| before.ends_with(&start.replace(' ', "")));
             let has_words = text.replace("{}", "").trim_matches([' ', ':', ',', '(', ')']).contains(' ');
             // The lines below are put together from others.
