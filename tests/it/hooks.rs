@@ -568,6 +568,9 @@ async fn killed_at_random_no_event_is_lost() {
     let of_files = all.iter().filter(|change| change["kind"] == "ARCHIVED");
     let expected: Vec<&str> = of_files.filter_map(|change| change["revision"]["id"].as_str()).collect();
     assert_eq!(revisions(&accepted), expected);
+    let logged = std::fs::read_to_string(&log).expect("a log");
+    let twice = logged.lines().find(|line| line.matches("\"message\":").count() > 1);
+    assert_eq!(twice, None, "a key that is there twice");
     eprintln!("killed {rounds} times: {} events, {} requests, 0 lost", expected.len(), endpoint.received().len());
 }
 

@@ -144,7 +144,7 @@ impl Runner {
             Ok(_) => {
                 hooks.delivered(&attempt, state.position, to, log_max(&self.app)).await?;
                 fault("hook-after-delivered");
-                tracing::debug!(hook = self.hook.name, message = id, "delivered");
+                tracing::debug!(hook = self.hook.name, id, "delivered");
                 Ok(Turn::Again)
             }
             Err(e) => {
@@ -208,10 +208,10 @@ impl Runner {
         match &sent.outcome {
             Ok(_) => {
                 hooks.redelivered(letter.id, &attempt, log_max(&self.app)).await?;
-                tracing::info!(hook = self.hook.name, message = id, "a dead letter was delivered");
+                tracing::info!(hook = self.hook.name, id, "a dead letter was delivered");
             }
             Err(e) => {
-                tracing::warn!(hook = self.hook.name, message = id, error = %e, "a dead letter stays one");
+                tracing::warn!(hook = self.hook.name, id, error = %e, "a dead letter stays one");
                 hooks.redelivery_failed(letter.id, &attempt, log_max(&self.app)).await?;
             }
         }
@@ -256,17 +256,17 @@ impl Runner {
 }
 
 fn report(failed: &HookAttempt<'_>, error: &SendError, failure: &HookFailure) {
-    let HookAttempt { hook, message, attempt, .. } = *failed;
+    let HookAttempt { hook, message: id, attempt, .. } = *failed;
     match failure {
         HookFailure::Retry(pending) => {
-            tracing::warn!(hook, message, attempt, %error, next = %pending.next_attempt_at, "a hook's attempt failed");
+            tracing::warn!(hook, id, attempt, %error, next = %pending.next_attempt_at, "a hook's attempt failed");
         }
         HookFailure::Disable(_) => tracing::error!(
-            hook, message, %error,
+            hook, id, %error,
             "the endpoint of a hook says that it is gone: nothing more is sent until `acervo hook enable {hook}`"
         ),
         HookFailure::GiveUp { .. } => tracing::error!(
-            hook, message, attempt, %error,
+            hook, id, attempt, %error,
             "an event was given up and is a dead letter now; `acervo hook redeliver {hook}` sends it again"
         ),
     }
