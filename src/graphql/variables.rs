@@ -20,6 +20,11 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
     QueryRoot::create_type_info(&mut registry);
     MutationRoot::create_type_info(&mut registry);
     SubscriptionRoot::create_type_info(&mut registry);
+    registry.query_type = QueryRoot::type_name().into_owned();
+    registry.mutation_type = Some(MutationRoot::type_name().into_owned());
+    registry.subscription_type = Some(SubscriptionRoot::type_name().into_owned());
+    // The parts that the root is made of are no types of the schema.
+    registry.remove_unused_types();
     Types::new(registry)
 });
 
