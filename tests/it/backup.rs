@@ -50,7 +50,7 @@ fn count(output: &std::process::Output, what: &str) -> u64 {
 }
 
 fn added(output: &std::process::Output) -> u64 {
-    count(output, "files copied") + count(output, "share their bytes")
+    count(output, " copied, ") + count(output, " bytes with the archive")
 }
 
 /// Notifications, fetches and runs of retention all the time; the copy is complete and consistent all the same.
@@ -136,14 +136,14 @@ async fn the_next_backup_copies_only_what_is_new() {
     assert!(third.status.success(), "{}", stderr(&third));
     assert_eq!(files_in(&objects).len(), 8);
     let pruned = back_up(&app, &backup, &["--prune"], "").await;
-    assert_eq!(count(&pruned, "files removed"), 8 - left as u64, "{}", stdout(&pruned));
+    assert_eq!(count(&pruned, " removed"), 8 - left as u64, "{}", stdout(&pruned));
     assert_eq!(files_in(&objects).len(), left);
     assert_sound(&backup, "pruned").await;
     // All bytes of its own.
     let copy = place(&config);
     let copied = back_up(&app, &copy, &["--copy"], "").await;
     assert_eq!(
-        (count(&copied, "files copied"), count(&copied, "share their bytes")),
+        (count(&copied, " copied, "), count(&copied, " bytes with the archive")),
         (left as u64, 0),
         "{}",
         stdout(&copied)

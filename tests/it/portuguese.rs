@@ -184,7 +184,7 @@ async fn commands_speak_portuguese() {
             vec!["get", &revision, "--member", "nada", "-o", "-"],
             &["erro: não existe arquivo interno `nada` no arquivo da revisão "],
         ),
-        (vec!["backup", "."], &["fica na própria pasta do acervo"]),
+        (vec!["backup", "data"], &["fica na própria pasta do acervo"]),
         (vec!["export", "/dev/null/x"], &["erro: não é possível criar /dev/null/x: não é uma pasta"]),
         (
             vec!["import", "acervo.db", "--manifest", "nada"],

@@ -35,10 +35,7 @@ impl Default for BrowserOptions {
 impl Browser {
     pub async fn start(options: BrowserOptions) -> Self {
         let profile = tempfile::tempdir().expect("a folder");
-        let mut command = Command::new("chromedriver");
-        let mut driver =
-            command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver");
-        let port = port_of(&mut driver);
+        let (driver, port) = start_driver();
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -153,13 +150,27 @@ impl Drop for Browser {
     }
 }
 
-fn port_of(driver: &mut Child) -> u16 {
+/// The driver and its port. It ends at once if another process takes the port that it has chosen, on any of its addresses.
+fn start_driver() -> (Child, u16) {
+    for _ in 0..10 {
+        let mut command = Command::new("chromedriver");
+        let mut driver =
+            command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver");
+        match port_of(&mut driver) {
+            Some(port) => return (driver, port),
+            None => driver.wait().expect("its end"),
+        };
+    }
+    panic!("chromedriver has ended without a port ten times")
+}
+
+fn port_of(driver: &mut Child) -> Option<u16> {
     let output = BufReader::new(driver.stdout.take().expect("its output"));
     for line in output.lines() {
         let line = line.expect("a line");
         if let Some((_, port)) = line.split_once("started successfully on port ") {
-            return port.trim_end_matches('.').parse().expect("a port");
+            return Some(port.trim_end_matches('.').parse().expect("a port"));
         }
     }
-    panic!("chromedriver has ended without a port")
+    None
 }
