@@ -187,7 +187,7 @@ async fn commands_speak_portuguese() {
         (vec!["backup", "data"], &["fica na própria pasta do acervo"]),
         (vec!["export", "/dev/null/x"], &["erro: não é possível criar /dev/null/x: não é uma pasta"]),
         (
-            vec!["import", "acervo.db", "--manifest", "nada"],
+            vec!["import", "data", "--manifest", "nada"],
             &["erro: não é possível ler o manifesto nada: arquivo ou pasta não encontrado"],
         ),
         (vec!["remove", "nada", "--dry-run"], &["nada"]),
