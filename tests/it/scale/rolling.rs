@@ -23,7 +23,11 @@ const FILES: usize = 10;
 /// Clients of each kind. Each sends one request after the other.
 const CLIENTS: usize = 2;
 
-/// HAProxy with a server for each replica. It looks at their `/readyz` every 200 ms and sends no request twice.
+/// How long a replica that is asked to stop goes on serving: longer than HAProxy takes to notice on a loaded machine.
+const STOP_DELAY: &str = "10s";
+
+/// HAProxy with a server for each replica. It looks at their `/readyz` every 200 ms and sends no request twice. What `/readyz` answers takes
+/// a server out, not how long it takes: all are slow on a loaded machine.
 struct Balancer {
     child: Child,
     url: String,
@@ -37,7 +41,8 @@ impl Balancer {
             |(n, port): (usize, &u16)| format!("server r{n} 127.0.0.1:{port} check inter 200ms fall 1 rise 1\n");
         let servers: String = ports.iter().enumerate().map(server).collect();
         let config = format!(
-            "defaults\nmode http\ntimeout connect 5s\ntimeout client 60s\ntimeout server 60s\nretries 3\noption redispatch\n\
+            "defaults\nmode http\ntimeout connect 60s\ntimeout check 60s\ntimeout client 180s\ntimeout server 180s\nretries 3\n\
+             option redispatch\n\
              listen replicas\nbind 127.0.0.1:{port}\nbalance roundrobin\noption httpchk GET /readyz\n\
              http-check expect status 200\n{servers}\
              listen statistics\nbind 127.0.0.1:{statistics}\nstats enable\nstats uri /haproxy\n"
@@ -151,7 +156,7 @@ async fn replicas_restarted_one_after_the_other_fail_no_request() {
     let cluster = Cluster::new(REPLICAS, 0).await;
     let start = |replica| {
         let mut command = cluster.command(replica);
-        command.env("ACERVO_STOP_DELAY", "2s");
+        command.env("ACERVO_STOP_DELAY", STOP_DELAY);
         cluster.serve(replica, command)
     };
     let mut replicas = Vec::new();
