@@ -1,10 +1,10 @@
 use acervo::domain::Clock;
-use acervo::leaves::index::{Deadline, Filter, Order, Query, SearchIn, Target};
+use acervo::leaves::index::{Deadline, Filter, Index, IndexError, Order, Query, SearchIn, Target, Writer};
 use serde_json::Value;
 
 use crate::harness::notice::Notice;
 use crate::harness::samples::product;
-use crate::harness::{Options, TestApp, process};
+use crate::harness::{Options, TestApp, process, until};
 
 const EVERYTHING: &str = "{
     publications(first: 1000, orderBy: NAME_ASC) { totalCount nodes { id name status revisionId sha256 receivedAt archivedAt } }
@@ -124,8 +124,8 @@ async fn the_service_starts_while_another_process_writes_the_index() {
     let app = TestApp::start().await;
     some_history(&app).await;
     let folder = app.stop().await;
-    let index = acervo::leaves::index::Index::open(&folder.path().join("data/index")).expect("an index");
-    let writer = index.writer().expect("the writer");
+    let index = Index::open(&folder.path().join("data/index")).expect("an index");
+    let writer = writer(&index).await;
     let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
     assert_eq!(app.query("{ publications { totalCount } }").await["publications"]["totalCount"], 20);
     app.portal.add(product(30, "Produto novo", "a.csv", &b"novo"[..]));
@@ -147,10 +147,19 @@ async fn a_command_that_does_not_index_takes_no_writer() {
     let command = acervo::app::App::open(settings, acervo::app::Role::Command { may_create: false }, Clock::default())
         .await
         .expect("an app");
-    drop(acervo::leaves::index(&command).writer().expect("the writer"));
+    drop(writer(acervo::leaves::index(&command)).await);
     let app = TestApp::with(Options { folder: Some(folder), ..Options::default() }).await;
     app.settled(0).await;
     drop(command);
+}
+
+/// The writer. A child of another test has the lock too, from its fork until it runs its program.
+async fn writer(index: &Index) -> Writer {
+    let take = async || match index.writer() {
+        Err(IndexError::InUse) => None,
+        taken => Some(taken.expect("the writer")),
+    };
+    until("the writer", take).await
 }
 
 /// An index of another version is replaced, but never under the hands of a process that writes it.
@@ -158,15 +167,15 @@ async fn a_command_that_does_not_index_takes_no_writer() {
 async fn an_index_that_another_process_writes_is_not_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("index");
-    let index = acervo::leaves::index::Index::open(&path).expect("an index");
-    let writer = index.writer().expect("the writer");
+    let index = Index::open(&path).expect("an index");
+    let writer = writer(&index).await;
     std::fs::write(path.join("meta.json"), "{").expect("a file");
-    assert!(matches!(acervo::leaves::index::Index::open(&path), Err(acervo::leaves::index::IndexError::InUse)));
+    assert!(matches!(Index::open(&path), Err(IndexError::InUse)));
     assert_eq!(std::fs::read(path.join("meta.json")).expect("a file"), b"{");
     drop(writer);
     // A child of another test has the lock too, from its fork until it runs its program.
-    while let Err(e) = acervo::leaves::index::Index::open(&path) {
-        assert!(matches!(e, acervo::leaves::index::IndexError::InUse), "{e}");
+    while let Err(e) = Index::open(&path) {
+        assert!(matches!(e, IndexError::InUse), "{e}");
         tokio::task::yield_now().await;
     }
 }
