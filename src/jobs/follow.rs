@@ -8,7 +8,7 @@ use super::stop::{self, Stopped};
 use crate::app::App;
 use crate::domain::{ChangeKind, Digest, ProductId, PublicationId, RevisionId};
 use crate::engine::index::{self, Position, UnfinishedBuild, Writer};
-use crate::engine::record::{Product, Publication, Record, RecordError, Revision};
+use crate::engine::record::{Change, Product, Publication, Record, RecordError, Revision};
 use crate::spans::{self, Began};
 use crate::stage::Stage;
 
@@ -33,6 +33,10 @@ fn check_every() -> Duration {
 const BUSY_STEPS: u32 = 4;
 const REST_FACTOR: u32 = 4;
 const REST_MAX: Duration = Duration::from_millis(500);
+
+/// How long announcements alone wait for another change, most of all for their files: a file that comes within this time takes one
+/// commit of the index instead of two. Notifications that pour in faster than files take ten commits a second at most.
+const ANNOUNCED_DELAY: Duration = Duration::from_millis(100);
 
 /// The pause after changes by retention. They come in thousands and are not urgent, and the first queries after each commit of
 /// the index are slower.
@@ -160,7 +164,7 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
     };
     loop {
         stop::check(app, "stop-in-feed")?;
-        let changes = app.record.feed().changes_after(at.feed, BATCH * 4).await?;
+        let changes = changes_after(app, at.feed).await?;
         let Some(last) = changes.last() else { return Ok(()) };
         at.feed = last.number;
         let mut seen = HashSet::new();
@@ -185,6 +189,22 @@ async fn follow(app: &App, slot: &mut Option<Writer>, progress: &(dyn Fn(u64, u6
         end_spans(app, span, &arrivals).await?;
         if changes.iter().all(|change| change.kind == ChangeKind::Purged) {
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The next changes of the feed; none at its end.
+async fn changes_after(app: &App, position: i64) -> Result<Vec<Change>, RecordError> {
+    let until = tokio::time::Instant::now() + ANNOUNCED_DELAY;
+    let mut fed = app.record.feed().watch();
+    loop {
+        fed.borrow_and_update();
+        let changes = app.record.feed().changes_after(position, BATCH * 4).await?;
+        let waits = !changes.is_empty()
+            && (changes.len() as u64) < BATCH
+            && changes.iter().all(|change| change.kind == ChangeKind::Announced);
+        if !waits || tokio::time::timeout_at(until, fed.changed()).await.is_err() {
+            return Ok(changes);
         }
     }
 }
