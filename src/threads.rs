@@ -1,7 +1,8 @@
-//! threads: a separate runtime for queries.
+//! threads: which work goes before which.
 //!
-//! Queries run on low-priority threads, so that notifications and archiving never wait for them. The main runtime serves
-//! connections, the webhook and the jobs.
+//! Queries run on a runtime of their own with low-priority threads, so that notifications and archiving never wait for them. The main
+//! runtime serves connections, the webhook and the jobs. What nobody waits for, such as reading the text of files, runs when nothing
+//! else does.
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -37,6 +38,21 @@ pub fn lower_priority_to_lowest() {}
 #[cfg(not(target_os = "linux"))]
 pub fn lower_priority() {
     let _ = NICENESS;
+}
+
+/// Runs work that blocks on a thread of its own, at the lowest priority, which threads that it starts have too. `None` if it panics.
+pub async fn at_lowest_priority<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<Option<T>> {
+    let (sender, done) = tokio::sync::oneshot::channel();
+    let run = move || {
+        lower_priority_to_lowest();
+        // If nobody waits for it any more, it is not needed.
+        let _ = sender.send(work());
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+    Ok(done.await.ok())
 }
 
 /// The runtime for queries.

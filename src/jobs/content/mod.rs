@@ -16,6 +16,7 @@ use crate::domain::{Digest, RevisionId};
 use crate::engine::extract;
 use crate::engine::index::{ContentWriter, Contents, FileText, IndexError, Outcome};
 use crate::engine::record::{Change, Revision};
+use crate::threads;
 use read::FileReader;
 
 /// Runs the process that reads a PDF or workbook: sets its `limits` and starts again within them, or works if it has none to set.
@@ -51,8 +52,8 @@ async fn acquire_writer(app: &App, contents: &Contents) -> Option<ContentWriter>
     let mut is_reported = false;
     while !app.stop.is_cancelled() {
         let index = contents.clone();
-        let acquired = tokio::task::spawn_blocking(move || index.writer()).await;
-        match acquired.unwrap_or_else(|e| Err(IndexError::Io(std::io::Error::other(e)))) {
+        let acquired = threads::at_lowest_priority("content", move || index.writer()).await;
+        match acquired.map_err(IndexError::Io).and_then(|taken| taken.unwrap_or(Err(IndexError::Interrupted))) {
             Ok(writer) => return Some(writer),
             Err(IndexError::InUse) => {}
             Err(e) if is_reported => tracing::debug!(error = %e, "the index of contents cannot be opened"),
@@ -263,12 +264,12 @@ impl<'a> Work<'a> {
         F: FnOnce(&mut ContentWriter) -> Result<(), IndexError> + Send + 'static,
     {
         let mut writer = self.writer.take().ok_or(IndexError::Interrupted)?;
-        let (writer, outcome) = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let outcome = work(&mut writer);
             (writer, outcome)
-        })
-        .await
-        .context("the writer of the index of contents panicked")?;
+        };
+        let done = threads::at_lowest_priority("content", work).await?;
+        let (writer, outcome) = done.context("the writer of the index of contents panicked")?;
         self.writer = Some(writer);
         Ok(outcome?)
     }

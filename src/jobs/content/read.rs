@@ -2,7 +2,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Content;
@@ -75,21 +74,13 @@ impl FileReader {
         let opened = self.archive.open_file(file).await?;
         let cancel = CancelOnDrop(Arc::default());
         let mut reading = Reading::new(self, cancel.0.clone());
-        let (sender, receiver) = oneshot::channel();
         let name = name.to_owned();
-        // A thread of its own, because its priority stays low.
-        std::thread::Builder::new()
-            .name("content".to_owned())
-            .spawn(move || {
-                crate::threads::lower_priority_to_lowest();
-                let outcome = reading.file(opened, &name).map(|()| reading);
-                let _ = sender.send(outcome);
-            })
-            .map_err(StoreError::from)?;
+        let work = move || reading.file(opened, &name).map(|()| reading);
         tokio::select! {
-            outcome = receiver => outcome.unwrap_or_else(|_| {
-                Err(MemberError::NotAZip("reading it failed unexpectedly".to_owned()))
-            }),
+            outcome = crate::threads::at_lowest_priority("content", work) => {
+                let unexpected = || Err(MemberError::NotAZip("reading it failed unexpectedly".to_owned()));
+                outcome.map_err(StoreError::from)?.unwrap_or_else(unexpected)
+            }
             _ = self.stop.cancelled() => Err(MemberError::Cancelled),
         }
     }
