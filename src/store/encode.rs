@@ -35,9 +35,11 @@ pub(super) struct EncodedFile {
 }
 
 impl Encode {
-    pub fn new() -> std::io::Result<Self> {
+    /// `size`: of the whole file, where it is known. zstd takes less memory for a small one, and compresses it better.
+    pub fn new(size: Option<u64>) -> std::io::Result<Self> {
         let mut encoder = Encoder::new(Vec::new(), LEVEL)?;
         encoder.include_checksum(true)?;
+        encoder.set_pledged_src_size(size)?;
         let (hasher, frame_hasher) = (sha2::Sha256::new(), sha2::Sha256::new());
         Ok(Self { hasher, frame_hasher, encoder, plain: Some(Vec::new()), size: 0 })
     }

@@ -48,16 +48,18 @@ impl Put {
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.gathered.extend_from_slice(bytes);
         if self.gathered.len() >= BUFFERED {
-            self.advance().await?;
+            self.advance(false).await?;
         }
         Ok(())
     }
 
-    async fn advance(&mut self) -> Result<(), StoreError> {
+    /// Works on what was gathered, which may be the last of the file.
+    async fn advance(&mut self, is_last: bool) -> Result<(), StoreError> {
         let bytes = self.gathered.split().freeze();
         let encode = self.encode.take();
         let (encode, part) = tokio::task::spawn_blocking(move || {
-            let mut encode = encode.map_or_else(Encode::new, Ok)?;
+            let whole = is_last.then_some(bytes.len() as u64);
+            let mut encode = encode.map_or_else(|| Encode::new(whole), Ok)?;
             encode.update(&bytes)?;
             let part = (encode.ready() >= PART).then(|| encode.take());
             Ok::<_, std::io::Error>((encode, part))
@@ -105,7 +107,7 @@ impl Put {
     }
 
     async fn end(mut self) -> Result<Ended, StoreError> {
-        self.advance().await?;
+        self.advance(true).await?;
         let encode = self.encode.take().ok_or(StoreError::Interrupted)?;
         let encoded = tokio::task::spawn_blocking(move || encode.finish()).await??;
         Ok(Ended { archive: self.archive, upload: self.upload, encoded })
