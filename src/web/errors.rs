@@ -1,7 +1,7 @@
 //! What a visitor reads instead of a view.
 use maud::html;
 
-use super::{Nav, Page, Visit, layout};
+use super::{Nav, Page, Visit, layout, parts};
 use crate::lang::text;
 
 /// Why there is no view.
@@ -22,7 +22,7 @@ pub enum Detail {
     None,
     /// In the visitor's language.
     Text(String),
-    /// As the API says it, in English.
+    /// As the API says it.
     OfApi(String),
 }
 
@@ -47,7 +47,7 @@ pub fn error_page(visit: &Visit, trouble: Trouble, detail: &Detail) -> String {
                 Detail::None => {}
                 Detail::Text(text) => { p { (text) } }
                 Detail::OfApi(text) => {
-                    details { summary { (text!(lang, "error-details")) } p lang="en" { (text) } }
+                    details { summary { (text!(lang, "error-details")) } p { (parts::reason(lang, text)) } }
                 }
             }
             @if trouble != Trouble::Unauthenticated { p { a href="/" { (text!(lang, "error-to-search")) } } }

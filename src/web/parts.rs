@@ -10,6 +10,14 @@ pub fn name(text: &str) -> Markup {
     html! { bdi { (printable(text)) } }
 }
 
+/// What another module wrote in English, in the visitor's language as far as it is known. What stays English is marked as that, for those
+/// who hear the page.
+pub fn reason(lang: Lang, english: &str) -> Markup {
+    let text = lang.error(english);
+    let stays_english = lang != Lang::English && text == english;
+    html! { span lang=[stays_english.then_some("en")] { (printable(&text)) } }
+}
+
 pub fn granularity_text(lang: Lang, granularity: Granularity) -> String {
     match granularity {
         Granularity::Day => text!(lang, "granularity-day"),

@@ -6,7 +6,7 @@ mod preview;
 use maud::{Markup, html};
 
 use super::{Nav, Page, ViewError, Visit, parts, units};
-use crate::domain::{RevisionId, printable};
+use crate::domain::RevisionId;
 use crate::lang::text;
 use crate::query::{Member, Paging, Preview, PreviewContent, Queries, RevisionRow};
 
@@ -34,7 +34,7 @@ pub async fn page(queries: &Queries, visit: &Visit, id: RevisionId) -> Result<Pa
         }
         h1 { (parts::name(&revision.file_name)) }
         (facts(visit, &row))
-        @for warning in &revision.warnings { p.note lang="en" { (printable(warning)) } }
+        @for warning in &revision.warnings { p.note { (parts::reason(lang, warning)) } }
         div.file {
             @if listed.total > 0 { (members::section(queries, visit, id, &listed, member)) }
             @if let Some(previewed) = previewed { (shown(queries, visit, id, member, &previewed)) }

@@ -46,7 +46,7 @@ pub fn content(visit: &Visit, id: RevisionId, member: Option<&str>, previewed: &
         PreviewContent::Members => html! { p.empty { (text!(lang, "members-none")) } },
         PreviewContent::Unreadable(why) => html! {
             p.empty { (text!(lang, "preview-unreadable")) }
-            p.note lang="en" { (printable(why)) }
+            p.note { (parts::reason(lang, why)) }
         },
         PreviewContent::TooLarge { bytes_max } => html! {
             p.empty { (text!(lang, "preview-too-large", max = units::size(lang, *bytes_max))) }

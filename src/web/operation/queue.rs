@@ -70,7 +70,7 @@ fn row(visit: &Visit, link: &OpenLink) -> Markup {
             td { (link.reference_date.as_deref().unwrap_or("–")) }
             td { (link.status.word(lang)) }
             td.right { (link.attempts) }
-            td.wrap { @if let Some(error) = &link.error { span.soft lang="en" { (crate::domain::printable(error)) } } }
+            td.wrap { @if let Some(error) = &link.error { span.soft { (parts::reason(lang, error)) } } }
             td {
                 @if link.status == NotificationStatus::Retrying {
                     (action(visit, "/operation/retry", &[("id", &link.id.to_string())], &text!(lang, "retry-now"), name))

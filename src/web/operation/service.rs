@@ -237,7 +237,7 @@ fn letter_row(visit: &Visit, letter: &HookLetter) -> Markup {
             td { (units::minute(lang, letter.dead_at)) }
             th scope="row" { (parts::name(&letter.hook)) }
             td { (event(lang, letter.kind)) }
-            td.wrap { span.soft lang="en" { (printable(&letter.error)) } }
+            td.wrap { span.soft { (parts::reason(lang, &letter.error)) } }
             td { @match letter.redeliver_at {
                 Some(_) => { (text!(lang, "redeliver-requested")) }
                 None => { (action(visit, "/operation/redeliver", &[("hook", &letter.hook), ("id", &id)], &text!(lang, "redeliver"), &letter.hook)) }

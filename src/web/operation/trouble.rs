@@ -3,7 +3,7 @@ use maud::{Markup, html};
 
 use super::{action, section};
 use crate::app::App;
-use crate::domain::{NotificationId, NotificationStatus, printable};
+use crate::domain::{NotificationId, NotificationStatus};
 use crate::lang::{Lang, text};
 use crate::losses::{self, AcknowledgeError, LastNotification, Loss};
 use crate::query::{Notification, NotificationQuery, NotificationRequest, Paging, Queries, QueryError};
@@ -104,11 +104,11 @@ impl Trouble {
     }
 }
 
-/// A text of the API, in English, for those who need it.
+/// Why, for those who need it.
 fn reason(lang: Lang, text: Option<&str>) -> Markup {
     html! {
         @if let Some(text) = text {
-            details { summary { (text!(lang, "reason")) } p.soft lang="en" { (printable(text)) } }
+            details { summary { (text!(lang, "reason")) } p.soft { (parts::reason(lang, text)) } }
         }
     }
 }

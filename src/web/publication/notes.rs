@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use crate::domain::printable;
 use crate::lang::{Lang, text};
 use crate::query::{ContentNote, DiffNote, LineEnds, Side};
-use crate::web::units;
+use crate::web::{parts, units};
 
 /// What is said beside the numbers of a comparison.
 pub fn notes<'a>(lang: Lang, notes: impl IntoIterator<Item = &'a DiffNote>) -> Markup {
@@ -13,8 +13,7 @@ pub fn notes<'a>(lang: Lang, notes: impl IntoIterator<Item = &'a DiffNote>) -> M
             div.note {
                 (printable(&said(lang, note)))
                 @if let Some(why) = reason(note) {
-                    // As the reader of the file says it.
-                    details { summary { (text!(lang, "reason")) } span lang="en" { (printable(why)) } }
+                    details { summary { (text!(lang, "reason")) } (parts::reason(lang, why)) }
                 }
             }
         }
