@@ -206,9 +206,9 @@ fn the_secrets_of_replicas_are_fresh_private_and_stay() {
     assert!(named.len() > 5 && named.iter().all(|name| first.contains_key(*name)), "{named:?}");
 }
 
-/// The balancers know the replicas of the compose file. Where a program is installed, it accepts its file.
+/// The balancers know the replicas of the compose file. Where a program is installed, it accepts its files.
 #[test]
-fn the_balancers_of_replicas_are_valid() {
+fn balancers_and_compose_files_are_valid() {
     let compose = deployed("compose-replicas.yaml");
     let replicas: Vec<&str> = compose
         .lines()
@@ -229,23 +229,22 @@ fn the_balancers_of_replicas_are_valid() {
     let without = deployed("haproxy.cfg").replace(" ssl crt \"${ACERVO_CERTIFICATE}\" alpn h2,http/1.1", "");
     std::fs::write(&haproxy, &without).expect("a file");
     assert!(!without.contains("ACERVO_CERTIFICATE} "), "{without}");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-    let path = |path: &Path| path.display().to_string();
+    for file in ["Caddyfile", "Caddyfile.replicas", "compose.yaml", "compose-replicas.yaml"] {
+        std::fs::write(folder.path().join(file), deployed(file)).expect("a file");
+    }
+    // Which `replicas-secrets.sh` writes.
+    std::fs::create_dir(folder.path().join("secrets")).expect("a folder");
+    std::fs::write(folder.path().join("secrets/s3.env"), "").expect("a file");
     for (program, args) in [
-        ("haproxy", vec!["-c".to_owned(), "-f".to_owned(), path(&haproxy)]),
-        (
-            "caddy",
-            ["validate", "--adapter", "caddyfile", "--config", &path(&root.join("Caddyfile.replicas"))]
-                .map(str::to_owned)
-                .into(),
-        ),
-        (
-            "docker-compose",
-            ["-f", &path(&root.join("compose-replicas.yaml")), "config", "-q"].map(str::to_owned).into(),
-        ),
+        ("haproxy", "-c -f haproxy.cfg"),
+        ("caddy", "validate --adapter caddyfile --config Caddyfile"),
+        ("caddy", "validate --adapter caddyfile --config Caddyfile.replicas"),
+        ("docker-compose", "-f compose.yaml config -q"),
+        ("docker-compose", "-f compose-replicas.yaml config -q"),
     ] {
         let mut command = Command::new(program);
-        command.args(&args).env("ACERVO_DOMAIN", "acervo.example.com").env("HOME", folder.path());
+        command.args(args.split(' ')).current_dir(&folder);
+        command.env("ACERVO_DOMAIN", "acervo.example.com").env("HOME", folder.path());
         match command.output() {
             Ok(output) => assert!(output.status.success(), "{program}: {}", text(&output)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => eprintln!("no {program} here"),
