@@ -3,6 +3,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::harness::links::FileServer;
+use crate::harness::notice::Notice;
 use crate::harness::process::{Served, acervo, free_port, printed, run};
 use crate::harness::samples::{old_cell, old_workbook, product, replace, zip};
 use crate::harness::{Api, Db, Options, PATIENCE, TestApp, files_in, on_each_database, postgres, until};
@@ -474,6 +476,36 @@ async fn killed_while_reading_it_continues() {
     assert_eq!(found(&served, "palavra comum").await.len(), FILES as usize);
     assert_eq!(found(&served, "numero2").await.len(), 1);
     drop(served);
+}
+
+/// Another process reads how far the text is from the index: it is written with the last file, and without files from time to time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_sees_that_all_text_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_owned();
+    let links = FileServer::start().await;
+    links.offer("/a.txt", b"palavra", None);
+    let start = |faults: &str| {
+        let mut command = acervo(&path);
+        command.env("FAILPOINTS", faults);
+        let log = path.join("log.txt");
+        tokio::task::block_in_place(|| Served::spawn(command, log, free_port(), "warn"))
+    };
+    let all_is_read = async |publications: u64| {
+        let status = tokio::task::block_in_place(|| run(&path, &["status", "--format", "json"]));
+        let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+        let content = &status["content"];
+        let is_read = status["publications"] == publications && content["read"] == 1 && content["lag"] == 0;
+        is_read.then_some(())
+    };
+    let served = start("content-commits-every=return(0);content-position-every=return(86400000)");
+    let link = links.link(&json!({ "URL": "/a.txt", "IsFile": "True" }));
+    assert_eq!(served.notify(&Notice::new("Com arquivo").link(link).to_string()).await.0, 202);
+    until("a file whose text is read", async || all_is_read(1).await).await;
+    drop(served);
+    let served = start("content-position-every=return(0)");
+    assert_eq!(served.notify(&Notice::new("Sem arquivo").to_string()).await.0, 202);
+    until("a change without a file", async || all_is_read(2).await).await;
 }
 
 /// `acervo search --in content`, beside a service and without one.

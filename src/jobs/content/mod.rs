@@ -37,6 +37,23 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How often what was read is committed while there is more: a commit delays the syncs of notifications.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 
+/// How often at most a position without files is committed: other processes show what is written.
+const POSITION_EVERY: Duration = Duration::from_secs(60);
+
+fn commit_every() -> Duration {
+    fail::fail_point!("content-commits-every", |millis| {
+        millis.and_then(|millis| millis.parse().ok()).map_or(COMMIT_EVERY, Duration::from_millis)
+    });
+    COMMIT_EVERY
+}
+
+fn position_every() -> Duration {
+    fail::fail_point!("content-position-every", |millis| {
+        millis.and_then(|millis| millis.parse().ok()).map_or(POSITION_EVERY, Duration::from_millis)
+    });
+    POSITION_EVERY
+}
+
 /// The pause after changes, so that what arrives together is committed together.
 const BATCH_DELAY: Duration = Duration::from_millis(200);
 
@@ -130,6 +147,8 @@ struct Work<'a> {
     /// Files that were changed since the last commit, and whether they have a text now.
     changed: HashMap<Digest, bool>,
     committed_at: Instant,
+    /// The position in the index; `None` before its first commit.
+    committed: Option<i64>,
     /// The last number of the feed whose files were read.
     at: i64,
 }
@@ -137,9 +156,9 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn new(app: &'a App, contents: &'a Contents, writer: ContentWriter) -> Self {
         let reader = FileReader::new(app.store.clone(), &app.settings.content, app.stop.clone());
-        let at = contents.position().unwrap_or_default();
-        let (changed, committed_at) = (HashMap::new(), Instant::now());
-        Self { app, contents, reader, writer: Some(writer), changed, committed_at, at }
+        let committed = contents.position();
+        let (changed, committed_at, at) = (HashMap::new(), Instant::now(), committed.unwrap_or_default());
+        Self { app, contents, reader, writer: Some(writer), changed, committed_at, committed, at }
     }
 
     async fn catch_up(&mut self) -> anyhow::Result<()> {
@@ -189,6 +208,10 @@ impl<'a> Work<'a> {
             let revision = change.revision_id.and_then(|id| revisions.get(&id));
             let Some(revision) = revision.filter(|revision| seen.insert(revision.file.digest)) else { continue };
             stop::check(self.app, "stop-in-content")?;
+            if !self.changed.is_empty() && self.committed_at.elapsed() > commit_every() {
+                // The changes before this batch are complete; of the batch, what was read is not read again.
+                self.commit().await?;
+            }
             let digest = revision.file.digest;
             let is_indexed = match self.changed.get(&digest) {
                 Some(is_indexed) => *is_indexed,
@@ -198,10 +221,6 @@ impl<'a> Work<'a> {
                 (true, false) => self.add(revision).await?,
                 (false, true) => self.remove(digest).await?,
                 (true, true) | (false, false) => {}
-            }
-            if !self.changed.is_empty() && self.committed_at.elapsed() > COMMIT_EVERY {
-                // The changes before this batch are complete; of the batch, what was read is not read again.
-                self.commit().await?;
             }
         }
         Ok(())
@@ -241,16 +260,20 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Commits the files that were changed, or from time to time a position: after a restart, changes without files are moved over again.
     async fn commit_changed(&mut self) -> anyhow::Result<()> {
-        // An index that only moved over changes without files need not be written: it moves over them again after a restart.
-        if self.changed.is_empty() && self.contents.position().is_some() { Ok(()) } else { self.commit().await }
+        let is_due = match self.committed {
+            Some(committed) => committed != self.at && self.committed_at.elapsed() > position_every(),
+            None => true,
+        };
+        if self.changed.is_empty() && !is_due { Ok(()) } else { self.commit().await }
     }
 
     async fn commit(&mut self) -> anyhow::Result<()> {
         let at = self.at;
         self.on_thread(move |writer| writer.commit(at)).await?;
         self.changed.clear();
-        self.committed_at = Instant::now();
+        (self.committed, self.committed_at) = (Some(at), Instant::now());
         Ok(())
     }
 
