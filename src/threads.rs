@@ -1,8 +1,8 @@
 //! threads: which work goes before which.
 //!
 //! Queries run on a runtime of their own with low-priority threads, so that notifications and archiving never wait for them. The main
-//! runtime serves connections, the webhook and the jobs. What nobody waits for, such as reading the text of files, runs when nothing
-//! else does.
+//! runtime serves connections, the webhook and the jobs. Work that nobody waits for, such as reading the text of files, runs only
+//! when nothing else does.
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -48,7 +48,7 @@ pub async fn at_lowest_priority<T: Send + 'static>(
     let (sender, done) = tokio::sync::oneshot::channel();
     let run = move || {
         lower_priority_to_lowest();
-        // If nobody waits for it any more, it is not needed.
+        // The caller may be gone, and nobody needs the result then.
         let _ = sender.send(work());
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
